@@ -1,0 +1,50 @@
+package directory
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// segments names the path under /api/ where scopes of a type stand.
+var segments = map[string]ScopeType{
+	"customers":                      Customer,
+	"projects":                       Project,
+	"marketplace-provider-offerings": Offering,
+	"proposal-protected-calls":       Call,
+	"proposal-proposals":             Proposal,
+}
+
+var scopePath = regexp.MustCompile(`/api/([a-z-]+)/([^/]+)/$`)
+
+// ParseScopeURL returns the type and uuid of the scope that a URL names. Its host is of no account; its path ends
+// in /api/customers/{uuid}/, /api/projects/{uuid}/, /api/marketplace-provider-offerings/{uuid}/,
+// /api/proposal-protected-calls/{uuid}/ or /api/proposal-proposals/{uuid}/.
+func ParseScopeURL(address string) (ScopeType, uuid.UUID, bool) {
+	parsed, err := url.Parse(address)
+	if err != nil || (parsed.Scheme != "" && parsed.Scheme != "http" && parsed.Scheme != "https") {
+		return "", uuid.Nil, false
+	}
+	found := scopePath.FindStringSubmatch(parsed.EscapedPath())
+	if found == nil {
+		return "", uuid.Nil, false
+	}
+	kind, known := segments[found[1]]
+	id, ok := ParseUUID(found[2])
+	return kind, id, known && ok
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$|^[0-9a-fA-F]{32}$`)
+
+// ParseUUID reads a uuid in canonical form or as 32 hexadecimal digits, and in no other form: uuid.Parse takes
+// URNs and braces too.
+func ParseUUID(text string) (uuid.UUID, bool) {
+	text = strings.TrimSpace(text)
+	if !uuidForm.MatchString(text) {
+		return uuid.Nil, false
+	}
+	id, err := uuid.Parse(text)
+	return id, err == nil
+}

@@ -1,0 +1,78 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// Accept gives the caller the role that a pending invitation offers. It returns fault.NotFound where the
+// invitation is not pending, is not meant for the caller, or its scope was removed, and fault.Refused, with the
+// reason, where a rule stands against it. Of any number of accepts at once one wins; the others find it accepted:
+// fault.NotFound.
+func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUID) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		found, err := tx.Lock(id)
+		if err != nil {
+			return err
+		}
+		if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, caller) || found.Scope.Removed() {
+			return fault.Missing()
+		}
+		// What the rules below find out about the scope's members must still be so when the role is given.
+		if err := tx.LockScope(found.ScopeUUID); err != nil {
+			return err
+		}
+		actor, err := tx.Actor(caller)
+		if err != nil {
+			return err
+		}
+		if err := s.acceptable(tx, found, actor); err != nil {
+			return err
+		}
+		err = tx.Grant(directory.Membership{
+			UUID:          uuid.New(),
+			UserUUID:      caller.UUID,
+			RoleUUID:      found.RoleUUID,
+			ScopeUUID:     found.ScopeUUID,
+			CreatedByUUID: found.CreatedByUUID,
+			Created:       tx.Now(),
+		})
+		if errors.Is(err, ErrHeld) {
+			return errHeld()
+		} else if err != nil {
+			return err
+		}
+		accepted := found
+		accepted.StoredState = Accepted
+		return replace(tx, found, accepted, fault.Missing())
+	})
+}
+
+func errHeld() error { return fault.Refuse("User has already the same role in this scope.") }
+
+// acceptable makes the checks on an invitation that the caller could accept, each with the reason they are told.
+func (s *Service) acceptable(tx Tx, i Invitation, actor directory.Actor) error {
+	held := false
+	for _, g := range actor.Grants {
+		if g.ScopeUUID == i.ScopeUUID && g.RoleUUID == i.RoleUUID {
+			return errHeld()
+		}
+		held = held || g.ScopeUUID == i.ScopeUUID
+	}
+	switch {
+	case s.Policy.StrictCheck && i.EmailFolded != actor.EmailFolded:
+		return fault.Refuse("User’s email and email of the invitation are not equal.")
+	case s.Policy.DisableMultipleRoles && held:
+		return fault.Refuse("User already has role within this scope.")
+	case !i.Scope.AdmitsEmail(actor.Email):
+		return fault.Refuse("User’s email does not match the email patterns of the organization or the scope.")
+	case !i.Role.IsActive:
+		return fault.Refuse("Role of the invitation is not active any more.")
+	}
+	return s.oneManager(tx, i.Role, i.ScopeUUID, fault.Refuse(msgOneManager))
+}

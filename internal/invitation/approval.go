@@ -1,0 +1,64 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+
+	"invited/internal/fault"
+	"invited/internal/token"
+)
+
+// Approve lets a requested invitation go out, by the token that a staff user was mailed. It returns fault.Refused
+// with what does not hold of the token, its user or its invitation.
+func (s *Service) Approve(ctx context.Context, text string) error {
+	return s.decide(ctx, text, token.Approve, func(tx Tx, i Invitation) error {
+		approved := i
+		approved.StoredState = openState(i.Scope, tx.Now())
+		if err := replace(tx, i, approved, errNotRequested()); err != nil {
+			return err
+		}
+		return s.announce(tx, approved)
+	})
+}
+
+// Reject ends a requested invitation, by the token that a staff user was mailed, and tells its creator. It
+// returns what Approve does.
+func (s *Service) Reject(ctx context.Context, text string) error {
+	return s.decide(ctx, text, token.Reject, func(tx Tx, i Invitation) error {
+		rejected := i
+		rejected.StoredState = Rejected
+		if err := replace(tx, i, rejected, errNotRequested()); err != nil {
+			return err
+		}
+		if i.CreatedByUUID == nil {
+			return nil
+		}
+		return tx.Enqueue(Notify{Notice: NoticeRejected, Invitation: i.UUID, User: *i.CreatedByUUID})
+	})
+}
+
+func errNotRequested() error { return fault.Refuse("Invalid invitation UUID.") }
+
+// decide runs f on the requested invitation, locked, that a token is good for.
+func (s *Service) decide(ctx context.Context, text string, purpose token.Purpose, f func(Tx, Invitation) error) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		said, err := s.Signer.Verify(text, purpose, tx.Now(), s.Policy.MaxAge)
+		if errors.Is(err, token.ErrPayload) {
+			return fault.Refuse("Invalid payload.")
+		} else if err != nil {
+			return fault.Refuse("Invalid signature.")
+		}
+		if _, err := tx.Staff(said.User); fault.Is(err, fault.NotFound) {
+			return fault.Refuse("Invalid user UUID.")
+		} else if err != nil {
+			return err
+		}
+		found, err := tx.Lock(said.Invitation)
+		if fault.Is(err, fault.NotFound) || (err == nil && (found.StoredState != Requested || found.Scope.Removed())) {
+			return errNotRequested()
+		} else if err != nil {
+			return err
+		}
+		return f(tx, found)
+	})
+}

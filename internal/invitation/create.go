@@ -1,0 +1,227 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// Draft is what a caller says to create an invitation: trimmed, and valid by the contract.
+type Draft struct {
+	Role                uuid.UUID
+	ScopeURL            string
+	Email               string
+	FullName            string
+	NativeName          string
+	PhoneNumber         string
+	Organization        string
+	JobTitle            string
+	CivilNumber         string
+	ExtraInvitationText string
+}
+
+// Create makes an invitation and asks for its delivery in the same transaction, unless staff have to approve it
+// or its project has not started. It returns fault.Invalid where the scope can't be found among those that the
+// caller sees, the role does not exist, is not active or is for another scope type, the project has its one
+// manager, another invitation is open for the same e-mail, role and scope, or the e-mail is not admitted; and
+// fault.NotFound where the caller may not manage the scope. The checks are made in this order.
+func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (View, error) {
+	var out View
+	err := s.Store.Write(ctx, func(tx Tx) error {
+		actor, err := tx.Actor(caller)
+		if err != nil {
+			return err
+		}
+		scope, role, err := s.subject(tx, actor, d)
+		if err != nil {
+			return err
+		}
+		made := s.draft(d, scope, role, caller)
+		made.StoredState, made.Created = s.firstState(scope, caller, tx.Now()), tx.Now()
+		if err := s.makeRoom(tx, made); err != nil {
+			return err
+		}
+		if err := s.admissible(tx, made); err != nil {
+			return err
+		}
+		if !actor.MayManage(scope) {
+			return fault.Missing()
+		}
+		if err := tx.Insert(made); errors.Is(err, ErrTwice) {
+			return errOpen()
+		} else if err != nil {
+			return err
+		}
+		out = s.view(made, tx.Now())
+		return s.announce(tx, made)
+	})
+	return out, err
+}
+
+// subject finds the scope and the role that a draft names, and reports together what is wrong with either.
+func (s *Service) subject(tx Tx, actor directory.Actor, d Draft) (directory.Scope, directory.Role, error) {
+	wrong := fault.Fields{}
+	scope, err := s.scopeByURL(tx, actor, d.ScopeURL)
+	if fault.Is(err, fault.NotFound) {
+		wrong.Add("scope", "Can't restore object from url: "+d.ScopeURL)
+	} else if err != nil {
+		return scope, directory.Role{}, err
+	}
+	role, err := tx.Role(d.Role)
+	if fault.Is(err, fault.NotFound) {
+		wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", d.Role))
+	} else if err != nil {
+		return scope, role, err
+	}
+	if err := wrong.Err(); err != nil {
+		return scope, role, err
+	}
+	if !role.IsActive || role.ScopeType != scope.Type {
+		return scope, role, fault.Field(fault.NonField, "Role and scope should belong to the same content type.")
+	}
+	return scope, role, nil
+}
+
+func (s *Service) scopeByURL(tx Tx, actor directory.Actor, address string) (directory.Scope, error) {
+	kind, id, ok := directory.ParseScopeURL(address)
+	if !ok {
+		return directory.Scope{}, fault.Missing()
+	}
+	scope, err := tx.Scope(kind, id)
+	if err == nil && !actor.CanSee(scope) {
+		err = fault.Missing()
+	}
+	return scope, err
+}
+
+// admissible makes the checks on a new invitation.
+func (s *Service) admissible(tx Tx, i Invitation) error {
+	if err := s.oneManager(tx, i.Role, i.ScopeUUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
+		return err
+	}
+	open, err := tx.Open(i.EmailFolded, i.RoleUUID, i.ScopeUUID)
+	if err != nil {
+		return err
+	}
+	if open {
+		return errOpen()
+	}
+	if !i.Scope.AdmitsEmail(i.Email) {
+		return fault.Field("email", "This email does not match the email patterns of the organization or the scope.")
+	}
+	return nil
+}
+
+const msgOneManager = "Project already has an active project manager."
+
+// oneManager returns the refusal where only one project manager is allowed, the role is that, and somebody has
+// it.
+func (s *Service) oneManager(tx Tx, role directory.Role, scope uuid.UUID, refusal error) error {
+	if !s.Policy.OneProjectManager || role.Name != directory.ProjectManager {
+		return nil
+	}
+	taken, err := tx.HasMember(scope, directory.ProjectManager)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return refusal
+	}
+	return nil
+}
+
+// makeRoom writes the expiry of invitations that time has ended but whose rows still say open, so that one for the
+// same e-mail, role and scope can be opened: the database refuses a second open row, and it sees only what is
+// written.
+func (s *Service) makeRoom(tx Tx, opening Invitation) error {
+	lapsed, err := tx.Lapsed(
+		opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID, tx.Now().Add(-s.Policy.Lifetime))
+	if err != nil {
+		return err
+	}
+	for _, old := range lapsed {
+		if old.UUID == opening.UUID {
+			continue
+		}
+		expired := old
+		expired.StoredState = Expired
+		if _, err := tx.Replace(old, expired); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) draft(d Draft, scope directory.Scope, role directory.Role, caller directory.User) Invitation {
+	taken := func(field, value string) string {
+		if s.Policy.Allows(field) {
+			return value
+		}
+		return ""
+	}
+	return Invitation{
+		// Random, never time-ordered: whoever knows the uuid of an invitation can check it.
+		UUID:                uuid.New(),
+		ExecutionState:      Scheduled,
+		RoleUUID:            role.UUID,
+		Role:                role,
+		ScopeUUID:           scope.UUID,
+		Scope:               scope,
+		CustomerUUID:        scope.CustomerUUID,
+		CreatedByUUID:       &caller.UUID,
+		CreatedBy:           &caller,
+		Email:               d.Email,
+		EmailFolded:         directory.Fold(d.Email),
+		FullName:            taken("full_name", d.FullName),
+		NativeName:          taken("native_name", d.NativeName),
+		PhoneNumber:         taken("phone_number", d.PhoneNumber),
+		Organization:        taken("organization", d.Organization),
+		JobTitle:            taken("job_title", d.JobTitle),
+		CivilNumber:         taken("civil_number", d.CivilNumber),
+		ExtraInvitationText: d.ExtraInvitationText,
+	}
+}
+
+// firstState is the state that a new invitation starts in.
+func (s *Service) firstState(scope directory.Scope, caller directory.User, now time.Time) State {
+	if s.Policy.OnlyStaffCanInvite && !caller.IsStaff {
+		return Requested
+	}
+	return openState(scope, now)
+}
+
+// openState is the state of an invitation that may go out: it waits for its project to start, or for its invitee.
+func openState(scope directory.Scope, now time.Time) State {
+	if scope.StartsAfter(now) {
+		return Project
+	}
+	return Pending
+}
+
+// announce asks for the mail that a new state brings: to the invitee where it is pending, to staff where it waits
+// for approval.
+func (s *Service) announce(tx Tx, i Invitation) error {
+	switch i.StoredState {
+	case Pending:
+		return tx.Enqueue(Deliver{Invitation: i.UUID, Delivery: i.Delivery})
+	case Requested:
+		staff, err := tx.StaffToNotify()
+		if err != nil {
+			return err
+		}
+		for _, each := range staff {
+			if err := tx.Enqueue(Notify{Notice: NoticeRequested, Invitation: i.UUID, User: each.UUID}); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		return nil
+	}
+}

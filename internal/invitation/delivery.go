@@ -1,0 +1,166 @@
+package invitation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/token"
+)
+
+// Letter is what a mail about an invitation says and to whom; package jobs has it rendered and sent.
+type Letter struct {
+	Notice      Notice // empty: the invitation itself, to its invitee
+	To          string
+	ID          string // the same for every attempt at one delivery, another for every other
+	Date        time.Time
+	Invitation  View
+	Link        string
+	ApproveLink string // of a NoticeRequested only, with RejectLink
+	RejectLink  string
+}
+
+// Outcome is how an attempt to hand a letter over ended. The zero value is success.
+type Outcome struct {
+	Failed bool
+	Reason string // words that the people who manage the invitation can act on
+}
+
+// BeginDelivery notes that a delivery is being made and returns its letter; nil where there is nothing to send:
+// the invitation was deleted, was delivered, or has a newer delivery. An invitation that does not wait for its
+// invitee any more, or whose scope was removed, is not sent, and its row says why.
+func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, error) {
+	var out *Letter
+	err := s.Store.Write(ctx, func(tx Tx) error {
+		found, err := tx.Lock(job.Invitation)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if found.Delivery != job.Delivery || found.ExecutionState == OK {
+			return nil
+		}
+		begun := found
+		if reason := unsendable(s.view(found, tx.Now())); reason != "" {
+			begun.ExecutionState = Erred
+			if found.ExecutionState != Erred { // else it says already why no attempt succeeded
+				begun.ErrorMessage = reason
+			}
+			return replace(tx, found, begun, nil)
+		}
+		if s.Policy.CreateMissingUser {
+			if err := tx.EnsureUser(found.Email, found.FullName); err != nil {
+				return err
+			}
+		}
+		begun.ExecutionState = Processing
+		out = &Letter{
+			To:         begun.Email,
+			ID:         fmt.Sprintf("%s.%d", begun.UUID, begun.Delivery),
+			Date:       tx.Now(),
+			Invitation: s.view(begun, tx.Now()),
+			Link:       s.FrontendURL + "invitation/" + begun.UUID.String() + "/",
+		}
+		return replace(tx, found, begun, nil)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// unsendable is the reason not to deliver an invitation; empty where there is none.
+func unsendable(v View) string {
+	switch {
+	case v.Scope.Removed():
+		return "Not sent: " + v.Scope.Name + " was removed. Invite into another scope."
+	case v.State == Pending:
+		return ""
+	default:
+		return fmt.Sprintf("Not sent: the invitation was %s before it could be delivered.", v.State)
+	}
+}
+
+// FinishDelivery notes how the attempt ended that BeginDelivery began. It does nothing where the invitation was
+// deleted or has a newer delivery.
+func (s *Service) FinishDelivery(ctx context.Context, job Deliver, o Outcome) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		found, err := tx.Lock(job.Invitation)
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		if found.Delivery != job.Delivery || found.ExecutionState != Processing {
+			return nil
+		}
+		done := found
+		done.ExecutionState, done.ErrorMessage = OK, ""
+		if o.Failed {
+			done.ExecutionState, done.ErrorMessage = Erred, o.Reason
+		}
+		return replace(tx, found, done, nil)
+	})
+}
+
+// Letter returns the letter of a notice, with approval links of the moment; nil where there is nothing to say any
+// more: the invitation is gone or in another state, or its reader is.
+func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
+	var out *Letter
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		found, err := tx.Find(job.Invitation)
+		if err != nil {
+			return err
+		}
+		letter := Letter{
+			Notice:     job.Notice,
+			ID:         fmt.Sprintf("%s.%s.%s", found.UUID, job.Notice, job.User),
+			Date:       tx.Now(),
+			Invitation: s.view(found, tx.Now()),
+			Link:       s.scopeLink(found.Scope),
+		}
+		switch job.Notice {
+		case NoticeRequested:
+			staff, err := tx.Staff(job.User)
+			if err != nil {
+				return err
+			}
+			if found.StoredState != Requested {
+				return nil
+			}
+			letter.To = staff.Email
+			approval := token.Approval{
+				Purpose: token.Approve, User: staff.UUID, Invitation: found.UUID, Issued: tx.Now(),
+			}
+			letter.ApproveLink = s.FrontendURL + "invitation_approve/" + s.Signer.Sign(approval) + "/"
+			approval.Purpose = token.Reject
+			letter.RejectLink = s.FrontendURL + "invitation_reject/" + s.Signer.Sign(approval) + "/"
+		case NoticeRejected:
+			if found.CreatedBy == nil || found.CreatedBy.UUID != job.User || !found.CreatedBy.IsActive {
+				return nil
+			}
+			letter.To = found.CreatedBy.Email
+		default:
+			return fmt.Errorf("invitation: no notice is called %q", job.Notice)
+		}
+		if letter.To != "" {
+			out = &letter
+		}
+		return nil
+	})
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	return out, err
+}
+
+// scopeLink is where people see a scope: its own page where it has one, else its customer's.
+func (s *Service) scopeLink(scope directory.Scope) string {
+	if scope.Type == directory.Project {
+		return s.FrontendURL + "projects/" + scope.UUID.String() + "/"
+	}
+	return s.FrontendURL + "organizations/" + scope.CustomerUUID.String() + "/"
+}

@@ -1,0 +1,45 @@
+package invitation
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// Send delivers a pending invitation once more, or reopens an expired or canceled one with a full new life. Where
+// its project starts in the future it waits for that day instead. It returns fault.NotFound where the caller does
+// not see or may not manage it, fault.Refused in any other state, and fault.Invalid where another invitation is
+// open for the same e-mail, role and scope.
+func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		view, err := s.managed(tx, caller, id)
+		if err != nil {
+			return err
+		}
+		refusal := fault.Refuse("Only pending, expired and canceled invitations can be resent.")
+		again := view.Invitation
+		again.StoredState = openState(view.Scope, tx.Now())
+		switch view.State {
+		case Pending:
+			if again.StoredState == Project {
+				again.Created = tx.Now()
+			}
+		case Expired, Canceled:
+			again.Created = tx.Now()
+			if err := s.makeRoom(tx, view.Invitation); err != nil {
+				return err
+			}
+		default:
+			return refusal
+		}
+		again.Delivery++
+		again.ExecutionState, again.ErrorMessage = Scheduled, ""
+		if err := replace(tx, view.Invitation, again, refusal); err != nil {
+			return err
+		}
+		return s.announce(tx, again)
+	})
+}

@@ -1,0 +1,235 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/token"
+)
+
+// Policy is what an operator decides for the whole installation. The names are Waldur's.
+type Policy struct {
+	Lifetime             time.Duration // of an invitation, from its creation
+	MaxAge               time.Duration // of an approval token, from its issue
+	OnlyStaffCanInvite   bool          // others' invitations wait for approval
+	ValidateEmail        bool          // only a user with the invitation's e-mail sees and accepts it
+	StrictCheck          bool          // accepting with another e-mail is refused in words
+	DisableMultipleRoles bool          // one role for each user and scope
+	OneProjectManager    bool          // at most one PROJECT.MANAGER for each project
+	CreateMissingUser    bool          // an unknown invitee gets a user record before delivery
+	AllowedFields        []string      // which of the invitee's own fields are taken; see Allows
+}
+
+// Allows tells whether one of full_name, native_name, phone_number, organization, job_title and civil_number is
+// taken from a request and shown in responses.
+func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
+
+// Service is the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
+// *fault.Error; any other error is internal. The zero value of no field is of use.
+type Service struct {
+	Store  Store
+	Policy Policy
+	Signer *token.Signer // approval tokens
+	// FrontendURL is the base of the links in mails, with a slash at its end.
+	FrontendURL string
+}
+
+func (s *Service) view(i Invitation, now time.Time) View {
+	return View{Invitation: i, State: i.StateAt(now, s.Policy.Lifetime), Expires: i.Expires(s.Policy.Lifetime)}
+}
+
+// Page is a part of a list.
+type Page struct {
+	Invitations []View
+	Total       int // over all pages
+}
+
+// List returns the page'th page of size invitations, from 1, that the caller can see and the query asks for. It
+// returns fault.NotFound for a page past the end; page 1 of nothing is empty.
+func (s *Service) List(ctx context.Context, caller directory.User, q Query, page, size int) (Page, error) {
+	var out Page
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		actor, err := tx.Actor(caller)
+		if err != nil {
+			return err
+		}
+		q.Visible, q.Cutoff = actor.Visibility(), tx.Now().Add(-s.Policy.Lifetime)
+		q.Limit = size
+		if page > 1<<40/size { // past any end; kept from overflowing
+			return fault.MissingPage()
+		}
+		q.Offset = (page - 1) * size
+		rows, total, err := tx.List(q)
+		if err != nil {
+			return err
+		}
+		if page > 1 && q.Offset >= total {
+			return fault.MissingPage()
+		}
+		out = Page{Total: total, Invitations: make([]View, 0, len(rows))}
+		for _, each := range rows {
+			out.Invitations = append(out.Invitations, s.view(each, tx.Now()))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Retrieve returns an invitation that the caller sees in the list; fault.NotFound otherwise.
+func (s *Service) Retrieve(ctx context.Context, caller directory.User, id uuid.UUID) (View, error) {
+	var out View
+	err := s.Store.Read(ctx, func(tx Tx) (err error) {
+		out, _, err = s.visible(tx, caller, id, tx.Find)
+		return err
+	})
+	return out, err
+}
+
+// visible returns an invitation that the caller sees in the list, found by find, and the caller with what they
+// hold.
+func (s *Service) visible(
+	tx Tx, caller directory.User, id uuid.UUID, find func(uuid.UUID) (Invitation, error),
+) (View, directory.Actor, error) {
+	actor, err := tx.Actor(caller)
+	if err != nil {
+		return View{}, actor, err
+	}
+	found, err := find(id)
+	if err != nil {
+		return View{}, actor, err
+	}
+	view := s.view(found, tx.Now())
+	if !found.visibleTo(actor.Visibility(), view.State) {
+		return View{}, actor, fault.Missing()
+	}
+	return view, actor, nil
+}
+
+// Details returns what an invitee may see before accepting. Staff and support see any; others one that is
+// pending, expired or canceled, whose civil number is empty or their own (and whose e-mail is theirs, where that
+// is enforced), any to a scope where they hold a role, and any that they may manage; fault.NotFound otherwise.
+func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UUID) (View, error) {
+	var out View
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		actor, err := tx.Actor(caller)
+		if err != nil {
+			return err
+		}
+		found, err := tx.Find(id)
+		if err != nil {
+			return err
+		}
+		out = s.view(found, tx.Now())
+		offered := slices.Contains([]State{Pending, Expired, Canceled}, out.State) && s.meantFor(found, caller)
+		if offered || actor.SeesAll() || actor.HoldsRoleIn(found.ScopeUUID) || actor.MayManage(found.Scope) {
+			return nil
+		}
+		return fault.Missing()
+	})
+	if err != nil {
+		return View{}, err
+	}
+	return out, nil
+}
+
+// meantFor tells whether a user is the one that an invitation names: by civil number where it has one, and by
+// e-mail where that is enforced.
+func (s *Service) meantFor(i Invitation, user directory.User) bool {
+	return (i.CivilNumber == "" || i.CivilNumber == user.CivilNumber) &&
+		(!s.Policy.ValidateEmail || i.EmailFolded == user.EmailFolded)
+}
+
+// Check is what anybody with the link may know of a pending invitation.
+type Check struct {
+	Email               string
+	CivilNumberRequired bool
+}
+
+// Check returns it; fault.NotFound where the invitation is not pending.
+func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
+	var out Check
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		found, err := tx.Find(id)
+		if err != nil {
+			return err
+		}
+		if s.view(found, tx.Now()).State != Pending {
+			return fault.Missing()
+		}
+		out = Check{Email: found.Email, CivilNumberRequired: found.CivilNumber != ""}
+		return nil
+	})
+	return out, err
+}
+
+// Cancel takes back a pending or project invitation that the caller sees and may manage. It returns
+// fault.NotFound where they don't or may not, fault.Refused in any other state.
+func (s *Service) Cancel(ctx context.Context, caller directory.User, id uuid.UUID) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		view, err := s.managed(tx, caller, id)
+		if err != nil {
+			return err
+		}
+		refusal := fault.Refuse("Only pending or planned invitations can be canceled.")
+		if !view.State.open() {
+			return refusal
+		}
+		canceled := view.Invitation
+		canceled.StoredState = Canceled
+		return replace(tx, view.Invitation, canceled, refusal)
+	})
+}
+
+// managed returns an invitation, locked, that the caller sees in the list and may manage; fault.NotFound
+// otherwise.
+func (s *Service) managed(tx Tx, caller directory.User, id uuid.UUID) (View, error) {
+	view, actor, err := s.visible(tx, caller, id, tx.Lock)
+	if err != nil {
+		return View{}, err
+	}
+	if !actor.MayManage(view.Scope) {
+		return View{}, fault.Missing()
+	}
+	return view, nil
+}
+
+// replace writes a changed invitation, or returns lost where the row is not in old's states any more: another
+// transaction was first.
+func replace(tx Tx, old, changed Invitation, lost error) error {
+	done, err := tx.Replace(old, changed)
+	switch {
+	case errors.Is(err, ErrTwice):
+		return errOpen()
+	case err != nil:
+		return err
+	case !done:
+		return lost
+	}
+	return nil
+}
+
+// errOpen refuses a second open invitation.
+func errOpen() error {
+	return fault.Field("email", "Pending invitation already exists for this email and role.")
+}
+
+// Delete removes an invitation that the caller sees: fault.NotFound where they don't, fault.Forbidden where they
+// are not staff.
+func (s *Service) Delete(ctx context.Context, caller directory.User, id uuid.UUID) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		view, _, err := s.visible(tx, caller, id, tx.Lock)
+		if err != nil {
+			return err
+		}
+		if !caller.IsStaff {
+			return fault.Deny()
+		}
+		return tx.Delete(view.UUID)
+	})
+}

@@ -1,0 +1,146 @@
+package invitation
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+)
+
+// ErrTwice is what Tx.Insert and Tx.Replace return where another open invitation stands for the same e-mail, role
+// and scope.
+var ErrTwice = errors.New("invitation: another one is open for the same e-mail, role and scope")
+
+// ErrHeld is what Tx.Grant returns where the user holds the role in the scope already.
+var ErrHeld = errors.New("invitation: the user holds the role in the scope already")
+
+// Store is what the use cases need of a database.
+type Store interface {
+	// Read runs f with a consistent view of the database; f must not write.
+	Read(ctx context.Context, f func(Tx) error) error
+	// Write runs f in one transaction and commits where it returns nil. Nothing is left of it otherwise.
+	Write(ctx context.Context, f func(Tx) error) error
+}
+
+// Tx is the database within one transaction. Methods that look for one thing return fault.NotFound where it is
+// not there.
+type Tx interface {
+	// Now is the moment of the transaction, by the database's clock, in UTC and whole microseconds.
+	Now() time.Time
+
+	// Actor is the user with what they hold now.
+	Actor(directory.User) (directory.Actor, error)
+	// Staff is a user who is active staff now.
+	Staff(id uuid.UUID) (directory.User, error)
+	// StaffToNotify lists the active staff users with an e-mail address who want mail.
+	StaffToNotify() ([]directory.User, error)
+	// EnsureUser makes a user for an address that nobody has; it does nothing where somebody has it.
+	EnsureUser(email, fullName string) error
+	// Role is a role.
+	Role(id uuid.UUID) (directory.Role, error)
+	// Scope is a scope that was not removed, with its customer.
+	Scope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error)
+	// LockScope makes other transactions wait that would lock the same scope, until this one ends: what is
+	// found out about its members after it stays true.
+	LockScope(id uuid.UUID) error
+	// HasMember tells whether anybody holds a role of this name in the scope.
+	HasMember(scope uuid.UUID, roleName string) (bool, error)
+	// Grant makes a user a member; ErrHeld where they are.
+	Grant(directory.Membership) error
+
+	// Find is one invitation with its role, scope, customer and creator.
+	Find(id uuid.UUID) (Invitation, error)
+	// Lock is Find, and makes other transactions wait that would lock the same invitation.
+	Lock(id uuid.UUID) (Invitation, error)
+	// Lapsed lists the invitations for an e-mail (folded), role and scope whose stored state is open though they
+	// were expired at the end of a lifetime that is over, locked.
+	Lapsed(email string, role, scope uuid.UUID, cutoff time.Time) ([]Invitation, error)
+	// Open tells whether an invitation stands open for an e-mail (folded), role and scope.
+	Open(email string, role, scope uuid.UUID) (bool, error)
+	// List is a page of the invitations that a query shows, and how many it shows in all.
+	List(Query) ([]Invitation, int, error)
+	// Insert writes a new invitation; ErrTwice where another is open.
+	Insert(Invitation) error
+	// Replace writes what can change of an invitation over the row that is still in old's states; it tells
+	// whether there was one. ErrTwice where the new state is open and another is.
+	Replace(old, changed Invitation) (bool, error)
+	// Delete removes an invitation for good.
+	Delete(id uuid.UUID) error
+
+	// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
+	Enqueue(Job) error
+}
+
+// Query asks for a page of a list of invitations. Texts are compared as they are; empty ones filter nothing.
+type Query struct {
+	Visible directory.Visibility
+	// Cutoff is now less the lifetime: what was created, and whose project started, no later than this is
+	// expired.
+	Cutoff time.Time
+
+	CivilNumber      string
+	Customer         *uuid.UUID
+	Email            string // contained, case aside
+	EmailExact       string // case aside
+	RoleName         string
+	Role             *uuid.UUID
+	ScopeDescription string // contained, case aside
+	ScopeName        string // contained, case aside
+	ScopeType        string
+	States           []State // any of these; none: all
+
+	Order         []Order // ties, and no order at all, fall to the newest first and then to the uuid
+	Offset, Limit int
+}
+
+// Order is one key to order a list by.
+type Order struct {
+	By         OrderBy
+	Descending bool
+}
+
+// OrderBy names a key.
+type OrderBy string
+
+// The keys that a list can be ordered by. Creators are ordered by the name shown of them.
+const (
+	ByCreated   OrderBy = "created"
+	ByCreatedBy OrderBy = "created_by"
+	ByEmail     OrderBy = "email"
+	ByState     OrderBy = "state"
+)
+
+// Job is something to be done after a commit, at least once. Its JSON is what the queue keeps: ids, never
+// addresses or secrets.
+type Job interface{ Kind() string }
+
+// Deliver asks for a delivery of an invitation to its invitee.
+type Deliver struct {
+	Invitation uuid.UUID `json:"invitation"`
+	Delivery   int       `json:"delivery"` // Invitation.Delivery when it was asked for
+}
+
+// Kind names the job in the queue.
+func (Deliver) Kind() string { return "deliver_invitation" }
+
+// Notice is a mail about an invitation to somebody other than its invitee.
+type Notice string
+
+// The notices.
+const (
+	NoticeRequested Notice = "requested" // to a staff user: please approve or reject
+	NoticeRejected  Notice = "rejected"  // to the creator
+)
+
+// Notify asks for a notice to a user.
+type Notify struct {
+	Notice     Notice    `json:"notice"`
+	Invitation uuid.UUID `json:"invitation"`
+	User       uuid.UUID `json:"user"`
+}
+
+// Kind names the job in the queue.
+func (Notify) Kind() string { return "notify_user" }
