@@ -1,0 +1,126 @@
+package store
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/ncruces/go-sqlite3"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+)
+
+// dialect is where the two engines differ.
+type dialect interface {
+	name() string
+	// now is the database's clock within a transaction.
+	now(tx *gorm.DB) (time.Time, error)
+	// snapshot is how a transaction is begun that only reads, all of it from one moment.
+	snapshot() *sql.TxOptions
+	// in is the condition that a column is one of a set of uuids of any size, and its one argument.
+	in(column string, set []uuid.UUID) (condition string, argument any)
+	// locked makes a query lock the rows of a table that it finds.
+	locked(query *gorm.DB, table string) *gorm.DB
+	// duplicate tells whether an error is the refusal of a second row by a unique index.
+	duplicate(err error) bool
+	// unavailable tells whether an error is the database's being busy, full or out of reach.
+	unavailable(err error) bool
+	queue(pool *sql.DB) riverdriver.Driver[*sql.Tx]
+}
+
+type postgresDialect struct{}
+
+func (postgresDialect) name() string { return "postgres" }
+
+func (postgresDialect) now(tx *gorm.DB) (time.Time, error) {
+	var now time.Time
+	err := tx.Raw("SELECT now()").Row().Scan(&now)
+	return now, err
+}
+
+func (postgresDialect) snapshot() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
+
+func (postgresDialect) in(column string, set []uuid.UUID) (string, any) {
+	texts := make([]string, len(set))
+	for i, each := range set {
+		texts[i] = each.String()
+	}
+	return column + " = ANY (?::uuid[])", "{" + strings.Join(texts, ",") + "}"
+}
+
+func (postgresDialect) locked(query *gorm.DB, table string) *gorm.DB {
+	return query.Clauses(clause.Locking{Strength: "UPDATE", Table: clause.Table{Name: table}})
+}
+
+// SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
+const (
+	uniqueViolation        = "23505"
+	classConnection        = "08"
+	classRollback          = "40" // deadlock, serialization
+	classResources         = "53" // disk full, too many connections
+	classOperatorIntervene = "57" // shutting down, starting up, timed out
+	readOnlyTransaction    = "25006"
+)
+
+func (postgresDialect) duplicate(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == uniqueViolation
+}
+
+func (postgresDialect) unavailable(err error) bool {
+	var e *pgconn.PgError
+	if errors.As(err, &e) {
+		switch e.Code[:2] {
+		case classConnection, classRollback, classResources, classOperatorIntervene:
+			return true
+		}
+		return e.Code == readOnlyTransaction
+	}
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect)
+}
+
+func (postgresDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
+	return riverdatabasesql.New(pool)
+}
+
+type sqliteDialect struct{}
+
+func (sqliteDialect) name() string { return "sqlite" }
+
+// The engine runs in this process: its clock is the machine's.
+func (sqliteDialect) now(*gorm.DB) (time.Time, error) { return time.Now(), nil }
+
+func (sqliteDialect) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+
+func (sqliteDialect) in(column string, set []uuid.UUID) (string, any) {
+	list, _ := json.Marshal(set) // uuids always encode
+	return column + " IN (SELECT value FROM json_each(?))", string(list)
+}
+
+// Every transaction that writes is the only one that does: there is nothing to lock.
+func (sqliteDialect) locked(query *gorm.DB, _ string) *gorm.DB { return query }
+
+func (sqliteDialect) duplicate(err error) bool { return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) }
+
+func (sqliteDialect) unavailable(err error) bool {
+	for _, code := range []error{
+		sqlite3.BUSY, sqlite3.LOCKED, sqlite3.FULL, sqlite3.IOERR, sqlite3.READONLY, sqlite3.CANTOPEN,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+func (sqliteDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] { return riversqlite.New(pool) }

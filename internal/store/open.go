@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/gormlite"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"invited/internal/directory"
+	"invited/internal/invitation"
+)
+
+// Options says which database to open. Exactly one of SQLite and Postgres is set.
+type Options struct {
+	SQLite   string // path of the file; it and its folder are made where they are not there
+	Postgres string // connection URL
+	// Clock is used for the time of transactions; nil: the database's own. Tests pass one to move time.
+	Clock func() time.Time
+}
+
+// DB is an open database. It is safe for use by any number of goroutines.
+type DB struct {
+	gorm    *gorm.DB
+	sql     *sql.DB
+	dialect dialect
+	lock    string // SQLite only: path of the file that migrating processes lock
+	clock   func() time.Time
+	queue   *river.Client[*sql.Tx] // inserts only; package jobs works
+}
+
+// Sizes of the connection pools. SQLite has one writer at a time whatever its pool; the others read meanwhile.
+const (
+	postgresConnections = 20
+	sqliteConnections   = 4
+)
+
+// Open opens a database. It does not migrate it and does not need to reach it: Ping tells. It returns an error
+// that says what to do where the options make no sense or the SQLite file can't be made.
+func Open(o Options) (*DB, error) {
+	if o.Postgres != "" {
+		return openPostgres(o)
+	}
+	return openSQLite(o)
+}
+
+func openPostgres(o Options) (*DB, error) {
+	config, err := pgx.ParseConfig(o.Postgres)
+	if err != nil {
+		// The library's error repeats the URL, password and all.
+		return nil, errors.New("the database URL can't be read; it looks like postgres://user:password@host:5432/name")
+	}
+	config.RuntimeParams["timezone"] = "UTC"
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "invited"
+	}
+	config.ConnectTimeout = 10 * time.Second
+	pool := stdlib.OpenDB(*config)
+	pool.SetMaxOpenConns(postgresConnections)
+	pool.SetMaxIdleConns(postgresConnections)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	return newDB(o, pool, postgres.New(postgres.Config{Conn: pool}), postgresDialect{}, riverdatabasesql.New(pool), "")
+}
+
+func openSQLite(o Options) (*DB, error) {
+	path, err := filepath.Abs(o.SQLite)
+	if err != nil {
+		return nil, fmt.Errorf("the database file %s: %w", o.SQLite, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("the folder of the database file can't be made: %w", err)
+	}
+	// Made here so that nobody else can read it: it holds people's addresses.
+	if file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+		_ = file.Close()
+	} else if !errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("the database file can't be opened: %w", err)
+	}
+	pool, err := driver.Open(sqliteDSN(path))
+	if err != nil {
+		return nil, fmt.Errorf("the database file can't be opened: %w", err)
+	}
+	pool.SetMaxOpenConns(sqliteConnections)
+	pool.SetMaxIdleConns(sqliteConnections)
+	return newDB(o, pool, gormlite.OpenDB(sqlitePool{pool}), sqliteDialect{}, riversqlite.New(pool), path+".migrate.lock")
+}
+
+func sqliteDSN(path string) string {
+	query := url.Values{
+		"_pragma": {
+			"busy_timeout(5000)", // first: the next ones wait for other processes too
+			"journal_mode(WAL)",  // readers and the writer don't wait for each other
+			"synchronous(FULL)",  // an answered request survives a power cut
+			"foreign_keys(ON)",
+		},
+		// A transaction that begins as a reader and then writes fails at once where another wrote in between,
+		// busy_timeout or not.
+		"_txlock": {"immediate"},
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
+}
+
+func newDB(
+	o Options, pool *sql.DB, dialector gorm.Dialector, d dialect, queue riverdriver.Driver[*sql.Tx], lock string,
+) (*DB, error) {
+	orm, err := gorm.Open(dialector, &gorm.Config{
+		Logger:                 logger.Discard, // what matters is returned as an error and logged once, by whoever answers for it
+		SkipDefaultTransaction: true,           // every write runs in one that was asked for
+		DisableAutomaticPing:   true,
+		NowFunc:                func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
+	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the database can't be opened: %w", err), pool.Close())
+	}
+	inserter, err := river.NewClient(queue, &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the job queue can't be opened: %w", err), pool.Close())
+	}
+	return &DB{gorm: orm, sql: pool, dialect: d, lock: lock, clock: o.Clock, queue: inserter}, nil
+}
+
+// Close closes the database. Transactions that run are finished first.
+func (db *DB) Close() error { return db.sql.Close() }
+
+// Ping tells whether the database can be reached.
+func (db *DB) Ping(ctx context.Context) error {
+	if err := db.sql.PingContext(ctx); err != nil {
+		return db.translate(err)
+	}
+	return nil
+}
+
+// Queue returns the driver that a job queue's worker runs on: the same connections as everything else.
+func (db *DB) Queue() riverdriver.Driver[*sql.Tx] { return db.dialect.queue(db.sql) }
+
+// Invitations returns the database as package invitation needs it.
+func (db *DB) Invitations() invitation.Store { return invitations{db} }
+
+// invitations adapts DB to invitation.Store: the same transactions, with the narrower interface.
+type invitations struct{ db *DB }
+
+func (s invitations) Read(ctx context.Context, f func(invitation.Tx) error) error {
+	return s.db.Read(ctx, func(tx *Tx) error { return f(tx) })
+}
+
+func (s invitations) Write(ctx context.Context, f func(invitation.Tx) error) error {
+	return s.db.Write(ctx, func(tx *Tx) error { return f(tx) })
+}
+
+var (
+	_ invitation.Tx  = (*Tx)(nil)
+	_ directory.Keys = (*DB)(nil)
+)

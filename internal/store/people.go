@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm/clause"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/invitation"
+)
+
+// inForce is the condition, with now as its argument, that a membership is active. The row of one whose own time
+// is over may not say so yet.
+const inForce = "memberships.revoked IS NULL AND (memberships.expires IS NULL OR memberships.expires > ?)"
+
+// Owner returns the token with this digest, its user and the time of the look-up; fault.NotFound where there is
+// none.
+func (db *DB) Owner(ctx context.Context, digest string) (directory.APIToken, directory.User, time.Time, error) {
+	var (
+		kept directory.APIToken
+		user directory.User
+		now  time.Time
+	)
+	err := db.Read(ctx, func(tx *Tx) error {
+		now = tx.now
+		if err := tx.orm.Take(&kept, "digest = ?", digest).Error; err != nil {
+			return err
+		}
+		return tx.orm.Take(&user, "uuid = ?", kept.UserUUID).Error
+	})
+	return kept, user, now, err
+}
+
+// Actor is the user with what they hold now.
+func (tx *Tx) Actor(user directory.User) (directory.Actor, error) {
+	actor := directory.Actor{User: user}
+	err := tx.orm.Table("memberships").
+		Select("memberships.scope_uuid, scopes.type AS scope_type, scopes.customer_uuid, memberships.role_uuid, roles.permissions").
+		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
+		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
+		Where("memberships.user_uuid = ?", user.UUID).
+		Where(inForce, tx.now).
+		Find(&actor.Grants).Error
+	return actor, tx.db.translate(err)
+}
+
+// Staff is a user who is active staff now.
+func (tx *Tx) Staff(id uuid.UUID) (directory.User, error) {
+	var found directory.User
+	err := tx.orm.Take(&found, "uuid = ? AND is_staff AND is_active", id).Error
+	return found, tx.db.translate(err)
+}
+
+// StaffToNotify lists the active staff users with an e-mail address who want mail.
+func (tx *Tx) StaffToNotify() ([]directory.User, error) {
+	var found []directory.User
+	err := tx.orm.Order("uuid").
+		Find(&found, "is_staff AND is_active AND notifications_enabled AND email <> ''").Error
+	return found, tx.db.translate(err)
+}
+
+// EnsureUser makes a user for an address that nobody has; it does nothing where somebody has it.
+func (tx *Tx) EnsureUser(email, fullName string) error {
+	folded := directory.Fold(email)
+	var count int64
+	if err := tx.orm.Model(&directory.User{}).Where("email_folded = ?", folded).Count(&count).Error; err != nil {
+		return tx.db.translate(err)
+	}
+	if count > 0 {
+		return nil
+	}
+	// Somebody else may have the address for a username: they are left alone.
+	return tx.db.translate(tx.orm.Clauses(clause.OnConflict{DoNothing: true}).Create(&directory.User{
+		UUID: uuid.New(), Username: folded, FullName: fullName, Email: email, EmailFolded: folded,
+		IsActive: true, NotificationsEnabled: true, Created: tx.now,
+	}).Error)
+}
+
+// Role is a role.
+func (tx *Tx) Role(id uuid.UUID) (directory.Role, error) {
+	var found directory.Role
+	err := tx.orm.Take(&found, "uuid = ?", id).Error
+	return found, tx.db.translate(err)
+}
+
+// Scope is a scope that was not removed, with its customer.
+func (tx *Tx) Scope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error) {
+	var found directory.Scope
+	err := tx.orm.InnerJoins("Customer").Where("scopes.type = ? AND scopes.uuid = ?", kind, id).Take(&found).Error
+	if err == nil && found.Removed() {
+		return directory.Scope{}, fault.Missing()
+	}
+	return found, tx.db.translate(err)
+}
+
+// LockScope makes other transactions wait that would lock the same scope, until this one ends.
+func (tx *Tx) LockScope(id uuid.UUID) error {
+	var found directory.Scope
+	err := tx.db.dialect.locked(tx.orm.Select("uuid"), "scopes").Take(&found, "uuid = ?", id).Error
+	return tx.db.translate(err)
+}
+
+// HasMember tells whether anybody holds a role of this name in the scope.
+func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
+	var count int64
+	err := tx.orm.Model(&directory.Membership{}).
+		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
+		Where("memberships.scope_uuid = ? AND roles.name = ?", scope, roleName).
+		Where(inForce, tx.now).
+		Count(&count).Error
+	return count > 0, tx.db.translate(err)
+}
+
+// Grant makes a user a member; invitation.ErrHeld where they are. The row of an earlier membership whose own time
+// is over is closed first: the database sees only what is written.
+func (tx *Tx) Grant(m directory.Membership) error {
+	err := tx.orm.Model(&directory.Membership{}).
+		Where("user_uuid = ? AND role_uuid = ? AND scope_uuid = ?", m.UserUUID, m.RoleUUID, m.ScopeUUID).
+		Where("revoked IS NULL AND expires <= ?", tx.now).
+		Update("revoked", tx.now).Error
+	if err != nil {
+		return tx.db.translate(err)
+	}
+	err = tx.orm.Create(&m).Error
+	if err != nil && tx.db.dialect.duplicate(err) {
+		return invitation.ErrHeld
+	}
+	return tx.db.translate(err)
+}
