@@ -244,7 +244,7 @@ type InvitationRequest struct {
 	// Scope URL of the scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
-	Scope *string `json:"scope,omitempty"`
+	Scope string `json:"scope,omitempty"`
 }
 
 // InvitationState * `project` - waits for the project's start day

@@ -3,7 +3,6 @@ package directory
 import (
 	"net/url"
 	"regexp"
-	"strings"
 
 	"github.com/google/uuid"
 )
@@ -41,7 +40,6 @@ var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-
 // ParseUUID reads a uuid in canonical form or as 32 hexadecimal digits, and in no other form: uuid.Parse takes
 // URNs and braces too.
 func ParseUUID(text string) (uuid.UUID, bool) {
-	text = strings.TrimSpace(text)
 	if !uuidForm.MatchString(text) {
 		return uuid.Nil, false
 	}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"invited/gen/server"
+	"invited/internal/fault"
+)
+
+// retryAfter is how many seconds a client is asked to wait where the database is out of reach.
+const retryAfter = 5
+
+// errorWriter is the one place where an error becomes a response. Internal text goes to the log with the
+// request's id, never to the client.
+type errorWriter struct{ logger *slog.Logger }
+
+func (w errorWriter) write(err error, c echo.Context) {
+	if c.Response().Committed { // echo may call this twice, and a response can't be taken back
+		return
+	}
+	status, body := shape(err, c)
+	switch {
+	case errors.Is(err, context.Canceled):
+		w.log(c, slog.LevelInfo, "client went away", err)
+	case status >= http.StatusInternalServerError:
+		w.log(c, slog.LevelError, "request failed", err)
+	}
+	switch status {
+	case http.StatusUnauthorized:
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Token")
+	case http.StatusServiceUnavailable:
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
+	}
+	if err := c.JSON(status, body); err != nil {
+		w.log(c, slog.LevelInfo, "writing an error", err)
+	}
+}
+
+func (w errorWriter) log(c echo.Context, level slog.Level, message string, err error) {
+	w.logger.Log(c.Request().Context(), level, message,
+		"request_id", requestIDOf(c), "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+}
+
+// shape is the status and the body that the contract has for an error.
+func shape(err error, c echo.Context) (int, any) {
+	var refusal *fault.Error
+	if errors.As(err, &refusal) {
+		switch refusal.Kind {
+		case fault.Invalid:
+			return http.StatusBadRequest, server.FieldErrors(refusal.Fields)
+		case fault.Refused:
+			return http.StatusBadRequest, server.RuleErrors{refusal.Message}
+		case fault.Unauthenticated:
+			return http.StatusUnauthorized, server.Detail{Detail: refusal.Message}
+		case fault.Forbidden:
+			return http.StatusForbidden, server.Detail{Detail: refusal.Message}
+		case fault.NotFound:
+			return http.StatusNotFound, server.Detail{Detail: refusal.Message}
+		case fault.Unavailable:
+			return http.StatusServiceUnavailable, server.Detail{Detail: refusal.Message}
+		}
+	}
+	var protocol *echo.HTTPError
+	if errors.As(err, &protocol) {
+		switch protocol.Code {
+		case http.StatusBadRequest: // what the generated code could not bind, though it was valid
+			return protocol.Code, server.FieldErrors{fault.NonField: {"The request can't be read."}}
+		case http.StatusNotFound:
+			return protocol.Code, server.Detail{Detail: fault.Missing().Message}
+		case http.StatusMethodNotAllowed:
+			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Method %q not allowed.", c.Request().Method)}
+		case http.StatusRequestEntityTooLarge:
+			return protocol.Code, server.Detail{Detail: "Request body is larger than 1 MiB."}
+		case http.StatusUnsupportedMediaType:
+			media := c.Request().Header.Get(echo.HeaderContentType)
+			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Unsupported media type %q in request.", media)}
+		}
+	}
+	return http.StatusInternalServerError, server.Detail{Detail: "Internal server error."}
+}

@@ -1,0 +1,213 @@
+package api
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"invited/gen/server"
+	"invited/internal/directory"
+	"invited/internal/invitation"
+)
+
+// handlers implements the generated strict interface.
+type handlers struct{ Config }
+
+var _ server.StrictServerInterface = handlers{}
+
+func (h handlers) UserInvitationsList(
+	ctx context.Context, request server.UserInvitationsListRequestObject,
+) (server.UserInvitationsListResponseObject, error) {
+	p, wanted := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
+	found, err := h.Service.List(ctx, caller(ctx), query(p), wanted.number, wanted.size)
+	if err != nil {
+		return nil, err
+	}
+	body := make([]server.Invitation, 0, len(found.Invitations))
+	for _, each := range found.Invitations {
+		body = append(body, h.invitation(each))
+	}
+	return server.UserInvitationsList200JSONResponse{
+		Body: body,
+		Headers: server.UserInvitationsList200ResponseHeaders{
+			Link:         wanted.links(h.PublicURL+"api/user-invitations/", queryOf(ctx), found.Total),
+			XResultCount: found.Total,
+		},
+	}, nil
+}
+
+func query(p server.UserInvitationsListParams) invitation.Query {
+	q := invitation.Query{
+		CivilNumber:      text(p.CivilNumber),
+		Customer:         p.CustomerUUID,
+		Email:            text(p.Email),
+		EmailExact:       text(p.EmailExact),
+		RoleName:         text(p.RoleName),
+		Role:             p.RoleUUID,
+		ScopeDescription: text(p.ScopeDescription),
+		ScopeName:        text(p.ScopeName),
+		ScopeType:        text(p.ScopeType),
+	}
+	if p.State != nil {
+		for _, each := range *p.State {
+			q.States = append(q.States, invitation.State(each))
+		}
+	}
+	if p.O != nil {
+		for _, each := range *p.O {
+			by, descending := strings.CutPrefix(string(each), "-")
+			q.Order = append(q.Order, invitation.Order{By: invitation.OrderBy(by), Descending: descending})
+		}
+	}
+	return q
+}
+
+func (h handlers) UserInvitationsRetrieve(
+	ctx context.Context, request server.UserInvitationsRetrieveRequestObject,
+) (server.UserInvitationsRetrieveResponseObject, error) {
+	found, err := h.Service.Retrieve(ctx, caller(ctx), request.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsRetrieve200JSONResponse{Body: h.invitation(found)}, nil
+}
+
+func (h handlers) UserInvitationsCreate(
+	ctx context.Context, request server.UserInvitationsCreateRequestObject,
+) (server.UserInvitationsCreateResponseObject, error) {
+	body := request.Body
+	made, err := h.Service.Create(ctx, caller(ctx), invitation.Draft{
+		Role:                body.Role,
+		ScopeURL:            strings.TrimSpace(body.Scope),
+		Email:               strings.TrimSpace(body.Email),
+		FullName:            text(body.FullName),
+		NativeName:          text(body.NativeName),
+		PhoneNumber:         text(body.PhoneNumber),
+		Organization:        text(body.Organization),
+		JobTitle:            text(body.JobTitle),
+		CivilNumber:         text(body.CivilNumber),
+		ExtraInvitationText: text(body.ExtraInvitationText),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsCreate201JSONResponse{
+		Body:    h.invitation(made),
+		Headers: server.UserInvitationsCreate201ResponseHeaders{Location: h.url(made)},
+	}, nil
+}
+
+func (h handlers) UserInvitationsDetailsRetrieve(
+	ctx context.Context, request server.UserInvitationsDetailsRetrieveRequestObject,
+) (server.UserInvitationsDetailsRetrieveResponseObject, error) {
+	found, err := h.Service.Details(ctx, caller(ctx), request.UUID)
+	if err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsDetailsRetrieve200JSONResponse{Body: details(found)}, nil
+}
+
+func (h handlers) UserInvitationsAccept(
+	ctx context.Context, request server.UserInvitationsAcceptRequestObject,
+) (server.UserInvitationsAcceptResponseObject, error) {
+	if err := h.Service.Accept(ctx, caller(ctx), request.UUID); err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsAccept200JSONResponse{
+		Body: server.Detail{Detail: "Invitation has been successfully accepted."},
+	}, nil
+}
+
+func (h handlers) UserInvitationsCancel(
+	ctx context.Context, request server.UserInvitationsCancelRequestObject,
+) (server.UserInvitationsCancelResponseObject, error) {
+	if err := h.Service.Cancel(ctx, caller(ctx), request.UUID); err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsCancel200JSONResponse{
+		Body: server.Detail{Detail: "Invitation has been successfully canceled."},
+	}, nil
+}
+
+func (h handlers) UserInvitationsCheck(
+	ctx context.Context, request server.UserInvitationsCheckRequestObject,
+) (server.UserInvitationsCheckResponseObject, error) {
+	found, err := h.Service.Check(ctx, request.UUID)
+	if err != nil {
+		return nil, err
+	}
+	body := server.InvitationCheck{Email: found.Email}
+	if found.CivilNumberRequired {
+		body.CivilNumberRequired = &found.CivilNumberRequired
+	}
+	return server.UserInvitationsCheck200JSONResponse{Body: body}, nil
+}
+
+func (h handlers) UserInvitationsDelete(
+	ctx context.Context, request server.UserInvitationsDeleteRequestObject,
+) (server.UserInvitationsDeleteResponseObject, error) {
+	if err := h.Service.Delete(ctx, caller(ctx), request.UUID); err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsDelete200JSONResponse{
+		Body: server.Detail{Detail: "Invitation has been successfully deleted."},
+	}, nil
+}
+
+func (h handlers) UserInvitationsSend(
+	ctx context.Context, request server.UserInvitationsSendRequestObject,
+) (server.UserInvitationsSendResponseObject, error) {
+	if err := h.Service.Send(ctx, caller(ctx), request.UUID); err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsSend200JSONResponse{
+		Body: server.Detail{Detail: "Invitation sending has been successfully scheduled."},
+	}, nil
+}
+
+func (h handlers) UserInvitationsApprove(
+	ctx context.Context, request server.UserInvitationsApproveRequestObject,
+) (server.UserInvitationsApproveResponseObject, error) {
+	if err := h.Service.Approve(ctx, request.Body.Token); err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsApprove200JSONResponse{
+		Body: server.Detail{Detail: "Invitation has been approved."},
+	}, nil
+}
+
+func (h handlers) UserInvitationsReject(
+	ctx context.Context, request server.UserInvitationsRejectRequestObject,
+) (server.UserInvitationsRejectResponseObject, error) {
+	if err := h.Service.Reject(ctx, request.Body.Token); err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsReject200JSONResponse{
+		Body: server.Detail{Detail: "Invitation has been rejected."},
+	}, nil
+}
+
+// caller is who calls an operation that is only reached authenticated.
+func caller(ctx context.Context) directory.User {
+	user, ok := callerOf(ctx)
+	if !ok {
+		panic("api: an operation that needs a caller was reached without one")
+	}
+	return user
+}
+
+// text is an optional text, trimmed.
+func text(value *string) string {
+	if value == nil {
+		return ""
+	}
+	return strings.TrimSpace(*value)
+}
+
+type queryKey struct{}
+
+// queryOf is the query string of the request.
+func queryOf(ctx context.Context) url.Values {
+	values, _ := ctx.Value(queryKey{}).(url.Values)
+	return values
+}

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/labstack/echo/v4"
+)
+
+var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// requestID gives every request an id, in its response too: the client's or the gateway's where it sent a
+// harmless one, else a random one.
+func requestID(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !requestIDForm.MatchString(id) {
+			id = uuid.NewString()
+		}
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		return next(c)
+	}
+}
+
+func requestIDOf(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
+
+// access logs each request once, when it is answered. Queries are left out: filters hold people's addresses.
+func access(logger *slog.Logger) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			start := time.Now()
+			if err := next(c); err != nil {
+				c.Error(err) // written now, so that its status is logged
+			}
+			level := slog.LevelInfo
+			switch {
+			case c.Response().Status >= http.StatusInternalServerError:
+				level = slog.LevelError
+			case c.Path() == "/healthz" || c.Path() == "/readyz":
+				level = slog.LevelDebug
+			}
+			attributes := []slog.Attr{
+				slog.String("request_id", requestIDOf(c)),
+				slog.String("method", c.Request().Method),
+				slog.String("path", c.Request().URL.Path),
+				slog.Int("status", c.Response().Status),
+				slog.Duration("took", time.Since(start)),
+				slog.Int64("bytes", c.Response().Size),
+				slog.String("client", c.RealIP()),
+			}
+			if user, ok := callerOf(c.Request().Context()); ok {
+				attributes = append(attributes, slog.String("user", user.Username))
+			}
+			logger.LogAttrs(c.Request().Context(), level, "request", attributes...)
+			return nil
+		}
+	}
+}
+
+// recovered makes an error of a panic, for the log with its stack, so that one request takes down only itself.
+func recovered(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+					panic(p)
+				}
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}

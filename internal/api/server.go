@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"invited/gen/server"
+	"invited/internal/directory"
+	"invited/internal/invitation"
+)
+
+// Limits of one request.
+const (
+	requestTimeout = 20 * time.Second // of a handler, the database included
+	bodyLimit      = 1 << 20          // bytes
+)
+
+// Config is what the API is made of.
+type Config struct {
+	Service   *invitation.Service
+	Keys      directory.Keys
+	PublicURL string // base of every absolute URL in a response, with a slash at its end
+	Logger    *slog.Logger
+	// TrustedProxies are the networks whose X-Forwarded-For is believed; none: the header is ignored.
+	TrustedProxies []*net.IPNet
+	CORSOrigins    []string // exact origins that a browser may call from; none: CORS is off
+	// Ready names what the server needs to do its work and what is wrong with each; nil: nothing is.
+	Ready func(context.Context) map[string]error
+}
+
+// New returns the API as a handler. It fails only where the embedded contract is broken.
+func New(c Config) (http.Handler, error) {
+	contract, err := server.GetSpec()
+	if err != nil {
+		return nil, fmt.Errorf("reading the embedded contract: %w", err)
+	}
+	e := echo.New()
+	e.HTTPErrorHandler = errorWriter{c.Logger}.write
+	e.IPExtractor = clientIP(c.TrustedProxies)
+	e.Use(requestID, access(c.Logger), recovered, headers)
+	if len(c.CORSOrigins) > 0 {
+		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
+			AllowOrigins:  c.CORSOrigins,
+			AllowMethods:  []string{http.MethodGet, http.MethodPost},
+			AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID},
+			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderXRequestID, "X-Result-Count"},
+			MaxAge:        int((10 * time.Minute).Seconds()),
+		}))
+	}
+	e.Use(deadline)
+	e.GET("/healthz", alive)
+	e.GET("/readyz", ready(c.Ready, c.Logger))
+
+	validator, err := newValidator(contract)
+	if err != nil {
+		return nil, err
+	}
+	operations := e.Group("", validator.screen, authenticate(c.Keys, validator), validator.validate)
+	server.RegisterHandlers(operations, server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{answered}))
+	refuseOtherMethods(e, contract)
+	return e, nil
+}
+
+// answered turns the silence of a handler into an error: the generated code would make an empty 200 of it.
+func answered(next server.StrictHandlerFunc, operation string) server.StrictHandlerFunc {
+	return func(c echo.Context, request any) (any, error) {
+		response, err := next(c, request)
+		if response == nil && err == nil {
+			err = errors.New("api: " + operation + " gave no response")
+		}
+		return response, err
+	}
+}
+
+// clientIP makes a client's address out of the connection and, through trusted proxies only, of
+// X-Forwarded-For. Echo's default believes the header of anybody.
+func clientIP(trusted []*net.IPNet) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, each := range trusted {
+		options = append(options, echo.TrustIPRange(each))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// deadline ends the work on a request that takes too long, in the database too.
+func deadline(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
+		return next(c)
+	}
+}
+
+// headers that stand on every response: nothing that the API says is to be kept, framed, sniffed or run.
+func headers(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		return next(c)
+	}
+}
