@@ -1,0 +1,77 @@
+# `make` lists what there is. Works with GNU make 3.81 (macOS) and newer.
+
+GO           := go
+GO_WANTED    := $(shell sed -n 's/^go //p' go.mod)
+VERSION      := $(shell git describe --tags --dirty 2>/dev/null || echo dev)
+COMMIT       := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+LINT_VERSION := v2.15.0
+LINT         := build/bin/golangci-lint-$(LINT_VERSION)
+POSTGRES     := $(GO) run ./internal/storetest/withpostgres --
+
+# To narrow a run: make test PKG=./internal/api ARGS='-run Accept -v'
+PKG      ?= ./...
+ARGS     ?=
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help go generate verify build run test test-race fuzz lint fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+go:
+	@command -v $(GO) >/dev/null || { echo "Go is not installed: get $(GO_WANTED) or newer from https://go.dev/dl/" >&2; exit 1; }
+	@said=$$($(GO) list -m 2>&1) || { echo "$$said"; echo "Go $(GO_WANTED) or newer is needed: https://go.dev/dl/"; exit 1; } >&2
+
+generate: go ## make the code in gen/ anew from openapi.yaml
+	@echo "Generating gen/ from openapi.yaml"
+	@$(GO) generate ./gen/...
+
+verify: generate ## check that generated code, go.mod and formatting are up to date
+	@echo "Comparing gen/ with what is committed"
+	@git --no-pager diff --exit-code --stat -- gen || { echo "gen/ was out of date: commit what make generate made" >&2; exit 1; }
+	@new=$$(git ls-files --others --exclude-standard -- gen) && test -z "$$new" || { echo "not committed in gen/: $$new" >&2; exit 1; }
+	@echo "Checking go.mod and go.sum"
+	@$(GO) mod tidy -diff || { echo "run: go mod tidy" >&2; exit 1; }
+	@echo "Checking the formatting"
+	@bad=$$("$$($(GO) env GOROOT)/bin/gofmt" -l .) && test -z "$$bad" || { echo "run gofmt -w on: $$bad" >&2; exit 1; }
+
+build: go ## build the server: build/invited
+	@echo "Building build/invited $(VERSION) (the first time takes some minutes)"
+	@$(GO) build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o build/invited ./cmd/invited
+
+run: build ## build the server and start it with a demo directory
+	@./build/invited serve --demo
+
+test: go ## run all tests, with a PostgreSQL of their own
+	@echo "Testing $(PKG) (the first time takes some minutes)"
+	@$(POSTGRES) $(GO) test -shuffle=on -timeout 10m $(ARGS) $(PKG)
+
+test-race: go ## the same with the race detector, which needs a C compiler
+	@echo "Testing $(PKG) with the race detector (takes several times as long)"
+	@$(POSTGRES) $(GO) test -race -shuffle=on -timeout 20m $(ARGS) $(PKG)
+
+fuzz: go ## run each fuzz target for FUZZTIME (30s)
+	@echo "Looking for fuzz targets in $(PKG)"
+	@found=$$($(GO) test -list '^Fuzz' $(PKG)) || { echo "$$found"; exit 1; }; \
+	echo "$$found" | awk '/^Fuzz/ { names = names " " $$1 } /^ok/ { n = split(names, a, " "); for (i = 1; i <= n; i++) print $$2, a[i]; names = "" }' | \
+	while read -r package target; do \
+		echo "Fuzzing $$package $$target for $(FUZZTIME)"; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+	done
+
+lint: go $(LINT) ## run golangci-lint
+	@echo "Linting (the first time takes a minute or two)"
+	@$(LINT) run $(ARGS) $(PKG)
+
+fmt: go $(LINT) ## format the code as lint wants it
+	@$(LINT) fmt
+
+# Under its version, so that a new pin is a new file.
+$(LINT):
+	@echo "Building golangci-lint $(LINT_VERSION) into build/bin, once: takes about 80 s"
+	@GOFLAGS= GOBIN="$(CURDIR)/build/bin" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@mv build/bin/golangci-lint $(LINT)
+
+clean: ## remove build/ (data/ is yours, and stays)
+	rm -rf build

@@ -1,0 +1,318 @@
+package config_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/mail"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/config"
+)
+
+const longKey = "0123456789abcdef0123456789abcdef"
+
+func load(t *testing.T, environ ...string) config.Config {
+	t.Helper()
+	c, err := config.Load(environ)
+	require.NoError(t, err)
+	return c
+}
+
+func parseURL(t *testing.T, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	require.NoError(t, err)
+	return u
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+
+	base := parseURL(t, "http://127.0.0.1:8080/")
+	want := config.Config{
+		ListenAddr:    "127.0.0.1:8080",
+		Database:      config.Database{Engine: config.SQLite, Path: "data/invited.db"},
+		PublicURL:     base,
+		FrontendURL:   base,
+		SiteName:      "invited",
+		MailDir:       "data/mail",
+		MailFrom:      mail.Address{Name: "invited", Address: "invitations@localhost"},
+		Workers:       true,
+		SweepInterval: 15 * time.Minute,
+		LogLevel:      slog.LevelInfo,
+		LogFormat:     "text",
+		Policy: config.Policy{
+			InvitationLifetime:      168 * time.Hour,
+			InvitationMaxAge:        168 * time.Hour,
+			InvitationAllowedFields: []string{"full_name", "native_name", "phone_number", "organization", "job_title", "civil_number"},
+		},
+	}
+	assert.Equal(t, want, load(t))
+	assert.Equal(t, want, load(t, "INVITED_=x", "INVITED_LISTEN_ADDR=", "INVITED_LOG_LEVEL=", "PATH=/bin", "LISTEN_ADDR=:1"))
+}
+
+func TestEveryVariableIsRead(t *testing.T) {
+	t.Parallel()
+
+	_, network, err := net.ParseCIDR("10.0.0.0/8")
+	require.NoError(t, err)
+
+	want := config.Config{
+		ListenAddr:         "0.0.0.0:80",
+		Database:           config.Database{Engine: config.Postgres, DSN: "postgres://u:p@db/invited"},
+		PublicURL:          parseURL(t, "https://api.example.com/"),
+		FrontendURL:        parseURL(t, "https://portal.example.com/"),
+		SiteName:           "Example Cloud",
+		SecretKey:          longKey,
+		SecretKeyFallbacks: []config.Secret{longKey + "1", longKey + "2"},
+		SMTPURL:            "smtp://u:p@mail:587",
+		MailDir:            "/var/mail",
+		MailFrom:           mail.Address{Name: "Ünal", Address: "no-reply@example.com"},
+		TemplatesDir:       "/etc/invited",
+		CORSOrigins:        []string{"https://a.example.com", "http://localhost:4200"},
+		Workers:            false,
+		SweepInterval:      time.Minute,
+		TrustedProxies:     []*net.IPNet{network},
+		LogLevel:           slog.LevelDebug,
+		LogFormat:          "json",
+		Policy: config.Policy{
+			InvitationLifetime:                   time.Hour,
+			InvitationMaxAge:                     2 * time.Hour,
+			OnlyStaffCanInviteUsers:              true,
+			ValidateInvitationEmail:              true,
+			EnableStrictCheckAcceptingInvitation: true,
+			InvitationDisableMultipleRoles:       true,
+			OnlyOneProjectManager:                true,
+			InvitationCreateMissingUser:          true,
+			InvitationAllowedFields:              []string{"full_name", "job_title"},
+			InvitationWebhookURL:                 "https://hook.example.com/key",
+			InvitationWebhookTokenURL:            "https://sso.example.com/token",
+			InvitationWebhookTokenClientID:       "client",
+			InvitationWebhookTokenSecret:         "hush",
+			InvitationWebhookSecret:              "whsec_hush",
+		},
+	}
+	got := load(t,
+		"INVITED_LISTEN_ADDR=0.0.0.0:80",
+		"INVITED_DATABASE_URL=postgres://u:p@db/invited",
+		"INVITED_PUBLIC_URL=https://api.example.com",
+		"INVITED_FRONTEND_URL=https://portal.example.com/",
+		"INVITED_SITE_NAME=Example Cloud",
+		"INVITED_SECRET_KEY="+longKey,
+		"INVITED_SECRET_KEY_FALLBACKS="+longKey+"1, "+longKey+"2,",
+		"INVITED_SMTP_URL=smtp://u:p@mail:587",
+		"INVITED_MAIL_DIR=/var/mail",
+		"INVITED_MAIL_FROM=Ünal <no-reply@example.com>",
+		"INVITED_TEMPLATES_DIR=/etc/invited",
+		"INVITED_CORS_ORIGINS=https://A.example.com:443, http://localhost:4200",
+		"INVITED_WORKERS=false",
+		"INVITED_SWEEP_INTERVAL=1m",
+		"INVITED_TRUSTED_PROXIES=10.1.2.3/8",
+		"INVITED_LOG_LEVEL=debug",
+		"INVITED_LOG_FORMAT=json",
+		"INVITED_INVITATION_LIFETIME=1h",
+		"INVITED_INVITATION_MAX_AGE=2h",
+		"INVITED_ONLY_STAFF_CAN_INVITE_USERS=true",
+		"INVITED_VALIDATE_INVITATION_EMAIL=true",
+		"INVITED_ENABLE_STRICT_CHECK_ACCEPTING_INVITATION=true",
+		"INVITED_INVITATION_DISABLE_MULTIPLE_ROLES=true",
+		"INVITED_ONLY_ONE_PROJECT_MANAGER=true",
+		"INVITED_INVITATION_CREATE_MISSING_USER=true",
+		"INVITED_INVITATION_ALLOWED_FIELDS=full_name, job_title",
+		"INVITED_INVITATION_USE_WEBHOOKS=false",
+		"INVITED_INVITATION_WEBHOOK_URL=https://hook.example.com/key",
+		"INVITED_INVITATION_WEBHOOK_TOKEN_URL=https://sso.example.com/token",
+		"INVITED_INVITATION_WEBHOOK_TOKEN_CLIENT_ID=client",
+		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=hush",
+		"INVITED_INVITATION_WEBHOOK_SECRET=whsec_hush",
+	)
+	assert.Equal(t, want, got)
+}
+
+func TestURLs(t *testing.T) {
+	t.Parallel()
+
+	for _, test := range []struct{ environ, public, frontend string }{
+		{"INVITED_LISTEN_ADDR=:80", "http://127.0.0.1:80/", "http://127.0.0.1:80/"},
+		{"INVITED_LISTEN_ADDR=0.0.0.0:8080", "http://127.0.0.1:8080/", "http://127.0.0.1:8080/"},
+		{"INVITED_LISTEN_ADDR=[::]:8080", "http://127.0.0.1:8080/", "http://127.0.0.1:8080/"},
+		{"INVITED_LISTEN_ADDR=[::1]:8080", "http://[::1]:8080/", "http://[::1]:8080/"},
+		{"INVITED_LISTEN_ADDR=localhost:8080", "http://localhost:8080/", "http://localhost:8080/"},
+		{"INVITED_PUBLIC_URL=https://X.example.com", "https://x.example.com/", "https://x.example.com/"},
+		{"INVITED_PUBLIC_URL=https://x.example.com/a/b", "https://x.example.com/a/b/", "https://x.example.com/a/b/"},
+		{"INVITED_FRONTEND_URL=https://x.example.com/a/", "http://127.0.0.1:8080/", "https://x.example.com/a/"},
+	} {
+		t.Run(test.environ, func(t *testing.T) {
+			t.Parallel()
+			c := load(t, test.environ)
+			assert.Equal(t, test.public, c.PublicURL.String())
+			assert.Equal(t, test.frontend, c.FrontendURL.String())
+		})
+	}
+}
+
+func TestBound(t *testing.T) {
+	t.Parallel()
+
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4321}
+
+	free := load(t, "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_FRONTEND_URL=https://portal.example.com/").Bound(addr)
+	assert.Equal(t, "http://127.0.0.1:4321/", free.PublicURL.String())
+	assert.Equal(t, "https://portal.example.com/", free.FrontendURL.String())
+
+	both := load(t, "INVITED_LISTEN_ADDR=:0").Bound(addr)
+	assert.Equal(t, "http://127.0.0.1:4321/", both.PublicURL.String())
+	assert.Equal(t, "http://127.0.0.1:4321/", both.FrontendURL.String())
+
+	given := load(t, "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_PUBLIC_URL=http://localhost:8080").Bound(addr)
+	assert.Equal(t, "http://localhost:8080/", given.PublicURL.String())
+}
+
+func TestDatabase(t *testing.T) {
+	t.Parallel()
+
+	for _, test := range []struct{ url, path, shown string }{
+		{"sqlite://data/invited.db", "data/invited.db", "sqlite://data/invited.db"},
+		{"sqlite:///var/lib/invited.db", "/var/lib/invited.db", "sqlite:///var/lib/invited.db"},
+		{"postgres://u:hush@db:5432/invited?password=hush", "", "postgres://db:5432/invited"},
+		{"postgresql://db/invited", "", "postgres://db/invited"},
+	} {
+		t.Run(test.url, func(t *testing.T) {
+			t.Parallel()
+			got := load(t, "INVITED_DATABASE_URL="+test.url).Database
+			assert.Equal(t, test.shown, got.String())
+			assert.Equal(t, test.path, got.Path)
+			if test.path == "" {
+				assert.Equal(t, config.Postgres, got.Engine)
+				assert.Equal(t, test.url, got.DSN.Reveal())
+			} else {
+				assert.Equal(t, config.SQLite, got.Engine)
+			}
+		})
+	}
+}
+
+// Every row is one bad variable; the line must name it, and say what the row
+// says. "hush" stands where a secret may.
+func TestBadVariables(t *testing.T) {
+	t.Parallel()
+
+	tests := []struct{ variable, line string }{
+		{"LISTEN_ADDR=8080", `"8080" is not HOST:PORT`},
+		{"LISTEN_ADDR=localhost:http", "HOST:PORT"},
+		{"LISTEN_ADDR=localhost:65536", "HOST:PORT"},
+		{"DATABASE_URL=mysql://u:hush@db/x", "neither sqlite://PATH nor postgres://"},
+		{"DATABASE_URL=data/invited.db", "neither sqlite://PATH nor postgres://"},
+		{"DATABASE_URL=sqlite://", "path of a file"},
+		{"DATABASE_URL=sqlite://data/", "path of a file"},
+		{"DATABASE_URL=sqlite://data/x.db?mode=ro", "path of a file"},
+		{"DATABASE_URL=sqlite://:memory:", "name a file"},
+		{"DATABASE_URL=postgres://u:hu/hush@db/x", "percent code"},
+		{"PUBLIC_URL=example.com", "absolute http or https URL"},
+		{"PUBLIC_URL=ftp://example.com", "absolute http or https URL"},
+		{"PUBLIC_URL=https://", "absolute http or https URL"},
+		{"PUBLIC_URL=https://:80", "absolute http or https URL"},
+		{"PUBLIC_URL=https://u:hush@example.com", "user or a password"},
+		{"PUBLIC_URL=https://example.com?key=hush", "query or a fragment"},
+		{"PUBLIC_URL=https://example.com/#", "query or a fragment"},
+		{"FRONTEND_URL=/portal", "absolute http or https URL"},
+		{"SECRET_KEY=hush", "openssl rand -base64 32"},
+		{"SECRET_KEY=hush,0123456789abcdef0123456789abcdef", "comma"},
+		{"SECRET_KEY_FALLBACKS=" + longKey + ",hush", "shorter than 32"},
+		{"SMTP_URL=http://u:hush@mail", "smtps://"},
+		{"SMTP_URL=smtp://u:hu#sh@mail", "percent code"},
+		{"SMTP_URL=smtp://u:hush@", "smtps://"},
+		{"SMTP_URL=smtp://u:hush@mail/inbox", "smtps://"},
+		{"MAIL_FROM=Example Cloud", `"Example Cloud" is not an e-mail address`},
+		{"CORS_ORIGINS=*", "list each origin"},
+		{"CORS_ORIGINS=https://a.example.com,https://b.example.com/", `"https://b.example.com/" is not an origin`},
+		{"CORS_ORIGINS=b.example.com", "is not an origin"},
+		{"CORS_ORIGINS=https://*.example.com/x", "is not an origin"},
+		{"CORS_ORIGINS=null", "is not an origin"},
+		{"WORKERS=maybe", `"maybe" is neither true nor false`},
+		{"SWEEP_INTERVAL=15", `"15" is not a duration above zero`},
+		{"SWEEP_INTERVAL=0s", "duration above zero"},
+		{"TRUSTED_PROXIES=10.0.0.1", `"10.0.0.1" is not a network`},
+		{"LOG_LEVEL=loud", `"loud" is not debug, info, warn or error`},
+		{"LOG_FORMAT=xml", `"xml" is neither text nor json`},
+		{"INVITATION_LIFETIME=-1h", "duration above zero"},
+		{"INVITATION_MAX_AGE=a week", "duration above zero"},
+		{"ONLY_STAFF_CAN_INVITE_USERS=2", "neither true nor false"},
+		{"VALIDATE_INVITATION_EMAIL=2", "neither true nor false"},
+		{"ENABLE_STRICT_CHECK_ACCEPTING_INVITATION=2", "neither true nor false"},
+		{"INVITATION_DISABLE_MULTIPLE_ROLES=2", "neither true nor false"},
+		{"ONLY_ONE_PROJECT_MANAGER=2", "neither true nor false"},
+		{"INVITATION_CREATE_MISSING_USER=2", "neither true nor false"},
+		{"INVITATION_ALLOWED_FIELDS=full_name,email", `"email" is none of full_name, native_name`},
+		{"INVITATION_USE_WEBHOOKS=2", "neither true nor false"},
+		{"INVITATION_USE_WEBHOOKS=true", "not in this version"},
+	}
+	for _, test := range tests {
+		t.Run(test.variable, func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load([]string{"INVITED_" + test.variable})
+			require.Error(t, err)
+			assert.Equal(t, config.Config{}, c)
+			name, _, _ := strings.Cut(test.variable, "=")
+			assert.True(t, strings.HasPrefix(err.Error(), "INVITED_"+name+": "), err.Error())
+			assert.Contains(t, err.Error(), test.line)
+			assert.NotContains(t, err.Error(), "hush")
+			assert.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestAllBadVariablesAreReportedTogether(t *testing.T) {
+	t.Parallel()
+
+	_, err := config.Load([]string{
+		"INVITED_WORKERS=maybe", "INVITED_LOG_FORMAT=a\nb", "INVITED_SMTP_URL=x", "INVITED_INVITATION_LIFETIME=x", "INVITED_CORS_ORIGINS=x,y",
+	})
+	require.Error(t, err)
+	lines := strings.Split(err.Error(), "\n")
+	assert.Len(t, lines, 6)
+	for _, line := range lines {
+		assert.True(t, strings.HasPrefix(line, "INVITED_"), line)
+	}
+}
+
+func TestUnknownVariablesAreNamed(t *testing.T) {
+	t.Parallel()
+
+	c := load(t, "INVITED_SMPT_URL=x", "INVITED_ALLOWED=y", "INVITED_TEST_POSTGRES_URL=z", "INVITED_WORKERS=true", "UNINVITED_X=1")
+	assert.Equal(t, []string{"INVITED_ALLOWED", "INVITED_SMPT_URL"}, c.Unknown)
+}
+
+func TestNothingPrintsASecret(t *testing.T) {
+	t.Parallel()
+
+	hush := longKey + "hush"
+	c := load(t, "INVITED_DATABASE_URL=postgres://u:hush@db/x", "INVITED_SMTP_URL=smtp://u:hush@mail", "INVITED_SECRET_KEY="+hush,
+		"INVITED_SECRET_KEY_FALLBACKS="+hush, "INVITED_INVITATION_WEBHOOK_URL=https://hook/hush", "INVITED_INVITATION_WEBHOOK_TOKEN_URL=hush",
+		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=hush", "INVITED_INVITATION_WEBHOOK_SECRET=hush")
+
+	var out strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&out, verb+verb+verb+"\n", c, c.SecretKey, &c.SecretKey)
+	}
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(handler).Info("config", "key", c.SecretKey, "all", c, "database", c.Database)
+	}
+	document, err := json.Marshal(c)
+	require.NoError(t, err)
+	out.Write(document)
+
+	assert.NotContains(t, out.String(), "hush")
+	assert.NotContains(t, out.String(), fmt.Sprintf("%x", "hush"))
+	assert.NotContains(t, out.String(), fmt.Sprintf("%X", "hush"))
+	assert.Contains(t, string(document), `"SecretKey":"[redacted]"`)
+	assert.Equal(t, hush, c.SecretKey.Reveal())
+}

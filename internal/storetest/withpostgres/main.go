@@ -1,0 +1,106 @@
+// Command withpostgres runs another command with a PostgreSQL server to test
+// against:
+//
+//	go run ./internal/storetest/withpostgres -- go test ./...
+//
+// Where INVITED_TEST_POSTGRES_URL is set it only runs the command. Else it
+// starts a throw-away server from the installed PostgreSQL, which it installs
+// where there is none and it may, sets the variable for the command, and leaves
+// nothing behind. It exits as the command does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+)
+
+const urlVariable = "INVITED_TEST_POSTGRES_URL"
+
+func main() {
+	// The death signal of a child process is tied to the thread that started it.
+	runtime.LockOSThread()
+
+	args := os.Args[1:]
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		say("usage: withpostgres -- COMMAND [ARGUMENT...]")
+		os.Exit(2)
+	}
+	os.Exit(run(args, os.Getenv(urlVariable)))
+}
+
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "withpostgres: "+format+"\n", args...)
+}
+
+// run returns the exit code. Signals are listened to from the start, so that
+// one which comes early still ends in a clean folder.
+func run(args []string, url string) int {
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	endWithParent()
+
+	if url == "" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+		defer stop()
+		bin, err := ensureServer(ctx)
+		if err != nil {
+			say("%v", err)
+			return 1
+		}
+		server, err := start(ctx, bin)
+		if err != nil {
+			say("%v", err)
+			return 1
+		}
+		defer server.stop()
+		url = server.url
+	}
+	return command(args, url, signals)
+}
+
+func command(args []string, url string, signals <-chan os.Signal) int {
+	// Not a CommandContext: the command is told of a signal, and ends by itself.
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // see above
+	cmd.Env = append(os.Environ(), urlVariable+"="+url)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	endWithUs(cmd, syscall.SIGTERM)
+	if err := cmd.Start(); err != nil {
+		say("%v", err)
+		return 127
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			_ = cmd.Process.Signal(s) // fails only where the command has just ended
+		case err := <-done:
+			return exitCode(err)
+		}
+	}
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case !errors.As(err, &exit):
+		say("%v", err)
+		return 1
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal()) // as shells say it
+	}
+	return exit.ExitCode()
+}
