@@ -1,0 +1,109 @@
+package mail
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Folder is a [Transport] that writes each message as one .eml file.
+type Folder struct {
+	dir  string
+	from *netmail.Address
+}
+
+// NewFolder makes the folder where it is missing, readable by its owner only,
+// and makes sure that files can be written there. A sender that is not one
+// address is an error too.
+func NewFolder(dir, from string) (*Folder, error) {
+	sender, err := parseSender(from)
+	if err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		return nil, errors.New("the mail folder has no name")
+	}
+	f := &Folder{dir: dir, from: sender}
+	if err := f.write(".writable", nil); err != nil {
+		return nil, fmt.Errorf("the mail folder can't be written to: %w", err)
+	}
+	if err := os.Remove(filepath.Join(dir, ".writable")); err != nil {
+		return nil, fmt.Errorf("the mail folder can't be written to: %w", err)
+	}
+	return f, nil
+}
+
+// Send writes m into the folder. A reader of the folder never sees a part of a
+// file, and a second Send of the same ID and Date replaces the file of the first.
+func (f *Folder) Send(ctx context.Context, m Message) error {
+	raw, _, err := compose(f.from, m)
+	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return &Failure{Reason: "Sending was interrupted.", Err: err}
+	}
+	if err := f.write(fileName(m), raw); err != nil {
+		return &Failure{Reason: "The mail could not be written into the mail folder; the operator has to check it.", Err: err}
+	}
+	return nil
+}
+
+// write puts a file in place under its name only once all of it is on the disk.
+func (f *Folder) write(name string, content []byte) (err error) {
+	if err := os.MkdirAll(f.dir, 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(f.dir, ".*.tmp") // 0600 by itself
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(tmp.Name()))
+		}
+	}()
+	_, err = tmp.Write(content)
+	if err == nil {
+		err = tmp.Sync()
+	}
+	if err = errors.Join(err, tmp.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp.Name(), filepath.Join(f.dir, name)); err != nil {
+		return err
+	}
+	syncDir(f.dir)
+	return nil
+}
+
+// syncDir makes the rename last through a power cut. Not every system can sync
+// a folder, and the file is in its place anyway, so an error changes nothing.
+func syncDir(dir string) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return
+	}
+	_ = d.Sync()
+	_ = d.Close()
+}
+
+// fileName sorts by date and is the same for the same message. Only characters
+// that any file system takes are kept of the ID; the digest keeps apart what
+// that, or a file system blind to case, would make equal.
+func fileName(m Message) string {
+	id := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '.', r == '-':
+			return r
+		}
+		return '_'
+	}, m.ID)
+	digest := sha256.Sum256([]byte(m.ID))
+	return fmt.Sprintf("%s-%.60s-%x.eml", m.Date.UTC().Format("20060102T150405.000Z"), id, digest[:4])
+}

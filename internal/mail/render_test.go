@@ -1,0 +1,270 @@
+package mail
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var (
+	sentAt  = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+	expires = time.Date(2026, 11, 30, 15, 5, 0, 0, time.FixedZone("CET", 3600))
+)
+
+// sample is an invitation with something in every field.
+func sample() Invitation {
+	return Invitation{
+		Email:           "bob@example.org",
+		Inviter:         "Alice Owner",
+		ScopeName:       "Apollo",
+		ScopeType:       "project",
+		CustomerName:    "Acme",
+		RoleName:        "PROJECT.ADMIN",
+		RoleDescription: "System administrator",
+		ExtraText:       "Hi Bob,\nwelcome to the team!\n\nSee you on Monday.",
+		Link:            "https://portal.example.com/invitation/5d3f6f0e-1c8b-4b57-9a43-0c1f8a5f2a11/",
+		ApproveLink:     "https://portal.example.com/invitation_approve/abc.def/",
+		RejectLink:      "https://portal.example.com/invitation_reject/abc.def/",
+		Expires:         expires,
+	}
+}
+
+func newRenderer(t testing.TB) *Renderer {
+	t.Helper()
+	r, err := NewRenderer("Example Portal", "")
+	require.NoError(t, err)
+	return r
+}
+
+func render(t testing.TB, kind Kind, v Invitation) Message {
+	t.Helper()
+	m, err := newRenderer(t).Render(kind, "bob@example.org", "1.created@example.com", sentAt, v)
+	require.NoError(t, err)
+	return m
+}
+
+func TestRenderGolden(t *testing.T) {
+	t.Parallel()
+	bare := Invitation{
+		Email: "bob@example.org", ScopeName: "Acme", ScopeType: "customer", CustomerName: "Acme",
+		RoleName: "CUSTOMER.OWNER", Link: "https://portal.example.com/invitation/1/",
+	}
+	reminder := sample()
+	reminder.Reminder = true
+	page := sample()
+	page.Link = "https://portal.example.com/projects/9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10/"
+	noPage := sample()
+	noPage.ScopeType, noPage.ScopeName, noPage.Link = "offering", "GPU nodes", ""
+	for _, test := range []struct {
+		name string
+		kind Kind
+		v    Invitation
+	}{
+		{"created", InvitationCreated, sample()},
+		{"created_reminder", InvitationCreated, reminder},
+		{"created_bare", InvitationCreated, bare},
+		{"requested", InvitationRequested, sample()},
+		{"rejected", InvitationRejected, page},
+		{"expired", InvitationExpired, page},
+		{"expired_no_page", InvitationExpired, noPage},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m := render(t, test.kind, test.v)
+			golden(t, test.name+".txt", "Subject: "+m.Subject+"\n\n"+m.Text)
+			golden(t, test.name+".html", m.HTML)
+		})
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "if the change is meant: go test ./internal/mail -update")
+}
+
+func TestSubjects(t *testing.T) {
+	t.Parallel()
+	for scopeType, word := range map[string]string{
+		"customer": "organization", "project": "project", "offering": "offering", "call": "call", "proposal": "proposal",
+	} {
+		v := sample()
+		v.ScopeType = scopeType
+		require.Equal(t, "Invitation to Apollo "+word, render(t, InvitationCreated, v).Subject)
+		v.Reminder = true
+		require.Equal(t, "REMINDER: Invitation to Apollo "+word, render(t, InvitationCreated, v).Subject)
+	}
+}
+
+// TestBothFormsSayTheSame wants each fact in the text and in the HTML.
+func TestBothFormsSayTheSame(t *testing.T) {
+	t.Parallel()
+	common := []string{"Apollo", "Acme", "project", "System administrator", "Example Portal"}
+	for kind, facts := range map[Kind][]string{
+		InvitationCreated: {"Alice Owner", "bob@example.org", "welcome to the team!", "See you on Monday.",
+			"30 November 2026, 14:05 UTC", sample().Link, "did not expect"},
+		InvitationRequested: {"Alice Owner", "bob@example.org", "welcome to the team!", "30 November 2026, 14:05 UTC",
+			sample().ApproveLink, sample().RejectLink, "did not expect"},
+		InvitationRejected: {"bob@example.org", sample().Link, "did not expect"},
+		InvitationExpired:  {"bob@example.org", sample().Link, "30 November 2026, 14:05 UTC", "did not expect"},
+	} {
+		m := render(t, kind, sample())
+		for _, fact := range append(facts, common...) {
+			require.Contains(t, m.Text, fact, kind)
+			require.Contains(t, m.HTML, fact, kind)
+		}
+		require.NotContains(t, m.HTML, "<img")
+		require.NotContains(t, m.HTML, "<script")
+		require.NotContains(t, m.HTML, "url(")
+		require.NotContains(t, m.HTML, "ZgotmplZ")
+	}
+}
+
+func TestExtraTextKeepsItsLines(t *testing.T) {
+	t.Parallel()
+	v := sample()
+	v.ExtraText = "\r\n\r\none\r\ntwo\rthree\u2028four\n\n\n\nfive\x00\x1b[31m\u202e\t!\n\n"
+	require.Equal(t, []string{"one", "two", "three", "four", "", "five[31m !"}, v.ExtraLines())
+	m := render(t, InvitationCreated, v)
+	require.Contains(t, m.Text, "> one\n> two\n> three\n> four\n>\n> five[31m !\n")
+	require.Contains(t, m.HTML, "one<br>two<br>three<br>four<br><br>five[31m !")
+}
+
+func TestRenderRefuses(t *testing.T) {
+	t.Parallel()
+	r := newRenderer(t)
+	with := func(change func(*Invitation)) Invitation {
+		v := sample()
+		change(&v)
+		return v
+	}
+	for name, test := range map[string]struct {
+		kind  Kind
+		to    string
+		id    string
+		date  time.Time
+		v     Invitation
+		final bool
+		cause string
+	}{
+		"recipient": {InvitationCreated, "bob", "1@x", sentAt, sample(), true, ""},
+		"kind":      {"other", "b@x.org", "1@x", sentAt, sample(), false, "kind"},
+		"id":        {InvitationCreated, "b@x.org", "1@x>\r\nBcc: c@x.org", sentAt, sample(), false, "Message-ID"},
+		"date":      {InvitationCreated, "b@x.org", "1@x", time.Time{}, sample(), false, "date"},
+		"no link":   {InvitationCreated, "b@x.org", "1@x", sentAt, with(func(v *Invitation) { v.Link = "" }), false, "link"},
+		"script link": {InvitationCreated, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.Link = "javascript:alert(1)" }), false, "link"},
+		"link of two lines": {InvitationExpired, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.Link = "https://x.org/\nBcc:" }), false, "link"},
+		"no reject link": {InvitationRequested, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.RejectLink = "" }), false, "reject link"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := r.Render(test.kind, test.to, test.id, test.date, test.v)
+			var failure *Failure
+			require.ErrorAs(t, err, &failure)
+			require.Equal(t, test.final, failure.Final)
+			require.NotEmpty(t, failure.Reason)
+			if test.cause != "" {
+				require.ErrorContains(t, failure.Err, test.cause)
+			}
+		})
+	}
+}
+
+func TestTemplatesDir(t *testing.T) {
+	t.Parallel()
+	const created = "invitation_created.txt.tmpl"
+	for name, test := range map[string]struct {
+		file, content string
+		want          []string // of the error; none: it works
+	}{
+		"replaced":         {created, `{{define "subject"}}Come to {{.ScopeName}}{{end}}Welcome, {{.Email}}! {{.Link}}`, nil},
+		"standing alone":   {"invitation_created.html.tmpl", `<p>{{.ScopeName}}</p><a href="{{.Link}}">go</a>`, nil},
+		"not a template":   {"notes.txt", `{{`, nil},
+		"does not parse":   {created, "\n\n{{if}}", []string{created + ":3"}},
+		"unknown field":    {created, "{{define \"subject\"}}x{{end}}\n{{.Nope}}", []string{created + ":2", "Nope"}},
+		"field in a with":  {"invitation_expired.html.tmpl", "x\n{{with .Deadline}}{{.Nope}}{{end}}", []string{"invitation_expired.html.tmpl:2", "Nope"}},
+		"no subject":       {created, "x", []string{created, "subject"}},
+		"empty":            {"invitation_created.html.tmpl", "", []string{"invitation_created.html.tmpl"}},
+		"unsafe HTML":      {"invitation_created.html.tmpl", "<a href='{{.Link}}", []string{"invitation_created.html.tmpl"}},
+		"unknown block":    {"layout.html.tmpl", "\n{{define \"layout\"}}{{template \"nope\" .}}{{end}}", []string{"layout.html.tmpl"}},
+		"panics":           {created, `{{define "subject"}}x{{end}}{{slice .Link 2 1}}`, []string{created + ":1"}},
+		"endless":          {created, `{{define "subject"}}{{template "subject" .}}{{end}}x`, []string{created + ":1"}},
+		"replaces nothing": {"invitation_create.txt.tmpl", "x", []string{"invitation_create.txt.tmpl"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, test.file), []byte(test.content), 0o600))
+			r, err := NewRenderer("Site", dir)
+			if test.want != nil {
+				for _, want := range append(test.want, dir) {
+					require.ErrorContains(t, err, want)
+				}
+				require.NotContains(t, err.Error(), "\n")
+				return
+			}
+			require.NoError(t, err)
+			m, err := r.Render(InvitationCreated, "bob@example.org", "1@x", sentAt, sample())
+			require.NoError(t, err)
+			if test.file == created {
+				require.Equal(t, "Come to Apollo", m.Subject)
+				require.Equal(t, "Welcome, bob@example.org! "+sample().Link+"\n", m.Text)
+			}
+		})
+	}
+	_, err := NewRenderer("Site", filepath.Join(t.TempDir(), "missing"))
+	require.ErrorContains(t, err, "missing")
+}
+
+// TestRenderFails keeps a template that breaks only on some values, which no
+// trial at the start finds, from taking the process with it.
+func TestRenderFails(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "invitation_created.txt.tmpl"),
+		[]byte(`{{define "subject"}}x{{end}}{{if eq .ScopeName "Bad"}}{{index .ExtraLines 99}}{{end}}y`), 0o600))
+	r, err := NewRenderer("Site", dir)
+	require.NoError(t, err)
+	v := sample()
+	v.ScopeName = "Bad"
+	_, err = r.Render(InvitationCreated, "bob@example.org", "1@x", sentAt, v)
+	var failure *Failure
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.Final)
+	require.NotContains(t, failure.Reason, "index")
+	require.ErrorContains(t, failure, "invitation_created.txt.tmpl:1")
+
+	_, err = execute(panicking{}, "x", v)
+	require.ErrorContains(t, err, "panic: boom")
+}
+
+type panicking struct{ templateSet }
+
+func (panicking) ExecuteTemplate(io.Writer, string, any) error { panic(errors.New("boom")) }
+
+func TestLongNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	v := sample()
+	v.ScopeName = strings.Repeat("x", 5000)
+	m := render(t, InvitationCreated, v)
+	require.Less(t, len(m.Subject), 600)
+	v.ScopeName = strings.Repeat("ж", maxNameRunes)
+	require.Contains(t, render(t, InvitationCreated, v).Subject, v.ScopeName, "at the bound nothing is cut")
+}

@@ -1,0 +1,395 @@
+package mail
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const from = "Example Portal <no-reply@example.com>"
+
+func newSMTP(t *testing.T, url string) *SMTP {
+	t.Helper()
+	s, err := NewSMTP(url, from)
+	require.NoError(t, err)
+	return s
+}
+
+func send(t *testing.T, s *SMTP, m Message) *Failure {
+	t.Helper()
+	err := s.Send(t.Context(), m)
+	if err == nil {
+		return nil
+	}
+	var failure *Failure
+	require.ErrorAs(t, err, &failure)
+	require.NotEmpty(t, failure.Reason)
+	require.NotContains(t, failure.Reason, s.host)
+	require.NotContains(t, failure.Reason, "\n")
+	if s.password != "" {
+		require.NotContains(t, failure.Error(), s.password)
+	}
+	return failure
+}
+
+func TestSMTPDelivers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		server recorderOptions
+		scheme string
+		login  string
+	}{
+		"in the clear":       {recorderOptions{}, "smtp://", ""},
+		"STARTTLS":           {recorderOptions{tls: true}, "smtp://", ""},
+		"STARTTLS and login": {recorderOptions{tls: true, password: "p@ss:word/1"}, "smtp://", "alice"},
+		"TLS":                {recorderOptions{implicit: true}, "smtps://", ""},
+		"TLS and login":      {recorderOptions{implicit: true, password: "p@ss:word/1"}, "smtps://", "alice"},
+		"login on loopback":  {recorderOptions{password: "p@ss:word/1"}, "smtp://", "alice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newRecorder(t, test.server)
+			credentials := ""
+			if test.login != "" {
+				credentials = test.login + ":p%40ss%3Aword%2F1@"
+			}
+			s := newSMTP(t, test.scheme+credentials+server.addr)
+			s.roots = server.roots
+			v := sample()
+			v.ExtraText = ".\n..\n.leading dot\nnaïve"
+			m := render(t, InvitationCreated, v)
+			m.Text = ".\n" + m.Text + ".\n.\n"
+			require.Nil(t, send(t, s, m))
+			got := server.got()
+			require.Len(t, got, 1)
+			require.Equal(t, "no-reply@example.com", got[0].from)
+			require.Equal(t, []string{"bob@example.org"}, got[0].to)
+			require.Equal(t, test.login, got[0].login)
+			require.Equal(t, test.server.tls || test.server.implicit, got[0].encrypted)
+			checkWire(t, got[0].data, m)
+		})
+	}
+}
+
+func TestSMTPConvertsDomains(t *testing.T) {
+	t.Parallel()
+	server := newRecorder(t, recorderOptions{})
+	m := render(t, InvitationCreated, sample())
+	m.To = "bob@bücher.example"
+	require.Nil(t, send(t, newSMTP(t, "smtp://"+server.addr), m))
+	require.Equal(t, []string{"bob@xn--bcher-kva.example"}, server.got()[0].to)
+	m.To = "bob@xn--bcher-kva.example"
+	checkWire(t, server.got()[0].data, m)
+}
+
+func TestSMTPRefusesBadRecipientBeforeDialing(t *testing.T) {
+	t.Parallel()
+	server := newScripted(t, nil)
+	m := render(t, InvitationCreated, sample())
+	m.To = `"a@evil.example x"@good.example`
+	failure := send(t, newSMTP(t, "smtp://"+server.addr), m)
+	require.True(t, failure.Final)
+	require.Empty(t, server.wire())
+}
+
+// TestSMTPReplies goes through the conversation with a refusal at each step.
+func TestSMTPReplies(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		at, reply, reason string
+		final             bool
+	}{
+		{"CONNECT", "421 busy", "try again later (421)", false},
+		{"CONNECT", "554 go away", "refused the connection (554)", false},
+		{"EHLO", "421 busy", "try again later (421)", false},
+		{"AUTH", "454 later", "try again later (454)", false},
+		{"AUTH", "535 5.7.8 no", "refused the login (535)", false},
+		{"AUTH", "534 weak", "refused the login (534)", false},
+		{"MAIL", "451 later", "try again later (451)", false},
+		{"MAIL", "550 not you", "refused the sender (550)", false},
+		{"MAIL", "530 5.7.0 log in", "refused the sender (530)", false},
+		{"RCPT", "450 4.2.0 greylisted", "does not take mail for this address now (450 4.2.0 greylisted)", false},
+		{"RCPT", "451 4.7.1 later", "now (451 4.7.1 later)", false},
+		{"RCPT", "550 5.1.1 no such user", "refused the address (550 5.1.1 no such user)", true},
+		{"RCPT", "550-5.1.1 no\r\n550 such \x1b[31muser", "refused the address (550 5.1.1 no such [31muser)", true},
+		{"RCPT", "553 " + strings.Repeat("x", 900), "x…).", true},
+		{"RCPT", "554 ", "refused the address (554)", true},
+		{"RCPT", "553 5.1.8 your domain does not exist", "refused the sender (553)", false},
+		{"RCPT", "530 5.7.0 authentication required", "refused the sender (530)", false},
+		{"DATA", "451 later", "try again later (451)", false},
+		{"DATA", "554 policy", "refused the message (554)", true},
+		{"CONTENT", "451 later", "try again later (451)", false},
+		{"CONTENT", "552 too big", "refused the message (552)", true},
+		{"CONTENT", "554 5.7.1 spam", "refused the message (554)", true},
+		{"CONTENT", "nonsense", "broke off", false},
+		{"RCPT", "999 nonsense", "broke off", false},
+	} {
+		t.Run(test.at+" "+test.reply[:3], func(t *testing.T) {
+			t.Parallel()
+			replies := map[string]string{test.at: test.reply}
+			if test.at == "EHLO" {
+				replies["HELO"] = test.reply // the client falls back to it
+			}
+			server := newScripted(t, replies)
+			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+			require.NotNil(t, failure)
+			require.Contains(t, failure.Reason, test.reason)
+			require.Equal(t, test.final, failure.Final)
+			require.Less(t, len(failure.Reason), 300)
+			if test.at != "CONTENT" {
+				require.Zero(t, server.contents)
+			}
+		})
+	}
+}
+
+// TestSMTPBreaks cuts the connection, or leaves it silent, at each step.
+func TestSMTPBreaks(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"CONNECT", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "CONTENT"} {
+		t.Run("cut at "+at, func(t *testing.T) {
+			t.Parallel()
+			server := newScripted(t, map[string]string{at: cut})
+			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+			require.NotNil(t, failure)
+			require.False(t, failure.Final)
+			require.Contains(t, failure.Reason, "broke off")
+		})
+		t.Run("silent at "+at, func(t *testing.T) {
+			t.Parallel()
+			server := newScripted(t, map[string]string{at: hang})
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			err := newSMTP(t, "smtp://alice:secret@"+server.addr).Send(ctx, render(t, InvitationCreated, sample()))
+			var failure *Failure
+			require.ErrorAs(t, err, &failure)
+			require.False(t, failure.Final)
+			require.Contains(t, failure.Reason, "in time")
+		})
+	}
+}
+
+// TestSMTPTimeouts has a context without an end, and a clock that jumps.
+func TestSMTPTimeouts(t *testing.T) {
+	t.Parallel()
+	m := render(t, InvitationCreated, sample())
+	for name, test := range map[string]struct {
+		dial func(ctx context.Context, network, addr string) (net.Conn, error)
+		want time.Duration
+	}{
+		"dial": {func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, 10 * time.Second},
+		"silence": {func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() { _, _ = io.Copy(io.Discard, server) }()
+			return client, nil
+		}, 30 * time.Second},
+		"a byte each second": {func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			go func() {
+				for _, err := io.WriteString(server, "220-"); err == nil; _, err = io.WriteString(server, "x") {
+					time.Sleep(time.Second)
+				}
+			}()
+			return client, nil
+		}, 30 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newSMTP(t, "smtp://mail.example.com")
+				s.dialContext = test.dial
+				start := time.Now()
+				failure := send(t, s, m)
+				require.NotNil(t, failure)
+				require.Equal(t, test.want, time.Since(start))
+				require.False(t, failure.Final)
+				require.Contains(t, failure.Reason, "in time")
+				time.Sleep(time.Second) // of the bubble's clock, for the server to find out
+			})
+		})
+	}
+}
+
+func TestSMTPEndlessReply(t *testing.T) {
+	t.Parallel()
+	server := newScripted(t, map[string]string{"EHLO": flood})
+	failure := send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, sample()))
+	require.False(t, failure.Final)
+	require.ErrorIs(t, failure, errTooMuch)
+}
+
+// TestSMTPTakenIsTaken keeps what comes after the server's yes from becoming a
+// failure, and so a second mail.
+func TestSMTPTakenIsTaken(t *testing.T) {
+	t.Parallel()
+	for name, quit := range map[string]string{"cut": cut, "refused": "500 what?", "fine": "221 bye"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newScripted(t, map[string]string{"QUIT": quit})
+			require.Nil(t, send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, sample())))
+			require.Equal(t, 1, server.contents)
+			require.Equal(t, 1, strings.Count(server.wire(), "RCPT TO:"))
+		})
+	}
+}
+
+func TestSMTPUnreachable(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	failure := send(t, newSMTP(t, "smtp://"+listener.Addr().String()), render(t, InvitationCreated, sample()))
+	require.False(t, failure.Final)
+	require.Equal(t, "The mail server can't be reached.", failure.Reason)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = newSMTP(t, "smtp://"+newScripted(t, nil).addr).Send(ctx, render(t, InvitationCreated, sample()))
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.Final)
+	require.Equal(t, "Sending was interrupted.", failure.Reason)
+}
+
+// TestSMTPCancelledMidway ends the context while the content is on its way; the
+// server must not take half of it for a whole message.
+func TestSMTPCancelledMidway(t *testing.T) {
+	t.Parallel()
+	server := newScripted(t, nil)
+	s := newSMTP(t, "smtp://"+server.addr)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+		return &cancelling{Conn: conn, cancel: cancel, closed: make(chan struct{})}, err
+	}
+	err := s.Send(ctx, render(t, InvitationCreated, sample()))
+	var failure *Failure
+	require.ErrorAs(t, err, &failure)
+	require.False(t, failure.Final)
+	require.Equal(t, "Sending was interrupted.", failure.Reason)
+	require.Zero(t, server.contents)
+}
+
+// cancelling cancels when content is first written, and lets the write go on
+// only when that has closed the connection.
+type cancelling struct {
+	net.Conn
+	cancel context.CancelFunc
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *cancelling) Write(p []byte) (int, error) {
+	if bytes.Contains(p, []byte("MIME-Version")) {
+		c.cancel()
+		<-c.closed
+	}
+	return c.Conn.Write(p)
+}
+
+func (c *cancelling) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+func TestSMTPVerifiesTheServer(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		server  recorderOptions
+		scheme  string
+		trusted bool
+	}{
+		"STARTTLS, unknown issuer": {recorderOptions{tls: true, password: "secret"}, "smtp://", false},
+		"STARTTLS, other name":     {recorderOptions{tls: true, password: "secret", name: "other.test"}, "smtp://", true},
+		"TLS, unknown issuer":      {recorderOptions{implicit: true, password: "secret"}, "smtps://", false},
+		"TLS, other name":          {recorderOptions{implicit: true, password: "secret", name: "other.test"}, "smtps://", true},
+		"no TLS where expected":    {recorderOptions{password: "secret"}, "smtps://", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := newRecorder(t, test.server)
+			s := newSMTP(t, test.scheme+"alice:secret@"+server.addr)
+			if test.trusted {
+				s.roots = server.roots
+			}
+			failure := send(t, s, render(t, InvitationCreated, sample()))
+			require.NotNil(t, failure)
+			require.False(t, failure.Final)
+			require.Contains(t, failure.Reason, "secure connection")
+			require.Empty(t, server.got())
+		})
+	}
+}
+
+// TestSMTPKeepsCredentialsFromClearText is the case of an attacker who strips
+// STARTTLS from the greeting of a server elsewhere.
+func TestSMTPKeepsCredentialsFromClearText(t *testing.T) {
+	t.Parallel()
+	server := newScripted(t, nil)
+	s := newSMTP(t, "smtp://alice:secret@mail.example.com:587")
+	s.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		require.Equal(t, "mail.example.com:587", addr)
+		return (&net.Dialer{}).DialContext(ctx, network, server.addr)
+	}
+	failure := send(t, s, render(t, InvitationCreated, sample()))
+	require.False(t, failure.Final)
+	require.ErrorIs(t, failure, errNoTLS)
+	require.NotContains(t, server.wire(), "AUTH")
+	require.NotContains(t, server.wire(), "MAIL")
+
+	s.username, s.password = "", ""
+	require.Nil(t, send(t, s, render(t, InvitationCreated, sample())), "a relay without credentials may have no TLS")
+}
+
+func TestSMTPLoginMechanisms(t *testing.T) {
+	t.Parallel()
+	server := newScripted(t, map[string]string{"EHLO": "250-mail.test\r\n250 AUTH GSSAPI"})
+	failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+	require.ErrorIs(t, failure, errNoLogin)
+	require.NotContains(t, server.wire(), "AUTH ")
+}
+
+func TestNewSMTP(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]SMTP{
+		"smtp://mail.example.com":                 {host: "mail.example.com", port: "587"},
+		"smtps://mail.example.com/":               {host: "mail.example.com", port: "465", implicitTLS: true},
+		"SMTP://a%40b.c:p%2Fw@mail.example.com:1": {host: "mail.example.com", port: "1", username: "a@b.c", password: "p/w"},
+		"smtp://mail_pit:1025":                    {host: "mail_pit", port: "1025"},
+		"smtp://[::1]:25":                         {host: "::1", port: "25"},
+	} {
+		s := newSMTP(t, url)
+		require.Equal(t, want.host, s.host)
+		require.Equal(t, want.port, s.port)
+		require.Equal(t, want.implicitTLS, s.implicitTLS)
+		require.Equal(t, want.username, s.username)
+		require.Equal(t, want.password, s.password)
+	}
+	for _, url := range []string{
+		"", "mail.example.com", "mail.example.com:587", "http://alice:s3cret@mail.example.com", "smtp://", "smtp://alice:s3cret@",
+		"smtp://alice:s3cret#1@mail.example.com", "smtp://alice:1#s3cret@mail.example.com", "smtp://alice:s3cret/1@mail.example.com",
+		"smtp://alice:s3cret%zz@mail.example.com", "smtp://alice:s3cret@mail.example.com:0", "smtp://alice:s3cret@mail.example.com:99999",
+		"smtp://alice:s3cret@mail.example.com:port", "smtp://alice:s3cret@mail.example.com/inbox", "smtp://alice:s3cret@host?x=1",
+		"smtp://alice@mail.example.com", "smtp://:s3cret@mail.example.com", "smtp:alice:s3cret@host", "smtp://alice:s3cret\n@host",
+		"smtp://alice:s3cret@mail example.com", "smtp://alice:s3cret@mail.example.com:587,other:587",
+	} {
+		_, err := NewSMTP(url, from)
+		require.ErrorContains(t, err, "the SMTP URL", url)
+		require.ErrorContains(t, err, "smtps://user:password@host:465")
+		require.NotContains(t, err.Error(), "s3cret", url)
+		require.NotContains(t, err.Error(), "\n")
+	}
+	_, err := NewSMTP("smtp://alice:s3cret@mail.example.com", "nobody")
+	require.ErrorContains(t, err, "the sender of mails")
+	require.NotContains(t, err.Error(), "s3cret")
+}
