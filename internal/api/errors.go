@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -19,7 +20,10 @@ const retryAfter = 5
 
 // errorWriter is the one place where an error becomes a response. Internal text goes to the log with the
 // request's id, never to the client.
-type errorWriter struct{ logger *slog.Logger }
+type errorWriter struct {
+	logger  *slog.Logger
+	allowed map[string][]string // methods by path
+}
 
 func (w errorWriter) write(err error, c echo.Context) {
 	if c.Response().Committed { // echo may call this twice, and a response can't be taken back
@@ -35,6 +39,10 @@ func (w errorWriter) write(err error, c echo.Context) {
 	switch status {
 	case http.StatusUnauthorized:
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, "Token")
+	case http.StatusMethodNotAllowed:
+		if methods, known := w.allowed[c.Path()]; known { // else echo has said
+			c.Response().Header().Set(echo.HeaderAllow, strings.Join(methods, ", "))
+		}
 	case http.StatusServiceUnavailable:
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
 	}

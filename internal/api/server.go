@@ -42,8 +42,9 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded contract: %w", err)
 	}
+	allowed := allowedMethods(contract)
 	e := echo.New()
-	e.HTTPErrorHandler = errorWriter{c.Logger}.write
+	e.HTTPErrorHandler = errorWriter{c.Logger, allowed}.write
 	e.IPExtractor = clientIP(c.TrustedProxies)
 	e.Use(requestID, access(c.Logger), recovered, headers)
 	if len(c.CORSOrigins) > 0 {
@@ -59,13 +60,13 @@ func New(c Config) (http.Handler, error) {
 	e.GET("/healthz", alive)
 	e.GET("/readyz", ready(c.Ready, c.Logger))
 
-	validator, err := newValidator(contract)
+	guards, err := guard(contract, c.Keys)
 	if err != nil {
 		return nil, err
 	}
-	operations := e.Group("", validator.screen, authenticate(c.Keys, validator), validator.validate)
-	server.RegisterHandlers(operations, server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{answered}))
-	refuseOtherMethods(e, contract)
+	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{answered})
+	server.RegisterHandlersWithOptions(e, strict, server.RegisterHandlersOptions{OperationMiddlewares: guards})
+	refuseOtherMethods(e, allowed)
 	return e, nil
 }
 

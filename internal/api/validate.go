@@ -25,35 +25,36 @@ import (
 	"invited/internal/fault"
 )
 
-// validator checks requests against the contract. Echo has routed them already, by the same paths, so an
-// operation is looked up by the route and not searched again.
-type validator struct {
-	routes  map[string]*routers.Route // by method and echo's path
-	options *openapi3filter.Options
-}
-
-func newValidator(contract *openapi3.T) (*validator, error) {
-	v := &validator{
-		routes: map[string]*routers.Route{},
-		options: &openapi3filter.Options{
-			MultiError:              true,
-			SkipSettingDefaults:     true,
-			KeepValidatedValue:      true, // so that what is bound is what was validated, to the letter
-			AuthenticationFunc:      openapi3filter.NoopAuthenticationFunc,
-			SchemaValidationOptions: formats(),
-		},
+// guard returns, by operation id, what a request passes before it reaches the handler of its operation. Echo has
+// routed it by the paths of the contract already, so the validator is told the route and does not search again.
+func guard(contract *openapi3.T, keys directory.Keys) (map[string][]echo.MiddlewareFunc, error) {
+	options := &openapi3filter.Options{
+		MultiError:              true,
+		SkipSettingDefaults:     true,
+		KeepValidatedValue:      true, // so that what is bound is what was validated, to the letter
+		AuthenticationFunc:      openapi3filter.NoopAuthenticationFunc,
+		SchemaValidationOptions: formats(),
 	}
+	guards := map[string][]echo.MiddlewareFunc{}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			v.routes[method+" "+echoPath(path)] = &routers.Route{
-				Spec: contract, Path: path, PathItem: item, Method: method, Operation: operation,
+			chain := []echo.MiddlewareFunc{screen}
+			security := contract.Security
+			if operation.Security != nil {
+				security = *operation.Security
 			}
+			if len(security) > 0 {
+				chain = append(chain, authenticate(keys))
+			}
+			guards[operation.OperationID] = append(chain, validate(&routers.Route{
+				Spec: contract, Path: path, PathItem: item, Method: method, Operation: operation,
+			}, options))
 		}
 	}
-	if len(v.routes) == 0 {
+	if len(guards) == 0 {
 		return nil, errors.New("the embedded contract has no operations")
 	}
-	return v, nil
+	return guards, nil
 }
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
@@ -79,21 +80,8 @@ func formats() []openapi3.SchemaValidationOption {
 	}
 }
 
-func (v *validator) route(c echo.Context) *routers.Route {
-	return v.routes[c.Request().Method+" "+c.Path()]
-}
-
-// needsCaller tells whether the operation of a request has to know who calls.
-func (v *validator) needsCaller(c echo.Context) bool {
-	route := v.route(c)
-	if route.Operation.Security != nil {
-		return len(*route.Operation.Security) > 0
-	}
-	return len(route.Spec.Security) > 0
-}
-
 // screen refuses what no operation takes: a body that is too large, and text that is no text.
-func (v *validator) screen(next echo.HandlerFunc) echo.HandlerFunc {
+func screen(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, bodyLimit))
@@ -153,29 +141,37 @@ func screenQuery(r *http.Request) error {
 }
 
 // validate refuses a request that the contract does not allow.
-func (v *validator) validate(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		route := v.route(c)
-		if route.Operation.RequestBody != nil {
-			if err := screenJSON(c.Request()); err != nil {
+func validate(route *routers.Route, options *openapi3filter.Options) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := conforming(c, route, options); err != nil {
 				return err
 			}
+			// Strict handlers are given the request's context only.
+			ctx := context.WithValue(c.Request().Context(), queryKey{}, c.QueryParams())
+			c.SetRequest(c.Request().WithContext(ctx))
+			return next(c)
 		}
-		parameters := map[string]string{}
-		for i, name := range c.ParamNames() {
-			parameters[name] = c.ParamValues()[i]
-		}
-		err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
-			Request: c.Request(), PathParams: parameters, Route: route, Options: v.options,
-		})
-		if err != nil {
-			return refusal(err)
-		}
-		// Strict handlers are given the request's context only.
-		ctx := context.WithValue(c.Request().Context(), queryKey{}, c.QueryParams())
-		c.SetRequest(c.Request().WithContext(ctx))
-		return next(c)
 	}
+}
+
+func conforming(c echo.Context, route *routers.Route, options *openapi3filter.Options) error {
+	if route.Operation.RequestBody != nil {
+		if err := screenJSON(c.Request()); err != nil {
+			return err
+		}
+	}
+	parameters := map[string]string{}
+	for i, name := range c.ParamNames() {
+		parameters[name] = c.ParamValues()[i]
+	}
+	err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
+		Request: c.Request(), PathParams: parameters, Route: route, Options: options,
+	})
+	if err != nil {
+		return refusal(err)
+	}
+	return nil
 }
 
 // screenJSON refuses a body that is not exactly one JSON value in UTF-8 without duplicate names (RFC 8259, as
@@ -197,12 +193,7 @@ func screenJSON(r *http.Request) error {
 	}
 	reader := jsontext.NewDecoder(bytes.NewReader(body))
 	if err := reader.SkipValue(); err != nil {
-		var syntax *jsontext.SyntacticError
-		reason := "it is incomplete"
-		if errors.As(err, &syntax) && syntax.Err != nil {
-			reason = syntax.Err.Error()
-		}
-		return fault.Field(fault.NonField, "JSON parse error - "+reason+".")
+		return fault.Field(fault.NonField, "JSON parse error - "+syntax(err)+".")
 	}
 	if _, err := reader.ReadToken(); !errors.Is(err, io.EOF) {
 		return fault.Field(fault.NonField, "JSON parse error - more than one value.")
@@ -211,27 +202,45 @@ func screenJSON(r *http.Request) error {
 	return nil
 }
 
-// refuseOtherMethods answers 405, with the methods that there are, for every path of the contract and every method
-// that the path has not. Without it, GET …/approve/ would be taken for the invitation called "approve".
-func refuseOtherMethods(e *echo.Echo, contract *openapi3.T) {
-	methods := []string{
-		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
-		http.MethodOptions, http.MethodTrace, http.MethodConnect,
+// syntax says what is wrong with a JSON text, and where.
+func syntax(err error) string {
+	var e *jsontext.SyntacticError
+	switch {
+	case !errors.As(err, &e) || e.Err == nil:
+		return "unexpected end"
+	case e.JSONPointer == "" || len(e.JSONPointer) > 100:
+		return fmt.Sprintf("%s at character %d", e.Err, e.ByteOffset)
+	default:
+		return fmt.Sprintf("%s at %s", e.Err, e.JSONPointer)
 	}
+}
+
+// methods are those that a path of the contract can have.
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodOptions, http.MethodTrace, http.MethodConnect,
+}
+
+// allowedMethods are the methods of each path of the contract, by echo's path.
+func allowedMethods(contract *openapi3.T) map[string][]string {
+	allowed := map[string][]string{}
 	for path, item := range contract.Paths.Map() {
-		var allowed []string
 		for _, method := range methods {
 			if item.GetOperation(method) != nil {
-				allowed = append(allowed, method)
+				allowed[echoPath(path)] = append(allowed[echoPath(path)], method)
 			}
 		}
-		refuse := func(c echo.Context) error {
-			c.Response().Header().Set(echo.HeaderAllow, strings.Join(allowed, ", "))
-			return echo.ErrMethodNotAllowed
-		}
+	}
+	return allowed
+}
+
+// refuseOtherMethods answers 405 for every method that a path has not. Without it, GET …/approve/ would be taken
+// for the invitation called "approve".
+func refuseOtherMethods(e *echo.Echo, allowed map[string][]string) {
+	for path, has := range allowed {
 		for _, method := range methods {
-			if !slices.Contains(allowed, method) {
-				e.Add(method, echoPath(path), refuse)
+			if !slices.Contains(has, method) {
+				e.Add(method, path, func(echo.Context) error { return echo.ErrMethodNotAllowed })
 			}
 		}
 	}

@@ -3,7 +3,6 @@ package invitation
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"invited/internal/directory"
 	"invited/internal/fault"
@@ -15,7 +14,6 @@ type Letter struct {
 	Notice      Notice // empty: the invitation itself, to its invitee
 	To          string
 	ID          string // the same for every attempt at one delivery, another for every other
-	Date        time.Time
 	Invitation  View
 	Link        string
 	ApproveLink string // of a NoticeRequested only, with RejectLink
@@ -60,7 +58,6 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 		out = &Letter{
 			To:         begun.Email,
 			ID:         fmt.Sprintf("%s.%d", begun.UUID, begun.Delivery),
-			Date:       tx.Now(),
 			Invitation: s.view(begun, tx.Now()),
 			Link:       s.FrontendURL + "invitation/" + begun.UUID.String() + "/",
 		}
@@ -118,7 +115,6 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 		letter := Letter{
 			Notice:     job.Notice,
 			ID:         fmt.Sprintf("%s.%s.%s", found.UUID, job.Notice, job.User),
-			Date:       tx.Now(),
 			Invitation: s.view(found, tx.Now()),
 			Link:       s.scopeLink(found.Scope),
 		}

@@ -18,10 +18,14 @@ import (
 	"invited/migrations"
 )
 
-// queueMigrations are the migrations that make the job queue's own schema, by its library, each with the version
-// of it that it ends at. They are two because PostgreSQL can't use a value that was added to an enumeration in the
-// same transaction. A later version of the queue will be a later migration.
-var queueMigrations = map[int64]int{2: 5, 3: 6}
+// The job queue's own schema is migration 2, made by its library up to the version that this program was built
+// with; a later version of it will be a later migration. The library takes several transactions for it, because
+// PostgreSQL can't use a value in the same one that added it to an enumeration, and goes on where it was
+// interrupted.
+const (
+	queueMigration = 2
+	queueVersion   = 6
+)
 
 // Migration is one step of the schema.
 type Migration struct {
@@ -31,7 +35,7 @@ type Migration struct {
 }
 
 // Migrate brings the schema up to date and returns the steps that it applied. Any number of processes may do it
-// at once: one migrates, the others wait, and each step is applied once. A step that fails leaves nothing behind.
+// at once: one migrates, the others wait, and each step is applied once. After a step that fails it can be called again.
 func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
 	if db.lock != "" {
 		held := flock.New(db.lock)
@@ -91,20 +95,16 @@ func (db *DB) Current(ctx context.Context) (bool, error) {
 }
 
 func name(s *goose.Source) string {
-	if version, ok := queueMigrations[s.Version]; ok {
-		return fmt.Sprintf("job queue, version %d", version)
+	if s.Version == queueMigration {
+		return fmt.Sprintf("job queue, version %d", queueVersion)
 	}
 	return filepath.Base(s.Path)
 }
 
 func (db *DB) migrations() (*goose.Provider, error) {
-	queue := make([]*goose.Migration, 0, len(queueMigrations))
-	for number, version := range queueMigrations {
-		queue = append(queue, goose.NewGoMigration(number, &goose.GoFunc{RunTx: db.migrateQueue(version)}, nil))
-	}
 	options := []goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(queue...),
+		goose.WithGoMigrations(goose.NewGoMigration(queueMigration, &goose.GoFunc{RunDB: db.migrateQueue}, nil)),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),
 	}
 	engine, folder, files := goose.DialectSQLite3, "sqlite", migrations.SQLite
@@ -123,13 +123,11 @@ func (db *DB) migrations() (*goose.Provider, error) {
 	return goose.NewProvider(engine, db.sql, steps, options...)
 }
 
-func (db *DB) migrateQueue(version int) func(context.Context, *sql.Tx) error {
-	return func(ctx context.Context, tx *sql.Tx) error {
-		migrator, err := rivermigrate.New(db.Queue(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
-		if err != nil {
-			return err
-		}
-		_, err = migrator.MigrateTx(ctx, tx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: version})
+func (db *DB) migrateQueue(ctx context.Context, _ *sql.DB) error {
+	migrator, err := rivermigrate.New(db.Queue(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
 		return err
 	}
+	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: queueVersion})
+	return err
 }

@@ -1,0 +1,22 @@
+package storetest
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/store"
+)
+
+// Jobs lists the jobs of a kind in the queue of a database, the oldest first.
+func Jobs(t *testing.T, db *store.DB, kind string) []*rivertype.JobRow {
+	t.Helper()
+	client, err := river.NewClient(db.Queue(), &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	found, err := client.JobList(t.Context(), river.NewJobListParams().Kinds(kind).First(10_000))
+	require.NoError(t, err)
+	return found.Jobs
+}
