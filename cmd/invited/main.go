@@ -1,0 +1,143 @@
+// Command invited is the invitation server and the tools to run it. See `invited --help`.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"invited/internal/config"
+	"invited/internal/store"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// Exit codes, besides 0.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// process is what a command is given of the process that it runs in.
+type process struct {
+	environ        []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// run runs one command and returns its exit code. It ends early, in good order, when ctx does.
+func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := process{environ, stdin, stdout, stderr}
+	root := group("invited", "Invite people into organizations, projects and other scopes with a role",
+		p.serve(), p.migrate(), p.directory(), p.token(), p.openapi(), p.version())
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "invited: %s\nTry `invited --help`.\n", err)
+		return exitUsage
+	default:
+		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
+			fmt.Fprintln(stderr, "invited: "+line)
+		}
+		return exitFailed
+	}
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ error }
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown command %q for %q", args[0], c.CommandPath())}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			if c.HasParent() {
+				return usageError{fmt.Errorf("%q needs a command after it", c.CommandPath())}
+			}
+			return c.Help()
+		},
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+// leaf is a command that takes no arguments but flags.
+func leaf(use, short, long string, f func(context.Context) error) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Long: long,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("%q takes no arguments, but was given %q", c.CommandPath(), args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return f(c.Context()) },
+	}
+}
+
+// config reads the environment and warns of variables that mean nothing.
+func (p process) config() (config.Config, error) {
+	c, err := config.Load(p.environ)
+	for _, each := range c.Unknown {
+		fmt.Fprintf(p.stderr, "invited: warning: %s is no variable of this program\n", each)
+	}
+	return c, err
+}
+
+// open opens the database of a configuration.
+func open(c config.Config) (*store.DB, error) {
+	if c.Database.Engine == config.Postgres {
+		return store.Open(store.Options{Postgres: c.Database.DSN.Reveal()})
+	}
+	return store.Open(store.Options{SQLite: c.Database.Path})
+}
+
+// withDatabase runs f on the configured database.
+func (p process) withDatabase(f func(*store.DB) error) error {
+	c, err := p.config()
+	if err != nil {
+		return err
+	}
+	db, err := open(c)
+	if err != nil {
+		return err
+	}
+	return errors.Join(explained(c, f(db)), db.Close())
+}
+
+// explained says of an error of the database which one it was: nothing else in it tells an operator.
+func explained(c config.Config, err error) error {
+	if errors.Is(err, store.ErrUnreachable) {
+		return fmt.Errorf("the database %s: %w", c.Database, err)
+	}
+	return err
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"invited/internal/store"
+)
+
+func (p process) migrate() *cobra.Command {
+	up := leaf("up", "Apply the schema migrations that are not applied yet",
+		"Applies the schema migrations that are not applied yet. Any number of processes may do it at once.",
+		func(ctx context.Context) error {
+			return p.withDatabase(func(db *store.DB) error {
+				applied, err := db.Migrate(ctx)
+				if err != nil {
+					return err
+				}
+				for _, each := range applied {
+					fmt.Fprintf(p.stdout, "applied %4d  %s\n", each.Version, each.Name)
+				}
+				if len(applied) == 0 {
+					fmt.Fprintln(p.stdout, "The schema is current.")
+				}
+				return nil
+			})
+		})
+	status := leaf("status", "List the schema migrations, and when each was applied", "",
+		func(ctx context.Context) error {
+			return p.withDatabase(func(db *store.DB) error {
+				all, err := db.Migrations(ctx)
+				if err != nil {
+					return err
+				}
+				for _, each := range all {
+					when := "pending"
+					if each.Applied != nil {
+						when = each.Applied.UTC().Format(time.RFC3339)
+					}
+					fmt.Fprintf(p.stdout, "%4d  %-20s  %s\n", each.Version, when, each.Name)
+				}
+				return nil
+			})
+		})
+	return group("migrate", "Apply or list the schema migrations", up, status)
+}

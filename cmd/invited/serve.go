@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/mail"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"invited/internal/api"
+	"invited/internal/config"
+	"invited/internal/invitation"
+	"invited/internal/jobs"
+	post "invited/internal/mail"
+	"invited/internal/store"
+	"invited/internal/token"
+)
+
+// Times that a connection may take. Writing starts when the request was read, so it bounds the handler too.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	// shutdownTimeout bounds each of the two parts of an orderly end: requests, then jobs.
+	shutdownTimeout = 30 * time.Second
+	maxHeader       = 64 << 10 // bytes
+)
+
+func (p process) serve() *cobra.Command {
+	var migrate, demo bool
+	c := leaf("serve", "Serve the API and do the background work",
+		`Serves the API, and does the background work unless INVITED_WORKERS=false. Migrates the database first unless
+--migrate=false. Ends in good order on SIGTERM or SIGINT: requests and jobs that run are finished.`,
+		func(ctx context.Context) error {
+			c, err := p.config()
+			if err != nil {
+				return err
+			}
+			s := &server{process: p, config: c, logger: p.logger(c), migrate: migrate}
+			if demo {
+				s.demo = &demonstration{}
+			}
+			return explained(c, s.run(ctx))
+		})
+	c.Flags().BoolVar(&migrate, "migrate", true, "migrate the database before serving")
+	c.Flags().BoolVar(&demo, "demo", false, "load a demo directory, and print requests to try with it")
+	return c
+}
+
+func (p process) logger(c config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(p.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(p.stderr, options))
+}
+
+// server is the whole program while it serves.
+type server struct {
+	process
+	config  config.Config
+	logger  *slog.Logger
+	migrate bool
+	demo    *demonstration // nil: none
+
+	db       *store.DB
+	workers  *jobs.Workers // nil: none in this process
+	draining atomic.Bool
+}
+
+// run serves until ctx ends, and then brings everything to an end: first the requests, then the jobs, then the
+// database.
+func (s *server) run(ctx context.Context) (err error) {
+	if s.demo != nil {
+		if err := s.demo.allow(&s.config); err != nil {
+			return err
+		}
+	}
+	if s.db, err = open(s.config); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.db.Close()) }()
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	// Bound before anything is built on the address: the port may be 0.
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.ListenAddr)
+	if err != nil {
+		return fmt.Errorf("can't listen on INVITED_LISTEN_ADDR: %w", err)
+	}
+	defer func() { _ = listener.Close() }()
+	s.config = s.config.Bound(listener.Addr())
+	service, err := s.service()
+	if err != nil {
+		return err
+	}
+	handler, err := s.handler(service)
+	if err != nil {
+		return err
+	}
+	if s.config.Workers {
+		if s.workers, err = s.newWorkers(service); err != nil {
+			return err
+		}
+		if err := s.workers.Start(ctx); err != nil {
+			return err
+		}
+	}
+	return s.serveUntil(ctx, listener, handler)
+}
+
+// prepare brings the database to the state that serving needs.
+func (s *server) prepare(ctx context.Context) error {
+	if s.migrate {
+		applied, err := s.db.Migrate(ctx)
+		if err != nil {
+			return err
+		}
+		for _, each := range applied {
+			s.logger.InfoContext(ctx, "migrated", "version", each.Version, "name", each.Name)
+		}
+	}
+	if err := s.current(ctx); err != nil {
+		return err
+	}
+	if s.demo != nil {
+		return s.demo.load(ctx, s.db)
+	}
+	return nil
+}
+
+func (s *server) current(ctx context.Context) error {
+	current, err := s.db.Current(ctx)
+	if err == nil && !current {
+		err = errors.New("the database's schema is not current: run `invited migrate up`")
+	}
+	return err
+}
+
+func (s *server) service() (*invitation.Service, error) {
+	secret, err := s.config.LoadSecret()
+	if err != nil {
+		return nil, err
+	}
+	fallbacks := make([]string, 0, len(s.config.SecretKeyFallbacks))
+	for _, each := range s.config.SecretKeyFallbacks {
+		fallbacks = append(fallbacks, each.Reveal())
+	}
+	policy := s.config.Policy
+	return &invitation.Service{
+		Store: s.db.Invitations(),
+		Policy: invitation.Policy{
+			Lifetime:             policy.InvitationLifetime,
+			MaxAge:               policy.InvitationMaxAge,
+			OnlyStaffCanInvite:   policy.OnlyStaffCanInviteUsers,
+			ValidateEmail:        policy.ValidateInvitationEmail,
+			StrictCheck:          policy.EnableStrictCheckAcceptingInvitation,
+			DisableMultipleRoles: policy.InvitationDisableMultipleRoles,
+			OneProjectManager:    policy.OnlyOneProjectManager,
+			CreateMissingUser:    policy.InvitationCreateMissingUser,
+			AllowedFields:        policy.InvitationAllowedFields,
+		},
+		Signer:      token.NewSigner(secret.Reveal(), fallbacks...),
+		FrontendURL: s.config.FrontendURL.String(),
+	}, nil
+}
+
+func (s *server) handler(service *invitation.Service) (http.Handler, error) {
+	return api.New(api.Config{
+		Service:        service,
+		Keys:           s.db,
+		PublicURL:      s.config.PublicURL.String(),
+		Logger:         s.logger,
+		TrustedProxies: s.config.TrustedProxies,
+		CORSOrigins:    s.config.CORSOrigins,
+		Ready:          s.ready,
+	})
+}
+
+func (s *server) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
+	renderer, err := post.NewRenderer(s.config.SiteName, s.config.TemplatesDir)
+	if err != nil {
+		return nil, fmt.Errorf("INVITED_TEMPLATES_DIR: %w", err)
+	}
+	from := s.config.MailFrom
+	var transport post.Transport
+	if smtp := s.config.SMTPURL.Reveal(); smtp != "" {
+		if transport, err = post.NewSMTP(smtp, from.String()); err != nil {
+			return nil, fmt.Errorf("INVITED_SMTP_URL: %w", err)
+		}
+	} else if transport, err = post.NewFolder(s.config.MailDir, from.String()); err != nil {
+		return nil, fmt.Errorf("INVITED_MAIL_DIR: %w", err)
+	}
+	return jobs.New(jobs.Config{
+		Queue:     s.db.Queue(),
+		Service:   service,
+		Renderer:  renderer,
+		Transport: transport,
+		MailHost:  domain(from),
+		Logger:    s.logger,
+	})
+}
+
+// domain is what stands right of the @ in an address.
+func domain(address mail.Address) string {
+	return address.Address[strings.LastIndexByte(address.Address, '@')+1:]
+}
+
+// ready names what the server needs to do its work, and what is wrong with each.
+func (s *server) ready(ctx context.Context) map[string]error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	checks := map[string]error{"database": s.db.Ping(ctx), "schema": s.current(ctx)}
+	if s.workers != nil {
+		checks["workers"] = s.workers.Running()
+	}
+	if s.draining.Load() {
+		checks["server"] = errors.New("shutting down")
+	}
+	return checks
+}
+
+func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	web := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
+	s.logger.InfoContext(ctx, "serving", "version", version, "url", s.config.PublicURL.String(),
+		"address", listener.Addr().String(), "database", s.config.Database.String(), "workers", s.config.Workers)
+	if s.demo != nil {
+		s.demo.print(s.stdout, s.config)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.draining.Store(true)
+	s.logger.Info("shutting down: finishing requests and jobs")
+	return errors.Join(err, s.end("requests", web.Shutdown), s.end("jobs", func(ctx context.Context) error {
+		if s.workers == nil {
+			return nil
+		}
+		return s.workers.Stop(ctx)
+	}))
+}
+
+// end gives one part of the program its time to finish.
+func (s *server) end(what string, stop func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := stop(ctx); err != nil {
+		return fmt.Errorf("ending %s: %w", what, err)
+	}
+	return nil
+}
