@@ -205,6 +205,7 @@ func (s *server) newWorkers(service *invitation.Service) (*jobs.Workers, error) 
 		Renderer:  renderer,
 		Transport: transport,
 		MailHost:  domain(from),
+		Sweep:     s.config.SweepInterval,
 		Logger:    s.logger,
 	})
 }

@@ -30,10 +30,7 @@ func (s *Service) Reject(ctx context.Context, text string) error {
 		if err := replace(tx, i, rejected, errNotRequested()); err != nil {
 			return err
 		}
-		if i.CreatedByUUID == nil {
-			return nil
-		}
-		return tx.Enqueue(Notify{Notice: NoticeRejected, Invitation: i.UUID, User: *i.CreatedByUUID})
+		return tellCreator(tx, i, NoticeRejected)
 	})
 }
 

@@ -149,9 +149,7 @@ func (s *Service) makeRoom(tx Tx, opening Invitation) error {
 		if old.UUID == opening.UUID {
 			continue
 		}
-		expired := old
-		expired.StoredState = Expired
-		if _, err := tx.Replace(old, expired); err != nil {
+		if err := expire(tx, old); err != nil {
 			return err
 		}
 	}
@@ -216,7 +214,7 @@ func (s *Service) announce(tx Tx, i Invitation) error {
 			return err
 		}
 		for _, each := range staff {
-			if err := tx.Enqueue(Notify{Notice: NoticeRequested, Invitation: i.UUID, User: each.UUID}); err != nil {
+			if err := tx.Enqueue(Notify{Notice: NoticeRequested, Invitation: i.UUID, Delivery: i.Delivery, User: each.UUID}); err != nil {
 				return err
 			}
 		}

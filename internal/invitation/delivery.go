@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"invited/internal/directory"
 	"invited/internal/fault"
@@ -59,7 +60,7 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 			To:         begun.Email,
 			ID:         fmt.Sprintf("%s.%d", begun.UUID, begun.Delivery),
 			Invitation: s.view(begun, tx.Now()),
-			Link:       s.FrontendURL + "invitation/" + begun.UUID.String() + "/",
+			Link:       s.acceptLink(begun),
 		}
 		return replace(tx, found, begun, nil)
 	})
@@ -104,7 +105,7 @@ func (s *Service) FinishDelivery(ctx context.Context, job Deliver, o Outcome) er
 }
 
 // Letter returns the letter of a notice, with approval links of the moment; nil where there is nothing to say any
-// more: the invitation is gone or in another state, or its reader is.
+// more: the invitation is gone or not what it was when the notice was asked for, or its reader is gone.
 func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 	var out *Letter
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -114,9 +115,12 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 		}
 		letter := Letter{
 			Notice:     job.Notice,
-			ID:         fmt.Sprintf("%s.%s.%s", found.UUID, job.Notice, job.User),
+			ID:         fmt.Sprintf("%s.%s.%d.%s", found.UUID, job.Notice, job.Delivery, job.User),
 			Invitation: s.view(found, tx.Now()),
 			Link:       s.scopeLink(found.Scope),
+		}
+		if found.Delivery != job.Delivery || letter.Invitation.State != stateOf[job.Notice] || found.Scope.Removed() {
+			return nil
 		}
 		switch job.Notice {
 		case NoticeRequested:
@@ -124,23 +128,14 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 			if err != nil {
 				return err
 			}
-			if found.StoredState != Requested {
-				return nil
-			}
 			letter.To = staff.Email
-			approval := token.Approval{
-				Purpose: token.Approve, User: staff.UUID, Invitation: found.UUID, Issued: tx.Now(),
+			letter.ApproveLink, letter.RejectLink = s.approvalLinks(staff, found, tx.Now())
+		case NoticeRejected, NoticeExpired:
+			if creator := found.CreatedBy; creator != nil && creator.UUID == job.User && creator.IsActive {
+				letter.To = creator.Email
 			}
-			letter.ApproveLink = s.FrontendURL + "invitation_approve/" + s.Signer.Sign(approval) + "/"
-			approval.Purpose = token.Reject
-			letter.RejectLink = s.FrontendURL + "invitation_reject/" + s.Signer.Sign(approval) + "/"
-		case NoticeRejected:
-			if found.CreatedBy == nil || found.CreatedBy.UUID != job.User || !found.CreatedBy.IsActive {
-				return nil
-			}
-			letter.To = found.CreatedBy.Email
-		default:
-			return fmt.Errorf("invitation: no notice is called %q", job.Notice)
+		case NoticeReminder:
+			letter.To, letter.Link = found.Email, s.acceptLink(found)
 		}
 		if letter.To != "" {
 			out = &letter
@@ -151,6 +146,28 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 		return nil, nil
 	}
 	return out, err
+}
+
+// stateOf is the state that a notice is about; a notice that there is not is about none.
+var stateOf = map[Notice]State{
+	NoticeRequested: Requested,
+	NoticeRejected:  Rejected,
+	NoticeExpired:   Expired,
+	NoticeReminder:  Pending,
+}
+
+// approvalLinks name a staff user; they are made when the mail is, and never stored.
+func (s *Service) approvalLinks(staff directory.User, i Invitation, now time.Time) (approve, reject string) {
+	a := token.Approval{Purpose: token.Approve, User: staff.UUID, Invitation: i.UUID, Issued: now}
+	r := a
+	r.Purpose = token.Reject
+	return s.FrontendURL + "invitation_approve/" + s.Signer.Sign(a) + "/",
+		s.FrontendURL + "invitation_reject/" + s.Signer.Sign(r) + "/"
+}
+
+// acceptLink is where an invitee accepts.
+func (s *Service) acceptLink(i Invitation) string {
+	return s.FrontendURL + "invitation/" + i.UUID.String() + "/"
 }
 
 // scopeLink is where people see a scope: its own page where it has one, else its customer's.

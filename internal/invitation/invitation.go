@@ -44,6 +44,7 @@ type Invitation struct {
 	Delivery       int
 	ExecutionState ExecutionState
 	ErrorMessage   string
+	Reminded       bool // a reminder was asked for in the present life
 
 	RoleUUID      uuid.UUID
 	Role          directory.Role `gorm:"foreignKey:RoleUUID;references:UUID"`

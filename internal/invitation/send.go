@@ -25,10 +25,10 @@ func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID)
 		switch view.State {
 		case Pending:
 			if again.StoredState == Project {
-				again.Created = tx.Now()
+				again.Created, again.Reminded = tx.Now(), false
 			}
 		case Expired, Canceled:
-			again.Created = tx.Now()
+			again.Created, again.Reminded = tx.Now(), false
 			if err := s.makeRoom(tx, view.Invitation); err != nil {
 				return err
 			}

@@ -58,6 +58,9 @@ type Tx interface {
 	// Lapsed lists the invitations for an e-mail (folded), role and scope whose stored state is open though they
 	// were expired at the end of a lifetime that is over, locked.
 	Lapsed(email string, role, scope uuid.UUID, cutoff time.Time) ([]Invitation, error)
+	// Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked
+	// are left out.
+	Due(what Due, cutoff time.Time, limit int) ([]Invitation, error)
 	// Open tells whether an invitation stands open for an e-mail (folded), role and scope.
 	Open(email string, role, scope uuid.UUID) (bool, error)
 	// List is a page of the invitations that a query shows, and how many it shows in all.
@@ -96,6 +99,16 @@ type Query struct {
 	Offset, Limit int
 }
 
+// Due is something that time makes due.
+type Due int
+
+// What the sweep looks for.
+const (
+	DueExpiry     Due = iota // its time is over, and its row does not say so
+	DueActivation            // it waits for a project that has started
+	DueReminder              // it ends within ReminderPeriod, and its invitee was not reminded
+)
+
 // Order is one key to order a list by.
 type Order struct {
 	By         OrderBy
@@ -126,20 +139,23 @@ type Deliver struct {
 // Kind names the job in the queue.
 func (Deliver) Kind() string { return "deliver_invitation" }
 
-// Notice is a mail about an invitation to somebody other than its invitee.
+// Notice is a mail about an invitation other than the invitation itself.
 type Notice string
 
 // The notices.
 const (
 	NoticeRequested Notice = "requested" // to a staff user: please approve or reject
 	NoticeRejected  Notice = "rejected"  // to the creator
+	NoticeExpired   Notice = "expired"   // to the creator
+	NoticeReminder  Notice = "reminder"  // to the invitee, once in the life of an invitation
 )
 
-// Notify asks for a notice to a user.
+// Notify asks for a notice.
 type Notify struct {
 	Notice     Notice    `json:"notice"`
 	Invitation uuid.UUID `json:"invitation"`
-	User       uuid.UUID `json:"user"`
+	Delivery   int       `json:"delivery"` // Invitation.Delivery when it was asked for
+	User       uuid.UUID `json:"user"`     // whom to; nil for a NoticeReminder, which goes to the invitee
 }
 
 // Kind names the job in the queue.

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -41,6 +42,7 @@ type Config struct {
 	Renderer  *mail.Renderer
 	Transport mail.Transport
 	MailHost  string        // the right side of Message-IDs
+	Sweep     time.Duration // how often time-driven work is looked at; 0: every 15 minutes
 	Poll      time.Duration // how often the queue is asked for new jobs; 0: every 500 ms
 	Logger    *slog.Logger
 }
@@ -53,16 +55,17 @@ type Workers struct {
 
 // New returns workers that wait to be started.
 func New(c Config) (*Workers, error) {
-	if c.Poll == 0 {
-		c.Poll = 500 * time.Millisecond
-	}
+	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
+	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
 	all := river.NewWorkers()
 	post := post{c}
 	river.AddWorker(all, &deliverer{post: post})
 	river.AddWorker(all, &notifier{post: post})
+	river.AddWorker(all, &sweeper{service: c.Service})
 	client, err := river.NewClient(c.Queue, &river.Config{
 		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}},
 		Workers:              all,
+		PeriodicJobs:         []*river.PeriodicJob{sweeps(c.Sweep)},
 		FetchCooldown:        min(c.Poll, 100*time.Millisecond),
 		FetchPollInterval:    c.Poll,
 		JobTimeout:           jobTimeout,
@@ -125,9 +128,13 @@ func (p post) send(ctx context.Context, l *invitation.Letter, asked time.Time) e
 		ApproveLink:     l.ApproveLink,
 		RejectLink:      l.RejectLink,
 		Expires:         v.Expires,
+		Reminder:        l.Notice == invitation.NoticeReminder,
 	}
 	if v.CreatedBy != nil {
 		content.Inviter = v.CreatedBy.DisplayName()
+		if content.Reminder && v.CreatedBy.FullName == "" && v.CreatedBy.Email != "" {
+			content.Inviter = v.CreatedBy.Email
+		}
 	}
 	if v.Scope.UUID != v.CustomerUUID {
 		content.CustomerName = v.Scope.Customer.Name
@@ -144,6 +151,8 @@ var kinds = map[invitation.Notice]mail.Kind{
 	"":                         mail.InvitationCreated,
 	invitation.NoticeRequested: mail.InvitationRequested,
 	invitation.NoticeRejected:  mail.InvitationRejected,
+	invitation.NoticeExpired:   mail.InvitationExpired,
+	invitation.NoticeReminder:  mail.InvitationCreated,
 }
 
 // failure says of an error why and whether for good. One that the transport did not explain may pass.
@@ -203,6 +212,30 @@ func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) 
 		return err
 	}
 	return nil
+}
+
+// sweeper does what time has made due.
+type sweeper struct {
+	river.WorkerDefaults[invitation.Sweep]
+	service *invitation.Service
+}
+
+func (w *sweeper) Work(ctx context.Context, _ *river.Job[invitation.Sweep]) error {
+	return w.service.Sweep(ctx)
+}
+
+// sweeps has a sweep enqueued at once and then every interval, by one of the processes on a database. A sweep that
+// still waits or runs is not joined by another, and one that fails is not tried again: the next will do.
+func sweeps(interval time.Duration) *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(interval),
+		func() (river.JobArgs, *river.InsertOpts) {
+			return invitation.Sweep{}, &river.InsertOpts{MaxAttempts: 1, UniqueOpts: river.UniqueOpts{
+				ByState: []rivertype.JobState{
+					rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
+					rivertype.JobStateRetryable, rivertype.JobStateScheduled,
+				},
+			}}
+		}, &river.PeriodicJobOpts{RunOnStart: true})
 }
 
 // pauses grow from attempt to attempt, each a little off so that what failed together is not tried together.

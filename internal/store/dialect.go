@@ -28,6 +28,8 @@ type dialect interface {
 	in(column string, set []uuid.UUID) (condition string, argument any)
 	// locked makes a query lock the rows of a table that it finds.
 	locked(query *gorm.DB, table string) *gorm.DB
+	// unlocked is locked, and leaves out rows that others have locked.
+	unlocked(query *gorm.DB, table string) *gorm.DB
 	// duplicate tells whether an error is the refusal of a second row by a unique index.
 	duplicate(err error) bool
 	// unavailable tells whether an error is the database's being busy, full or out of reach.
@@ -59,6 +61,12 @@ func (postgresDialect) in(column string, set []uuid.UUID) (string, any) {
 
 func (postgresDialect) locked(query *gorm.DB, table string) *gorm.DB {
 	return query.Clauses(clause.Locking{Strength: "UPDATE", Table: clause.Table{Name: table}})
+}
+
+func (postgresDialect) unlocked(query *gorm.DB, table string) *gorm.DB {
+	return query.Clauses(clause.Locking{
+		Strength: "UPDATE", Table: clause.Table{Name: table}, Options: clause.LockingOptionsSkipLocked,
+	})
 }
 
 // SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
@@ -109,6 +117,8 @@ func (sqliteDialect) in(column string, set []uuid.UUID) (string, any) {
 
 // Every transaction that writes is the only one that does: there is nothing to lock.
 func (sqliteDialect) locked(query *gorm.DB, _ string) *gorm.DB { return query }
+
+func (sqliteDialect) unlocked(query *gorm.DB, _ string) *gorm.DB { return query }
 
 func (sqliteDialect) duplicate(err error) bool { return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) }
 

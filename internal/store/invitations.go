@@ -49,6 +49,28 @@ func (tx *Tx) Lapsed(email string, role, scope uuid.UUID, cutoff time.Time) ([]i
 	return found, tx.db.translate(err)
 }
 
+// Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked are
+// left out.
+func (tx *Tx) Due(what invitation.Due, cutoff time.Time, limit int) ([]invitation.Invitation, error) {
+	query := tx.whole()
+	switch what {
+	case invitation.DueExpiry:
+		query = query.Where(lapsed, cutoff, cutoff)
+	case invitation.DueActivation:
+		query = query.Where("invitations.state = ?", invitation.Project).
+			Where("NOT "+lapsed, cutoff, cutoff).
+			Where(`("Scope".start_date IS NULL OR "Scope".start_date <= ?)`, tx.now)
+	case invitation.DueReminder:
+		soon := cutoff.Add(invitation.ReminderPeriod)
+		query = query.Where("invitations.state = ? AND NOT invitations.reminded", invitation.Pending).
+			Where("NOT "+lapsed+" AND "+lapsed, cutoff, cutoff, soon, soon)
+	}
+	var found []invitation.Invitation
+	err := tx.db.dialect.unlocked(query, "invitations").
+		Order("invitations.created").Limit(limit).Find(&found).Error
+	return found, tx.db.translate(err)
+}
+
 // openStates are those of which an e-mail, role and scope can have one; the index invitations_open knows them too.
 var openStates = []invitation.State{invitation.Pending, invitation.Project, invitation.Requested}
 
@@ -78,6 +100,7 @@ func (tx *Tx) Replace(old, changed invitation.Invitation) (bool, error) {
 			"delivery":        changed.Delivery,
 			"execution_state": changed.ExecutionState,
 			"error_message":   changed.ErrorMessage,
+			"reminded":        changed.Reminded,
 		})
 	return result.RowsAffected == 1, tx.twice(result.Error)
 }

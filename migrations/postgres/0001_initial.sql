@@ -73,6 +73,7 @@ CREATE TABLE invitations (
     delivery              integer     NOT NULL,
     execution_state       text        NOT NULL CHECK (execution_state IN ('Scheduled', 'Processing', 'OK', 'Erred')),
     error_message         text        NOT NULL,
+    reminded              boolean     NOT NULL,
     role_uuid             uuid        NOT NULL REFERENCES roles,
     scope_uuid            uuid        NOT NULL REFERENCES scopes,
     customer_uuid         uuid        NOT NULL REFERENCES scopes,

@@ -73,6 +73,7 @@ CREATE TABLE invitations (
     delivery              INTEGER   NOT NULL,
     execution_state       TEXT      NOT NULL CHECK (execution_state IN ('Scheduled', 'Processing', 'OK', 'Erred')),
     error_message         TEXT      NOT NULL,
+    reminded              BOOLEAN   NOT NULL,
     role_uuid             TEXT      NOT NULL REFERENCES roles,
     scope_uuid            TEXT      NOT NULL REFERENCES scopes,
     customer_uuid         TEXT      NOT NULL REFERENCES scopes,
