@@ -1,0 +1,96 @@
+package api_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+
+	"invited/gen/server"
+)
+
+func loadContract(t *testing.T) *openapi3.T {
+	t.Helper()
+	document, err := openapi3.NewLoader().LoadFromFile("../../openapi.yaml")
+	require.NoError(t, err)
+	return document
+}
+
+// What clients of Waldur import by name.
+func TestContractNames(t *testing.T) {
+	t.Parallel()
+	document := loadContract(t)
+	want := map[string]string{
+		"user_invitations_list":             "GET /api/user-invitations/",
+		"user_invitations_create":           "POST /api/user-invitations/",
+		"user_invitations_retrieve":         "GET /api/user-invitations/{uuid}/",
+		"user_invitations_details_retrieve": "GET /api/user-invitations/{uuid}/details/",
+		"user_invitations_accept":           "POST /api/user-invitations/{uuid}/accept/",
+		"user_invitations_cancel":           "POST /api/user-invitations/{uuid}/cancel/",
+		"user_invitations_check":            "POST /api/user-invitations/{uuid}/check/",
+		"user_invitations_delete":           "POST /api/user-invitations/{uuid}/delete/",
+		"user_invitations_send":             "POST /api/user-invitations/{uuid}/send/",
+		"user_invitations_approve":          "POST /api/user-invitations/approve/",
+		"user_invitations_reject":           "POST /api/user-invitations/reject/",
+	}
+	have := map[string]string{}
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			have[operation.OperationID] = method + " " + path
+			require.Equal(t, []string{"user-invitations"}, operation.Tags)
+		}
+	}
+	require.Equal(t, want, have)
+	for _, name := range []string{
+		"Invitation", "InvitationRequest", "VisibleInvitationDetails", "InvitationCheck", "TokenRequest",
+		"InvitationState", "ExecutionStateEnum", "InvitationOEnum",
+	} {
+		require.Contains(t, document.Components.Schemas, name)
+	}
+}
+
+// The contract is valid, its examples conform to its schemas, and nothing is left unsaid.
+func TestContractIsWhole(t *testing.T) {
+	t.Parallel()
+	document := loadContract(t)
+	require.NoError(t, document.Validate(t.Context(), openapi3.EnableExamplesValidation()))
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			where := method + " " + path
+			require.NotEmpty(t, operation.Summary, where)
+			require.NotEmpty(t, operation.Description, where)
+			if operation.RequestBody != nil {
+				requireExample(t, operation.RequestBody.Value.Content, where)
+			}
+			for _, status := range []string{"405", "429", "500", "503"} {
+				require.Contains(t, operation.Responses.Map(), status, where)
+			}
+			public := operation.Security != nil && len(*operation.Security) == 0
+			require.Equal(t, !public, operation.Responses.Value("401") != nil, where)
+			for status, response := range operation.Responses.Map() {
+				requireExample(t, response.Value.Content, where+" "+status)
+				require.Contains(t, response.Value.Headers, "X-Request-ID", where+" "+status)
+			}
+		}
+	}
+}
+
+func requireExample(t *testing.T, content openapi3.Content, where string) {
+	t.Helper()
+	media := content.Get("application/json")
+	require.NotNil(t, media, where)
+	require.True(t, media.Example != nil || len(media.Examples) > 0, "%s has no example", where)
+}
+
+// The server's copy of the contract is the contract.
+func TestContractIsTheEmbeddedOne(t *testing.T) {
+	t.Parallel()
+	embedded, err := server.GetSpec()
+	require.NoError(t, err)
+	got, err := json.Marshal(embedded)
+	require.NoError(t, err)
+	want, err := json.Marshal(loadContract(t))
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), string(got))
+}
