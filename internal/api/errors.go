@@ -75,6 +75,9 @@ func shape(err error, c echo.Context) (int, any) {
 			return http.StatusServiceUnavailable, server.Detail{Detail: refusal.Message}
 		}
 	}
+	if errors.Is(err, context.Canceled) { // nobody is there to read it
+		return http.StatusServiceUnavailable, server.Detail{Detail: fault.Down(nil).Message}
+	}
 	var protocol *echo.HTTPError
 	if errors.As(err, &protocol) {
 		switch protocol.Code {

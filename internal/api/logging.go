@@ -39,7 +39,7 @@ func access(logger *slog.Logger) echo.MiddlewareFunc {
 			}
 			level := slog.LevelInfo
 			switch {
-			case c.Response().Status >= http.StatusInternalServerError:
+			case c.Response().Status >= http.StatusInternalServerError && c.Request().Context().Err() == nil:
 				level = slog.LevelError
 			case c.Path() == "/healthz" || c.Path() == "/readyz":
 				level = slog.LevelDebug

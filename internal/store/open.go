@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -113,8 +114,10 @@ func sqliteDSN(path string) string {
 		// A transaction that begins as a reader and then writes fails at once where another wrote in between,
 		// busy_timeout or not.
 		"_txlock": {"immediate"},
+		"modeof":  {path}, // the files beside it are as private as it is
 	}
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query.Encode()
+	// A plus is no space in SQLite's URIs.
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "+", "%20")
 }
 
 func newDB(

@@ -49,6 +49,11 @@ func (db *DB) run(ctx context.Context, f func(*Tx) error, o *sql.TxOptions) erro
 		tx.now = tx.now.UTC().Truncate(time.Microsecond)
 		return f(tx)
 	}, o)
+	var refusal *fault.Error
+	if ended := ctx.Err(); ended != nil && err != nil && !errors.As(err, &refusal) {
+		// The transaction was rolled back for it, and what failed then says only that it was over.
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
 	return db.translate(err)
 }
 
