@@ -161,6 +161,9 @@ func conforming(c echo.Context, route *routers.Route, options *openapi3filter.Op
 			return err
 		}
 	}
+	if err := onceEach(c.QueryParams(), route.Operation); err != nil {
+		return err
+	}
 	parameters := map[string]string{}
 	for i, name := range c.ParamNames() {
 		parameters[name] = c.ParamValues()[i]
@@ -172,6 +175,18 @@ func conforming(c echo.Context, route *routers.Route, options *openapi3filter.Op
 		return refusal(err)
 	}
 	return nil
+}
+
+// onceEach refuses a query that gives a parameter twice which has one value: readers differ in which they take.
+func onceEach(query url.Values, operation *openapi3.Operation) error {
+	wrong := fault.Fields{}
+	for _, each := range operation.Parameters {
+		p := each.Value
+		if p.In == openapi3.ParameterInQuery && len(query[p.Name]) > 1 && !p.Schema.Value.Type.Is(openapi3.TypeArray) {
+			wrong.Add(p.Name, "Given more than once.")
+		}
+	}
+	return wrong.Err()
 }
 
 // screenJSON refuses a body that is not exactly one JSON value in UTF-8 without duplicate names (RFC 8259, as

@@ -3,7 +3,9 @@ package directory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +17,32 @@ type Count struct{ Created, Changed, Unchanged int }
 // Report is what became of the records of a file.
 type Report struct {
 	Roles, Users, Tokens, Customers, Projects, OtherScopes, Memberships Count
+}
+
+// String gives one line for each kind of which the file has any.
+func (r Report) String() string {
+	var text strings.Builder
+	for _, each := range []struct {
+		kind string
+		Count
+	}{
+		{"roles", r.Roles},
+		{"users", r.Users},
+		{"tokens", r.Tokens},
+		{"customers", r.Customers},
+		{"projects", r.Projects},
+		{"other scopes", r.OtherScopes},
+		{"memberships", r.Memberships},
+	} {
+		if each.Count != (Count{}) {
+			fmt.Fprintf(&text, "%-13s %7d created %7d changed %7d unchanged\n", each.kind+":",
+				each.Created, each.Changed, each.Unchanged)
+		}
+	}
+	if text.Len() == 0 {
+		return "the file has no records\n"
+	}
+	return text.String()
 }
 
 const (

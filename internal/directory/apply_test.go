@@ -128,6 +128,18 @@ func TestApplyCreatesAndIsIdempotent(t *testing.T) {
 	})
 }
 
+func TestReportIsShortWhereTheFileIs(t *testing.T) {
+	t.Parallel()
+	report := directory.Report{
+		Users:       directory.Count{Created: 100_000},
+		OtherScopes: directory.Count{Created: 1, Changed: 2, Unchanged: 3},
+	}
+	require.Equal(t, ""+
+		"users:         100000 created       0 changed       0 unchanged\n"+
+		"other scopes:       1 created       2 changed       3 unchanged\n", report.String())
+	require.Equal(t, "the file has no records\n", directory.Report{}.String())
+}
+
 func TestApplyMakesRecordsWhatTheFileSays(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, s directory.Store) {

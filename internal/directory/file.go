@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -142,6 +143,9 @@ func (p *problems) err() error {
 // maxFile is the size of the largest file that is read: some two million users.
 const maxFile = 256 << 20
 
+// wholeSize is the size from which the tree of a file that can't be cut is worth a collection of garbage.
+const wholeSize = 4 << 20
+
 // Parse reads a directory file. It returns a *FileError where the file is not YAML or a record in it is bad, and
 // the reader's own error where reading fails.
 func Parse(r io.Reader) (*File, error) {
@@ -162,6 +166,12 @@ func parse(data []byte, size int) (*File, error) {
 		if d.pieces(pieces) {
 			return d.file, d.err()
 		}
+	}
+	if len(data) > wholeSize {
+		// The collector waits for garbage as large as what is alive, and the tree is alive: it is told to wait for
+		// less, and to look again once the tree is garbage itself. This is for the whole process, and not for long.
+		defer debug.FreeOSMemory()
+		defer debug.SetGCPercent(debug.SetGCPercent(20))
 	}
 	d := newDecoder()
 	d.whole(data)

@@ -129,7 +129,7 @@ func (d *decoder) whole(data []byte) {
 	root, err := tree(data)
 	if err != nil {
 		line, message := unreadable(err)
-		d.problems.add(nil, "", line, "%s", message)
+		d.add(nil, "", line, "%s", message)
 		return
 	}
 	if root == nil {

@@ -89,7 +89,7 @@ func TestPiecesMeanWhatTheWholeMeans(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	agreed := 0
-	for range 60_000 {
+	for range 15_000 {
 		var text strings.Builder
 		text.WriteString("users:\n- username: first\n")
 		for range 1 + random.IntN(8) {
@@ -106,7 +106,7 @@ func TestPiecesMeanWhatTheWholeMeans(t *testing.T) {
 		require.Equal(t, render(whole.file), render(inPieces), text.String())
 		agreed++
 	}
-	require.Greater(t, agreed, 2_000)
+	require.Greater(t, agreed, 500)
 }
 
 func TestCutTakesTheUsualShapes(t *testing.T) {
@@ -132,8 +132,8 @@ func TestParseKnowsTheLineInEveryPiece(t *testing.T) {
 	require.EqualError(t, err, "customers[0].scopes[1].price: is no key of a scope (line 45)")
 }
 
+// Not parallel: what other tests allocate would be counted.
 func TestAliasesStandForSoMuch(t *testing.T) {
-	t.Parallel()
 	file, err := Parse(strings.NewReader(
 		"roles:\n- {name: A, scope_type: call, permissions: &p [X, Y]}\n- {name: B, scope_type: call, permissions: *p}\n"))
 	require.NoError(t, err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/token"
@@ -211,10 +210,13 @@ func TestParseNamesEveryBadRecord(t *testing.T) {
 		{in(member, "expiration_time: 2027-01-01"), "customers[0].projects[1].members[0].expiration_time: must be a time like 2027-01-31T12:00:00Z, not 2027-01-01 (line 1)"},
 		{in(member, "expiration_time: '9999-12-31T23:59:59-01:00'"), "customers[0].projects[1].members[0].expiration_time: must be a time like 2027-01-31T12:00:00Z, not 9999-12-31T23:59:59-01:00 (line 1)"},
 	} {
-		_, err := Parse(strings.NewReader(each.text))
-		assert.EqualError(t, err, each.want, each.text)
-		var bad *FileError
-		require.ErrorAs(t, err, &bad)
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse(strings.NewReader(each.text))
+			require.EqualError(t, err, each.want, each.text)
+			var bad *FileError
+			require.ErrorAs(t, err, &bad)
+		})
 	}
 }
 

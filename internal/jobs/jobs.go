@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -114,8 +115,13 @@ func (w *Workers) Running() error {
 type post struct{ Config }
 
 // send hands a letter over, dated when it was asked for: a second attempt is the same mail. The error is what
-// mail.Transport says of it.
-func (p post) send(ctx context.Context, l *invitation.Letter, asked time.Time) error {
+// mail.Transport says of it. A panic is an error too: the row must not stay Processing for it.
+func (p post) send(ctx context.Context, l *invitation.Letter, asked time.Time) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic while sending: %v\n%s", value, debug.Stack())
+		}
+	}()
 	v := l.Invitation
 	content := mail.Invitation{
 		Email:           v.Email,

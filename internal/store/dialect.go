@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -94,7 +96,8 @@ func (postgresDialect) unavailable(err error) bool {
 		return e.Code == readOnlyTransaction
 	}
 	var connect *pgconn.ConnectError
-	return errors.As(err, &connect)
+	var network *net.OpError
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (postgresDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {

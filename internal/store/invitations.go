@@ -211,25 +211,29 @@ func ordered(query *gorm.DB, q invitation.Query) *gorm.DB {
 	if len(order) == 0 {
 		order = []invitation.Order{{By: invitation.ByCreated, Descending: true}}
 	}
+	var keys []string
+	var arguments []any
 	for _, each := range order {
-		direction := " ASC"
-		if each.Descending {
-			direction = " DESC"
-		}
+		var key string
 		switch each.By {
 		case invitation.ByCreated:
-			query = query.Order("invitations.created" + direction)
+			key = "invitations.created"
 		case invitation.ByCreatedBy:
-			query = query.Order(`CASE WHEN "CreatedBy".full_name <> '' THEN "CreatedBy".full_name` +
-				` ELSE COALESCE("CreatedBy".username, '') END` + direction)
+			key = `CASE WHEN "CreatedBy".full_name <> '' THEN "CreatedBy".full_name` +
+				` ELSE COALESCE("CreatedBy".username, '') END`
 		case invitation.ByEmail:
-			query = query.Order("invitations.email_folded" + direction)
+			key = "invitations.email_folded"
 		case invitation.ByState:
-			query = query.Order(clause.OrderBy{Expression: clause.Expr{
-				SQL:  "CASE WHEN " + lapsed + " THEN 'expired' ELSE invitations.state END" + direction,
-				Vars: []any{q.Cutoff, q.Cutoff},
-			}})
+			key = "CASE WHEN " + lapsed + " THEN 'expired' ELSE invitations.state END"
+			arguments = append(arguments, q.Cutoff, q.Cutoff)
 		}
+		if each.Descending {
+			key += " DESC"
+		}
+		keys = append(keys, key)
 	}
-	return query.Order("invitations.uuid")
+	// One expression: GORM forgets what was ordered by before one that has arguments.
+	return query.Clauses(clause.OrderBy{Expression: clause.Expr{
+		SQL: strings.Join(append(keys, "invitations.uuid"), ", "), Vars: arguments, WithoutParentheses: true,
+	}})
 }

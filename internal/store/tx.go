@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -72,15 +71,10 @@ func (db *DB) translate(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone),
-		isNet(err), db.dialect.unavailable(err):
+		db.dialect.unavailable(err):
 		return fault.Down(fmt.Errorf("%w: %w", ErrUnreachable, err))
 	}
 	return err
-}
-
-func isNet(err error) bool {
-	var e net.Error
-	return errors.As(err, &e)
 }
 
 // Now is the moment of the transaction, in UTC and whole microseconds.

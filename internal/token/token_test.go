@@ -48,6 +48,7 @@ func TestApprovalRefusals(t *testing.T) {
 		{"signature of another payload", otherBody + "." + sum, token.Approve, now, token.ErrSignature},
 		{"payload and signature swapped", sum + "." + body, token.Approve, now, token.ErrSignature},
 		{"signature twice", good + "." + sum, token.Approve, now, token.ErrSignature},
+		{"a line break in the signature", good[:len(good)-4] + "\n" + good[len(good)-4:], token.Approve, now, token.ErrSignature},
 		{"padded", good + "=", token.Approve, now, token.ErrSignature},
 		{"none algorithm", "eyJhbGciOiJub25lIn0." + body + ".", token.Approve, now, token.ErrSignature},
 		{"unknown key", token.NewSigner("another secret").Sign(approval), token.Approve, now, token.ErrSignature},
