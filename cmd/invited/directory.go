@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -31,9 +31,9 @@ repeated, and it works on the database of a running server.`,
 				return err
 			}
 			defer func() { _ = input.Close() }()
-			file, err := directory.Parse(bufio.NewReader(input))
+			file, err := directory.Parse(input)
 			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
+				return located(path, err)
 			}
 			return p.withDatabase(func(db *store.DB) error {
 				if _, err := db.Migrate(ctx); err != nil {
@@ -41,7 +41,7 @@ repeated, and it works on the database of a running server.`,
 				}
 				report, err := directory.Apply(ctx, db.Directory(), file, p.progress("Applying"))
 				if err != nil {
-					return err
+					return located(path, err)
 				}
 				_, err = fmt.Fprint(p.stdout, report)
 				return err
@@ -53,11 +53,22 @@ repeated, and it works on the database of a running server.`,
 		"Prints users, roles, scopes and memberships in the form that `directory apply` reads. Tokens are never printed.",
 		func(ctx context.Context) error {
 			return p.withDatabase(func(db *store.DB) error {
-				out := bufio.NewWriter(p.stdout)
-				return errors.Join(directory.Export(ctx, db.Directory(), out), out.Flush())
+				return directory.Export(ctx, db.Directory(), p.stdout)
 			})
 		})
 	return group("directory", "Keep users, roles, scopes and memberships in a file", apply, export)
+}
+
+// located puts the file's name before each problem that was found in it.
+func located(path string, err error) error {
+	if path == "-" {
+		path = "standard input"
+	}
+	var problems *directory.FileError
+	if !errors.As(err, &problems) {
+		return err
+	}
+	return errors.New(path + ": " + strings.ReplaceAll(problems.Error(), "\n", "\n"+path+": "))
 }
 
 func (p process) input(path string) (io.ReadCloser, error) {
@@ -78,7 +89,7 @@ func (p process) progress(what string) func(done, total int) {
 		if bar == nil {
 			bar = progressbar.NewOptions(total,
 				progressbar.OptionSetWriter(screen), progressbar.OptionSetDescription(what),
-				progressbar.OptionShowCount(), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+				progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
 		}
 		_ = bar.Set(done)
 	}

@@ -134,10 +134,12 @@ func (p process) withDatabase(f func(*store.DB) error) error {
 	return errors.Join(explained(c, f(db)), db.Close())
 }
 
-// explained says of an error of the database which one it was: nothing else in it tells an operator.
+// explained says, in one line, which database could not be used and why: drivers list every attempt, and the last
+// line tells.
 func explained(c config.Config, err error) error {
-	if errors.Is(err, store.ErrUnreachable) {
-		return fmt.Errorf("the database %s: %w", c.Database, err)
+	if !errors.Is(err, store.ErrUnreachable) {
+		return err
 	}
-	return err
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	return fmt.Errorf("the database %s can't be used: %s", c.Database, strings.TrimSpace(lines[len(lines)-1]))
 }

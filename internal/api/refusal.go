@@ -1,7 +1,6 @@
 package api
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -25,26 +24,23 @@ func refusal(err error) error {
 
 // collect adds the messages in err to fields. It returns an error where the request is refused as a whole.
 func collect(err error, fields fault.Fields) error {
-	var many openapi3.MultiError
-	var request *openapi3filter.RequestError
-	switch {
-	case errors.As(err, &request):
-		if p := request.Parameter; p != nil {
-			switch {
-			case p.In == openapi3.ParameterInPath:
-				return fault.Missing()
-			case p.Name == "page":
-				return fault.MissingPage()
-			}
-			collectSchema(request.Err, p.Name, p.Schema.Value, fields)
-			return nil
-		}
-		collectSchema(request.Err, "", nil, fields)
-	case errors.As(err, &many):
-		for _, each := range many {
+	switch e := err.(type) { //nolint:errorlint // errors.As would find the first of many and miss the others
+	case openapi3.MultiError:
+		for _, each := range e {
 			if r := collect(each, fields); r != nil {
 				return r
 			}
+		}
+	case *openapi3filter.RequestError:
+		switch p := e.Parameter; {
+		case p == nil:
+			collectSchema(e.Err, "", nil, fields)
+		case p.In == openapi3.ParameterInPath:
+			return fault.Missing()
+		case p.Name == "page":
+			return fault.MissingPage()
+		default:
+			collectSchema(e.Err, p.Name, p.Schema.Value, fields)
 		}
 	default:
 		return fmt.Errorf("api: checking a request against the contract: %w", err)
@@ -55,32 +51,27 @@ func collect(err error, fields fault.Fields) error {
 // collectSchema adds the messages of one parameter, or of a body where name is empty: the first for each field,
 // for the second says nothing new about it.
 func collectSchema(err error, name string, schema *openapi3.Schema, fields fault.Fields) {
-	var many openapi3.MultiError
-	var violation *openapi3.SchemaError
-	add := func(field, message string) {
-		if len(fields[field]) == 0 {
-			fields.Add(field, message)
-		}
-	}
-	switch {
-	case errors.As(err, &many):
-		for _, each := range many {
+	field, message := name, ""
+	switch e := err.(type) { //nolint:errorlint // as above
+	case openapi3.MultiError:
+		for _, each := range e {
 			collectSchema(each, name, schema, fields)
 		}
-	case errors.As(err, &violation):
-		field := name
-		if path := violation.JSONPointer(); field == "" && len(path) > 0 {
+		return
+	case *openapi3.SchemaError:
+		if path := e.JSONPointer(); field == "" && len(path) > 0 {
 			field = path[0]
 		}
-		if field == "" {
-			field = fault.NonField
-		}
-		add(field, words(violation))
-	case name != "":
-		// The text could not be taken for a value of the parameter's type at all.
-		add(name, wrongType(schema))
+		message = words(e)
 	default:
-		add(fault.NonField, "The request body can't be read.")
+		// The text could not be taken for a value of the type at all.
+		message = wrongType(schema)
+	}
+	if field == "" {
+		field = fault.NonField
+	}
+	if len(fields[field]) == 0 {
+		fields.Add(field, message)
 	}
 }
 

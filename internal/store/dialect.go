@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -32,12 +33,23 @@ type dialect interface {
 	locked(query *gorm.DB, table string) *gorm.DB
 	// unlocked is locked, and leaves out rows that others have locked.
 	unlocked(query *gorm.DB, table string) *gorm.DB
+	// among is a query for the rows of a list of any length that is its one argument: JSON, an array of rows, each
+	// an array of texts. There is a limit to how many arguments a query has.
+	among(columns []column) string
+	// lockDirectory is a statement that makes transactions wait for each other which change the directory; empty
+	// where all that write do.
+	lockDirectory() string
+	// rolledBack tells whether the engine ended a transaction so that another could go on.
+	rolledBack(err error) bool
 	// duplicate tells whether an error is the refusal of a second row by a unique index.
 	duplicate(err error) bool
 	// unavailable tells whether an error is the database's being busy, full or out of reach.
 	unavailable(err error) bool
 	queue(pool *sql.DB) riverdriver.Driver[*sql.Tx]
 }
+
+// column is a column with its type in PostgreSQL.
+type column struct{ name, kind string }
 
 type postgresDialect struct{}
 
@@ -100,6 +112,22 @@ func (postgresDialect) unavailable(err error) bool {
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
+func (postgresDialect) rolledBack(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && strings.HasPrefix(e.Code, classRollback)
+}
+
+func (postgresDialect) among(columns []column) string {
+	values := make([]string, len(columns))
+	for i, each := range columns {
+		values[i] = fmt.Sprintf("(value->>%d)::%s", i, each.kind)
+	}
+	return "SELECT " + strings.Join(values, ", ") + " FROM json_array_elements(?::json) AS wanted (value)"
+}
+
+// Any number will do that nobody else uses: the migrations' lock is another.
+func (postgresDialect) lockDirectory() string { return "SELECT pg_advisory_xact_lock(4703145181527)" }
+
 func (postgresDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
 	return riverdatabasesql.New(pool)
 }
@@ -135,5 +163,18 @@ func (sqliteDialect) unavailable(err error) bool {
 	}
 	return false
 }
+
+// One transaction writes at a time, and none is ended for another.
+func (sqliteDialect) rolledBack(error) bool { return false }
+
+func (sqliteDialect) among(columns []column) string {
+	values := make([]string, len(columns))
+	for i := range columns {
+		values[i] = fmt.Sprintf("value->>%d", i)
+	}
+	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
+}
+
+func (sqliteDialect) lockDirectory() string { return "" }
 
 func (sqliteDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] { return riversqlite.New(pool) }

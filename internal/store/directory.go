@@ -3,11 +3,9 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgconn"
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
@@ -25,57 +23,17 @@ func (s keeping) Read(ctx context.Context, f func(directory.Tx) error) error {
 
 func (s keeping) Write(ctx context.Context, f func(directory.Tx) error) error {
 	err := s.db.Write(ctx, func(tx *Tx) error { return f(tx) })
-	if err != nil && (s.db.dialect.duplicate(err) || rolledBack(err)) {
+	if err != nil && (s.db.dialect.duplicate(err) || s.db.dialect.rolledBack(err)) {
 		return directory.ErrConflict
 	}
 	return err
 }
 
-// rolledBack tells whether PostgreSQL chose this transaction to end a deadlock.
-func rolledBack(err error) bool {
-	var e *pgconn.PgError
-	return errors.As(err, &e) && strings.HasPrefix(e.Code, classRollback)
-}
-
 var _ directory.Tx = (*Tx)(nil)
-
-// lists is how each engine takes a list of any length as one argument, as there is a limit to how many a query has:
-// JSON, an array of rows, each an array of texts.
-type lists interface {
-	// among is a query for the rows of such a list.
-	among(columns []column) string
-	// lockDirectory is what makes transactions wait for each other; empty where all that write do.
-	lockDirectory() string
-}
-
-var _, _ lists = postgresDialect{}, sqliteDialect{}
-
-type column struct{ name, kind string }
-
-func (postgresDialect) among(columns []column) string {
-	values := make([]string, len(columns))
-	for i, each := range columns {
-		values[i] = "(value->>" + string(rune('0'+i)) + ")::" + each.kind
-	}
-	return "SELECT " + strings.Join(values, ", ") + " FROM json_array_elements(?::json) AS wanted (value)"
-}
-
-// Any number will do that nobody else uses: the migrations' lock is another.
-func (postgresDialect) lockDirectory() string { return "SELECT pg_advisory_xact_lock(4703145181527)" }
-
-func (sqliteDialect) among(columns []column) string {
-	values := make([]string, len(columns))
-	for i := range columns {
-		values[i] = "value->>" + string(rune('0'+i))
-	}
-	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
-}
-
-func (sqliteDialect) lockDirectory() string { return "" }
 
 // LockDirectory makes other transactions wait that lock it too.
 func (tx *Tx) LockDirectory() error {
-	if lock := tx.db.dialect.(lists).lockDirectory(); lock != "" {
+	if lock := tx.db.dialect.lockDirectory(); lock != "" {
 		return tx.db.translate(tx.orm.Exec(lock).Error)
 	}
 	return nil
@@ -100,7 +58,7 @@ func listed[Row, Want any](tx *Tx, found *[]Row, wanted []Want, texts func(Want)
 	}
 	var more []Row
 	err = tx.orm.
-		Where("("+strings.Join(names, ", ")+") IN ("+tx.db.dialect.(lists).among(columns)+")", string(list)).
+		Where("("+strings.Join(names, ", ")+") IN ("+tx.db.dialect.among(columns)+")", string(list)).
 		Find(&more).Error
 	*found = append(*found, more...)
 	return tx.db.translate(err)
