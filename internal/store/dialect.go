@@ -99,17 +99,20 @@ func (postgresDialect) duplicate(err error) bool {
 }
 
 func (postgresDialect) unavailable(err error) bool {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
-		switch e.Code[:2] {
-		case classConnection, classRollback, classResources, classOperatorIntervene:
-			return true
-		}
-		return e.Code == readOnlyTransaction
-	}
-	var connect *pgconn.ConnectError
+	var connect *pgconn.ConnectError // whatever the server's reason: a password, a database that is not there
 	var network *net.OpError
-	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF)
+	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	var e *pgconn.PgError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code[:2] {
+	case classConnection, classRollback, classResources, classOperatorIntervene:
+		return true
+	}
+	return e.Code == readOnlyTransaction
 }
 
 func (postgresDialect) rolledBack(err error) bool {
