@@ -528,8 +528,8 @@ type ClientInterface interface {
 	// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 	// or `project`.
 	//
-	// Filters combine with AND. A filter's value is text, never a pattern; an empty one filters nothing.
-	// Unknown parameters are ignored.
+	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
+	// Unknown parameters are ignored; one that has a single value can't be given twice.
 	//
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -665,8 +665,8 @@ type ClientInterface interface {
 // carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 // or `project`.
 //
-// Filters combine with AND. A filter's value is text, never a pattern; an empty one filters nothing.
-// Unknown parameters are ignored.
+// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
+// Unknown parameters are ignored; one that has a single value can't be given twice.
 //
 // Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1541,8 +1541,8 @@ type ClientWithResponsesInterface interface {
 	// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 	// or `project`.
 	//
-	// Filters combine with AND. A filter's value is text, never a pattern; an empty one filters nothing.
-	// Unknown parameters are ignored.
+	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
+	// Unknown parameters are ignored; one that has a single value can't be given twice.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -3386,8 +3386,8 @@ func (r UserInvitationsSendResponse) ContentType() string {
 // carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 // or `project`.
 //
-// Filters combine with AND. A filter's value is text, never a pattern; an empty one filters nothing.
-// Unknown parameters are ignored.
+// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
+// Unknown parameters are ignored; one that has a single value can't be given twice.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -12,6 +12,9 @@ import (
 // with what does not hold of the token, its user or its invitation.
 func (s *Service) Approve(ctx context.Context, text string) error {
 	return s.decide(ctx, text, token.Approve, func(tx Tx, i Invitation) error {
+		if i.Scope.Removed() {
+			return errNotRequested()
+		}
 		approved := i
 		approved.StoredState = openState(i.Scope, tx.Now())
 		if err := replace(tx, i, approved, errNotRequested()); err != nil {
@@ -51,7 +54,7 @@ func (s *Service) decide(ctx context.Context, text string, purpose token.Purpose
 			return err
 		}
 		found, err := tx.Lock(said.Invitation)
-		if fault.Is(err, fault.NotFound) || (err == nil && (found.StoredState != Requested || found.Scope.Removed())) {
+		if fault.Is(err, fault.NotFound) || (err == nil && found.StoredState != Requested) {
 			return errNotRequested()
 		} else if err != nil {
 			return err

@@ -95,7 +95,7 @@ type Query struct {
 	ScopeType        string
 	States           []State // any of these; none: all
 
-	Order         []Order // ties, and no order at all, fall to the newest first and then to the uuid
+	Order         []Order // none: the newest first; ties fall to the uuid
 	Offset, Limit int
 }
 

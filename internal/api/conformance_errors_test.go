@@ -1,0 +1,137 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const nobodysID = "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"
+
+func TestPathsThatAreNotThere(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, path := range []string{
+			"/", "/api/", "/api/user-invitations", "/api/users/", base + nobodysID, at(nobodysID, "nonsense"),
+			at(nobodysID, "accept") + "more/", "//api//user-invitations/",
+		} {
+			for _, method := range []string{"GET", "POST"} {
+				w.request(method, path, "staff", nil).is(http.StatusNotFound, notFound)
+			}
+		}
+	})
+}
+
+func TestUUIDsInPathsAreReadInBothForms(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		made := w.create("owner", "a@x.example", admin, apollo)
+		short := strings.ReplaceAll(made.UUID.String(), "-", "")
+		w.request("GET", at(short), "owner", nil).is(http.StatusOK, "")
+		w.request("GET", at(short, "details"), "owner", nil).is(http.StatusOK, "")
+		for _, each := range []struct{ user, action string }{
+			{"", "check"}, {"owner", "send"}, {"owner", "cancel"}, {"owner", "send"}, {"stranger", "accept"}, {"staff", "delete"},
+		} {
+			w.request("POST", at(short, each.action), each.user, nil).is(http.StatusOK, "")
+		}
+		for _, action := range []string{"accept", "cancel", "send", "delete", "check"} {
+			for _, id := range []string{"nonsense", short + "0", "%7B" + nobodysID + "%7D", "urn:uuid:" + nobodysID} {
+				w.request("POST", at(id, action), "staff", nil).is(http.StatusNotFound, notFound)
+			}
+		}
+	})
+}
+
+func TestMethodsThatAPathHasNot(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, each := range []struct{ method, path, allow string }{
+			{"TRACE", base, "GET, POST"},
+			{"DELETE", base, "GET, POST"},
+			{"POST", at(nobodysID), "GET"},
+			{"POST", at(nobodysID, "details"), "GET"},
+			{"GET", at(nobodysID, "accept"), "POST"},
+			{"GET", at(nobodysID, "cancel"), "POST"},
+			{"PUT", at(nobodysID, "send"), "POST"},
+			{"DELETE", at(nobodysID, "delete"), "POST"},
+			{"GET", at(nobodysID, "check"), "POST"},
+			{"GET", base + "approve/", "POST"},
+			{"GET", base + "reject/", "POST"},
+			{"PATCH", base + "reject/", "POST"},
+		} {
+			answer := w.request(each.method, each.path, "staff", nil).
+				is(http.StatusMethodNotAllowed, detail(fmt.Sprintf("Method %q not allowed.", each.method)))
+			for _, method := range strings.Split(each.allow, ", ") {
+				require.Contains(w.t, answer.Header.Get("Allow"), method)
+			}
+			require.NotContains(w.t, answer.Header.Get("Allow"), each.method)
+		}
+	})
+}
+
+func TestBodiesThatAreTooLarge(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, each := range []struct{ path, user string }{
+			{base, "owner"}, {base + "approve/", ""}, {base + "reject/", ""}, {at(nobodysID, "accept"), "owner"}, {at(nobodysID, "check"), ""},
+		} {
+			body := `{"x": "` + strings.Repeat("x", 1<<20) + `"}`
+			w.request("POST", each.path, each.user, body).
+				is(http.StatusRequestEntityTooLarge, detail("Request body is larger than 1 MiB."))
+		}
+		body := encode(draft("a@x.example", admin, apollo))
+		w.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body))+body).is(http.StatusCreated, "")
+		w.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body)+1)+body).is(http.StatusRequestEntityTooLarge, "")
+	})
+}
+
+func TestBodiesThatAreNotJSON(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, path := range []string{base, base + "approve/", base + "reject/"} {
+			for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"} {
+				r := w.newRequest("POST", path, "owner", `{"token": "x"}`)
+				r.Header.Set("Content-Type", media)
+				w.send(r).is(http.StatusUnsupportedMediaType, detail(fmt.Sprintf("Unsupported media type %q in request.", media)))
+			}
+			for _, body := range []string{
+				"x", "{", `{"token": "x"`, `{"token": "x"} x`, `{"token": "x"}{}`, `{"token": "x",}`, `{'token': 'x'}`,
+				`{"token": "x", "token": "y"}`, "{\"token\": \"\xff\"}", `{"token": "\ud800"}`, `{token: "x"}`, `// x`,
+				`[]`, `"x"`, `1`, `null`, `true`, `[{"token": "x"}]`, strings.Repeat("[", 100_000),
+			} {
+				answer := w.request("POST", path, "owner", body)
+				require.Equal(w.t, []string{"non_field_errors"}, answer.names(), body)
+			}
+		}
+		r := w.newRequest("POST", base, "owner", draft("a@x.example", admin, apollo))
+		r.Header.Set("Content-Type", "Application/JSON; Charset=UTF-8")
+		w.send(r).is(http.StatusCreated, "")
+	})
+}
+
+// Actions without a body take whatever is sent with them.
+func TestActionsIgnoreTheirBody(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		made := w.create("owner", "a@x.example", admin, apollo)
+		for _, body := range []string{"", "{}", "not JSON", `{"email": "x"}`, "\xff"} {
+			w.request("POST", at(made.UUID.String(), "check"), "", body).is(http.StatusOK, "")
+			w.request("POST", at(made.UUID.String(), "send"), "owner", body).is(http.StatusOK, sent)
+			w.request("POST", at(made.UUID.String(), "cancel"), "owner", body).is(http.StatusOK, canceled)
+			w.request("POST", at(made.UUID.String(), "send"), "owner", body).is(http.StatusOK, sent)
+		}
+	})
+}
+
+// What a client sends is never echoed in another place than where it belongs, nor is anything of the inside shown.
+func TestErrorsTellNothingOfTheInside(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, each := range []response{
+			w.request("GET", at(nobodysID), "stranger", nil),
+			w.request("GET", base+"?customer_uuid='%20OR%201=1--", "stranger", nil),
+			w.request("POST", base, "owner", `{"email": "'; DROP TABLE users; --", "role": 1, "scope": {}}`),
+			w.request("POST", base+"approve/", "", `{"token": "'"}`),
+		} {
+			for _, word := range []string{"SQL", "sql", "goroutine", ".go:", "gorm", "uuid.UUID", "schema"} {
+				require.NotContains(w.t, each.Body, word)
+			}
+		}
+	})
+}

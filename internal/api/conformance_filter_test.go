@@ -1,0 +1,273 @@
+package api_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// oddScopes have names and descriptions that could be taken for patterns, and letters beyond ASCII.
+const oddScopes = `
+customers:
+  - name: Initech
+    uuid: 10000000-0000-4000-8000-000000000009
+    description: 'Étude de cas'
+    projects:
+      - {name: '50%_off \ sale', uuid: 20000000-0000-4000-8000-000000000091, description: 'a\b'}
+      - {name: '50 percent off', uuid: 20000000-0000-4000-8000-000000000092, description: 'ab'}
+      - {name: 'ÉTÉ', uuid: 20000000-0000-4000-8000-000000000093, description: 'Ünï'}
+      - {name: "\u212Aelvin", uuid: 20000000-0000-4000-8000-000000000094, description: "tem\u212A"}
+`
+
+const (
+	initech = "10000000-0000-4000-8000-000000000009"
+	sale    = "20000000-0000-4000-8000-000000000091"
+	percent = "20000000-0000-4000-8000-000000000092"
+	summer  = "20000000-0000-4000-8000-000000000093"
+	kelvin  = "20000000-0000-4000-8000-000000000094"
+)
+
+// filterable makes the invitations that the tests of filters look for.
+func filterable(w *world) {
+	w.t.Helper()
+	w.apply(oddScopes)
+	for _, each := range []struct{ email, role, scope, civil string }{
+		{"Anna.Berg@alpha.example", admin, apollo, "1234"},
+		{"bob@BETA.example", member, apollo, "12345"},
+		{"under_score@x.example", admin, hydra, "a"},
+		{"underXscore@x.example", member, hydra, "A"},
+		{"per%cent@x.example", admin, artemis, ""},
+		{"per--cent@x.example", admin, artemis, ""},
+		{"eve@École.example", owner, acme, ""},
+		{"kim@kelvin.example", reader, acme, ""},
+		{"off@x.example", admin, sale, ""},
+		{"percent@x.example", admin, percent, ""},
+		{"summer@x.example", admin, summer, ""},
+		{"temp@x.example", admin, kelvin, ""},
+		{"gpu@x.example", seller, nodes, ""},
+	} {
+		body := draft(each.email, each.role, apollo, "civil_number", each.civil)
+		segment := segments[each.scope]
+		if segment == "" {
+			segment = "projects"
+		}
+		body["scope"] = "https://anywhere.example/api/" + segment + "/" + each.scope + "/"
+		w.request("POST", base, "staff", body).is(http.StatusCreated, "")
+	}
+}
+
+func TestFilters(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		filterable(w)
+		all := w.emails("staff", "page_size=300")
+		require.Len(w.t, all, 13)
+		undashed := func(id string) string { return strings.ReplaceAll(id, "-", "") }
+		for _, each := range []struct {
+			query    url.Values
+			expected []string
+		}{
+			{url.Values{"civil_number": {"1234"}}, []string{"Anna.Berg@alpha.example"}},
+			{url.Values{"civil_number": {"a"}}, []string{"under_score@x.example"}},
+			{url.Values{"civil_number": {"123"}}, nil},
+			{url.Values{"civil_number": {"%"}}, nil},
+
+			{url.Values{"customer_uuid": {acme}}, []string{
+				"Anna.Berg@alpha.example", "bob@BETA.example", "per%cent@x.example", "per--cent@x.example",
+				"eve@École.example", "kim@kelvin.example", "gpu@x.example",
+			}},
+			{url.Values{"customer_uuid": {undashed(globex)}}, []string{"under_score@x.example", "underXscore@x.example"}},
+			{url.Values{"customer_uuid": {strings.ToUpper(initech)}}, []string{
+				"off@x.example", "percent@x.example", "summer@x.example", "temp@x.example",
+			}},
+			{url.Values{"customer_uuid": {apollo}}, nil},
+
+			{url.Values{"email": {"berg"}}, []string{"Anna.Berg@alpha.example"}},
+			{url.Values{"email": {"BOB@beta"}}, []string{"bob@BETA.example"}},
+			{url.Values{"email": {"r_s"}}, []string{"under_score@x.example"}},
+			{url.Values{"email": {"r%c"}}, []string{"per%cent@x.example"}},
+			{url.Values{"email": {"%"}}, []string{"per%cent@x.example"}},
+			{url.Values{"email": {`r\_s`}}, nil},
+			{url.Values{"email": {`\`}}, nil},
+			{url.Values{"email": {"a.*b"}}, nil},
+			{url.Values{"email": {"ÉCOLE"}}, []string{"eve@École.example"}},
+			{url.Values{"email": {"école"}}, []string{"eve@École.example"}},
+			{url.Values{"email": {"ecole"}}, nil},
+			{url.Values{"email": {"\u212Aim"}}, nil},
+			{url.Values{"email": {"kim@\u212Aelvin"}}, nil},
+			{url.Values{"email": {"KIM@Kelvin"}}, []string{"kim@kelvin.example"}},
+			{url.Values{"email": {"' OR 1=1 --"}}, nil},
+
+			{url.Values{"email_exact": {"anna.berg@ALPHA.example"}}, []string{"Anna.Berg@alpha.example"}},
+			{url.Values{"email_exact": {"anna.berg"}}, nil},
+			{url.Values{"email_exact": {"under%"}}, nil},
+			{url.Values{"email_exact": {"EVE@ÉCOLE.EXAMPLE"}}, []string{"eve@École.example"}},
+			{url.Values{"email_exact": {"\u212Aim@kelvin.example"}}, nil},
+
+			{url.Values{"role_name": {"PROJECT.MEMBER"}}, []string{"bob@BETA.example", "underXscore@x.example"}},
+			{url.Values{"role_name": {"project.member"}}, nil},
+			{url.Values{"role_name": {"PROJECT.MEMBE_"}}, nil},
+			{url.Values{"role_name": {"PROJECT"}}, nil},
+			{url.Values{"role_uuid": {reader}}, []string{"kim@kelvin.example"}},
+			{url.Values{"role_uuid": {undashed(reader)}}, []string{"kim@kelvin.example"}},
+			{url.Values{"role_uuid": {retired}}, nil},
+
+			{url.Values{"scope_name": {"poll"}}, []string{"Anna.Berg@alpha.example", "bob@BETA.example"}},
+			{url.Values{"scope_name": {"HYDRA"}}, []string{"under_score@x.example", "underXscore@x.example"}},
+			{url.Values{"scope_name": {"50%_OFF"}}, []string{"off@x.example"}},
+			{url.Values{"scope_name": {"50%off"}}, nil},
+			{url.Values{"scope_name": {"50_percent"}}, nil},
+			{url.Values{"scope_name": {`\ SALE`}}, []string{"off@x.example"}},
+			{url.Values{"scope_name": {`\`}}, []string{"off@x.example"}},
+			{url.Values{"scope_name": {"été"}}, []string{"summer@x.example"}},
+			{url.Values{"scope_name": {"éTé"}}, []string{"summer@x.example"}},
+			{url.Values{"scope_name": {"kelvin"}}, nil},
+			{url.Values{"scope_name": {"\u212Aelvin"}}, []string{"temp@x.example"}},
+			{url.Values{"scope_name": {"\u212AELVIN"}}, []string{"temp@x.example"}},
+
+			{url.Values{"scope_description": {"TO THE moon"}}, []string{
+				"Anna.Berg@alpha.example", "bob@BETA.example", "per%cent@x.example", "per--cent@x.example",
+			}},
+			{url.Values{"scope_description": {`A\B`}}, []string{"off@x.example"}},
+			{url.Values{"scope_description": {"ÜNÏ"}}, []string{"summer@x.example"}},
+			{url.Values{"scope_description": {"temk"}}, nil},
+			{url.Values{"scope_description": {"_"}}, nil}, // Globex has it, its project has not
+
+			{url.Values{"scope_type": {"customer"}}, []string{"eve@École.example", "kim@kelvin.example"}},
+			{url.Values{"scope_type": {"offering"}}, []string{"gpu@x.example"}},
+			{url.Values{"scope_type": {"proposal"}}, nil},
+			{url.Values{"scope_type": {"Customer"}}, nil},
+			{url.Values{"scope_type": {"resource"}}, nil},
+			{url.Values{"scope_type": {"%"}}, nil},
+
+			// Together they narrow each other.
+			{url.Values{"email": {"x.example"}, "role_uuid": {member}}, []string{"underXscore@x.example"}},
+			{url.Values{"email": {"x.example"}, "scope_type": {"offering"}, "customer_uuid": {globex}}, nil},
+			{url.Values{"scope_description": {"moon"}, "state": {"project"}, "email": {"%"}}, []string{"per%cent@x.example"}},
+			{url.Values{"civil_number": {"1234"}, "role_name": {"PROJECT.MEMBER"}}, nil},
+			{url.Values{
+				"civil_number": {"1234"}, "customer_uuid": {acme}, "email": {"anna"},
+				"email_exact": {"ANNA.BERG@ALPHA.EXAMPLE"}, "role_name": {"PROJECT.ADMIN"}, "role_uuid": {admin},
+				"scope_name": {"apollo"}, "scope_description": {"MOON"}, "scope_type": {"project"},
+				"state": {"pending", "expired"},
+			}, []string{"Anna.Berg@alpha.example"}},
+
+			// Empty ones filter nothing, and unknown ones are none.
+			{url.Values{
+				"email": {""}, "email_exact": {""}, "role_name": {""}, "scope_name": {""}, "civil_number": {""},
+				"scope_description": {""}, "scope_type": {""},
+			}, all},
+			{url.Values{"email": {" "}}, all},
+			{url.Values{"nonsense": {"x"}, "EMAIL": {"nobody"}, "email[]": {"x"}, "e": {""}}, all},
+			// Blanks around the text of a filter are none of it.
+			{url.Values{"email": {" berg "}}, []string{"Anna.Berg@alpha.example"}},
+		} {
+			w.run(each.query.Encode(), func(w *world) {
+				encoded := each.query.Encode()
+				each.query.Set("page_size", "300")
+				_, answer := w.list("staff", each.query.Encode())
+				require.ElementsMatch(w.t, append([]string{}, each.expected...), w.emails("staff", each.query.Encode()), encoded)
+				require.Equal(w.t, itoa(len(each.expected)), answer.Header.Get("X-Result-Count"))
+			})
+		}
+	})
+}
+
+func TestFiltersShowNothingThatIsHidden(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		filterable(w)
+		require.Empty(w.t, w.emails("rival", query("customer_uuid", acme)))
+		require.Empty(w.t, w.emails("rival", query("email_exact", "bob@beta.example")))
+		require.Empty(w.t, w.emails("stranger", query("state", "pending")+"&state=expired"))
+		require.Len(w.t, w.emails("rival", query("email", "x.example")), 2)
+	})
+}
+
+func TestStateFilterKnowsWhatTimeHasDone(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		everyState(w)
+		for _, each := range []struct {
+			query    string
+			expected []string
+		}{
+			{"state=pending", []string{"pending"}},
+			{"state=project", []string{"project"}},
+			{"state=requested", []string{"requested"}},
+			{"state=rejected", []string{"rejected"}},
+			{"state=accepted", []string{"accepted"}},
+			{"state=canceled", []string{"canceled"}},
+			{"state=expired", []string{"expired"}}, // the row says pending
+			{"state=pending&state=expired", []string{"pending", "expired"}},
+			{"state=project&state=accepted&state=project", []string{"project", "accepted"}},
+			{"state=canceled&state=expired&state=rejected", []string{"canceled", "expired", "rejected"}},
+			{
+				"state=project&state=requested&state=rejected&state=pending&state=accepted&state=canceled&state=expired",
+				[]string{"project", "requested", "rejected", "pending", "accepted", "canceled", "expired"},
+			},
+		} {
+			w.run(each.query, func(w *world) {
+				rows, _ := w.list("staff", each.query)
+				states := make([]string, 0, len(rows))
+				for _, row := range rows {
+					states = append(states, string(row.State))
+				}
+				require.ElementsMatch(w.t, each.expected, states)
+			})
+		}
+	}, onlyStaff)
+}
+
+func TestBadParametersAreNamed(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, each := range []struct{ query, name string }{
+			{"state=nonsense", "state"},
+			{"state=Pending", "state"},
+			{"state=pending,expired", "state"},
+			{"state=pending&state=nonsense", "state"},
+			{"o=nonsense", "o"},
+			{"o=created,nonsense", "o"},
+			{"o=--created", "o"},
+			{"o=uuid", "o"},
+			{"o=created%3Bdrop", "o"},
+			{"customer_uuid=nonsense", "customer_uuid"},
+			{"customer_uuid=%7B" + acme + "%7D", "customer_uuid"},
+			{"role_uuid=1", "role_uuid"},
+			{"role_uuid=urn:uuid:" + admin, "role_uuid"},
+			{"page_size=0", "page_size"},
+			{"page_size=-1", "page_size"},
+			{"page_size=ten", "page_size"},
+			{"page_size=1.5", "page_size"},
+			{"page_size=1e1", "page_size"},
+			{"email=%FF", "email"},
+			{"email=%00", "email"},
+			{"scope_name=a%00b", "scope_name"},
+		} {
+			w.run(each.query, func(w *world) {
+				answer := w.request("GET", base+"?"+each.query, "staff", nil)
+				require.Equal(w.t, []string{each.name}, answer.names(), answer.Body)
+			})
+		}
+		require.ElementsMatch(w.t, []string{"state", "role_uuid", "page_size"},
+			w.request("GET", base+"?state=x&role_uuid=x&page_size=x", "staff", nil).names())
+	})
+}
+
+// An empty text filters nothing; an empty uuid or choice is a bad value like any other.
+func TestEmptyParameters(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		filterable(w)
+		all := w.emails("staff", "page_size=300")
+		for _, name := range []string{
+			"civil_number", "email", "email_exact", "role_name", "scope_description", "scope_name", "scope_type",
+		} {
+			w.run(name, func(w *world) {
+				require.Equal(w.t, all, w.emails("staff", "page_size=300&"+name+"="))
+			})
+		}
+		for _, name := range []string{"customer_uuid", "role_uuid", "state", "o", "page_size"} {
+			require.Equal(w.t, []string{name}, w.request("GET", base+"?"+name+"=", "staff", nil).names())
+		}
+	})
+}
