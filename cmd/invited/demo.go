@@ -64,8 +64,8 @@ func (d *demonstration) load(ctx context.Context, db *store.DB) error {
 	return nil
 }
 
-// print writes the requests to try.
-func (d *demonstration) print(w io.Writer, c config.Config) {
+// show writes the requests to try.
+func (d *demonstration) show(w io.Writer, c config.Config) {
 	d.URL = c.PublicURL.String()
 	d.Answer = filepath.Join("data", "invitation.json")
 	_ = os.MkdirAll("data", 0o700) // there already, unless the database and the mails are elsewhere

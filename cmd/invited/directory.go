@@ -81,7 +81,7 @@ func (p process) input(path string) (io.ReadCloser, error) {
 // progress draws how far long work has come, where somebody looks: on a terminal.
 func (p process) progress(what string) func(done, total int) {
 	screen, ok := p.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(screen.Fd())) { //nolint:gosec // file descriptors are small
+	if !ok || !term.IsTerminal(int(screen.Fd())) {
 		return nil
 	}
 	var bar *progressbar.ProgressBar

@@ -244,7 +244,7 @@ func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler 
 	s.logger.InfoContext(ctx, "serving", "version", version, "url", s.config.PublicURL.String(),
 		"address", listener.Addr().String(), "database", s.config.Database.String(), "workers", s.config.Workers)
 	if s.demo != nil {
-		s.demo.print(s.stdout, s.config)
+		s.demo.show(s.stdout, s.config)
 	}
 	var err error
 	select {

@@ -30,11 +30,13 @@ func (w errorWriter) write(err error, c echo.Context) {
 		return
 	}
 	status, body := shape(err, c)
-	switch {
-	case errors.Is(err, context.Canceled):
-		w.log(c, slog.LevelInfo, "client went away", err)
-	case status >= http.StatusInternalServerError:
-		w.log(c, slog.LevelError, "request failed", err)
+	if status >= http.StatusInternalServerError {
+		level := slog.LevelError
+		if errors.Is(err, context.Canceled) { // the client went away
+			level = slog.LevelInfo
+		}
+		w.logger.Log(c.Request().Context(), level, "request failed", "request_id", requestIDOf(c),
+			"method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
 	}
 	switch status {
 	case http.StatusUnauthorized:
@@ -47,13 +49,8 @@ func (w errorWriter) write(err error, c echo.Context) {
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))
 	}
 	if err := c.JSON(status, body); err != nil {
-		w.log(c, slog.LevelInfo, "writing an error", err)
+		w.logger.InfoContext(c.Request().Context(), "writing an error", "request_id", requestIDOf(c), "error", err)
 	}
-}
-
-func (w errorWriter) log(c echo.Context, level slog.Level, message string, err error) {
-	w.logger.Log(c.Request().Context(), level, message,
-		"request_id", requestIDOf(c), "method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
 }
 
 // shape is the status and the body that the contract has for an error.

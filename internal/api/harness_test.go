@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-
 	"io"
 	"log/slog"
 	"net/http"
@@ -225,7 +224,7 @@ func (w *world) newRequest(method, path, user string, body any) *http.Request {
 
 func (w *world) send(r *http.Request) response {
 	w.t.Helper()
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := w.server.Client().Do(r)
 	require.NoError(w.t, err)
 	defer func() { _ = answer.Body.Close() }()
 	body, err := io.ReadAll(answer.Body)

@@ -51,7 +51,8 @@ func collect(err error, fields fault.Fields) error {
 // collectSchema adds the messages of one parameter, or of a body where name is empty: the first for each field,
 // for the second says nothing new about it.
 func collectSchema(err error, name string, schema *openapi3.Schema, fields fault.Fields) {
-	field, message := name, ""
+	field := name
+	var message string
 	switch e := err.(type) { //nolint:errorlint // as above
 	case openapi3.MultiError:
 		for _, each := range e {

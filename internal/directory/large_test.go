@@ -68,6 +68,7 @@ func openLarge(b *testing.B, options store.Options) directory.Store {
 }
 
 func largeSQLite(t testing.TB) store.Options {
+	t.Helper()
 	return store.Options{SQLite: filepath.Join(t.TempDir(), "invited.db")}
 }
 

@@ -65,8 +65,10 @@ func TestFolder(t *testing.T) {
 func TestFileNames(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]string)
-	for _, id := range []string{"a@x", "A@x", "a_x", "a/x", `a\x`, "../../a@x", "a:b|c?*<>\"@x", strings.Repeat("a", 300) + "@x",
-		strings.Repeat("a", 300) + "@y", "con@x", "é@x", "a\x00@x"} {
+	for _, id := range []string{
+		"a@x", "A@x", "a_x", "a/x", `a\x`, "../../a@x", "a:b|c?*<>\"@x", strings.Repeat("a", 300) + "@x",
+		strings.Repeat("a", 300) + "@y", "con@x", "é@x", "a\x00@x",
+	} {
 		name := fileName(Message{ID: id, Date: sentAt})
 		require.Regexp(t, `^[0-9TZ.]+-[A-Za-z0-9._-]+\.eml$`, name)
 		require.Less(t, len(name), 120)

@@ -28,8 +28,10 @@ func checkWire(t testing.TB, raw []byte, m Message) *enmime.Envelope {
 	}
 	parsed, err := netmail.ReadMessage(bytes.NewReader(raw))
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{"From", "To", "Date", "Message-Id", "Subject", "Mime-Version", "Content-Type",
-		"Auto-Submitted", "X-Auto-Response-Suppress"}, slices.Collect(maps.Keys(parsed.Header)))
+	require.ElementsMatch(t, []string{
+		"From", "To", "Date", "Message-Id", "Subject", "Mime-Version", "Content-Type",
+		"Auto-Submitted", "X-Auto-Response-Suppress",
+	}, slices.Collect(maps.Keys(parsed.Header)))
 	for name, values := range parsed.Header {
 		require.Len(t, values, 1, name)
 	}

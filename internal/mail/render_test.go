@@ -115,10 +115,14 @@ func TestBothFormsSayTheSame(t *testing.T) {
 	t.Parallel()
 	common := []string{"Apollo", "Acme", "project", "System administrator", "Example Portal"}
 	for kind, facts := range map[Kind][]string{
-		InvitationCreated: {"Alice Owner", "bob@example.org", "welcome to the team!", "See you on Monday.",
-			"30 November 2026, 14:05 UTC", sample().Link, "did not expect"},
-		InvitationRequested: {"Alice Owner", "bob@example.org", "welcome to the team!", "30 November 2026, 14:05 UTC",
-			sample().ApproveLink, sample().RejectLink, "did not expect"},
+		InvitationCreated: {
+			"Alice Owner", "bob@example.org", "welcome to the team!", "See you on Monday.",
+			"30 November 2026, 14:05 UTC", sample().Link, "did not expect",
+		},
+		InvitationRequested: {
+			"Alice Owner", "bob@example.org", "welcome to the team!", "30 November 2026, 14:05 UTC",
+			sample().ApproveLink, sample().RejectLink, "did not expect",
+		},
 		InvitationRejected: {"bob@example.org", sample().Link, "did not expect"},
 		InvitationExpired:  {"bob@example.org", sample().Link, "30 November 2026, 14:05 UTC", "did not expect"},
 	} {
@@ -166,12 +170,18 @@ func TestRenderRefuses(t *testing.T) {
 		"id":        {InvitationCreated, "b@x.org", "1@x>\r\nBcc: c@x.org", sentAt, sample(), false, "Message-ID"},
 		"date":      {InvitationCreated, "b@x.org", "1@x", time.Time{}, sample(), false, "date"},
 		"no link":   {InvitationCreated, "b@x.org", "1@x", sentAt, with(func(v *Invitation) { v.Link = "" }), false, "link"},
-		"script link": {InvitationCreated, "b@x.org", "1@x", sentAt,
-			with(func(v *Invitation) { v.Link = "javascript:alert(1)" }), false, "link"},
-		"link of two lines": {InvitationExpired, "b@x.org", "1@x", sentAt,
-			with(func(v *Invitation) { v.Link = "https://x.org/\nBcc:" }), false, "link"},
-		"no reject link": {InvitationRequested, "b@x.org", "1@x", sentAt,
-			with(func(v *Invitation) { v.RejectLink = "" }), false, "reject link"},
+		"script link": {
+			InvitationCreated, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.Link = "javascript:alert(1)" }), false, "link",
+		},
+		"link of two lines": {
+			InvitationExpired, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.Link = "https://x.org/\nBcc:" }), false, "link",
+		},
+		"no reject link": {
+			InvitationRequested, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.RejectLink = "" }), false, "reject link",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -255,7 +265,7 @@ func TestRenderFails(t *testing.T) {
 	require.ErrorContains(t, err, "panic: boom")
 }
 
-type panicking struct{ templateSet }
+type panicking struct{}
 
 func (panicking) ExecuteTemplate(io.Writer, string, any) error { panic(errors.New("boom")) }
 

@@ -198,7 +198,7 @@ func TestSMTPTimeouts(t *testing.T) {
 			client, server := net.Pipe()
 			go func() {
 				for _, err := io.WriteString(server, "220-"); err == nil; _, err = io.WriteString(server, "x") {
-					time.Sleep(time.Second)
+					time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock
 				}
 			}()
 			return client, nil
@@ -215,7 +215,7 @@ func TestSMTPTimeouts(t *testing.T) {
 				require.Equal(t, test.want, time.Since(start))
 				require.False(t, failure.Final)
 				require.Contains(t, failure.Reason, "in time")
-				time.Sleep(time.Second) // of the bubble's clock, for the server to find out
+				time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock, for the server to find out
 			})
 		})
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -9,7 +10,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/gofrs/flock"
+	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -67,12 +71,17 @@ func TestMigrateAtOnce(t *testing.T) {
 			all     sync.WaitGroup
 			mu      sync.Mutex
 			applied []int64
+			begin   = make(chan struct{})
 		)
 		for range 4 {
 			db := storetest.Open(t, address, nil)
+			require.NoError(t, db.Ping(t.Context()))
 			all.Go(func() {
+				<-begin
 				steps, err := db.Migrate(t.Context())
-				assert.NoError(t, err)
+				if err != nil {
+					t.Error(err)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				for _, each := range steps {
@@ -80,6 +89,7 @@ func TestMigrateAtOnce(t *testing.T) {
 				}
 			})
 		}
+		close(begin)
 		all.Wait()
 		whole, err := storetest.Open(t, address, nil).Migrations(t.Context())
 		require.NoError(t, err)
@@ -90,6 +100,89 @@ func TestMigrateAtOnce(t *testing.T) {
 		}
 		slices.Sort(applied)
 		require.Equal(t, versions, applied, "each step once")
+	})
+}
+
+// migrating stands for another process that migrates, until the function is called that it returns.
+func migrating(t *testing.T, address string) (done func() error) {
+	t.Helper()
+	if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
+		held := flock.New(path + ".migrate.lock")
+		require.NoError(t, held.Lock())
+		return held.Unlock
+	}
+	conn, err := outside(t, address).Conn(t.Context())
+	require.NoError(t, err)
+	_, err = conn.ExecContext(t.Context(), "SELECT pg_advisory_lock($1)", lock.DefaultLockID)
+	require.NoError(t, err)
+	return func() error {
+		_, err := conn.ExecContext(context.WithoutCancel(t.Context()), "SELECT pg_advisory_unlock($1)", lock.DefaultLockID)
+		return errors.Join(err, conn.Close())
+	}
+}
+
+func TestMigrateWaitsForWhoeverMigrates(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		address := e.Empty(t)
+		db := storetest.Open(t, address, nil)
+		release := migrating(t, address)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := db.Migrate(t.Context())
+			ended <- err
+		}()
+		select {
+		case err := <-ended:
+			require.Fail(t, "it did not wait", "%v", err)
+		case <-time.After(500 * time.Millisecond):
+		}
+		require.NoError(t, release())
+		require.NoError(t, <-ended)
+	})
+}
+
+// What only looks waits for nobody: every replica is asked all the time whether it is ready, while one migrates too.
+func TestLookingAtMigrationsWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		address := e.Fresh(t)
+		db := storetest.Open(t, address, nil)
+		release := migrating(t, address)
+		t.Cleanup(func() { require.NoError(t, release()) })
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				current, err := db.Current(ctx)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				assert.True(t, current)
+			})
+		}
+		all.Wait()
+	})
+}
+
+func TestLookingAtMigrationsChangesNothing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		address := e.Empty(t)
+		db := storetest.Open(t, address, nil)
+		_, err := db.Current(t.Context())
+		require.NoError(t, err)
+		_, err = db.Migrations(t.Context())
+		require.NoError(t, err)
+		count := map[string]string{
+			"sqlite":   "SELECT count(*) FROM sqlite_master",
+			"postgres": "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'",
+		}
+		var tables int
+		require.NoError(t, outside(t, address).QueryRow(count[e.Name]).Scan(&tables))
+		require.Zero(t, tables)
 	})
 }
 

@@ -232,6 +232,29 @@ func TestWriteOfACancelledRequestSaysSo(t *testing.T) {
 	})
 }
 
+// A mistake of the program's is not something that trying again later helps with.
+func TestMistakesAreNoOutage(t *testing.T) {
+	onEachPlot(t, func(t *testing.T, p *plot) {
+		orphan := p.draft("ina@university.example")
+		orphan.RoleUUID = uuid.New()
+		err := p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(orphan) })
+		requireRefused(t, err, noParent)
+		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
+
+		odd := p.draft("ina@university.example")
+		odd.StoredState = "odd"
+		err = p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(odd) })
+		requireRefused(t, err, failsCheck)
+		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
+
+		require.NoError(t, p.exec("ALTER TABLE invitations RENAME TO lost"))
+		_, err = p.find(orphan.UUID)
+		require.Error(t, err)
+		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
+		require.False(t, fault.Is(err, fault.NotFound), "%v", err)
+	})
+}
+
 func TestReadIsASnapshot(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		id := p.insert(p.draft("ina@university.example"))
