@@ -52,9 +52,7 @@ repeated, and it works on the database of a running server.`,
 	export := leaf("export", "Print the directory in the form that apply reads",
 		"Prints users, roles, scopes and memberships in the form that `directory apply` reads. Tokens are never printed.",
 		func(ctx context.Context) error {
-			return p.withDatabase(func(db *store.DB) error {
-				return directory.Export(ctx, db.Directory(), p.stdout)
-			})
+			return p.withDirectory(ctx, func(s directory.Store) error { return directory.Export(ctx, s, p.stdout) })
 		})
 	return group("directory", "Keep users, roles, scopes and memberships in a file", apply, export)
 }

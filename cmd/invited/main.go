@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"invited/internal/config"
+	"invited/internal/directory"
 	"invited/internal/store"
 )
 
@@ -134,10 +135,29 @@ func (p process) withDatabase(f func(*store.DB) error) error {
 	return errors.Join(explained(c, f(db)), db.Close())
 }
 
+// withDirectory runs f on the configured database, whose schema must be current.
+func (p process) withDirectory(ctx context.Context, f func(directory.Store) error) error {
+	return p.withDatabase(func(db *store.DB) error {
+		if err := current(ctx, db); err != nil {
+			return err
+		}
+		return f(db.Directory())
+	})
+}
+
+// current returns an error that says what to do where the schema is not the one that this program needs.
+func current(ctx context.Context, db *store.DB) error {
+	ok, err := db.Current(ctx)
+	if err == nil && !ok {
+		err = errors.New("the database's schema is not current: run `invited migrate up`")
+	}
+	return err
+}
+
 // explained says, in one line, which database could not be used and why: drivers list every attempt, and the last
 // line tells.
 func explained(c config.Config, err error) error {
-	if !errors.Is(err, store.ErrUnreachable) {
+	if !errors.Is(err, store.ErrUnusable) {
 		return err
 	}
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")

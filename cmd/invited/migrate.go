@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,13 +21,15 @@ func (p process) migrate() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				var said strings.Builder
 				for _, each := range applied {
-					fmt.Fprintf(p.stdout, "applied %4d  %s\n", each.Version, each.Name)
+					fmt.Fprintf(&said, "applied %4d  %s\n", each.Version, each.Name)
 				}
 				if len(applied) == 0 {
-					fmt.Fprintln(p.stdout, "The schema is current.")
+					fmt.Fprintln(&said, "The schema is current.")
 				}
-				return nil
+				_, err = io.WriteString(p.stdout, said.String())
+				return err
 			})
 		})
 	status := leaf("status", "List the schema migrations, and when each was applied", "",
@@ -35,14 +39,16 @@ func (p process) migrate() *cobra.Command {
 				if err != nil {
 					return err
 				}
+				var said strings.Builder
 				for _, each := range all {
 					when := "pending"
 					if each.Applied != nil {
 						when = each.Applied.UTC().Format(time.RFC3339)
 					}
-					fmt.Fprintf(p.stdout, "%4d  %-20s  %s\n", each.Version, when, each.Name)
+					fmt.Fprintf(&said, "%4d  %-20s  %s\n", each.Version, when, each.Name)
 				}
-				return nil
+				_, err = io.WriteString(p.stdout, said.String())
+				return err
 			})
 		})
 	return group("migrate", "Apply or list the schema migrations", up, status)

@@ -128,21 +128,13 @@ func (s *server) prepare(ctx context.Context) error {
 			s.logger.InfoContext(ctx, "migrated", "version", each.Version, "name", each.Name)
 		}
 	}
-	if err := s.current(ctx); err != nil {
+	if err := current(ctx, s.db); err != nil {
 		return err
 	}
 	if s.demo != nil {
 		return s.demo.load(ctx, s.db)
 	}
 	return nil
-}
-
-func (s *server) current(ctx context.Context) error {
-	current, err := s.db.Current(ctx)
-	if err == nil && !current {
-		err = errors.New("the database's schema is not current: run `invited migrate up`")
-	}
-	return err
 }
 
 func (s *server) service() (*invitation.Service, error) {
@@ -219,7 +211,7 @@ func domain(address mail.Address) string {
 func (s *server) ready(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	checks := map[string]error{"database": s.db.Ping(ctx), "schema": s.current(ctx)}
+	checks := map[string]error{"database": s.db.Ping(ctx), "schema": current(ctx, s.db)}
 	if s.workers != nil {
 		checks["workers"] = s.workers.Running()
 	}

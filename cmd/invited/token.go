@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"invited/internal/directory"
-	"invited/internal/store"
 )
 
 func (p process) token() *cobra.Command {
@@ -17,17 +16,18 @@ func (p process) token() *cobra.Command {
 		user string
 		ttl  time.Duration
 	)
-	create := leaf("create", "Issue an API token for a user, and print it",
+	var create *cobra.Command
+	create = leaf("create", "Issue an API token for a user, and print it",
 		"Issues an API token for a user and prints it. This is the only time that it can be seen.",
 		func(ctx context.Context) error {
 			if user == "" {
 				return usageError{errors.New("say whose token it is: --user NAME")}
 			}
-			if ttl < 0 {
+			if ttl <= 0 && create.Flags().Changed("ttl") {
 				return usageError{errors.New("--ttl must be positive, such as 720h; leave it out for a token that never expires")}
 			}
-			return p.withDatabase(func(db *store.DB) error {
-				key, err := directory.IssueToken(ctx, db.Directory(), user, ttl)
+			return p.withDirectory(ctx, func(s directory.Store) error {
+				key, err := directory.IssueToken(ctx, s, user, ttl)
 				if err != nil {
 					return err
 				}

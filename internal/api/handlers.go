@@ -78,8 +78,8 @@ func (h handlers) UserInvitationsCreate(
 	body := request.Body
 	made, err := h.Service.Create(ctx, caller(ctx), invitation.Draft{
 		Role:                body.Role,
-		ScopeURL:            strings.TrimSpace(body.Scope),
-		Email:               strings.TrimSpace(body.Email),
+		ScopeURL:            body.Scope,
+		Email:               body.Email,
 		FullName:            text(body.FullName),
 		NativeName:          text(body.NativeName),
 		PhoneNumber:         text(body.PhoneNumber),

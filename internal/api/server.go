@@ -32,7 +32,7 @@ type Config struct {
 	// TrustedProxies are the networks whose X-Forwarded-For is believed; none: the header is ignored.
 	TrustedProxies []*net.IPNet
 	CORSOrigins    []string // exact origins that a browser may call from; none: CORS is off
-	// Ready names what the server needs to do its work and what is wrong with each; nil: nothing is.
+	// Ready names what the server needs to do its work, and what is wrong with each.
 	Ready func(context.Context) map[string]error
 }
 
@@ -52,13 +52,14 @@ func New(c Config) (http.Handler, error) {
 			AllowOrigins:  c.CORSOrigins,
 			AllowMethods:  []string{http.MethodGet, http.MethodPost},
 			AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID},
-			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderXRequestID, "X-Result-Count"},
+			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count"},
 			MaxAge:        int((10 * time.Minute).Seconds()),
 		}))
 	}
 	e.Use(deadline)
-	e.GET("/healthz", alive)
-	e.GET("/readyz", ready(c.Ready, c.Logger))
+	probes := []string{http.MethodGet, http.MethodHead}
+	e.Match(probes, "/healthz", alive)
+	e.Match(probes, "/readyz", ready(c.Ready, c.Logger))
 
 	guards, err := guard(contract, c.Keys)
 	if err != nil {

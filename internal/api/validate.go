@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,10 @@ func guard(contract *openapi3.T, keys directory.Keys) (map[string][]echo.Middlew
 	guards := map[string][]echo.MiddlewareFunc{}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			chain := []echo.MiddlewareFunc{screen}
+			var chain []echo.MiddlewareFunc
+			if method != http.MethodGet { // a GET's body has no meaning, and is not read (RFC 9110, section 9.3.1)
+				chain = append(chain, screenBody(operation.RequestBody != nil))
+			}
 			security := contract.Security
 			if operation.Security != nil {
 				security = *operation.Security
@@ -74,27 +78,26 @@ func formats() []openapi3.SchemaValidationOption {
 	}
 	return []openapi3.SchemaValidationOption{
 		check("uuid", func(text string) bool { _, ok := directory.ParseUUID(text); return ok }),
-		check("email", func(text string) bool { return directory.ValidEmail(strings.TrimSpace(text)) }),
+		check("email", directory.ValidEmail),
 		check("date-time", func(text string) bool { _, err := time.Parse(time.RFC3339, text); return err == nil }),
 		check("uri", func(text string) bool { u, err := url.Parse(text); return err == nil && u.IsAbs() }),
 	}
 }
 
-// screen refuses what no operation takes: a body that is too large, and text that is no text.
-func screen(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, bodyLimit))
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return echo.ErrStatusRequestEntityTooLarge
-		} else if err != nil {
-			return fault.Field(fault.NonField, "The request body ended too early.")
+// screenBody refuses a body that is too large, and one that ended early where it matters.
+func screenBody(matters bool) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, bodyLimit))
+			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+				return echo.ErrStatusRequestEntityTooLarge
+			} else if err != nil && matters {
+				return fault.Field(fault.NonField, "The request body ended too early.")
+			}
+			setBody(r, body)
+			return next(c)
 		}
-		setBody(r, body)
-		if err := screenQuery(r); err != nil {
-			return err
-		}
-		return next(c)
 	}
 }
 
@@ -161,8 +164,13 @@ func conforming(c echo.Context, route *routers.Route, options *openapi3filter.Op
 			return err
 		}
 	}
-	if err := onceEach(c.QueryParams(), route.Operation); err != nil {
-		return err
+	if len(route.Operation.Parameters) > 0 {
+		if err := screenQuery(c.Request()); err != nil {
+			return err
+		}
+		if err := onceEach(c.QueryParams(), route.Operation); err != nil {
+			return err
+		}
 	}
 	parameters := map[string]string{}
 	for i, name := range c.ParamNames() {
@@ -191,7 +199,7 @@ func onceEach(query url.Values, operation *openapi3.Operation) error {
 
 // screenJSON refuses a body that is not exactly one JSON value in UTF-8 without duplicate names (RFC 8259, as
 // strict as RFC 7493), so that no two readers of it can differ. No body counts as an empty object: what it lacks
-// is then named field by field.
+// is then named field by field. The texts of an object lose the spaces around them, before anything is checked.
 func screenJSON(r *http.Request) error {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -213,8 +221,28 @@ func screenJSON(r *http.Request) error {
 	if _, err := reader.ReadToken(); !errors.Is(err, io.EOF) {
 		return fault.Field(fault.NonField, "JSON parse error - more than one value.")
 	}
-	setBody(r, body)
+	setBody(r, trimmed(body))
 	return nil
+}
+
+// trimmed is a JSON text whose texts, where it is an object, have no spaces around them.
+func trimmed(body []byte) []byte {
+	var object map[string]any
+	reader := json.NewDecoder(bytes.NewReader(body))
+	reader.UseNumber() // a number is not for this function to round
+	if err := reader.Decode(&object); err != nil || object == nil {
+		return body
+	}
+	for name, value := range object {
+		if text, ok := value.(string); ok {
+			object[name] = strings.TrimSpace(text)
+		}
+	}
+	shorter, err := json.Marshal(object)
+	if err != nil {
+		return body
+	}
+	return shorter
 }
 
 // syntax says what is wrong with a JSON text, and where.

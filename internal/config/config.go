@@ -41,7 +41,7 @@ type Config struct {
 	// PublicURL.
 	FrontendURL *url.URL `env:"FRONTEND_URL"`
 
-	// SiteName is the name used in mails and pages.
+	// SiteName is the name used in mails.
 	SiteName string `env:"SITE_NAME" envDefault:"invited"`
 
 	// SecretKey signs approval tokens; at least 32 characters. Empty with SQLite:
@@ -74,8 +74,8 @@ type Config struct {
 	// Workers says whether this process runs the background work.
 	Workers bool `env:"WORKERS" envDefault:"true"`
 
-	// SweepInterval is how often expiry, reminders, pending projects and stuck
-	// deliveries are looked at.
+	// SweepInterval is how often expiry, reminders and pending projects are looked
+	// at.
 	SweepInterval time.Duration `env:"SWEEP_INTERVAL" envDefault:"15m"`
 
 	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is believed.

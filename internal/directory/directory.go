@@ -99,14 +99,6 @@ type Role struct {
 	IsActive    bool
 }
 
-// Label is how a role is named to people: its description, else its name.
-func (r Role) Label() string {
-	if r.Description != "" {
-		return r.Description
-	}
-	return r.Name
-}
-
 // Scope is a thing that roles are held in. Every scope belongs to one customer; a customer is its own.
 type Scope struct {
 	UUID              uuid.UUID `gorm:"primaryKey"`

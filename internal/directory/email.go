@@ -47,8 +47,12 @@ func ValidEmail(text string) bool {
 		return true
 	}
 	if !isASCII(domain) {
-		ascii, err := idna.Lookup.ToASCII(domain)
+		ascii, err := idna.Lookup.ToASCII(Fold(domain))
 		if err != nil {
+			return false
+		}
+		// Letters that only look like others are mapped to those, and mail would go to a domain that was not given.
+		if back, err := idna.Lookup.ToUnicode(ascii); err != nil || back != Fold(domain) {
 			return false
 		}
 		domain = ascii
@@ -79,9 +83,9 @@ func emailPattern(pattern string) (*regexp.Regexp, error) {
 	return regexp.Compile(`(?i)\A(?:` + pattern + `)\z`)
 }
 
-// AllowsEmail tells whether an address fits the e-mail patterns of a scope: any of them, or all addresses where
+// allowsEmail tells whether an address fits the e-mail patterns of a scope: any of them, or all addresses where
 // it has none. A pattern that does not compile fits nothing.
-func (s Scope) AllowsEmail(address string) bool {
+func (s Scope) allowsEmail(address string) bool {
 	for _, each := range s.UserEmailPatterns {
 		if pattern, err := emailPattern(each); err == nil && pattern.MatchString(address) {
 			return true
@@ -92,5 +96,5 @@ func (s Scope) AllowsEmail(address string) bool {
 
 // AdmitsEmail tells whether an address fits the patterns of the scope and those of its customer.
 func (s Scope) AdmitsEmail(address string) bool {
-	return s.AllowsEmail(address) && (s.Customer == nil || s.Customer.AllowsEmail(address))
+	return s.allowsEmail(address) && (s.Customer == nil || s.Customer.allowsEmail(address))
 }

@@ -17,6 +17,9 @@ func (s *Service) Approve(ctx context.Context, text string) error {
 		}
 		approved := i
 		approved.StoredState = openState(i.Scope, tx.Now())
+		if !tx.Now().Before(i.Expires(s.Policy.Lifetime)) {
+			approved.Created = tx.Now() // it waited longer than it lives: what is approved goes out
+		}
 		if err := replace(tx, i, approved, errNotRequested()); err != nil {
 			return err
 		}

@@ -19,6 +19,7 @@ type Letter struct {
 	Link        string
 	ApproveLink string // of a NoticeRequested only, with RejectLink
 	RejectLink  string
+	LinksEnd    time.Time // when they stop working
 }
 
 // Outcome is how an attempt to hand a letter over ended. The zero value is success.
@@ -45,7 +46,11 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 		begun := found
 		if reason := unsendable(s.view(found, tx.Now())); reason != "" {
 			begun.ExecutionState = Erred
-			if found.ExecutionState != Erred { // else it says already why no attempt succeeded
+			switch found.ExecutionState {
+			case Erred: // says already why no attempt succeeded
+			case Processing: // an attempt was cut off
+				begun.ErrorMessage = "The server stopped while it sent the invitation: it may have arrived or not."
+			default:
 				begun.ErrorMessage = reason
 			}
 			return replace(tx, found, begun, nil)
@@ -130,6 +135,7 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 			}
 			letter.To = staff.Email
 			letter.ApproveLink, letter.RejectLink = s.approvalLinks(staff, found, tx.Now())
+			letter.LinksEnd = tx.Now().Add(s.Policy.MaxAge)
 		case NoticeRejected, NoticeExpired:
 			if creator := found.CreatedBy; creator != nil && creator.UUID == job.User && creator.IsActive {
 				letter.To = creator.Email

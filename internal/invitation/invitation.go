@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,17 +91,8 @@ func (i Invitation) StateAt(now time.Time, lifetime time.Duration) State {
 // visibleTo tells whether an invitation is among those that a visibility shows: the rule that the store's
 // queries apply to many.
 func (i Invitation) visibleTo(v directory.Visibility, state State) bool {
-	return v.All || contains(v.Customers, i.CustomerUUID) || contains(v.Scopes, i.ScopeUUID) ||
+	return v.All || slices.Contains(v.Customers, i.CustomerUUID) || slices.Contains(v.Scopes, i.ScopeUUID) ||
 		(v.Email != "" && v.Email == i.EmailFolded && state.open())
-}
-
-func contains(set []uuid.UUID, one uuid.UUID) bool {
-	for _, each := range set {
-		if each == one {
-			return true
-		}
-	}
-	return false
 }
 
 // View is an invitation at one moment.

@@ -31,7 +31,8 @@ type Policy struct {
 func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
 
 // Service is the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
-// *fault.Error; any other error is internal. The zero value of no field is of use.
+// *fault.Error: beside those that a method names, fault.Unavailable where the database is out of reach or busy. Any
+// other error is internal. Every field but Policy must be set.
 type Service struct {
 	Store  Store
 	Policy Policy
@@ -51,7 +52,8 @@ type Page struct {
 }
 
 // List returns the page'th page of size invitations, from 1, that the caller can see and the query asks for. It
-// returns fault.NotFound for a page past the end; page 1 of nothing is empty.
+// returns fault.NotFound for a page past the end; page 1 of nothing is empty. It sets the query's Visible, Cutoff,
+// Offset and Limit itself.
 func (s *Service) List(ctx context.Context, caller directory.User, q Query, page, size int) (Page, error) {
 	var out Page
 	err := s.Store.Read(ctx, func(tx Tx) error {

@@ -136,6 +136,9 @@ func (p post) send(ctx context.Context, l *invitation.Letter, asked time.Time) (
 		Expires:         v.Expires,
 		Reminder:        l.Notice == invitation.NoticeReminder,
 	}
+	if l.Notice == invitation.NoticeRequested {
+		content.Expires = l.LinksEnd
+	}
 	if v.CreatedBy != nil {
 		content.Inviter = v.CreatedBy.DisplayName()
 		if content.Reminder && v.CreatedBy.FullName == "" && v.CreatedBy.Email != "" {

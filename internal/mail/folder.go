@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	netmail "net/mail"
 	"os"
 	"path/filepath"
@@ -32,7 +33,8 @@ func NewFolder(dir, from string) (*Folder, error) {
 	if err := f.write(".writable", nil); err != nil {
 		return nil, fmt.Errorf("the mail folder can't be written to: %w", err)
 	}
-	if err := os.Remove(filepath.Join(dir, ".writable")); err != nil {
+	// Another process that starts may have removed it.
+	if err := os.Remove(filepath.Join(dir, ".writable")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the mail folder can't be written to: %w", err)
 	}
 	return f, nil

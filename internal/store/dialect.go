@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
 	"time"
@@ -13,18 +14,25 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/ncruces/go-sqlite3"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
+
+	"invited/migrations"
 )
 
 // dialect is where the two engines differ.
 type dialect interface {
-	name() string
+	// migrations are how the schema is migrated: the SQL files, how they are to be read, and what else.
+	migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error)
 	// now is the database's clock within a transaction.
 	now(tx *gorm.DB) (time.Time, error)
+	// hasTable is a query for whether there is a table of the name that is its argument.
+	hasTable() string
 	// snapshot is how a transaction is begun that only reads, all of it from one moment.
 	snapshot() *sql.TxOptions
 	// in is the condition that a column is one of a set of uuids of any size, and its one argument.
@@ -53,13 +61,28 @@ type column struct{ name, kind string }
 
 type postgresDialect struct{}
 
-func (postgresDialect) name() string { return "postgres" }
+// How often a process that waits to migrate looks again, in seconds, and how many times.
+const (
+	lockPeriod   = 1
+	lockAttempts = 300
+)
+
+func (postgresDialect) migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error) {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockAttempts))
+	if err != nil {
+		return "", nil, nil, err
+	}
+	files, err := fs.Sub(migrations.Postgres, "postgres")
+	return goose.DialectPostgres, files, []goose.ProviderOption{goose.WithSessionLocker(locker)}, err
+}
 
 func (postgresDialect) now(tx *gorm.DB) (time.Time, error) {
 	var now time.Time
 	err := tx.Raw("SELECT now()").Row().Scan(&now)
 	return now, err
 }
+
+func (postgresDialect) hasTable() string { return "SELECT to_regclass(?) IS NOT NULL" }
 
 func (postgresDialect) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
@@ -108,9 +131,10 @@ func (postgresDialect) unavailable(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
-	switch e.Code[:2] {
-	case classConnection, classRollback, classResources, classOperatorIntervene:
-		return true
+	for _, class := range []string{classConnection, classRollback, classResources, classOperatorIntervene} {
+		if strings.HasPrefix(e.Code, class) {
+			return true
+		}
 	}
 	return e.Code == readOnlyTransaction
 }
@@ -137,10 +161,18 @@ func (postgresDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
 
 type sqliteDialect struct{}
 
-func (sqliteDialect) name() string { return "sqlite" }
+// Processes that migrate wait for each other at a file: see DB.Migrate.
+func (sqliteDialect) migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error) {
+	files, err := fs.Sub(migrations.SQLite, "sqlite")
+	return goose.DialectSQLite3, files, nil, err
+}
 
 // The engine runs in this process: its clock is the machine's.
 func (sqliteDialect) now(*gorm.DB) (time.Time, error) { return time.Now(), nil }
+
+func (sqliteDialect) hasTable() string {
+	return "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = ?"
+}
 
 func (sqliteDialect) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 

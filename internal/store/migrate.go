@@ -4,17 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 	"github.com/riverqueue/river/rivermigrate"
-
-	"invited/migrations"
 )
 
 // The job queue's own schema is migration 2, made by its library up to the version that this program was built
@@ -58,21 +54,35 @@ func (db *DB) Migrate(ctx context.Context) ([]Migration, error) {
 	return applied, nil
 }
 
-// Migrations lists every step with whether it was applied. It changes nothing.
+// Migrations lists every step with whether it was applied. It changes nothing, and waits for nobody who does: the
+// library's own status takes the lock of those who migrate, and makes its table.
 func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	provider, err := db.migrations()
 	if err != nil {
 		return nil, err
 	}
-	states, err := provider.Status(ctx)
-	if err != nil {
+	orm := db.gorm.WithContext(ctx)
+	var begun bool
+	if err := orm.Raw(db.dialect.hasTable(), goose.DefaultTablename).Row().Scan(&begun); err != nil {
 		return nil, db.translate(err)
 	}
-	all := make([]Migration, 0, len(states))
-	for _, each := range states {
-		step := Migration{Version: each.Source.Version, Name: name(each.Source)}
-		if each.State == goose.StateApplied {
-			step.Applied = &each.AppliedAt
+	var rows []struct {
+		VersionID int64
+		Tstamp    time.Time
+	}
+	if begun {
+		err := orm.Table(goose.DefaultTablename).Where("is_applied").Find(&rows).Error
+		if err != nil {
+			return nil, db.translate(err)
+		}
+	}
+	var all []Migration
+	for _, source := range provider.ListSources() {
+		step := Migration{Version: source.Version, Name: name(source)}
+		for _, each := range rows {
+			if each.VersionID == step.Version {
+				step.Applied = &each.Tstamp
+			}
 		}
 		all = append(all, step)
 	}
@@ -101,25 +111,15 @@ func name(s *goose.Source) string {
 }
 
 func (db *DB) migrations() (*goose.Provider, error) {
-	options := []goose.ProviderOption{
-		goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(goose.NewGoMigration(queueMigration, &goose.GoFunc{RunDB: db.migrateQueue}, nil)),
-		goose.WithSlog(slog.New(slog.DiscardHandler)),
-	}
-	engine, folder, files := goose.DialectSQLite3, "sqlite", migrations.SQLite
-	if db.dialect.name() == "postgres" {
-		engine, folder, files = goose.DialectPostgres, "postgres", migrations.Postgres
-		locker, err := lock.NewPostgresSessionLocker()
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, goose.WithSessionLocker(locker))
-	}
-	steps, err := fs.Sub(files, folder)
+	engine, files, options, err := db.dialect.migrations()
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(engine, db.sql, steps, options...)
+	return goose.NewProvider(engine, db.sql, files, append(options,
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(goose.NewGoMigration(queueMigration, &goose.GoFunc{RunDB: db.migrateQueue}, nil)),
+		goose.WithSlog(slog.New(slog.DiscardHandler)),
+	)...)
 }
 
 func (db *DB) migrateQueue(ctx context.Context, _ *sql.DB) error {

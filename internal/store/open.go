@@ -19,8 +19,6 @@ import (
 	"github.com/ncruces/go-sqlite3/gormlite"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -77,7 +75,7 @@ func openPostgres(o Options) (*DB, error) {
 	pool.SetMaxOpenConns(postgresConnections)
 	pool.SetMaxIdleConns(postgresConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return newDB(o, pool, postgres.New(postgres.Config{Conn: pool}), postgresDialect{}, riverdatabasesql.New(pool), "")
+	return newDB(o, pool, postgres.New(postgres.Config{Conn: pool}), postgresDialect{}, "")
 }
 
 func openSQLite(o Options) (*DB, error) {
@@ -100,7 +98,7 @@ func openSQLite(o Options) (*DB, error) {
 	}
 	pool.SetMaxOpenConns(sqliteConnections)
 	pool.SetMaxIdleConns(sqliteConnections)
-	return newDB(o, pool, gormlite.OpenDB(sqlitePool{pool}), sqliteDialect{}, riversqlite.New(pool), path+".migrate.lock")
+	return newDB(o, pool, gormlite.OpenDB(sqlitePool{pool}), sqliteDialect{}, path+".migrate.lock")
 }
 
 func sqliteDSN(path string) string {
@@ -121,7 +119,7 @@ func sqliteDSN(path string) string {
 }
 
 func newDB(
-	o Options, pool *sql.DB, dialector gorm.Dialector, d dialect, queue riverdriver.Driver[*sql.Tx], lock string,
+	o Options, pool *sql.DB, dialector gorm.Dialector, d dialect, lock string,
 ) (*DB, error) {
 	orm, err := gorm.Open(dialector, &gorm.Config{
 		Logger:                 logger.Discard, // what matters is returned as an error and logged once, by whoever answers for it
@@ -132,7 +130,7 @@ func newDB(
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the database can't be opened: %w", err), pool.Close())
 	}
-	inserter, err := river.NewClient(queue, &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	inserter, err := river.NewClient(d.queue(pool), &river.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the job queue can't be opened: %w", err), pool.Close())
 	}

@@ -190,7 +190,7 @@ func TestBusySQLite(t *testing.T) {
 		begun = time.Now()
 		err = write()
 		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
-		require.ErrorIs(t, err, store.ErrUnreachable)
+		require.ErrorIs(t, err, store.ErrUnusable)
 		require.Greater(t, time.Since(begun), 4*time.Second)
 		require.NoError(t, letGo())
 		require.NoError(t, write())
@@ -214,7 +214,7 @@ func TestUnreachablePostgres(t *testing.T) {
 		"write":   db.Write(t.Context(), func(*store.Tx) error { return nil }),
 	} {
 		require.True(t, fault.Is(err, fault.Unavailable), "%s: %v", what, err)
-		require.ErrorIs(t, err, store.ErrUnreachable, what)
+		require.ErrorIs(t, err, store.ErrUnusable, what)
 		require.NotContains(t, err.Error(), "pa55word", what)
 	}
 }

@@ -56,8 +56,8 @@ func (db *DB) run(ctx context.Context, f func(*Tx) error, o *sql.TxOptions) erro
 	return db.translate(err)
 }
 
-// ErrUnreachable is in the chain of every error that comes of the database's being busy, full or out of reach.
-var ErrUnreachable = errors.New("can't be used now")
+// ErrUnusable is in the chain of every error that comes of the database's being busy, full or out of reach.
+var ErrUnusable = errors.New("can't be used now")
 
 // translate makes an error of a driver one that the rest of the program understands: fault.NotFound where a row
 // is not there, fault.Unavailable where trying again later may help. Refusals and the rest stay what they are.
@@ -72,7 +72,7 @@ func (db *DB) translate(err error) error {
 		return err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone),
 		db.dialect.unavailable(err):
-		return fault.Down(fmt.Errorf("%w: %w", ErrUnreachable, err))
+		return fault.Down(fmt.Errorf("%w: %w", ErrUnusable, err))
 	}
 	return err
 }

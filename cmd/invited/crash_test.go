@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-smtp"
+	sqlite "github.com/ncruces/go-sqlite3/driver"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/storetest"
+)
+
+// sink is a mail server that keeps a mail waiting for its answer until it is told to go on.
+type sink struct {
+	url     string
+	arrived chan string // Message-IDs
+	goOn    chan struct{}
+
+	mu    sync.Mutex
+	taken []string // Message-IDs
+}
+
+var messageID = regexp.MustCompile(`(?mi)^Message-ID: <([^>]+)>`)
+
+func newSink(t *testing.T) *sink {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &sink{
+		url:     "smtp://" + listener.Addr().String(),
+		arrived: make(chan string, 100), goOn: make(chan struct{}),
+	}
+	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return visit{s}, nil }))
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() {
+		s.release()
+		_ = server.Close()
+	})
+	return s
+}
+
+func (s *sink) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.goOn:
+	default:
+		close(s.goOn)
+	}
+}
+
+func (s *sink) got() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]string{}, s.taken...)
+}
+
+type visit struct{ sink *sink }
+
+func (v visit) Mail(string, *smtp.MailOptions) error { return nil }
+func (v visit) Rcpt(string, *smtp.RcptOptions) error { return nil }
+func (v visit) Reset()                               {}
+func (v visit) Logout() error                        { return nil }
+
+func (v visit) Data(r io.Reader) error {
+	content, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	id := messageID.FindSubmatch(content)
+	if id == nil {
+		return fmt.Errorf("a mail without Message-ID")
+	}
+	v.sink.arrived <- string(id[1])
+	<-v.sink.goOn
+	v.sink.mu.Lock()
+	defer v.sink.mu.Unlock()
+	v.sink.taken = append(v.sink.taken, string(id[1]))
+	return nil
+}
+
+// raw is a connection to a site's database beside the program.
+func (s *site) raw() *sql.DB {
+	s.t.Helper()
+	var (
+		pool *sql.DB
+		err  error
+	)
+	for _, each := range s.environ {
+		if path, ok := strings.CutPrefix(each, "INVITED_DATABASE_URL=sqlite://"); ok {
+			pool, err = sqlite.Open("file:" + path + "?_pragma=busy_timeout(10000)")
+		} else if address, ok := strings.CutPrefix(each, "INVITED_DATABASE_URL="); ok {
+			pool, err = sql.Open("pgx", address)
+		}
+	}
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { require.NoError(s.t, pool.Close()) })
+	return pool
+}
+
+// jobs are the states of the deliveries in the queue.
+func (s *site) jobs() []string {
+	s.t.Helper()
+	rows, err := s.raw().Query("SELECT state FROM river_job WHERE kind = 'deliver_invitation' ORDER BY id")
+	require.NoError(s.t, err)
+	defer func() { require.NoError(s.t, rows.Close()) }()
+	found := []string{}
+	for rows.Next() {
+		var state string
+		require.NoError(s.t, rows.Scan(&state))
+		found = append(found, state)
+	}
+	require.NoError(s.t, rows.Err())
+	return found
+}
+
+// The process dies between answering a request and doing what it promised.
+func TestKilledBetweenCommitAndDelivery(t *testing.T) {
+	onEach(t, func(t *testing.T, s *site) {
+		s.apply()
+		p := s.with("INVITED_WORKERS=false").serve()
+		ids := []string{p.create("one@university.example").UUID, p.create("two@university.example").UUID}
+		p.kill()
+		require.Empty(t, s.mails())
+		require.Equal(t, []string{"available", "available"}, s.jobs())
+
+		p = s.serve()
+		for _, id := range ids {
+			p.delivered(id)
+		}
+		p.stop()
+		mails := strings.Join(s.mails(), "\n")
+		for _, id := range ids {
+			require.Equal(t, 1, strings.Count(mails, "Message-ID: <"+id+".0@"))
+		}
+		require.Equal(t, []string{"completed", "completed"}, s.jobs())
+	})
+}
+
+// The process dies while the mail server thinks. Another takes the job up again once no attempt can still run, which
+// takes minutes: here it is only seen that nothing is lost, and what the row says meanwhile.
+func TestKilledInADelivery(t *testing.T) {
+	onEach(t, func(t *testing.T, s *site) {
+		mailServer := newSink(t)
+		s.apply().set("INVITED_SMTP_URL=" + mailServer.url)
+		p := s.serve()
+		id := p.create("ina@university.example").UUID
+		require.Equal(t, id+".0@localhost", <-mailServer.arrived)
+		p.kill()
+		require.Equal(t, []string{"running"}, s.jobs(), "it will be rescued")
+
+		p = s.serve()
+		require.Equal(t, "Processing", p.see(id).ExecutionState)
+		mailServer.release()
+		// New work does not wait for that.
+		p.delivered(p.create("other@university.example").UUID)
+		// And whoever does not want to wait sends it anew.
+		p.ask("POST", invitations+id+"/send/", "olivia", "").is(200)
+		p.delivered(id)
+		require.Contains(t, mailServer.got(), id+".1@localhost")
+		p.stop()
+	})
+}
+
+func TestStopFinishesJobs(t *testing.T) {
+	onEach(t, func(t *testing.T, s *site) {
+		mailServer := newSink(t)
+		s.apply().set("INVITED_SMTP_URL=" + mailServer.url)
+		p := s.serve()
+		id := p.create("ina@university.example").UUID
+		<-mailServer.arrived
+		p.signal(syscall.SIGTERM)
+		p.logs("shutting down")
+		p.until("no new connection is taken", func() bool {
+			_, err := net.DialTimeout("tcp", p.address, time.Second)
+			return err != nil
+		})
+		mailServer.release()
+		p.end(0)
+		require.Equal(t, []string{id + ".0@localhost"}, mailServer.got())
+		require.Equal(t, []string{"completed"}, s.jobs())
+		var state string
+		require.NoError(t, s.raw().QueryRow("SELECT execution_state FROM invitations").Scan(&state))
+		require.Equal(t, "OK", state)
+	})
+}
+
+// A request in flight is answered: here one that waits for a lock that somebody else holds.
+func TestStopFinishesRequests(t *testing.T) {
+	for name, signals := range map[string][]os.Signal{
+		"once":  {syscall.SIGTERM},
+		"twice": {syscall.SIGTERM, syscall.SIGTERM},
+		"keys":  {os.Interrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, s *site) {
+				s.apply()
+				p := s.serve()
+				id := p.create("ina@university.example").UUID
+				p.delivered(id)
+				conn, err := s.raw().Conn(t.Context())
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, conn.Close()) })
+				lock := "BEGIN; SELECT * FROM invitations FOR UPDATE"
+				if s.onSQLite() {
+					lock = "BEGIN IMMEDIATE"
+				}
+				_, err = conn.ExecContext(t.Context(), lock)
+				require.NoError(t, err)
+
+				accepted := make(chan answer, 1)
+				go func() {
+					got, err := p.try("POST", invitations+id+"/accept/", "ina", "")
+					if err != nil {
+						got.body = err.Error()
+					}
+					accepted <- got
+				}()
+				s.waits()
+				for _, each := range signals {
+					p.signal(each)
+					p.logs("shutting down")
+				}
+				select {
+				case got := <-accepted:
+					require.Fail(t, "it was answered though it can't have been done", "%d %s", got.status, got.body)
+				case <-time.After(200 * time.Millisecond):
+				}
+				_, err = conn.ExecContext(context.WithoutCancel(t.Context()), "COMMIT")
+				require.NoError(t, err)
+				got := <-accepted
+				require.Equal(t, 200, got.status, got.body)
+				p.end(0)
+				require.Equal(t, []string{"ina PROJECT.ADMIN"}, s.members("Apollo"))
+			})
+		})
+	}
+}
+
+// waits returns when the accept waits for the lock.
+func (s *site) waits() {
+	s.t.Helper()
+	if s.onSQLite() {
+		time.Sleep(300 * time.Millisecond) //nolint:forbidigo // SQLite tells nobody who waits for it
+		return
+	}
+	pool := s.raw()
+	for waiting := 0; waiting == 0; {
+		require.NoError(s.t, pool.QueryRowContext(s.t.Context(), `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting))
+	}
+}
+
+// Replicas start at once on a database that is empty.
+func TestTwoProcessesMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		for round := range 5 {
+			t.Run(fmt.Sprint(round), func(t *testing.T) {
+				t.Parallel()
+				s := newSite(t, e.Empty(t))
+				one, other := s.start(), s.start()
+				for _, p := range []*served{one, other} {
+					p.logs("msg=serving")
+				}
+				for _, p := range []*served{one, other} {
+					p.stop()
+				}
+				require.NotContains(t, s.run("", "migrate", "status").ok(), "pending")
+				var rows, versions int
+				require.NoError(t, s.raw().QueryRow(`SELECT count(*), count(DISTINCT version_id) FROM goose_db_version
+					WHERE version_id > 0`).Scan(&rows, &versions))
+				require.Equal(t, 2, rows)
+				require.Equal(t, 2, versions)
+				require.Equal(t, 2, strings.Count(one.stderr.String()+other.stderr.String(), "msg=migrated"), "each step once")
+			})
+		}
+	})
+}

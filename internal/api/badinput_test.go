@@ -1,0 +1,492 @@
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"invited/gen/server"
+)
+
+// untouched asserts at the end of a test that it has stored nothing and asked for nothing.
+func (w *world) untouched() func() {
+	w.t.Helper()
+	look := func() []any {
+		_, all := w.list("staff", "page_size=300")
+		return []any{all.Body, w.rows(), w.jobs(deliveries), w.jobs(notices), w.holders()}
+	}
+	before := look()
+	return func() {
+		w.t.Helper()
+		require.Equal(w.t, before, look())
+	}
+}
+
+// refused sends a body to create and asserts the status and, of a 400, that a field is complained of.
+func (w *world) refused(name string, body any, status int, field string) {
+	w.t.Helper()
+	answer := w.request("POST", base, "owner", body)
+	require.Equal(w.t, status, answer.Status, "%s: %s", name, answer.Body)
+	if status == http.StatusBadRequest {
+		var errs map[string][]string
+		answer.into(&errs)
+		require.Contains(w.t, errs, field, "%s: %s", name, answer.Body)
+	}
+}
+
+// good is the JSON of a body that is good but for what is put into it.
+func good(more string) string {
+	return fmt.Sprintf(`{"role": %q, "scope": %q, "email": "new@example.org"%s}`, admin, scopeURL(apollo), more)
+}
+
+// single are the fields that have one line, with the most that they take.
+var single = map[string]int{
+	"full_name": 100, "native_name": 100, "phone_number": 255, "organization": 100, "job_title": 120, "civil_number": 50,
+}
+
+func TestBodiesThatAreNoJSON(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		defer w.untouched()()
+		deep := strings.Repeat("[", 100_000)
+		for name, body := range map[string]string{
+			"text":                       `hello`,
+			"half an object":             `{"role": "`,
+			"single quotes":              `{'role': 1}`,
+			"comment":                    `{/* */}`,
+			"comma at the end":           good(","),
+			"two values":                 good("") + good(""),
+			"something after it":         good("") + "x",
+			"NUL after it":               good("") + "\x00",
+			"BOM":                        "\ufeff" + good(""),
+			"UTF-16":                     "{\x00\"\x00r\x00",
+			"invalid UTF-8 in a value":   good(`, "full_name": "a` + "\xff" + `b"`),
+			"invalid UTF-8 in a name":    good(`, "a` + "\xc3\x28" + `b": 1`),
+			"overlong UTF-8":             good(`, "full_name": "` + "\xc0\xaf" + `"`),
+			"surrogate in UTF-8":         good(`, "full_name": "` + "\xed\xa0\x80" + `"`),
+			"high surrogate":             good(`, "full_name": "\ud800"`),
+			"low surrogate":              good(`, "full_name": "\udc00x"`),
+			"surrogates in wrong order":  good(`, "full_name": "\udc00\ud800"`),
+			"raw newline":                good(`, "full_name": "a` + "\n" + `b"`),
+			"raw NUL":                    good(`, "full_name": "a` + "\x00" + `b"`),
+			"NaN":                        good(`, "full_name": NaN`),
+			"same name twice":            good(`, "email": "other@example.org"`),
+			"unknown name twice":         good(`, "x": 1, "x": 2`),
+			"name twice, escaped once":   good(`, "\u0065mail": "other@example.org"`),
+			"name twice, further inside": good(`, "x": {"y": 1, "y": 2}`),
+			"100,000 deep arrays":        deep,
+			"100,000 deep, complete":     deep + strings.Repeat("]", 100_000),
+			"100,000 deep objects":       strings.Repeat(`{"a":`, 100_000),
+			"100,000 deep, in a field":   good(`, "full_name": ` + deep + strings.Repeat("]", 100_000)),
+			"compressed":                 "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",
+		} {
+			w.refused(name, body, http.StatusBadRequest, "non_field_errors")
+			answer := w.request("POST", base+"approve/", "", body)
+			require.Equal(w.t, http.StatusBadRequest, answer.Status, name)
+		}
+		for name, body := range map[string]string{
+			"an array": `[]`, "arrays": `[[{}]]`, "a string": `"` + admin + `"`, "a number": `5`, "true": `true`,
+			"null": `null`, "a million zeros": strings.Repeat("0", 1000), "a large number": `1e400`,
+		} {
+			w.refused(name, body, http.StatusBadRequest, "non_field_errors")
+			require.Equal(w.t, http.StatusBadRequest, w.request("POST", base+"reject/", "", body).Status, name)
+		}
+		for name, body := range map[string]any{"nothing": nil, "empty": "", "space": " \r\n\t ", "an empty object": "{}"} {
+			answer := w.request("POST", base, "owner", body)
+			answer.is(http.StatusBadRequest, `{"email": ["This field is required."], "role": ["This field is required."],
+				"scope": ["This field is required."]}`)
+			answer = w.request("POST", base+"approve/", "", body)
+			require.JSONEq(w.t, `{"token": ["This field is required."]}`, answer.Body, name)
+		}
+	})
+}
+
+func TestValuesOfWrongType(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		defer w.untouched()()
+		fields := []string{"email", "role", "scope", "extra_invitation_text"}
+		for each := range single {
+			fields = append(fields, each)
+		}
+		for _, field := range fields {
+			for _, value := range []any{5, 1.5, true, false, []any{}, []any{"a@example.org"}, map[string]any{"a": 1}, nil} {
+				body := draft("new@example.org", admin, apollo)
+				body[field] = value
+				w.refused(fmt.Sprintf("%s: %v", field, value), body, http.StatusBadRequest, field)
+			}
+		}
+		for _, body := range []string{
+			`{"token": 5}`, `{"token": null}`, `{"token": ""}`, `{"token": ["x"]}`, `{"token": {}}`, `{"token": true}`,
+			`{"Token": "x"}`, `{"token": "` + strings.Repeat("x", 4097) + `"}`,
+		} {
+			var errs map[string][]string
+			answer := w.request("POST", base+"approve/", "", body)
+			require.Equal(w.t, http.StatusBadRequest, answer.Status)
+			answer.into(&errs)
+			require.Contains(w.t, errs, "token", body)
+		}
+		for _, text := range []string{"x", ".", "v1..", " ", "\u0000", "v1.\n.\n", strings.Repeat(".", 4096), "\u202e"} {
+			w.request("POST", base+"reject/", "", map[string]string{"token": text}).
+				is(http.StatusBadRequest, `["Invalid signature."]`)
+		}
+	})
+}
+
+// What was checked is what is stored: names in another case are other names, and read-only ones are ignored.
+func TestNamesThatAreNotOurs(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		done := w.untouched()
+		w.refused("role in another case", `{"Role": "x"}`, http.StatusBadRequest, "role")
+		w.refused("all in another case", strings.ToUpper(good("")), http.StatusBadRequest, "email")
+		done()
+		var made server.Invitation
+		w.request("POST", base, "owner", good(`, "Email": "evil@example.org", "EMAIL": 5, "eMail": null, "ROLE": [],
+			"Full_Name": "\u0000", "full_Name": "x\r\ny", "Civil_Number": "666", "ﬀull_name": "x",
+			"uuid": "00000000-0000-4000-8000-000000000000", "url": "https://evil.example/", "state": "accepted",
+			"execution_state": 5, "created": "1999", "expires": [], "created_by": "x", "created_by_username": "staff",
+			"customer": {}, "customer_uuid": "`+globex+`", "scope_uuid": "`+hydra+`", "error_message": "boo",
+			"role_name": "CUSTOMER.OWNER", "approved_by": 1, "delivery": 7, "StoredState": "accepted", "x": {"y": [1e999]}`)).
+			is(http.StatusCreated, "").into(&made)
+		require.Equal(w.t, w.see(made.UUID), made)
+		require.Equal(w.t, "new@example.org", made.Email)
+		require.NotEqual(w.t, "00000000-0000-4000-8000-000000000000", made.UUID.String())
+		require.Equal(w.t, []any{"", "", "", "owner", acme, apollo, "PROJECT.ADMIN"}, []any{
+			*made.FullName, *made.CivilNumber, made.ErrorMessage, made.CreatedByUsername, made.CustomerUUID.String(),
+			made.ScopeUUID.String(), made.RoleName,
+		})
+		require.Equal(w.t, []string{"pending", "Scheduled"}, []string{string(made.State), string(made.ExecutionState)})
+		require.Equal(w.t, "2026-11-23T09:30:00.000000Z", made.Created)
+		require.Equal(w.t, 0, w.stored(made.UUID).Delivery)
+	})
+}
+
+// No text can make a second line, or another mail, of a field that has one line; and each has an end.
+func TestTexts(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		done := w.untouched()
+		control := []string{"a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\x00b", "a\x1bb", "a\x7fb", "a\u0085b", "\n", "b\n"}
+		for field, most := range single {
+			for _, text := range control {
+				w.refused(fmt.Sprintf("%s %q", field, text), draft("new@example.org", admin, apollo, field, text), 400, field)
+			}
+			w.refused(field+" too long", draft("new@example.org", admin, apollo, field, strings.Repeat("ä", most+1)), 400, field)
+		}
+		for _, text := range control[:8] {
+			w.refused(fmt.Sprintf("email %q", text), draft("a"+text+"@example.org", admin, apollo), 400, "email")
+			w.refused(fmt.Sprintf("email %q", text), draft("a@exam"+text+"ple.org", admin, apollo), 400, "email")
+			w.refused(fmt.Sprintf("email %q", text), draft("a@example.org"+text+"b", admin, apollo), 400, "email")
+			body := draft("new@example.org", admin, apollo)
+			body["scope"] = scopeURL(apollo) + text
+			w.refused(fmt.Sprintf("scope %q", text), body, 400, "scope")
+		}
+		for _, text := range []string{"a\x00b", "a\x1bb", "a\vb", "a\u0085b", strings.Repeat("ä", 2001)} {
+			w.refused("personal text", draft("new@example.org", admin, apollo, "extra_invitation_text", text), 400, "extra_invitation_text")
+		}
+		done()
+
+		// What a person may well have typed is stored as it is, but for space around it.
+		for i, text := range []string{"<script>alert(1)</script>", `"'&{{.Link}}%s$1\`, "\u202eevil", "٣ 🤔 e\u0301", "x"} {
+			body := draft(fmt.Sprintf("texts%d@example.org", i), admin, apollo)
+			for field, most := range single {
+				body[field] = "  " + text + " "
+				if text == "x" {
+					body[field] = strings.Repeat("ä", most)
+				}
+			}
+			body["extra_invitation_text"] = "\r\n" + text + "\n\n\tBcc: x@example.org\r\n"
+			body["email"] = fmt.Sprint("\t", body["email"], "\r\n")
+			var made server.Invitation
+			w.request("POST", base, "owner", body).is(201, "").into(&made)
+			require.Equal(w.t, w.see(made.UUID), made)
+			require.Equal(w.t, fmt.Sprintf("texts%d@example.org", i), made.Email)
+			require.Equal(w.t, text+"\n\n\tBcc: x@example.org", made.ExtraInvitationText)
+			for field, got := range map[string]*string{
+				"full_name": made.FullName, "native_name": made.NativeName, "phone_number": made.PhoneNumber,
+				"organization": made.Organization, "job_title": made.JobTitle, "civil_number": made.CivilNumber,
+			} {
+				require.Equal(w.t, strings.TrimSpace(fmt.Sprint(body[field])), *got, field)
+			}
+		}
+	})
+}
+
+func TestAddressesThatAreNone(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		defer w.untouched()()
+		for _, email := range []string{
+			"", " ", "a", "@", "a@", "@example.org", "a@b", "a@b.", "a@.b", "a@example..org", "a@-example.org", "a.@example.org",
+			".a@example.org", "a..b@example.org", "a b@example.org", `"a b"@example.org`, `"a@evil.example x"@example.org`,
+			"a@[127.0.0.1]", "a@[IPv6:::1]", "a@b@example.org", "a@example.org,b@example.org", "a@example.org;b@example.org",
+			"Ann <a@example.org>", "<a@example.org>", "a@example.org (Ann)", "mailto:a@example.org", "a@exa mple.org",
+			"a@example.org>", "a\\@example.org", "a%00@example.org\u0000", "аnn@example.org", // a Cyrillic а
+			"ann\u200b@example.org", "a@exam_ple.org", "a@example.org\u202e", "a@http://example.org",
+			strings.Repeat("a", 65) + "@example.org", "a@" + strings.Repeat("a", 64) + ".org",
+			"a@" + strings.Repeat("abcdefg.", 31) + "example", // 255 characters
+			"a@" + strings.Repeat("[", 10_000),
+		} {
+			w.refused(fmt.Sprintf("%q", email), draft(email, admin, apollo), 400, "email")
+		}
+	})
+}
+
+// An address that only looks like another is another: it sees nothing of the other's, and does not stand in its way.
+func TestAddressesThatLookAlike(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		w.apply("users: [{username: kate, email: kate@kind.example, tokens: [kate-key]}]")
+		for _, email := range []string{
+			"kate@kıind.example", "kate@kind.exаmple", "kate@\u212aind.example", "kate@ｋind.example", "kate@ki\u00adnd.example", "kate+1@kind.example", "k.ate@kind.example",
+		} {
+			if answer := w.request("POST", base, "owner", draft(email, admin, apollo)); answer.Status != 201 {
+				require.Equal(w.t, 400, answer.Status, "%s: %s", email, answer.Body)
+			}
+		}
+		seen, _ := w.list("kate", "")
+		require.Empty(w.t, seen)
+		made := w.create("owner", "Kate@KIND.example", admin, apollo)
+		seen, _ = w.list("kate", "")
+		require.Equal(w.t, []server.Invitation{made}, seen)
+		w.request("POST", base, "owner", draft("kATE@kind.EXAMPLE", admin, apollo)).is(400, twice)
+	})
+}
+
+func TestScopesThatAreNone(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		defer w.untouched()()
+		try := func(user, role, scope, field string) {
+			body := draft("new@example.org", role, apollo)
+			body["scope"] = scope
+			answer := w.request("POST", base, user, body)
+			require.Equal(w.t, 400, answer.Status, "%s: %s", scope, answer.Body)
+			var errs map[string][]string
+			answer.into(&errs)
+			require.Contains(w.t, errs, field, scope)
+			if field == "scope" && len(scope) <= 2000 {
+				require.Equal(w.t, []string{"Can't restore object from url: " + strings.TrimSpace(scope)}, errs[field])
+			}
+		}
+		// Those that there are not, and those that one does not see, are refused in the same words.
+		for _, id := range []string{hydra, globex, dropped, gone, "20000000-0000-4000-8000-00000000000f"} {
+			try("owner", admin, "https://anywhere.example/api/projects/"+id+"/", "scope")
+		}
+		for _, id := range []string{dropped, gone} {
+			try("staff", admin, scopeURL(id), "scope")
+		}
+		for _, scope := range []string{
+			"x", "/", ".", "https://x.example/", "javascript:alert(1)", "javascript:/api/projects/" + apollo + "/",
+			"data:text/html,/api/projects/" + apollo + "/", "ftp://x.example/api/projects/" + apollo + "/",
+			"https://x.example/api/projects/" + apollo, "https://x.example/api/projects/" + apollo + "//",
+			"https://x.example/api/projects/" + apollo + "/x/", "https://x.example/?/api/projects/" + apollo + "/",
+			"https://x.example/#/api/projects/" + apollo + "/", "https://x.example/api/Projects/" + apollo + "/",
+			"https://x.example/api/users/" + apollo + "/", "https://x.example/api/customers/" + apollo + "/",
+			"https://x.example/api/projects/{" + apollo + "}/", "https://x.example/api/projects/urn:uuid:" + apollo + "/",
+			"https://x.example/api/projects/" + apollo[:35] + "/", "https://x.example/api/projects/" + apollo + "%00/",
+			"https://x.example/api/projects/..%2f" + apollo + "/", "https://x.example/api%2fprojects%2f" + apollo + "%2f",
+			"https://[::1/api/projects/" + apollo + "/", "https://x.example/api/projects/%zz/", "%", "://", " ",
+			"https://x.example/api/projects/' OR 1=1 --/", apollo, "\ufeff" + scopeURL(apollo),
+		} {
+			try("staff", admin, scope, "scope")
+		}
+		try("staff", admin, scopeURL(apollo)+strings.Repeat("x", 2000), "scope")
+		// A role of another type, one that is not active, none.
+		try("staff", owner, scopeURL(apollo), "non_field_errors")
+		try("staff", admin, scopeURL(acme), "non_field_errors")
+		try("staff", seller, scopeURL(call), "non_field_errors")
+		try("staff", retired, scopeURL(apollo), "non_field_errors")
+		for _, role := range []string{apollo, "x", "", "{" + admin + "}", "urn:uuid:" + admin, admin + " ", "PROJECT.ADMIN"} {
+			try("staff", role, scopeURL(apollo), "role")
+		}
+	})
+}
+
+// Bodies have an end, said beforehand or found out, and an answer comes before all was read.
+func TestLargeBodies(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		made := w.create("staff", "large@example.org", admin, artemis).UUID.String()
+		defer w.untouched()()
+		large := good(`, "full_name": "` + strings.Repeat("x", 10<<20) + `"`)
+		tooLarge := `{"detail": "Request body is larger than 1 MiB."}`
+		for path, user := range map[string]string{
+			base: "owner", base + "approve/": "", base + "reject/": "", at(made, "accept"): "invitee", at(made, "check"): "",
+		} {
+			w.request("POST", path, user, large).is(413, tooLarge)
+			r := w.newRequest("POST", path, user, "")
+			r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeros{}, 1<<20+1)), -1
+			w.send(r).is(413, tooLarge)
+		}
+		w.refused("just not too large", good(`, "full_name": "`+strings.Repeat("x", 1<<20-300)+`"`), 400, "full_name")
+		w.refused("many names", "{"+strings.Repeat(`"a":1,`, 100_000)+`"b":2}`, 400, "non_field_errors")
+		w.refused("a body that ends early", "", 400, "email")
+		answer := w.raw("POST " + base + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
+			"Authorization: Token owner-key\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+		require.Equal(w.t, 400, answer.StatusCode)
+	})
+}
+
+// Of a query, what is known is checked, and text is text.
+func TestQueriesThatMakeNoSense(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		w.apply("customers: [{name: Acme, uuid: " + acme + ", projects: [{name: 'a\\b', uuid: " + uuid.NewString() + "}]}]")
+		w.create("owner", "a%b_c@example.org", admin, apollo)
+		w.create("owner", "axbxc@example.org", admin, apollo)
+		w.create("rival", "d@example.org", reader, globex)
+		defer w.untouched()()
+		get := func(query string) response { return w.request("GET", base+"?"+query, "staff", nil) }
+		is := func(status int, field string, queries ...string) {
+			for _, query := range queries {
+				answer := get(query)
+				require.Equal(w.t, status, answer.Status, "%.200s: %s", query, answer.Body)
+				switch status {
+				case 400:
+					var errs map[string][]string
+					answer.into(&errs)
+					require.Contains(w.t, errs, field, "%.200s", query)
+				case 404:
+					answer.is(404, `{"detail": "Invalid page."}`)
+				}
+			}
+		}
+		is(404, "", "page=0", "page=-1", "page=x", "page=", "page=1.5", "page=1e3", "page=0x10", "page=%00", "page=2",
+			"page=9223372036854775807", "page=9223372036854775808", "page=1"+strings.Repeat("0", 30),
+			"page=9223372036854775807&page_size=300", "page=4611686018427387905&page_size=2")
+		is(400, "page_size", "page_size=0", "page_size=-1", "page_size=x", "page_size=", "page_size=1.5", "page_size=1e3",
+			"page_size=+", "page_size=%00", "page_size=0x10", "page_size=-1"+strings.Repeat("0", 30))
+		is(200, "", "page_size=301", "page_size=9999999999", "page_size=1"+strings.Repeat("0", 30), "page_size=2147483648",
+			"page_size=9223372036854775808")
+		is(400, "o", "o=", "o=x", "o=--created", "o=CREATED", "o=created%20desc", "o=created,", "o=-", "o=uuid", "o=civil_number",
+			"o=created%3BDROP%20TABLE%20invitations", "o=(select%201)", "o=created&o=1", "o=%27", "o=created%00", "o=created--",
+			"o="+strings.Repeat("created,", 1000), "o=created"+strings.Repeat("&o=created", 1000), "o=created,x&o=email")
+		is(400, "state", "state=", "state=x", "state=PENDING", "state=pending,expired", "state=pending&state=%27",
+			"state=pending"+strings.Repeat("&state=pending", 1000))
+		for _, name := range []string{"customer_uuid", "role_uuid"} {
+			is(400, name, name+"=x", name+"=%00", name+"={"+acme+"}", name+"=urn:uuid:"+acme, name+"="+acme+"%0a", name+"=%27")
+		}
+		for _, name := range []string{
+			"civil_number", "email", "email_exact", "role_name", "scope_description", "scope_name", "scope_type",
+		} {
+			is(400, name, name+"=%00", name+"=a%00b", name+"=%ff", name+"=a%c3%28", name+"=%ed%a0%80",
+				name+"="+strings.Repeat("x", 2001))
+			start := time.Now()
+			for _, text := range []string{
+				strings.Repeat("%25", 2000), strings.Repeat("_", 2000), strings.Repeat("%5C", 2000), strings.Repeat("%25_", 1000),
+				"%27", "%22", "%3B--", "x%27%20OR%20%271%27=%271", "$1", "?", "@x", "%5C", "%5C%25", "%F0%9F%A4%94", "a%0ab",
+			} {
+				if name == "scope_name" && text == "%5C" {
+					continue
+				}
+				found, _ := w.list("staff", name+"="+text)
+				require.Empty(w.t, found, "%s=%.50s", name, text)
+			}
+			require.Less(w.t, time.Since(start), 10*time.Second)
+			found, _ := w.list("staff", name+"=")
+			require.Len(w.t, found, 3, "an empty filter filters nothing")
+		}
+		for query, want := range map[string]int{
+			"email=%25": 1, "email=_": 1, "email=A%25B_": 1, "email=b_c%40": 1, "email=a%25c": 0, "email=a_b": 0,
+			"scope_description=100%25": 1, "scope_description=others_": 1, "scope_description=1%25s": 0,
+			"unknown=%00": 3, "%ff=%ff": 3, "email[]=x": 3, "EMAIL=x": 3, "&&&": 3,
+		} {
+			found, _ := w.list("staff", query)
+			require.Len(w.t, found, want, query)
+		}
+		is(400, "non_field_errors", "%", "email=%zz", "a;b", "email=%2")
+		is(400, "unknown", "unknown=%ff", "unknown=a&unknown=%c3%28")
+		// What belongs to the path: anything that is no uuid is not there.
+		for _, id := range []string{
+			"x", "%00", "%ff", "%c3%28", "..", "%2e%2e", "%2f", "{" + acme + "}", "urn:uuid:" + acme, acme + "%0a", acme[:35],
+			"'%20OR%201=1", strings.Repeat("a", 8000), "00000000-0000-0000-0000-000000000000", "*", "%5C", "approve%00", "%F0%9F%A4%94",
+		} {
+			w.request("GET", base+id+"/", "staff", nil).is(404, notFound)
+			w.request("POST", base+id+"/delete/", "staff", nil).is(404, notFound)
+		}
+	})
+}
+
+// A parameter that has one value can't be given two: which would count is anybody's guess.
+func TestParametersGivenTwice(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, name := range []string{
+			"civil_number", "customer_uuid", "email", "email_exact", "page_size", "role_name", "role_uuid",
+			"scope_description", "scope_name", "scope_type",
+		} {
+			value := map[string]string{"customer_uuid": acme, "role_uuid": admin, "page_size": "5"}[name]
+			answer := w.request("GET", base+"?"+name+"="+value+"&"+name+"="+value, "staff", nil)
+			require.Equal(w.t, 400, answer.Status, answer.Body)
+			var errs map[string][]string
+			answer.into(&errs)
+			require.Contains(w.t, errs, name)
+		}
+		require.Contains(w.t, []int{400, 404}, w.request("GET", base+"?page=1&page=2", "staff", nil).Status)
+	})
+}
+
+// A body is JSON in UTF-8 and says so: what a page of another site could have a browser send without asking is not.
+func TestContentTypes(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		done := w.untouched()
+		send := func(path, body string, types ...string) response {
+			r := w.newRequest("POST", path, "owner", body)
+			r.Header["Content-Type"] = types
+			return w.send(r)
+		}
+		form := "email=new%40example.org&role=" + admin + "&scope=" + url.QueryEscape(scopeURL(apollo))
+		for _, each := range []string{
+			"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "multipart/form-data", "text/plain", "text/json",
+			"application/json; charset=latin1", "application/json; charset=iso-8859-1", "application/json; charset=utf-16",
+			"application/problem+json", "application/json-patch+json", "application/xml", "application/*", "*/*", "json", "/", ";",
+			"application/json, text/plain", "application/json; charset", "text/plain; application/json", "\xff",
+			"application/json; charset=utf-8; charset=latin1", strings.Repeat("x", 10_000), "",
+		} {
+			for _, body := range []string{good(""), form} {
+				require.Equal(w.t, 415, send(base, body, each).Status, "%.100q", each)
+			}
+			require.Equal(w.t, 415, send(base+"approve/", `{"token": "x"}`, each).Status, "%.100q", each)
+		}
+		send(base, good("")).is(415, `{"detail": "Unsupported media type \"\" in request."}`)
+		require.Equal(w.t, 415, send(base, good(""), "text/plain", "application/json").Status)
+		done()
+		for i, each := range []string{
+			"application/json", "Application/JSON", "application/json;charset=utf-8", `application/json ; charset="UTF-8"`,
+			"application/json; x=y",
+		} {
+			body := strings.ReplaceAll(good(""), "new@", fmt.Sprintf("new%d@", i))
+			require.Equal(w.t, 201, send(base, body, each).Status, each)
+		}
+		// Where no body is asked for, one is of no account.
+		made := w.create("owner", "other@example.org", admin, apollo)
+		require.Equal(w.t, 200, send(at(made.UUID.String(), "cancel"), "\x00\xff", "text/plain").Status)
+	})
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = '0'
+	}
+	return len(p), nil
+}
+
+// raw sends bytes as they are and returns the answer without its body.
+func (w *world) raw(request string) *http.Response {
+	w.t.Helper()
+	address, err := url.Parse(w.server.URL)
+	require.NoError(w.t, err)
+	conn, err := net.Dial("tcp", address.Host)
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(w.t, conn.SetDeadline(time.Now().Add(time.Minute)))
+	_, err = io.WriteString(conn, request)
+	require.NoError(w.t, err)
+	method, _, _ := strings.Cut(request, " ")
+	answer, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	require.NoError(w.t, err)
+	return answer
+}

@@ -1,0 +1,191 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/fault"
+)
+
+func queryRequest(raw string) *http.Request { return &http.Request{URL: &url.URL{RawQuery: raw}} }
+
+// What the screen lets through is the query that was sent, but for an ordering whose commas are taken apart and a
+// page size that is too large for a number; screened again it stays the same.
+func FuzzScreenQuery(f *testing.F) {
+	for _, seed := range []string{
+		"", "o=created,-email&o=state", "o=,", "page_size=9999999999", "page_size=1" + strings.Repeat("0", 30), "page_size=0301",
+		"page_size=-5", "page_size=5&page_size=99999", "email=%ff", "%ff=%ff", "%zz", "a;b", "x=%00&o=a%2Cb", "o=a%252Cb", "&&=&", "page_size=١٠٠٠",
+	} {
+		f.Add(seed)
+	}
+	digits := regexp.MustCompile(`^[0-9]+$`)
+	f.Fuzz(func(t *testing.T, raw string) {
+		r := queryRequest(raw)
+		err := screenQuery(r)
+		sent, malformed := url.ParseQuery(raw)
+		if malformed != nil {
+			require.Error(t, err)
+		}
+		if err != nil {
+			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+			require.True(t, utf8.ValidString(err.Error()))
+			return
+		}
+		got, err := url.ParseQuery(r.URL.RawQuery)
+		require.NoError(t, err)
+		for name, values := range sent {
+			for _, each := range values {
+				require.True(t, !utf8.ValidString(name) || utf8.ValidString(each), "%q", raw)
+			}
+			switch name {
+			case "o":
+				require.Equal(t, strings.Join(values, ","), strings.Join(got[name], ","))
+				require.NotContains(t, strings.Join(got[name], ""), ",")
+			case "page_size":
+				size, ok := new(big.Int).SetString(values[0], 10)
+				if ok && digits.MatchString(values[0]) && size.Cmp(big.NewInt(999)) > 0 {
+					values = []string{strconv.Itoa(maxPageSize)}
+				}
+				require.Equal(t, values, got[name])
+			default:
+				require.Equal(t, values, got[name])
+			}
+		}
+		require.Len(t, got, len(sent))
+		again := queryRequest(r.URL.RawQuery)
+		require.NoError(t, screenQuery(again))
+		require.Equal(t, r.URL.RawQuery, again.URL.RawQuery)
+	})
+}
+
+var linkForm = regexp.MustCompile(`^<([^<>"\s]*)>; rel="([a-z]+)"$`)
+
+// Every link is a URL of this list with every parameter that was sent but for the page, which is the one that it is
+// named for; nothing that was sent gets out of the angle brackets.
+func FuzzLinks(f *testing.F) {
+	f.Add("email=a&o=created&o=-email", uint16(0), uint16(9), uint32(35))
+	f.Add("page=7&page=8&x=%3E%0d%0aLocation:%20x", uint16(3), uint16(299), uint32(0))
+	f.Add("%ff=%22%3B%20rel=", uint16(1), uint16(0), uint32(2))
+	f.Fuzz(func(t *testing.T, raw string, number, size uint16, total uint32) {
+		query, err := url.ParseQuery(raw)
+		if err != nil {
+			t.Skip()
+		}
+		p := page{int(number) + 1, int(size)%maxPageSize + 1}
+		last := max(1, (int(total)+p.size-1)/p.size)
+		want := []string{"first"}
+		pages := map[string]int{"first": 1, "prev": p.number - 1, "next": p.number + 1, "last": last}
+		if p.number > 1 {
+			want = append(want, "prev")
+		}
+		if p.number < last {
+			want = append(want, "next")
+		}
+		want = append(want, "last")
+
+		var got []string
+		const address = "https://api.example/api/user-invitations/"
+		for _, each := range strings.Split(p.links(address, query, int(total)), ", ") {
+			found := linkForm.FindStringSubmatch(each)
+			require.NotNil(t, found, each)
+			got = append(got, found[2])
+			rest, ok := strings.CutPrefix(found[1], address+"?")
+			require.True(t, ok, each)
+			values, err := url.ParseQuery(rest)
+			require.NoError(t, err)
+			require.Equal(t, []string{strconv.Itoa(pages[found[2]])}, values["page"])
+			values["page"] = query["page"]
+			if values["page"] == nil {
+				delete(values, "page")
+			}
+			require.Equal(t, query, values)
+		}
+		require.Equal(t, want, got)
+	})
+}
+
+// What the screen lets through is one JSON value in UTF-8 in which no name stands twice, and is left as it is; what
+// it refuses is not that, or is deeper than any reader has to go.
+func FuzzScreenJSON(f *testing.F) {
+	for _, seed := range []string{
+		"", " ", "{}", `{"a": 1, "a": 2}`, `{"a": {"b": [1, {"c": null}]}}`, `{}{}`, "\ufeff{}", `"\ud800"`, `"\ud83e\udd14"`, "[1,]",
+		`{"\u0061": 1, "a": 2}`, "1e400", "-0", `"` + "\xff" + `"`, `"` + "\x00" + `"`, "nul", `{"a":{"a":1}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := &http.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}
+		err := screenJSON(r)
+		if len(bytes.TrimSpace(body)) == 0 {
+			body = []byte("{}")
+		}
+		good := json.Valid(body) && utf8.Valid(body) && namesOnce(body)
+		if err != nil {
+			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+			require.True(t, utf8.ValidString(err.Error()), "%q", err.Error())
+			require.Less(t, len(err.Error()), 500)
+			require.False(t, good && !loneSurrogate.Match(body) && depth(body) < 10_000, "%q: %v", body, err)
+			return
+		}
+		require.True(t, good, "%q", body)
+		left, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		require.Equal(t, body, left)
+		require.EqualValues(t, len(body), r.ContentLength)
+	})
+}
+
+// loneSurrogate finds an escape that may be half of a pair; whether it is, is not looked into.
+var loneSurrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
+
+func depth(body []byte) int { return bytes.Count(body, []byte("[")) + bytes.Count(body, []byte("{")) }
+
+// namesOnce tells whether no object in a valid JSON text has two members of one name.
+func namesOnce(body []byte) bool {
+	type object struct {
+		names map[string]bool // nil: an array
+		value bool            // what comes next is a value, not a name
+	}
+	var inside []object
+	reader := json.NewDecoder(bytes.NewReader(body))
+	reader.UseNumber()
+	for {
+		token, err := reader.Token()
+		if err != nil {
+			return err == io.EOF
+		}
+		delim, isDelim := token.(json.Delim)
+		if isDelim && (delim == '}' || delim == ']') {
+			inside = inside[:len(inside)-1]
+			continue
+		}
+		if n := len(inside); n > 0 && inside[n-1].names != nil {
+			in := &inside[n-1]
+			if !in.value {
+				name := token.(string)
+				if in.names[name] {
+					return false
+				}
+				in.names[name], in.value = true, true
+				continue
+			}
+			in.value = false
+		}
+		if isDelim && delim == '{' {
+			inside = append(inside, object{names: map[string]bool{}})
+		} else if isDelim {
+			inside = append(inside, object{})
+		}
+	}
+}
