@@ -57,7 +57,7 @@ fuzz: go ## run each fuzz target for FUZZTIME (30s)
 	echo "$$found" | awk '/^Fuzz/ { names = names " " $$1 } /^ok/ { n = split(names, a, " "); for (i = 1; i <= n; i++) print $$2, a[i]; names = "" }' | \
 	while read -r package target; do \
 		echo "Fuzzing $$package $$target for $(FUZZTIME)"; \
-		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s "$$package" </dev/null || exit 1; \
 	done
 
 lint: go $(LINT) ## run golangci-lint

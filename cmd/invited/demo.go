@@ -16,6 +16,7 @@ import (
 
 	"invited/internal/config"
 	"invited/internal/directory"
+	"invited/internal/invitation"
 	"invited/internal/store"
 )
 
@@ -48,9 +49,14 @@ func (d *demonstration) allow(c *config.Config) error {
 	return nil
 }
 
-func (d *demonstration) load(ctx context.Context, db *store.DB) error {
+// load brings the database to where the demonstration begins, however far an earlier one went. It refuses one that
+// has users of its own.
+func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitation.Service) error {
 	file, err := directory.Parse(bytes.NewReader(demoDirectory))
 	if err != nil {
+		return err
+	}
+	if err := d.foreign(ctx, db.Directory()); err != nil {
 		return err
 	}
 	if _, err := directory.Apply(ctx, db.Directory(), file, nil); err != nil {
@@ -61,7 +67,32 @@ func (d *demonstration) load(ctx context.Context, db *store.DB) error {
 			return err
 		}
 	}
-	return nil
+	staff, err := directory.Authenticate(ctx, db, d.Staff)
+	if err != nil {
+		return err
+	}
+	waiting := invitation.Query{States: []invitation.State{invitation.Pending}}
+	open, err := service.List(ctx, staff, waiting, 1, 100)
+	for _, each := range open.Invitations {
+		err = errors.Join(err, service.Cancel(ctx, staff, each.UUID))
+	}
+	return err
+}
+
+// foreign refuses a directory that has users who are not the demonstration's.
+func (d *demonstration) foreign(ctx context.Context, s directory.Store) error {
+	return s.Read(ctx, func(tx directory.Tx) error {
+		users, err := tx.UsersAfter("", 100)
+		if err != nil {
+			return err
+		}
+		for _, each := range users {
+			if !bytes.Contains(demoDirectory, []byte(each.UUID.String())) {
+				return fmt.Errorf("--demo is for an empty database, and this one has the user %s: leave --demo out", each.Username)
+			}
+		}
+		return nil
+	})
 }
 
 // show writes the requests to try.

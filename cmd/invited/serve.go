@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"net/mail"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/net/idna"
 
 	"invited/internal/api"
 	"invited/internal/config"
@@ -71,9 +71,8 @@ type server struct {
 	migrate bool
 	demo    *demonstration // nil: none
 
-	db       *store.DB
-	workers  *jobs.Workers // nil: none in this process
-	draining atomic.Bool
+	db      *store.DB
+	workers *jobs.Workers // nil: none in this process
 }
 
 // run serves until ctx ends, and then brings everything to an end: first the requests, then the jobs, then the
@@ -84,20 +83,17 @@ func (s *server) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if s.db, err = open(s.config); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.db.Close()) }()
-	if err := s.prepare(ctx); err != nil {
-		return err
-	}
-	// Bound before anything is built on the address: the port may be 0.
+	// What can be wrong without the database is found out before anything is written to it.
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.config.ListenAddr)
 	if err != nil {
 		return fmt.Errorf("can't listen on INVITED_LISTEN_ADDR: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
-	s.config = s.config.Bound(listener.Addr())
+	s.config = s.config.Bound(listener.Addr()) // the port may have been 0
+	if s.db, err = open(s.config); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.db.Close()) }()
 	service, err := s.service()
 	if err != nil {
 		return err
@@ -110,6 +106,11 @@ func (s *server) run(ctx context.Context) (err error) {
 		if s.workers, err = s.newWorkers(service); err != nil {
 			return err
 		}
+	}
+	if err := s.prepare(ctx, service); err != nil {
+		return err
+	}
+	if s.workers != nil {
 		if err := s.workers.Start(ctx); err != nil {
 			return err
 		}
@@ -118,7 +119,7 @@ func (s *server) run(ctx context.Context) (err error) {
 }
 
 // prepare brings the database to the state that serving needs.
-func (s *server) prepare(ctx context.Context) error {
+func (s *server) prepare(ctx context.Context, service *invitation.Service) error {
 	if s.migrate {
 		applied, err := s.db.Migrate(ctx)
 		if err != nil {
@@ -132,7 +133,7 @@ func (s *server) prepare(ctx context.Context) error {
 		return err
 	}
 	if s.demo != nil {
-		return s.demo.load(ctx, s.db)
+		return s.demo.load(ctx, s.db, service)
 	}
 	return nil
 }
@@ -202,9 +203,13 @@ func (s *server) newWorkers(service *invitation.Service) (*jobs.Workers, error) 
 	})
 }
 
-// domain is what stands right of the @ in an address.
+// domain is what stands right of the @ in an address, in ASCII, as a Message-ID needs it.
 func domain(address mail.Address) string {
-	return address.Address[strings.LastIndexByte(address.Address, '@')+1:]
+	name := address.Address[strings.LastIndexByte(address.Address, '@')+1:]
+	if ascii, err := idna.Lookup.ToASCII(name); err == nil {
+		return ascii
+	}
+	return name
 }
 
 // ready names what the server needs to do its work, and what is wrong with each.
@@ -214,9 +219,6 @@ func (s *server) ready(ctx context.Context) map[string]error {
 	checks := map[string]error{"database": s.db.Ping(ctx), "schema": current(ctx, s.db)}
 	if s.workers != nil {
 		checks["workers"] = s.workers.Running()
-	}
-	if s.draining.Load() {
-		checks["server"] = errors.New("shutting down")
 	}
 	return checks
 }
@@ -243,7 +245,6 @@ func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler 
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	s.draining.Store(true)
 	s.logger.Info("shutting down: finishing requests and jobs")
 	return errors.Join(err, s.end("requests", web.Shutdown), s.end("jobs", func(ctx context.Context) error {
 		if s.workers == nil {

@@ -249,7 +249,7 @@ func trimmed(body []byte) []byte {
 func syntax(err error) string {
 	var e *jsontext.SyntacticError
 	switch {
-	case !errors.As(err, &e) || e.Err == nil:
+	case !errors.As(err, &e) || e.Err == nil || errors.Is(err, io.ErrUnexpectedEOF):
 		return "unexpected end"
 	case e.JSONPointer == "" || len(e.JSONPointer) > 100:
 		return fmt.Sprintf("%s at character %d", e.Err, e.ByteOffset)
