@@ -219,7 +219,8 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
-// InvitationOEnum defines model for InvitationOEnum.
+// InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
+// or username where there is none; `state` by its name.
 type InvitationOEnum string
 
 // InvitationRequest What a client says to create an invitation. Values are stored trimmed.
@@ -528,8 +529,9 @@ type ClientInterface interface {
 	// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 	// or `project`.
 	//
-	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
-	// Unknown parameters are ignored; one that has a single value can't be given twice.
+	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
+	// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
+	// a single value can't be given twice.
 	//
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -540,7 +542,9 @@ type ClientInterface interface {
 	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 	// where its project starts in the future, else `pending`.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones.
+	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+	// these are absent from responses too.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -553,7 +557,9 @@ type ClientInterface interface {
 	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 	// where its project starts in the future, else `pending`.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones.
+	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+	// these are absent from responses too.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -665,8 +671,9 @@ type ClientInterface interface {
 // carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 // or `project`.
 //
-// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
-// Unknown parameters are ignored; one that has a single value can't be given twice.
+// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
+// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
+// a single value can't be given twice.
 //
 // Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -687,7 +694,9 @@ func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitation
 // transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 // where its project starts in the future, else `pending`.
 //
-// Fields that a client cannot set are ignored, as are unknown ones.
+// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+// these are absent from responses too.
 //
 // Takes any type of body and a specified content type.
 //
@@ -710,7 +719,9 @@ func (c *Client) UserInvitationsCreateWithBody(ctx context.Context, contentType 
 // transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 // where its project starts in the future, else `pending`.
 //
-// Fields that a client cannot set are ignored, as are unknown ones.
+// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+// these are absent from responses too.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1541,8 +1552,9 @@ type ClientWithResponsesInterface interface {
 	// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 	// or `project`.
 	//
-	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
-	// Unknown parameters are ignored; one that has a single value can't be given twice.
+	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
+	// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
+	// a single value can't be given twice.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1555,7 +1567,9 @@ type ClientWithResponsesInterface interface {
 	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 	// where its project starts in the future, else `pending`.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones.
+	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+	// these are absent from responses too.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1568,7 +1582,9 @@ type ClientWithResponsesInterface interface {
 	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 	// where its project starts in the future, else `pending`.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones.
+	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+	// these are absent from responses too.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1701,7 +1717,7 @@ type UserInvitationsListResponse400Headers struct {
 
 // UserInvitationsListResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsList
 type UserInvitationsListResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -1712,7 +1728,7 @@ type UserInvitationsListResponse404Headers struct {
 
 // UserInvitationsListResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsList
 type UserInvitationsListResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -1852,7 +1868,7 @@ type UserInvitationsCreateResponse400Headers struct {
 
 // UserInvitationsCreateResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsCreate
 type UserInvitationsCreateResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -1863,7 +1879,7 @@ type UserInvitationsCreateResponse404Headers struct {
 
 // UserInvitationsCreateResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsCreate
 type UserInvitationsCreateResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -2030,7 +2046,7 @@ type UserInvitationsApproveResponse400Headers struct {
 
 // UserInvitationsApproveResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsApprove
 type UserInvitationsApproveResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -2179,7 +2195,7 @@ type UserInvitationsRejectResponse400Headers struct {
 
 // UserInvitationsRejectResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsReject
 type UserInvitationsRejectResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -2323,7 +2339,7 @@ type UserInvitationsRetrieveResponse200Headers struct {
 
 // UserInvitationsRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -2334,7 +2350,7 @@ type UserInvitationsRetrieveResponse404Headers struct {
 
 // UserInvitationsRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -2464,7 +2480,7 @@ type UserInvitationsAcceptResponse400Headers struct {
 
 // UserInvitationsAcceptResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -2475,7 +2491,7 @@ type UserInvitationsAcceptResponse404Headers struct {
 
 // UserInvitationsAcceptResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -2628,7 +2644,7 @@ type UserInvitationsCancelResponse400Headers struct {
 
 // UserInvitationsCancelResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsCancel
 type UserInvitationsCancelResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -2639,7 +2655,7 @@ type UserInvitationsCancelResponse404Headers struct {
 
 // UserInvitationsCancelResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsCancel
 type UserInvitationsCancelResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -2792,7 +2808,7 @@ type UserInvitationsCheckResponse404Headers struct {
 
 // UserInvitationsCheckResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsCheck
 type UserInvitationsCheckResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -2922,7 +2938,7 @@ type UserInvitationsDeleteResponse200Headers struct {
 
 // UserInvitationsDeleteResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -2938,7 +2954,7 @@ type UserInvitationsDeleteResponse404Headers struct {
 
 // UserInvitationsDeleteResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -3086,7 +3102,7 @@ type UserInvitationsDetailsRetrieveResponse200Headers struct {
 
 // UserInvitationsDetailsRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsDetailsRetrieve
 type UserInvitationsDetailsRetrieveResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -3097,7 +3113,7 @@ type UserInvitationsDetailsRetrieveResponse404Headers struct {
 
 // UserInvitationsDetailsRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsDetailsRetrieve
 type UserInvitationsDetailsRetrieveResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -3227,7 +3243,7 @@ type UserInvitationsSendResponse400Headers struct {
 
 // UserInvitationsSendResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsSend
 type UserInvitationsSendResponse401Headers struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 
@@ -3238,7 +3254,7 @@ type UserInvitationsSendResponse404Headers struct {
 
 // UserInvitationsSendResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsSend
 type UserInvitationsSendResponse405Headers struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 
@@ -3386,8 +3402,9 @@ func (r UserInvitationsSendResponse) ContentType() string {
 // carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
 // or `project`.
 //
-// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing.
-// Unknown parameters are ignored; one that has a single value can't be given twice.
+// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
+// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
+// a single value can't be given twice.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -3406,7 +3423,9 @@ func (c *ClientWithResponses) UserInvitationsListWithResponse(ctx context.Contex
 // transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 // where its project starts in the future, else `pending`.
 //
-// Fields that a client cannot set are ignored, as are unknown ones.
+// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+// these are absent from responses too.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3425,7 +3444,9 @@ func (c *ClientWithResponses) UserInvitationsCreateWithBodyWithResponse(ctx cont
 // transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
 // where its project starts in the future, else `pending`.
 //
-// Fields that a client cannot set are ignored, as are unknown ones.
+// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
+// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
+// these are absent from responses too.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -3726,10 +3747,10 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		var headers UserInvitationsListResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -3753,10 +3774,10 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		var headers UserInvitationsListResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -3933,10 +3954,10 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 		var headers UserInvitationsCreateResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -3960,10 +3981,10 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 		var headers UserInvitationsCreateResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4139,10 +4160,10 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		var headers UserInvitationsApproveResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4318,10 +4339,10 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		var headers UserInvitationsRejectResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4480,10 +4501,10 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		var headers UserInvitationsRetrieveResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4507,10 +4528,10 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		var headers UserInvitationsRetrieveResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4673,10 +4694,10 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		var headers UserInvitationsAcceptResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4700,10 +4721,10 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		var headers UserInvitationsAcceptResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4876,10 +4897,10 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		var headers UserInvitationsCancelResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -4903,10 +4924,10 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		var headers UserInvitationsCancelResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -5065,10 +5086,10 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		var headers UserInvitationsCheckResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -5231,10 +5252,10 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		var headers UserInvitationsDeleteResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -5268,10 +5289,10 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		var headers UserInvitationsDeleteResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -5420,10 +5441,10 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsDetailsRetrieveResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -5447,10 +5468,10 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsDetailsRetrieveResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -5613,10 +5634,10 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		var headers UserInvitationsSendResponse401Headers
 		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.WWWAuthenticate = &value
+			headers.WWWAuthenticate = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -5640,10 +5661,10 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		var headers UserInvitationsSendResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
 			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.Allow = &value
+			headers.Allow = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string

@@ -222,7 +222,8 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
-// InvitationOEnum defines model for InvitationOEnum.
+// InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
+// or username where there is none; `state` by its name.
 type InvitationOEnum string
 
 // InvitationRequest What a client says to create an invitation. Values are stored trimmed.
@@ -831,7 +832,7 @@ type InternalServerErrorJSONResponse struct {
 }
 
 type MethodNotAllowedResponseHeaders struct {
-	Allow      *string
+	Allow      string
 	XRequestID *string
 }
 type MethodNotAllowedJSONResponse struct {
@@ -870,7 +871,7 @@ type TooManyRequestsJSONResponse struct {
 }
 
 type UnauthorizedResponseHeaders struct {
-	WWWAuthenticate *string
+	WWWAuthenticate string
 	XRequestID      *string
 }
 type UnauthorizedJSONResponse struct {
@@ -957,9 +958,7 @@ func (response UserInvitationsList401JSONResponse) VisitUserInvitationsListRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1001,9 +1000,7 @@ func (response UserInvitationsList405JSONResponse) VisitUserInvitationsListRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1138,9 +1135,7 @@ func (response UserInvitationsCreate401JSONResponse) VisitUserInvitationsCreateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1175,9 +1170,7 @@ func (response UserInvitationsCreate405JSONResponse) VisitUserInvitationsCreateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1339,9 +1332,7 @@ func (response UserInvitationsApprove405JSONResponse) VisitUserInvitationsApprov
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1503,9 +1494,7 @@ func (response UserInvitationsReject405JSONResponse) VisitUserInvitationsRejectR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1650,9 +1639,7 @@ func (response UserInvitationsRetrieve401JSONResponse) VisitUserInvitationsRetri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1687,9 +1674,7 @@ func (response UserInvitationsRetrieve405JSONResponse) VisitUserInvitationsRetri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1822,9 +1807,7 @@ func (response UserInvitationsAccept401JSONResponse) VisitUserInvitationsAcceptR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -1859,9 +1842,7 @@ func (response UserInvitationsAccept405JSONResponse) VisitUserInvitationsAcceptR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2011,9 +1992,7 @@ func (response UserInvitationsCancel401JSONResponse) VisitUserInvitationsCancelR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2048,9 +2027,7 @@ func (response UserInvitationsCancel405JSONResponse) VisitUserInvitationsCancelR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2193,9 +2170,7 @@ func (response UserInvitationsCheck405JSONResponse) VisitUserInvitationsCheckRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2321,9 +2296,7 @@ func (response UserInvitationsDelete401JSONResponse) VisitUserInvitationsDeleteR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2375,9 +2348,7 @@ func (response UserInvitationsDelete405JSONResponse) VisitUserInvitationsDeleteR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2503,9 +2474,7 @@ func (response UserInvitationsDetailsRetrieve401JSONResponse) VisitUserInvitatio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2540,9 +2509,7 @@ func (response UserInvitationsDetailsRetrieve405JSONResponse) VisitUserInvitatio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2675,9 +2642,7 @@ func (response UserInvitationsSend401JSONResponse) VisitUserInvitationsSendRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.WWWAuthenticate != nil {
-		w.Header().Set("WWW-Authenticate", fmt.Sprint(*response.Headers.WWWAuthenticate))
-	}
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -2712,9 +2677,7 @@ func (response UserInvitationsSend405JSONResponse) VisitUserInvitationsSendRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.Allow != nil {
-		w.Header().Set("Allow", fmt.Sprint(*response.Headers.Allow))
-	}
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -3191,128 +3154,135 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3rchu5sfCroOZLlRN/Q4rUzbZcqe+TtXaizdrykeQ4J6YjgjM9JFYzABfAiGJcqjpPcx7sPMkpNIC5",
-	"cUhREpW9RPvDK87g0mh0N7ob3T3fgkhkU8GBaxUcfAvgmmbTFPDvY37FNNVM8CMJVENsHqo8y6icBwfB",
-	"97nSJHJvwuCKpjmYFhG7YukFz7MRyOAgCMLANzoItnvb+51+v7O9c957dbDTO+j1uj387+9lu4vR/CLJ",
-	"0/SC0wyCg+AkZVeMkpMZB1lvxTI6huCA52lae54rkK6zwM6mW660yED6UQ+jDKqP85wZCF9BL+rTve3O",
-	"ftKLO7t0Bzov41fQ2U72k/1kh74Y9XtBGEBGWRocBDRlEfx/h7VuJDLzTkohLzJQCqEzGIBriHKDyQul",
-	"qTYPz6IJxHmKqIPrKZMG5wV+dnpt+IFrLekFK7blQsO1Dg6Cz0CUplITwcl7wWM6J5THZCbyNCapuAKi",
-	"BZnQKyBzkZMZ0xOSq24QBlUsH5qVkLd2JUEY/ChGF5rp1Lw7BQVURhPEP6eaXYHvFoSBkGPK2T8RpOAg",
-	"cEOQT5xdgVRMz4MwmE4EhxpRSIFD79PdpBftbXd2kt6osxv3oPOS7r3o9OK9ZH/Uj7ZhZ9e1vohBRZJN",
-	"3Txnc6UhIzTOGGdKS6qF9C0dcB9PT75/e3TePfzu/fGHIAxUJKbNYc4nQBImlSZTKX6ESBftPGKmIk1F",
-	"8VTPp+Zps7Ejn734VbJP+7ud7egldHbNml7S/bjThxejnehVvJdsG/LxVDAFHjM+DsIgl4acJlpPD7a2",
-	"+tsvur1ur9s/eNl72duiU7ZlSLpTbr3a6iV79FWyDZ0XdG+vsxu9gM6rpEc7+6Mduk970T7t97fMwBaw",
-	"dZoHNzdhheu/g9TsYJPvi8ch4UITGkUw1RCTOegnMXBXMXDylyf+f+L/Xyr/a8pSVef+N5AICY7rLegl",
-	"y/+7Me5vnCrr5PADU7pOCyccSEmSJSV8eZL+T9L/Sfr/6qT/1xq/n8JPOSj9Lk/TOtu/vQI515Om8F/g",
-	"+JXs8Zsh5v+782Kb7O3tkV6/17szZSP5rNx6R2pqax3i2mrIbLeHPwBtym5D+Kl5TPSEasIU4QBx3ZJf",
-	"tYE/+zJvwmACNAaJCsoPjF+a/9e5+9PpD4qIhOgJkCGy+TAkw6mEK/N/Dtd6iOQ1TKnSQzKlYyC/P313",
-	"RF5uv3z5h5AAjSZkNgEJZggJBk2CQxcJ2FLXQTDIe72d6A68+//MPH/sYz94TSSkfxwECN0gCMlmhjML",
-	"GqCghZ9yhjacljmYnZhARg2qnChTWvqz/hS0nHcOE20Iu4nLM4gEj5XhvxllmoysIqjlnPExoWPKeA0v",
-	"e9W5jJDO8iw46IV+XsY1jEHixH/rOELtHH+3OPNx7PdQ2lYh/lA0A0IVYdz+BHkF8pkiqRjXN2g3eRX3",
-	"o+3RC7oPu3EveTnaoXtRH17FL5Jtuo8SuYSUXv8AfKwnwcH+bmgA9z/7YQvKDOQqT3XnSORcL8L+ZzEj",
-	"GeXzip6kENyUKU0mFnyapiERVyDNX4RphZSoaqvor9rKlei9CYMplTQD7XilFA+fPrXh2zz1GC/B7pJD",
-	"bqU+gVQhK+z2duuYXuuYCQNmZplSPUERjLIXz6lVS0yEzKguWza34sZ2BqXfiJhZB+a5uASOZ5PgGuz2",
-	"0Ok0ZRGuaOtHJXjF6YlMYbsEV/0uzL+fHf8oGP28t03/djqJ/5RejVh/Ev35zXy08/fJ6Oj7V93Rzt/E",
-	"n/r8/faoF/3HXvbhxfyny166y3Y/vFTb2aur/bwvd/Te7MV1L7iprud3EpLgIPg/W6X/dcu+VVsIt+OI",
-	"cmklXuwTNRVc2YW+ofEd14rdKrr7wtlQviOxAIWuHuT7REhCp1MprmhaUfkNVdGUxdWOhpC6gdEqMqaU",
-	"2afaNB8EseiuHDkO/1+C8wlTJGGQxobS/PrNaEjP81TQhl/qjI05xCEZ5RZIJTIo6bUNVDeMBVGxMac6",
-	"l9AEUhOFI5PRnGgDlZU0IRGSaCGISOO2wYvx7PBGbC9i2TzFs1cQGhldxGg/SdI2Hjb1GF2blN7QuEZI",
-	"i9ovYtzA4PYI11Vs+USkseHxylHbFNZt07vmW7W2CMCRJc9zIX6gcgx3484YPRKoxeGoZCTiuYE9NWNJ",
-	"o8pw0ifv2Zvu+txm3RzL0LNihg1i5Z2QIxbHd5VWBT7+U+QkFnbHjHI8BYnbKbg5r6cgjfi01GvoTPCN",
-	"4SeiaQqSRJQTBdA4M5AXDVCxwMk3irNjro2Bn54hO7419vY9sedHcpxN0HbfGIbcoAllKcRdcqxRRSEa",
-	"0lSRzOhQOY+RtAoFh7DNMt170BMRfxD6ME3FzDr074EnOwwZBB8/nQ8C6/23A24MWUYrqEgfQ8tItRlO",
-	"3UAKrmZRfzHj2PbKGjfaDzyhdaUq+Hhydh6sVoofhvkPQr8TOb8vxs3pk5j+G0GwGQ3tGJTxXNhzUhdc",
-	"vFGaM2zJIvjE6RVlKR2l95X1biCiIZsKSSVL5yQvR90Y6cVU0xFVBhnc4GZk2JFGE4gNtpgio1zNu+SD",
-	"sErFjCoSTSgfQ/zaWEGlCVRBYcOiWoXBatMHk925EO8pn7vH6oGnrFmqnkihdbopVhfCmkVO4CmSSJEZ",
-	"25pEKQOufyF4/MRpridCsn/eRWgiyHSkXMuaxhtJiIFrRlNV1XsLnB/memLe25GrzckMJCDXGuWbxbgV",
-	"N95/HC8ql5cwf6aIZpn1W1yhy2txRrQc0BR1I9lhGbca6RKl1dBEDNikGQBSjPwJtVs3DqqVkIL2E+T8",
-	"kotZw/T4ZB8a2FuH9Nowaq1du0mbYP7i4LUHDy13AZqnzufPnzuVXYL2AwinRW9ldSz0WNaPoHNnApWr",
-	"AG5M+S/uzddw44fSJ67y6VRIDfF7iBk9x/HvJSIqQ5HMjEUMsGQQaLjWW9OUMj4ICOMewRvXy81ufX92",
-	"8mGDZ1cBobetvQW1sNFvmTlOiZrQKRCREEokJLmiqYFGcDhJ8DJs1SrfGRMXlVcV3ISr257mKfimxqZ0",
-	"GFoA64QbrdPsZQSEjkRuVSCR60hk6L2cSjEFqZ2fJC7GWaS00vPwxbcrKVKM8BbkJgze+rutM001vEUK",
-	"bvOFoSomwUBnpAG7AjknYwGqO+AD/pwMi7ioIemQn3LIIcbnH6WIAA1U82IE5gg2o+DLk7+YhxPKY3NY",
-	"G21bC5wqo8xr9djwrZR2ZKuNvybD2j3dkCg6V2Q2mQ8MS3pGrMZqlXAEob2/wzEX2TQMrjtmgM4VxWtI",
-	"ZUaqo6k6bv1NbZb6KztnHd0WAmNHVqjJcHEcM9OKph9rG840ZKplv9HfeWxflu5OKiWdBwtc+NndG8yk",
-	"4OPQ+WpGc/vHazLkgl/g3xeIYzUstE0vbKkilMwmIkWazBivQtlvobJ3LNUgz/GqaEHowrU22274hkor",
-	"aUPCAd2qRv03Nh7OU3p4t3u9Xhi4d8FB8I8v/xgMrnu9r89/t+hirN6rLE5/yIlIEpBGDBg1RorUWML4",
-	"N95+GNjMD+ggUdI4lqBUSFC3EgrQfGba4MOoRnRsfi3yav2arQnFkXlL7FsDCZriYJ1HXXKckKjawInP",
-	"GBLGISZGH8Oz3RjzNsCj6v+to26v14KgqIwTbdIK8BrvpyyBRR8zGcGY4kyFuzemGjpGh0HvMI1PeDr3",
-	"3uFl8zdiBxakdjbV8/Jax8awWhV/7G537jKTiz9ozvIhT9PlkxhtyKhcXBDsX1tzLlkQBjxPndlkYbgL",
-	"TGXsw6Msvh5F8e0OPex99KI7/9YR3F3kwt1QSTsp45dkxtLUWG5IZNp6nQj2RcsNrENgOZXbK+WYGVY2",
-	"Q9iu1c2xgNTFyN5uG8T1CJBFlpjjBhSnoD2S7HU3ei0EiUXotoppErP4tb16AbOHa+3UQsjJt4Cm6Rpq",
-	"Sct5fvO1OeFNJXilubx3xp5z7vJI8JgI3mR2swFckFTwMUizaT6U9P4CYElYwbdFob/QtSYwKs37ra0r",
-	"IQX11tttrWtxBmuMXg9DWKNDPSahvty9vZYO9vr+1mu1ttCbNdi9EoWzRuuWuJwmNf0JtGOW4qlTOBJL",
-	"Z/6QZYlhFbhmSqsuOQWdS64swxA7o2li28YCFH/mvIx0cey1OKwaLLT2WrUzuNbjxTPTB220VhasRiDd",
-	"Q7DeUTCUAhclQztIGM7UogPIhQsCvNvTksFVg+3tGXgr9PdcdsOwqaCwtqNttFnbw+bJ1jwbq6zQwktL",
-	"NJb2o7xF6bCYDotFi7TSrBJaGBanlt3t5uG0THAuHiBttl8lT2gC0WWbP4RqQnlT9lckfojH3sgoJiJb",
-	"rfRelBu3MI/MwZ2XgqdzQp2ryhzpdbp7puqacFUX0O6UtQ68bikUR0KkQHlNG1lQC1YTmm21Gokn3nr2",
-	"5me5n53yz5IWKs/tLw9Kp7npneYerjJVT2QM8s38qJix/uA7UFERvlh/9Wbe8qit/VsHX/VnW7szB3/1",
-	"Z6Vda9him/wxVOj8y9bQ18IlsNWps0v+StMcFDF2pNJCQky0ZFlmZdQv1yBbtGQ7g8F1PxkMrl8k5s9X",
-	"yRLT9hevXq8MxFqh+NXX8xGkEpymxLwu/BFmypCoiZhxY46j19K2QHCZVmb1QEYS6KVa04dg0N17af4Z",
-	"mX8i8w+sux0rldH77/JKrfX+w96i3t5/4Nv04PuPfJvCfP+RvWbdHlOHTIHXIegg8hSIKsUzhc7zuhq0",
-	"RC13AbUtAa/eq4ItQmN2GTEyEUofWD/YxDIp8BiDD4cYVerVFrX1zUx5szUMB3xYj8wt3rg+GZWXoKcp",
-	"jaDjrqRkB51gjI/bB5oKRVPTWEOkIe5ENE3LlkRIstgU/ygbddE1u8CAdfmwcvvaNi4MZpJpqKqM152x",
-	"6JhWHXXJph0xtZ7UzlQwjveQZSheecA7FcxuT7jWeX+mWy+RnpOhw/yQdDD0ThXk4l48Uy5YPqZzdG87",
-	"x6p1cZddfLieUbAwvsw1/hE3wbTFp0RRFhMu8K3LTVic255ggI28+mZaVd5h1JgNczX4wKYR5RE4t76m",
-	"l8DJiEaX+MpdO5o3XOC9TpFTauQwy6DmjS9zL4rl4t92NeZ8LvQHP47Rl9z8QXlh+rWFrypXLEs9NjaC",
-	"ypouSa6sUnBPl3pp27XrK5eMu+hnjLJ2bmVFJhgYyf2tiWdfg0PKSVVu2t0sKYl66nHiaKGt52CkiyKG",
-	"stHSOruV29o0tSObv5BQCrb1s+OvYnr8hXej2KW2vX4pVtFyO+1hwo1MU6eEmVHW1GYLPB+VwxfPPhbz",
-	"FI9OygnLrnbmajcHAkZcVGJ2D741lETto3OXxV8WbgxUs1xIO14UaGG5s6F27PZe7d8enl4VTbpxnVzK",
-	"or8yxUYptGZ+tunQvGB0BaAcHdW8+PUc0faLjCW++nu53h/Jdf7kCV9HVb8d4qYn/Of3Wz+5NZ/cmnd0",
-	"a/5mfIaebxd9gHWm80hcPDIMfiHKJdPzM4xzQok+AipBHubmNGoNiaIZBqUZG3v4Bhu7bLdLmNv0tWGI",
-	"6oP10Sgyw4vxGBKap0WiYtcHS6FPDocp1fmJ1lOz/XjYtYMytAFvizOjwKMIIU419M4ae0RbTA7JVBr9",
-	"3yp9ZjwbRlSmMh26iEGfFO9Vvin7C8xtOBPjiVgiwYFMQUwxdkCLmsqlQq+5KfSWCht7ZAhLedgNtaBO",
-	"eFg7kK2ydpe4hC45xuAORz5oOYgMUDu3EQrzAXdhChVrM/a1YUwH61YxoBb6/GhetRNCHEpPgDcshi5B",
-	"RcNaAwNedDerZNw5ZBLA0Ebn48ZVGyo7/HhM1BTopR0OY7NUSFATRGAcwaPe8pmmcS6fKTJsplUOQ6JE",
-	"QYgZja2xbjsM+EzIS5JzFwBs1fDnxxiqmTCQ6vlzdB4as1+FxNiWGsyWmLNWcBZR1JMz8vuYqgnEIUnF",
-	"DE9iBX9AKI3wsXog1bapMeQU2dke8Alc0xgiltGUxGzMtIueen7OMlCaZlM//+m7I7Kzs/PKjPTp/MiS",
-	"ScYiKeytrO9oTZ7nz+2hgfEJxuaQgIF2DNQBGX4bBHh+DIID8mUQODQOgpD8z3/999ebofO80yK8pwjj",
-	"x5BNqiEc8OFiz0rHPAVnUynvKRHckpCZ3safmfkrg9zYuCIoktLRe+/WdVrkU6jnzw9sI+JT50hEpWSg",
-	"yLAaATh8TX7KjX6EsTjAMdFcwlRIbY2XUQqZdUL4nHInJ4IwwCxxZOZet9/FlD8xBU6nLDgIdrq97k6A",
-	"zokJCsz2fF7zZgy6XYbW00hdbkM9ByckHGZm0ZhS3CVnaNsbHLpQTYw0omn62ooQH38kkgEv3EDlnhh5",
-	"YV1KTKoSZccf/np8fnh+fPKh+8Px2fkwLEYpRFLrCAPuhyi1GyMhn3lZU8ldsjtvx3VyCaWxHYqIGfdS",
-	"C1FhCL7wWwy4kKXdi+Rgo8cUiUQ2YtxGiJHDD991ySFJ8N0zRTDk2Eg+Ddd6IX7stSFLq3ZZD7Ibktuk",
-	"gO6A+wDmMuUW4WJjLiTEr5G3ENoJRr8pxscpuFkjavS2EZAxuwJO9IxFYCnNGE6468ex0YEUyIqvW12k",
-	"TOmgnub7ZSHw55pGOnUpjNVbh+Ig+ykHOS/PsdrFxrpBu5UIvZubcLmNgncvjlCse0MRT3w2vdv/MtIe",
-	"0oQwHqV5XDl3m+A2lKr1U4cXwHxriSoSXFOGjFbQgxHQhCoWwzI4iku3DeDLAcLuA8IFmA3fECB484bJ",
-	"oZlQNiGWJSyi3EmZ12TYsXI4Lu7ljJ0yhSL9ypGmOcYUmJ/akb0io/mARyLLqOqSc+bu3UYSta7RnJht",
-	"w9MY+QZT4x1fiiuQKZ1aHoHraSriwuZvQ4yooaNw2a1nGNh72Rv0wjiH3stFh57SczwTDNEFi4g8tEUm",
-	"3H2f02csgsaMo6olsaAAUaBDawb2jYDCblNbrwMI8LiSgN+21KnV6cvVOi0aHUVFvYB+WzmGxUhGf3tp",
-	"QUPelWiDGmGNoHXJe6wGMaGc7PR6JBK50ZuMwtLrrYLxQrF/LgO0d1dIz53+6LJZKgLPzLgMjKq5tQlm",
-	"qUGBsxsKXjn7w2XWeeUWqWry30+ItZuwm0GNh9JM9SDwNrxlztNSnkcG53jgu0wlm9pizmaM25ViplYD",
-	"6Mz9TQFYD5tyNpxVrBQWDtCglghdI5mzgkGLEja3CszCEXBfoem8KVWhubN9m9T82ihvsd3r3TH5TnBY",
-	"BqNvttWobFfPJLvjMtHlUFvTYtbSCQcrxd0FrVHaGllLvorRqmwlbPOgFLC2qjW39a60xqXt3mVL8D6k",
-	"kPUHX4JD4muFoChvVvhYn2UquVOLCD+sMACrWKIbTXPe7fWXdSpoeKuWRoqddu9dqsCXLhnDBpPuxyj4",
-	"quoFpogzrWqhSWQqFMPoBbdzG0bl3u2oXChlYDpuv7q9YzMl+iYM9iwRr+7XVmYC++7c3rclBx7FTJHu",
-	"aiSPKwJTmkbmuKdjvLZsOgeQOaaiLbzNRtqpxlUcNTtpLXFnozpXG9N4AR9iomqcp6Bwt4tsBF9Vi2Yw",
-	"4FpSrlzhEHKsbdSBqsUbVMIubTBBRl3RK3BWfOGncLyIzcLSRh9wn+qgiitqN5EDJsl1LiG04ZmFpe9s",
-	"e0h9uYcixs8l8ivQVRscU64olt2wx7rg6D683cy2DoqgWmlqfseDKXHVFNc8mao1GG/CIPV1/O7W3Zb/",
-	"Wz9VejGYsq0I1cIh3b8jLirZYmuuxwej3mcpy4Rf9caTFg7v5sEsoiV5f5WIq3poZpnh/QhlPdepk4Y3",
-	"4ZtOHd+9syoW5/Z9o5DAISdiCjVZpTTlsSI0lUDjeUshyi/BR8vzNQlnm7vLURem5K+6rSsdE0yxaBY6",
-	"sBsVrauiw9VQ8g7rVhjemgOBUKfCQO3WJPjqAwBvqWDmowTrlRV8dA8GbXF7wYNGh/eqVgFq5teaOU/N",
-	"AOjqRWNGTbBu6ghSwcc+J1p5uwsDAzDg0BUUcyGFtXoVKo8mRSyhJLzwXy46nqvAucG+BEfo05SAYdTE",
-	"XiBat0Yu0wOysYKgX+9QCuJWvbHYtYIYwoq7uqwPg6V5bCG4hiRBvCNBOzfuL0XnXN2pKFf0IHWsv4Zq",
-	"1KwDh/321llWS+2KX7UOeOS1ihVK30245LLIhnYCXhq164WHtoUitKavNQN9dBGK5nQoq8UVtV4yV76s",
-	"DFmzN6p6AgNeaet1vXL80DCScsUZzWuMPC4i6+kYwhIEM4YNa00SvPG0wdJJSsfhgGNurG+KvonqmtbS",
-	"4RzCFpW49l2sVBS1ZTmDm4c4J5q2nN+CCVVkBMBdqO4GC6rVnUbl8BsVR2uwUFGi9EmyPLZkcZE5wcGX",
-	"r1U5805Iz16R4FfAGdaHqapSPk6cKV8z0gVdiLxWE8kFttxDXtkw7RXi6hRchMtGpNU7dzTbdQ94beEa",
-	"S57b4qu1ta0lSOxKfqlyxIfDP5IcKYd/kiP/bnLk1BP+ffjfZfEsjXGpf1ImtDaLUICRYq5CjvMGef/5",
-	"rXxq08uDB18qxNXvoa3psSi/ofY4Pot/K7viV6vin5Y0uNqzWw/gaZu1bLLVqOOPJeFWcp2No7SH78Nm",
-	"WuaErlSE1vQSyohOf06XeWUL4aldcpJgrmKZLW0BVoRqIsyRLTgM+Ixx9doWtLPha1QCRkKspf7jiMGj",
-	"nr0qjyJQKsnTdF6pabPZgtuNgNlHOIfXxcYXW+cT49mcL65wM/loY1sIKBLobFoXD9Vyh21emlq4KNNP",
-	"LpY1FJhfrQg9XMhPwkSBXGJyEn5d4UEaic0PfVTZiAJxRKPLmhyshqlWl9d0smZ07uoCrqH02NX8C8Wc",
-	"T699JHujHP7nlHMnPJ0Tt3Fm36Yp5RziWlC2K2xTArwhcdcaAOTvCNAV9iT/fsvy78hz9ENk3ASiy8cU",
-	"cZ8ngPS4WOtJaZeOWlZ8wksuG3vi7t5cusglFzN0DV8xxbSQZA66Sz44X82A15016FK2V/sK1Uf/PTus",
-	"3rTWtT5WrXqweYjx8s0PpLZUoZJsPNHLyk8t+6LiRfPGd/m3+W5c0knzvnVuk7c8GJgk3D7xqrHvYcXa",
-	"qmBryTQnXDcsyp6k0r/GM3TkGOkBIsp+IeAxZdQpZPY6jDeVybEQsU+XEjydr6FnWXD/hXpW+QWFx1Cz",
-	"itF/fk1iDeosP5r1xOWPqnt856n8QYyNJUWWe35bS4s0K4kcoB/YNlHoHZ5NqMaIPvPH0mRHPh/wEqgi",
-	"8bFih4WVOkTGJCvrFQkOLhG9WavPJgLaKyabjzjgv7f1m01zqGRvAZMqrJTd9l8a44mQEdjooz+EVn8R",
-	"hLpIk6L9HP09LpnSXYQXug6+r5iH6+g8bjs26B33VZfu4hu3VWbW1ymWFqpZ9kkn+/rJSf7rkDJ2L39e",
-	"H7kCHj+m+uEuhNRSXziPAFN1MKxMgtHkUVlZKZ5s9QejIhAOswFPWYJFFNaJp8ZE90qJN4r15EwbF2FT",
-	"SaK+XbAY/D2KPqSc36VdL/JR7JvTjMpIeFUd/efyP/3yYmmLCjv1j+UybsMxfIUp5xDDj6FVPmtb9aWF",
-	"/stjOIUn7Ta3mv16yIa/gLvarYZ86J8YZmPKYruo3Ukzf9aH9sKjCMB9csn9ltXiMyvqVinFdWP5W7Us",
-	"0ZevN2G9ZtKXr+bYsJphWwWHQ681ohR3kVlkmNFLIDLnQ1cOfknCAZ5JDta2a1v/RZ6aXewy0F1lDqOZ",
-	"oiberXy4vbnqm683/xsAAP//",
+	"7H3pchs5muCrIHInwt3eJEVdPuTo2JWvHnWXLYcsl2fb9Ihg5kcSpSRAA0hJbIci5jX2BfbB5kk2vg9A",
+	"XkxSlEx1VXWrfrjETNz47iu/R4mazpQEaU108D2CKz6dZUB/H8kLYbkVSr7SwC2k+NDk0ynX8+gg+ktu",
+	"LEv8mzi64FkO2CIRFyI7k/l0CDo6iKI4Co0Oop3ezpPO9nZnZ/e09/xgt3fQ63V79N/fynZnw/nZKM+y",
+	"M8mnEB1Ex5m4EJwdX0rQ9VZiyscQHcg8y2rPcwPad1bUGbvlxqop6DDqYTKF6uM8F7jCp+n2aG/4ZKez",
+	"z3eTzh70nnWejZ4/7ewMnyTP0x5s8952FEcw5SKLDiKeiQT+tz+1bqKm+E5rpc+mYAytDk8AriDJ8STP",
+	"jOUWH35MJpDmGR0dXM2ExjMvzme313Y+cGU1PxPFtZxZuLLRQfQZmLFcW6Yke6dkyueMy5RdqjxLWaYu",
+	"gFnFJvwC2Fzl7FLYCctNN4qj6ikf4k7YG7eTKI5+UcMzK2yG707AANfJhM5fcisuIHSL4kjpMZfi77Sk",
+	"6CDyQ7BPUlyANsLOoziaTZSEGlBoRUPvJvuwM3rW6/SGz9POHn8KnefJznbnyWgvfca3h0+ht+dbn6Vg",
+	"Ei1mfp6Pc2Nhyng6FVIYq7lVOrT0i/twcvyXN69Ou4ev3x29j+LIJGrWHOaQzbT6BRLL7IRbNuHGHSbd",
+	"jOsQTmimskwVT+18hk997+Lx+nC0g308OMxApkKOozjKNcLVxNrZwdbW9s7Tbq/b624fPOs9623xmdhC",
+	"2O6UMGC2eqN9/ny0A52nfH+/s5fgCY56vPNkuMuf8F7yhG9vb+HAbmHrNI+ur+MK+r+GDK+ySQCKxzGT",
+	"yjKeJDCzkLI52Ad6cFt6cPzXB0LwQAh+84TAcpGZOhl4CSOlwaO/W3qJ+/9qGPyvAp51uPhJGFsHimMJ",
+	"rITNEiS+PPCDB37wwA9+v/zgaw3xT+BbDsa+zbOsjv9vLkDP7aTJDhZQfyWe/NNA9f/cfbrD9vf3WW+7",
+	"17s1iBP4rLx6D2pmax3g2moQb3+HPwFvEvHTCbAMHzsMEIZJgLSu7a+6wF99m9dxNAGegiaR5Schz/H/",
+	"dTT/dPKTYWrE7ATYYCS0sYOYDWYaLvD/Eq7sgMBrkHFjB2zGx8D+cPL2FXu28+zZH2MGPJmwywlowCE0",
+	"4DEpCV0CYAddB1E/7/V2k1vg7v/Cef60Tf3gBdOQ/akf0er6Ucw2MxxuqE8UF77lgtQ7q3PAm5jAlONR",
+	"eVJmrA5M/wSsnncORxYBu3mWHyFRMjWIf5dcWDZ0oqHVcyHHjI+5kLVz2a/OhdR6mk+jg14c5hXSwhg0",
+	"TfwfHQ+onaPXizMfpeEOtWsV0w/Dp8C4YUK6n6AvQD8yLFPj+gXtjZ6n28nO8Cl/Antpb/RsuMv3k214",
+	"nj4d7fAnvai2Un71E8ixnUQHT/ZiXHj4uR23HBmu3OSZ7bxSubSLa/93dcmmXM4rApOh5WbCOL4jJONZ",
+	"FjN1ARr/YsIagkRT28X2qqtcebzXcTTjmk/BelwpycOnT23njU/DiZfL7rJD6ag+g8wQKuz19uonvRab",
+	"iSOBs8y4nRAJJtpLfGrVFkdKT7ktWzav4tp1BmNfqlQ4I+epOgdJvElJC+56+GyWiYR2tPWLUbJiGCWk",
+	"cF2ii+3u4d9MPjx5+W7Ue85/OX0Hr+TVcHj55sPn2bMcsp/fjWbP/sr/Pvv2+s/q5BD/+7N583J/3N35",
+	"NLucvMv+9vrs2/nb5N//4+wiPz+7gF8+86diCH958/bn3u7PaedQifPourrFf9Mwig6i/7FVmm233Fuz",
+	"RVvxSFLutjwq98TMlDRu7y95esvtU7eKXL/ALsp3LFVgyDBEpGCkNOOzmVYXPKuoAwhoPBNptSPCVjdC",
+	"QWMqjMGrq03zXjF3AxUu5K/kS3Q6EYaNBGQpAl/YP45GID7PFG9YsT6KsYQ0ZsPcLdKoKZQg3LZUP4xb",
+	"ohFjyW2uoblIywyNzIZzZnFVjvjETGlmlWIqS9sGL8ZzwyMlXzxlfErsWDGeoHiCAtFo1DYeNQ0nujYo",
+	"veRpDZDqyI9LoBPHNfg7on0VVz5RWYpoX+G+TfrdNr1vvlVrSwt45cDzVKmfuB7D7RA2JbMFCXY0Khuq",
+	"dI5rz3AsjdKNZNvsnXjZXR/bnC1k2fGsmGGDp/JW6aFI09sSsOI8/o/KWarcjaG8PANN16kksvAZaKSo",
+	"DnoRzpTc2PkkPMtAs4RLZgAabIRwEReVKpp8o2d2JC0q/9lHQsc3qIvf8fTCSB6zGen1GzshP+iIiwzS",
+	"LjuyJLUwC1lm2BTFqlymBFqFzMPEZpHuHdiJSt8re5hl6tKZ/+9wTm4Y1o8+fDrtR85X4Abc2GGhoFCh",
+	"PgjLBLVTmrpxKLSbRZEGx3HtjdN3bBh4wutyVvTh+OPpLeXmH7uJ98q+Vbm86w0gNxph/40cOI5Gqg7R",
+	"fKkc37QFVm8UBhFNRQKfJL/gIuPD7K603w/ELExnSnMtsjnLy1E3Boopt3zIDR6GxLMZInryZAIpnpYw",
+	"bJibeZe9V07IuOSGJRMux5C+QEWp1JIqR9hQuladYLXpD4PdqVLvuJz7x+YHuS5u1U60sjbbFOor5TQn",
+	"TwANG2k1RfWbJZkAaX8j5/hJ8txOlBZ/vw0RpSXzofEtaxJwoiEFaQXPTFUOLs78MLcTfO9GrjZnl6CB",
+	"sBaFcZHSVVwHW3O6KGyew/yRYVZMnWnjgqxiizOSJkHaqh/JDSukk1CXCLEIEylQk2YcSTHyJ5J2/Tgk",
+	"ZkIGNkyQy3OpLhuqyCf3ENfeOmSQjkmK7bpL2gTyF4zYMSJe3gI0udDnz587lVuCdoZE05JBszoWGTXr",
+	"LOnUq0TLeRJI1P6/+JZf440zqU/S5LOZ0hbSd5AKfkrj34lkVIZiUxyL4WJZP7JwZbdmGReyHzEhw4Fv",
+	"XG7H2/vLx+P3G+RlxQqD7h00rIWLfyOQvTIz4TNgasQ40zDKDc9wNUrC8Ygcaat2+RZVYBJuTXQdr257",
+	"kmcQmqLO6U9oYVnHEqVSvMsEGB+q3IlIKreJmpLBc6bVDLT1ppW0GGcR0kow/RLalRCphuQ4uY6jN8Ev",
+	"9tFyC28IgtvMZySqacDVIXUQF6DnbKzAdPuyLx+zQRFuNWAd9i2HHFJ6/kGrBEiBxRdDQJaMo9DL47/i",
+	"wwmXKTJvlMatoqmmXASpnxq+0dqN7KT1F2xQ8/ENmOFzwy4n8z6iaEDEaghYuY4odr4/GnMRTePoqoMD",
+	"dC44uTANjlQ/puq49Te1Weqv3Jz143YrQD2zAk2IxWkqsBXPPtQuXFiYmpb7JhPpkXtZWki51nweLWDh",
+	"Z+9quNRKjmNvyxnO3R8v2EAqeUZ/n9EZm0EhfQbiyw3j7HKiMoLJqZDVVW63QNlbkVnQp+RdWiDCcGXx",
+	"2hFvuHaUN2YSyBKL6gHqgDRPaRTe6fV6ceTfRQfRf375z37/qtf7+vjfFq2SVVfM4vSHkqnRCDSSARRr",
+	"tMpQU6a/yWGCa8Mf0CGg5GmqwZiYkaylDJB6LSyeB4pKfIy/FnG17plrruIVvmXuLa6EVHVwxqUuOxqx",
+	"pNrAk88URkJCylA+I16Pyr6LEqmajOtHt99rOaCkDD9twgrIGu5nYgSLZmk2hDGnmQoLccotdFCmIZbJ",
+	"02OZzQPLXDZ/I+5ggWpPZ3ZeeoJcaKwT+cfeIXSbmXzsQnOW93mWLZ8EpSMUwaRi1L+251yLKI5knnk1",
+	"yq3hNmsq4ybuZfP1CIzvt+jhXNiLHoAbR/DuywV3Ugk7mZDn7FJkGWpyBGTWWaUY9SVNDpzBYDmUOy90",
+	"KhCVcQjXtXo5biF1MrK/17bievTIIkrM6QIKLuhYkvOQk1VDsVTF/qqEZalIXzhvDeAdrnVTC+Eq3yOe",
+	"ZWuIJS38/Pprc8LrSuBLc3tvUb/z5vREyZQp2UR2vACpWKbkGDReWghMvTsBWBKJ8H2R6C90rRGMSvPt",
+	"1taVKIR665221rXQhDVGr0curNGhHsZQ3+7+fksH5/G/0RPXFrazBrpXInjWaN0S09OEpj+D9chSPPUC",
+	"x8jBWWCyYoSoAlfCWNNlJ2BzLY1DGOZmxCaubarAyEfeCskXx14Lw6rxRWvv1XqFaz1c/Ih9SEdrRcFq",
+	"0NIdCOstCUNJcIkytC+JIqBaZAC94EAg35/VAi4aaO944I2rv+O2G4pN5QhrN9oGm7U7bHK2Jm+sokIL",
+	"Li2RWNpZeYvQ4U46LjatskqzSlhiXHAtd9tN5rSMcC4ykDbdr5J+NIHkvM0+wi3jskn7KxQ/JrY3RMFE",
+	"TVcLvWflxS3Mo3Pw/FLJbM64N10hS6/D3SNTl4SrsoD1XNYZ9LolURwqlQGXNWlkQSxYDWiu1epDPG7X",
+	"ng/ZOcxJidApsst5zAYdp1NhQxd9+II2iwo/l9TAw8KgywYl9AzIuj2vyn+PDEP4YwhpcV8qzQLcNUOm",
+	"pJLwgg0IHAY4irCGunVrOnMJhJ3yz3IJlefuVzi/ThNSO03AW6VfH+PZvJy/KmasP3hdHNTCq5fzlkdt",
+	"7d/49VV/trX76Ndf/Vlp1xqe2UY0EXW8kdxZJ6zyyXx1lOqyn3mWg2Go/BqrNKTMajGdOsL629UiF9Xv",
+	"Tr9/tT3q96+ejvDP56Ml+vhvXidYGXC2Qlqt7+cDaKMkzxi+LowoOGXMzERdSsYNI1Ora0HLRazMhAQ2",
+	"1MDPzZqGDzzu3jP8Z4j/JPgPrHsdKyXou9/ySlH77sPeIJPffeCbhPe7j3yTlH/3kYM60B47SEhBPh2y",
+	"agUIJDnokSGLf112W6JL+MDhlsDeYAqiFjHqikhGJsrYA2e8mzgkBZlSkOWAomeDrGW2vuOU11uDuC8H",
+	"9Qjk4o3vM+X6HOws4wl0vF9Nd8hyJ+S4faCZMjzDxhYSC2kn4VlWtmRKs8Wm9EfZyPHGBQSs04eV19d2",
+	"cXF0qYWFqpx71RmrDrbqmHMx66iZM/92ZkpIcqaW8YWlVOLlRnc98VpCykfb6gl7zAb+5AesQ/GEpgAX",
+	"/+KRz85gKZ+TTd5bg51dvuwSYhBRxKCgOd/4F7oEbEtPmeEiZVLRW5+DsTi342BAjYLMia0q7ygUzoXz",
+	"4nlQ04TLBLwvwvJzkGzIk3N65X2n+EYqckYVabVIh8UUauJQmWNSbJf+drtB/lzID2EclJf8/FHp9f3a",
+	"glcVv9BSM5MLC3P61ig3Tii4ox+gVEjb5ZVzIX2UN0WTe1u4YROK9pTB1RPQF8+QS1alm+42S0jiRYqP",
+	"I0cLbQMGE1wUgaGNls5Cb/zVZpkbGf8iQCnQNsxOv4rp6Rc5eKlLXdr1W3GClr/psCa6yCzzQhiOsqY0",
+	"W5zzq3L44tmHYp7i0XE5YdnVzVzt5pdAYSOVQOSD7w0h0YaQ42VBpYXthcQsH7pP3g2rHHY2xI693vMn",
+	"N4fhV0mTbfjAS1r0szBimEFrzmubDC0LRDcAxsNRzfVQz45t974scTDcyV9wT/b+B/P9OqL6zStumu9/",
+	"fWP7gy32wRZ7S1vsP42hM+DtouGyjnThEBdZBp4vJLkWdv6RgrWIog+Ba9CHOXKj1rguPqXIOtSxBy+p",
+	"sc/qO4e5S9MbxCQ+OBuNYZfkzU9hxPOsSMjshrw0MiTSMKU4P7F2htdPzK59KQMXtbc4MxE87myDONUg",
+	"GGsci3YnOWAzjfK/E/pwPBf7VKZsHfqwx1AFIIh8M/FXmLsYLCFHagkFBzYDNaOABzJQliKXiYPkZsjE",
+	"q1zAFAKWCWtHaCGZ8LDGkJ2wdptgii47oogUDz6kOagpkHTuwirmfeljKyraZhrK42AHZ1bBpRbyvLeU",
+	"evEhpqHsBGRDY+gyEjScNtCXRXfcpZDeIDMCis/0hnnaNULZ4YcjZmbAz91wFFBmYjKrunPzAE9yy2ee",
+	"pbl+ZNigmT46iJlRBSBOeeqUddehLy+VPme59FHMTgx/fETxpiMB2jx+TMZDVPtNzFC3tIBXgrxWSZFw",
+	"kpOn7A8pNxNIY5apS+LEBv5Iq0Ti4+RAbl1TVOQM293pywlc8RQSMeUZS8VYWB/y9fhUTMFYPp2F+U/e",
+	"vmK7u7vPcaRPp68cmExFopVzJYeOTuV5/NgxDQqqQJ1DA0UHCjAHbPC9HxH/6EcH7Es/8sfYj2L23//1",
+	"/75eD7x1mxcxSUVuAsWdcgtxXw4We1Y65hl4ncoES4mSDoRwehc0h/NXBrl2hnsoku/J5eD3dVIkiZjH",
+	"jw9cIxbyAYMCNAMdPClaCzBsUA1jHLxg33KUlyigCCQl2GuYKW2dMjPMYOqMEiGX3tONKI4oO56Qu9fd",
+	"7vbIpjUDyWciOoh2u73ubkTGigkR0PY8ZnwzBttOU+vpsz6Bo55oFDMJl3gIlErdZR9J18cz9fGmFC7F",
+	"s+yFIykhiEqN+rIwC5V3hPTDmZiENuWRHb3/+ej08PTo+H33p6OPp4O4GKUgUa0j9GUYopR2kGI+CrSn",
+	"kqDlIMGN6+kUUWc3FFOXMlAxOgpEgMKOQY6YQg8m8HAhcIYlajoU0oW5scP3r7vskI3o3SPDKI4aKaGF",
+	"K7sQBPcCAciJYc6i7IeULtMBCZzIoC+LVsjx48IfoFkyUSKh8Tkb8tRPl4lzILMdXUiXhdDuMl+ZNifG",
+	"UmlIXxDChoIdfcmZEXKcgR8s4SgNDoGNxQVIZi9F4h1MBeQfpShZGdAVC7o5y4SxUT1J+stCDNQVT2zm",
+	"sz2rvoyCPX7LQc9L7lhzl6wbv1wJVry+jpdrPuTR8eDmjCaGBRB2yfHhF/IQyEZMyCTL0wo3by63Iaqt",
+	"n3i9sMw3DjQTJS0XhK4FVCHZZ9yIFJato3DlbeC8/ELEXZZwBnjhG1oI+fMITabKuNxhMRIJl55WvWhx",
+	"y6L2M4MiU82DJqKSAfxpPdgbNpz3ZaKmU2667FR4b95Qkyw3DJholEMcKizgsVtdgM74zDthr2aZSgtL",
+	"QtvBqNpxFIbA9dQN56K+JtuONxM+WzQTGjsnzoJAFy0e5KEr0eHJipeS3AGNhSQBTlM5BmbAxk653EYy",
+	"R91mrtoJMJBppXxB21ZnTlMod+tlczI/FdUWttuKWSwGdQafqFsa4a4mzRZJPi2ty95RLY0Jl2y312OJ",
+	"ylEaQzGo11u1xjMj/r5sob3brvTUS6U+0adC8MhXv2QZVSVuE8hSWwXNjhC8cvYfp1mnFd9U1ZBwNyLW",
+	"rhhv5mjCKinO4keWt+Er8/abkh/hmZPY4JO4XJYP8mYKYdbq0qxeoDcibGqB9Qgyrxk68cxQjQULZgnR",
+	"Rco8LRC0KAB0I8EszAt3JZreRlMlmrs7N1HNr41KIDu93i3zEpWEZWsMzbYaBQLrSXa33CYZMmp7Wkzg",
+	"OpbgqLh3+6LQ1kjgCjWgViVuUZsfyoZrq/lzU+9Ka9ra3m2uhLwsBa0/+BIdslBWhUh5sxjK+ihTSSNb",
+	"PPDDCgKIin670Qzwvd72sk4FDG/VMmyp096dqzqEKi9j2GB9gjERvqp4QdnzFOVWCXhiM2UExUT4m9vw",
+	"Ue7ffJQLVR+w487zmzs2s8Wv42jfAfHqfm0VOajv7s19W8oDEJkpMoGR8vh6OaVqhOyej8kZ2jQxEHLM",
+	"VFvQnIvfMw0HH8ebdPq813S9AU9YcuvHlMOb5hkYuu0iMSPUJONT6EuruTS+xgo7si6WwdSiGCoRqC5E",
+	"Ycp9yTDwtoDC2uFxkZrFpabflyHrwxSObz+RX8wot7mG2EWqFvYCbyGALFTGKCIHfY0DA7aqhFP2GacK",
+	"JY6tKwmmarBQIzYozPVUZq+MmqIYmWpIEr6v2n7xdxG85WvzVTXpQWn88TVUUPNVciTGuYaUTsYqCrw4",
+	"6EvH2nGxLjDXKQQFgDGr1FoGAmegiaoVxua3ZKkjX0VzTZ5arb15HUdZqN94u+6u7OP6+e+LwaVtlcYW",
+	"xIvtW55FJeVvzf2E4Ny7bGUZ2a56gHnhAGiKFCpZkrxZiUCrh6qWafv3UM51nfp4FBmw6fz/vVsLkWnu",
+	"3jeqQxySIbpGZY3lMjWMZxp4Om8pQPol+uCoVY02u+beWezDtoLr37kWKEuYKqORQb9R27xK9HyhrGDA",
+	"b13DG2RljHvhC2pepOhrCIi8oUydcyXpZkHtbE7qSCDcvhWZSx2jjgs2ENqgeoyCemWpzfRpOjnfPBwX",
+	"diuDMxsTFrX0fFRhs6xHPTKqEtJJBZmt8b66YLM2xNFaD/O0vKrCfTLlNnFZF+6FX0ZRwXXp7H7ZISK1",
+	"vuYQSUYBgtItkFTRYLG/6QRPcAByI9BOzYRqEQ8hU3IcigaYoI1TEMq8WFIRvlor8GLyZFLErWpKj1jm",
+	"1Kguzg/2JXpFlm4NFLLPnLPa8bZcZwdsY0V2v1ZqsJwsHG7YiA8FLZYZ8ODYrcvVaM5F+qebawU/f15C",
+	"A+E1HePmNJoCKwtkjyswXBZ1onpaMatGgnpOQXdPBMs7GH4r2tDqTkWNsR9SFLbXENqbxRyp3/4622op",
+	"MPO71k5eBalxhTpyHS9xhrpQZiCnaLvGcuhaGMZrmkQzsM0WoZdeunf6RVGgaeprEJYhmi6CwE6gLytt",
+	"A/spx48RkYyvsIqvKdK+yCThY4jLJeAYLox7NCIPv+M/o4yP476kBPbQlKxm1T2tJaP7A1sU0ttvsVIp",
+	"2NXWja5/xGzWtDKEK0BuOwSQPjR9g1UR6+bMcviNkqM1UKioM/xAWe6bsvhItOjgy9cqnXnrMy8fkSZ8",
+	"AVJQEaeqqBzyIoQJhV99kBGlfdbKyd2RXrm0hBXk6gR8RNdGqNVbz5rdvvuytnFLnzJwFZRre1uLkLid",
+	"/FbpSEj/uCc6Ug7/QEf+1ejISQD8u+C/z1pbGsNV/2ZU7PQmZYAiI30ZK2+nDJ6dG/HU1YCIftjdlVY/",
+	"gbimRar8bOL92KT+pfSK362If1LC4GqfQz20rG3WsslW4/scVLdxJda5uGHHfH9spmXukUpZd8vPoYxg",
+	"Dny6zKNcCMfusuMRBfmV1QHcgg3jlilk2UpCX14KaV44Q48Lz+QaKEZnLfGfRozulfeaPEnAmFGeZfNK",
+	"4anNVs1vBIjfAx++BWUsUrDqJrXgepGGTK8LZboeGR+fWv1oxScD+r//6/9WDbTur8WSftwXMYZvOc+c",
+	"S3sCWUv54tYzWzQku8md6dObQQujXcgTcHXHgjXxXg21dzDK3p9NduFiNmOOXWmNRUlegyVHRmUhJ2XA",
+	"dEMsdZ8gpsNBQjJVujKJWfw6ZVFzgD7gVdgvvMm14VBtuR8Cl+rluGWHeMMqpKyN/dVKvG22yVpSgLAP",
+	"hsU1xPbfreBwuJCFSulguaYUVPow0A/J4a4KwL1KBCQGDHlyXuP+1eSD6vaa7o0pn3v6toao73bzD2Tu",
+	"oYjCPWnZ5fC/Fncn/wwyM39xeG+zjEsJaS3VxtdcKxf8dTPkrjUgM3jnyAD8QP/+menfq4DRP0LjJpCc",
+	"3yeJ+zwBJzotlCE01hcdKIsRknvZxQL6iAIvRp1LdUkOkQthhFWazcF22XtvoezLuomShBMXamVI1glf",
+	"Z6XCgmsFK1FBxR82ilDUVYv02yyQqMV4YpdVRlz2feCzZhzL8i/NXvtUwmYUydyl6IZlUCmI9olXjX0H",
+	"240rWLkWTfPEdcOk7IEq/WPsoa88Iv0AiXIfs7lPGnUCU+cElk1hcqxUGpJgUeVbQ85yy/0Hylnlx37u",
+	"Q8wqRv/1JYk1oLP83uMDlt+r7PE6QPkPITYVjlru72gtINWsF3VA3g/XxJBP5HLCLUVY4x9LU9jlvC/L",
+	"RRXp7BU9LK5Um0OVrKxKpyT4ciPNiqwucdsZclyWeV/+wX1aAJtDJZsWhDZx5YsQ4SOZcqR0Ai6m8o+x",
+	"k18U494eVbSfk8XOp8j78I9C1qH3FfVwHZnHX8cGfUKhtt5tPEKultj6MsXScmTLvj7oXj+4hn4fVMbd",
+	"5a/rGTIg0/sUP7wb1Cz1AMkEyFxLwZQaUJInYWUleXI1flxxcbjsy0yMqFTOOvktVL6kUsiTU9VQbOPj",
+	"yiqlMW4mLHh+9yIPGW93aZeLQlbR5iSjMjPJVEf/Vb1Lv6kMgaKOWv0770K6IKRQR9AbxOi7nRWHQdWW",
+	"FoePZNIUAbTbzGruw1Yb/nj7arMa4WF4gsgmjDvtokIznwZeH3t3WvCcPJjk/pnF4o+O1K0SiuvK8vdq",
+	"8bkvX6/jemW8L1+RbTjJsK2izmGQGomK+3hENpjyc2A6lwP/pZIlaVTEk/xa24IVwsfianqxrwji6y2h",
+	"ZEqSeLfM2F/Y9fXX6/8fAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
