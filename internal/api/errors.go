@@ -36,7 +36,7 @@ func (w errorWriter) write(err error, c echo.Context) {
 			level = slog.LevelInfo
 		}
 		w.logger.Log(c.Request().Context(), level, "request failed", "request_id", requestIDOf(c),
-			"method", c.Request().Method, "path", c.Request().URL.Path, "error", err)
+			"method", c.Request().Method, "path", loggedPath(c), "error", err)
 	}
 	switch status {
 	case http.StatusUnauthorized:
@@ -83,11 +83,11 @@ func shape(err error, c echo.Context) (int, any) {
 		case http.StatusNotFound:
 			return protocol.Code, server.Detail{Detail: fault.Missing().Message}
 		case http.StatusMethodNotAllowed:
-			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Method %q not allowed.", c.Request().Method)}
+			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Method %q not allowed.", cut(c.Request().Method))}
 		case http.StatusRequestEntityTooLarge:
 			return protocol.Code, server.Detail{Detail: "Request body is larger than 1 MiB."}
 		case http.StatusUnsupportedMediaType:
-			media := c.Request().Header.Get(echo.HeaderContentType)
+			media := cut(c.Request().Header.Get(echo.HeaderContentType))
 			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Unsupported media type %q in request.", media)}
 		}
 	}

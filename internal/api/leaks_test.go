@@ -277,7 +277,7 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 			cut.Body = cutShort{}
 			handler.ServeHTTP(recorder, cut)
 			result := recorder.Result()
-			require.Less(w.t, result.StatusCode, 500)
+			require.Less(w.t, result.StatusCode, 500, "%s %s\n%.3000s", method, path, w.log)
 			conforms(w.t, r, result, recorder.Body.Bytes())
 		}
 	})

@@ -40,15 +40,17 @@ func guard(contract *openapi3.T, keys directory.Keys) (map[string][]echo.Middlew
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
 			var chain []echo.MiddlewareFunc
-			if method != http.MethodGet { // a GET's body has no meaning, and is not read (RFC 9110, section 9.3.1)
-				chain = append(chain, screenBody(operation.RequestBody != nil))
-			}
 			security := contract.Security
 			if operation.Security != nil {
 				security = *operation.Security
 			}
 			if len(security) > 0 {
 				chain = append(chain, authenticate(keys))
+			}
+			if method == http.MethodGet {
+				chain = append(chain, bodiless)
+			} else {
+				chain = append(chain, screenBody(operation.RequestBody != nil))
 			}
 			guards[operation.OperationID] = append(chain, validate(&routers.Route{
 				Spec: contract, Path: path, PathItem: item, Method: method, Operation: operation,
@@ -84,20 +86,36 @@ func formats() []openapi3.SchemaValidationOption {
 	}
 }
 
-// screenBody refuses a body that is too large, and one that ended early where it matters.
-func screenBody(matters bool) echo.MiddlewareFunc {
+// screenBody refuses a body that is too large, and keeps it where it is asked for.
+func screenBody(asked bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
-			body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, bodyLimit))
+			if r.ContentLength > bodyLimit {
+				return echo.ErrStatusRequestEntityTooLarge
+			}
+			var kept bytes.Buffer
+			to := io.Discard
+			if asked {
+				to = &kept
+			}
+			_, err := io.Copy(to, http.MaxBytesReader(c.Response(), r.Body, bodyLimit))
 			if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 				return echo.ErrStatusRequestEntityTooLarge
-			} else if err != nil && matters {
+			} else if err != nil && asked {
 				return fault.Field(fault.NonField, "The request body ended too early.")
 			}
-			setBody(r, body)
+			setBody(r, kept.Bytes())
 			return next(c)
 		}
+	}
+}
+
+// bodiless takes a body away that has no meaning (RFC 9110, section 9.3.1).
+func bodiless(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		setBody(c.Request(), nil)
+		return next(c)
 	}
 }
 
@@ -225,18 +243,27 @@ func screenJSON(r *http.Request) error {
 	return nil
 }
 
-// trimmed is a JSON text whose texts, where it is an object, have no spaces around them.
+// verbatim is the one field whose text is no person's: a token has one spelling.
+const verbatim = "token"
+
+// trimmed is a JSON text whose texts, where it is an object, have no spaces around them. Line breaks stay, to be
+// refused where they don't belong.
 func trimmed(body []byte) []byte {
 	var object map[string]any
 	reader := json.NewDecoder(bytes.NewReader(body))
 	reader.UseNumber() // a number is not for this function to round
-	if err := reader.Decode(&object); err != nil || object == nil {
+	if err := reader.Decode(&object); err != nil {
 		return body
 	}
+	changed := false
 	for name, value := range object {
-		if text, ok := value.(string); ok {
-			object[name] = strings.TrimSpace(text)
+		if long, ok := value.(string); ok && name != verbatim {
+			short := strings.Trim(long, " \t")
+			object[name], changed = short, changed || short != long
 		}
+	}
+	if !changed {
+		return body
 	}
 	shorter, err := json.Marshal(object)
 	if err != nil {

@@ -236,6 +236,8 @@ func TestBadVariables(t *testing.T) {
 		{"CORS_ORIGINS=https://a.example.com,https://b.example.com/", `"https://b.example.com/" is not an origin`},
 		{"CORS_ORIGINS=b.example.com", "is not an origin"},
 		{"CORS_ORIGINS=https://*.example.com/x", "is not an origin"},
+		{"CORS_ORIGINS=https://*.example.com", "is not an origin"},
+		{"CORS_ORIGINS=https://*", "is not an origin"},
 		{"CORS_ORIGINS=null", "is not an origin"},
 		{"WORKERS=maybe", `"maybe" is neither true nor false`},
 		{"SWEEP_INTERVAL=15", `"15" is not a duration above zero`},

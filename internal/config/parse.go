@@ -223,7 +223,8 @@ func parseOrigin(v string) (string, error) {
 		return "", errors.New("* would let every site call with the token of its visitor: list each origin, such as https://portal.example.com")
 	}
 	u, err := url.Parse(strings.ToLower(v))
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != strings.ToLower(v) {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != strings.ToLower(v) ||
+		strings.Contains(v, "*") { // which would be taken for a pattern
 		return "", fmt.Errorf("%q is not an origin: want a scheme, a host and, where it is not the usual one, a port, such as https://portal.example.com", v)
 	}
 	if u.Scheme == "https" {

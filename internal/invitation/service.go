@@ -153,7 +153,7 @@ type Check struct {
 	CivilNumberRequired bool
 }
 
-// Check returns it; fault.NotFound where the invitation is not pending.
+// Check returns it; fault.NotFound where the invitation is not pending, or its scope was removed.
 func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 	var out Check
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -161,7 +161,7 @@ func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 		if err != nil {
 			return err
 		}
-		if s.view(found, tx.Now()).State != Pending {
+		if s.view(found, tx.Now()).State != Pending || found.Scope.Removed() {
 			return fault.Missing()
 		}
 		out = Check{Email: found.Email, CivilNumberRequired: found.CivilNumber != ""}

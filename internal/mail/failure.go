@@ -51,9 +51,6 @@ const (
 	stageContent  // all of it is, and the reply is due
 )
 
-// maxReplyRunes bounds what a mail server can put in front of users.
-const maxReplyRunes = 200
-
 // enhancedCode is the status code of RFC 3463 that may open a reply's text.
 var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
 
@@ -90,7 +87,7 @@ func replyReason(at stage, reply *textproto.Error) (reason string, final bool) {
 	operators := "The mail server refused the %s (%d); the operator has to check the mail settings."
 	switch {
 	case at == stageRecipient && passing:
-		return fmt.Sprintf("The mail server does not take mail for this address now (%s).", replyText(reply)), false
+		return fmt.Sprintf("The mail server does not take mail for this address now %s.", replyCodes(reply)), false
 	case passing:
 		return fmt.Sprintf("The mail server asked to try again later (%d).", reply.Code), false
 	case at < stageLogin:
@@ -100,7 +97,7 @@ func replyReason(at stage, reply *textproto.Error) (reason string, final bool) {
 	case at == stageSender, isOperators(reply):
 		return fmt.Sprintf(operators, "sender", reply.Code), false
 	case at == stageRecipient:
-		return fmt.Sprintf("The mail server refused the address (%s).", replyText(reply)), true
+		return fmt.Sprintf("The mail server refused the address %s.", replyCodes(reply)), true
 	default:
 		return fmt.Sprintf("The mail server refused the message (%d).", reply.Code), true
 	}
@@ -121,10 +118,28 @@ func isOperators(reply *textproto.Error) bool {
 	return false
 }
 
-// replyText is a reply in a form fit for users: one line of bounded length.
-func replyText(reply *textproto.Error) string {
-	text := shorten(line(reply.Msg), maxReplyRunes)
-	return strings.TrimSpace(fmt.Sprintf("%d %s", reply.Code, text))
+// meanings of enhanced status codes, by subject and detail (RFC 3463, section 3, and RFC 7505).
+var meanings = map[string]string{
+	"1.1":  "there is no such mailbox",
+	"1.2":  "there is no such domain",
+	"1.3":  "the address is not well formed",
+	"1.10": "the domain takes no mail",
+	"2.1":  "the mailbox is closed",
+	"2.2":  "the mailbox is full",
+	"7.1":  "its rules refuse it",
+}
+
+// replyCodes are what users are told of a reply: its code, its enhanced status code, and what that means. Its text
+// names hosts and addresses of the mail server's side, which is nobody's business who can see the invitation.
+func replyCodes(reply *textproto.Error) string {
+	enhanced := enhancedCode.FindString(reply.Msg)
+	if enhanced == "" {
+		return fmt.Sprintf("(%d)", reply.Code)
+	}
+	if meaning := meanings[enhanced[2:]]; meaning != "" {
+		return fmt.Sprintf("(%d %s: %s)", reply.Code, enhanced, meaning)
+	}
+	return fmt.Sprintf("(%d %s)", reply.Code, enhanced)
 }
 
 func isTLS(err error) bool {

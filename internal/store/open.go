@@ -112,7 +112,7 @@ func sqliteDSN(path string) string {
 		// A transaction that begins as a reader and then writes fails at once where another wrote in between,
 		// busy_timeout or not.
 		"_txlock": {"immediate"},
-		"modeof":  {path}, // the files beside it are as private as it is
+		"modeof":  {path}, // the log beside it, which has its contents, is as private as it is
 	}
 	// A plus is no space in SQLite's URIs.
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "+", "%20")
