@@ -80,7 +80,7 @@ func TestAddressThatIsRefused(t *testing.T) {
 		b.start()
 		refused, other := b.create("nobody@university.example"), b.create("ina@university.example")
 		b.settled(other, invitation.OK)
-		require.Equal(t, "The mail server refused the address (550 5.1.1 no such user).",
+		require.Equal(t, "The mail server refused the address (550 5.1.1: there is no such mailbox).",
 			b.settled(refused, invitation.Erred).ErrorMessage)
 		jobs := b.idle(delivery)
 		require.Equal(t, rivertype.JobStateCancelled, jobs[0].State, "not tried again")
@@ -103,7 +103,7 @@ func TestMailThatIsPutOff(t *testing.T) {
 		b.post.answers(func(string) error { return later }, nil)
 		b.start()
 		id := b.create("ina@university.example")
-		require.Equal(t, "The mail server does not take mail for this address now (451 4.7.1 greylisted).",
+		require.Equal(t, "The mail server does not take mail for this address now (451 4.7.1: its rules refuse it).",
 			b.settled(id, invitation.Erred).ErrorMessage)
 
 		b.post.answers(nil, func(letter) error { return later })
