@@ -23,11 +23,11 @@ import (
 	"invited/internal/token"
 )
 
-// Times that a connection may take. Writing starts when the request was read, so it bounds the handler too.
+// Times that a connection may take. The answer to a request that ran into its own deadline must still get out.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 15 * time.Second
-	writeTimeout      = 30 * time.Second
+	writeTimeout      = readTimeout + api.RequestTimeout + 5*time.Second // counted from the end of the header
 	idleTimeout       = 2 * time.Minute
 	// shutdownTimeout bounds each of the two parts of an orderly end: requests, then jobs.
 	shutdownTimeout = 30 * time.Second
@@ -223,16 +223,21 @@ func (s *server) ready(ctx context.Context) map[string]error {
 	return checks
 }
 
-func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	web := &http.Server{
+// newWeb is a web server whose every wait has an end.
+func newWeb(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+}
+
+func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	web := newWeb(handler, s.logger)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	s.logger.InfoContext(ctx, "serving", "version", version, "url", s.config.PublicURL.String(),

@@ -17,11 +17,11 @@ import (
 	"invited/internal/invitation"
 )
 
-// Limits of one request.
-const (
-	requestTimeout = 20 * time.Second // of a handler, the database included
-	bodyLimit      = 1 << 20          // bytes
-)
+// RequestTimeout bounds a handler, the database included.
+const RequestTimeout = 20 * time.Second
+
+// bodyLimit is the size of the largest body that is taken, in bytes.
+const bodyLimit = 1 << 20
 
 // Config is what the API is made of.
 type Config struct {
@@ -98,7 +98,7 @@ func clientIP(trusted []*net.IPNet) echo.IPExtractor {
 // deadline ends the work on a request that takes too long, in the database too.
 func deadline(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTimeout)
+		ctx, cancel := context.WithTimeout(c.Request().Context(), RequestTimeout)
 		defer cancel()
 		c.SetRequest(c.Request().WithContext(ctx))
 		return next(c)
