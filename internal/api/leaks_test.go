@@ -28,7 +28,7 @@ import (
 var inside = regexp.MustCompile(`(?i)\bpq\b|pgx|pgconn|sqlite|gorm|river|sqlstate|(?-i:SELECT|INSERT|UPDATE|DELETE|FROM|WHERE)|` +
 	`constraint|violat|relation |column|syntax error|no such table|database|transaction|goroutine|panic|runtime|\.go\b|` +
 	`0x[0-9a-f]{6}|nil pointer|interface \{|\*?\b(fault|uuid|openapi3|openapi3filter|jsontext|echo|strconv|json|http|sql|url|time)\.[A-Za-z]|` +
-	`/home/|/root/|/tmp/|/usr/|/work/|/internal/|stack|secret|context (canceled|deadline)|connection refused|127\.0\.0\.1:`)
+	`/home/|/root/|/tmp/|/usr/|/srv/|/internal/|stack|secret|context (canceled|deadline)|connection refused|127\.0\.0\.1:`)
 
 // tells asserts that an answer tells nothing from inside, and that the log has what happened under the answer's id.
 func (w *world) tells(answer response, cause string) {
@@ -169,7 +169,7 @@ func (w *world) withKeys(keys directory.Keys) http.Handler {
 		Service: w.service, Keys: keys, PublicURL: "https://api.example/",
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 		Ready: func(context.Context) map[string]error {
-			return map[string]error{"database": errors.New("pq: SELECT failed at /work/x.go:1"), "workers": nil}
+			return map[string]error{"database": errors.New("pq: SELECT failed at /srv/x.go:1"), "workers": nil}
 		},
 	})
 	require.NoError(w.t, err)
