@@ -416,7 +416,7 @@ func TestParametersGivenTwice(t *testing.T) {
 			"civil_number", "customer_uuid", "email", "email_exact", "page_size", "role_name", "role_uuid",
 			"scope_description", "scope_name", "scope_type",
 		} {
-			value := map[string]string{"customer_uuid": acme, "role_uuid": admin, "page_size": "5"}[name]
+			value := map[string]string{"customer_uuid": acme, "role_uuid": admin, "page_size": "5000"}[name]
 			answer := w.request("GET", base+"?"+name+"="+value+"&"+name+"="+value, "staff", nil)
 			require.Equal(w.t, 400, answer.Status, answer.Body)
 			var errs map[string][]string

@@ -11,6 +11,7 @@ import (
 	"invited/internal/api"
 	"invited/internal/directory"
 	"invited/internal/invitation"
+	"invited/internal/token"
 )
 
 func (w *world) usersWith(email string) []directory.User {
@@ -76,6 +77,23 @@ func TestADeliveryThatWasCutOffIsNotCalledUnsent(t *testing.T) {
 		require.Equal(t, "Erred", string(seen.ExecutionState))
 		require.Contains(t, seen.ErrorMessage, "may have arrived or not")
 	})
+}
+
+// Nobody is asked to act for a scope that is gone, but whoever created an invitation to it learns how that ended.
+func TestNoticesAboutARemovedScope(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		made := w.create("owner", "guest@example.org", admin, apollo)
+		asked := w.asked(invitation.NoticeRequested)[0]
+		w.rewrite(apolloHead, apolloRemoved)
+		letter, err := w.service.Letter(t.Context(), asked)
+		require.NoError(t, err)
+		require.Nil(t, letter)
+		w.decide("reject", w.sign(token.Reject, w.userID("staff"), made.UUID)).is(http.StatusOK, "")
+		letter, err = w.service.Letter(t.Context(), w.asked(invitation.NoticeRejected)[0])
+		require.NoError(t, err)
+		require.NotNil(t, letter)
+		require.Equal(t, "owner@acme.example", letter.To)
+	}, func(p *invitation.Policy) { p.OnlyStaffCanInvite = true })
 }
 
 // CORS is off, or for exactly the origins that are set.

@@ -87,7 +87,7 @@ func screenQuery(r *http.Request) error {
 	if strings.Contains(strings.Join(query["o"], ""), ",") {
 		query["o"], changed = strings.Split(strings.Join(query["o"], ","), ","), true
 	}
-	if largeNumber.MatchString(query.Get("page_size")) {
+	if sizes := query["page_size"]; len(sizes) == 1 && largeNumber.MatchString(sizes[0]) {
 		query["page_size"], changed = []string{fmt.Sprint(maxPageSize)}, true
 	}
 	if changed {

@@ -124,8 +124,11 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 			Invitation: s.view(found, tx.Now()),
 			Link:       s.scopeLink(found.Scope),
 		}
-		if found.Delivery != job.Delivery || letter.Invitation.State != stateOf[job.Notice] || found.Scope.Removed() {
+		if found.Delivery != job.Delivery || letter.Invitation.State != stateOf[job.Notice] {
 			return nil
+		}
+		if found.Scope.Removed() && (job.Notice == NoticeRequested || job.Notice == NoticeReminder) {
+			return nil // nobody is asked to act for what is gone; what became of it is told all the same
 		}
 		switch job.Notice {
 		case NoticeRequested:
