@@ -19,6 +19,8 @@ import (
 
 	"invited/internal/invitation"
 	"invited/internal/mail"
+
+	"invited/internal/delivery"
 )
 
 const (
@@ -167,7 +169,7 @@ var kinds = map[invitation.Notice]mail.Kind{
 
 // failure says of an error why and whether for good. One that the transport did not explain may pass.
 func failure(err error) (reason string, final bool) {
-	var f *mail.Failure
+	var f *delivery.Failure
 	if errors.As(err, &f) {
 		return f.Reason, f.Final
 	}

@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"golang.org/x/net/idna"
+
+	"invited/internal/delivery"
 )
 
 // The limits of RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3 (a path of 256
@@ -31,11 +33,11 @@ var (
 
 // parseRecipient reads exactly one bare address and returns it as it goes on
 // the wire: unchanged, but for an internationalized domain, which becomes its
-// A-label form (RFC 5891). A *Failure that is final says what is wrong.
+// A-label form (RFC 5891). A *delivery.Failure that is final says what is wrong.
 func parseRecipient(s string) (string, error) {
 	address, err := parseAddress(s)
 	if err != nil {
-		return "", &Failure{Reason: "No mail can be sent to this address: " + err.Error() + ".", Final: true}
+		return "", &delivery.Failure{Reason: "No mail can be sent to this address: " + err.Error() + ".", Final: true}
 	}
 	return address, nil
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/delivery"
 )
 
 func TestParseRecipient(t *testing.T) {
@@ -45,7 +47,7 @@ func TestParseRecipient(t *testing.T) {
 		strings.Repeat("[", 1<<20),
 	} {
 		_, err := parseRecipient(in)
-		var failure *Failure
+		var failure *delivery.Failure
 		require.ErrorAs(t, err, &failure, "%.80q", in)
 		require.True(t, failure.Final, in)
 		require.Less(t, len(failure.Reason), 200)

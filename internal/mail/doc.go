@@ -4,7 +4,7 @@
 // It owns the templates and how an operator replaces them, the rule that
 // nothing a user typed becomes a header, a recipient or markup, the form of the
 // message on the wire, and the difference between a failure that may pass and
-// one that won't ([Failure]).
+// one that won't ([delivery.Failure]).
 //
 // A mail of kind K is made from templates/K.txt.tmpl, which also defines its
 // "subject", and templates/K.html.tmpl, each on top of layout.txt.tmpl and

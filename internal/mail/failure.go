@@ -9,33 +9,9 @@ import (
 	"net/textproto"
 	"regexp"
 	"strings"
+
+	"invited/internal/delivery"
 )
-
-// Failure is the error of every mail that could not be rendered or sent.
-type Failure struct {
-	// Reason says in words what went wrong. It names no host and no
-	// credentials and may be shown to any user who sees the invitation.
-	Reason string
-
-	// Final is true where trying again can't help: the address or the content
-	// was refused for good.
-	Final bool
-
-	// Err is the cause, for the log only: it may name hosts and files, never a
-	// password. It is nil where Reason says it all.
-	Err error
-}
-
-// Error joins the reason and its cause; it is meant for logs. Users get Reason.
-func (f *Failure) Error() string {
-	if f.Err == nil {
-		return f.Reason
-	}
-	return f.Reason + ": " + f.Err.Error()
-}
-
-// Unwrap returns the cause, which may be nil.
-func (f *Failure) Unwrap() error { return f.Err }
 
 // stage is how far a conversation with a mail server had come.
 type stage int
@@ -56,8 +32,8 @@ var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
 
 // smtpFailure says what an error at a stage means to people, and whether it is
 // final.
-func smtpFailure(ctx context.Context, at stage, err error) *Failure {
-	f := &Failure{Err: err}
+func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
+	f := &delivery.Failure{Err: err}
 	var reply *textproto.Error
 	var network net.Error
 	switch {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"invited/internal/delivery"
 )
 
 // Folder is a [Transport] that writes each message as one .eml file.
@@ -48,10 +50,10 @@ func (f *Folder) Send(ctx context.Context, m Message) error {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
-		return &Failure{Reason: "Sending was interrupted.", Err: err}
+		return &delivery.Failure{Reason: "Sending was interrupted.", Err: err}
 	}
 	if err := f.write(fileName(m), raw); err != nil {
-		return &Failure{Reason: "The mail could not be written into the mail folder; the operator has to check it.", Err: err}
+		return &delivery.Failure{Reason: "The mail could not be written into the mail folder; the operator has to check it.", Err: err}
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/delivery"
 )
 
 func newFolder(t *testing.T) *Folder {
@@ -129,7 +131,7 @@ func TestFolderFailures(t *testing.T) {
 	m := render(t, InvitationCreated, sample())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var failure *Failure
+	var failure *delivery.Failure
 	require.ErrorAs(t, f.Send(ctx, m), &failure)
 	require.False(t, failure.Final)
 	require.ErrorIs(t, failure, context.Canceled)

@@ -26,7 +26,7 @@ type Message struct {
 // Transport hands on one message. Both implementations are safe for concurrent
 // use.
 type Transport interface {
-	// Send returns nil once the message is accepted, and a *Failure otherwise.
+	// Send returns nil once the message is accepted, and a *delivery.Failure otherwise.
 	Send(ctx context.Context, m Message) error
 }
 
@@ -48,7 +48,7 @@ func (m Message) validate() error {
 }
 
 // compose writes m in the form of RFC 5322 and returns it with the address for
-// the envelope. Every error is a *Failure.
+// the envelope. Every error is a *delivery.Failure.
 func compose(from *netmail.Address, m Message) (raw []byte, recipient string, err error) {
 	if recipient, err = parseRecipient(m.To); err != nil {
 		return nil, "", err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/jhillyerd/enmime/v2"
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/delivery"
 )
 
 var sender = &netmail.Address{Name: "Example Portal", Address: "no-reply@example.com"}
@@ -97,7 +99,7 @@ func TestComposeRefuses(t *testing.T) {
 			m := good
 			change(&m)
 			_, _, err := compose(sender, m)
-			var failure *Failure
+			var failure *delivery.Failure
 			require.ErrorAs(t, err, &failure)
 		})
 	}
@@ -188,7 +190,7 @@ func FuzzMessageHeaders(f *testing.F) {
 		}
 		m, err := r.Render(kind, to, id, sentAt, v)
 		if err != nil {
-			var failure *Failure
+			var failure *delivery.Failure
 			require.ErrorAs(t, err, &failure)
 			v.Link, v.ApproveLink, v.RejectLink = sample().Link, sample().ApproveLink, sample().RejectLink
 			m, err = r.Render(kind, "bob@example.org", "1@example.com", sentAt, v)

@@ -10,6 +10,8 @@ import (
 	texttemplate "text/template"
 	"time"
 	"unicode"
+
+	"invited/internal/delivery"
 )
 
 // Renderer makes messages from templates. It is safe for concurrent use.
@@ -87,7 +89,7 @@ func (r *Renderer) try(kind Kind) error {
 // without angle brackets; id and date have to be the same in every attempt to
 // deliver one mail.
 //
-// Every error is a *Failure. It is final where the recipient's address can
+// Every error is a *delivery.Failure. It is final where the recipient's address can
 // never get mail, and not where a template fails or a value is unfit, such as a
 // link that is none: that heals once somebody mends it.
 func (r *Renderer) Render(kind Kind, to, id string, date time.Time, v Invitation) (Message, error) {
@@ -148,8 +150,8 @@ func execute(set templateSet, name string, v Invitation) (out string, err error)
 	return out + "\n", nil
 }
 
-func unrenderable(err error) *Failure {
-	return &Failure{
+func unrenderable(err error) *delivery.Failure {
+	return &delivery.Failure{
 		Reason: "The mail could not be written; the operator has to check the mail templates and settings.",
 		Err:    err,
 	}

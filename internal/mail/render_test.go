@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/delivery"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -186,7 +188,7 @@ func TestRenderRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := r.Render(test.kind, test.to, test.id, test.date, test.v)
-			var failure *Failure
+			var failure *delivery.Failure
 			require.ErrorAs(t, err, &failure)
 			require.Equal(t, test.final, failure.Final)
 			require.NotEmpty(t, failure.Reason)
@@ -255,7 +257,7 @@ func TestRenderFails(t *testing.T) {
 	v := sample()
 	v.ScopeName = "Bad"
 	_, err = r.Render(InvitationCreated, "bob@example.org", "1@x", sentAt, v)
-	var failure *Failure
+	var failure *delivery.Failure
 	require.ErrorAs(t, err, &failure)
 	require.False(t, failure.Final)
 	require.NotContains(t, failure.Reason, "index")

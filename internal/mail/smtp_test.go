@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/delivery"
 )
 
 const from = "Example Portal <no-reply@example.com>"
@@ -23,13 +25,13 @@ func newSMTP(t *testing.T, url string) *SMTP {
 	return s
 }
 
-func send(t *testing.T, s *SMTP, m Message) *Failure {
+func send(t *testing.T, s *SMTP, m Message) *delivery.Failure {
 	t.Helper()
 	err := s.Send(t.Context(), m)
 	if err == nil {
 		return nil
 	}
-	var failure *Failure
+	var failure *delivery.Failure
 	require.ErrorAs(t, err, &failure)
 	require.NotEmpty(t, failure.Reason)
 	require.NotContains(t, failure.Reason, s.host)
@@ -170,7 +172,7 @@ func TestSMTPBreaks(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			err := newSMTP(t, "smtp://alice:secret@"+server.addr).Send(ctx, render(t, InvitationCreated, sample()))
-			var failure *Failure
+			var failure *delivery.Failure
 			require.ErrorAs(t, err, &failure)
 			require.False(t, failure.Final)
 			require.Contains(t, failure.Reason, "in time")
@@ -274,7 +276,7 @@ func TestSMTPCancelledMidway(t *testing.T) {
 		return &cancelling{Conn: conn, cancel: cancel, closed: make(chan struct{})}, err
 	}
 	err := s.Send(ctx, render(t, InvitationCreated, sample()))
-	var failure *Failure
+	var failure *delivery.Failure
 	require.ErrorAs(t, err, &failure)
 	require.False(t, failure.Final)
 	require.Equal(t, "Sending was interrupted.", failure.Reason)
