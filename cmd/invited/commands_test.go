@@ -18,7 +18,7 @@ func TestHelp(t *testing.T) {
 	s := newSite(t, "")
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
-		"token", "token create", "openapi", "version",
+		"token", "token create", "mail", "mail preview", "openapi", "version",
 	} {
 		said := s.run("", append(strings.Fields(each), "--help")...).ok()
 		require.Contains(t, said, strings.TrimSpace("invited "+each), each)
@@ -52,6 +52,11 @@ func TestWrongUsage(t *testing.T) {
 		{"token", "create", "--user", "olivia", "--ttl", "soon"},
 		{"token", "create", "--user", "olivia", "--ttl", "-1h"},
 		{"token", "create", "--user", "olivia", "--ttl", "0"},
+		{"mail"},
+		{"mail", "preview"},
+		{"mail", "preview", "bogus"},
+		{"mail", "preview", "invitation_created", "now"},
+		{"mail", "preview", "invitation_created", "--output", "mail.pdf"},
 		{"openapi", "now"},
 		{"version", "now"},
 	} {
@@ -278,4 +283,40 @@ func TestTokenCommand(t *testing.T) {
 func (s *site) write(name, content string) {
 	s.t.Helper()
 	require.NoError(s.t, os.WriteFile(filepath.Join(s.dir, name), []byte(content), 0o600))
+}
+
+func TestMailPreview(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "").set("INVITED_FRONTEND_URL=https://front.example/", "INVITED_SITE_NAME=Portal")
+	kinds := []string{
+		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_rejected", "invitation_expired",
+	}
+	for _, each := range kinds {
+		said := s.run("", "mail", "preview", each).ok()
+		require.Regexp(t, `^To: \S+\nSubject: .+\n\n`, said, each)
+		require.Contains(t, said, "https://front.example/", each)
+		for _, extension := range []string{".html", ".txt", ".eml"} {
+			file := filepath.Join(s.dir, each+extension)
+			require.Empty(t, s.run("", "mail", "preview", each, "-o", file).ok())
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Contains(t, string(content), map[string]string{
+				".html": "<!DOCTYPE html>", ".txt": "https://front.example/", ".eml": "Auto-Submitted: auto-generated\r\n",
+			}[extension], file)
+		}
+	}
+	require.Contains(t, s.run("", "mail", "preview", "invitation_reminder").ok(), "Subject: REMINDER: ")
+	require.NoDirExists(t, filepath.Join(s.dir, "data"), "a preview makes nothing else")
+
+	// The operator's own templates, and where one is broken.
+	folder := filepath.Join(s.dir, "templates")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	broken := filepath.Join(folder, "invitation_created.txt.tmpl")
+	s.set("INVITED_TEMPLATES_DIR=" + folder)
+	require.NoError(t, os.WriteFile(broken, []byte("{{define \"subject\"}}Ours{{end}}{{.Inviter}} invites you.\n"), 0o600))
+	require.Contains(t, s.run("", "mail", "preview", "invitation_created").ok(), "Subject: Ours\n\nJonas Keller invites you.\n")
+	require.NoError(t, os.WriteFile(broken, []byte("{{define \"subject\"}}Ours{{end}}\n{{.Invter}}\n"), 0o600))
+	for _, command := range [][]string{{"mail", "preview", "invitation_expired"}, {"serve"}} {
+		s.run("", command...).fails("INVITED_TEMPLATES_DIR", folder, "invitation_created.txt.tmpl:2", "Invter")
+	}
 }

@@ -4,93 +4,19 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
-	"log"
 	"net"
 	"os"
-	"regexp"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/emersion/go-smtp"
 	sqlite "github.com/ncruces/go-sqlite3/driver"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/storetest"
 )
-
-// sink is a mail server that keeps a mail waiting for its answer until it is told to go on.
-type sink struct {
-	url     string
-	arrived chan string // Message-IDs
-	goOn    chan struct{}
-
-	mu    sync.Mutex
-	taken []string // Message-IDs
-}
-
-var messageID = regexp.MustCompile(`(?mi)^Message-ID: <([^>]+)>`)
-
-func newSink(t *testing.T) *sink {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := &sink{
-		url:     "smtp://" + listener.Addr().String(),
-		arrived: make(chan string, 100), goOn: make(chan struct{}),
-	}
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return visit{s}, nil }))
-	server.ErrorLog = log.New(io.Discard, "", 0)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() {
-		s.release()
-		_ = server.Close()
-	})
-	return s
-}
-
-func (s *sink) release() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-s.goOn:
-	default:
-		close(s.goOn)
-	}
-}
-
-func (s *sink) got() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]string{}, s.taken...)
-}
-
-type visit struct{ sink *sink }
-
-func (v visit) Mail(string, *smtp.MailOptions) error { return nil }
-func (v visit) Rcpt(string, *smtp.RcptOptions) error { return nil }
-func (v visit) Reset()                               {}
-func (v visit) Logout() error                        { return nil }
-
-func (v visit) Data(r io.Reader) error {
-	content, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	id := messageID.FindSubmatch(content)
-	if id == nil {
-		return fmt.Errorf("a mail without Message-ID")
-	}
-	v.sink.arrived <- string(id[1])
-	<-v.sink.goOn
-	v.sink.mu.Lock()
-	defer v.sink.mu.Unlock()
-	v.sink.taken = append(v.sink.taken, string(id[1]))
-	return nil
-}
 
 // raw is a connection to a site's database beside the program.
 func (s *site) raw() *sql.DB {
@@ -150,47 +76,64 @@ func TestKilledBetweenCommitAndDelivery(t *testing.T) {
 	})
 }
 
-// The process dies while the mail server thinks. Another takes the job up again once no attempt can still run, which
-// takes minutes: here it is only seen that nothing is lost, and what the row says meanwhile.
+// The process dies while the mail server thinks. Another takes the job up again once no attempt can still run; what
+// whoever does not want to wait for that can do.
 func TestKilledInADelivery(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
-		mailServer := newSink(t)
+		mailServer, arrived, goOn := thinking(t)
 		s.apply().set("INVITED_SMTP_URL=" + mailServer.url)
 		p := s.serve()
 		id := p.create("ina@university.example").UUID
-		require.Equal(t, id+".0@localhost", <-mailServer.arrived)
+		require.Equal(t, id+".0@localhost", <-arrived)
 		p.kill()
 		require.Equal(t, []string{"running"}, s.jobs(), "it will be rescued")
 
 		p = s.serve()
 		require.Equal(t, "Processing", p.see(id).ExecutionState)
-		mailServer.release()
+		goOn()
 		// New work does not wait for that.
 		p.delivered(p.create("other@university.example").UUID)
 		// And whoever does not want to wait sends it anew.
 		p.ask("POST", invitations+id+"/send/", "olivia", "").is(200)
 		p.delivered(id)
-		require.Contains(t, mailServer.got(), id+".1@localhost")
+		require.Equal(t, 1, mailServer.copies()[id+".1@localhost"])
 		p.stop()
 	})
 }
 
+// thinking is a sink that keeps each mail waiting for its answer, and says whose arrived, until it is told to go on.
+func thinking(t *testing.T) (s *sink, arrived <-chan string, goOn func()) {
+	t.Helper()
+	ids, on := make(chan string, 100), make(chan struct{})
+	s = newSink(t)
+	s.answers(func(stage, about string) string {
+		if stage == "CONTENT" {
+			ids <- about
+			<-on
+		}
+		return ""
+	})
+	goOn = sync.OnceFunc(func() { close(on) })
+	t.Cleanup(goOn)
+	return s, ids, goOn
+}
+
 func TestStopFinishesJobs(t *testing.T) {
 	onEach(t, func(t *testing.T, s *site) {
-		mailServer := newSink(t)
+		mailServer, arrived, goOn := thinking(t)
 		s.apply().set("INVITED_SMTP_URL=" + mailServer.url)
 		p := s.serve()
 		id := p.create("ina@university.example").UUID
-		<-mailServer.arrived
+		<-arrived
 		p.signal(syscall.SIGTERM)
 		p.logs("shutting down")
 		p.until("no new connection is taken", func() bool {
 			_, err := net.DialTimeout("tcp", p.address, time.Second)
 			return err != nil
 		})
-		mailServer.release()
+		goOn()
 		p.end(0)
-		require.Equal(t, []string{id + ".0@localhost"}, mailServer.got())
+		require.Equal(t, map[string]int{id + ".0@localhost": 1}, mailServer.copies())
 		require.Equal(t, []string{"completed"}, s.jobs())
 		var state string
 		require.NoError(t, s.raw().QueryRow("SELECT execution_state FROM invitations").Scan(&state))

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
+	p := process{environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	code := p.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)
 }
@@ -36,20 +38,21 @@ type process struct {
 	environ        []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	// driver is put around the database's: see store.Options.
+	driver func(driver.Connector) driver.Connector
 }
 
 // run runs one command and returns its exit code. It ends early, in good order, when ctx does.
-func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	p := process{environ, stdin, stdout, stderr}
+func (p process) run(ctx context.Context, args []string) int {
 	root := group("invited", "Invite people into organizations, projects and other scopes with a role",
-		p.serve(), p.migrate(), p.directory(), p.token(), p.openapi(), p.version())
+		p.serve(), p.migrate(), p.directory(), p.token(), p.mail(), p.openapi(), p.version())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 
 	err := root.ExecuteContext(ctx)
 	var usage usageError
@@ -57,11 +60,11 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "invited: %s\nTry `invited --help`.\n", err)
+		fmt.Fprintf(p.stderr, "invited: %s\nTry `invited --help`.\n", err)
 		return exitUsage
 	default:
 		for line := range strings.SplitSeq(strings.TrimSpace(err.Error()), "\n") {
-			fmt.Fprintln(stderr, "invited: "+line)
+			fmt.Fprintln(p.stderr, "invited: "+line)
 		}
 		return exitFailed
 	}
@@ -115,11 +118,14 @@ func (p process) config() (config.Config, error) {
 }
 
 // open opens the database of a configuration.
-func open(c config.Config) (*store.DB, error) {
+func (p process) open(c config.Config) (*store.DB, error) {
+	options := store.Options{Driver: p.driver}
 	if c.Database.Engine == config.Postgres {
-		return store.Open(store.Options{Postgres: c.Database.DSN.Reveal()})
+		options.Postgres = c.Database.DSN.Reveal()
+	} else {
+		options.SQLite = c.Database.Path
 	}
-	return store.Open(store.Options{SQLite: c.Database.Path})
+	return store.Open(options)
 }
 
 // withDatabase runs f on the configured database.
@@ -128,7 +134,7 @@ func (p process) withDatabase(f func(*store.DB) error) error {
 	if err != nil {
 		return err
 	}
-	db, err := open(c)
+	db, err := p.open(c)
 	if err != nil {
 		return err
 	}

@@ -29,9 +29,12 @@ var binary string
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
+	if where := os.Getenv(killVariable); where != "" {
+		return child(where)
+	}
 	flag.Parse()
-	// Most of these tests wait for processes rather than for a processor.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	// Most of these tests wait for processes and pauses rather than for a processor.
+	if err := flag.Set("test.parallel", "24"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -54,8 +57,18 @@ func testMain(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
-	return m.Run()
+	code := m.Run()
+	if path := os.Getenv(tableVariable); path != "" {
+		if err := verdicts.write(path); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
+	return code
 }
+
+// tableVariable names the file into which the table of faults is written; none: nowhere.
+const tableVariable = "INVITED_TEST_FAULT_TABLE"
 
 // The people and things that the tests of this package are about. A user's API key is the username and "-key".
 const (
@@ -83,6 +96,7 @@ type site struct {
 	t       *testing.T
 	dir     string
 	environ []string
+	binary  string // the program
 }
 
 // onEach runs a test on both engines, at a site each with a migrated database.
@@ -94,7 +108,7 @@ func onEach(t *testing.T, test func(t *testing.T, s *site)) {
 
 func newSite(t *testing.T, database string) *site {
 	t.Helper()
-	s := &site{t: t, dir: t.TempDir()}
+	s := &site{t: t, dir: t.TempDir(), binary: binary}
 	s.set("PATH="+os.Getenv("PATH"), "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY="+secretKey)
 	if database != "" {
 		s.set("INVITED_DATABASE_URL=" + database)
@@ -120,7 +134,7 @@ func (s *site) onSQLite() bool {
 }
 
 func (s *site) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(s.binary, args...)
 	cmd.Dir, cmd.Env = s.dir, s.environ
 	return cmd
 }

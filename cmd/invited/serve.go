@@ -21,6 +21,7 @@ import (
 	post "invited/internal/mail"
 	"invited/internal/store"
 	"invited/internal/token"
+	"invited/internal/webhook"
 )
 
 // Times that a connection may take. The answer to a request that ran into its own deadline must still get out.
@@ -73,6 +74,7 @@ type server struct {
 
 	db      *store.DB
 	workers *jobs.Workers // nil: none in this process
+	release []func()      // ends what the workers deliver with
 }
 
 // run serves until ctx ends, and then brings everything to an end: first the requests, then the jobs, then the
@@ -90,7 +92,7 @@ func (s *server) run(ctx context.Context) (err error) {
 	}
 	defer func() { _ = listener.Close() }()
 	s.config = s.config.Bound(listener.Addr()) // the port may have been 0
-	if s.db, err = open(s.config); err != nil {
+	if s.db, err = s.open(s.config); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.db.Close()) }()
@@ -159,6 +161,7 @@ func (s *server) service() (*invitation.Service, error) {
 			DisableMultipleRoles: policy.InvitationDisableMultipleRoles,
 			OneProjectManager:    policy.OnlyOneProjectManager,
 			CreateMissingUser:    policy.InvitationCreateMissingUser,
+			UseWebhooks:          policy.InvitationUseWebhooks,
 			AllowedFields:        policy.InvitationAllowedFields,
 		},
 		Signer:      token.NewSigner(secret.Reveal(), fallbacks...),
@@ -179,28 +182,71 @@ func (s *server) handler(service *invitation.Service) (http.Handler, error) {
 }
 
 func (s *server) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
-	renderer, err := post.NewRenderer(s.config.SiteName, s.config.TemplatesDir)
+	renderer, err := renderer(s.config)
 	if err != nil {
-		return nil, fmt.Errorf("INVITED_TEMPLATES_DIR: %w", err)
+		return nil, err
 	}
-	from := s.config.MailFrom
-	var transport post.Transport
-	if smtp := s.config.SMTPURL.Reveal(); smtp != "" {
-		if transport, err = post.NewSMTP(smtp, from.String()); err != nil {
-			return nil, fmt.Errorf("INVITED_SMTP_URL: %w", err)
-		}
-	} else if transport, err = post.NewFolder(s.config.MailDir, from.String()); err != nil {
-		return nil, fmt.Errorf("INVITED_MAIL_DIR: %w", err)
+	transport, err := s.transport()
+	if err != nil {
+		return nil, err
+	}
+	hook, err := s.webhook()
+	if err != nil {
+		return nil, err
 	}
 	return jobs.New(jobs.Config{
 		Queue:     s.db.Queue(),
+		Now:       s.db.Now,
 		Service:   service,
 		Renderer:  renderer,
 		Transport: transport,
-		MailHost:  domain(from),
+		Webhook:   hook,
+		MailHost:  domain(s.config.MailFrom),
 		Sweep:     s.config.SweepInterval,
 		Logger:    s.logger,
 	})
+}
+
+func renderer(c config.Config) (*post.Renderer, error) {
+	made, err := post.NewRenderer(c.SiteName, c.TemplatesDir)
+	if err != nil {
+		return nil, fmt.Errorf("INVITED_TEMPLATES_DIR: %w", err)
+	}
+	return made, nil
+}
+
+// transport is the mail server or, where there is none, the mail folder.
+func (s *server) transport() (made post.Transport, err error) {
+	from := s.config.MailFrom.String()
+	if address := s.config.SMTPURL.Reveal(); address != "" {
+		if made, err = post.NewSMTP(address, from); err != nil {
+			return nil, fmt.Errorf("INVITED_SMTP_URL: %w", err)
+		}
+	} else if made, err = post.NewFolder(s.config.MailDir, from); err != nil {
+		return nil, fmt.Errorf("INVITED_MAIL_DIR: %w", err)
+	}
+	s.release = append(s.release, made.Close)
+	return made, nil
+}
+
+// webhook is nil where invitations into projects go by mail.
+func (s *server) webhook() (*webhook.Client, error) {
+	c := s.config.Policy
+	if !c.InvitationUseWebhooks {
+		return nil, nil
+	}
+	client, err := webhook.New(webhook.Config{
+		URL:          c.InvitationWebhookURL.Reveal(),
+		TokenURL:     c.InvitationWebhookTokenURL.Reveal(),
+		ClientID:     c.InvitationWebhookTokenClientID,
+		ClientSecret: c.InvitationWebhookTokenSecret.Reveal(),
+		Secret:       c.InvitationWebhookSecret.Reveal(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("INVITED_INVITATION_WEBHOOK_…: %w", err)
+	}
+	s.release = append(s.release, client.Close)
+	return client, nil
 }
 
 // domain is what stands right of the @ in an address, in ASCII, as a Message-ID needs it.
@@ -219,6 +265,9 @@ func (s *server) ready(ctx context.Context) map[string]error {
 	checks := map[string]error{"database": s.db.Ping(ctx), "schema": current(ctx, s.db)}
 	if s.workers != nil {
 		checks["workers"] = s.workers.Running()
+		for what, reason := range s.workers.Troubles() {
+			checks[what] = api.Trouble(reason)
+		}
 	}
 	return checks
 }
@@ -255,7 +304,11 @@ func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler 
 		if s.workers == nil {
 			return nil
 		}
-		return s.workers.Stop(ctx)
+		err := s.workers.Stop(ctx)
+		for _, each := range s.release {
+			each()
+		}
+		return err
 	}))
 }
 

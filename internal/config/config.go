@@ -128,18 +128,22 @@ type Policy struct {
 	// InvitationAllowedFields are the personal fields that are taken and shown.
 	InvitationAllowedFields []string `env:"INVITATION_ALLOWED_FIELDS" envDefault:"full_name,native_name,phone_number,organization,job_title,civil_number"`
 
-	// InvitationUseWebhooks asks for delivery by webhook rather than by mail, which
-	// this version can't do: true is refused. The variables below are known so
-	// that a deployment which sets them is not warned of typing errors.
+	// InvitationUseWebhooks delivers invitations into projects by webhook rather
+	// than by mail. Reminders, notices and other scopes' invitations stay mails.
 	InvitationUseWebhooks bool `env:"INVITATION_USE_WEBHOOKS" envDefault:"false"`
 
-	// Where the webhook is, the client credentials it wants, and the key that signs
-	// it. URLs are secret because many carry a key of their own.
-	InvitationWebhookURL           Secret `env:"INVITATION_WEBHOOK_URL"`
+	// InvitationWebhookURL is where they are posted to; required with
+	// InvitationUseWebhooks. URLs are secret because many carry a key of their own.
+	InvitationWebhookURL Secret `env:"INVITATION_WEBHOOK_URL"`
+
+	// The OAuth 2 client credentials that the webhook wants: all of them or none.
 	InvitationWebhookTokenURL      Secret `env:"INVITATION_WEBHOOK_TOKEN_URL"`
 	InvitationWebhookTokenClientID string `env:"INVITATION_WEBHOOK_TOKEN_CLIENT_ID"`
 	InvitationWebhookTokenSecret   Secret `env:"INVITATION_WEBHOOK_TOKEN_SECRET"`
-	InvitationWebhookSecret        Secret `env:"INVITATION_WEBHOOK_SECRET"`
+
+	// InvitationWebhookSecret signs each webhook by the Standard Webhooks scheme:
+	// base64 of 24 to 64 bytes, with or without whsec_ before it. Empty: unsigned.
+	InvitationWebhookSecret Secret `env:"INVITATION_WEBHOOK_SECRET"`
 }
 
 // Load reads the configuration from an environment in the form of os.Environ.

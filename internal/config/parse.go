@@ -197,8 +197,8 @@ func (c *Config) check() []error {
 			note("INVITATION_ALLOWED_FIELDS", "%q is none of %s", field, strings.Join(personalFields, ", "))
 		}
 	}
-	if c.InvitationUseWebhooks {
-		note("INVITATION_USE_WEBHOOKS", "webhook delivery is not in this version: leave it unset, and invitations go by mail")
+	if c.InvitationUseWebhooks && c.InvitationWebhookURL == "" {
+		note("INVITATION_WEBHOOK_URL", "empty, though %sINVITATION_USE_WEBHOOKS is true: want the http or https URL to post to", prefix)
 	}
 	return problems
 }

@@ -207,7 +207,7 @@ func openState(scope directory.Scope, now time.Time) State {
 func (s *Service) announce(tx Tx, i Invitation) error {
 	switch i.StoredState {
 	case Pending:
-		return tx.Enqueue(Deliver{Invitation: i.UUID, Delivery: i.Delivery})
+		return tx.Enqueue(Deliver{Invitation: i.UUID, Delivery: i.Delivery, Webhook: s.byWebhook(i.Scope)})
 	case Requested:
 		staff, err := tx.StaffToNotify()
 		if err != nil {

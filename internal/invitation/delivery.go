@@ -17,6 +17,8 @@ type Letter struct {
 	ID          string // the same for every attempt at one delivery, another for every other
 	Invitation  View
 	Link        string
+	ScopeLink   string // where people see the scope
+	Webhook     bool   // it goes to the webhook rather than by mail
 	ApproveLink string // of a NoticeRequested only, with RejectLink
 	RejectLink  string
 	LinksEnd    time.Time // when they stop working
@@ -66,6 +68,8 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 			ID:         fmt.Sprintf("%s.%d", begun.UUID, begun.Delivery),
 			Invitation: s.view(begun, tx.Now()),
 			Link:       s.acceptLink(begun),
+			ScopeLink:  s.scopeLink(begun.Scope),
+			Webhook:    s.byWebhook(begun.Scope),
 		}
 		return replace(tx, found, begun, nil)
 	})
@@ -73,6 +77,11 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 		return nil, err
 	}
 	return out, nil
+}
+
+// byWebhook tells whether invitations into a scope are delivered by webhook.
+func (s *Service) byWebhook(scope directory.Scope) bool {
+	return s.Policy.UseWebhooks && scope.Type == directory.Project
 }
 
 // unsendable is the reason not to deliver an invitation; empty where there is none.
@@ -123,6 +132,7 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 			ID:         fmt.Sprintf("%s.%s.%d.%s", found.UUID, job.Notice, job.Delivery, job.User),
 			Invitation: s.view(found, tx.Now()),
 			Link:       s.scopeLink(found.Scope),
+			ScopeLink:  s.scopeLink(found.Scope),
 		}
 		if found.Delivery != job.Delivery || letter.Invitation.State != stateOf[job.Notice] {
 			return nil

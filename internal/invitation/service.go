@@ -23,6 +23,7 @@ type Policy struct {
 	DisableMultipleRoles bool          // one role for each user and scope
 	OneProjectManager    bool          // at most one PROJECT.MANAGER for each project
 	CreateMissingUser    bool          // an unknown invitee gets a user record before delivery
+	UseWebhooks          bool          // invitations into projects are delivered by webhook
 	AllowedFields        []string      // which of the invitee's own fields are taken; see Allows
 }
 

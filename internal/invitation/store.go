@@ -128,16 +128,38 @@ const (
 
 // Job is something to be done after a commit, at least once. Its JSON is what the queue keeps: ids, never
 // addresses or secrets.
-type Job interface{ Kind() string }
+type Job interface {
+	// Kind names what is to be done.
+	Kind() string
+	// Queue names what it waits for, so that who waits for one thing doesn't hold up who waits for another.
+	Queue() string
+}
+
+// The queues.
+const (
+	QueueMail    = "default" // the mail server
+	QueueWebhook = "webhook"
+	QueueSweep   = "sweep" // the database alone
+)
 
 // Deliver asks for a delivery of an invitation to its invitee.
 type Deliver struct {
 	Invitation uuid.UUID `json:"invitation"`
 	Delivery   int       `json:"delivery"` // Invitation.Delivery when it was asked for
+	// Webhook puts it into that queue. How the delivery is made is decided when it is: see Letter.
+	Webhook bool `json:"webhook,omitempty"`
 }
 
 // Kind names the job in the queue.
 func (Deliver) Kind() string { return "deliver_invitation" }
+
+// Queue is that of the mail server or the webhook.
+func (d Deliver) Queue() string {
+	if d.Webhook {
+		return QueueWebhook
+	}
+	return QueueMail
+}
 
 // Notice is a mail about an invitation other than the invitation itself.
 type Notice string
@@ -160,3 +182,6 @@ type Notify struct {
 
 // Kind names the job in the queue.
 func (Notify) Kind() string { return "notify_user" }
+
+// Queue is that of the mail server.
+func (Notify) Queue() string { return QueueMail }

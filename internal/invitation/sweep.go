@@ -20,6 +20,9 @@ type Sweep struct{}
 // Kind names the job in the queue.
 func (Sweep) Kind() string { return "sweep" }
 
+// Queue is one of its own: what time makes due doesn't wait for a mail server.
+func (Sweep) Queue() string { return QueueSweep }
+
 // Sweep does what time has made due: it writes expiries and tells the creators, lets invitations out whose projects
 // have started, and reminds invitees. Each is done once for an invitation however many sweeps run at once; what is
 // left when ctx ends is the next one's. Nothing that reads depends on it.

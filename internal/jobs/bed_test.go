@@ -105,7 +105,7 @@ func (b *bed) workers(tune ...func(*jobs.Config)) *jobs.Workers {
 	renderer, err := mail.NewRenderer("invited", "")
 	require.NoError(b.t, err)
 	c := jobs.Config{
-		Queue: b.db.Queue(), Service: b.service, Renderer: renderer, Transport: b.post.transport(), MailHost: "mail.example",
+		Queue: b.db.Queue(), Now: b.db.Now, Service: b.service, Renderer: renderer, Transport: b.post.transport(), MailHost: "mail.example",
 		Sweep: time.Hour, Poll: 20 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(b.post.log, nil)),
 	}
 	for _, each := range tune {

@@ -47,11 +47,11 @@ func TestMailServerThatIsDown(t *testing.T) {
 		b.post.close()
 		b.start()
 		id := b.create("ina@university.example")
-		require.Equal(t, "The mail server can't be reached.", b.settled(id, invitation.Erred).ErrorMessage)
+		require.Equal(t, "The mail server can't be reached. It is tried again by itself.", b.settled(id, invitation.Erred).ErrorMessage)
 		failed := b.idle(delivery)[0]
 		require.Equal(t, rivertype.JobStateRetryable, failed.State)
 		require.WithinRange(t, failed.ScheduledAt, time.Now(), time.Now().Add(13*time.Second))
-		require.Equal(t, 1, strings.Count(b.post.log.String(), "job failed"), "one line for each attempt")
+		require.Equal(t, 1, strings.Count(b.post.log.String(), "tried again later"), "one line for each attempt")
 
 		// The second pause is twice as long.
 		b.again(failed)
@@ -80,7 +80,8 @@ func TestAddressThatIsRefused(t *testing.T) {
 		b.start()
 		refused, other := b.create("nobody@university.example"), b.create("ina@university.example")
 		b.settled(other, invitation.OK)
-		require.Equal(t, "The mail server refused the address (550 5.1.1: there is no such mailbox).",
+		require.Equal(t, "The mail server refused the address (550 5.1.1: there is no such mailbox). "+
+			"Invite them at another address, or send the invitation again once this one works.",
 			b.settled(refused, invitation.Erred).ErrorMessage)
 		jobs := b.idle(delivery)
 		require.Equal(t, rivertype.JobStateCancelled, jobs[0].State, "not tried again")
@@ -103,13 +104,14 @@ func TestMailThatIsPutOff(t *testing.T) {
 		b.post.answers(func(string) error { return later }, nil)
 		b.start()
 		id := b.create("ina@university.example")
-		require.Equal(t, "The mail server does not take mail for this address now (451 4.7.1: its rules refuse it).",
+		require.Equal(t, "The mail server does not take mail for this address now (451 4.7.1: its rules refuse it). "+
+			"It is tried again by itself.",
 			b.settled(id, invitation.Erred).ErrorMessage)
 
 		b.post.answers(nil, func(letter) error { return later })
 		b.again(b.idle(delivery)[0])
 		b.until("another reason", func() bool {
-			return b.see(id).ErrorMessage == "The mail server asked to try again later (451)."
+			return b.see(id).ErrorMessage == "The mail server asked to try again later (451). It is tried again by itself."
 		})
 
 		b.post.answers(nil, nil)

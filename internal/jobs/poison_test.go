@@ -165,7 +165,7 @@ func TestStopInterruptsWhatDoesNotEnd(t *testing.T) {
 		require.Less(t, time.Since(begun), 5*time.Second)
 		found := b.see(id)
 		require.Equal(t, invitation.Erred, found.ExecutionState)
-		require.Equal(t, "Sending was interrupted.", found.ErrorMessage)
+		require.Equal(t, "Sending was interrupted. It is tried again by itself.", found.ErrorMessage)
 		job := b.jobs(delivery)[0]
 		require.Contains(t, []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStateRetryable}, job.State)
 

@@ -37,7 +37,10 @@ var (
 func parseRecipient(s string) (string, error) {
 	address, err := parseAddress(s)
 	if err != nil {
-		return "", &delivery.Failure{Reason: "No mail can be sent to this address: " + err.Error() + ".", Final: true}
+		return "", &delivery.Failure{
+			Reason: "No mail can be sent to this address: " + err.Error() + ". Invite them at another address.",
+			Final:  true,
+		}
 	}
 	return address, nil
 }

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"invited/internal/delivery"
 )
 
 func TestParseRecipient(t *testing.T) {
@@ -47,8 +45,8 @@ func TestParseRecipient(t *testing.T) {
 		strings.Repeat("[", 1<<20),
 	} {
 		_, err := parseRecipient(in)
-		var failure *delivery.Failure
-		require.ErrorAs(t, err, &failure, "%.80q", in)
+		require.Error(t, err, "%.80q", in)
+		failure := checkFailure(t, err)
 		require.True(t, failure.Final, in)
 		require.Less(t, len(failure.Reason), 200)
 	}

@@ -31,67 +31,95 @@ const (
 var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
 
 // smtpFailure says what an error at a stage means to people, and whether it is
-// final.
+// final or the operator's.
 func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
-	f := &delivery.Failure{Err: err}
+	f := &delivery.Failure{}
 	var reply *textproto.Error
 	var network net.Error
 	switch {
 	case errors.Is(err, errNoTLS), errors.Is(err, errNoLogin):
 		f.Reason = "The mail server offers no secure login; the operator has to check the mail settings."
-	case errors.As(err, &reply) && reply.Code >= 400 && reply.Code < 600:
-		f.Reason, f.Final = replyReason(at, reply)
+		f.Operator = true
+	case errors.As(err, &reply) && isNegative(reply):
+		f = replyFailure(at, reply)
 	case errors.Is(ctx.Err(), context.Canceled):
 		f.Reason = "Sending was interrupted."
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		f.Reason = "The mail server did not answer in time."
-	case isTLS(err):
+	case at <= stageGreeting && isTLS(err):
 		f.Reason = "No secure connection to the mail server could be made; the operator has to check its certificate."
+		f.Operator = true
 	case at == stageDial:
 		f.Reason = "The mail server can't be reached."
 	default:
 		f.Reason = "The conversation with the mail server broke off."
 	}
+	f.Err = err
 	return f
 }
 
-// replyReason reads a negative reply. Only what is held against the recipient
+// replyFailure reads a negative reply. Only what is held against the recipient
 // or the content is final; what is held against the sender, the login or this
 // server is the operator's to mend, and the mail must survive until then.
-func replyReason(at stage, reply *textproto.Error) (reason string, final bool) {
+func replyFailure(at stage, reply *textproto.Error) *delivery.Failure {
+	operators := func(refused string) *delivery.Failure {
+		return &delivery.Failure{
+			Reason: fmt.Sprintf("The mail server refused the %s (%d); the operator has to check the mail settings.",
+				refused, reply.Code),
+			Operator: true,
+		}
+	}
 	passing := reply.Code < 500
-	operators := "The mail server refused the %s (%d); the operator has to check the mail settings."
 	switch {
 	case at == stageRecipient && passing:
-		return fmt.Sprintf("The mail server does not take mail for this address now %s.", replyCodes(reply)), false
+		return &delivery.Failure{
+			Reason: fmt.Sprintf("The mail server does not take mail for this address now %s.", replyCodes(reply)),
+		}
 	case passing:
-		return fmt.Sprintf("The mail server asked to try again later (%d).", reply.Code), false
+		return &delivery.Failure{Reason: fmt.Sprintf("The mail server asked to try again later (%d).", reply.Code)}
 	case at < stageLogin:
-		return fmt.Sprintf(operators, "connection", reply.Code), false
+		return operators("connection")
 	case at == stageLogin:
-		return fmt.Sprintf(operators, "login", reply.Code), false
+		return operators("login")
 	case at == stageSender, isOperators(reply):
-		return fmt.Sprintf(operators, "sender", reply.Code), false
-	case at == stageRecipient:
-		return fmt.Sprintf("The mail server refused the address %s.", replyCodes(reply)), true
-	default:
-		return fmt.Sprintf("The mail server refused the message (%d).", reply.Code), true
+		return operators("sender")
+	case at == stageRecipient, isAddress(reply):
+		return &delivery.Failure{
+			Reason: fmt.Sprintf("The mail server refused the address %s. "+
+				"Invite them at another address, or send the invitation again once this one works.", replyCodes(reply)),
+			Final: true,
+		}
+	}
+	return &delivery.Failure{
+		Reason: fmt.Sprintf("The mail server refused the message %s. "+
+			"Invite them anew with another personal text, or ask the operator.", replyCodes(reply)),
+		Final: true,
 	}
 }
 
-// isOperators finds refusals that are spoken at RCPT but mean somebody else:
-// servers such as Postfix put off complaints about login and sender until then.
-// The codes are those of RFC 4954, section 6, and RFC 3463, sections 3.2 and 3.8.
+// isOperators finds refusals that are spoken at RCPT or later but mean somebody
+// else: servers such as Postfix put off complaints about login and sender until
+// then. The codes are those of RFC 4954, section 6, of RFC 3463, sections 3.2 and
+// 3.8, and of RFC 7372 and RFC 7505 for a sender whose DKIM, SPF, reverse DNS or
+// MX is found wanting.
 func isOperators(reply *textproto.Error) bool {
 	switch reply.Code {
 	case 503, 530, 534, 535, 538:
 		return true
 	}
 	switch enhancedCode.FindString(reply.Msg) {
-	case "5.1.7", "5.1.8", "5.7.8", "5.7.9":
+	case "5.1.7", "5.1.8", "5.7.8", "5.7.9",
+		"5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26", "5.7.27":
 		return true
 	}
 	return false
+}
+
+// isAddress finds refusals of the address, or of the mailbox behind it, that are
+// spoken only at the content (RFC 3463, sections 3.2 and 3.3).
+func isAddress(reply *textproto.Error) bool {
+	enhanced := enhancedCode.FindString(reply.Msg)
+	return strings.HasPrefix(enhanced, "5.1.") || strings.HasPrefix(enhanced, "5.2.")
 }
 
 // meanings of enhanced status codes, by subject and detail (RFC 3463, section 3, and RFC 7505).
@@ -102,6 +130,8 @@ var meanings = map[string]string{
 	"1.10": "the domain takes no mail",
 	"2.1":  "the mailbox is closed",
 	"2.2":  "the mailbox is full",
+	"2.3":  "the mail is too large for it",
+	"3.4":  "the mail is too large",
 	"7.1":  "its rules refuse it",
 }
 

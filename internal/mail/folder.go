@@ -53,10 +53,16 @@ func (f *Folder) Send(ctx context.Context, m Message) error {
 		return &delivery.Failure{Reason: "Sending was interrupted.", Err: err}
 	}
 	if err := f.write(fileName(m), raw); err != nil {
-		return &delivery.Failure{Reason: "The mail could not be written into the mail folder; the operator has to check it.", Err: err}
+		return &delivery.Failure{
+			Reason:   "The mail could not be written into the mail folder; the operator has to check it.",
+			Operator: true, Err: err,
+		}
 	}
 	return nil
 }
+
+// Close does nothing: a folder needs no leave taken of it.
+func (f *Folder) Close() {}
 
 // write puts a file in place under its name only once all of it is on the disk.
 func (f *Folder) write(name string, content []byte) (err error) {

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"invited/internal/delivery"
 )
 
 func newFolder(t *testing.T) *Folder {
@@ -131,20 +129,18 @@ func TestFolderFailures(t *testing.T) {
 	m := render(t, InvitationCreated, sample())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var failure *delivery.Failure
-	require.ErrorAs(t, f.Send(ctx, m), &failure)
-	require.False(t, failure.Final)
+	failure := checkFailure(t, f.Send(ctx, m))
+	require.False(t, failure.Final || failure.Operator)
 	require.ErrorIs(t, failure, context.Canceled)
 
 	require.NoError(t, os.RemoveAll(f.dir))
 	require.NoError(t, f.Send(t.Context(), m), "a folder that went away is made anew")
 	require.NoError(t, os.RemoveAll(f.dir))
 	require.NoError(t, os.WriteFile(f.dir, nil, 0o600))
-	require.ErrorAs(t, f.Send(t.Context(), m), &failure)
-	require.False(t, failure.Final)
+	failure = checkFailure(t, f.Send(t.Context(), m))
+	require.True(t, failure.Operator)
 	require.NotContains(t, failure.Reason, f.dir)
 
 	m.To = "Bob <bob@example.org>"
-	require.ErrorAs(t, f.Send(t.Context(), m), &failure)
-	require.True(t, failure.Final)
+	require.True(t, checkFailure(t, f.Send(t.Context(), m)).Final)
 }

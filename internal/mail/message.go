@@ -23,11 +23,15 @@ type Message struct {
 	HTML    string
 }
 
-// Transport hands on one message. Both implementations are safe for concurrent
+// Transport hands on messages. Both implementations are safe for concurrent
 // use.
 type Transport interface {
 	// Send returns nil once the message is accepted, and a *delivery.Failure otherwise.
 	Send(ctx context.Context, m Message) error
+
+	// Close gives back what is kept for further messages. It doesn't wait for a
+	// Send that runs, and a later one works as before, but leaves nothing behind.
+	Close()
 }
 
 // messageID is an id of RFC 5322, section 3.6.4, without the forms that its
@@ -45,6 +49,19 @@ func (m Message) validate() error {
 		return errors.New("the mail has an empty subject, text or HTML")
 	}
 	return nil
+}
+
+// EML returns m as it goes over the wire, which is also the form of an .eml file.
+// from is its sender, written as "Name <user@example.com>" or "user@example.com".
+// A from that is not one address is an error, and so is, as a *delivery.Failure,
+// a message that could never be sent.
+func (m Message) EML(from string) ([]byte, error) {
+	sender, err := parseSender(from)
+	if err != nil {
+		return nil, err
+	}
+	raw, _, err := compose(sender, m)
+	return raw, err
 }
 
 // compose writes m in the form of RFC 5322 and returns it with the address for

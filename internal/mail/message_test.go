@@ -99,8 +99,8 @@ func TestComposeRefuses(t *testing.T) {
 			m := good
 			change(&m)
 			_, _, err := compose(sender, m)
-			var failure *delivery.Failure
-			require.ErrorAs(t, err, &failure)
+			failure := checkFailure(t, err)
+			require.NotEqual(t, failure.Final, failure.Operator)
 		})
 	}
 	m := good

@@ -55,7 +55,7 @@ func (r *Renderer) load(dir string) error {
 			return err
 		}
 		if err := r.try(kind); err != nil {
-			return err
+			return placed(err, kind, sources)
 		}
 	}
 	return nil
@@ -64,22 +64,20 @@ func (r *Renderer) load(dir string) error {
 // try renders a kind with everything there is to say and with the least, so
 // that most of a template has run before the first mail does.
 func (r *Renderer) try(kind Kind) error {
-	const link = "https://example.com/"
+	most := madeUp("https://example.com/")
 	least := Invitation{
-		Email: "user@example.com", ScopeName: "Scope", ScopeType: "customer", RoleName: "ROLE",
-		Link: link, ApproveLink: link, RejectLink: link,
+		Email: most.Email, ScopeName: most.ScopeName, ScopeType: "customer", RoleName: most.RoleName,
+		Link: most.Link, ApproveLink: most.ApproveLink, RejectLink: most.RejectLink,
 	}
-	most := least
-	most.Inviter, most.ScopeType, most.CustomerName = "Inviter", "project", "Organization"
-	most.RoleDescription, most.ExtraText = "Role", "One\n\nTwo"
-	most.Expires, most.Reminder = time.Unix(0, 0), true
 	for _, v := range []Invitation{least, most} {
-		_, err := r.Render(kind, v.Email, "try@example.com", time.Unix(0, 0), v)
-		if cause := errors.Unwrap(err); cause != nil {
-			return cause
-		}
-		if err != nil {
-			return err
+		for _, v.Reminder = range []bool{false, true} {
+			_, err := r.Render(kind, v.Email, "try@example.com", most.Expires, v)
+			if cause := errors.Unwrap(err); cause != nil {
+				return cause
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -107,16 +105,17 @@ func (r *Renderer) Render(kind Kind, to, id string, date time.Time, v Invitation
 		return Message{}, unrenderable(fmt.Errorf("there is no mail of kind %q", kind))
 	}
 	m := Message{ID: id, To: recipient, Date: date}
+	textFile, htmlFile := string(kind)+textSuffix, string(kind)+htmlSuffix
 	for _, part := range []struct {
-		into *string
-		set  templateSet
-		name string
+		into        *string
+		set         templateSet
+		name, where string
 	}{
-		{&m.Subject, text, "subject"},
-		{&m.Text, text, string(kind) + textSuffix},
-		{&m.HTML, html, string(kind) + htmlSuffix},
+		{&m.Subject, text, "subject", textFile + ": the subject"},
+		{&m.Text, text, textFile, textFile},
+		{&m.HTML, html, htmlFile, htmlFile},
 	} {
-		if *part.into, err = execute(part.set, part.name, v); err != nil {
+		if *part.into, err = execute(part.set, part.name, part.where, v); err != nil {
 			return Message{}, unrenderable(err)
 		}
 	}
@@ -133,11 +132,12 @@ type templateSet interface {
 }
 
 // execute turns a panic in a template, which the template packages let through
-// where it is a runtime error, into an error.
-func execute(set templateSet, name string, v Invitation) (out string, err error) {
+// where it is a runtime error, into an error. Errors that have no place of their
+// own say where.
+func execute(set templateSet, name, where string, v Invitation) (out string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("template %s: panic: %v", name, r)
+			err = fmt.Errorf("%s panics: %v", where, r)
 		}
 	}()
 	var b strings.Builder
@@ -145,15 +145,16 @@ func execute(set templateSet, name string, v Invitation) (out string, err error)
 		return "", err
 	}
 	if out = strings.TrimSpace(b.String()); out == "" {
-		return "", fmt.Errorf("template %s: it renders nothing", name)
+		return "", fmt.Errorf("%s renders nothing", where)
 	}
 	return out + "\n", nil
 }
 
 func unrenderable(err error) *delivery.Failure {
 	return &delivery.Failure{
-		Reason: "The mail could not be written; the operator has to check the mail templates and settings.",
-		Err:    err,
+		Reason:   "The mail could not be written; the operator has to check the mail templates and settings.",
+		Operator: true,
+		Err:      err,
 	}
 }
 

@@ -3,6 +3,7 @@ package mail
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,8 +12,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"invited/internal/delivery"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -188,10 +187,9 @@ func TestRenderRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := r.Render(test.kind, test.to, test.id, test.date, test.v)
-			var failure *delivery.Failure
-			require.ErrorAs(t, err, &failure)
+			failure := checkFailure(t, err)
 			require.Equal(t, test.final, failure.Final)
-			require.NotEmpty(t, failure.Reason)
+			require.Equal(t, !test.final, failure.Operator)
 			if test.cause != "" {
 				require.ErrorContains(t, failure.Err, test.cause)
 			}
@@ -213,8 +211,9 @@ func TestTemplatesDir(t *testing.T) {
 		"unknown field":    {created, "{{define \"subject\"}}x{{end}}\n{{.Nope}}", []string{created + ":2", "Nope"}},
 		"field in a with":  {"invitation_expired.html.tmpl", "x\n{{with .Deadline}}{{.Nope}}{{end}}", []string{"invitation_expired.html.tmpl:2", "Nope"}},
 		"no subject":       {created, "x", []string{created, "subject"}},
-		"empty":            {"invitation_created.html.tmpl", "", []string{"invitation_created.html.tmpl"}},
-		"unsafe HTML":      {"invitation_created.html.tmpl", "<a href='{{.Link}}", []string{"invitation_created.html.tmpl"}},
+		"empty subject":    {created, `{{define "subject"}} {{end}}x`, []string{created, "the subject renders nothing"}},
+		"empty":            {"invitation_created.html.tmpl", "", []string{"invitation_created.html.tmpl renders nothing"}},
+		"unsafe HTML":      {"invitation_created.html.tmpl", "<p>\n<a href='{{.Link}}", []string{"invitation_created.html.tmpl:2:"}},
 		"unknown block":    {"layout.html.tmpl", "\n{{define \"layout\"}}{{template \"nope\" .}}{{end}}", []string{"layout.html.tmpl"}},
 		"panics":           {created, `{{define "subject"}}x{{end}}{{slice .Link 2 1}}`, []string{created + ":1"}},
 		"endless":          {created, `{{define "subject"}}{{template "subject" .}}{{end}}x`, []string{created + ":1"}},
@@ -245,6 +244,75 @@ func TestTemplatesDir(t *testing.T) {
 	require.ErrorContains(t, err, "missing")
 }
 
+// TestBrokenTemplates puts mistakes into each file, in blocks that run for every
+// kind. The error names the file and the line, whichever kind it turns up in.
+func TestBrokenTemplates(t *testing.T) {
+	t.Parallel()
+	type mistake struct{ content, want string } // on a line of its own, and in the error
+	all := map[string]mistake{
+		"syntax":          {`{{if}}`, "missing value for if"},
+		"no such field":   {`{{.Nope}}`, "Nope"},
+		"in the reminder": {`{{if .Reminder}}{{.Nope}}{{end}}`, "Nope"},
+		"in no reminder":  {`{{if not .Reminder}}{{.Nope}}{{end}}`, "Nope"},
+		"in the most":     {`{{if and .Inviter .Organization .Deadline .ExtraLines}}{{.Nope}}{{end}}`, "Nope"},
+		"in the least":    {`{{if not (or .Inviter .Organization .Deadline .ExtraLines)}}{{.Nope}}{{end}}`, "Nope"},
+		"no such block":   {`{{template "nope"}}`, "nope"},
+		"no such call":    {`{{nope}}`, "nope"},
+	}
+	onlyHTML := map[string]mistake{
+		"open quote":        {`<a href="{{.Link}}>x</a>`, "HTML goes wrong"},
+		"open single quote": {`<a href='{{.Link}}>x</a>`, "HTML goes wrong"},
+		"stray quote":       {`<a href="{{.Link}}"x">x</a>`, "HTML goes wrong"},
+		"open tag":          {`<p class="x"`, "HTML goes wrong"},
+		"open comment":      {`<!-- x`, ""}, // which is also found at the next branch
+		"in one branch":     {`{{if .Reminder}}<b{{end}}>`, "branches end in different contexts"},
+		"own escaping":      {`<p class={{.Link | html}}>`, "predefined escaper"},
+	}
+	try := func(t *testing.T, file, after string, m mistake) {
+		t.Helper()
+		content, err := builtin.ReadFile("templates/" + file)
+		require.NoError(t, err)
+		before, rest, found := strings.Cut(string(content), after)
+		require.True(t, found)
+		before += after + "\n"
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(before+m.content+"\n"+rest), 0o600))
+		_, err = NewRenderer("Site", dir)
+		require.ErrorContains(t, err, fmt.Sprintf("%s:%d:", file, 1+strings.Count(before, "\n")))
+		require.ErrorContains(t, err, m.want)
+		require.ErrorContains(t, err, dir)
+		require.NotContains(t, err.Error(), "\n")
+	}
+	files, err := builtin.ReadDir("templates")
+	require.NoError(t, err)
+	require.Len(t, files, 2*len(kinds)+2)
+	for _, entry := range files {
+		file := entry.Name()
+		blocks := []string{`{{define "body" -}}`, `{{define "title"}}`, `{{define "footer"}}`}
+		switch {
+		case file == layout+textSuffix:
+			blocks = []string{`{{define "scope"}}`}
+		case file == layout+htmlSuffix:
+			blocks = []string{`{{define "scope"}}`, `</style>`}
+		case strings.HasSuffix(file, textSuffix):
+			blocks = []string{`{{define "subject"}}`, "Hello,"}
+		}
+		for _, block := range blocks {
+			t.Run(file+" "+block, func(t *testing.T) {
+				t.Parallel()
+				for name, m := range all {
+					t.Run(name, func(t *testing.T) { try(t, file, block, m) })
+				}
+				if strings.HasSuffix(file, htmlSuffix) {
+					for name, m := range onlyHTML {
+						t.Run(name, func(t *testing.T) { try(t, file, block, m) })
+					}
+				}
+			})
+		}
+	}
+}
+
 // TestRenderFails keeps a template that breaks only on some values, which no
 // trial at the start finds, from taking the process with it.
 func TestRenderFails(t *testing.T) {
@@ -257,14 +325,13 @@ func TestRenderFails(t *testing.T) {
 	v := sample()
 	v.ScopeName = "Bad"
 	_, err = r.Render(InvitationCreated, "bob@example.org", "1@x", sentAt, v)
-	var failure *delivery.Failure
-	require.ErrorAs(t, err, &failure)
-	require.False(t, failure.Final)
+	failure := checkFailure(t, err)
+	require.True(t, failure.Operator)
 	require.NotContains(t, failure.Reason, "index")
 	require.ErrorContains(t, failure, "invitation_created.txt.tmpl:1")
 
-	_, err = execute(panicking{}, "x", v)
-	require.ErrorContains(t, err, "panic: boom")
+	_, err = execute(panicking{}, "x", "x.tmpl", v)
+	require.EqualError(t, err, "x.tmpl panics: boom")
 }
 
 type panicking struct{}

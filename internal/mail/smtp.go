@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
+	"net/textproto"
 	"net/url"
 	"regexp"
 	"slices"
@@ -20,14 +21,12 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-const (
-	dialTimeout = 10 * time.Second
-	sendTimeout = 30 * time.Second // from the dial to the reply to the content
-	quitTimeout = 2 * time.Second
-)
+// sendTimeout is from the first command or the dial to the reply to the content.
+const sendTimeout = 30 * time.Second
 
-// SMTP is a [Transport] that sends over a connection of its own for each
-// message.
+// SMTP is a [Transport] that keeps its connections for further messages. One
+// that no message needs for 10 seconds is ended, as is one that has carried 100
+// or has been open for 5 minutes.
 //
 // TLS is implicit with smtps, and with smtp used when the server offers it. The
 // server's name is always verified. Where there are credentials and the server
@@ -37,6 +36,7 @@ type SMTP struct {
 	implicitTLS        bool
 	username, password string
 	from               *netmail.Address
+	pool               pool
 
 	// Tests put their own here.
 	roots       *x509.CertPool // nil: those of the system
@@ -103,9 +103,14 @@ func parseSMTPURL(rawURL string) (s *SMTP, problem string) {
 	return s, ""
 }
 
-// Send delivers m within 30 seconds, or sooner where ctx ends. Nil means that
-// the server has taken the message; what happens to the connection after that
-// is no error, because a second attempt would be a second mail.
+// Send delivers m within 30 seconds, or sooner where ctx ends; taking leave of
+// the server may take 2 more. Nil means that the server has taken the message;
+// what happens to the connection after that is no error, because a second
+// attempt would be a second mail.
+//
+// A connection that was kept may have died since, or be unwelcome. A message
+// that finds it so before its content is begun goes over a new one, and only
+// what happens there counts.
 func (s *SMTP) Send(ctx context.Context, m Message) error {
 	raw, recipient, err := compose(s.from, m)
 	if err != nil {
@@ -113,58 +118,47 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if at, err := s.deliver(ctx, recipient, raw); err != nil {
+	if c := s.pool.take(); c != nil {
+		c.watch(ctx)
+		at, err := s.deliver(c, recipient, raw)
+		if err == nil {
+			return nil
+		}
+		if at >= stageInFlight || isRefusal(at, err) || ctx.Err() != nil {
+			return smtpFailure(ctx, at, err)
+		}
+	}
+	c, at, err := s.open(ctx)
+	if err == nil {
+		at, err = s.deliver(c, recipient, raw)
+	}
+	if err != nil {
 		return smtpFailure(ctx, at, err)
 	}
 	return nil
 }
 
-// deliver holds one conversation and says how far it came. It speaks the
-// envelope itself, where go-mail's Client.Send would, because that one adds
-// NOOP and RSET, reports their failure after a delivered message as a failed
-// one, and hides replies in strings.
-func (s *SMTP) deliver(ctx context.Context, recipient string, raw []byte) (at stage, err error) {
-	d := &dialer{smtp: s}
-	// The end of ctx closes the connection: a deadline for each read would
-	// let a server that answers a byte at a time hold on forever.
-	defer context.AfterFunc(ctx, d.close)()
-	defer d.close()
+// Close ends the connections that wait for a message, within 2 seconds. It may
+// be called more than once. Messages can still be sent, but no connection is
+// kept any more.
+func (s *SMTP) Close() { s.pool.close() }
 
-	library, err := s.client(d.dial)
-	if err != nil {
-		return stageDial, err
+// deliver sends a message over a connection and then keeps the connection or
+// ends it.
+func (s *SMTP) deliver(c *connection, recipient string, raw []byte) (at stage, err error) {
+	at, err = c.send(s.from.Address, recipient, raw)
+	c.refused = err != nil
+	var reply *textproto.Error
+	switch {
+	case err != nil && !errors.As(err, &reply):
+		// Without a QUIT: nobody listens; and where content is in flight, the
+		// client would end it with a dot first, and the server would take half
+		// a message.
+		c.close()
+	case err != nil && !isRefusal(at, err), !c.inStep(), !c.unwatch(), !s.pool.keep(c):
+		c.quit()
 	}
-	client, err := library.DialToSMTPClientWithContext(ctx)
-	if err != nil {
-		if d.connected() {
-			return stageGreeting, err
-		}
-		return stageDial, err
-	}
-	defer func() {
-		// Not while content is in flight: the client would end it with a dot
-		// first, and the server would take half a message.
-		if at != stageInFlight {
-			d.quit(client)
-		}
-	}()
-	if err := s.login(client); err != nil {
-		return stageLogin, err
-	}
-	if err := client.Mail("<" + s.from.Address + ">"); err != nil {
-		return stageSender, err
-	}
-	if err := client.Rcpt("<" + recipient + ">"); err != nil {
-		return stageRecipient, err
-	}
-	w, err := client.Data()
-	if err != nil {
-		return stageData, err
-	}
-	if _, err := w.Write(raw); err != nil {
-		return stageInFlight, err
-	}
-	return stageContent, w.Close()
+	return at, err
 }
 
 // client sets up go-mail for one connection: greeting, STARTTLS, limits.
@@ -190,7 +184,8 @@ func (s *SMTP) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots}
 }
 
-// login does nothing where there are no credentials. The mechanisms are in the
+// login does nothing where there are no credentials. It is done once for each
+// connection. The mechanisms are in the
 // order in which the library's own discovery has them, less NTLM.
 func (s *SMTP) login(client *smtp.Client) error {
 	if s.username == "" {

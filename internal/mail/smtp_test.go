@@ -18,27 +18,39 @@ import (
 
 const from = "Example Portal <no-reply@example.com>"
 
-func newSMTP(t *testing.T, url string) *SMTP {
+func newSMTP(t testing.TB, url string) *SMTP {
 	t.Helper()
 	s, err := NewSMTP(url, from)
 	require.NoError(t, err)
+	t.Cleanup(s.Close)
 	return s
 }
 
-func send(t *testing.T, s *SMTP, m Message) *delivery.Failure {
+func send(t testing.TB, s *SMTP, m Message) *delivery.Failure {
 	t.Helper()
 	err := s.Send(t.Context(), m)
 	if err == nil {
 		return nil
 	}
-	var failure *delivery.Failure
-	require.ErrorAs(t, err, &failure)
-	require.NotEmpty(t, failure.Reason)
+	failure := checkFailure(t, err)
 	require.NotContains(t, failure.Reason, s.host)
-	require.NotContains(t, failure.Reason, "\n")
 	if s.password != "" {
 		require.NotContains(t, failure.Error(), s.password)
 	}
+	return failure
+}
+
+// checkFailure asserts what holds for every failure: its reason is made of whole
+// sentences, so that another can follow, and only one thing is to be done.
+func checkFailure(t testing.TB, err error) *delivery.Failure {
+	t.Helper()
+	var failure *delivery.Failure
+	require.ErrorAs(t, err, &failure)
+	require.Regexp(t, `^[A-Z][^\n]*\.$`, failure.Reason)
+	require.Less(t, len(failure.Reason), 300)
+	require.False(t, failure.Final && failure.Operator)
+	require.Equal(t, failure.Operator, strings.Contains(failure.Reason, "the operator has to check"))
+	require.Equal(t, failure.Final, strings.Contains(failure.Reason, "Invite them"), "what to do, where waiting is no use")
 	return failure
 }
 
@@ -105,35 +117,46 @@ func TestSMTPRefusesBadRecipientBeforeDialing(t *testing.T) {
 // TestSMTPReplies goes through the conversation with a refusal at each step.
 func TestSMTPReplies(t *testing.T) {
 	t.Parallel()
+	const (
+		passing = iota
+		operators
+		final
+	)
 	for _, test := range []struct {
 		at, reply, reason string
-		final             bool
+		kind              int
 	}{
-		{"CONNECT", "421 busy", "try again later (421)", false},
-		{"CONNECT", "554 go away", "refused the connection (554)", false},
-		{"EHLO", "421 busy", "try again later (421)", false},
-		{"AUTH", "454 later", "try again later (454)", false},
-		{"AUTH", "535 5.7.8 no", "refused the login (535)", false},
-		{"AUTH", "534 weak", "refused the login (534)", false},
-		{"MAIL", "451 later", "try again later (451)", false},
-		{"MAIL", "550 not you", "refused the sender (550)", false},
-		{"MAIL", "530 5.7.0 log in", "refused the sender (530)", false},
-		{"RCPT", "450 4.2.0 greylisted", "does not take mail for this address now (450 4.2.0).", false},
-		{"RCPT", "451 4.7.1 later", "now (451 4.7.1: its rules refuse it).", false},
-		{"RCPT", "550 5.1.1 no such user", "refused the address (550 5.1.1: there is no such mailbox).", true},
-		{"RCPT", "550-5.1.1 no\r\n550 such \x1b[31muser", "refused the address (550 5.1.1: there is no such mailbox).", true},
-		{"RCPT", "553 " + strings.Repeat("x", 900), "refused the address (553).", true},
-		{"RCPT", "550 no user at internal-mx7.corp.example [10.1.2.3]", "refused the address (550).", true},
-		{"RCPT", "554 ", "refused the address (554)", true},
-		{"RCPT", "553 5.1.8 your domain does not exist", "refused the sender (553)", false},
-		{"RCPT", "530 5.7.0 authentication required", "refused the sender (530)", false},
-		{"DATA", "451 later", "try again later (451)", false},
-		{"DATA", "554 policy", "refused the message (554)", true},
-		{"CONTENT", "451 later", "try again later (451)", false},
-		{"CONTENT", "552 too big", "refused the message (552)", true},
-		{"CONTENT", "554 5.7.1 spam", "refused the message (554)", true},
-		{"CONTENT", "nonsense", "broke off", false},
-		{"RCPT", "999 nonsense", "broke off", false},
+		{"CONNECT", "421 busy", "try again later (421)", passing},
+		{"CONNECT", "554 go away", "refused the connection (554)", operators},
+		{"EHLO", "421 busy", "try again later (421)", passing},
+		{"EHLO", "550 who?", "refused the connection (550)", operators},
+		{"AUTH", "454 later", "try again later (454)", passing},
+		{"AUTH", "535 5.7.8 no", "refused the login (535)", operators},
+		{"AUTH", "534 weak", "refused the login (534)", operators},
+		{"MAIL", "421 later", "try again later (421)", passing},
+		{"MAIL", "451 later", "try again later (451)", passing},
+		{"MAIL", "550 not you", "refused the sender (550)", operators},
+		{"MAIL", "530 5.7.0 log in", "refused the sender (530)", operators},
+		{"RCPT", "450 4.2.0 greylisted", "does not take mail for this address now (450 4.2.0).", passing},
+		{"RCPT", "451 4.7.1 later", "now (451 4.7.1: its rules refuse it).", passing},
+		{"RCPT", "550 5.1.1 no such user", "refused the address (550 5.1.1: there is no such mailbox). Invite", final},
+		{"RCPT", "550-5.1.1 no\r\n550 such \x1b[31muser", "refused the address (550 5.1.1: there is no such mailbox).", final},
+		{"RCPT", "553 " + strings.Repeat("x", 900), "refused the address (553).", final},
+		{"RCPT", "550 no user at internal-mx7.corp.example [10.1.2.3]", "refused the address (550).", final},
+		{"RCPT", "554 ", "refused the address (554)", final},
+		{"RCPT", "553 5.1.8 your domain does not exist", "refused the sender (553)", operators},
+		{"RCPT", "550 5.7.23 SPF says no", "refused the sender (550)", operators},
+		{"RCPT", "530 5.7.0 authentication required", "refused the sender (530)", operators},
+		{"DATA", "451 later", "try again later (451)", passing},
+		{"DATA", "554 policy", "refused the message (554). Invite", final},
+		{"CONTENT", "451 later", "try again later (451)", passing},
+		{"CONTENT", "552 5.3.4 too big", "refused the message (552 5.3.4: the mail is too large).", final},
+		{"CONTENT", "554 5.7.1 spam", "refused the message (554 5.7.1: its rules refuse it).", final},
+		{"CONTENT", "550 5.1.1 no such user", "refused the address (550 5.1.1: there is no such mailbox).", final},
+		{"CONTENT", "552 5.2.2 full", "refused the address (552 5.2.2: the mailbox is full).", final},
+		{"CONTENT", "550 5.7.26 DMARC says no", "refused the sender (550)", operators},
+		{"CONTENT", "nonsense", "broke off", passing},
+		{"RCPT", "999 nonsense", "broke off", passing},
 	} {
 		t.Run(test.at+" "+test.reply[:3], func(t *testing.T) {
 			t.Parallel()
@@ -145,8 +168,8 @@ func TestSMTPReplies(t *testing.T) {
 			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
 			require.NotNil(t, failure)
 			require.Contains(t, failure.Reason, test.reason)
-			require.Equal(t, test.final, failure.Final)
-			require.Less(t, len(failure.Reason), 300)
+			require.Equal(t, test.kind == final, failure.Final)
+			require.Equal(t, test.kind == operators, failure.Operator)
 			if test.at != "CONTENT" {
 				require.Zero(t, server.contents)
 			}
@@ -163,7 +186,7 @@ func TestSMTPBreaks(t *testing.T) {
 			server := newScripted(t, map[string]string{at: cut})
 			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
 			require.NotNil(t, failure)
-			require.False(t, failure.Final)
+			require.False(t, failure.Final || failure.Operator)
 			require.Contains(t, failure.Reason, "broke off")
 		})
 		t.Run("silent at "+at, func(t *testing.T) {
@@ -172,9 +195,8 @@ func TestSMTPBreaks(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
 			err := newSMTP(t, "smtp://alice:secret@"+server.addr).Send(ctx, render(t, InvitationCreated, sample()))
-			var failure *delivery.Failure
-			require.ErrorAs(t, err, &failure)
-			require.False(t, failure.Final)
+			failure := checkFailure(t, err)
+			require.False(t, failure.Final || failure.Operator)
 			require.Contains(t, failure.Reason, "in time")
 		})
 	}
@@ -216,7 +238,7 @@ func TestSMTPTimeouts(t *testing.T) {
 				failure := send(t, s, m)
 				require.NotNil(t, failure)
 				require.Equal(t, test.want, time.Since(start))
-				require.False(t, failure.Final)
+				require.False(t, failure.Final || failure.Operator)
 				require.Contains(t, failure.Reason, "in time")
 				time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock, for the server to find out
 			})
@@ -240,7 +262,10 @@ func TestSMTPTakenIsTaken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := newScripted(t, map[string]string{"QUIT": quit})
-			require.Nil(t, send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, sample())))
+			s := newSMTP(t, "smtp://"+server.addr)
+			s.Close() // so that it takes leave at once
+			require.Nil(t, send(t, s, render(t, InvitationCreated, sample())))
+			require.Equal(t, "EHLO MAIL RCPT DATA QUIT", server.verbs(1))
 			require.Equal(t, 1, server.contents)
 			require.Equal(t, 1, strings.Count(server.wire(), "RCPT TO:"))
 		})
@@ -253,14 +278,14 @@ func TestSMTPUnreachable(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
 	failure := send(t, newSMTP(t, "smtp://"+listener.Addr().String()), render(t, InvitationCreated, sample()))
-	require.False(t, failure.Final)
+	require.False(t, failure.Final || failure.Operator)
 	require.Equal(t, "The mail server can't be reached.", failure.Reason)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err = newSMTP(t, "smtp://"+newScripted(t, nil).addr).Send(ctx, render(t, InvitationCreated, sample()))
-	require.ErrorAs(t, err, &failure)
-	require.False(t, failure.Final)
+	failure = checkFailure(t, err)
+	require.False(t, failure.Final || failure.Operator)
 	require.Equal(t, "Sending was interrupted.", failure.Reason)
 }
 
@@ -276,9 +301,8 @@ func TestSMTPCancelledMidway(t *testing.T) {
 		return &cancelling{Conn: conn, cancel: cancel, closed: make(chan struct{})}, err
 	}
 	err := s.Send(ctx, render(t, InvitationCreated, sample()))
-	var failure *delivery.Failure
-	require.ErrorAs(t, err, &failure)
-	require.False(t, failure.Final)
+	failure := checkFailure(t, err)
+	require.False(t, failure.Final || failure.Operator)
 	require.Equal(t, "Sending was interrupted.", failure.Reason)
 	require.Zero(t, server.contents)
 }
@@ -327,7 +351,7 @@ func TestSMTPVerifiesTheServer(t *testing.T) {
 			}
 			failure := send(t, s, render(t, InvitationCreated, sample()))
 			require.NotNil(t, failure)
-			require.False(t, failure.Final)
+			require.True(t, failure.Operator)
 			require.Contains(t, failure.Reason, "secure connection")
 			require.Empty(t, server.got())
 		})
@@ -345,7 +369,7 @@ func TestSMTPKeepsCredentialsFromClearText(t *testing.T) {
 		return (&net.Dialer{}).DialContext(ctx, network, server.addr)
 	}
 	failure := send(t, s, render(t, InvitationCreated, sample()))
-	require.False(t, failure.Final)
+	require.True(t, failure.Operator)
 	require.ErrorIs(t, failure, errNoTLS)
 	require.NotContains(t, server.wire(), "AUTH")
 	require.NotContains(t, server.wire(), "MAIL")
@@ -358,13 +382,14 @@ func TestSMTPLoginMechanisms(t *testing.T) {
 	t.Parallel()
 	server := newScripted(t, map[string]string{"EHLO": "250-mail.test\r\n250 AUTH GSSAPI"})
 	failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+	require.True(t, failure.Operator)
 	require.ErrorIs(t, failure, errNoLogin)
 	require.NotContains(t, server.wire(), "AUTH ")
 }
 
 func TestNewSMTP(t *testing.T) {
 	t.Parallel()
-	for url, want := range map[string]SMTP{
+	for url, want := range map[string]*SMTP{
 		"smtp://mail.example.com":                 {host: "mail.example.com", port: "587"},
 		"smtps://mail.example.com/":               {host: "mail.example.com", port: "465", implicitTLS: true},
 		"SMTP://a%40b.c:p%2Fw@mail.example.com:1": {host: "mail.example.com", port: "1", username: "a@b.c", password: "p/w"},

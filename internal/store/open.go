@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,7 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/ncruces/go-sqlite3/driver"
+	sqlite "github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/gormlite"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
@@ -33,6 +34,15 @@ type Options struct {
 	Postgres string // connection URL
 	// Clock is used for the time of transactions; nil: the database's own. Tests pass one to move time.
 	Clock func() time.Time
+	// Driver is put around the engine's driver; nil: nothing is. Tests pass one to fail at a chosen statement.
+	Driver func(driver.Connector) driver.Connector
+}
+
+func (o Options) driver(engine driver.Connector) driver.Connector {
+	if o.Driver == nil {
+		return engine
+	}
+	return o.Driver(engine)
 }
 
 // DB is an open database. It is safe for use by any number of goroutines.
@@ -71,7 +81,7 @@ func openPostgres(o Options) (*DB, error) {
 		config.RuntimeParams["application_name"] = "invited"
 	}
 	config.ConnectTimeout = 10 * time.Second
-	pool := stdlib.OpenDB(*config)
+	pool := sql.OpenDB(o.driver(stdlib.GetConnector(*config)))
 	pool.SetMaxOpenConns(postgresConnections)
 	pool.SetMaxIdleConns(postgresConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -92,10 +102,11 @@ func openSQLite(o Options) (*DB, error) {
 	} else if !errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("the database file can't be opened: %w", err)
 	}
-	pool, err := driver.Open(sqliteDSN(path))
+	connector, err := (&sqlite.SQLite{}).OpenConnector(sqliteDSN(path))
 	if err != nil {
 		return nil, fmt.Errorf("the database file can't be opened: %w", err)
 	}
+	pool := sql.OpenDB(o.driver(connector))
 	pool.SetMaxOpenConns(sqliteConnections)
 	pool.SetMaxIdleConns(sqliteConnections)
 	return newDB(o, pool, gormlite.OpenDB(sqlitePool{pool}), sqliteDialect{}, path+".migrate.lock")
@@ -112,6 +123,9 @@ func sqliteDSN(path string) string {
 		// A transaction that begins as a reader and then writes fails at once where another wrote in between,
 		// busy_timeout or not.
 		"_txlock": {"immediate"},
+		// The job queue compares times as text, in SQLite's own form; in the driver's, which has a T where that has a
+		// space, what is to be tried again today waits for tomorrow.
+		"_timefmt": {"sqlite"},
 		"modeof":  {path}, // the log beside it, which has its contents, is as private as it is
 	}
 	// A plus is no space in SQLite's URIs.
@@ -146,6 +160,13 @@ func (db *DB) Ping(ctx context.Context) error {
 		return db.translate(err)
 	}
 	return nil
+}
+
+// Now is the moment by the database's own clock, which all who use the database share, in UTC. Options.Clock does not
+// move it. It returns fault.Unavailable where the database can't tell.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	now, err := db.dialect.now(db.gorm.WithContext(ctx))
+	return now.UTC(), db.translate(err)
 }
 
 // Queue returns the driver that a job queue's worker runs on: the same connections as everything else.

@@ -12,8 +12,8 @@ import (
 // driver's own format drops trailing zeros, and then "…05.5Z" stands before "…05Z".
 const sqliteTime = "2006-01-02T15:04:05.000000Z"
 
-// sqlitePool passes times to SQLite in that format. The driver has a setting for it, but it holds for reading
-// too, and the job queue's tables, which share the pool, hold times in another format.
+// sqlitePool passes times to SQLite in that format. The driver's setting is for the job queue's tables, which share the
+// pool and hold times in another.
 type sqlitePool struct{ gorm.ConnPool }
 
 func (p sqlitePool) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {

@@ -86,7 +86,8 @@ const maxAttempts = 1000
 
 // Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
 func (tx *Tx) Enqueue(job invitation.Job) error {
-	_, err := tx.db.queue.InsertTx(tx.orm.Statement.Context, tx.inner(), job, &river.InsertOpts{MaxAttempts: maxAttempts})
+	_, err := tx.db.queue.InsertTx(tx.orm.Statement.Context, tx.inner(), job,
+		&river.InsertOpts{Queue: job.Queue(), MaxAttempts: maxAttempts})
 	return err
 }
 

@@ -1,0 +1,108 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+
+	"invited/internal/invitation"
+)
+
+// deliverer delivers invitations.
+type deliverer struct {
+	river.WorkerDefaults[invitation.Deliver]
+	*post
+}
+
+func (w *deliverer) Work(ctx context.Context, job *river.Job[invitation.Deliver]) error {
+	letter, err := w.Service.BeginDelivery(ctx, job.Args)
+	if err != nil || letter == nil {
+		return err
+	}
+	sent := w.send(ctx, letter, job.CreatedAt)
+	var outcome invitation.Outcome
+	final := false
+	if sent != nil {
+		w.log(ctx, job.JobRow, sent)
+		outcome.Failed = true
+		outcome.Reason, final = failure(sent)
+	}
+	if err := insist(ctx, func(ctx context.Context) error {
+		return w.Service.FinishDelivery(ctx, job.Args, outcome)
+	}); err != nil {
+		return errors.Join(err, sent)
+	}
+	if final {
+		return river.JobCancel(sent)
+	}
+	return sent
+}
+
+// notifier sends notices.
+type notifier struct {
+	river.WorkerDefaults[invitation.Notify]
+	*post
+}
+
+func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) error {
+	letter, err := w.Service.Letter(ctx, job.Args)
+	if err != nil || letter == nil {
+		return err
+	}
+	if err := w.send(ctx, letter, job.CreatedAt); err != nil {
+		w.log(ctx, job.JobRow, err)
+		if _, final := failure(err); final {
+			return river.JobCancel(err)
+		}
+		return err
+	}
+	// A notice has no row to say that it went out but the job's own, which the queue would give up on writing sooner.
+	return insist(ctx, func(ctx context.Context) error { return w.complete(ctx, job) })
+}
+
+func (w *notifier) complete(ctx context.Context, job *river.Job[invitation.Notify]) error {
+	tx, err := w.Queue.GetExecutor().Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback(ctx) }()
+	_, err = river.JobCompleteTx[riverdriver.Driver[sqlTx]](ctx, w.Queue.UnwrapTx(tx), job)
+	if errors.Is(err, rivertype.ErrNotFound) {
+		return nil // completed by an attempt to commit whose answer was lost
+	} else if err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// insist repeats f until it succeeds or its time is over, even where the process is stopping: what it notes has happened,
+// and would happen a second time if it were not noted. A database that restarts is back within that time.
+func insist(ctx context.Context, f func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer cancel()
+	for {
+		err := f(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(finishTimeout / 50):
+		}
+	}
+}
+
+// sweeper does what time has made due.
+type sweeper struct {
+	river.WorkerDefaults[invitation.Sweep]
+	service *invitation.Service
+}
+
+func (w *sweeper) Work(ctx context.Context, _ *river.Job[invitation.Sweep]) error {
+	return w.service.Sweep(ctx)
+}

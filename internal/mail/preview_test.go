@@ -1,0 +1,144 @@
+package mail
+
+import (
+	"bytes"
+	"html"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/jhillyerd/enmime/v2"
+	"github.com/stretchr/testify/require"
+)
+
+func preview(t testing.TB, name string) Message {
+	t.Helper()
+	m, err := newRenderer(t).Preview(name, "https://portal.example.com/")
+	require.NoError(t, err)
+	return m
+}
+
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []string{
+		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_rejected", "invitation_expired",
+	}, PreviewNames())
+	seen := make(map[string]string)
+	for _, name := range PreviewNames() {
+		m := preview(t, name)
+		require.Empty(t, seen[m.Subject])
+		seen[m.Subject] = name
+		require.Equal(t, m, preview(t, name), "the same each time")
+		for _, fact := range []string{"Example Portal", "Coastal Climate Model", "Institute for Ocean Research", "System administrator"} {
+			require.Contains(t, m.Text, fact, name)
+		}
+		for _, link := range links(t, m) {
+			require.True(t, strings.HasPrefix(link, "https://portal.example.com/"), link)
+			require.Contains(t, link, map[bool]string{true: "SAMPLE", false: madeUpID}[strings.Contains(link, "_")])
+		}
+		again, err := newRenderer(t).Preview(name, "https://portal.example.com")
+		require.NoError(t, err)
+		require.Equal(t, m, again, "with and without a slash")
+	}
+	require.Equal(t, "invitation_reminder", seen["REMINDER: Invitation to Coastal Climate Model project"])
+	require.Contains(t, preview(t, "invitation_reminder").Text, "This is a reminder")
+	created := preview(t, "invitation_created")
+	require.Contains(t, created.Text, "Jonas Keller invites you")
+	require.Contains(t, created.Text, "cluster, and I would like you to look after them.\n>\n> The first run")
+	require.Contains(t, created.Text, created.Date.AddDate(0, 0, 7).Format("2 January 2006, 15:04 UTC"))
+
+	_, err := newRenderer(t).Preview("invitation", "https://portal.example.com/")
+	require.EqualError(t, err, `there is no mail "invitation"; there are invitation_created, invitation_reminder, `+
+		"invitation_requested, invitation_rejected, invitation_expired")
+	_, err = newRenderer(t).Preview("invitation_created", "portal.example.com")
+	require.ErrorContains(t, checkFailure(t, err).Err, "not an absolute http or https URL")
+}
+
+var (
+	textLink = regexp.MustCompile(`https?://\S+`)
+	htmlLink = regexp.MustCompile(`href="([^"]*)"`)
+)
+
+// links are those of a mail, each once, and the same in its text and its HTML.
+func links(t testing.TB, m Message) []string {
+	t.Helper()
+	inText := textLink.FindAllString(m.Text, -1)
+	var inHTML []string
+	for _, found := range htmlLink.FindAllStringSubmatch(m.HTML, -1) {
+		inHTML = append(inHTML, html.UnescapeString(found[1]))
+	}
+	sorted := func(all []string) []string {
+		slices.Sort(all)
+		return slices.Compact(all)
+	}
+	require.Equal(t, sorted(inText), sorted(inHTML))
+	require.NotEmpty(t, inText)
+	return sorted(inText)
+}
+
+// TestEveryMailOnTheWire has each mail taken by a real server, from a sender
+// whose name needs encoding, and looks at the bytes.
+func TestEveryMailOnTheWire(t *testing.T) {
+	t.Parallel()
+	server := newRecorder(t, recorderOptions{})
+	s, err := NewSMTP("smtp://"+server.addr, `"Bürgerportal, Nord" <no-reply@example.com>`)
+	require.NoError(t, err)
+	t.Cleanup(s.Close)
+	for i, name := range PreviewNames() {
+		m := preview(t, name)
+		m.Subject += " – Ünïcödé " + strings.Repeat("ж", 100)
+		require.NoError(t, s.Send(t.Context(), m))
+		got := server.got()
+		require.Len(t, got, i+1)
+		require.Equal(t, []string{m.To}, got[i].to)
+		envelope := checkWire(t, got[i].data, m)
+		from, err := envelope.AddressList("From")
+		require.NoError(t, err)
+		require.Len(t, from, 1)
+		require.Equal(t, "Bürgerportal, Nord", from[0].Name)
+		require.Equal(t, "no-reply@example.com", from[0].Address)
+		for _, header := range []string{"From", "Subject"} {
+			value := regexp.MustCompile(`(?m)^` + header + `:((?:.|\n )*)$`).FindSubmatch(got[i].data)[1]
+			value = bytes.TrimSuffix(bytes.TrimSpace(value), []byte(" <no-reply@example.com>"))
+			for word := range bytes.FieldsSeq(value) {
+				require.Regexp(t, `^=\?(?i:utf-8)\?[qb]\?[!->@-~]+\?=$`, string(word), "RFC 2047, section 2")
+				require.LessOrEqual(t, len(word), 75)
+			}
+		}
+		require.NotEmpty(t, links(t, Message{Text: envelope.Text, HTML: envelope.HTML}))
+	}
+}
+
+func TestEML(t *testing.T) {
+	t.Parallel()
+	for _, name := range PreviewNames() {
+		m := preview(t, name)
+		raw, err := m.EML(from)
+		require.NoError(t, err)
+		checkWire(t, raw, m)
+		require.Contains(t, string(raw), "From: \"Example Portal\" <no-reply@example.com>\r\n")
+	}
+	_, err := preview(t, "invitation_created").EML("nobody")
+	require.ErrorContains(t, err, "the sender of mails")
+	_, err = Message{To: "bob@example.org"}.EML(from)
+	require.True(t, checkFailure(t, err).Operator)
+	_, err = Message{To: "bob"}.EML(from)
+	require.True(t, checkFailure(t, err).Final)
+}
+
+// TestLinksWithSpecialCharacters keeps escaping from changing where a link leads.
+func TestLinksWithSpecialCharacters(t *testing.T) {
+	t.Parallel()
+	v := sample()
+	v.Link = "https://portal.example.com/?a=1&b=%20" + url.QueryEscape(`"<>`) + "#x"
+	for _, kind := range kinds {
+		m := render(t, kind, v)
+		raw, err := m.EML(from)
+		require.NoError(t, err)
+		envelope, err := enmime.ReadEnvelope(strings.NewReader(string(raw)))
+		require.NoError(t, err)
+		require.NotEmpty(t, links(t, Message{Text: envelope.Text, HTML: envelope.HTML}), kind)
+	}
+}
