@@ -18,6 +18,8 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+
+	"invited/internal/storetest/postgres"
 )
 
 const urlVariable = "INVITED_TEST_POSTGRES_URL"
@@ -52,18 +54,25 @@ func run(args []string, url string) int {
 	if url == "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
-		bin, err := ensureServer(ctx)
+		bin, err := postgres.Ensure(ctx, say)
+		if errors.Is(err, postgres.ErrNone) {
+			err = fmt.Errorf("%w, or set %s", err, urlVariable)
+		}
 		if err != nil {
 			say("%v", err)
 			return 1
 		}
-		server, err := start(ctx, bin)
+		server, err := postgres.New(ctx, bin)
 		if err != nil {
 			say("%v", err)
 			return 1
 		}
-		defer server.stop()
-		url = server.url
+		defer func() {
+			if err := server.Remove(); err != nil {
+				say("%v", err)
+			}
+		}()
+		url = server.URL
 	}
 	return command(args, url, signals)
 }

@@ -7,12 +7,7 @@ import (
 	"syscall"
 )
 
-// Elsewhere a server outlives this process if that is killed outright.
+// Elsewhere the command outlives this process if that is killed outright.
 func endWithUs(*exec.Cmd, syscall.Signal) {}
 
 func endWithParent() {}
-
-// Root is left to be refused by PostgreSQL, in its own words.
-func unprivileged(*exec.Cmd, ...string) error { return nil }
-
-func apart(*exec.Cmd) {}

@@ -15,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/storetest/postgres"
 )
 
 // The tests start this binary again as the program itself, since what counts is
@@ -72,7 +74,7 @@ func TestWrongUsage(t *testing.T) {
 // However the program is ended, the server ends with it.
 func TestTheServerNeverStays(t *testing.T) {
 	t.Parallel()
-	if findServer(t.Context()) == "" {
+	if postgres.Find(t.Context()) == "" {
 		t.Skip("no PostgreSQL server is installed here")
 	}
 
@@ -134,11 +136,4 @@ func answers(ctx context.Context, url string) bool {
 	}
 	_ = conn.Close(ctx)
 	return true
-}
-
-func TestNewestFirst(t *testing.T) {
-	t.Parallel()
-
-	got := newestFirst([]string{"/usr/lib/postgresql/9.6/bin", "/usr/lib/postgresql/13/bin", "/usr/lib/postgresql/15/bin"})
-	assert.Equal(t, []string{"/usr/lib/postgresql/15/bin", "/usr/lib/postgresql/13/bin", "/usr/lib/postgresql/9.6/bin"}, got)
 }
