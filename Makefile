@@ -12,12 +12,13 @@ POSTGRES     := $(GO) run ./internal/storetest/withpostgres --
 PKG      ?= ./...
 ARGS     ?=
 FUZZTIME ?= 30s
+RUNS     ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run test test-race fuzz lint fmt clean
+.PHONY: help go generate verify build run test test-race test-faults bench fuzz lint fmt clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
 
 go:
 	@command -v $(GO) >/dev/null || { echo "Go is not installed: get $(GO_WANTED) or newer from https://go.dev/dl/" >&2; exit 1; }
@@ -50,6 +51,17 @@ test: go ## run all tests, with a PostgreSQL of their own
 test-race: go ## the same with the race detector, which needs a C compiler
 	@echo "Testing $(PKG) with the race detector (takes several times as long)"
 	@$(POSTGRES) $(GO) test -race -shuffle=on -timeout 20m $(ARGS) $(PKG)
+
+test-faults: go ## run only the tests that break things, RUNS times (1), and print what was lost
+	@echo "Killing processes, cutting connections, stopping databases, $(RUNS) times over (takes about 4 minutes each)"
+	@mkdir -p build && rm -f build/faults.txt
+	@$(POSTGRES) env INVITED_TEST_FAULT_TABLE="$(CURDIR)/build/faults.txt" \
+		$(GO) test -run '^TestFault' -count $(RUNS) -timeout 60m $(ARGS) ./cmd/invited; code=$$?; \
+	echo; cat build/faults.txt; exit $$code
+
+bench: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
+	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"
+	@$(POSTGRES) $(GO) test -run '^$$' -bench BenchmarkDelivery -benchtime 1x -timeout 20m $(ARGS) ./cmd/invited
 
 fuzz: go ## run each fuzz target for FUZZTIME (30s)
 	@echo "Looking for fuzz targets in $(PKG)"

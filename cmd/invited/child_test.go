@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql/driver"
+	"fmt"
 	"os"
 	"os/signal"
 	"slices"
@@ -77,7 +78,7 @@ func (k *killer) passes(kind string) {
 
 func (k *killer) statement(args []driver.NamedValue) {
 	for _, each := range args {
-		if text, ok := each.Value.(string); ok && k.kind == "arg" && text == k.what {
+		if k.kind == "arg" && fmt.Sprint(each.Value) == k.what {
 			k.die()
 		}
 	}

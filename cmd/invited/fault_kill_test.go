@@ -94,7 +94,7 @@ func (x *trial) killed(o operation, point string) bool {
 	got, err := o.ask(p, prepared)
 	died := err != nil
 	if died {
-		<-p.ended
+		p.until("it dies", p.dead)
 	} else {
 		require.Equal(x.t, o.status, got.status, got.body)
 		p.stop()
@@ -150,7 +150,7 @@ func TestFaultKilledBetweenTheYesAndItsRecording(t *testing.T) {
 	onEachTrial(t, "kill -9 between the mail server's yes and its recording", func(x *trial) {
 		p := x.s.dying("arg:OK").serve()
 		id := x.create(p, "ina", 1)[0]
-		<-p.ended
+		p.until("it dies", p.dead)
 		require.Equal(x.t, map[string]int{id + ".0@localhost": 1}, x.sink.copies())
 		require.Equal(x.t, []string{"deliver_invitation running"}, x.open())
 		x.healed()

@@ -93,7 +93,7 @@ customers:
 
 // site is a folder, an environment and a database of their own.
 type site struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	environ []string
 	binary  string // the program
@@ -106,7 +106,7 @@ func onEach(t *testing.T, test func(t *testing.T, s *site)) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) { test(t, newSite(t, e.Fresh(t))) })
 }
 
-func newSite(t *testing.T, database string) *site {
+func newSite(t testing.TB, database string) *site {
 	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), binary: binary}
 	s.set("PATH="+os.Getenv("PATH"), "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY="+secretKey)
@@ -141,7 +141,7 @@ func (s *site) command(args ...string) *exec.Cmd {
 
 // outcome is how a command ended.
 type outcome struct {
-	t              *testing.T
+	t              testing.TB
 	code           int
 	stdout, stderr string
 }
@@ -195,7 +195,7 @@ func (s *site) apply() *site {
 
 // served is a process that serves.
 type served struct {
-	t              *testing.T
+	t              testing.TB
 	cmd            *exec.Cmd
 	address        string // host:port
 	stdout, stderr *tail
@@ -258,15 +258,17 @@ func (p *served) signal(s os.Signal) {
 // end waits until the process has ended by itself, with this code.
 func (p *served) end(code int) {
 	p.t.Helper()
-	p.until("it ends", func() bool {
-		select {
-		case <-p.ended:
-			return true
-		default:
-			return false
-		}
-	})
+	p.until("it ends", p.dead)
 	require.Equal(p.t, code, p.cmd.ProcessState.ExitCode(), p.stderr.String())
+}
+
+func (p *served) dead() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // stop ends the process in good order.
@@ -291,7 +293,7 @@ var browser = &http.Client{Timeout: 30 * time.Second}
 
 // answer is what a request got.
 type answer struct {
-	t      *testing.T
+	t      testing.TB
 	status int
 	header http.Header
 	body   string

@@ -243,7 +243,7 @@ func (s *server) webhook() (*webhook.Client, error) {
 		Secret:       c.InvitationWebhookSecret.Reveal(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("INVITED_INVITATION_WEBHOOK_…: %w", err)
+		return nil, fmt.Errorf("INVITED_INVITATION_WEBHOOK_URL and the variables beside it: %w", err)
 	}
 	s.release = append(s.release, client.Close)
 	return client, nil
@@ -266,7 +266,10 @@ func (s *server) ready(ctx context.Context) map[string]error {
 	if s.workers != nil {
 		checks["workers"] = s.workers.Running()
 		for what, reason := range s.workers.Troubles() {
-			checks[what] = api.Trouble(reason)
+			checks[what] = nil
+			if reason != "" {
+				checks[what] = api.Trouble(reason)
+			}
 		}
 	}
 	return checks

@@ -22,7 +22,7 @@ const (
 
 // sink is a mail server that keeps what it takes. Each of its answers can be chosen, be put off, or stay out.
 type sink struct {
-	t       *testing.T
+	t       testing.TB
 	address string
 	url     string // for INVITED_SMTP_URL
 
@@ -41,7 +41,7 @@ type receipt struct {
 	text string // as it came
 }
 
-func newSink(t *testing.T) *sink {
+func newSink(t testing.TB) *sink {
 	t.Helper()
 	s := &sink{t: t, address: "127.0.0.1:0", conns: map[net.Conn]bool{}}
 	s.open()

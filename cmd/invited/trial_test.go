@@ -18,7 +18,7 @@ import (
 
 // trial is one run of one fault: what clients were promised meanwhile, and the judgement on what became of it.
 type trial struct {
-	t     *testing.T
+	t     testing.TB
 	s     *site
 	fault string
 	sink  *sink

@@ -58,7 +58,7 @@ func inABrokenWorld(t *testing.T, test func(w *world, behind *sql.DB)) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		t.Helper()
 		address := e.Fresh(t)
-		w := newWorld(t, storetest.Engine{Name: e.Name, Fresh: func(*testing.T) string { return address }})
+		w := newWorld(t, storetest.Engine{Name: e.Name, Fresh: func(testing.TB) string { return address }})
 		driver, name := "pgx", address
 		if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
 			driver, name = "sqlite3", "file:"+path

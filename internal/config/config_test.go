@@ -255,7 +255,7 @@ func TestBadVariables(t *testing.T) {
 		{"INVITATION_CREATE_MISSING_USER=2", "neither true nor false"},
 		{"INVITATION_ALLOWED_FIELDS=full_name,email", `"email" is none of full_name, native_name`},
 		{"INVITATION_USE_WEBHOOKS=2", "neither true nor false"},
-		{"INVITATION_USE_WEBHOOKS=true", "not in this version"},
+		{"INVITATION_USE_WEBHOOKS=true", "INVITED_INVITATION_WEBHOOK_URL is empty"},
 	}
 	for _, test := range tests {
 		t.Run(test.variable, func(t *testing.T) {

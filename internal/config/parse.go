@@ -198,7 +198,7 @@ func (c *Config) check() []error {
 		}
 	}
 	if c.InvitationUseWebhooks && c.InvitationWebhookURL == "" {
-		note("INVITATION_WEBHOOK_URL", "empty, though %sINVITATION_USE_WEBHOOKS is true: want the http or https URL to post to", prefix)
+		note("INVITATION_USE_WEBHOOKS", "true, but %sINVITATION_WEBHOOK_URL is empty: set it to the http or https URL to post to", prefix)
 	}
 	return problems
 }

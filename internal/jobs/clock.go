@@ -114,6 +114,29 @@ func (e executor) JobGetStuck(ctx context.Context, params *riverdriver.JobGetStu
 	return e.Executor.JobGetStuck(ctx, &stuck)
 }
 
+// noteTimeout is how long each of the queue's three tries to note how jobs ended may last.
+const noteTimeout = 5 * time.Second
+
+// JobSetStateIfRunningMany goes on trying: the queue itself would have given up on a database that is away for three
+// seconds, and the jobs would stay running until they are rescued.
+func (e executor) JobSetStateIfRunningMany(
+	ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams,
+) ([]*rivertype.JobRow, error) {
+	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
+	defer cancel()
+	for {
+		rows, err := e.Executor.JobSetStateIfRunningMany(ctx, params)
+		if err == nil {
+			return rows, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(noteTimeout / 25):
+		}
+	}
+}
+
 // Pauses between the attempts at one job: the first, doubled each time up to the longest.
 const (
 	firstPause   = 10 * time.Second

@@ -28,6 +28,10 @@ const (
 	rescueAfter = 2 * time.Minute
 )
 
+// fetchCooldown is the least time between two looks at a queue that has more than is being done. The queue's own tenth of
+// a second would allow eight workers 80 mails a second.
+const fetchCooldown = 5 * time.Millisecond
+
 // concurrency is how many jobs of a queue run at once in one process. Mail servers count a client's connections.
 var concurrency = map[string]river.QueueConfig{
 	invitation.QueueMail:    {MaxWorkers: 8},
@@ -61,7 +65,8 @@ type Workers struct {
 func New(c Config) (*Workers, error) {
 	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
-	w := &Workers{clock: &clock{ask: c.Now}, post: newPost(c)}
+	w := &Workers{clock: &clock{ask: c.Now}}
+	w.post = &post{c, w.clock, &route{}, &route{}}
 	all := river.NewWorkers()
 	river.AddWorker(all, &deliverer{post: w.post})
 	river.AddWorker(all, &notifier{post: w.post})
@@ -70,7 +75,7 @@ func New(c Config) (*Workers, error) {
 		Queues:               concurrency,
 		Workers:              all,
 		PeriodicJobs:         []*river.PeriodicJob{sweeps(c.Sweep)},
-		FetchCooldown:        min(c.Poll, 100*time.Millisecond),
+		FetchCooldown:        fetchCooldown,
 		FetchPollInterval:    c.Poll,
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
@@ -122,29 +127,26 @@ func (w *Workers) Running() error {
 	return nil
 }
 
-// Troubles are what only the operator can mend, in words, each by what is in trouble: mail, webhook, clock. Nothing is
-// lost for them, but nothing is delivered either, or not in time.
+// Troubles says of mail, webhook (where there is one) and clock what is wrong that only the operator can mend, in words;
+// "" where nothing is. Nothing is lost for any of them, but nothing is delivered either, or not in time.
 func (w *Workers) Troubles() map[string]string {
-	found := map[string]string{}
-	for _, each := range []*route{w.post.mail, w.post.webhook} {
-		if reason := each.inTrouble(); reason != "" {
-			found[each.name] = reason
-		}
-	}
-	if reason := w.clock.inTrouble(); reason != "" {
-		found["clock"] = reason
+	found := map[string]string{"mail": w.post.mail.inTrouble(), "clock": w.clock.inTrouble()}
+	if w.post.Webhook != nil {
+		found["webhook"] = w.post.webhook.inTrouble()
 	}
 	return found
 }
 
-// sweeps has a sweep enqueued at once and then every interval, by one of the processes on a database. A sweep that
-// still waits or runs is not joined by another, and one that fails is not tried again: the next will do.
+// sweeps has a sweep enqueued at once and then every interval, by one of the processes on a database. Within an interval
+// a sweep that still waits or runs is not joined by another: for longer, one whose process was killed would keep others
+// away until it is rescued. One that fails is not tried again: the next will do.
 func sweeps(interval time.Duration) *river.PeriodicJob {
 	return river.NewPeriodicJob(river.PeriodicInterval(interval),
 		func() (river.JobArgs, *river.InsertOpts) {
 			return invitation.Sweep{}, &river.InsertOpts{
 				Queue: invitation.QueueSweep, MaxAttempts: 1,
 				UniqueOpts: river.UniqueOpts{
+					ByPeriod: max(interval, time.Second), // the shortest that there is
 					ByState: []rivertype.JobState{
 						rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
 						rivertype.JobStateRetryable, rivertype.JobStateScheduled,

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,16 +17,11 @@ import (
 	"invited/internal/webhook"
 )
 
-type sqlTx = *sql.Tx
-
 // post renders letters and sends them.
 type post struct {
 	Config
+	clock         *clock
 	mail, webhook *route
-}
-
-func newPost(c Config) *post {
-	return &post{c, &route{name: "mail"}, &route{name: "webhook"}}
 }
 
 // send hands a letter over, dated when it was asked for: a second attempt is the same mail. The error is what the
@@ -39,7 +33,7 @@ func (p *post) send(ctx context.Context, l *invitation.Letter, asked time.Time) 
 		}
 	}()
 	if l.Webhook && p.Webhook != nil {
-		return p.webhook.use(func() error { return p.Webhook.Send(ctx, l.ID, payload(l)) })
+		return p.webhook.use(func() error { return p.Webhook.Send(ctx, l.ID, p.clock.NowUTC(), payload(l)) })
 	}
 	message, err := p.Renderer.Render(kinds[l.Notice], l.To, l.ID+"@"+p.MailHost, asked, content(l))
 	if err != nil {
@@ -149,8 +143,6 @@ var errHeld = errors.New("not tried again so soon")
 
 // route is a way out, and what is wrong with it.
 type route struct {
-	name string
-
 	mu      sync.Mutex
 	trouble *delivery.Failure // only the operator can mend it; nil: none since the last letter that got through
 	held    time.Time         // until when nothing is tried

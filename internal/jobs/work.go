@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/rivertype"
 
 	"invited/internal/invitation"
 )
@@ -60,23 +58,7 @@ func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) 
 		}
 		return err
 	}
-	// A notice has no row to say that it went out but the job's own, which the queue would give up on writing sooner.
-	return insist(ctx, func(ctx context.Context) error { return w.complete(ctx, job) })
-}
-
-func (w *notifier) complete(ctx context.Context, job *river.Job[invitation.Notify]) error {
-	tx, err := w.Queue.GetExecutor().Begin(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback(ctx) }()
-	_, err = river.JobCompleteTx[riverdriver.Driver[sqlTx]](ctx, w.Queue.UnwrapTx(tx), job)
-	if errors.Is(err, rivertype.ErrNotFound) {
-		return nil // completed by an attempt to commit whose answer was lost
-	} else if err != nil {
-		return err
-	}
-	return tx.Commit(ctx)
+	return nil // that it went out is noted by the queue: see executor
 }
 
 // insist repeats f until it succeeds or its time is over, even where the process is stopping: what it notes has happened,

@@ -3,8 +3,9 @@
 //
 // It owns the templates and how an operator replaces them, the rule that
 // nothing a user typed becomes a header, a recipient or markup, the form of the
-// message on the wire, and the difference between a failure that may pass and
-// one that won't ([delivery.Failure]).
+// message on the wire, the connections to the mail server, and the difference
+// between a failure that may pass, one that won't, and one that the operator has
+// to mend ([delivery.Failure]).
 //
 // A mail of kind K is made from templates/K.txt.tmpl, which also defines its
 // "subject", and templates/K.html.tmpl, each on top of layout.txt.tmpl and

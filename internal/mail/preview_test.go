@@ -31,7 +31,9 @@ func TestPreview(t *testing.T) {
 		require.Empty(t, seen[m.Subject])
 		seen[m.Subject] = name
 		require.Equal(t, m, preview(t, name), "the same each time")
-		for _, fact := range []string{"Example Portal", "Coastal Climate Model", "Institute for Ocean Research", "System administrator"} {
+		for _, fact := range []string{
+			"Example Portal", "Coastal Climate Model", "Institute for Ocean Research", "System administrator",
+		} {
 			require.Contains(t, m.Text, fact, name)
 		}
 		for _, link := range links(t, m) {

@@ -124,7 +124,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 		if err == nil {
 			return nil
 		}
-		if at >= stageInFlight || isRefusal(at, err) || ctx.Err() != nil {
+		if at >= stageInFlight || isRefusal(at, err) {
 			return smtpFailure(ctx, at, err)
 		}
 	}
@@ -155,7 +155,8 @@ func (s *SMTP) deliver(c *connection, recipient string, raw []byte) (at stage, e
 		// client would end it with a dot first, and the server would take half
 		// a message.
 		c.close()
-	case err != nil && !isRefusal(at, err), !c.inStep(), !c.unwatch(), !s.pool.keep(c):
+	case err != nil && (reply.Code < 500 || !isRefusal(at, err)), !c.inStep(), !c.unwatch(), !s.pool.keep(c):
+		// What passes may pass with the conversation: some limits are to one.
 		c.quit()
 	}
 	return at, err

@@ -3,6 +3,7 @@ package mail
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -355,6 +356,18 @@ func TestSMTPVerifiesTheServer(t *testing.T) {
 			require.Contains(t, failure.Reason, "secure connection")
 			require.Empty(t, server.got())
 		})
+	}
+}
+
+// TestTLSFailsMidway is no matter of certificates any more.
+func TestTLSFailsMidway(t *testing.T) {
+	t.Parallel()
+	for at, operators := range map[stage]bool{
+		stageDial: true, stageGreeting: true, stageSender: false, stageInFlight: false, stageContent: false,
+	} {
+		failure := checkFailure(t, smtpFailure(t.Context(), at, tls.AlertError(80)))
+		require.Equal(t, operators, failure.Operator)
+		require.False(t, failure.Final)
 	}
 }
 

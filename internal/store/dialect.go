@@ -124,7 +124,8 @@ func (postgresDialect) duplicate(err error) bool {
 func (postgresDialect) unavailable(err error) bool {
 	var connect *pgconn.ConnectError // whatever the server's reason: a password, a database that is not there
 	var network *net.OpError
-	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, pgconn.ErrConnClosed) { // an earlier statement's end of it
 		return true
 	}
 	var e *pgconn.PgError

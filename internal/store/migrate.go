@@ -61,7 +61,7 @@ func (db *DB) Migrations(ctx context.Context) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
-	orm := db.gorm.WithContext(ctx)
+	orm := db.reads.WithContext(ctx)
 	var begun bool
 	if err := orm.Raw(db.dialect.hasTable(), goose.DefaultTablename).Row().Scan(&begun); err != nil {
 		return nil, db.translate(err)

@@ -49,16 +49,19 @@ func (o Options) driver(engine driver.Connector) driver.Connector {
 type DB struct {
 	gorm    *gorm.DB
 	sql     *sql.DB
+	reads   *gorm.DB // for transactions that only read
+	readers *sql.DB  // nil: they have no connections of their own
 	dialect dialect
 	lock    string // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
 	queue   *river.Client[*sql.Tx] // inserts only; package jobs works
 }
 
-// Sizes of the connection pools. SQLite has one writer at a time whatever its pool; the others read meanwhile.
+// Sizes of the connection pools. SQLite has one writer at a time whatever its pool, and the others wait for it with a
+// connection each; who only reads waits for nobody, and so has connections that no writer takes.
 const (
 	postgresConnections = 20
-	sqliteConnections   = 4
+	sqliteConnections   = 4 // of each of the two pools
 )
 
 // Open opens a database. It does not migrate it and does not need to reach it: Ping tells. It returns an error
@@ -85,7 +88,12 @@ func openPostgres(o Options) (*DB, error) {
 	pool.SetMaxOpenConns(postgresConnections)
 	pool.SetMaxIdleConns(postgresConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
-	return newDB(o, pool, postgres.New(postgres.Config{Conn: pool}), postgresDialect{}, "")
+	db, err := newDB(o, pool, postgres.New(postgres.Config{Conn: pool}), postgresDialect{}, "")
+	if err != nil {
+		return nil, err
+	}
+	db.reads = db.gorm
+	return db, nil
 }
 
 func openSQLite(o Options) (*DB, error) {
@@ -106,10 +114,20 @@ func openSQLite(o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database file can't be opened: %w", err)
 	}
-	pool := sql.OpenDB(o.driver(connector))
-	pool.SetMaxOpenConns(sqliteConnections)
-	pool.SetMaxIdleConns(sqliteConnections)
-	return newDB(o, pool, gormlite.OpenDB(sqlitePool{pool}), sqliteDialect{}, path+".migrate.lock")
+	pool, readers := sql.OpenDB(o.driver(connector)), sql.OpenDB(o.driver(connector))
+	for _, each := range []*sql.DB{pool, readers} {
+		each.SetMaxOpenConns(sqliteConnections)
+		each.SetMaxIdleConns(sqliteConnections)
+	}
+	db, err := newDB(o, pool, gormlite.OpenDB(sqlitePool{pool}), sqliteDialect{}, path+".migrate.lock")
+	if err != nil {
+		return nil, errors.Join(err, readers.Close())
+	}
+	db.readers = readers
+	if db.reads, err = openORM(gormlite.OpenDB(sqlitePool{readers})); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 func sqliteDSN(path string) string {
@@ -126,7 +144,7 @@ func sqliteDSN(path string) string {
 		// The job queue compares times as text, in SQLite's own form; in the driver's, which has a T where that has a
 		// space, what is to be tried again today waits for tomorrow.
 		"_timefmt": {"sqlite"},
-		"modeof":  {path}, // the log beside it, which has its contents, is as private as it is
+		"modeof":   {path}, // the log beside it, which has its contents, is as private as it is
 	}
 	// A plus is no space in SQLite's URIs.
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "+", "%20")
@@ -135,14 +153,9 @@ func sqliteDSN(path string) string {
 func newDB(
 	o Options, pool *sql.DB, dialector gorm.Dialector, d dialect, lock string,
 ) (*DB, error) {
-	orm, err := gorm.Open(dialector, &gorm.Config{
-		Logger:                 logger.Discard, // what matters is returned as an error and logged once, by whoever answers for it
-		SkipDefaultTransaction: true,           // every write runs in one that was asked for
-		DisableAutomaticPing:   true,
-		NowFunc:                func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
-	})
+	orm, err := openORM(dialector)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the database can't be opened: %w", err), pool.Close())
+		return nil, errors.Join(err, pool.Close())
 	}
 	inserter, err := river.NewClient(d.queue(pool), &river.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -151,12 +164,34 @@ func newDB(
 	return &DB{gorm: orm, sql: pool, dialect: d, lock: lock, clock: o.Clock, queue: inserter}, nil
 }
 
+func openORM(dialector gorm.Dialector) (*gorm.DB, error) {
+	orm, err := gorm.Open(dialector, &gorm.Config{
+		Logger:                 logger.Discard, // what matters is returned as an error and logged once, by whoever answers for it
+		SkipDefaultTransaction: true,           // every write runs in one that was asked for
+		DisableAutomaticPing:   true,
+		NowFunc:                func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the database can't be opened: %w", err)
+	}
+	return orm, nil
+}
+
 // Close closes the database. Transactions that run are finished first.
-func (db *DB) Close() error { return db.sql.Close() }
+func (db *DB) Close() error {
+	if db.readers == nil {
+		return db.sql.Close()
+	}
+	return errors.Join(db.readers.Close(), db.sql.Close())
+}
 
 // Ping tells whether the database can be reached.
 func (db *DB) Ping(ctx context.Context) error {
-	if err := db.sql.PingContext(ctx); err != nil {
+	pool := db.readers
+	if pool == nil {
+		pool = db.sql
+	}
+	if err := pool.PingContext(ctx); err != nil {
 		return db.translate(err)
 	}
 	return nil

@@ -25,16 +25,16 @@ type Tx struct {
 
 // Read runs f with a consistent view of the database. What f wants to write fails.
 func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
-	return db.run(ctx, f, db.dialect.snapshot())
+	return db.run(ctx, db.reads, f, db.dialect.snapshot())
 }
 
 // Write runs f in one transaction and commits where it returns nil; nothing is left of it otherwise.
 func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
-	return db.run(ctx, f, nil)
+	return db.run(ctx, db.gorm, f, nil)
 }
 
-func (db *DB) run(ctx context.Context, f func(*Tx) error, o *sql.TxOptions) error {
-	err := db.gorm.WithContext(ctx).Transaction(func(orm *gorm.DB) error {
+func (db *DB) run(ctx context.Context, on *gorm.DB, f func(*Tx) error, o *sql.TxOptions) error {
+	err := on.WithContext(ctx).Transaction(func(orm *gorm.DB) error {
 		tx := &Tx{db: db, orm: orm}
 		if db.clock != nil {
 			tx.now = db.clock()

@@ -30,19 +30,22 @@ type Engine struct {
 	Name string
 	// Fresh makes a migrated database that goes when the test does, and returns its URL, as in
 	// INVITED_DATABASE_URL.
-	Fresh func(t *testing.T) string
+	Fresh func(t testing.TB) string
 	// Empty is Fresh without the migrations.
-	Empty func(t *testing.T) string
+	Empty func(t testing.TB) string
+}
+
+// Engines are both of them.
+var Engines = []Engine{
+	{Name: "sqlite", Fresh: freshSQLite, Empty: emptySQLite},
+	{Name: "postgres", Fresh: freshPostgres, Empty: emptyPostgres},
 }
 
 // Each runs a test on both engines, at once. It fails where there is no PostgreSQL: no test passes on one engine
 // alone.
 func Each(t *testing.T, test func(t *testing.T, e Engine)) {
 	t.Helper()
-	for _, engine := range []Engine{
-		{Name: "sqlite", Fresh: freshSQLite, Empty: emptySQLite},
-		{Name: "postgres", Fresh: freshPostgres, Empty: emptyPostgres},
-	} {
+	for _, engine := range Engines {
 		t.Run(engine.Name, func(t *testing.T) {
 			t.Parallel()
 			test(t, engine)
@@ -94,7 +97,7 @@ func (c *Clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-func emptySQLite(t *testing.T) string {
+func emptySQLite(t testing.TB) string {
 	t.Helper()
 	return "sqlite://" + filepath.Join(t.TempDir(), "invited.db")
 }
@@ -113,7 +116,7 @@ var sqliteTemplate = sync.OnceValues(func() ([]byte, error) {
 	return os.ReadFile(path)
 })
 
-func freshSQLite(t *testing.T) string {
+func freshSQLite(t testing.TB) string {
 	t.Helper()
 	template, err := sqliteTemplate()
 	require.NoError(t, err)
@@ -212,19 +215,19 @@ func fingerprint() string {
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 }
 
-func freshPostgres(t *testing.T) string {
+func freshPostgres(t testing.TB) string {
 	t.Helper()
 	template, err := postgresTemplate()
 	require.NoError(t, err)
 	return createDatabase(t, " TEMPLATE "+template)
 }
 
-func emptyPostgres(t *testing.T) string {
+func emptyPostgres(t testing.TB) string {
 	t.Helper()
 	return createDatabase(t, "")
 }
 
-func createDatabase(t *testing.T, how string) string {
+func createDatabase(t testing.TB, how string) string {
 	t.Helper()
 	admin, err := server()
 	require.NoError(t, err)

@@ -40,8 +40,8 @@ func mayPass(status int) bool {
 	return status >= 500 && status < 600
 }
 
-// statusFailure says what an answer means that isn't the one hoped for. Only the endpoint can refuse an invitation; what
-// the login server refuses is the operator's.
+// statusFailure says what an answer means that isn't the one hoped for. Only the endpoint can refuse an invitation;
+// what the login server refuses is the operator's.
 func statusFailure(who party, status int) *delivery.Failure {
 	switch class := status / 100; {
 	case mayPass(status):
@@ -111,7 +111,8 @@ func connectionFailure(ctx context.Context, who party, err error) *delivery.Fail
 		f.Reason = fmt.Sprintf("The %s did not answer in time.", who)
 	case isTLS(err):
 		f.Operator = true
-		f.Reason = fmt.Sprintf("No secure connection to the %s could be made; the operator has to check its certificate.", who)
+		f.Reason = fmt.Sprintf("No secure connection to the %s could be made; the operator has to check its certificate.",
+			who)
 	case errors.As(err, &proxy) && !mayPass(int(proxy)):
 		f.Operator = true
 		f.Reason = fmt.Sprintf("A proxy refused the connection to the %s (%d); the operator has to check the proxy settings.",

@@ -18,7 +18,7 @@ import (
 // What must be in no reason and no error, and what a test's servers say and are told.
 const (
 	urlKey       = "url-k3y"
-	clientSecret = "cl1ent-s3cret:/&?" //nolint:gosec // of the test's own login server
+	clientSecret = "cl1ent-s3cret:/&?"
 	answerText   = "answer-t3xt"
 	tokenPrefix  = "acc3ss-token-"
 )
@@ -186,4 +186,13 @@ func say(text string) func(net.Conn, int) bool {
 		_, _ = io.WriteString(conn, text)
 		return false
 	}
+}
+
+// nobody is an address, with its port, that nobody listens on.
+func nobody(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return listener.Addr().String()
 }

@@ -151,8 +151,9 @@ func newTransport() *http.Transport {
 // token, where there is a login.
 //
 // id becomes the webhook-id, by which an endpoint knows what it got before: give every attempt at one delivery the same
-// and every other delivery another. It is printable ASCII that no user has a say in.
-func (c *Client) Send(ctx context.Context, id string, p Payload) error {
+// and every other delivery another. It is printable ASCII that no user has a say in. now is the moment of the attempt,
+// which is signed with it: endpoints refuse what a clock dates that is minutes off.
+func (c *Client) Send(ctx context.Context, id string, now time.Time, p Payload) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	body, err := json.Marshal(p)
@@ -166,7 +167,7 @@ func (c *Client) Send(ctx context.Context, id string, p Payload) error {
 				return tokenFailure(ctx, err)
 			}
 		}
-		status, err := c.post(ctx, id, body, token)
+		status, err := c.post(ctx, id, now, body, token)
 		switch {
 		case err != nil:
 			return connectionFailure(ctx, endpoint, err)
@@ -180,7 +181,9 @@ func (c *Client) Send(ctx context.Context, id string, p Payload) error {
 
 // post returns the status of the answer. It does without http.Client, which would follow redirects, and would repeat
 // the URL and a redirect's target in its errors.
-func (c *Client) post(ctx context.Context, id string, body []byte, token *oauth2.Token) (status int, err error) {
+func (c *Client) post(
+	ctx context.Context, id string, now time.Time, body []byte, token *oauth2.Token,
+) (status int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
@@ -194,7 +197,6 @@ func (c *Client) post(ctx context.Context, id string, body []byte, token *oauth2
 	}
 	r.Header.Set(standardwebhooks.HeaderWebhookID, id)
 	if c.signer != nil {
-		now := time.Now()
 		signature, err := c.signer.Sign(id, now, body)
 		if err != nil {
 			return 0, err

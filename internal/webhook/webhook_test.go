@@ -78,7 +78,7 @@ func withLogin(t *testing.T, hookURL, tokenURL string) *Client {
 // send checks of every failure what is true of all.
 func send(ctx context.Context, t *testing.T, c *Client) *delivery.Failure {
 	t.Helper()
-	err := c.Send(ctx, deliveryID, sample())
+	err := c.Send(ctx, deliveryID, time.Now(), sample())
 	if err == nil {
 		return nil
 	}
@@ -351,13 +351,16 @@ func TestSendReadsTheLoginServersAnswer(t *testing.T) {
 			fmt.Fprint(w, body)
 		}
 	}
+	const settings = "; the operator has to check the webhook settings."
 	refused := func(code int) want {
-		return want{fmt.Sprintf("The login server of the webhook refused the login (%d); the operator has to check the webhook settings.", code), false, true}
+		return want{fmt.Sprintf("The login server of the webhook refused the login (%d)%s", code, settings), false, true}
 	}
 	later := func(code int) want {
 		return want{fmt.Sprintf("The login server of the webhook asked to try again later (%d).", code), false, false}
 	}
-	noToken := want{"The login server of the webhook gave no token; the operator has to check the webhook settings.", false, true}
+	noToken := want{"The login server of the webhook gave no token" + settings, false, true}
+	redirects := want{"The login server of the webhook redirects elsewhere (300), which is not followed" + settings, false, true}
+	odd := want{"The login server of the webhook gave an answer that is not understood (700)" + settings, false, true}
 	const asJSON = "application/json"
 	for name, test := range map[string]struct {
 		answer answerer
@@ -373,12 +376,12 @@ func TestSendReadsTheLoginServersAnswer(t *testing.T) {
 		"without a code":        {status(403), refused(403), ""},
 		"wrong place":           {status(404), refused(404), ""},
 		"error with 200":        {answer(200, asJSON, `{"error":"invalid_client"}`), refused(200), "invalid_client"},
-		"redirect":              {status(300), want{"The login server of the webhook redirects elsewhere (300), which is not followed; the operator has to check the webhook settings.", false, true}, ""},
+		"redirect":              {status(300), redirects, ""},
 		"timeout":               {status(408), later(408), ""},
 		"too many":              {answer(429, asJSON, `{"error":"slow_down"}`), later(429), "slow_down"},
 		"error":                 {status(500), later(500), ""},
 		"unavailable":           {status(503), later(503), ""},
-		"unheard of":            {status(700), want{"The login server of the webhook gave an answer that is not understood (700); the operator has to check the webhook settings.", false, true}, ""},
+		"unheard of":            {status(700), odd, ""},
 		"no JSON":               {answer(200, asJSON, answerText), noToken, ""},
 		"a web page":            {answer(200, "text/html", "<p>"+answerText), noToken, ""},
 		"nothing":               {status(204), noToken, ""},
@@ -525,6 +528,20 @@ func TestSendEndsInTime(t *testing.T) {
 			})
 		})
 	}
+	t.Run("handshake", func(t *testing.T) {
+		t.Parallel()
+		synctest.Test(t, func(t *testing.T) {
+			client := newClient(t, Config{URL: "https://hook.example"})
+			client.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+				ours, theirs := net.Pipe()
+				go func() { _, _ = io.Copy(io.Discard, theirs) }()
+				return ours, nil
+			}
+			start := time.Now()
+			check(t, late, send(t.Context(), t, client))
+			require.Equal(t, 10*time.Second, time.Since(start), "by the transport's own bound")
+		})
+	})
 	t.Run("dial", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
@@ -552,12 +569,13 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	} {
 		t.Run(name+", deadline", func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			cause := errors.New("the caller's own")
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, cause)
 			defer cancel()
 			start := time.Now()
 			failure := send(ctx, t, test.client)
 			check(t, want{test.late, false, false}, failure)
-			require.ErrorIs(t, failure, context.DeadlineExceeded)
+			require.ErrorIs(t, failure, cause)
 			require.Less(t, time.Since(start), sendTimeout/2)
 		})
 		t.Run(name+", cancelled", func(t *testing.T) {
@@ -589,7 +607,7 @@ func TestSendWaitsForNobodysToken(t *testing.T) {
 	client := withLogin(t, "http://127.0.0.1:1/", login.URL)
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
-	go func() { first <- client.Send(ctx, deliveryID, sample()) }()
+	go func() { first <- client.Send(ctx, deliveryID, time.Now(), sample()) }()
 	<-asked
 
 	short, cancelShort := context.WithTimeout(t.Context(), 50*time.Millisecond)
@@ -618,7 +636,7 @@ func TestSendMeetsABrokenConnection(t *testing.T) {
 		"not HTTP":                {answerText + "\r\n\r\n", broken, loginBroken},
 		"not a status":            {"HTTP/1.1 " + answerText + "\r\n\r\n", broken, loginBroken},
 		"not a header":            {"HTTP/1.1 200 OK\r\n" + answerText + "\r\n\r\n", broken, loginBroken},
-		"TLS in words":            {"tls: " + answerText + "\r\n\r\n", broken, loginBroken},
+		"TLS in words":            {"HTTP/1.1 200 OK\r\n\x01 tls: " + answerText + "\r\n\r\n", broken, loginBroken},
 		"unknown encoding":        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + answerText + "\r\n\r\n", broken, loginBroken},
 		"two different lengths":   {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2" + answerText + "\r\n\r\n", broken, loginBroken},
 		"chunk of unknown length": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + answerText + "\r\n", taken, loginBroken},
@@ -626,7 +644,11 @@ func TestSendMeetsABrokenConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			raw := newRaw(t, say(test.text))
-			check(t, test.hook, send(t.Context(), t, newClient(t, Config{URL: raw})))
+			failure := send(t.Context(), t, newClient(t, Config{URL: raw}))
+			check(t, test.hook, failure)
+			if name == "nothing" || name == "half a header" {
+				require.ErrorIs(t, failure.Err, io.ErrUnexpectedEOF)
+			}
 
 			server := newServer(t, status(http.StatusOK))
 			check(t, test.login, send(t.Context(), t, withLogin(t, server.hook(), raw)))
@@ -652,16 +674,13 @@ func TestSendOutlivesAKeptConnection(t *testing.T) {
 
 func TestSendMeetsNobody(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	nobody := "http://" + listener.Addr().String() + "/" + urlKey
-	failure := send(t.Context(), t, newClient(t, Config{URL: nobody}))
+	nobodys := "http://" + nobody(t) + "/" + urlKey
+	failure := send(t.Context(), t, newClient(t, Config{URL: nobodys}))
 	check(t, want{"The webhook can't be reached.", false, false}, failure)
 	require.ErrorContains(t, failure.Err, "connection refused")
 
 	server := newServer(t, status(http.StatusOK))
-	failure = send(t.Context(), t, withLogin(t, server.hook(), nobody))
+	failure = send(t.Context(), t, withLogin(t, server.hook(), nobodys))
 	check(t, want{"The login server of the webhook can't be reached.", false, false}, failure)
 	require.ErrorContains(t, failure.Err, "connection refused")
 	require.Empty(t, server.got())
@@ -697,7 +716,7 @@ func TestSendVerifiesTheServer(t *testing.T) {
 		"all in order":   {nil, true, nil, false},
 		"unknown issuer": {nil, false, nil, true},
 		"other name":     {nil, true, func(u string) string { return strings.Replace(u, "127.0.0.1", "localhost", 1) }, true},
-		"old protocol":   {&tls.Config{MaxVersion: tls.VersionTLS11}, true, nil, true},
+		"old protocol":   {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, true, nil, true},
 		// With TLS 1.3 the server would refuse when the client writes already, and the refusal may be lost on its way.
 		"wants a certificate": {&tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, true, nil, true},
 	} {
@@ -729,6 +748,27 @@ func TestSendVerifiesTheServer(t *testing.T) {
 			require.Empty(t, plain.got())
 		})
 	}
+	t.Run("nonsense in TLS", func(t *testing.T) {
+		t.Parallel()
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		var group sync.WaitGroup
+		group.Go(func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "\x16\x03\x03\x00\x04\x0e\x00\x00\x00") // the last message of a server, as the first
+			_, _ = io.Copy(io.Discard, conn)
+		})
+		t.Cleanup(func() {
+			listener.Close()
+			group.Wait()
+		})
+		check(t, want{"No secure connection to the webhook " + insecure, false, true},
+			send(t.Context(), t, newClient(t, Config{URL: "https://" + listener.Addr().String()})))
+	})
 	t.Run("no TLS", func(t *testing.T) {
 		t.Parallel()
 		server := newServer(t, numbered)
@@ -773,6 +813,24 @@ func TestSendGoesThroughProxies(t *testing.T) {
 			check(t, test.login, send(t.Context(), t, client))
 		})
 	}
+	t.Run("nobody", func(t *testing.T) {
+		t.Parallel()
+		client := newClient(t, Config{URL: "https://hook.example/" + urlKey})
+		client.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: nobody(t)})
+		check(t, want{"The webhook can't be reached.", false, false}, send(t.Context(), t, client))
+	})
+	t.Run("insecure", func(t *testing.T) {
+		t.Parallel()
+		unknown := newUnstarted(t, status(http.StatusOK))
+		unknown.StartTLS()
+		plain := newServer(t, status(http.StatusOK))
+		for _, proxy := range []*server{unknown, plain} {
+			client := newClient(t, Config{URL: "https://hook.example/" + urlKey})
+			client.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()})
+			check(t, want{"No secure connection to the webhook could be made; the operator has to check its certificate.", false, true},
+				send(t.Context(), t, client))
+		}
+	})
 	t.Run("tunnel", func(t *testing.T) {
 		t.Parallel()
 		server := newUnstarted(t, status(http.StatusOK))
@@ -850,7 +908,7 @@ func TestSendTogether(t *testing.T) {
 		var group sync.WaitGroup
 		failures := make([]error, many)
 		for i := range many {
-			group.Go(func() { failures[i] = client.Send(t.Context(), deliveryID+strconv.Itoa(i), sample()) })
+			group.Go(func() { failures[i] = client.Send(t.Context(), deliveryID+strconv.Itoa(i), time.Now(), sample()) })
 		}
 		group.Wait()
 		for _, err := range failures {
