@@ -171,6 +171,18 @@ func TestConnectionIsReplacedOnce(t *testing.T) {
 	}
 }
 
+// TestUnwelcomeConnectionIsNotKept spares a server that refuses the sender a
+// second refusal for each message.
+func TestUnwelcomeConnectionIsNotKept(t *testing.T) {
+	t.Parallel()
+	server := newScripted(t, map[string]string{"MAIL": "550 not you"})
+	s := newSMTP(t, "smtp://"+server.addr)
+	for i := range 2 {
+		require.True(t, send(t, s, to(t, "one@example.org")).Operator)
+		require.Equal(t, "EHLO MAIL QUIT", server.verbs(i+1))
+	}
+}
+
 // TestConnectionBreaksInFlight cuts a kept connection where nobody can tell
 // whether the message was taken. To send it again is for the next attempt.
 func TestConnectionBreaksInFlight(t *testing.T) {
@@ -462,8 +474,9 @@ func TestCancelledSendDisturbsNobody(t *testing.T) {
 	require.Nil(t, send(t, s, to(t, "one@example.org")))
 	kept := s.pool.take()
 	ctx, cancel := context.WithCancel(t.Context())
+	two, three := to(t, "two@example.org"), to(t, "three@example.org")
 	hanging := make(chan error)
-	go func() { hanging <- s.Send(ctx, to(t, "two@example.org")) }()
+	go func() { hanging <- s.Send(ctx, two) }()
 	eventually(t, func() bool {
 		accepted, _ := server.connections()
 		return accepted == 2 && strings.HasSuffix(server.verbs(2), "DATA")
@@ -474,7 +487,7 @@ func TestCancelledSendDisturbsNobody(t *testing.T) {
 	go func() {
 		defer close(others)
 		for range 20 {
-			if err := s.Send(t.Context(), to(t, "three@example.org")); err != nil {
+			if err := s.Send(t.Context(), three); err != nil {
 				t.Error(err)
 			}
 		}

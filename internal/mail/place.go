@@ -46,8 +46,8 @@ func (p *placer) place(block *parse.Tree) (file string, pos parse.Pos) {
 		return cmp.Compare(a.Name(), b.Name())
 	})
 	for _, inner := range called {
-		if strings.Contains(calls, "{{template "+strconv.Quote(inner.Name())) && !slices.Contains(p.seen, inner.Name()) &&
-			!p.good(inner.Tree.Root) {
+		isCalled := inner.Tree != nil && strings.Contains(calls, "{{template "+strconv.Quote(inner.Name()))
+		if isCalled && !slices.Contains(p.seen, inner.Name()) && !p.good(inner.Tree.Root) {
 			return p.place(inner.Tree)
 		}
 	}

@@ -204,16 +204,21 @@ func TestTemplatesDir(t *testing.T) {
 		file, content string
 		want          []string // of the error; none: it works
 	}{
-		"replaced":         {created, `{{define "subject"}}Come to {{.ScopeName}}{{end}}Welcome, {{.Email}}! {{.Link}}`, nil},
-		"standing alone":   {"invitation_created.html.tmpl", `<p>{{.ScopeName}}</p><a href="{{.Link}}">go</a>`, nil},
-		"not a template":   {"notes.txt", `{{`, nil},
-		"does not parse":   {created, "\n\n{{if}}", []string{created + ":3"}},
-		"unknown field":    {created, "{{define \"subject\"}}x{{end}}\n{{.Nope}}", []string{created + ":2", "Nope"}},
-		"field in a with":  {"invitation_expired.html.tmpl", "x\n{{with .Deadline}}{{.Nope}}{{end}}", []string{"invitation_expired.html.tmpl:2", "Nope"}},
-		"no subject":       {created, "x", []string{created, "subject"}},
-		"empty subject":    {created, `{{define "subject"}} {{end}}x`, []string{created, "the subject renders nothing"}},
-		"empty":            {"invitation_created.html.tmpl", "", []string{"invitation_created.html.tmpl renders nothing"}},
-		"unsafe HTML":      {"invitation_created.html.tmpl", "<p>\n<a href='{{.Link}}", []string{"invitation_created.html.tmpl:2:"}},
+		"replaced":        {created, `{{define "subject"}}Come to {{.ScopeName}}{{end}}Welcome, {{.Email}}! {{.Link}}`, nil},
+		"standing alone":  {"invitation_created.html.tmpl", `<p>{{.ScopeName}}</p><a href="{{.Link}}">go</a>`, nil},
+		"not a template":  {"notes.txt", `{{`, nil},
+		"does not parse":  {created, "\n\n{{if}}", []string{created + ":3"}},
+		"unknown field":   {created, "{{define \"subject\"}}x{{end}}\n{{.Nope}}", []string{created + ":2", "Nope"}},
+		"field in a with": {"invitation_expired.html.tmpl", "x\n{{with .Deadline}}{{.Nope}}{{end}}", []string{"invitation_expired.html.tmpl:2", "Nope"}},
+		"no subject":      {created, "x", []string{created, "subject"}},
+		"empty subject":   {created, `{{define "subject"}} {{end}}x`, []string{created, "the subject renders nothing"}},
+		"empty":           {"invitation_created.html.tmpl", "", []string{"invitation_created.html.tmpl renders nothing"}},
+		"unsafe HTML":     {"invitation_created.html.tmpl", "<p>\n<a href='{{.Link}}", []string{"invitation_created.html.tmpl:2:"}},
+		"HTML in a circle": {
+			"invitation_created.html.tmpl", `{{define "a"}}` + "\n<a href='\n" + `{{if .Reminder}}{{template "a" .}}{{end}}{{end}}` +
+				`{{template "layout.html.tmpl" .}}{{template "a" .}}`,
+			[]string{"invitation_created.html.tmpl:2:"},
+		},
 		"unknown block":    {"layout.html.tmpl", "\n{{define \"layout\"}}{{template \"nope\" .}}{{end}}", []string{"layout.html.tmpl"}},
 		"panics":           {created, `{{define "subject"}}x{{end}}{{slice .Link 2 1}}`, []string{created + ":1"}},
 		"endless":          {created, `{{define "subject"}}{{template "subject" .}}{{end}}x`, []string{created + ":1"}},
