@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -119,19 +118,20 @@ func failure(err error) (reason string, final bool) {
 
 // log says once of a letter that did not go out, as loud as somebody has to act on it.
 func (p *post) log(ctx context.Context, job *rivertype.JobRow, err error) {
-	level, message := slog.LevelError, "not delivered, and tried again later"
+	logger := p.Logger.With("kind", job.Kind, "args", string(job.EncodedArgs), "attempt", job.Attempt, "error", err)
 	var f *delivery.Failure
 	switch {
 	case errors.Is(err, errHeld):
-		level = slog.LevelDebug // the attempt that found the trouble was loud
-	case errors.As(err, &f) && f.Operator:
-		message = "nothing is delivered until the operator mends this"
-	case errors.As(err, &f) && f.Final:
-		level, message = slog.LevelWarn, "refused, and not tried again until somebody sends it anew"
-	case errors.As(err, &f):
-		level = slog.LevelWarn
+		logger.DebugContext(ctx, "not delivered, and tried again later") // the attempt that found the trouble was loud
+	case !errors.As(err, &f):
+		logger.ErrorContext(ctx, "not delivered, and tried again later")
+	case f.Operator:
+		logger.ErrorContext(ctx, "nothing is delivered until the operator mends this")
+	case f.Final:
+		logger.WarnContext(ctx, "refused, and not tried again until somebody sends it anew")
+	default:
+		logger.WarnContext(ctx, "not delivered, and tried again later")
 	}
-	p.Logger.Log(ctx, level, message, "kind", job.Kind, "args", string(job.EncodedArgs), "attempt", job.Attempt, "error", err)
 }
 
 // holdTime is how long a way out that only the operator can mend is left alone after each attempt at it: thousands of

@@ -126,7 +126,7 @@ func TestSendPosts(t *testing.T) {
 	require.Len(t, got, 1)
 	require.Equal(t, "POST", got[0].method)
 	require.Equal(t, "/hook/"+urlKey, got[0].path)
-	require.Equal(t, []byte(wire), got[0].body) // bytes: the order counts
+	require.Equal(t, []byte(wire), got[0].body) //nolint:testifylint // the order counts as well
 	require.Equal(t, http.Header{
 		"Content-Length": {strconv.Itoa(len(wire))},
 		"Content-Type":   {"application/json"},
@@ -139,6 +139,7 @@ func TestPayloadHasEachMember(t *testing.T) {
 	t.Parallel()
 	raw, err := json.Marshal(Payload{})
 	require.NoError(t, err)
+	//nolint:testifylint // the order counts as well
 	require.Equal(t, []byte(`{"email":"","role_name":"","role_description":"","scope_type":"","scope_name":"","scope_uuid":"",`+
 		`"extra_invitation_text":"","created_by_full_name":"","created_by_username":"","expires":"0001-01-01T00:00:00.000000Z",`+
 		`"redirect_scope_url":"","redirect_url":"","invitation_uuid":""}`), raw)
@@ -929,7 +930,7 @@ func TestSendTogether(t *testing.T) {
 	require.NoError(t, err)
 	var ids []string
 	for _, got := range server.got() {
-		require.Equal(t, []byte(wire), got.body)
+		require.Equal(t, []byte(wire), got.body) //nolint:testifylint // the order counts as well
 		require.NoError(t, library.Verify(got.body, got.header))
 		ids = append(ids, got.header.Get("webhook-id"))
 	}
