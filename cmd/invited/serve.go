@@ -186,11 +186,11 @@ func (s *server) newWorkers(service *invitation.Service) (*jobs.Workers, error) 
 	if err != nil {
 		return nil, err
 	}
-	transport, err := s.transport()
+	hook, err := s.webhook()
 	if err != nil {
 		return nil, err
 	}
-	hook, err := s.webhook()
+	transport, err := s.transport() // last: it may make a folder
 	if err != nil {
 		return nil, err
 	}

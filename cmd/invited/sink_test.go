@@ -31,7 +31,6 @@ type sink struct {
 	conns    map[net.Conn]bool
 	answer   func(stage, about string) string
 	mails    []receipt
-	logins   int
 }
 
 // receipt is a mail that the sink took: it said yes, or was cut off before it could.
@@ -107,12 +106,6 @@ func (s *sink) copies() map[string]int {
 	return found
 }
 
-func (s *sink) triedLogins() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.logins
-}
-
 var (
 	messageID     = regexp.MustCompile(`(?mi)^Message-ID:\s*<([^>]+)>`)
 	friendlyReply = map[string]string{
@@ -177,10 +170,6 @@ func (s *sink) talk(conn net.Conn) {
 		case "QUIT":
 			_ = wire.PrintfLine("221 bye")
 			return
-		case "AUTH":
-			s.mu.Lock()
-			s.logins++
-			s.mu.Unlock()
 		case "RCPT":
 			to = strings.Trim(strings.TrimPrefix(rest, "TO:"), "<>")
 		}
