@@ -132,7 +132,12 @@ var approveLink = regexp.MustCompile(`invitation_approve/([^/\s]+)/`)
 // requested has olivia ask, and returns the token to approve with that staff was mailed.
 func (x *trial) requested(p *served) (token string) {
 	x.t.Helper()
-	id := p.create("asked@university.example").UUID
+	return x.approval(p.create("asked@university.example").UUID)
+}
+
+// approval waits for the mail that asks staff about an invitation, and returns its token to approve with.
+func (x *trial) approval(id string) (token string) {
+	x.t.Helper()
 	x.until(20*time.Second, "staff are asked", func() bool {
 		for _, each := range x.sink.got() {
 			if found := approveLink.FindStringSubmatch(each.text); found != nil && strings.HasPrefix(each.id, id) {

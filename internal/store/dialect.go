@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -16,9 +17,11 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -54,6 +57,8 @@ type dialect interface {
 	// unavailable tells whether an error is the database's being busy, full or out of reach.
 	unavailable(err error) bool
 	queue(pool *sql.DB) riverdriver.Driver[*sql.Tx]
+	// hooks are called with every job that is inserted.
+	hooks() []rivertype.Hook
 }
 
 // column is a column with its type in PostgreSQL.
@@ -160,6 +165,17 @@ func (postgresDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
 	return riverdatabasesql.New(pool)
 }
 
+func (postgresDialect) hooks() []rivertype.Hook { return []rivertype.Hook{&databaseTime{}} }
+
+// databaseTime has the server say when a job was inserted and is due. The driver passes the machine's time, and on one
+// whose clock is ahead of the others' every job would wait by as much. The query takes the zero time for none.
+type databaseTime struct{ river.HookDefaults }
+
+func (*databaseTime) InsertBegin(_ context.Context, job *rivertype.JobInsertParams) error {
+	job.CreatedAt, job.ScheduledAt = &time.Time{}, &time.Time{}
+	return nil
+}
+
 type sqliteDialect struct{}
 
 // Processes that migrate wait for each other at a file: see DB.Migrate.
@@ -214,3 +230,6 @@ func (sqliteDialect) among(columns []column) string {
 func (sqliteDialect) lockDirectory() string { return "" }
 
 func (sqliteDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] { return riversqlite.New(pool) }
+
+// The driver leaves the time to the engine.
+func (sqliteDialect) hooks() []rivertype.Hook { return nil }
