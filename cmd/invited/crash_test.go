@@ -53,29 +53,6 @@ func (s *site) jobs() []string {
 	return found
 }
 
-// The process dies between answering a request and doing what it promised.
-func TestKilledBetweenCommitAndDelivery(t *testing.T) {
-	onEach(t, func(t *testing.T, s *site) {
-		s.apply()
-		p := s.with("INVITED_WORKERS=false").serve()
-		ids := []string{p.create("one@university.example").UUID, p.create("two@university.example").UUID}
-		p.kill()
-		require.Empty(t, s.mails())
-		require.Equal(t, []string{"available", "available"}, s.jobs())
-
-		p = s.serve()
-		for _, id := range ids {
-			p.delivered(id)
-		}
-		p.stop()
-		mails := strings.Join(s.mails(), "\n")
-		for _, id := range ids {
-			require.Equal(t, 1, strings.Count(mails, "Message-ID: <"+id+".0@"))
-		}
-		require.Equal(t, []string{"completed", "completed"}, s.jobs())
-	})
-}
-
 // The process dies while the mail server thinks. Another takes the job up again once no attempt can still run; what
 // whoever does not want to wait for that can do.
 func TestKilledInADelivery(t *testing.T) {

@@ -149,6 +149,29 @@ func (x *trial) approval(id string) (token string) {
 	return token
 }
 
+// The process dies after it has promised mails and before it sends them: before their jobs are taken, and after.
+func TestFaultKilledBetweenCommitAndDelivery(t *testing.T) {
+	onEachTrial(t, "kill -9 between commit and delivery", func(x *trial) {
+		p := x.s.with("INVITED_WORKERS=false").serve()
+		x.create(p, "untaken", 5)
+		p.kill()
+		require.Empty(x.t, x.sink.got())
+		x.healed()
+		p = x.s.serve()
+		x.judge(20*time.Second, 0)
+		p.stop()
+
+		p = x.s.dying("arg:Processing").serve()
+		x.create(p, "taken", 1)
+		p.until("it dies", p.dead)
+		require.Equal(x.t, []string{"deliver_invitation running"}, x.open())
+		x.healed()
+		p = x.s.serve()
+		x.judge(rescue, 0)
+		p.stop()
+	})
+}
+
 // The process dies after the mail server's yes and before that is written down: another takes the job up, and the mail
 // goes out once more, the same by its Message-ID.
 func TestFaultKilledBetweenTheYesAndItsRecording(t *testing.T) {
