@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -46,6 +47,9 @@ func (p process) serve() *cobra.Command {
 				return err
 			}
 			s := &server{process: p, config: c, logger: p.logger(c), migrate: migrate}
+			// What libraries say for themselves is no news, and may quote what others sent.
+			log.SetFlags(0)
+			log.SetOutput(slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug).Writer())
 			if demo {
 				s.demo = &demonstration{}
 			}
@@ -218,6 +222,9 @@ func renderer(c config.Config) (*post.Renderer, error) {
 // transport is the mail server or, where there is none, the mail folder.
 func (s *server) transport() (made post.Transport, err error) {
 	from := s.config.MailFrom.String()
+	if err := post.CheckSender(from); err != nil {
+		return nil, fmt.Errorf("INVITED_MAIL_FROM: %w", err)
+	}
 	if address := s.config.SMTPURL.Reveal(); address != "" {
 		if made, err = post.NewSMTP(address, from); err != nil {
 			return nil, fmt.Errorf("INVITED_SMTP_URL: %w", err)
@@ -243,11 +250,20 @@ func (s *server) webhook() (*webhook.Client, error) {
 		Secret:       c.InvitationWebhookSecret.Reveal(),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("INVITED_INVITATION_WEBHOOK_URL and the variables beside it: %w", err)
+		return nil, errors.New(webhookVariables.Replace(err.Error()))
 	}
 	s.release = append(s.release, client.Close)
 	return client, nil
 }
+
+// webhookVariables are the settings by the names under which an operator knows them.
+var webhookVariables = strings.NewReplacer(
+	"the webhook URL", "INVITED_INVITATION_WEBHOOK_URL",
+	"the token URL", "INVITED_INVITATION_WEBHOOK_TOKEN_URL",
+	"the client ID", "INVITED_INVITATION_WEBHOOK_TOKEN_CLIENT_ID",
+	"the client secret", "INVITED_INVITATION_WEBHOOK_TOKEN_SECRET",
+	"the webhook secret", "INVITED_INVITATION_WEBHOOK_SECRET",
+)
 
 // domain is what stands right of the @ in an address, in ASCII, as a Message-ID needs it.
 func domain(address mail.Address) string {

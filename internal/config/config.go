@@ -75,7 +75,7 @@ type Config struct {
 	Workers bool `env:"WORKERS" envDefault:"true"`
 
 	// SweepInterval is how often expiry, reminders and pending projects are looked
-	// at.
+	// at; a second at least.
 	SweepInterval time.Duration `env:"SWEEP_INTERVAL" envDefault:"15m"`
 
 	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is believed.

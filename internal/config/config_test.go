@@ -242,6 +242,7 @@ func TestBadVariables(t *testing.T) {
 		{"WORKERS=maybe", `"maybe" is neither true nor false`},
 		{"SWEEP_INTERVAL=15", `"15" is not a duration above zero`},
 		{"SWEEP_INTERVAL=0s", "duration above zero"},
+		{"SWEEP_INTERVAL=999ms", "999ms is less than a second"},
 		{"TRUSTED_PROXIES=10.0.0.1", `"10.0.0.1" is not a network`},
 		{"LOG_LEVEL=loud", `"loud" is not debug, info, warn or error`},
 		{"LOG_FORMAT=xml", `"xml" is neither text nor json`},

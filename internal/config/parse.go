@@ -189,6 +189,9 @@ func (c *Config) check() []error {
 		}
 		c.CORSOrigins[i] = normal
 	}
+	if c.SweepInterval > 0 && c.SweepInterval < time.Second {
+		note("SWEEP_INTERVAL", "%s is less than a second", c.SweepInterval)
+	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		note("LOG_FORMAT", "%q is neither text nor json", c.LogFormat)
 	}

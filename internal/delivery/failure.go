@@ -13,8 +13,12 @@ type Failure struct {
 	// sender, a certificate, a template. It is never true together with Final: no invitation is given up for it.
 	Operator bool
 
-	// Err is the cause, for the log only: it may name hosts and files, never a password. It is nil where Reason says
-	// it all.
+	// Blocked is true of an Operator failure that would befall whatever else were sent now the same way: a login that
+	// is refused, not a sender that one recipient's server will not have. No address and no text can bring it about.
+	Blocked bool
+
+	// Err is the cause, for the log only: it may name hosts and files, never a password, a token or an address. It is
+	// nil where Reason says it all.
 	Err error
 }
 

@@ -183,8 +183,8 @@ func (b *bed) settled(id uuid.UUID, state invitation.ExecutionState) (found invi
 }
 
 var (
-	delivery = invitation.Deliver{}.Kind()
-	notice   = invitation.Notify{}.Kind()
+	deliveryKind = invitation.Deliver{}.Kind()
+	noticeKind   = invitation.Notify{}.Kind()
 )
 
 // jobs lists the jobs of a kind.

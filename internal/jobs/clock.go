@@ -72,6 +72,11 @@ func (c *clock) compare(ctx context.Context) error {
 // NowUTC is the database's time.
 func (c *clock) NowUTC() time.Time { return time.Now().Add(-time.Duration(c.ahead.Load())).UTC() }
 
+// sleep is how long the queue has to be told to wait, which adds that to the machine's time.
+func (c *clock) sleep(d time.Duration) time.Duration {
+	return max(0, d-time.Duration(c.ahead.Load()))
+}
+
 // NowUTCOrNil is nil: where the queue can ask the database itself, it does.
 func (c *clock) NowUTCOrNil() *time.Time { return nil }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,8 +15,11 @@ import (
 	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/delivery"
 	"invited/internal/directory"
 	"invited/internal/invitation"
+	"invited/internal/jobs"
+	"invited/internal/mail"
 	"invited/internal/store"
 )
 
@@ -24,13 +28,13 @@ func TestDelivery(t *testing.T) {
 		id := b.create("Ina@University.example")
 		require.Equal(t, invitation.Scheduled, b.see(id).ExecutionState)
 		// Rows of the queue live on for days: they name things and say nothing of them.
-		waiting := b.jobs(delivery)
+		waiting := b.jobs(deliveryKind)
 		require.Len(t, waiting, 1)
 		require.JSONEq(t, fmt.Sprintf(`{"invitation": %q, "delivery": 0}`, id), string(waiting[0].EncodedArgs))
 
 		b.start()
 		require.Empty(t, b.settled(id, invitation.OK).ErrorMessage)
-		require.Equal(t, rivertype.JobStateCompleted, b.idle(delivery)[0].State)
+		require.Equal(t, rivertype.JobStateCompleted, b.idle(deliveryKind)[0].State)
 		mails := b.post.to("")
 		require.Len(t, mails, 1)
 		require.Equal(t, "Ina@University.example", mails[0].to)
@@ -48,15 +52,15 @@ func TestMailServerThatIsDown(t *testing.T) {
 		b.start()
 		id := b.create("ina@university.example")
 		require.Equal(t, "The mail server can't be reached. It is tried again by itself.", b.settled(id, invitation.Erred).ErrorMessage)
-		failed := b.idle(delivery)[0]
+		failed := b.idle(deliveryKind)[0]
 		require.Equal(t, rivertype.JobStateRetryable, failed.State)
 		require.WithinRange(t, failed.ScheduledAt, time.Now(), time.Now().Add(13*time.Second))
 		require.Equal(t, 1, strings.Count(b.post.log.String(), "tried again later"), "one line for each attempt")
 
 		// The second pause is twice as long.
 		b.again(failed)
-		b.until("a second attempt", func() bool { return b.idle(delivery)[0].Attempt == 2 })
-		failed = b.idle(delivery)[0]
+		b.until("a second attempt", func() bool { return b.idle(deliveryKind)[0].Attempt == 2 })
+		failed = b.idle(deliveryKind)[0]
 		require.WithinRange(t, failed.ScheduledAt, time.Now().Add(15*time.Second), time.Now().Add(25*time.Second))
 		require.Equal(t, invitation.Erred, b.see(id).ExecutionState)
 
@@ -83,7 +87,7 @@ func TestAddressThatIsRefused(t *testing.T) {
 		require.Equal(t, "The mail server refused the address (550 5.1.1: there is no such mailbox). "+
 			"Invite them at another address, or send the invitation again once this one works.",
 			b.settled(refused, invitation.Erred).ErrorMessage)
-		jobs := b.idle(delivery)
+		jobs := b.idle(deliveryKind)
 		require.Equal(t, rivertype.JobStateCancelled, jobs[0].State, "not tried again")
 		require.Equal(t, 1, jobs[0].Attempt)
 		require.Equal(t, rivertype.JobStateCompleted, jobs[1].State)
@@ -109,13 +113,13 @@ func TestMailThatIsPutOff(t *testing.T) {
 			b.settled(id, invitation.Erred).ErrorMessage)
 
 		b.post.answers(nil, func(letter) error { return later })
-		b.again(b.idle(delivery)[0])
+		b.again(b.idle(deliveryKind)[0])
 		b.until("another reason", func() bool {
 			return b.see(id).ErrorMessage == "The mail server asked to try again later (451). It is tried again by itself."
 		})
 
 		b.post.answers(nil, nil)
-		b.again(b.idle(delivery)[0])
+		b.again(b.idle(deliveryKind)[0])
 		require.Empty(t, b.settled(id, invitation.OK).ErrorMessage)
 		require.Len(t, b.post.to(""), 1)
 	})
@@ -142,7 +146,7 @@ func TestNothingIsSentOfWhatDoesNotWait(t *testing.T) {
 				b.settled(id, invitation.Erred).ErrorMessage)
 		}
 		b.settled(again, invitation.OK)
-		for _, each := range b.idle(delivery) {
+		for _, each := range b.idle(deliveryKind) {
 			require.Equal(t, rivertype.JobStateCompleted, each.State)
 		}
 		for _, each := range []string{"expired", "canceled", "accepted", "deleted"} {
@@ -161,7 +165,7 @@ func TestScopeThatWasRemoved(t *testing.T) {
 		b.start()
 		require.Equal(t, "Not sent: Apollo was removed. Invite into another scope.",
 			b.settled(id, invitation.Erred).ErrorMessage)
-		require.Equal(t, rivertype.JobStateCompleted, b.idle(delivery)[0].State)
+		require.Equal(t, rivertype.JobStateCompleted, b.idle(deliveryKind)[0].State)
 		require.Empty(t, b.post.to(""))
 	})
 }
@@ -190,11 +194,11 @@ func TestNewerDeliveryWins(t *testing.T) {
 				require.Len(t, b.post.to(""), 1)
 
 				close(release)
-				jobs := b.idle(delivery)
+				jobs := b.idle(deliveryKind)
 				b.post.answers(nil, nil)
 				if verdict != nil {
 					b.again(jobs[0])
-					jobs = b.idle(delivery)
+					jobs = b.idle(deliveryKind)
 				}
 				require.Equal(t, rivertype.JobStateCompleted, jobs[0].State)
 				found := b.see(id)
@@ -250,7 +254,7 @@ func TestRollBackTakesTheJobAlong(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, page.Total)
 		require.Zero(t, b.see(kept).Delivery)
-		require.Len(t, b.idle(delivery), 1)
+		require.Len(t, b.idle(deliveryKind), 1)
 		require.Len(t, b.post.to(""), 1)
 	})
 }
@@ -277,9 +281,77 @@ func TestManyWorkersSendEachMailOnce(t *testing.T) {
 			seen[each.id()] = true
 		}
 		require.Len(t, seen, many)
-		for _, each := range b.idle(delivery) {
+		for _, each := range b.idle(deliveryKind) {
 			require.Equal(t, 1, each.Attempt, "%s", json.RawMessage(each.EncodedArgs))
 		}
 		require.NotContains(t, b.post.log.String(), "database is locked")
+	})
+}
+
+// What one recipient's server says against the sender is the operator's, and nobody else's mail waits for it.
+func TestOneRecipientHoldsNobodyUp(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		b.post.answers(func(to string) error {
+			if to == "nobody@outside.example" {
+				return &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "log in, nobody@outside.example"}
+			}
+			return nil
+		}, nil)
+		w := b.start()
+		outside := b.create("nobody@outside.example")
+		require.Contains(t, b.settled(outside, invitation.Erred).ErrorMessage, "refused the sender (530)")
+		require.Contains(t, w.Troubles()["mail"], "refused the sender (530)")
+		b.settled(b.create("ina@university.example"), invitation.OK)
+		require.Empty(t, w.Troubles()["mail"])
+
+		kept := b.idle(deliveryKind)[0]
+		require.Equal(t, rivertype.JobStateRetryable, kept.State, "not given up")
+		require.Equal(t, b.see(outside).ErrorMessage, kept.Errors[0].Error, "the queue keeps what anybody may read")
+	})
+}
+
+// blocked is a transport that nothing gets past until somebody mends it.
+type blocked struct {
+	mail.Transport
+	tried  *atomic.Int32
+	mended *atomic.Bool
+}
+
+func (b blocked) Send(ctx context.Context, m mail.Message) error {
+	if b.mended.Load() {
+		return b.Transport.Send(ctx, m)
+	}
+	b.tried.Add(1)
+	return &delivery.Failure{
+		Reason: "The login was refused; the operator has to act.", Operator: true, Blocked: true, Err: errors.New("a\x00b"),
+	}
+}
+
+// A login that is refused is not tried again for each of the letters that wait, and costs them no attempt.
+func TestLettersThatAreHeld(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		var tried atomic.Int32
+		var mended atomic.Bool
+		var ids []uuid.UUID
+		for i := range 30 {
+			ids = append(ids, b.create(fmt.Sprintf("user%d@university.example", i)))
+		}
+		w := b.start(func(c *jobs.Config) { c.Transport = blocked{c.Transport, &tried, &mended} })
+		for _, id := range ids {
+			require.Equal(t, "The login was refused; the operator has to act. It is tried again by itself.",
+				b.settled(id, invitation.Erred).ErrorMessage)
+		}
+		require.LessOrEqual(t, tried.Load(), int32(8), "no more than began at once")
+		require.Contains(t, w.Troubles()["mail"], "refused")
+		held := 0
+		for _, each := range b.idle(deliveryKind) {
+			if each.State == rivertype.JobStateScheduled {
+				held++
+				require.Zero(t, each.Attempt)
+				require.Empty(t, each.Errors)
+				require.WithinRange(t, each.ScheduledAt, time.Now().Add(45*time.Second), time.Now().Add(2*time.Minute))
+			}
+		}
+		require.Equal(t, 30-int(tried.Load()), held)
 	})
 }

@@ -9,16 +9,14 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
-
-	"invited/internal/delivery"
 )
 
 // errorLog logs every job that failed, once, with what it was about.
 type errorLog struct{ logger *slog.Logger }
 
 func (l errorLog) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	var told *delivery.Failure
-	if !errors.As(err, &told) { // of those, post.log has
+	var logged told
+	if !errors.As(err, &logged) { // those, post.log has
 		l.logger.ErrorContext(ctx, "job failed", "kind", job.Kind, "args", string(job.EncodedArgs),
 			"attempt", job.Attempt, "error", err)
 	}

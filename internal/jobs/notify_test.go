@@ -43,14 +43,14 @@ func TestStaffAreAsked(t *testing.T) {
 		first, second := b.create("first@university.example"), b.create("second@university.example")
 		var both []letter
 		b.until("two mails to sam", func() bool { both = b.post.to("sam@staff.example"); return len(both) == 2 })
-		for _, each := range b.idle(notice) {
+		for _, each := range b.idle(noticeKind) {
 			require.Equal(t, rivertype.JobStateCompleted, each.State)
 			require.NotContains(t, string(each.EncodedArgs), "@", "the queue names people by uuid")
 		}
 		// Each active staff user with an address who wants mail; not those who have no say, nor the invitee.
 		require.Equal(t, []string{"sam@staff.example", "sam@staff.example", "sue@staff.example", "sue@staff.example"},
 			b.recipients())
-		require.Empty(t, b.jobs(delivery))
+		require.Empty(t, b.jobs(deliveryKind))
 		about := func(id uuid.UUID, mails []letter) letter {
 			i := slices.IndexFunc(mails, func(l letter) bool { return strings.Contains(l.id(), id.String()) })
 			require.GreaterOrEqual(t, i, 0)
@@ -74,7 +74,7 @@ func TestStaffAreAsked(t *testing.T) {
 		told := b.mailed("olivia@acme.example")
 		require.Contains(t, told.Text, "second@university.example")
 		require.Equal(t, apollo.String(), told.link(t, "projects"))
-		b.idle(notice)
+		b.idle(noticeKind)
 		require.Empty(t, b.post.to("second@university.example"))
 		require.NotContains(t, b.post.log.String(), approve, "a link in the log is a link for who reads the log")
 	}, onlyStaffInvites)
@@ -97,7 +97,7 @@ func TestNoticesThatFail(t *testing.T) {
 		var put *rivertype.JobRow
 		b.until("both have failed", func() bool {
 			states = nil
-			for _, each := range b.idle(notice) {
+			for _, each := range b.idle(noticeKind) {
 				states = append(states, each.State)
 				if each.State == rivertype.JobStateRetryable {
 					put = each
@@ -134,7 +134,7 @@ func TestNoticesThatAreTooLate(t *testing.T) {
 				id := b.create("ina@university.example")
 				change(b, id)
 				b.start()
-				for _, each := range b.idle(notice) {
+				for _, each := range b.idle(noticeKind) {
 					require.Equal(t, rivertype.JobStateCompleted, each.State)
 				}
 				require.Empty(t, b.post.to(""))
@@ -162,7 +162,7 @@ func TestTimeIsUp(t *testing.T) {
 		require.Equal(t, "Invitation of first@university.example has expired", told.GetHeader("Subject"))
 		done := len(b.jobs(invitation.Sweep{}.Kind()))
 		b.until("three more sweeps", func() bool { return len(b.jobs(invitation.Sweep{}.Kind())) >= done+3 })
-		b.idle(notice)
+		b.idle(noticeKind)
 		require.True(t, reminded())
 		b.mailed("olivia@acme.example")
 	})
@@ -191,7 +191,7 @@ func TestCreatorWhoIsNotThereToBeTold(t *testing.T) {
 		require.NoError(t, b.service.Reject(t.Context(), reject))
 		b.apply("users: [{username: olivia, email: olivia@acme.example, is_active: false}]")
 		b.start()
-		for _, each := range b.idle(notice) {
+		for _, each := range b.idle(noticeKind) {
 			require.Equal(t, rivertype.JobStateCompleted, each.State)
 		}
 		require.Empty(t, b.post.to("olivia@acme.example"))

@@ -30,15 +30,15 @@ func TestPoisonHarmsNobodyElse(t *testing.T) {
 	onEach(t, func(t *testing.T, b *bed) {
 		before := b.create("before@university.example")
 		jobs := []junk{
-			{delivery, `{"invitation": 5}`},
-			{delivery, `{"invitation": "no uuid", "delivery": 0}`},
-			{delivery, `[]`},
-			{delivery, `{"invitation": "` + before.String() + `", "delivery": "no number"}`},
-			{delivery, `{"invitation": "` + before.String() + `", "delivery": 7}`},
-			{delivery, `{}`},
-			{delivery, `{"invitation": "` + uuid.NewString() + `"}`},
-			{notice, `{"notice": "nonsense", "invitation": "` + before.String() + `"}`},
-			{notice, `{"notice": "requested", "invitation": "` + before.String() + `", "user": "` + uuid.NewString() + `"}`},
+			{deliveryKind, `{"invitation": 5}`},
+			{deliveryKind, `{"invitation": "no uuid", "delivery": 0}`},
+			{deliveryKind, `[]`},
+			{deliveryKind, `{"invitation": "` + before.String() + `", "delivery": "no number"}`},
+			{deliveryKind, `{"invitation": "` + before.String() + `", "delivery": 7}`},
+			{deliveryKind, `{}`},
+			{deliveryKind, `{"invitation": "` + uuid.NewString() + `"}`},
+			{noticeKind, `{"notice": "nonsense", "invitation": "` + before.String() + `"}`},
+			{noticeKind, `{"notice": "requested", "invitation": "` + before.String() + `", "user": "` + uuid.NewString() + `"}`},
 			{"of_another_version", `{}`},
 		}
 		client := b.client()
@@ -50,8 +50,8 @@ func TestPoisonHarmsNobodyElse(t *testing.T) {
 		w := b.start()
 		b.settled(before, invitation.OK)
 		b.settled(after, invitation.OK)
-		b.idle(delivery)
-		b.idle(notice)
+		b.idle(deliveryKind)
+		b.idle(noticeKind)
 		unknown := b.idle("of_another_version")
 		require.Equal(t, rivertype.JobStateRetryable, unknown[0].State, "a newer version may know it")
 		require.NoError(t, w.Running())
@@ -81,7 +81,7 @@ func TestPanicHarmsNobodyElse(t *testing.T) {
 		b.settled(other, invitation.OK)
 		var failed *rivertype.JobRow
 		b.until("the panic is noted", func() bool {
-			failed = b.idle(delivery)[0]
+			failed = b.idle(deliveryKind)[0]
 			return failed.State == rivertype.JobStateRetryable
 		})
 		require.Contains(t, b.post.log.String(), "a mistake")
@@ -102,9 +102,9 @@ func TestUnrenderableMailIsTriedAgain(t *testing.T) {
 		b.start()
 		id := b.create("ina@university.example")
 		require.Contains(t, b.settled(id, invitation.Erred).ErrorMessage, "the operator has to check")
-		b.again(b.idle(delivery)[0])
-		b.until("a second attempt", func() bool { return b.idle(delivery)[0].Attempt == 2 })
-		require.Equal(t, rivertype.JobStateRetryable, b.idle(delivery)[0].State)
+		b.again(b.idle(deliveryKind)[0])
+		b.until("a second attempt", func() bool { return b.idle(deliveryKind)[0].Attempt == 2 })
+		require.Equal(t, rivertype.JobStateRetryable, b.idle(deliveryKind)[0].State)
 	})
 }
 
@@ -134,8 +134,8 @@ func TestStopFinishesWhatRuns(t *testing.T) {
 		require.NoError(t, <-stopped)
 		require.Equal(t, invitation.OK, b.see(running).ExecutionState)
 		require.Equal(t, invitation.Scheduled, b.see(late).ExecutionState)
-		require.Equal(t, rivertype.JobStateCompleted, b.jobs(delivery)[0].State)
-		require.Equal(t, rivertype.JobStateAvailable, b.jobs(delivery)[1].State)
+		require.Equal(t, rivertype.JobStateCompleted, b.jobs(deliveryKind)[0].State)
+		require.Equal(t, rivertype.JobStateAvailable, b.jobs(deliveryKind)[1].State)
 		require.Len(t, b.post.to(""), 1)
 
 		b.start()
@@ -166,7 +166,7 @@ func TestStopInterruptsWhatDoesNotEnd(t *testing.T) {
 		found := b.see(id)
 		require.Equal(t, invitation.Erred, found.ExecutionState)
 		require.Equal(t, "Sending was interrupted. It is tried again by itself.", found.ErrorMessage)
-		job := b.jobs(delivery)[0]
+		job := b.jobs(deliveryKind)[0]
 		require.Contains(t, []rivertype.JobState{rivertype.JobStateAvailable, rivertype.JobStateRetryable}, job.State)
 
 		b.post.answers(nil, nil)

@@ -134,12 +134,15 @@ func (p *post) log(ctx context.Context, job *rivertype.JobRow, err error) {
 	}
 }
 
-// holdTime is how long a way out that only the operator can mend is left alone after each attempt at it: thousands of
-// letters that wait must not be as many refused logins.
+// holdTime is how long a way out that is blocked is left alone after each attempt at it: thousands of letters that wait
+// must not be as many refused logins.
 const holdTime = 10 * time.Second
 
 // errHeld is in the chain of a failure that was told from an earlier one.
 var errHeld = errors.New("not tried again so soon")
+
+// heldPause is when a letter that was held comes again, up to twice that: it is no attempt, and its pauses don't grow.
+const heldPause = time.Minute
 
 // route is a way out, and what is wrong with it.
 type route struct {
@@ -166,7 +169,10 @@ func (r *route) use(send func() error) error {
 	case err == nil, errors.As(err, &f) && f.Final: // refused or not, it was dealt with
 		r.trouble = nil
 	case f != nil && f.Operator:
-		r.trouble, r.held = f, time.Now().Add(holdTime)
+		r.trouble = f
+		if f.Blocked {
+			r.held = time.Now().Add(holdTime)
+		}
 	}
 	return err
 }

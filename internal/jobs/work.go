@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -23,21 +24,38 @@ func (w *deliverer) Work(ctx context.Context, job *river.Job[invitation.Deliver]
 	}
 	sent := w.send(ctx, letter, job.CreatedAt)
 	var outcome invitation.Outcome
-	final := false
 	if sent != nil {
 		w.log(ctx, job.JobRow, sent)
 		outcome.Failed = true
-		outcome.Reason, final = failure(sent)
+		outcome.Reason, _ = failure(sent)
 	}
 	if err := insist(ctx, func(ctx context.Context) error {
 		return w.Service.FinishDelivery(ctx, job.Args, outcome)
 	}); err != nil {
-		return errors.Join(err, sent)
+		return err
 	}
-	if final {
-		return river.JobCancel(sent)
+	return w.concluded(sent)
+}
+
+// told is what the queue keeps of an error that was logged: words for anybody, and fit for every database.
+type told string
+
+func (t told) Error() string { return string(t) }
+
+// concluded is what the queue is told of a letter that was sent or not.
+func (p *post) concluded(sent error) error {
+	if sent == nil {
+		return nil
 	}
-	return sent
+	reason, final := failure(sent)
+	switch {
+	case errors.Is(sent, errHeld):
+		return river.JobSnooze(p.clock.sleep(heldPause + rand.N(heldPause))) //nolint:gosec // spreads load
+	case final:
+		return river.JobCancel(told(reason))
+	default:
+		return told(reason)
+	}
 }
 
 // notifier sends notices.
@@ -51,14 +69,11 @@ func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) 
 	if err != nil || letter == nil {
 		return err
 	}
-	if err := w.send(ctx, letter, job.CreatedAt); err != nil {
-		w.log(ctx, job.JobRow, err)
-		if _, final := failure(err); final {
-			return river.JobCancel(err)
-		}
-		return err
+	sent := w.send(ctx, letter, job.CreatedAt)
+	if sent != nil {
+		w.log(ctx, job.JobRow, sent)
 	}
-	return nil // that it went out is noted by the queue: see executor
+	return w.concluded(sent) // that it went out is noted by the queue: see executor
 }
 
 // insist repeats f until it succeeds or its time is over, even where the process is stopping: what it notes has happened,

@@ -45,6 +45,12 @@ func parseRecipient(s string) (string, error) {
 	return address, nil
 }
 
+// CheckSender returns an error that says what is wrong where from can't be the sender of mails.
+func CheckSender(from string) error {
+	_, err := parseSender(from)
+	return err
+}
+
 // parseSender reads an address with or without a display name.
 func parseSender(s string) (*netmail.Address, error) {
 	usage := `write it as "Name <user@example.com>" or "user@example.com"`

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/textproto"
+	"os"
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
@@ -112,7 +113,12 @@ func (c *connection) send(from, recipient string, raw []byte) (at stage, err err
 	if _, err := w.Write(raw); err != nil {
 		return stageInFlight, err
 	}
-	return stageContent, w.Close()
+	err = w.Close()
+	var reply *textproto.Error
+	if errors.As(err, &reply) && reply.Code >= 200 && reply.Code < 300 {
+		err = nil // a yes by its first digit, by which a client may go (RFC 5321, section 4.2)
+	}
+	return stageContent, err
 }
 
 // isRefusal is whether an error is an answer to this very message, after which
@@ -125,6 +131,16 @@ func isRefusal(at stage, err error) bool {
 
 // isNegative is whether a reply is one of RFC 5321's ways to say no.
 func isNegative(reply *textproto.Error) bool { return reply.Code >= 400 && reply.Code < 600 }
+
+// isQuiet is whether a connection that has waited still stands, and nothing has come meanwhile that would be taken for
+// the answer to the next command.
+func (c *connection) isQuiet() bool {
+	if err := c.wire.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		return false
+	}
+	_, err := c.client.Text.R.Peek(1)
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
 
 // inStep is whether the server has said no more than it was asked. What lies
 // unread would be taken for the answer to the next message's first command.
@@ -144,6 +160,9 @@ func (c *connection) close() {
 		c.unwatch()
 	}
 }
+
+// abandon closes a connection that nothing watches.
+func (c *connection) abandon() { _ = c.wire.Close() }
 
 // maxReplies bounds what is read for one message. Replies are kept whole in
 // memory, and a server could send them without end.

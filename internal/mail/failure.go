@@ -39,7 +39,7 @@ func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
 	switch {
 	case errors.Is(err, errNoTLS), errors.Is(err, errNoLogin):
 		f.Reason = "The mail server offers no secure login; the operator has to check the mail settings."
-		f.Operator = true
+		f.Operator, f.Blocked = true, true
 	case errors.As(err, &reply) && isNegative(reply):
 		f = replyFailure(at, reply)
 	case errors.Is(ctx.Err(), context.Canceled):
@@ -48,14 +48,35 @@ func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
 		f.Reason = "The mail server did not answer in time."
 	case at <= stageGreeting && isTLS(err):
 		f.Reason = "No secure connection to the mail server could be made; the operator has to check its certificate."
-		f.Operator = true
+		f.Operator, f.Blocked = true, true
 	case at == stageDial:
 		f.Reason = "The mail server can't be reached."
 	default:
 		f.Reason = "The conversation with the mail server broke off."
 	}
-	f.Err = err
+	f.Err = loggable(at, err)
 	return f
+}
+
+// maxCause is the longest cause that is logged, in bytes.
+const maxCause = 300
+
+// unspeakable is what a server's reply may repeat of what it was told: addresses, links with tokens in them, and
+// whatever else is as long as a token.
+var unspeakable = regexp.MustCompile(`\S*(@|://|[A-Za-z0-9+/=_-]{24})\S*`)
+
+// loggable keeps of an error what helps an operator. A reply is another's text, and a reply to the login may repeat the
+// password: of that one only the codes are kept.
+func loggable(at stage, err error) error {
+	var reply *textproto.Error
+	switch {
+	case !errors.As(err, &reply):
+		return err
+	case at == stageLogin:
+		return fmt.Errorf("%d %s", reply.Code, enhancedCode.FindString(reply.Msg))
+	default:
+		return fmt.Errorf("%d %s", reply.Code, shorten(line(unspeakable.ReplaceAllString(reply.Msg, "…")), maxCause))
+	}
 }
 
 // replyFailure reads a negative reply. Only what is held against the recipient
@@ -66,7 +87,7 @@ func replyFailure(at stage, reply *textproto.Error) *delivery.Failure {
 		return &delivery.Failure{
 			Reason: fmt.Sprintf("The mail server refused the %s (%d); the operator has to check the mail settings.",
 				refused, reply.Code),
-			Operator: true,
+			Operator: true, Blocked: at < stageRecipient,
 		}
 	}
 	passing := reply.Code < 500

@@ -55,7 +55,7 @@ func (f *Folder) Send(ctx context.Context, m Message) error {
 	if err := f.write(fileName(m), raw); err != nil {
 		return &delivery.Failure{
 			Reason:   "The mail could not be written into the mail folder; the operator has to check it.",
-			Operator: true, Err: err,
+			Operator: true, Blocked: true, Err: err,
 		}
 	}
 	return nil

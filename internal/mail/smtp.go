@@ -118,7 +118,9 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if c := s.pool.take(); c != nil {
+	if c := s.pool.take(); c != nil && !c.isQuiet() {
+		c.abandon()
+	} else if c != nil {
 		c.watch(ctx)
 		at, err := s.deliver(c, recipient, raw)
 		if err == nil {

@@ -434,3 +434,36 @@ func TestNewSMTP(t *testing.T) {
 	require.ErrorContains(t, err, "the sender of mails")
 	require.NotContains(t, err.Error(), "s3cret")
 }
+
+// What a server says may repeat what it was told.
+func TestCausesRepeatNoSecrets(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ at, reply, kept string }{
+		{"AUTH", "500 5.5.1 unknown command: AUTH PLAIN AGFsaWNlAHNlY3JldA==", "500 5.5.1"},
+		{"RCPT", "550 5.1.1 <bob@example.org>: unknown here", "550 5.1.1 … unknown here"},
+		{"CONTENT", "451 4.7.1 listed: https://front.example/invitation_approve/v1.abc/ (list 7)", "451 4.7.1 listed: … (list 7)"},
+		{"CONTENT", "451 token v1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "451 token …"},
+		{"RCPT", "451 " + strings.Repeat("x y ", 1000), "451 x y"},
+	} {
+		t.Run(test.at+" "+test.reply[:3], func(t *testing.T) {
+			t.Parallel()
+			server := newScripted(t, map[string]string{test.at: test.reply})
+			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+			require.NotNil(t, failure)
+			require.Contains(t, failure.Err.Error(), test.kept)
+			require.Less(t, len(failure.Err.Error()), 500)
+			for _, each := range []string{"AGFs", "secret", "bob@", "v1.", "AAAA", "approve"} {
+				require.NotContains(t, failure.Error(), each)
+			}
+		})
+	}
+}
+
+// A yes is a yes by its first digit; sent again, the mail would come twice.
+func TestEveryYesIsOne(t *testing.T) {
+	t.Parallel()
+	for _, reply := range []string{"200 fine", "251 forwarded", "252 2.0.0 taken"} {
+		server := newScripted(t, map[string]string{"CONTENT": reply})
+		require.Nil(t, send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, sample())), reply)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"golang.org/x/oauth2"
 
@@ -54,7 +55,7 @@ func statusFailure(who party, status int) *delivery.Failure {
 	case refusesLogin(status), who == loginServer && (class == 2 || class == 4):
 		return &delivery.Failure{
 			Reason:   fmt.Sprintf("The %s refused the login (%d)%s", who, status, checkSettings),
-			Operator: true,
+			Operator: true, Blocked: true,
 		}
 	case class == 4:
 		return &delivery.Failure{Reason: fmt.Sprintf("The %s refused the invitation (%d).", who, status), Final: true}
@@ -89,7 +90,7 @@ func tokenFailure(ctx context.Context, err error) *delivery.Failure {
 	default:
 		return &delivery.Failure{
 			Reason:   fmt.Sprintf("The %s gave no token%s", loginServer, checkSettings),
-			Operator: true,
+			Operator: true, Blocked: true,
 		}
 	}
 }
@@ -110,11 +111,11 @@ func connectionFailure(ctx context.Context, who party, err error) *delivery.Fail
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
 		f.Reason = fmt.Sprintf("The %s did not answer in time.", who)
 	case isTLS(err):
-		f.Operator = true
+		f.Operator, f.Blocked = true, true
 		f.Reason = fmt.Sprintf("No secure connection to the %s could be made; the operator has to check its certificate.",
 			who)
 	case errors.As(err, &proxy) && !mayPass(int(proxy)):
-		f.Operator = true
+		f.Operator, f.Blocked = true, true
 		f.Reason = fmt.Sprintf("A proxy refused the connection to the %s (%d); the operator has to check the proxy settings.",
 			who, int(proxy))
 	case isUnreachable(err):
@@ -141,6 +142,13 @@ func isTLS(err error) bool {
 		strings.HasPrefix(err.Error(), "tls: ")
 }
 
+func printable(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}
+
 var errUnreadable = errors.New("the request could not be written or its answer not be read")
 
 // loggable keeps the errors that speak of the connection only. The others are those of net/http about an answer that it
@@ -154,7 +162,7 @@ func loggable(ctx context.Context, err error) error {
 	case errors.As(err, &network):
 		return network
 	case isTLS(err), errors.As(err, &proxy):
-		return err
+		return errors.New(strings.ToValidUTF8(strings.Map(printable, err.Error()), "")) // it may quote a certificate
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return io.ErrUnexpectedEOF
 	default:

@@ -72,7 +72,7 @@ func (t Time) MarshalJSON() ([]byte, error) {
 // Client posts to one endpoint. It is safe for concurrent use.
 type Client struct {
 	url       string
-	transport *http.Transport
+	transport oneAnswer
 	login     *login                    // nil: none
 	signer    *standardwebhooks.Webhook // nil: none
 }
@@ -83,7 +83,7 @@ func New(c Config) (*Client, error) {
 	if err := checkURL("the webhook URL", c.URL); err != nil {
 		return nil, err
 	}
-	client := &Client{url: c.URL, transport: newTransport()}
+	client := &Client{url: c.URL, transport: oneAnswer{newTransport()}}
 	var err error
 	if client.login, err = newLogin(c, client.transport); err != nil {
 		return nil, err
@@ -144,6 +144,19 @@ func newTransport() *http.Transport {
 		return nil
 	}
 	return t
+}
+
+// oneAnswer has an answer be one. After a 101 the body is the bare connection, which no context ends and nobody here has
+// asked for.
+type oneAnswer struct{ *http.Transport }
+
+func (t oneAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := t.Transport.RoundTrip(r)
+	if err == nil && answer.StatusCode < 200 {
+		_ = answer.Body.Close()
+		answer.Body = http.NoBody
+	}
+	return answer, err
 }
 
 // Send posts p within 15 seconds, or sooner where ctx ends. Nil means that the endpoint answered with a 2xx; every

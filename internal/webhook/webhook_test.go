@@ -1006,3 +1006,46 @@ func TestNewLeavesTheDefaultsAlone(t *testing.T) {
 	require.Nil(t, shared.OnProxyConnectResponse)
 	require.Nil(t, shared.Protocols)
 }
+
+// After a 101 the rest of the connection is nobody's to end.
+func TestSwitchingProtocols(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	over := make(chan struct{})
+	var talking sync.WaitGroup
+	t.Cleanup(func() {
+		close(over)
+		_ = listener.Close()
+		talking.Wait()
+	})
+	talking.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			talking.Go(func() {
+				defer conn.Close()
+				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
+					_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+					<-over
+				}
+			})
+		}
+	})
+	url := "http://" + listener.Addr().String() + "/hook"
+	for name, client := range map[string]*Client{
+		"webhook":      newClient(t, Config{URL: url}),
+		"login server": withLogin(t, url, url),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			failure := send(ctx, t, client)
+			require.NotNil(t, failure)
+			require.NoError(t, ctx.Err(), "it did not wait for more")
+			require.True(t, failure.Operator)
+		})
+	}
+}
