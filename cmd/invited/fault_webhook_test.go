@@ -367,9 +367,9 @@ func TestWebhookSettings(t *testing.T) {
 		for name, each := range map[string]struct{ setting, named string }{
 			"blank URL":     {"INVITED_INVITATION_WEBHOOK_URL=  ", "INVITED_INVITATION_WEBHOOK_URL"},
 			"no URL":        {"INVITED_INVITATION_WEBHOOK_URL=pa55word.example/hook", "INVITED_INVITATION_WEBHOOK_"},
-			"bad secret":    {"INVITED_INVITATION_WEBHOOK_SECRET=whsec_pa55word", "the webhook secret"},
+			"bad secret":    {"INVITED_INVITATION_WEBHOOK_SECRET=whsec_pa55word", "INVITED_INVITATION_WEBHOOK_SECRET"},
 			"half a login":  {"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=", "INVITED_INVITATION_WEBHOOK_"},
-			"bad token URL": {"INVITED_INVITATION_WEBHOOK_TOKEN_URL=ftp://pa55word.example", "the token URL"},
+			"bad token URL": {"INVITED_INVITATION_WEBHOOK_TOKEN_URL=ftp://pa55word.example", "INVITED_INVITATION_WEBHOOK_TOKEN_URL"},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

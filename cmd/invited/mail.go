@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,25 +15,28 @@ import (
 
 func (p process) mail() *cobra.Command {
 	var output string
-	names := post.PreviewNames()
-	preview := leaf("preview KIND", "Show a mail as it would be sent, with sample values",
-		"Renders a mail of a kind with sample values, from the templates that INVITED_TEMPLATES_DIR has or the built-in\n"+
-			"ones, and prints its subject and text. With --output it writes a file instead: .html and .txt have that part,\n"+
-			".eml has all of it, for a mail program.\n\nThe kinds are "+strings.Join(names, ", ")+".",
-		nil)
-	preview.ValidArgs = names
-	preview.Args = func(_ *cobra.Command, args []string) error {
-		if len(args) != 1 || !slices.Contains(names, args[0]) {
-			return usageError{fmt.Errorf("say which mail: one of %s", strings.Join(names, ", "))}
-		}
-		return nil
+	kinds := post.PreviewNames()
+	preview := &cobra.Command{
+		Use: "preview KIND", Short: "Show a mail as it would be sent, with sample values",
+		Long: `Renders a mail of a kind with sample values, from the templates that INVITED_TEMPLATES_DIR has or the built-in
+ones, and prints its subject and text. With --output it writes a file instead: .html and .txt have that part,
+.eml has all of it, for a mail program.
+
+The kinds are ` + strings.Join(kinds, ", ") + ".",
+		ValidArgs: kinds,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(kinds, args[0]) {
+				return usageError{fmt.Errorf("say which mail: one of %s", strings.Join(kinds, ", "))}
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return p.preview(args[0], output) },
 	}
-	preview.RunE = func(c *cobra.Command, args []string) error { return p.preview(c.Context(), args[0], output) }
 	preview.Flags().StringVarP(&output, "output", "o", "", "file to write: .html, .txt or .eml")
 	return group("mail", "Look at the mails", preview)
 }
 
-func (p process) preview(_ context.Context, name, output string) error {
+func (p process) preview(kind, output string) error {
 	c, err := p.config()
 	if err != nil {
 		return err
@@ -43,7 +45,7 @@ func (p process) preview(_ context.Context, name, output string) error {
 	if err != nil {
 		return err
 	}
-	m, err := r.Preview(name, c.FrontendURL.String())
+	m, err := r.Preview(kind, c.FrontendURL.String())
 	if err != nil {
 		return err
 	}

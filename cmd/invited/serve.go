@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -47,9 +46,6 @@ func (p process) serve() *cobra.Command {
 				return err
 			}
 			s := &server{process: p, config: c, logger: p.logger(c), migrate: migrate}
-			// What libraries say for themselves is no news, and may quote what others sent.
-			log.SetFlags(0)
-			log.SetOutput(slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug).Writer())
 			if demo {
 				s.demo = &demonstration{}
 			}
@@ -78,7 +74,6 @@ type server struct {
 
 	db      *store.DB
 	workers *jobs.Workers // nil: none in this process
-	release []func()      // ends what the workers deliver with
 }
 
 // run serves until ctx ends, and then brings everything to an end: first the requests, then the jobs, then the
@@ -232,7 +227,6 @@ func (s *server) transport() (made post.Transport, err error) {
 	} else if made, err = post.NewFolder(s.config.MailDir, from); err != nil {
 		return nil, fmt.Errorf("INVITED_MAIL_DIR: %w", err)
 	}
-	s.release = append(s.release, made.Close)
 	return made, nil
 }
 
@@ -252,17 +246,16 @@ func (s *server) webhook() (*webhook.Client, error) {
 	if err != nil {
 		return nil, errors.New(webhookVariables.Replace(err.Error()))
 	}
-	s.release = append(s.release, client.Close)
 	return client, nil
 }
 
 // webhookVariables are the settings by the names under which an operator knows them.
 var webhookVariables = strings.NewReplacer(
-	"the webhook URL", "INVITED_INVITATION_WEBHOOK_URL",
-	"the token URL", "INVITED_INVITATION_WEBHOOK_TOKEN_URL",
-	"the client ID", "INVITED_INVITATION_WEBHOOK_TOKEN_CLIENT_ID",
-	"the client secret", "INVITED_INVITATION_WEBHOOK_TOKEN_SECRET",
-	"the webhook secret", "INVITED_INVITATION_WEBHOOK_SECRET",
+	webhook.SettingURL, "INVITED_INVITATION_WEBHOOK_URL",
+	webhook.SettingTokenURL, "INVITED_INVITATION_WEBHOOK_TOKEN_URL",
+	webhook.SettingClientID, "INVITED_INVITATION_WEBHOOK_TOKEN_CLIENT_ID",
+	webhook.SettingClientSecret, "INVITED_INVITATION_WEBHOOK_TOKEN_SECRET",
+	webhook.SettingSecret, "INVITED_INVITATION_WEBHOOK_SECRET",
 )
 
 // domain is what stands right of the @ in an address, in ASCII, as a Message-ID needs it.
@@ -323,11 +316,7 @@ func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler 
 		if s.workers == nil {
 			return nil
 		}
-		err := s.workers.Stop(ctx)
-		for _, each := range s.release {
-			each()
-		}
-		return err
+		return s.workers.Stop(ctx)
 	}))
 }
 

@@ -89,11 +89,11 @@ func TestJSONLog(t *testing.T) {
 		p := s.serve()
 		id := p.create("ina@university.example").UUID
 		p.until("the delivery fails", func() bool { return p.see(id).ExecutionState == "Erred" })
-		require.Equal(t, "The mail server can't be reached.", p.see(id).ErrorMessage)
+		require.Equal(t, "The mail server can't be reached. It is tried again by itself.", p.see(id).ErrorMessage)
 		p.ask("POST", invitations, "olivia", "no JSON").is(400)
 		p.ask("GET", invitations+"line%0Abreak/", "sam", "").is(404)
 		p.ask("GET", "/healthz", "", "").is(200)
-		p.until("the failure is logged", func() bool { return strings.Contains(p.stderr.String(), "job failed") })
+		p.until("the failure is logged", func() bool { return strings.Contains(p.stderr.String(), "not delivered") })
 		p.stop()
 		messages := map[string]int{}
 		for line := range strings.Lines(p.stderr.String()) {
@@ -103,7 +103,7 @@ func TestJSONLog(t *testing.T) {
 			require.NoError(t, err, line)
 			messages[entry.Msg]++
 		}
-		for _, each := range []string{"serving", "request", "job failed", "shutting down: finishing requests and jobs"} {
+		for _, each := range []string{"serving", "request", "not delivered, and tried again later", "shutting down: finishing requests and jobs"} {
 			require.NotZero(t, messages[each], each)
 		}
 		for _, secret := range []string{"pa55word", secretKey, "olivia-key", "sam-key"} {

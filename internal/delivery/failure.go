@@ -9,7 +9,7 @@ type Failure struct {
 	// Final is true where trying again can't help: the address or the content was refused for good.
 	Final bool
 
-	// Operator is true where nothing will be delivered until the operator mends something: a refused login or
+	// Operator is true where this will not be delivered until the operator mends something: a refused login or
 	// sender, a certificate, a template. It is never true together with Final: no invitation is given up for it.
 	Operator bool
 

@@ -2,14 +2,12 @@ package jobs
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
 )
 
@@ -24,13 +22,17 @@ const (
 // job is stuck; of processes whose machines disagree by minutes one would take up jobs that another still does, and
 // the same mail would go out twice.
 type clock struct {
-	ask   func(context.Context) (time.Time, error)
-	ahead atomic.Int64 // of the machine's clock before the database's, nanoseconds
-	end   context.CancelFunc
-	done  sync.WaitGroup
+	ask  func(context.Context) (time.Time, error)
+	told atomic.Pointer[telling]
+	end  context.CancelFunc
+	done sync.WaitGroup
 }
 
-// start compares the clocks, now and from time to time. An error means that the database can't be asked.
+// telling is what the database said, and when by this machine. That has a monotonic part: a jump of the machine's clock
+// after it changes nothing.
+type telling struct{ database, machine time.Time }
+
+// start asks for the time, now and again from time to time. An error means that the database can't be asked.
 func (c *clock) start(ctx context.Context) error {
 	if err := c.compare(ctx); err != nil {
 		return err
@@ -43,7 +45,7 @@ func (c *clock) start(ctx context.Context) error {
 				tick.Stop()
 				return
 			case <-tick.C:
-				_ = c.compare(ctx) // what was found last is the best there is
+				_ = c.compare(ctx) // what was told last is the best there is
 			}
 		}
 	})
@@ -61,28 +63,35 @@ func (c *clock) compare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	asked := time.Now()
-	told, err := c.ask(ctx)
+	database, err := c.ask(ctx)
 	if err != nil {
 		return err
 	}
-	c.ahead.Store(int64(asked.Add(time.Since(asked) / 2).Sub(told)))
+	c.told.Store(&telling{database, asked.Add(time.Since(asked) / 2)})
 	return nil
 }
 
 // NowUTC is the database's time.
-func (c *clock) NowUTC() time.Time { return time.Now().Add(-time.Duration(c.ahead.Load())).UTC() }
-
-// sleep is how long the queue has to be told to wait, which adds that to the machine's time.
-func (c *clock) sleep(d time.Duration) time.Duration {
-	return max(0, d-time.Duration(c.ahead.Load()))
+func (c *clock) NowUTC() time.Time {
+	told := c.told.Load()
+	if told == nil { // not started: the queue is only being set up
+		return time.Now().UTC()
+	}
+	return told.database.Add(time.Since(told.machine)).UTC()
 }
 
 // NowUTCOrNil is nil: where the queue can ask the database itself, it does.
 func (c *clock) NowUTCOrNil() *time.Time { return nil }
 
+// ahead is how far the machine's clock is before the database's.
+func (c *clock) ahead() time.Duration { return time.Now().Round(0).Sub(c.NowUTC()) }
+
+// sleep is how long the queue has to be told to wait, which adds that to the machine's time.
+func (c *clock) sleep(d time.Duration) time.Duration { return max(0, d-c.ahead()) }
+
 // inTrouble says how wrong the machine's clock is; empty where it is not.
 func (c *clock) inTrouble() string {
-	ahead, word := time.Duration(c.ahead.Load()), "ahead of"
+	ahead, word := c.ahead(), "ahead of"
 	if ahead < 0 {
 		ahead, word = -ahead, "behind"
 	}
@@ -93,62 +102,13 @@ func (c *clock) inTrouble() string {
 		ahead.Round(time.Second), word)
 }
 
-// queue is the database's queue, with stuck jobs found by the database's clock.
-type queue struct {
-	riverdriver.Driver[*sql.Tx]
-	clock *clock
-}
-
-func (q queue) GetExecutor() riverdriver.Executor {
-	return executor{q.Driver.GetExecutor(), q.clock}
-}
-
-type executor struct {
-	riverdriver.Executor
-	clock *clock
-}
-
-// JobGetStuck asks for the time anew: the queue passes the machine's, and a clock may have jumped since it was compared.
-func (e executor) JobGetStuck(ctx context.Context, params *riverdriver.JobGetStuckParams) ([]*rivertype.JobRow, error) {
-	now, err := e.clock.ask(ctx)
-	if err != nil {
-		return nil, err
-	}
-	stuck := *params
-	stuck.StuckHorizon = now.Add(-rescueAfter)
-	return e.Executor.JobGetStuck(ctx, &stuck)
-}
-
-// noteTimeout is how long each of the queue's three tries to note how jobs ended may last.
-const noteTimeout = 5 * time.Second
-
-// JobSetStateIfRunningMany goes on trying: the queue itself would have given up on a database that is away for three
-// seconds, and the jobs would stay running until they are rescued.
-func (e executor) JobSetStateIfRunningMany(
-	ctx context.Context, params *riverdriver.JobSetStateIfRunningManyParams,
-) ([]*rivertype.JobRow, error) {
-	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
-	defer cancel()
-	for {
-		rows, err := e.Executor.JobSetStateIfRunningMany(ctx, params)
-		if err == nil {
-			return rows, nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(noteTimeout / 25):
-		}
-	}
-}
-
 // Pauses between the attempts at one job: the first, doubled each time up to the longest.
 const (
 	firstPause   = 10 * time.Second
 	longestPause = time.Hour
 )
 
-// pauses grow from attempt to attempt, each a little off so that what failed together is not tried together.
+// pauses grow from attempt to attempt.
 type pauses struct{ clock *clock }
 
 // NextRetry is when a job that failed is tried again.
@@ -157,5 +117,10 @@ func (p pauses) NextRetry(job *rivertype.JobRow) time.Time {
 	if doublings := job.Attempt - 1; doublings < 16 {
 		pause = min(longestPause, firstPause<<max(0, doublings))
 	}
-	return p.clock.NowUTC().Add(pause + rand.N(pause/5)) //nolint:gosec // spreads load; nothing secret
+	return p.clock.NowUTC().Add(jittered(pause))
+}
+
+// jittered is up to a fifth more than d, so that what failed together is not tried together.
+func jittered(d time.Duration) time.Duration {
+	return d + rand.N(d/5) //nolint:gosec // spreads load; nothing secret
 }

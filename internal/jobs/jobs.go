@@ -66,7 +66,7 @@ func New(c Config) (*Workers, error) {
 	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
 	w := &Workers{clock: &clock{ask: c.Now}}
-	w.post = &post{c, w.clock, &route{}, &route{}}
+	w.post = &post{Config: c, clock: w.clock}
 	all := river.NewWorkers()
 	river.AddWorker(all, &deliverer{post: w.post})
 	river.AddWorker(all, &notifier{post: w.post})
@@ -107,10 +107,16 @@ func (w *Workers) Start(ctx context.Context) error {
 }
 
 // Stop takes no more jobs and waits for those that run. When ctx ends first they are cancelled; they are done again
-// later.
+// later. In the end it closes what letters were sent with.
 func (w *Workers) Stop(ctx context.Context) error {
 	w.running.Store(false)
-	defer w.clock.stop()
+	defer func() {
+		w.clock.stop()
+		w.post.Transport.Close()
+		if w.post.Webhook != nil {
+			w.post.Webhook.Close()
+		}
+	}()
 	if err := w.client.Stop(ctx); err == nil {
 		return nil
 	}
@@ -128,11 +134,11 @@ func (w *Workers) Running() error {
 }
 
 // Troubles says of mail, webhook (where there is one) and clock what is wrong that only the operator can mend, in words;
-// "" where nothing is. Nothing is lost for any of them, but nothing is delivered either, or not in time.
+// "" where nothing is that this process knows of. Nothing is lost for any of them.
 func (w *Workers) Troubles() map[string]string {
-	found := map[string]string{"mail": w.post.mail.inTrouble(), "clock": w.clock.inTrouble()}
+	found := map[string]string{"mail": w.post.mailRoute.inTrouble(), "clock": w.clock.inTrouble()}
 	if w.post.Webhook != nil {
-		found["webhook"] = w.post.webhook.inTrouble()
+		found["webhook"] = w.post.webhookRoute.inTrouble()
 	}
 	return found
 }

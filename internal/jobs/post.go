@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/riverqueue/river/rivertype"
@@ -19,8 +18,8 @@ import (
 // post renders letters and sends them.
 type post struct {
 	Config
-	clock         *clock
-	mail, webhook *route
+	clock                   *clock
+	mailRoute, webhookRoute route
 }
 
 // send hands a letter over, dated when it was asked for: a second attempt is the same mail. The error is what the
@@ -32,13 +31,13 @@ func (p *post) send(ctx context.Context, l *invitation.Letter, asked time.Time) 
 		}
 	}()
 	if l.Webhook && p.Webhook != nil {
-		return p.webhook.use(func() error { return p.Webhook.Send(ctx, l.ID, p.clock.NowUTC(), payload(l)) })
+		return p.webhookRoute.use(func() error { return p.Webhook.Send(ctx, l.ID, p.clock.NowUTC(), payload(l)) })
 	}
 	message, err := p.Renderer.Render(kinds[l.Notice], l.To, l.ID+"@"+p.MailHost, asked, content(l))
 	if err != nil {
 		return err
 	}
-	return p.mail.use(func() error { return p.Transport.Send(ctx, message) })
+	return p.mailRoute.use(func() error { return p.Transport.Send(ctx, message) })
 }
 
 // kinds names the mail of each notice; the empty one is the invitation itself.
@@ -121,68 +120,17 @@ func (p *post) log(ctx context.Context, job *rivertype.JobRow, err error) {
 	logger := p.Logger.With("kind", job.Kind, "args", string(job.EncodedArgs), "attempt", job.Attempt, "error", err)
 	var f *delivery.Failure
 	switch {
-	case errors.Is(err, errHeld):
+	case errors.As(err, new(heldBack)):
 		logger.DebugContext(ctx, "not delivered, and tried again later") // the attempt that found the trouble was loud
 	case !errors.As(err, &f):
 		logger.ErrorContext(ctx, "not delivered, and tried again later")
+	case f.Blocked:
+		logger.ErrorContext(ctx, "nothing is delivered this way until the operator mends it")
 	case f.Operator:
-		logger.ErrorContext(ctx, "nothing is delivered until the operator mends this")
+		logger.ErrorContext(ctx, "not delivered until the operator mends it")
 	case f.Final:
 		logger.WarnContext(ctx, "refused, and not tried again until somebody sends it anew")
 	default:
 		logger.WarnContext(ctx, "not delivered, and tried again later")
 	}
-}
-
-// holdTime is how long a way out that is blocked is left alone after each attempt at it: thousands of letters that wait
-// must not be as many refused logins.
-const holdTime = 10 * time.Second
-
-// errHeld is in the chain of a failure that was told from an earlier one.
-var errHeld = errors.New("not tried again so soon")
-
-// heldPause is when a letter that was held comes again, up to twice that: it is no attempt, and its pauses don't grow.
-const heldPause = time.Minute
-
-// route is a way out, and what is wrong with it.
-type route struct {
-	mu      sync.Mutex
-	trouble *delivery.Failure // only the operator can mend it; nil: none since the last letter that got through
-	held    time.Time         // until when nothing is tried
-}
-
-// use sends something, or fails at once with what is wrong.
-func (r *route) use(send func() error) error {
-	r.mu.Lock()
-	if trouble := r.trouble; trouble != nil && time.Now().Before(r.held) {
-		r.mu.Unlock()
-		return &delivery.Failure{Reason: trouble.Reason, Operator: true, Err: errHeld}
-	}
-	r.mu.Unlock()
-
-	err := send()
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var f *delivery.Failure
-	switch {
-	case err == nil, errors.As(err, &f) && f.Final: // refused or not, it was dealt with
-		r.trouble = nil
-	case f != nil && f.Operator:
-		r.trouble = f
-		if f.Blocked {
-			r.held = time.Now().Add(holdTime)
-		}
-	}
-	return err
-}
-
-// inTrouble is what is wrong, in words; empty where nothing is.
-func (r *route) inTrouble() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.trouble == nil {
-		return ""
-	}
-	return r.trouble.Reason
 }

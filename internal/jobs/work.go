@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -32,7 +31,10 @@ func (w *deliverer) Work(ctx context.Context, job *river.Job[invitation.Deliver]
 	if err := insist(ctx, func(ctx context.Context) error {
 		return w.Service.FinishDelivery(ctx, job.Args, outcome)
 	}); err != nil {
-		return err
+		// Whoever reads the row is not to wait for long because this could not be written.
+		w.Logger.ErrorContext(ctx, "how a delivery ended could not be noted: it is made again", "args",
+			string(job.EncodedArgs), "attempt", job.Attempt, "error", err)
+		return river.JobSnooze(w.clock.sleep(jittered(firstPause)))
 	}
 	return w.concluded(sent)
 }
@@ -48,9 +50,10 @@ func (p *post) concluded(sent error) error {
 		return nil
 	}
 	reason, final := failure(sent)
+	var held heldBack
 	switch {
-	case errors.Is(sent, errHeld):
-		return river.JobSnooze(p.clock.sleep(heldPause + rand.N(heldPause))) //nolint:gosec // spreads load
+	case errors.As(sent, &held): // which was no attempt
+		return river.JobSnooze(p.clock.sleep(jittered(time.Duration(held))))
 	case final:
 		return river.JobCancel(told(reason))
 	default:

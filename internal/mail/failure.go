@@ -129,12 +129,16 @@ func isOperators(reply *textproto.Error) bool {
 		return true
 	}
 	switch enhancedCode.FindString(reply.Msg) {
-	case "5.1.7", "5.1.8", "5.7.8", "5.7.9",
+	case "5.1.7", "5.1.8", "5.3.5", "5.4.6", "5.7.0", "5.7.8", "5.7.9", "5.7.60",
 		"5.7.20", "5.7.21", "5.7.22", "5.7.23", "5.7.24", "5.7.25", "5.7.26", "5.7.27":
 		return true
 	}
-	return false
+	return isRelaying.MatchString(reply.Msg)
 }
+
+// isRelaying finds what the codes don't tell: "554 5.7.1" is a recipient's policy, and as well what servers say whose
+// client is not let through, has not logged in, or stands on a block list.
+var isRelaying = regexp.MustCompile(`(?i)\brelay|client host|blocked using`)
 
 // isAddress finds refusals of the address, or of the mailbox behind it, that are
 // spoken only at the content (RFC 3463, sections 3.2 and 3.3).

@@ -50,7 +50,7 @@ type DB struct {
 	gorm    *gorm.DB
 	sql     *sql.DB
 	reads   *gorm.DB // for transactions that only read
-	readers *sql.DB  // nil: they have no connections of their own
+	readers *sql.DB  // theirs, which may be the same
 	dialect dialect
 	lock    string // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
@@ -92,7 +92,7 @@ func openPostgres(o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.reads = db.gorm
+	db.reads, db.readers = db.gorm, pool
 	return db, nil
 }
 
@@ -179,19 +179,12 @@ func openORM(dialector gorm.Dialector) (*gorm.DB, error) {
 
 // Close closes the database. Transactions that run are finished first.
 func (db *DB) Close() error {
-	if db.readers == nil {
-		return db.sql.Close()
-	}
 	return errors.Join(db.readers.Close(), db.sql.Close())
 }
 
 // Ping tells whether the database can be reached.
 func (db *DB) Ping(ctx context.Context) error {
-	pool := db.readers
-	if pool == nil {
-		pool = db.sql
-	}
-	if err := pool.PingContext(ctx); err != nil {
+	if err := db.readers.PingContext(ctx); err != nil {
 		return db.translate(err)
 	}
 	return nil

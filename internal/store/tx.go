@@ -80,9 +80,9 @@ func (db *DB) translate(err error) error {
 // Now is the moment of the transaction, in UTC and whole microseconds.
 func (tx *Tx) Now() time.Time { return tx.now }
 
-// maxAttempts is how often a job is tried: an attempt an hour at the slowest for six weeks, longer than any
-// invitation lives. When to stop is not the queue's to say.
-const maxAttempts = 1000
+// maxAttempts is how often a job is tried: an attempt an hour for more than three years. When to stop is not the queue's
+// to say, whose column holds 32767.
+const maxAttempts = 30_000
 
 // Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
 func (tx *Tx) Enqueue(job invitation.Job) error {

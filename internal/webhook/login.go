@@ -26,9 +26,9 @@ type login struct {
 func newLogin(c Config, transport http.RoundTripper) (*login, error) {
 	var missing []string
 	for _, setting := range []struct{ name, value string }{
-		{"the token URL", c.TokenURL},
-		{"the client ID", c.ClientID},
-		{"the client secret", c.ClientSecret},
+		{SettingTokenURL, c.TokenURL},
+		{SettingClientID, c.ClientID},
+		{SettingClientSecret, c.ClientSecret},
 	} {
 		if setting.value == "" {
 			missing = append(missing, setting.name)
@@ -40,9 +40,9 @@ func newLogin(c Config, transport http.RoundTripper) (*login, error) {
 		return nil, nil
 	default:
 		return nil, errors.New(strings.Join(missing, " and ") +
-			" must be set as well, or none of the token URL, the client ID and the client secret")
+			" must be set as well, or none of " + SettingTokenURL + ", " + SettingClientID + " and " + SettingClientSecret)
 	}
-	if err := checkURL("the token URL", c.TokenURL); err != nil {
+	if err := checkURL(SettingTokenURL, c.TokenURL); err != nil {
 		return nil, err
 	}
 	l := &login{

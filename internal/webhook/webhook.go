@@ -77,10 +77,19 @@ type Client struct {
 	signer    *standardwebhooks.Webhook // nil: none
 }
 
+// The settings, as errors of New call them.
+const (
+	SettingURL          = "the webhook URL"
+	SettingTokenURL     = "the token URL"
+	SettingClientID     = "the client ID"
+	SettingClientSecret = "the client secret"
+	SettingSecret       = "the webhook secret"
+)
+
 // New doesn't connect. An error is one line that says which setting is wrong; it repeats no value, because a URL may
 // carry a key as well.
 func New(c Config) (*Client, error) {
-	if err := checkURL("the webhook URL", c.URL); err != nil {
+	if err := checkURL(SettingURL, c.URL); err != nil {
 		return nil, err
 	}
 	client := &Client{url: c.URL, transport: oneAnswer{newTransport()}}
@@ -119,10 +128,10 @@ func newSigner(secret string) (*standardwebhooks.Webhook, error) {
 	}
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil {
-		return nil, errors.New("the webhook secret is not base64, with or without whsec_ in front")
+		return nil, errors.New(SettingSecret + " is not base64, with or without whsec_ in front")
 	}
 	if len(key) < 24 || len(key) > 64 {
-		return nil, errors.New("the webhook secret is not 24 to 64 bytes long")
+		return nil, errors.New(SettingSecret + " is not 24 to 64 bytes long")
 	}
 	return standardwebhooks.NewWebhookRaw(key)
 }
