@@ -15,10 +15,10 @@ FUZZTIME ?= 30s
 RUNS     ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run test test-race test-faults bench fuzz lint fmt clean
+.PHONY: help go generate verify build run test test-race test-faults test-browser bench fuzz lint fmt clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 go:
 	@command -v $(GO) >/dev/null || { echo "Go is not installed: get $(GO_WANTED) or newer from https://go.dev/dl/" >&2; exit 1; }
@@ -58,6 +58,11 @@ test-faults: go ## run only the tests that break things, RUNS times (1), and pri
 	@$(POSTGRES) env INVITED_TEST_FAULT_TABLE="$(CURDIR)/build/faults.txt" \
 		$(GO) test -run '^TestFault' -count $(RUNS) -timeout 60m $(ARGS) ./cmd/invited; code=$$?; \
 	echo; cat build/faults.txt; exit $$code
+
+test-browser: go ## read and try the API reference in headless Chromium
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "Chromium is not installed: get it from your package manager, such as apt-get install chromium" >&2; exit 1; }
+	@echo "Looking at /docs in a browser"
+	@$(POSTGRES) $(GO) test -tags browser -run InABrowser $(ARGS) ./cmd/invited
 
 bench: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"

@@ -162,6 +162,7 @@ func TestFaultMailboxRefused(t *testing.T) {
 			require.NotContains(x.t, p.see(id).ErrorMessage, "tried again")
 			require.NotContains(x.t, p.see(id).ErrorMessage, "mx7")
 		}
+		x.refusedForGood = gone
 		x.judge(patience, 0)
 		require.ElementsMatch(x.t, []string{"cancelled 1", "cancelled 1", "cancelled 1"}, x.rows(`SELECT state || ' ' || attempt
 			FROM river_job WHERE kind = 'deliver_invitation' AND state <> 'completed'`))
@@ -177,6 +178,7 @@ func TestFaultMailboxRefused(t *testing.T) {
 		for _, id := range gone {
 			p.ask("POST", invitations+id+"/send/", "olivia", "").is(200)
 		}
+		x.refusedForGood = nil
 		x.judge(patience, 0)
 		for _, id := range gone {
 			require.Equal(x.t, "OK", p.see(id).ExecutionState)

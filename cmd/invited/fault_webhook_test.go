@@ -274,6 +274,7 @@ func TestFaultWebhookRefuses(t *testing.T) {
 		x.erred(p, refused, "The webhook refused the invitation (422).")
 		require.NotContains(x.t, p.see(refused[0]).ErrorMessage, "tried again")
 		x.createQuickly(p, "other", 4)
+		x.refusedForGood = refused
 		x.judge(patience, 0)
 		require.Equal(x.t, []string{"cancelled 1"}, x.rows(`SELECT state || ' ' || attempt FROM river_job
 			WHERE kind = 'deliver_invitation' AND state <> 'completed'`))
@@ -282,6 +283,7 @@ func TestFaultWebhookRefuses(t *testing.T) {
 		x.hook.answers(nil)
 		x.healed()
 		p.ask("POST", invitations+refused[0]+"/send/", "olivia", "").is(200)
+		x.refusedForGood = nil
 		x.judge(patience, 0)
 		require.Equal(x.t, "OK", p.see(refused[0]).ExecutionState)
 		require.Equal(x.t, 1, x.hook.copies()[refused[0]+".1@localhost"])

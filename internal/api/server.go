@@ -61,6 +61,9 @@ func New(c Config) (http.Handler, error) {
 	e.Match(probes, "/healthz", alive)
 	e.Match(probes, "/readyz", ready(c.Ready, c.Logger))
 
+	if err := document(e, contract, c.PublicURL); err != nil {
+		return nil, err
+	}
 	guards, err := guard(contract, c.Keys)
 	if err != nil {
 		return nil, err

@@ -80,10 +80,10 @@ type Client struct {
 // The settings, as errors of New call them.
 const (
 	SettingURL          = "the webhook URL"
-	SettingTokenURL     = "the token URL"
+	SettingTokenURL     = "the token URL" //nolint:gosec // a name
 	SettingClientID     = "the client ID"
 	SettingClientSecret = "the client secret"
-	SettingSecret       = "the webhook secret"
+	SettingSecret       = "the webhook secret" //nolint:gosec // a name
 )
 
 // New doesn't connect. An error is one line that says which setting is wrong; it repeats no value, because a URL may
