@@ -60,7 +60,7 @@ test-faults: go ## run only the tests that break things, RUNS times (1), and pri
 	echo; cat build/faults.txt; exit $$code
 
 test-browser: go ## read and try the API reference in headless Chromium
-	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "Chromium is not installed: get it from your package manager, such as apt-get install chromium" >&2; exit 1; }
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { echo "Chromium is not installed: get it from your package manager, such as apt-get install chromium" >&2; exit 1; }
 	@echo "Looking at /docs in a browser"
 	@$(POSTGRES) $(GO) test -tags browser -run InABrowser $(ARGS) ./cmd/invited
 
