@@ -14,8 +14,14 @@ ARGS     ?=
 FUZZTIME ?= 30s
 RUNS     ?= 1
 
+# The document whose examples are run; in CI it lies beside the checkout.
+DOCUMENT ?= ../shared/seed/user-invitations.md
+PYTHON   ?= python3
+SDK_PYTHON     := build/sdk/python/installed
+SDK_TYPESCRIPT := build/sdk/typescript/installed
+
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run test test-race test-faults test-browser bench fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples test test-race test-faults test-browser bench fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +69,29 @@ test-browser: go ## read and try the API reference in headless Chromium
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { echo "Chromium is not installed: get it from your package manager, such as apt-get install chromium" >&2; exit 1; }
 	@echo "Looking at /docs in a browser"
 	@$(POSTGRES) $(GO) test -tags browser -run InABrowser $(ARGS) ./cmd/invited
+
+sdk: generate ## build the Go client, the Python wheel and the npm package from openapi.yaml: gen/client, build/sdk
+	@$(GO) build ./gen/client
+	@PYTHON="$(PYTHON)" gen/sdk/python/build.sh
+	@gen/sdk/typescript/build.sh
+
+sdk-test: build $(SDK_PYTHON) $(SDK_TYPESCRIPT) ## install the SDKs as their users do, and go from create to accept with each
+	@$(POSTGRES) sh -c 'GO="$(GO)" gen/sdk/test.sh "$$INVITED_TEST_POSTGRES_URL"'
+
+examples: $(DOCUMENT) build $(SDK_PYTHON) $(SDK_TYPESCRIPT) ## run the 33 examples of DOCUMENT on each database
+	@$(POSTGRES) sh -c '$(GO) run ./gen/sdk/examples -postgres "$$INVITED_TEST_POSTGRES_URL" -document "$(DOCUMENT)"'
+
+$(DOCUMENT):
+	@echo "$@ is not there: name the document with the examples, as in: make examples DOCUMENT=user-invitations.md" >&2; exit 1
+
+# The SDKs as their users install them.
+$(SDK_PYTHON): openapi.yaml $(wildcard gen/sdk/python/*)
+	@PYTHON="$(PYTHON)" gen/sdk/python/build.sh consumer
+	@touch $@
+
+$(SDK_TYPESCRIPT): openapi.yaml gen/sdk/typescript/.npmrc $(wildcard gen/sdk/typescript/*) $(wildcard gen/sdk/typescript/test/*)
+	@gen/sdk/typescript/build.sh consumer
+	@touch $@
 
 bench: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"

@@ -237,7 +237,7 @@ func TestFaultWebhookLogin(t *testing.T) {
 				each.breaks(x.hook)
 				ids := x.createQuickly(p, "held", 8)
 				x.erred(p, ids, each.words, "the operator has to check the webhook settings", "tried again")
-				p.logs(`level=ERROR msg="nothing is delivered until the operator mends this"`)
+				p.logs(`level=ERROR msg="nothing is delivered this way until the operator mends it"`)
 				status, checks := p.ready()
 				require.Equal(x.t, "degraded", status)
 				require.Contains(x.t, checks["webhook"], each.words)

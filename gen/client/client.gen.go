@@ -80,31 +80,31 @@ func (e InvitationOEnum) Valid() bool {
 
 // Defines values for InvitationState.
 const (
-	Accepted  InvitationState = "accepted"
-	Canceled  InvitationState = "canceled"
-	Expired   InvitationState = "expired"
-	Pending   InvitationState = "pending"
-	Project   InvitationState = "project"
-	Rejected  InvitationState = "rejected"
-	Requested InvitationState = "requested"
+	InvitationStateAccepted  InvitationState = "accepted"
+	InvitationStateCanceled  InvitationState = "canceled"
+	InvitationStateExpired   InvitationState = "expired"
+	InvitationStatePending   InvitationState = "pending"
+	InvitationStateProject   InvitationState = "project"
+	InvitationStateRejected  InvitationState = "rejected"
+	InvitationStateRequested InvitationState = "requested"
 )
 
 // Valid indicates whether the value is a known member of the InvitationState enum.
 func (e InvitationState) Valid() bool {
 	switch e {
-	case Accepted:
+	case InvitationStateAccepted:
 		return true
-	case Canceled:
+	case InvitationStateCanceled:
 		return true
-	case Expired:
+	case InvitationStateExpired:
 		return true
-	case Pending:
+	case InvitationStatePending:
 		return true
-	case Project:
+	case InvitationStateProject:
 		return true
-	case Rejected:
+	case InvitationStateRejected:
 		return true
-	case Requested:
+	case InvitationStateRequested:
 		return true
 	default:
 		return false
@@ -330,9 +330,6 @@ type Unauthorized = Detail
 
 // UnsupportedMediaType One sentence about the outcome.
 type UnsupportedMediaType = Detail
-
-// Token defines model for Token.
-type Token = TokenRequest
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {

@@ -46,7 +46,7 @@ func TestSweepWritesExpiryAndTellsTheCreatorOnce(t *testing.T) {
 		require.Empty(t, w.asked(invitation.NoticeExpired), "its time is not over")
 
 		w.clock.Advance(time.Microsecond)
-		require.Equal(t, server.Expired, w.see(late.UUID).State, "expired before any sweep")
+		require.Equal(t, server.InvitationStateExpired, w.see(late.UUID).State, "expired before any sweep")
 		var sweeps sync.WaitGroup
 		for range 4 {
 			sweeps.Go(func() { require.NoError(t, w.service.Sweep(t.Context())) })
@@ -80,13 +80,13 @@ func TestAStaleRowMakesRoomAndItsCreatorIsTold(t *testing.T) {
 func TestSweepActivatesWhenTheProjectStarts(t *testing.T) {
 	inEachWorld(t, func(w *world) {
 		planned := w.create("sibling", "guest@example.com", admin, artemis)
-		require.Equal(t, server.Project, planned.State)
+		require.Equal(t, server.InvitationStateProject, planned.State)
 		require.Equal(t, "2026-12-31T00:00:00.000000Z", planned.Expires)
 		start := time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)
 
 		w.clock.Advance(start.Sub(w.clock.Now()) - time.Microsecond)
 		w.sweep()
-		require.Equal(t, server.Project, w.see(planned.UUID).State)
+		require.Equal(t, server.InvitationStateProject, w.see(planned.UUID).State)
 		require.Zero(t, w.jobs("deliver_invitation"))
 		w.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusNotFound, notFound)
 
@@ -94,7 +94,7 @@ func TestSweepActivatesWhenTheProjectStarts(t *testing.T) {
 		w.sweep()
 		w.sweep()
 		active := w.see(planned.UUID)
-		require.Equal(t, server.Pending, active.State)
+		require.Equal(t, server.InvitationStatePending, active.State)
 		require.Equal(t, planned.Created, active.Created)
 		require.Equal(t, planned.Expires, active.Expires)
 		require.Equal(t, 1, w.jobs("deliver_invitation"))
