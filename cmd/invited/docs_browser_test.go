@@ -44,7 +44,7 @@ func TestReferenceInABrowser(t *testing.T) {
 		})
 
 		var title, answer string
-		tokenAuth := `//div[contains(@class, "auth-container")][contains(., "tokenAuth")]`
+		tokenAuth := `//div[contains(@class, "auth-container")][.//h4[contains(., "tokenAuth")]]`
 		operation := `#operations-user-invitations-user_invitations_list`
 		require.NoError(t, chromedp.Run(ctx, log.Enable(),
 			chromedp.Navigate("http://"+p.address+"/docs"),
