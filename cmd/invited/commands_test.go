@@ -314,7 +314,7 @@ func TestMailPreview(t *testing.T) {
 	broken := filepath.Join(folder, "invitation_created.txt.tmpl")
 	s.set("INVITED_TEMPLATES_DIR=" + folder)
 	require.NoError(t, os.WriteFile(broken, []byte("{{define \"subject\"}}Ours{{end}}{{.Inviter}} invites you.\n"), 0o600))
-	require.Contains(t, s.run("", "mail", "preview", "invitation_created").ok(), "Subject: Ours\n\nJonas Keller invites you.\n")
+	require.Contains(t, s.run("", "mail", "preview", "invitation_created").ok(), "Subject: Ours\n\nOlivia Owner invites you.\n")
 	require.NoError(t, os.WriteFile(broken, []byte("{{define \"subject\"}}Ours{{end}}\n{{.Invter}}\n"), 0o600))
 	for _, command := range [][]string{{"mail", "preview", "invitation_expired"}, {"serve"}} {
 		s.run("", command...).fails("INVITED_TEMPLATES_DIR", folder, "invitation_created.txt.tmpl:2", "Invter")

@@ -42,7 +42,7 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 	case string(InvitationRequested):
 		to = "staff@example.com"
 	case string(InvitationRejected), string(InvitationExpired):
-		to, date, v.Link = "jonas.keller@example.com", v.Expires, base+"projects/"+madeUpID+"/"
+		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+madeUpID+"/"
 	}
 	return r.Render(kind, to, name+".preview@example.com", date, v)
 }
@@ -58,14 +58,14 @@ const (
 // with a slash at its end.
 func madeUp(base string) Invitation {
 	return Invitation{
-		Email:           "maria.lindqvist@example.org",
-		Inviter:         "Jonas Keller",
-		ScopeName:       "Coastal Climate Model",
+		Email:           "ina@university.example",
+		Inviter:         "Olivia Owner",
+		ScopeName:       "Apollo",
 		ScopeType:       "project",
-		CustomerName:    "Institute for Ocean Research",
+		CustomerName:    "Acme",
 		RoleName:        "PROJECT.ADMIN",
 		RoleDescription: "System administrator",
-		ExtraText: "Hello Maria,\n" +
+		ExtraText: "Hello Ina,\n" +
 			"we have moved our simulations to the new cluster, and I would like you to look after them.\n\n" +
 			"The first run is due next week. Call me if anything is unclear!",
 		Link:        base + "invitation/" + madeUpID + "/",

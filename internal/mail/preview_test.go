@@ -32,7 +32,7 @@ func TestPreview(t *testing.T) {
 		seen[m.Subject] = name
 		require.Equal(t, m, preview(t, name), "the same each time")
 		for _, fact := range []string{
-			"Example Portal", "Coastal Climate Model", "Institute for Ocean Research", "System administrator",
+			"Example Portal", "Apollo", "Acme", "System administrator",
 		} {
 			require.Contains(t, m.Text, fact, name)
 		}
@@ -44,10 +44,10 @@ func TestPreview(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, m, again, "with and without a slash")
 	}
-	require.Equal(t, "invitation_reminder", seen["REMINDER: Invitation to Coastal Climate Model project"])
+	require.Equal(t, "invitation_reminder", seen["REMINDER: Invitation to Apollo project"])
 	require.Contains(t, preview(t, "invitation_reminder").Text, "This is a reminder")
 	created := preview(t, "invitation_created")
-	require.Contains(t, created.Text, "Jonas Keller invites you")
+	require.Contains(t, created.Text, "Olivia Owner invites you")
 	require.Contains(t, created.Text, "cluster, and I would like you to look after them.\n>\n> The first run")
 	require.Contains(t, created.Text, created.Date.AddDate(0, 0, 7).Format("2 January 2006, 15:04 UTC"))
 
