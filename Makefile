@@ -13,6 +13,7 @@ PKG      ?= ./...
 ARGS     ?=
 FUZZTIME ?= 30s
 RUNS     ?= 1
+FORM     ?= short
 
 # The document whose examples are run; in CI it lies beside the checkout.
 DOCUMENT ?= ../shared/seed/user-invitations.md
@@ -21,10 +22,10 @@ SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run sdk sdk-test examples test test-race test-faults test-browser bench fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-test schemathesis mock gateway-test test test-race test-faults test-browser bench fuzz lint fmt clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 go:
 	@command -v $(GO) >/dev/null || { echo "Go is not installed: get $(GO_WANTED) or newer from https://go.dev/dl/" >&2; exit 1; }
@@ -92,6 +93,25 @@ $(SDK_PYTHON): openapi.yaml $(wildcard gen/sdk/python/*)
 $(SDK_TYPESCRIPT): openapi.yaml gen/sdk/typescript/.npmrc $(wildcard gen/sdk/typescript/*) $(wildcard gen/sdk/typescript/test/*)
 	@gen/sdk/typescript/build.sh consumer
 	@touch $@
+
+contract-lint: ## lint openapi.yaml; a warning fails too
+	@gen/contract/lint.sh
+
+contract-diff: go ## compare openapi.yaml with the last one that was tagged, and print what changed
+	@GO="$(GO)" gen/contract/diff.sh
+
+contract-test: go ## test that comparison, and that the mock answers with the contract's examples
+	@GO="$(GO)" gen/contract/test.sh
+
+schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (2 minutes) or full (15)
+	@$(POSTGRES) env GO="$(GO)" PYTHON="$(PYTHON)" gen/contract/schemathesis/run.sh $(FORM)
+
+mock: ## serve the examples of openapi.yaml on 127.0.0.1:4010, for front ends
+	@gen/contract/mock.sh
+
+gateway-test: go ## run nginx and Caddy with their shipped set-ups, each before two replicas
+	@echo "Running nginx and Caddy with what deploy/gateway/ has for them (takes about 40 s)"
+	@$(POSTGRES) $(GO) test -tags gateway -run '^TestGateway' -count=1 $(ARGS) ./cmd/invited
 
 bench: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"

@@ -1,0 +1,103 @@
+"""Checks of our own, beside those of Schemathesis."""
+
+import re
+
+import schemathesis
+
+# What a request of the right shape may be refused for, by operation and key of the answer; a list has no key. Whole
+# sentences, so that a field that the contract allows and the server does not take is still found.
+REFUSALS = {
+    "user_invitations_create": {
+        "role": r"Object with uuid=\S+ does not exist\.",
+        "scope": r"Can't restore object from url: .*",
+        "email": r"Pending invitation already exists for this email and role\.",
+        "non_field_errors": r"Role and scope should belong to the same content type\.",
+    },
+    "user_invitations_accept": {None: r"User has already the same role in this scope\."},
+    "user_invitations_cancel": {None: r"Only pending or planned invitations can be canceled\."},
+    "user_invitations_send": {
+        None: r"Only pending, expired and canceled invitations can be resent\.",
+        "email": r"Pending invitation already exists for this email and role\.",
+    },
+    "user_invitations_approve": {None: r"Invalid (signature|payload|user UUID|invitation UUID)\."},
+    "user_invitations_reject": {None: r"Invalid (signature|payload|user UUID|invitation UUID)\."},
+}
+
+
+def operation_of(case):
+    return case.operation.definition.raw["operationId"]
+
+
+def declared(case):
+    """Whether the case is one of its operation, and not one with a method that the path does not have."""
+    return case.method.upper() == case.operation.method.upper()
+
+
+@schemathesis.check
+def OnlyDeclaredRefusals(ctx, response, case):
+    """Data of the right shape is refused for the reasons of REFUSALS only."""
+    positive = case.meta is not None and case.meta.generation.mode.is_positive
+    if response.status_code != 400 or not positive or not declared(case):
+        return
+    body = response.json()
+    messages = [(None, each) for each in body] if isinstance(body, list) else [(k, each) for k, v in body.items() for each in v]
+    for key, message in messages:
+        pattern = REFUSALS.get(operation_of(case), {}).get(key)
+        if pattern is None or not re.fullmatch(pattern, message, re.DOTALL):
+            raise AssertionError(f"data of the right shape was refused, and not for a rule: {key}: {message}")
+
+
+def seen_uuid(text):
+    """The uuid as the server writes it, or None: it also reads 32 hexadecimal digits."""
+    digits = str(text).replace("-", "").lower()
+    return digits if re.fullmatch("[0-9a-f]{32}", digits) else None
+
+
+@schemathesis.check
+class InvitationsLast:
+    """What was created stays until it is deleted, and not longer."""
+
+    def __init__(self):
+        self.created, self.ended, self.deleted = set(), set(), set()
+
+    def after_response(self, ctx, response, case):
+        if not declared(case):
+            return
+        operation = operation_of(case)
+        if operation == "user_invitations_create":
+            if response.status_code == 201:
+                self.created.add(seen_uuid(response.json()["uuid"]))
+            return
+        uuid = seen_uuid((case.path_parameters or {}).get("uuid", ""))
+        if uuid is None:
+            return
+        if response.status_code == 200:
+            if uuid in self.deleted:
+                raise AssertionError("the invitation was deleted, and is still served")
+            if operation == "user_invitations_delete":
+                self.deleted.add(uuid)
+            elif operation in ("user_invitations_accept", "user_invitations_cancel"):
+                self.ended.add(uuid)
+            elif operation == "user_invitations_send":
+                self.ended.discard(uuid)
+        elif response.status_code == 404 and uuid in self.created - self.deleted:
+            # A civil number is the invitee's, so that accept is 404 to all who have another.
+            if operation == "user_invitations_check" and uuid in self.ended or operation == "user_invitations_accept":
+                return
+            raise AssertionError("the invitation was created and not deleted, and is not there")
+
+
+@schemathesis.check
+class Worked:
+    """Each of these operations succeeded at least once: a run in which everything is refused proves nothing."""
+
+    def __init__(self, operations=()):
+        self.missing = set(operations)
+
+    def after_response(self, ctx, response, case):
+        if 200 <= response.status_code < 300 and declared(case):
+            self.missing.discard(operation_of(case))
+
+    def after_run(self, ctx):
+        if self.missing:
+            raise AssertionError("never succeeded: " + ", ".join(sorted(self.missing)))
