@@ -26,7 +26,7 @@ func TestReferenceInABrowser(t *testing.T) {
 		id := p.create("ina@university.example").UUID
 
 		options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
-		options = append(options, chromedp.NoSandbox, chromedp.WindowSize(1200, 1600), chromedp.UserDataDir(t.TempDir()))
+		options = append(options, chromedp.NoSandbox, chromedp.WindowSize(1200, 1600))
 		ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 		t.Cleanup(cancel)
 		ctx, cancel = chromedp.NewContext(ctx)

@@ -22,8 +22,9 @@ import (
 const (
 	// jobTimeout bounds one attempt, a slow mail server included.
 	jobTimeout = time.Minute
-	// finishTimeout bounds the note of how an attempt ended, which is made even where the process is stopping.
-	finishTimeout = 20 * time.Second
+	// finishTimeout bounds the note of how an attempt ended, which is made even where the process is stopping. A mail
+	// whose going out can't be noted for so long goes out again.
+	finishTimeout = 45 * time.Second
 	// rescueAfter is when the job of a process that died is taken up again: later than any attempt lasts.
 	rescueAfter = 2 * time.Minute
 )

@@ -92,7 +92,7 @@ func insist(ctx context.Context, f func(context.Context) error) error {
 		select {
 		case <-ctx.Done():
 			return err
-		case <-time.After(finishTimeout / 50):
+		case <-time.After(finishTimeout / 100):
 		}
 	}
 }
