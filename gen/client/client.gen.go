@@ -316,6 +316,9 @@ type InternalServerError = Detail
 // MethodNotAllowed One sentence about the outcome.
 type MethodNotAllowed = Detail
 
+// NotAcceptable One sentence about the outcome.
+type NotAcceptable = Detail
+
 // NotFound One sentence about the outcome.
 type NotFound = Detail
 
@@ -1729,6 +1732,11 @@ type UserInvitationsListResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsListResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsList
+type UserInvitationsListResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsList
 type UserInvitationsListResponse429Headers struct {
 	RetryAfter *int
@@ -1759,6 +1767,8 @@ type UserInvitationsListResponse struct {
 	JSON404 *Detail
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -1775,6 +1785,8 @@ type UserInvitationsListResponse struct {
 	Headers404 *UserInvitationsListResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsListResponse406Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsListResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -1806,6 +1818,11 @@ func (r UserInvitationsListResponse) GetJSON404() *Detail {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsListResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -1880,6 +1897,11 @@ type UserInvitationsCreateResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCreateResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsCreate
+type UserInvitationsCreateResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCreateResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsCreate
 type UserInvitationsCreateResponse413Headers struct {
 	XRequestID *string
@@ -1920,6 +1942,8 @@ type UserInvitationsCreateResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -1940,6 +1964,8 @@ type UserInvitationsCreateResponse struct {
 	Headers404 *UserInvitationsCreateResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsCreateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsCreateResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCreateResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -1975,6 +2001,11 @@ func (r UserInvitationsCreateResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsCreateResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsCreateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -2047,6 +2078,11 @@ type UserInvitationsApproveResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsApproveResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsApprove
+type UserInvitationsApproveResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsApproveResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsApprove
 type UserInvitationsApproveResponse413Headers struct {
 	XRequestID *string
@@ -2083,6 +2119,8 @@ type UserInvitationsApproveResponse struct {
 	JSON400 *BadToken
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -2099,6 +2137,8 @@ type UserInvitationsApproveResponse struct {
 	Headers400 *UserInvitationsApproveResponse400Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsApproveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsApproveResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsApproveResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -2124,6 +2164,11 @@ func (r UserInvitationsApproveResponse) GetJSON400() *BadToken {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsApproveResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsApproveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -2196,6 +2241,11 @@ type UserInvitationsRejectResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsRejectResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsReject
+type UserInvitationsRejectResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsRejectResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsReject
 type UserInvitationsRejectResponse413Headers struct {
 	XRequestID *string
@@ -2232,6 +2282,8 @@ type UserInvitationsRejectResponse struct {
 	JSON400 *BadToken
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON415 the response for an HTTP 415 `application/json` response
@@ -2248,6 +2300,8 @@ type UserInvitationsRejectResponse struct {
 	Headers400 *UserInvitationsRejectResponse400Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsRejectResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsRejectResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsRejectResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
@@ -2273,6 +2327,11 @@ func (r UserInvitationsRejectResponse) GetJSON400() *BadToken {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsRejectResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsRejectResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -2351,6 +2410,11 @@ type UserInvitationsRetrieveResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsRetrieve
+type UserInvitationsRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -2379,6 +2443,8 @@ type UserInvitationsRetrieveResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -2393,6 +2459,8 @@ type UserInvitationsRetrieveResponse struct {
 	Headers404 *UserInvitationsRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsRetrieveResponse406Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -2419,6 +2487,11 @@ func (r UserInvitationsRetrieveResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsRetrieveResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -2492,6 +2565,11 @@ type UserInvitationsAcceptResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsAcceptResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsAccept
+type UserInvitationsAcceptResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsAcceptResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse413Headers struct {
 	XRequestID *string
@@ -2527,6 +2605,8 @@ type UserInvitationsAcceptResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2545,6 +2625,8 @@ type UserInvitationsAcceptResponse struct {
 	Headers404 *UserInvitationsAcceptResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsAcceptResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsAcceptResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsAcceptResponse413Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -2578,6 +2660,11 @@ func (r UserInvitationsAcceptResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsAcceptResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsAcceptResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -2656,6 +2743,11 @@ type UserInvitationsCancelResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCancelResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsCancel
+type UserInvitationsCancelResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCancelResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsCancel
 type UserInvitationsCancelResponse413Headers struct {
 	XRequestID *string
@@ -2691,6 +2783,8 @@ type UserInvitationsCancelResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2709,6 +2803,8 @@ type UserInvitationsCancelResponse struct {
 	Headers404 *UserInvitationsCancelResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsCancelResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsCancelResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCancelResponse413Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -2742,6 +2838,11 @@ func (r UserInvitationsCancelResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsCancelResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsCancelResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -2809,6 +2910,11 @@ type UserInvitationsCheckResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCheckResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsCheck
+type UserInvitationsCheckResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCheckResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsCheck
 type UserInvitationsCheckResponse413Headers struct {
 	XRequestID *string
@@ -2840,6 +2946,8 @@ type UserInvitationsCheckResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -2854,6 +2962,8 @@ type UserInvitationsCheckResponse struct {
 	Headers404 *UserInvitationsCheckResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsCheckResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsCheckResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCheckResponse413Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -2877,6 +2987,11 @@ func (r UserInvitationsCheckResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsCheckResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsCheckResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -2955,6 +3070,11 @@ type UserInvitationsDeleteResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsDeleteResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsDelete
+type UserInvitationsDeleteResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDeleteResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse413Headers struct {
 	XRequestID *string
@@ -2990,6 +3110,8 @@ type UserInvitationsDeleteResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -3008,6 +3130,8 @@ type UserInvitationsDeleteResponse struct {
 	Headers404 *UserInvitationsDeleteResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsDeleteResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsDeleteResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsDeleteResponse413Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -3041,6 +3165,11 @@ func (r UserInvitationsDeleteResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsDeleteResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsDeleteResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -3114,6 +3243,11 @@ type UserInvitationsDetailsRetrieveResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsDetailsRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsDetailsRetrieve
+type UserInvitationsDetailsRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDetailsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDetailsRetrieve
 type UserInvitationsDetailsRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -3142,6 +3276,8 @@ type UserInvitationsDetailsRetrieveResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -3156,6 +3292,8 @@ type UserInvitationsDetailsRetrieveResponse struct {
 	Headers404 *UserInvitationsDetailsRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsDetailsRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsDetailsRetrieveResponse406Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsDetailsRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -3182,6 +3320,11 @@ func (r UserInvitationsDetailsRetrieveResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsDetailsRetrieveResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsDetailsRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -3255,6 +3398,11 @@ type UserInvitationsSendResponse405Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsSendResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsSend
+type UserInvitationsSendResponse406Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsSendResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsSend
 type UserInvitationsSendResponse413Headers struct {
 	XRequestID *string
@@ -3290,6 +3438,8 @@ type UserInvitationsSendResponse struct {
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -3308,6 +3458,8 @@ type UserInvitationsSendResponse struct {
 	Headers404 *UserInvitationsSendResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsSendResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsSendResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsSendResponse413Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -3341,6 +3493,11 @@ func (r UserInvitationsSendResponse) GetJSON404() *NotFound {
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
 func (r UserInvitationsSendResponse) GetJSON405() *MethodNotAllowed {
 	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsSendResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
 }
 
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
@@ -3682,6 +3839,13 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -3784,6 +3948,16 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -3881,6 +4055,13 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			return nil, err
 		}
 		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
@@ -3991,6 +4172,16 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsCreateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsCreateResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -4095,6 +4286,13 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4170,6 +4368,16 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsApproveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsApproveResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -4274,6 +4482,13 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4349,6 +4564,16 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsRejectResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsRejectResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -4460,6 +4685,13 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4538,6 +4770,16 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -4636,6 +4878,13 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4731,6 +4980,16 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsAcceptResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsAcceptResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -4839,6 +5098,13 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -4934,6 +5200,16 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsCancelResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsCancelResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -5028,6 +5304,13 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5096,6 +5379,16 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsCheckResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsCheckResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -5204,6 +5497,13 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5299,6 +5599,16 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsDeleteResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsDeleteResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -5400,6 +5710,13 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5478,6 +5795,16 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsDetailsRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsDetailsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -5576,6 +5903,13 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		}
 		response.JSON405 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -5671,6 +6005,16 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 			headers.XRequestID = &value
 		}
 		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsSendResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
 	case rsp.StatusCode == 413:
 		var headers UserInvitationsSendResponse413Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {

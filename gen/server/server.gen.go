@@ -319,6 +319,9 @@ type InternalServerError = Detail
 // MethodNotAllowed One sentence about the outcome.
 type MethodNotAllowed = Detail
 
+// NotAcceptable One sentence about the outcome.
+type NotAcceptable = Detail
+
 // NotFound One sentence about the outcome.
 type NotFound = Detail
 
@@ -838,6 +841,15 @@ type MethodNotAllowedJSONResponse struct {
 	Headers MethodNotAllowedResponseHeaders
 }
 
+type NotAcceptableResponseHeaders struct {
+	XRequestID *string
+}
+type NotAcceptableJSONResponse struct {
+	Body Detail
+
+	Headers NotAcceptableResponseHeaders
+}
+
 type NotFoundResponseHeaders struct {
 	XRequestID *string
 }
@@ -1002,6 +1014,23 @@ func (response UserInvitationsList405JSONResponse) VisitUserInvitationsListRespo
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsList406JSONResponse) VisitUserInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1176,6 +1205,23 @@ func (response UserInvitationsCreate405JSONResponse) VisitUserInvitationsCreateR
 	return err
 }
 
+type UserInvitationsCreate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsCreate406JSONResponse) VisitUserInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsCreate413JSONResponse) VisitUserInvitationsCreateResponse(w http.ResponseWriter) error {
@@ -1338,6 +1384,23 @@ func (response UserInvitationsApprove405JSONResponse) VisitUserInvitationsApprov
 	return err
 }
 
+type UserInvitationsApprove406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsApprove406JSONResponse) VisitUserInvitationsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsApprove413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsApprove413JSONResponse) VisitUserInvitationsApproveResponse(w http.ResponseWriter) error {
@@ -1496,6 +1559,23 @@ func (response UserInvitationsReject405JSONResponse) VisitUserInvitationsRejectR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsReject406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsReject406JSONResponse) VisitUserInvitationsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -1680,6 +1760,23 @@ func (response UserInvitationsRetrieve405JSONResponse) VisitUserInvitationsRetri
 	return err
 }
 
+type UserInvitationsRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsRetrieve406JSONResponse) VisitUserInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserInvitationsRetrieve429JSONResponse) VisitUserInvitationsRetrieveResponse(w http.ResponseWriter) error {
@@ -1844,6 +1941,23 @@ func (response UserInvitationsAccept405JSONResponse) VisitUserInvitationsAcceptR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAccept406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsAccept406JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2033,6 +2147,23 @@ func (response UserInvitationsCancel405JSONResponse) VisitUserInvitationsCancelR
 	return err
 }
 
+type UserInvitationsCancel406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsCancel406JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCancel413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsCancel413JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
@@ -2172,6 +2303,23 @@ func (response UserInvitationsCheck405JSONResponse) VisitUserInvitationsCheckRes
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheck406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsCheck406JSONResponse) VisitUserInvitationsCheckResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2354,6 +2502,23 @@ func (response UserInvitationsDelete405JSONResponse) VisitUserInvitationsDeleteR
 	return err
 }
 
+type UserInvitationsDelete406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsDelete406JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsDelete413JSONResponse struct{ ContentTooLargeJSONResponse }
 
 func (response UserInvitationsDelete413JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
@@ -2511,6 +2676,23 @@ func (response UserInvitationsDetailsRetrieve405JSONResponse) VisitUserInvitatio
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDetailsRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsDetailsRetrieve406JSONResponse) VisitUserInvitationsDetailsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -2679,6 +2861,23 @@ func (response UserInvitationsSend405JSONResponse) VisitUserInvitationsSendRespo
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsSend406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsSend406JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3151,136 +3350,138 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3tchs5kuCrIOo2wjO+IkV9+UOOiTtZtmc107YcstzeG9MrglVJEq0iwAZQkjgditjXuBe4B9snucgE",
-	"UF8sUpRMTXfPqH+4xSoUkJVI5Hdm/RIlajpTEqQ10cEvEVzz6SwD+vtYXgrLrVDySAO3kOJFk0+nXM+j",
-	"g+gvubEs8Xfi6JJnOeCIRFyK7Fzm0yHo6CCK4igMOoh2ejvPOtvbnZ3ds97Lg93eQa/X7dF/fyvHnQ/n",
-	"56M8y84ln0J0EJ1k4lJwdnIlQddHiSkfQ3Qg8yyrXc8NaP+woofxsdxYNQUdZj1MplC9nOcCIXyebo/2",
-	"hs92Ovt8N+nsQe9F58Xo5fPOzvBZ8jLtwTbvbUdxBFMusugg4plI4H97rHUTNcV7Wit9PgVjCDrEAFxD",
-	"kiMmz43lFi9+SiaQ5hmhDq5nQiPOC/zs9trwA9dW83NRbMu5hWsbHURfgBnLtWVKsvdKpnzOuEzZlcqz",
-	"lGXqEphVbMIvgc1Vzq6EnbDcdKM4qmL5EN+EvXVvEsXRT2p4boXN8N4pGOA6mRD+JbfiEsJjURwpPeZS",
-	"/J1Aig4iPwX7LMUlaCPsPIqj2URJqBGFVjT1brIPO6MXvU5v+DLt7PHn0HmZ7Gx3no320hd8e/gcent+",
-	"9HkKJtFi5tf5NDcWpoynUyGFsZpbpcNID9zH05O/vD066x6+eX/8IYojk6hZc5pDNtPqJ0gssxNu2YQb",
-	"h0zaGfdAwNBMZZkqrtr5DK/6p4vL69PRDj7jyWEGMhVyHMVRrpGuJtbODra2tneed3vdXnf74EXvRW+L",
-	"z8QW0nanpAGz1Rvt85ejHeg85/v7nb0EMTjq8c6z4S5/xnvJM769vYUTO8DWGR7d3MSV4/8GMtzKJgMo",
-	"LsdMKst4ksDMQsrmYB/5wV35wclfHxnBIyP4zTMCy0Vm6mzgNYyUBn/8Hejl2f9XO8H/KuRZp4sfhLF1",
-	"ojiRwEraLEni66M8eJQHj/Lg9ysPvtUO/in8nIOx7/Isq5//t5eg53bSFAcLR3/lOfmnoer/uft8h+3v",
-	"77Pedq93ZxIn8lm59Z7UzNY6xLXVYN5+D38A3mTiZxNgGV52J0AYJgHSurW/agN/9de8iaMJ8BQ0qSw/",
-	"CHmB/68f88+nPximRsxOgA1GQhs7iNlgpuES/y/h2g6IvAYZN3bAZnwM7A+n747Yi50XL/4YM+DJhF1N",
-	"QANOoQHRpCR0iYAddR1E/bzX203ucHb/F67zp216Dl4xDdmf+hFB149itpnp8IX6xHHh51yQeWd1DrgT",
-	"E5hyRJVnZcbqIPRPwep553BkkbCbuPwEiZKpwfN3xYVlQ6caWj0Xcsz4mAtZw8t+dS3k1tN8Gh304rCu",
-	"kBbGoGnh/+h4Qu0cv1lc+TgNe6jdqJh+GD4Fxg0T0v0EfQn6iWGZGtc3aG/0Mt1OdobP+TPYS3ujF8Nd",
-	"vp9sw8v0+WiHP+tFNUj59Q8gx3YSHTzbixHw8HM7bkEZQm7yzHaOVC7tIuz/rq7YlMt5RWEyBG4mjJM7",
-	"QjKeZTFTl6DxLyasIUo0tbfYXrWVK9F7E0czrvkUrD8rJXv4/LkN33g1YLwEu8sOpeP6DDJDR2Gvt1fH",
-	"9FpiJo4ErjLjdkIsmHgvyalVrzhSesptObK5FTf4sJkpaZyD8zVPz9QFSBJNSlpwu8Nns0wk9EJbPxkl",
-	"m37Ril67wC7LeyxVYMgxQkdhpDTjs5lWlzyrqMOIaJ6JtPog4rYboaCdCmMQ9NoyHxSzBHWFC7sLB1+j",
-	"s4kwbCQgSxH5AVU4G23xPFO84cX5JMYS0pgNcwekUVMot7ANVD+NA9GIseQ219AE0jJDM7PhnFmEyh2+",
-	"mCnNrFJMZWnb5MV8bnrkZItYxqskjhTjCYpnVAhGo7b5aGjA6E2VWv5Nwyg6iP7HVukB33J3zdZrnnpu",
-	"48imTvwIAmEcYfB7RO9VbPlEZSmSfUX6NPlX2/J++FZtLAFw5MjzTKkfuB7D+hTrjq51QtrPyoYqnSPs",
-	"Gc6lUbpLts3ei9fdaG0UOV/AMvSsWGGDWHmn9FCk6V1OcA0f/0flLFVux1BfnIGm7VQSRdgMNHIUR71I",
-	"Z0puDD8JzzLQLOGSGYAGG6WziEClihbfKM6OpUXjN/tEx/Et2qL3xF6YyZ9sRnbtxjDkJx1xkUHaZceW",
-	"pDazkGWGTVGtyGVKpFXIfCY2e+jeg52o9IOyh1mmrpz7+x54ctOwfvTx81k/cr5yN+HGkIWCssJ9kJaJ",
-	"aqe0dAMp9DaLIh3nceON0/dtmHjC63pG9PHk09kd9cbv24kPyr5TubzvDqA0GuHzG0E4zkaqPvF8qZzc",
-	"tMWp3igN4jEVCXyW/JKLjA+z+/J+PxGzMJ0pzbXI5iwvZ90YKabc8iE3iAyJuBni8eTJBFLEljBsmJt5",
-	"l31QTsm44oYlEy7HkL5CQ6G0EioobBgdqzBYHfrdZHem1Hsu5/6y+U6pi69qJ1pZm23q6CvlLAfPAA0b",
-	"aTVF85MlmQBpfyN4/Cx5bidKi7/fhYkSyHxo/MiaBpxoSEFawTNT1YMLnB/mdoL33czV4ewKjXSkTFTG",
-	"RUpbcRN8remisnkB8yeGWTF1pv0leYUWVyRLgqw1P5ObVkinoS5RYpEmUqAhzTyKYubPpO36eUjNhAxs",
-	"WCCXF1JdNUyRz+4iwt46ZdCOSYvtuk3axOEvBLETRLzcBWhKoS9fvnQquwTtAomWJYdedS5y6tVF0pk3",
-	"iZbLJJBo/X71I7/FGxdSn6XJZzOlLaTvIRX8jOa/F8uoTMWmOBdDYFk/snBtt2YZF7IfMSEDwjeut+Pu",
-	"/eXTyYcNyrICwmB7BwtrYePfChSvzEz4DJgaMc40jHLDM4RGSTgZUSBp1Vu+QxOYlFsT3cSrx57mGYSh",
-	"aHN6DC2AdSJRK8W9TIDxocqdiqRym6gpOfxmWs1AW+FYV1rMs0hpJZl+DeNKilRDChzcxNHbEBf6ZLmF",
-	"t0TBbe4jUtU0IHTIHcQl6DkbKzDdvuzLp2xQpBsNWIf9nEMOKV3/qFUCZMDijSGgSMZZ6ObJX/HihMsU",
-	"hTdq41bRUlMugtZPA99q7WZ22vorNqjFuAbM8LlhV5N5H49oOIjVFKgSjih2sS+ac/GYxtF1Byf4wKeI",
-	"5a8NFFXnrN+prVC/5daro9qtjjZmhZLwBKepwFE8+1jbbGFhalr2mtyDx+5m6R3kWvN5tHACv3g3+5VW",
-	"chx7P85w7v54xQZSyXP6+5zwawaF5hkYLzeMs6uJyogep0JWodxuobB3IrOgzyiyssCA4driluOZ4dpx",
-	"3ZhJIC8kmgZo/9E6pUN0p9frxZG/Fx1E//n1P/v9617v29N/W/TIVcMQi8sfSqZGI9DIAlCl0SpDK5n+",
-	"pmABwoY/oEMEydNUgzExIz1LGSDTWljEB6pJfIy/Fs9pPSrVhOII7zJ3FyEhMx2cY6nLjkcsqQ7wrDOF",
-	"kZCQMtTNSM6joe8yJKru0jrq9nstCErK1MsmrYCsnftMjGDRJcuGMOa0UuEdTbmFDuozJC55eiKzeRCX",
-	"y9ZvxNwXOPZ0ZudlFMSlhTp1f+yDIXdZycftm6t8yLNs+SKoGaH6JRWj52vvnGsRxZHMM29CORjuAlOZ",
-	"M/AgL1/PPvjlDk+48O2i9/vWGXzobiGUUtJOJuQFuxJZhlYcEZl1HilGz5IVB85ZsJzKXQQ2FXiUcQr3",
-	"aHVzHCB1NrK/1wZxPXNi8UjMaQMKCejEkYsOk0dDsVTFfquEZalIX7lIBeAerrVTC6kav0Q8y9ZQSVpk",
-	"+c235oI3laSP5uu9Q9vOu9ITJVOmZPOw4wZIxTIlx6Bx00JS5v0ZwJIo/C+LTH/h0RrDqAzfbh1dicDX",
-	"R++0ja6F5deYvR61X+OBegi//rr7+y0PuGj3rVGotpSVNY57JXtljdEt+SxNavozWH9Yiqte4Rg5OgtC",
-	"VozwqMC1MNZ02SnYXEvjDgxzK+IQNzZVYOQT74Hki3OvdcKquTVrv6v1xtZ6Z/ETPkP2WesRrCbs3IOx",
-	"3pExlAyXOEM7SJT906ID6IXgAcX9rBZw2Tj2TgbeCv09X7th1FRQWNvRNtqs7WFTsjVlY/UotJylJRpL",
-	"uyhvUTocpuPipVVWGVZJyYsLqeV2uymcljHORQHSZvdVSm8mkFy0+Ua4ZVw2eX+F48ck9oaomKjpaqX3",
-	"vNy4hXV0Dl5eKpnNGfduKxTpdbp7YuqacFUXsF7KOmdet2SKQ6Uy4LKmjSyoBasJzY1ajcSTdsv5kF3A",
-	"nIwInaK4nMds0HE2FQ50mXev6GXR2OeSBnhaGHTZoKSeAXm251X974lhSH8MKS3uS6VZoLtmupBUEl6x",
-	"AZHDAGcR1tBj3Zq9XBJhp/yzBKFy3f0K+Os0KbXTJLyGbd255AQn2dcniJvX86NixfqFNwWiFm69nrdc",
-	"ahv/1sNX/dk27pOHv/qzMq41NbGNaeLR8Q5y55mwyhey1Y9Ul/3IsxwMQ+PXWKUhZVaL6dQx1t+uFblo",
-	"fnf6/evtUb9//XyEf74cLbHHf/M2wcpkqxXaav19PoI2SvKM4e3CiYJLxsxM1JVk3DBys7oRBC6eykxI",
-	"YEMN/MKs6fhAdPde4D9D/CfBf2Dd7VipQd9/l1eq2vef9had/P4T36a833/m27T8+88czIH2vDk6FBTP",
-	"Ia9WoEDSg54Y8vbXdbcltoRPmm1Jag2uIBoRo62IbGSijD1wzruJO6QgU0owHFDmaNC1zNYvuOTN1iDu",
-	"y0E9+7a445+Zcn0BdpbxBDo+pqY75LkTctw+0UwZnuFgC4mFtJPwLCtHMqXZ4lD6oxzkZOPCAazzh5Xb",
-	"17ZxcXSlhYWqnnvdGasOjuqYCzHrqJlz/3ZmSkgKpJKG3tBKvN7otideS0n5ZFujYE/ZwGN+wDqUS2gK",
-	"cvE3nvjKBJbyOfnjvTfY+eTLR0L+IaoYlDDnB/9Em4Bj6SozXKRMKrrr6w8W13YSDGhQ0DlxVOUepcG5",
-	"VFbEBw1NuEzAxyEsvwDJhjy5oFs+bop3pKJAVFFSinxYTKGmDpX1FcXr0t/ubVA+F/pDmAf1Jb9+VEZ8",
-	"b48xNDbpY7Fy48ZpBZCFWwVczdkKMBs3DkuoG3eOypdo3Hkb3ukmjipxraWuMpfW5mzGUW6cYnPPWEZp",
-	"VLfrXBdC+ixtygb3/nzDJpStKkOoKrAgpAMuWZX3O4osTwMvSnQcS10YG7gQ0XaR2NoY6aIMxpNnlrmZ",
-	"8S8i9oL1hNXpV7E8/aIANT1S19j9qzhl0dNMgImIMcu8IomzrEGJBY6PyqmLayVdFpdOysXKR92q1cf8",
-	"8pTycgFV3bmu5NqQLr0sIbbwHZGa6NPuKTpjleMuDbVpr/fy2e0p9FXWahvx+5KX/iiMGGbQWq/aZgPI",
-	"glEZAONpqBY6qVe2tkePlgRI7hXveKB4xWP4YR1T43aIm+GHXz9Y8OhLfvQl39GX/E/jqA3ndtHxWj90",
-	"AYmLIgPxC0muhZ1/okQz4uhD4Br0YY7SqDUnjU8pK5BxwwavabCvyLuAuSuxG8SkOjgfk2FXlI2Qwojn",
-	"WVFM2WWVNHdUhY3LVQBNCRbCuot9OSCJh/AMXjGpGEqfwCCNNWyo7CRmQ0h4bqBYk2tgY5A4FNIioVsi",
-	"H00pa0JII1IXPVB2AtoZVC7hLjrwWCgNpIm1MyTIAphF5AxcDuQiLogFc+dtRUAGwf3llAa3twM202hR",
-	"ORUU53OZZGUB2KFPIg09BYICOhN/hbnLaBNypJbIFGAzUDNKISGXb6kAmjjokYac5sqlnyGpmwA70i9p",
-	"qIc1FcGpjndJT+myY8rx8QRNtpiaAtk7LlFl3pc+W6Viv6eh2Q4+4BxVCGphIXnfs1doYpqK9rtug3UZ",
-	"qT7OvurL4nF8SyG9i2sElO3qQx301kiqhx+PmZkBv3DTUXqeiclR7fDmjyBpUl94lub6iWGDZjHqIGZG",
-	"FWQ65alzf7gH+vJK6QuWS58T7oyCp8eUvTsSoM3Tp0Tanz8fvzExQ2vdAm4JSn8lRcJJa5+yP6TcTCCN",
-	"WaauSDcw8EeCEtmh00y5dUPRNDZsd6cvJ3DNU0jElGcsFWNhfQLd0zMxBWP5dBbWP313xHZ3d1/iTJ/P",
-	"jhyZTEWilQvOhwedAfb0qRNjlKaCFpAGyrUUYA7Y4Jd+RBKtHx2wr/3Io7Efxey//+v/fbsZ+HgBL7K8",
-	"ikoPyuLlFuK+HCw+WXkwz8BbeCb4npR0JITLuxREXL8yyY0LhUBRyk9BHP9ep0XJjXn69MANYqG6Mphj",
-	"BaNKuNYCDBtUk0IHr9jPOWpwju1JKtfXMFPaOtNqmMHUcaVQme/5RhRHVGtPh7vX3e72yEs4A8lnIjqI",
-	"dru97m5E7p8JsfT2qmi8MwbbzuXrxbi+HKZethUzCVeIBCrM7rJP5D1BnPrsXUpA41n2yrGUkJamRn1Z",
-	"ONrKPUL+4Zx2QpsSZccffjw+Ozw7PvnQ/eH409kgLmYpWFTrDH0Zpij1L+SYTwLvqZS7OUpw83o+RdzZ",
-	"TcXUlQxcjFCBB6DwDFFoq7DKiTxcUqFhiZoOhXSJg+zww5suO2QjuvfEMMpKR05o4doupBW+QgJyiqHz",
-	"0fsppasbQQYnMujLYhTqIHERYdEsmSiR0PycDXnql8vEBZAj1Ik8FhLly+pnejkxlkpD+ooObGj/0Zec",
-	"GSHHGfjJEo766RDYWFyCZPZKJD5kV1D+cYq6ngFdiUmYc5TbUb3k+utCVtk1T2zma2er0aFCPP6cg56X",
-	"0rEWgFo3G7yS/nlzEy+3xShG5snNuXAMCyTsSu3DL5QhkI2YkEmWpxVp3gS3oTyuX8a9AOZbR5qJkpYL",
-	"Oq4FVSHbZxwVnWVwFMHRDeDLAyLuA8I54IZvCBCKkNIxmSrjKrHFSCRcel71qiXQjfbYDIq6P0+aeJQM",
-	"4E/ryd6w4bwvEzWdctRhhY+PDjXpcsNwEo1yB4faFPjTrS5BZ3zmw9rXs0ylhW+jDTGqho7CLbmeAeSC",
-	"/jfkbfJOyxeLTktj5yRZkOiiRUQeuoYfnq14LckhaCwkKXCamjswAzZ25u42sjl6bOZ6pwBDnbtshtD2",
-	"qjNnu5Rv660FcogVvRu221pjLKbJhiizA43OriZbG1k+gdZl76kzx4RLttvrsUTlZDQY/LUKxnMj/r4M",
-	"0N5dIT3zWqkvm6owPMp+WAJG1azcxGGpQUGrIwWvXP37edZZJdpXdW3cj4m1m+qbQU2AkjJXvge8DW+Z",
-	"9yiV8ghxTmqDL4lzNVMomykpXKsrsxpA79bYFID1nDxvGTr1zFDHCgtmCdNFzjwtDmjRTuhWhlk4PO7L",
-	"NL3XqMo0d3du45rfGn1Vdnq9O1Z5KgnLYAzDthrtBusli3d8TXJk1N5psRzuRILj4j6QjkpboxwudJRa",
-	"VQZHY76rtrCtg9BtT1dG06vt3WVLKO5T8PqDr9EhC01qiJU3W8usf2QqRXmLCD+sHABRsW83Wk+/19te",
-	"9lBBw1u1emV6aO/ePTJCz5wxbLDbw5gYX1W9oF4ElDdYSSFjM2UEZZn4ndswKvdvR+VCDw18cOfl7Q82",
-	"a+9v4mjfEfHq59r6m9Czu7c/29JsgdhMUVeNnMd3HypNIxT3fEzh2aaLgQ7HTLWlIbqMSNMIOXLcSWfP",
-	"e0vXO/CEpUSJmCqi0zwjb7EpS11ChzM+hb60mkvjO9awY+uyQ0wtL6SS0+uSPqbcNyAD7wsovB3+LNKw",
-	"uLT0+zLU0ZgiDO8X8sCMcptriF3ub+Ev8B4CyEKfkSIX03eMMGCrRjjV83Hq9+LEupJgqg4LNWKDIoBA",
-	"TfvKPDTKOqomeeH9qu8XfxfpcL7TX9WSHpTOH++qR8tXyZEY5xpSwoxV5Ko/6Esn2hFYl+rsDIKCwJhV",
-	"ai0HgXPQlKktr1U6v6NIHfmenGvK1Gonz5s4ykI3yLs97ppIrt9NYDFd96Yenwphzrp6sX1HXFSKKNd8",
-	"n5DufJ9XWca2qzFpXgQAmiqFSpaUw1Zy+urJv2UThAdoDrtOtz3KVdh0N4W9OyuRae7uN3ptHJIjusZl",
-	"jeUyNYxnGng6b2ln+jXyWVk13uyG+/C1T4QLyQgutEB119Rnjhz6jU7pVabn244FB34rDG9RlDHulS+o",
-	"RZGibyHF9Jamfy6UpJvtubM5mSOBcftR5C51gjouxEAYg+YxKuoVUJsF6YQ5PzygCx8r010bCxadCX2e",
-	"ZrNJSj1Pq5IkS+2drfGxuuCzNiTRWpF5Vm5VET6Zcpu4OhZ3w4NR9INduroHO+T41mEOeW2UcikdgGSK",
-	"Bo/9bRg8xQkojEBvaibU2XgImZLj0ILBBGuc0mLmBUhFQnCtXY7Jk0mRCayp4GRZUKMKnJ/sa3REnm4N",
-	"VATBXPjcybZcZwdsYy17v1U62pwuIDe8iE+uLcAM5+DEweU6Puci/dPtnYdfviypgc41oXFzFk1xKovD",
-	"HldouGyRRd3JYlbNrfWSgvaeGJYPMPxWrKHVDxUd277LUNheQ2lvtsak5/bXea2Wdj2/a+vkKGiNK8yR",
-	"m3hJMNQlhwMFRdstlkM3wjBesySaqXa2SAb12r2zL4p2V1Pf0bFMGnUZBHYCfVkZG8RPOX+MB8n4frV4",
-	"m2oXitocPoa4BAHncInxoxFF+J38GWV8HPcltQQIQ8lrVn2ntXR0j7D7KumVdNrocrt7+DeTD09fvx/1",
-	"XvKfzt7DkbweDq/efvwye5FD9uP70ezFX/nfZz+/+bM6PcT//mzevt4fd3c+z64m77O/vTn/+eJd8u//",
-	"cX6ZX5xfwk9f+HMxhL+8ffdjb/fHtHOoxMX67odaEvBaGnnv/v6RQDyoJwwBpC9T2GB3zLojtpx+o4x0",
-	"jcNf9Jt+5IkPzRN9Vl908PVblUO+81W4T8iGvwQpqJlXVckPNTLChAbAPj2KSoBrbQXvyWldicoKRutq",
-	"RTbFZ995pcK9d1/WXtzSJx1cJ+3au63FAt2bPHLATXPAUMT0QBywnP6RA/6rccDTcGTvw7l87eXSvLn6",
-	"V79iZ6sqA5SN6puxed9wiKbdymFcJ5Pou0OMafUjlmt6AcsPXz6MH/Bfypb73ZpVpyUNro7z1NP52lYt",
-	"h2w1vrBCnUdXnjqXq+3Uhu9baVlIqvJhAlePELLGg4ZRVgMvpMB32cmIEivLHhcOYMO4ZQqVDSWhL6+E",
-	"NK/KogMX2dnr7a1nctGM0YPKXpMnCRgzyrNsXmmfttnvPjSS8h9ADt+BMxaFeHU3Zgh3SUPu7oVmc0+M",
-	"zwmufnblswH93//1f6tOcffXYmNK7ttww885z1wawQSylgbcrThbdN67xZ272bueC0dpqM1w3fOCB/dB",
-	"neP3cIQ/nB98YWM24wJf6QFHG0SDJZ25AshpmaTeUEvdR6QJOchIpkpXFjGL3xctOmfQJ9gKn5F3czeC",
-	"2C37Q+RS3RwHdsjxrFLK2qe/2ku6zR9cK8QQ9tGZu4ba/rtVHA4XapGpKDDXVIhMn7b6Lj3c9bJ4UI2A",
-	"1IAhTy5q0r9a8FF9vWZIacrnnr+toeq7t/kHCvfQCuSBrOxy+l9LulNMDIWZ3zjct1nGpYS0Vt7kOweW",
-	"AH/bDLtrTYINEVFyuj/yv39m/ncUTvT38LgJJBcPyeK+TMCpTgvNNI31rSfKlpoU0nf5lz6Lw6tRF1Jd",
-	"URDqUhhhlWZzsF32wftW+7LuXCXlxKW3GdJ1wvd1qT3mWgli1Bb0u50ilOnWov0223xqMZ7YZf09l33h",
-	"+byZO7T8W8E3vnyzmbkzd2XRAQxqCNK+8Kq57+G7cW1X1+JpnrlumJU9cqV/jD/0yB+k72BR7nNMD8mj",
-	"TmHqAu+yqUyOlUpD4TGafGvoWQ7cf6CeVX6u6iHUrGL2X1+TWIM6yy+WPp7yB9U93gQq/66DTe3Dlsc7",
-	"WtuINbuGHVD0ww0xFBO5mnBLWe34x9K2AXLelyVQRQuBih0WV3omoklW9lZUEnzTmWZfYVcs7xw5rrK/",
-	"L//gPpCBw6FSwQxCm7jyXZPwmVc5UjoBl8f6x9jpL4px748qxs/JY+fbEviUm0LXofsV83AdncdvxwZj",
-	"QqFD5F0iQq6j3Po6xdKmdMu+n+luP4aGfh9cxu3lrxsZMiDTh1Q/fBjULI0AyQTIXUsJrBpQkydlZSV7",
-	"cn2VXIt8uOrLTIyoPdE6NUXUMqbSjpZT71sc43P5Ku1IbmcsiL8H0YeM97u060WhkmtzmlFZDWaqs/+q",
-	"0aXfVFVG0U2vmlROOQncUw7RkneI0ZdnKwGDqi8tDp95pSUCabe51dzn2e4URah8HPNebjU6h+EK9Xoz",
-	"DttFn3E+DbI+9uG0EDl5dMn9M6vFnxyrW6UU143lX6oN/75+QyHh9MC2nkWHQUcknu3zJtlgyi+A6VwO",
-	"/Nd1lhSqkQTykLWlJoQPHNasYN9zxXe0Qj2U9O5u2RNh4R1vvt38/wAAAP//",
+	"7H1rcxs5kuBfQdRthGd8RYp6+SHHxJ38mtVM23LIcntvTK8IViVJtKoANoCSxOlQxP6N+wP3w/aXXGQC",
+	"qBeLEiXT255Z9Qe3WIVHIpFI5Lt+ixKVz5UEaU108FsEVzyfZ0B/H8kLYbkVSr7SwC2k+NAUec71IjqI",
+	"/lIYyxL/Jo4ueFYAtkjEhcjOZJGPQUcHURRHodFBtDPYedLb3u7t7J4Onh/sDg4Gg/6A/vtb1e5svDib",
+	"FFl2JnkO0UF0nIkLwdnxpQTdbCVyPoXoQBZZ1nheGNC+s6LO2K0wVuWgw6iHSQ71x0UhEMKn6fZkb/xk",
+	"p7fPd5PeHgye9Z5Nnj/t7YyfJM/TAWzzwXYUR5BzkUUHEc9EAv/bY62fqBzfaa30WQ7GEHSIAbiCpEBM",
+	"nhnLLT78mMwgLTJCHVzNhUacl/jZHXThB66s5mei3JYzC1c2Oog+AzOWa8uUZO+UTPmCcZmyS1VkKcvU",
+	"BTCr2IxfAFuogl0KO2OF6UdxVMfyIa6EvXErieLoFzU+s8Jm+O4EDHCdzAj/kltxAaFbFEdKT7kUfyeQ",
+	"ooPID8E+SXEB2gi7iOJoPlMSGkShFQ29m+zDzuTZoDcYP097e/wp9J4nO9u9J5O99BnfHj+FwZ5vfZaC",
+	"SbSY+3k+LoyFnPE0F1IYq7lVOrT0wH04Of7Lm1en/cPX747eR3FkEjVvD3PI5lr9AolldsYtm3HjkEk7",
+	"4zoEDM1VlqnyqV3M8anvXT5en452sI8nhznIVMhpFEeFRrqaWTs/2Nra3nnaH/QH/e2DZ4Nngy0+F1tI",
+	"272KBszWYLLPn092oPeU7+/39hLE4GTAe0/Gu/wJHyRP+Pb2Fg7sAFuneXR9HdeO/2vIcCvbDKB8HDOp",
+	"LONJAnMLKVuAfeAHd+UHx399YAQPjOCHZwSWi8w02cBLmCgN/vg70Kuz/9/tBP93Ic8mXfwkjG0SxbEE",
+	"VtFmRRJfHu6Dh/vg4T74x70PvjYO/gn8WoCxb4ssa57/NxegF3bWvg6Wjv6N5+Sfhqr/5+7THba/v88G",
+	"24PBnUmcyOfGrfekZrbWIa6tFvP2e/gT8DYTP50By/CxOwHCMAmQNrX9mzbwd1/mdRzNgKegSWT5Schz",
+	"/H/zmH86+ckwNWF2Bmw0EdrYUcxGcw0X+H8JV3ZE5DXKuLEjNudTYH84efuKPdt59uyPMQOezNjlDDTg",
+	"EBoQTUpCnwjYUddBNCwGg93kDmf3f+E8f9qmfvCCacj+NIwIumEUs80MhwsaEseFXwtB6p3VBeBOzCDn",
+	"iCrPyozV4dI/AasXvcOJRcJu4/IjJEqmBs/fJReWjZ1oaPVCyCnjUy5kAy/79bmQW+dFHh0M4jCvkBam",
+	"oGnif+t5Qu0dvV6e+SgNe6hdq5h+GJ4D44YJ6X6CvgD9yLBMTZsbtDd5nm4nO+On/AnspYPJs/Eu30+2",
+	"4Xn6dLLDnwyiBqT86ieQUzuLDp7sxQh4+Lkdd6AMITdFZnuvVCHtMuz/qi5ZzuWiJjAZAjcTxt07QjKe",
+	"ZTFTF6DxLyasIUo0jVVs37SVN6L3Oo7mXPMcrD8rFXv49KkL3/g0YLwCu88OpeP6DDJDR2FvsNfE9FrX",
+	"TBwJnGXO7YxYMPFeuqduWuJE6ZzbqmV7K66xs5kraZyB8yVPT9U5SLqalLTgdofP55lIaEFbvxgl23bR",
+	"mly7xC6rdyxVYMgwQkdhojTj87lWFzyricOIaJ6JtN4RcduP8KLNhTEIemOa94pZgrrGhd2Dgy/R6UwY",
+	"NhGQpYj8gCocjbZ4kSnesuJ8FFMJaczGhQPSqByqLewC1Q/jQDRiKrktNLSBtMzQyGy8YBahcocvZkoz",
+	"qxRTWdo1eDmeGx452TKW8SldR4rxBK9nFAgmk67xqGnA6HWdWv5FwyQ6iP7HVmUB33JvzdZLnnpu48im",
+	"SfwIAmEcYfB7ROsqt3ymshTJvnb7tPlX1/S++VajLQHwypHnqVI/cT2F9SnWHV3rLmk/KhurdIGwZziW",
+	"xttdsm32TrzsR2ujyNkCVqHnhhk2iJW3So9Fmt7lBDfw8X9UwVLldgzlxTlo2k4l8Qqbg0aO4qgX6UzJ",
+	"jeEn4VkGmiVcMgPQYqN0FhGoVNHkG8XZkbSo/GYf6Ti+QV30ntgLI/mTzUiv3RiG/KATLjJI++zI0q3N",
+	"LGSZYTmKFYVMibTKO5+JzR66d2BnKn2v7GGWqUtn/r4HntwwbBh9+HQ6jJyt3A24MWThRVnjPkjLRLU5",
+	"Td1CCq1m+UrHcVx74+R9Gwae8aacEX04/nh6R7nx23YC94Dsi3yc3Zf5vSL9EPFjuBVmsmiQjhueORA2",
+	"ti9uODZyo4/IJmHp3hq1wR7FpGYETQulvFKfIH3j+fb2IGYGiBGx7Z3+fn/7jxul9/fKvlWFvC+d450/",
+	"wf4bQR+ORgigm1UqJ53YkndudOXIDEUCnyS/4CL7BiLzAzEL+VxprkW2YEU16sYIK+WWj7lBZEjEzRgp",
+	"mSczSBFbwrBxYRZ99l45Ue6SG5bMuJxC+gLVsUoXq6GwpdrdhMF6028+3KdKveNy4R+bb5RtcKl2ppW1",
+	"2aYYrFJOP/O8wrCJVjkq+SzJBEj7g+Dxk+SFnSkt/n6Xq4pA5mPjWzb0jERDCtIKnpm6tlHi/LCwM3zv",
+	"Rq43Z5fIupAyUeURKW3FdbBop8si/TksHhlmRe4MKBdke1uekfQ10on9SG5YIZ0esEJVQJpIgZq0o1XK",
+	"kT+RTuHHIWEeMrBhgkKeS3XZUvg+uYcIe+eQQQchXaHvNmkTh78Ud9x1z6tdgPZd//nz515tl6D72qdp",
+	"yWxaH4tMp82L/9QrnqtvfpBFToootfwab1wU+CRNMZ8rbSF9B6ngpzT+vVhGbSiW41gMgWXDyMKV3Zpn",
+	"XMhhxIQMCN+4doS795ePx+83eJeVEAYLR9Bjlzb+jcDrlZkZnwNTE8aZhklheIbQKAnHE3LX3bTKtwKy",
+	"lFQIE13HN7c9KTIITVGz9xhaAutYouyPe5kA42NVOEFUFTZROZlV51rNQVvhWFdajrNMaRWZfgntKopU",
+	"Y3LPXMfRm+B9+2i5hTdEwV1GOhKINSB0yB3EBegFmyow/aEcysdsVAZ1jViP/VpAASk9/6BVAmQmwBdj",
+	"wCsZR6GXx3/FhzMuU7y8UeexiqbKuQi6FTV8o7Ub2elEL9io4UkcMcMXhl3OFkM8ouEg1gPNKjii2HkY",
+	"aczlYxpHVz0c4D3PEctfWiiqj9l805ih+crN10S1mx01+Rol4QlOU4GtePahsdnCQm469pqMsEfuZWWD",
+	"5VrzRbR0Aj97EftSKzmNvbVsvHB/vGAjqeQZ/X1G+DWjUvIMjJcbxtnlTGVEj7mQdSi3Oyjsrcgs6FPy",
+	"Xy0xYLiyuOV4Zrh2XDdmEsjWiwoYatk0T2V23hkMBnHk30UH0b9/+ffh8Gow+Pr4X5btnnVnz/L0h5Kp",
+	"yQQ0sgAUabTKAHke/k0uGYQNf0CPCJKnqQZjYkZyljJABgxhER8oJvEp/lo+p03fXxuKV/iWubcICRlD",
+	"wJnv+uxowpJ6A886U5gICSlD2Yzu+YRLH4dSN0o3Ubc/6EBQUgW4tmkFZOPcZ2ICy4ZvNoYpp5lKG3TK",
+	"LfRQnqHrkqfHMluE63LV/K3IhiWOnc/tovI1ueBbJ+5PvcvpLjP56Ij2LO+LLFs9CUpGKH5Jxah/Y82F",
+	"FlEcySLzKpSD4S4wVZEZ32XxzRiP3+7QwznJl30Mt47gHaRLDquKdjIhz9mlyDLU4ojIrLP7MepLWhw4",
+	"w8BqKnd+7lTgUcYhXNf65jhAmmxkf68L4mZ8yvKRcJaT8gZ015HzwZPdSLFUxX6rhGWpSF84fxDgHq61",
+	"U0sBMb9FPMvWEEk67vLrr+0Jr2uhNe3lvUXdzjssEiVTpmT7sOMGSMUyJaegcdNC6Ov9GcCKWIfflpn+",
+	"UtcGw6g13+5sXYtzaLbe6WrdCH5YY/RmbMQaHZqBEs3l7u93dHAxBbf6+roCg9Y47rUYoTVad0QNtanp",
+	"z2D9YSmfeoFj4ugsXLJigkcFroSxps9OwBZaGndgmJsRm7i2qQIjH3k7L18ee60TVo9gWnut1itb653F",
+	"j9iH9LPOI1gPi7oHY70jY6gYLnGGbpAoxqpDBtBLLhryrlot4KJ17N0deCv091x2S6mpobCxo1202djD",
+	"9s3WvhvrR6HjLK2QWLqv8g6hw2E6LhetslqzWuBjXN5abrfbl9Mqxrl8gXTpfbUEpxkk5122EW4Zl23e",
+	"X+P4zmg/RsFE5TcLvWfVxi3Nowvw96WS2YJxb7bCK71Jd49MUxKuywLW37LOmNevmOJYqQy4bEgjS2LB",
+	"zYTmWt2MxONuzfmQncOClAid4nW5iNmo53QqbOjiG1/QYlHZ55IaeFoY9dmoop4RWbYXdfnvkWFIfwwp",
+	"LR5KpVmgu3ZQllQSXrARkcMIRyFPDM+h39CXKyLsVX9WINSeu18Bf702pfbahNfSrXsXnOAk/foYcfNy",
+	"8aqcsfngdYmopVcvFx2Putq/8fDVf3a1++jhr/+stesMAO1imnh0vIHcWSas8umCzSPVZz/zrADDUPk1",
+	"VmlImdUizx1j/XG1yGX1uzccXm1PhsOrpxP88/lkhT7+w+sEN4a03SCtNtfzAbRRkmcMX5dGFJwyZmam",
+	"LiXjhpGZ1bUgcPFUZkICG2vg52ZNwweie/AM/xnjPwn+A+tux40S9P13+UZR+/7D3iKT33/g24T3+498",
+	"m5R//5GDOtAdnUiHgvw5ZNUKFEhy0CND1v6m7LZCl/ChyR2hw8EURC1i1BWRjcyUsQfOeDdzhxRkSmGc",
+	"I4rPDbKW2foNp7zeGsVDOWrGOJdvfJ+c63Ow84wn0PM+Nd0jy52Q0+6B5srwDBtbSCykvYRnWdWSKc2W",
+	"m9IfVSN3Ny4dwCZ/uHH7ujYuji61sFCXc696U9XDVj1zLuY9NXfm395cCUmOVJLQW1KJlxvd9sRrCSkf",
+	"bacX7DEbecyPWI8iNk1JLv7FI5//wVK+IHu8twY7m3zVJUR5oohBYYm+8S+0CdiWnjLDRcqkorc+y2N5",
+	"bneDATUKMie2qr2jYEMXMIz4oKYJlwl4P4Tl5yDZmCfn9Mr7TfGNVOSIKhN3kQ+LHBriUJXFUi6X/nar",
+	"wfu5lB/COCgv+fmjyuN7u4+htUkfyplbL05qgCy9KuFqj1aC2XpxWEHdevOqWkTrzZuwpus4qvm1VprK",
+	"XPCg0xknhXGCzT19GZVS3S1znQvpY+Ep5t7b8w2bUUywDK6qwIKQDrhkdd7vKLI6DbxMhHIsdalt4EJE",
+	"22X4cKul8zIYT55Z5kbGv4jYS9YTZqdf5fT0ixzU1KUpsfulOGHR00yAiYgxy7wgiaOsQYkljl9VQ5fP",
+	"KrosHx1Xk1Vd3az1bn56Cnk5h7rs3BRybQhKXxV2XNqOSEz0yQ3knbHKcZeW2LQ3eP7k9kSFOmu1Lf99",
+	"xUt/FkaMM+jMCu7SAWTJqAyA8TTUcJ0084e7vUcrHCT38nd8J3/Fg/thHVXjdojb7off31nwYEt+sCXf",
+	"0Zb8T2OoDed22fDaPHQBictXBuIXkkILu/hIgWbE0cfANejDAm+jzpg0nlNUIOOGjV5SY5/3eA4Ll8g4",
+	"ikl0cDYmwy4pGiGFCS+yMmW1z2rJBCgKGxerAJoCLIR1D4dyRDcewjN6waRiePsEBmmsYWNlZzEbQ8IL",
+	"A+WcXAObgsSmkJZh8xL5aEpRE0IakTrvgbIz0E6hcgF30YHHQqUgzaydI0GWwCwjZ+RiIJdxQSyYO2sr",
+	"AjIK5i8nNLi9HbG5Ro3KiaA4noskq9LsDn0QaajcEATQufgrLFxEm5ATteJOATYHNacQEjL5VgKgiYMc",
+	"achorlz4GZK6CbAj/ZKEetgQEZzoeJfwlD47ohgfT9Cki6kcSN9xgSqLofTRKjX9PQ0ljbCDM1QhqKWG",
+	"5G3PXqCJaSja76YO1mck+jj9aijL7rhKIb2JawIU7epdHbRqJNXDD0fMzIGfu+EoPM/EZKh2ePNHkCSp",
+	"zzxLC/3IsFE75XcUM6NKMs156swfrsNQXip9zgrpY8KdUvD4iKJ3JwK0efyYSPvTp6PXJmaorVvALcHb",
+	"X0mRcJLac/aHlJsZpDHL1CXJBgb+SFAiO3SSKbeuKarGhu3uDOUMrngKich5xlIxFdYH0D0+FTkYy/N5",
+	"mP/k7Su2u7v7HEf6dPrKkUkuEq2ccz50dArY48fuGqMwFdSANFCspQBzwEa/DSO60YbRAfsyjDwah1HM",
+	"/vM//t/X65H3F/AyyqvMp6EoXm4hHsrRcs9axyIDr+GZYHtS0pEQTu9CEHH+2iDXzhUCZcEEcuL4dZ2U",
+	"iU3m8eMD14iFHNagjpWMKuFaCzBsVA8KHb1gvxYowTm2J6kogoa50tapVuMMcseVQv0DzzeiOKKKBnS4",
+	"B/3t/oCshHOQfC6ig2i3P+jvRmT+mRFL7849xzdTsN1cvpny7JOOmslxMZNwiUig9Pc++0jWE8Spj96l",
+	"ADSeZS8cSwlhaWoylKWhrdoj5B/OaCe0qVB29P7no9PD06Pj9/2fjj6ejuJylJJFdY4wlGGISv5Cjvko",
+	"8J5aUmHI8MFxPZ8i7uyGYupSBi5GqMADUFqGyLVVauVEHi6o0LBE5WMhXeAgO3z/us8O2YTePTKMotKR",
+	"E1q4skthhS+QgJxg6Gz0fkjp8kaQwYkMhrJshTJIXHpYNEtmSiQ0PmdjnvrpMnEOZAh1Vx4LgfJVjjkt",
+	"Tkyl0pC+oAMbiqwMJWdGyGkGfrCEo3w6BjYVFyCZvRSJd9mVlH+UoqxnQNd8EuYM7+2omdj+ZSmq7Ion",
+	"NvMZynXvUHk9/lqAXlS3Y8MBtW40eC388/o6Xq2LkY/Mk5sz4RgWSNgVNAi/8A6BbMKETLIird3mbXBb",
+	"wuP6yfJLYL5xpJkoabmg41pSFbJ9xlHQWQVH6RzdAL48IOI+IJwBbviGACEPKR2TXBmX7y4mIuHS86oX",
+	"HY5u1MfmUGZXetLEo2QAf1pP9oaNF0OZqDznKMMK7x8da5LlxuEkGuUODhWD8KdbXYDO+Ny7ta/mmUpL",
+	"20YXYlQDHaVZcj0FyDn9r8na5I2Wz5aNlsYu6GZBoouWEXnoyqp4tuKlJIegqZAkwGkqocEM2Nipu9vI",
+	"5qjb3FWoAYYyd1Vyomupc6e7VKv12gIZxMoKGdtdBUiWw2SDl9mBRmdXk66NLJ9A67N3VP9kxiXbHQxY",
+	"ogpSGgz+ugnGMyP+vgrQwV0hPfVSqU+bqjE8in5YAUZdrdzEYWlAQbMjBd84+7fzrNOat69u2rgfE+tW",
+	"1TeDmgAlRa58C3gb3jJvUaruI8Q5iQ0+Jc7lTOHdTEHhWl2amwH0Zo1NAdiMyfOaoRPPDNUFsWBWMF3k",
+	"zHl5QMuiTbcyzNLgcV+m6a1Gdaa5u3Mb1/zaql6zMxjcMctTSVgFY2i21Srq2ExZvOMyyZDRWNNyOtyx",
+	"BMfFvSMdhbZWOlyo23VTGhy1+abcwq46Tbf1rrWmpe3dZUvI71Py+oMv0SELpYCIlbcL+Kx/ZGpJecsI",
+	"P6wdAFHTbzeaT7832F7VqaThrUa+MnXau3clklCZaAobrKkxJcZXFy+oFgHFDdZCyNhcGUFRJn7nNozK",
+	"/dtRuVSphDo+ub1js7AG9tp5fnuvdsb+dRztO9K/uV9X7Rnqu3t7344SDcScymxs5Fe+MlSlUKGQwKfk",
+	"1G0bJuhIzVVX8KKLozQtRyXH/XdWAK8fe7OfsBReEVMedVpkZGM2VYJMqD7HcxhKq7k0vpoQO7IupsQ0",
+	"oklqkcAuVCTnvjgceAtCaSPxJ5iaxZV9YChD9o0pnfd+Ig/MpLCFhthFDJdWBm9XgCzUgCkjOH2dCQO2",
+	"rrpTFiCnWjxOGFASTN3MoSZsVLodqKBiFb1GsUr10DB8X7cY4+8yiM5XYazr36PKZOQN/KgvKzkR00KD",
+	"q/ViFRn4D4bSCQQIrAuQdmpESWDMKrWWWcGZdaqAmJcqXdzxIp74eqlr3sT1KqvXcZSFSp136+4KfK5f",
+	"g2A5yPe66dUKztGmULJ9R1zUUi/XXE8Ikr7PUlYx+7onm5dug7YgopIVSbS1SMBmyHBVOuE7FO5dpxIi",
+	"RThsugbD3p1Fz7Rw71sVOg7JfN3gssZymRrGMw08XXSUmv0S+ViuBm92zb3T24fPhRAG55CgbG2qAUhu",
+	"gFYV+zrT8yXhgtm/E4Y3eJUx7kU2aPieoq8hMPWWgozOAaXbpdOzBSkxgXH7Vr4qFF7vcXkNhDaoVKN4",
+	"XwO1ncZOmPPNA7qwWxUk25qwrBrpozvbpVWa0V210NpQ5sp5+IKl29CN1onM02qrSqdLzm3isl/cCw9G",
+	"Wat35ewe7BAZ3IQ5RMNRoKZ0AJICG+z8t2HwBAcg5wOt1MyoqtgYMiWnoXCDCTo8BdMsSpDKMOJGkR1T",
+	"JLMyflhTmsoqV0gdOD/Yl+gV2cc1UOoEc053d7cVOjtgGyun/LVWB+dkCblhIT4ktwQznINjB5erxl2I",
+	"9E+3V4V+/ryiBjrXhMbN6UHlqSwPe1yj4aqwFtU0i1k9ItffFLT3xLC8W+JH0aFuFfpdnbffQb3YXkPU",
+	"bxc7pX776yCjozTQP7RO8yrImjcoMdfxCserC0QHcsB26zmHroVhvKF/tMP6bBl46nUCp5WUpbVyX6Oz",
+	"ClB10Qp2BkNZaxsurWr8GI+f8RWI8TXlSZR5QHwKcQUCjuGC8CcTiiZwt9Yk49N4KKn8QGhKFrr6mtaS",
+	"7D3C7iva10J3o4vt/uHfTDE+efluMnjOfzl9B6/k1Xh8+ebD5/mzArKf303mz/7K/z7/9fWf1ckh/vdn",
+	"8+bl/rS/82l+OXuX/e312a/nb5N//bezi+L87AJ++cyfijH85c3bnwe7P6e9QyXO1zd1NAKO15LjB/e3",
+	"xQTiQeliDCB9SsQG6502jb7V8Btlv2sc/rKC+AMn/TE5qY87jA6+fK3z1bc+T/gR2QsuQAoqN1ZXKEIW",
+	"jzChELQP4KIk5Ubhw3vyZ5dEcwN7dtksm+LOb70A49Y9lI2FW/q0h6uo3ljbWozTreSBb26ab4Y0q+/E",
+	"N6vhH/jmA99ch2+ehIN+H37nc0pXxgM2vxkXO21aGaAoW19kzluvg5fwVr7kKrRE3+w6TeufQF3TTll9",
+	"NvX7WCoftM1/XmfWSUW5N/uvmsGNXbNWTbZaX/WhOqw3nlUXue5ElG+baZWrrfYxDJedEWLogzRT5UYv",
+	"JQT02fGEwkyrih8OYMO4ZQoFGyVhKC+FNC+qFAznsdob7K2nFNKI0Xe9502RJGDMpMiyRa2Y3Ga/NdJK",
+	"UfgOd/4d+GmZltg0zwY3njRkxl8qvffI+Ajp+qd+PhnQ//kf/7du7Hd/LZfp5L4oOfxa8MwFVcwg6yhH",
+	"3omzZaeEm9yZ0b1JvTQAh0wVV0swWKa/q9H/Hgb+72ffX9qYzZj2b7Tso76jwZJ8XgPkpArZb4nA7sPl",
+	"hBxkJLnStUnM8jdtyzoi9Nm/0qrlzfct53zH/hC51DfHgR0iXuuUsvbpr1fW7rJzN9JShH0QG76bivAP",
+	"K24cLuVzU2JloSmZmz7C9k0yv6sH8l3lCBIexjw5b8gM9aSZ+vLaDracLzxXXEOtcKv5LxQJQjmV72QH",
+	"qIb/vWQC8hDiFeg3DvdtnnEpIW2kiPnqixXAXzfDJDsDiYN/mJwJD1zzgWsueecCH/gWzjiD5Px7MsbP",
+	"M3Bi2lIZU2N90Y+qmCmFRbjIVx8J40W2c6kuySV3IYywSrMF2D57723GQ9k0GpMg5EIEDclV4atmVJh0",
+	"rSA7Ksj6zWYbihbskLTbBVa1mM7sqsqqq75gftaOv1r9Lexrnzjbjn5auIT0AAaVYume+Kax72FdcgVv",
+	"1+KEniVvmAE+8LIf2c77yh+/b2Bs7vNZ35OznUDughdkW3CdKpWGRHFUSteQ6Ry4/4UyXfV5se8h0pWj",
+	"//5SyxrUWX3H94E3/IByzutwNr6JHVCRuNXen85ice3acAfkC3JNDHmILmfcUhYC/rGyOIRcDGUFVFko",
+	"oqYpxrXKmKg0VhU0lQRfWqhdPdqVRHAGKle/YSj/4D6Dgs2hlqcOQpu49vWa8MlkOVE6ARd3/MfYyUqK",
+	"cW9nK9svyBLpi0/4YKdSrqL3NQV2HfnKb8cGPWShDuhd/GOubuD68svK0oOrvpLqXj/obv+8jrJAAb+v",
+	"n8yATL+nqONdyWalP0wmQMZrClPWgLoGCUY3MjVXc8t9PgEuhzITEypdtU7mGJUTqpUq5lQXGdv42Mta",
+	"qZrb2RHi77vIXsbbk7plsJCvtzkprMr5M/XRf1df2w+Ve1NWWqynDlBcB/eUQ7TkDX30VeKa+6RuI4zD",
+	"J4BpikDaXeZC9+m+O/lUah9OvZe5kM5heEJ1AI3DdlmDnudBQoi9czH4kR6uqwcRvH3NfXQM8iYBvKnO",
+	"/1YvIfnlK14tTubsqoJ1GORR4vQ+zpWNcn4OTBdy5L/XtCKJke4tD1lXeEf4ZGZDT/dVfHyNNJR5aYf7",
+	"VZWNpTVef73+/wEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -107,6 +107,47 @@ func TestBodiesThatAreNotJSON(t *testing.T) {
 	})
 }
 
+func TestAcceptHeader(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		made := w.create("owner", "a@x.example", admin, apollo)
+		ask := func(accept ...string) response {
+			r := w.newRequest("GET", at(made.UUID.String()), "owner", nil)
+			r.Header["Accept"] = accept
+			return w.send(r)
+		}
+		for _, accept := range [][]string{
+			nil,
+			{""},
+			{"*/*"},
+			{"application/*"},
+			{"application/json"},
+			{"Application/JSON; indent=4"},
+			{"application/json; charset=utf-8"},
+			{"text/html, */*;q=0.1"},
+			{"text/html", "application/json"},
+			{"*/*;q=0, application/json"},
+			{"nonsense"},
+			{"nonsense, application/json;q=0.001"},
+			{"application/json;q=x"},
+			{"text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"}, // a browser's
+		} {
+			require.Equal(w.t, http.StatusOK, ask(accept...).Status, accept)
+		}
+		refused := detail("Could not satisfy the request Accept header.")
+		for _, accept := range []string{
+			"text/html", "text/*", "application/vnd.api+json", "application/json;q=0", "*/*;q=0", "application/json;q=0, */*",
+			"text/html, nonsense",
+		} {
+			ask(accept).is(http.StatusNotAcceptable, refused)
+		}
+		// Nothing was done, for whoever asks.
+		r := w.newRequest("POST", base, "", draft("b@x.example", admin, apollo))
+		r.Header.Set("Accept", "text/html")
+		w.send(r).is(http.StatusNotAcceptable, refused)
+		w.request("GET", base+"?email=b@x.example", "owner", nil).is(http.StatusOK, `[]`)
+	})
+}
+
 // Actions without a body take whatever is sent with them.
 func TestActionsIgnoreTheirBody(t *testing.T) {
 	inEachWorld(t, func(w *world) {

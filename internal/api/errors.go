@@ -84,6 +84,8 @@ func shape(err error, c echo.Context) (int, any) {
 			return protocol.Code, server.Detail{Detail: fault.Missing().Message}
 		case http.StatusMethodNotAllowed:
 			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Method %q not allowed.", cut(c.Request().Method))}
+		case http.StatusNotAcceptable:
+			return protocol.Code, server.Detail{Detail: "Could not satisfy the request Accept header."}
 		case http.StatusRequestEntityTooLarge:
 			return protocol.Code, server.Detail{Detail: "Request body is larger than 1 MiB."}
 		case http.StatusUnsupportedMediaType:

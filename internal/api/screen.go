@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -52,6 +54,35 @@ func bodiless(next echo.HandlerFunc) echo.HandlerFunc {
 		setBody(c.Request(), nil)
 		return next(c)
 	}
+}
+
+// acceptable refuses a request whose Accept header admits no JSON, before anything is done for it.
+func acceptable(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if !acceptsJSON(strings.Join(c.Request().Header.Values(echo.HeaderAccept), ",")) {
+			return echo.ErrNotAcceptable
+		}
+		return next(c)
+	}
+}
+
+// acceptsJSON tells whether an Accept header admits application/json: the range that names it most closely decides
+// (RFC 9110, section 12.5.1). Parameters other than the weight are of no account, and so is what can't be read.
+func acceptsJSON(accept string) bool {
+	ranges := []string{"*/*", "application/*", echo.MIMEApplicationJSON}
+	closest, accepted, readable := -1, false, false
+	for each := range strings.SplitSeq(accept, ",") {
+		media, parameters, err := mime.ParseMediaType(each)
+		if err != nil || !strings.Contains(media, "/") {
+			continue
+		}
+		readable = true
+		weight, err := strconv.ParseFloat(parameters["q"], 64)
+		if at := slices.Index(ranges, media); at > closest {
+			closest, accepted = at, err != nil || weight > 0
+		}
+	}
+	return accepted || !readable
 }
 
 func setBody(r *http.Request, body []byte) {

@@ -31,7 +31,7 @@ func guard(contract *openapi3.T, keys directory.Keys) (map[string][]echo.Middlew
 	guards := map[string][]echo.MiddlewareFunc{}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			var chain []echo.MiddlewareFunc
+			chain := []echo.MiddlewareFunc{acceptable}
 			security := contract.Security
 			if operation.Security != nil {
 				security = *operation.Security
