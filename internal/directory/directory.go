@@ -64,6 +64,8 @@ type User struct {
 	IsActive             bool   // an inactive user's keys do not work
 	NotificationsEnabled bool   // staff only: gets mail about requests to approve
 	Created              time.Time
+	// Held is what the user held when they were authenticated; nil: they were not.
+	Held *[]Grant `gorm:"-"`
 }
 
 // DisplayName is how a person is named to others: the full name, else the username.

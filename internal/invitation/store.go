@@ -19,7 +19,7 @@ var ErrHeld = errors.New("invitation: the user holds the role in the scope alrea
 
 // Store is what the use cases need of a database.
 type Store interface {
-	// Read runs f with a consistent view of the database; f must not write.
+	// Read runs f, which must not write; each method of Tx sees what was committed when it was called.
 	Read(ctx context.Context, f func(Tx) error) error
 	// Write runs f in one transaction and commits where it returns nil. Nothing is left of it otherwise.
 	Write(ctx context.Context, f func(Tx) error) error

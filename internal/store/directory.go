@@ -18,7 +18,7 @@ func (db *DB) Directory() directory.Store { return keeping{db} }
 type keeping struct{ db *DB }
 
 func (s keeping) Read(ctx context.Context, f func(directory.Tx) error) error {
-	return s.db.Read(ctx, func(tx *Tx) error { return f(tx) })
+	return s.db.Snapshot(ctx, func(tx *Tx) error { return f(tx) })
 }
 
 func (s keeping) Write(ctx context.Context, f func(directory.Tx) error) error {

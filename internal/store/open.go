@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -54,6 +55,7 @@ type DB struct {
 	dialect dialect
 	lock    string // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
+	told    atomic.Pointer[told]
 	queue   *river.Client[*sql.Tx] // inserts only; package jobs works
 }
 
@@ -92,8 +94,11 @@ func openPostgres(o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db.reads, db.readers = db.gorm, pool
-	return db, nil
+	db.readers = pool
+	if db.reads, err = openORM(postgres.New(postgres.Config{Conn: pool})); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, refuseWrites(db.reads)
 }
 
 func openSQLite(o Options) (*DB, error) {
@@ -127,7 +132,7 @@ func openSQLite(o Options) (*DB, error) {
 	if db.reads, err = openORM(gormlite.OpenDB(sqlitePool{readers})); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return db, nil
+	return db, refuseWrites(db.reads)
 }
 
 func sqliteDSN(path string) string {
@@ -175,6 +180,21 @@ func openORM(dialector gorm.Dialector) (*gorm.DB, error) {
 		return nil, fmt.Errorf("the database can't be opened: %w", err)
 	}
 	return orm, nil
+}
+
+// errReading is what becomes of a write where DB.Read or DB.Snapshot runs, on either engine.
+var errReading = errors.New("store: a write among what only reads")
+
+// refuseWrites has every write by an ORM fail. Outside of a transaction no engine can be asked to.
+func refuseWrites(orm *gorm.DB) error {
+	refuse := func(orm *gorm.DB) { _ = orm.AddError(errReading) }
+	on := orm.Callback()
+	return errors.Join(
+		on.Create().Before("*").Register("invited:refuse", refuse),
+		on.Update().Before("*").Register("invited:refuse", refuse),
+		on.Delete().Before("*").Register("invited:refuse", refuse),
+		on.Raw().Before("*").Register("invited:refuse", refuse), // Exec: Raw().Scan() is a query
+	)
 }
 
 // Close closes the database. Transactions that run are finished first.

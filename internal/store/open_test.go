@@ -135,7 +135,7 @@ func TestSQLiteFileIsOpenedAgain(t *testing.T) {
 	_, err = db.Migrate(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
-	require.Error(t, db.Read(t.Context(), func(*store.Tx) error { return nil }), "used after Close")
+	require.Error(t, db.Write(t.Context(), func(*store.Tx) error { return nil }), "used after Close")
 
 	db, err = store.Open(store.Options{SQLite: path})
 	require.NoError(t, err)

@@ -18,42 +18,79 @@ import (
 // Tx is the database within one transaction. It must not be used after the function that it was passed to has
 // returned, nor by two goroutines at once.
 type Tx struct {
-	db  *DB
-	orm *gorm.DB
-	now time.Time
+	db    *DB
+	orm   *gorm.DB
+	now   time.Time
+	reads bool // nothing is written
 }
 
-// Read runs f with a consistent view of the database. What f wants to write fails.
+// Read runs f, which must not write, with each of its statements seeing what was committed when it began: what needs
+// one view of the database asks for it in one statement, or takes a Snapshot. There is nothing to begin and to end.
 func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
-	return db.run(ctx, db.reads, f, db.dialect.snapshot())
+	orm := db.reads.WithContext(ctx)
+	now, err := db.moment(orm)
+	if err == nil {
+		err = f(&Tx{db: db, orm: orm, now: now, reads: true})
+	}
+	return db.failed(ctx, err)
+}
+
+// Snapshot runs f with one consistent view of the database. What f wants to write fails.
+func (db *DB) Snapshot(ctx context.Context, f func(*Tx) error) error {
+	return db.run(ctx, db.reads, true, f, db.dialect.snapshot())
 }
 
 // Write runs f in one transaction and commits where it returns nil; nothing is left of it otherwise.
 func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
-	return db.run(ctx, db.gorm, f, nil)
+	return db.run(ctx, db.gorm, false, f, nil)
 }
 
-func (db *DB) run(ctx context.Context, on *gorm.DB, f func(*Tx) error, o *sql.TxOptions) error {
-	err := on.WithContext(ctx).Transaction(func(orm *gorm.DB) error {
-		tx := &Tx{db: db, orm: orm}
-		if db.clock != nil {
-			tx.now = db.clock()
-		} else {
-			now, err := db.dialect.now(orm)
-			if err != nil {
-				return err
-			}
-			tx.now = now
-		}
-		tx.now = tx.now.UTC().Truncate(time.Microsecond)
-		return f(tx)
-	}, o)
+func (db *DB) run(ctx context.Context, on *gorm.DB, reads bool, f func(*Tx) error, o *sql.TxOptions) error {
+	orm := on.WithContext(ctx)
+	now, err := db.moment(orm) // before there is a transaction to hold open for it
+	if err == nil {
+		err = orm.Transaction(func(orm *gorm.DB) error {
+			return f(&Tx{db: db, orm: orm, now: now, reads: reads})
+		}, o)
+	}
+	return db.failed(ctx, err)
+}
+
+// failed is what a piece of work came to that failed with err, or did not.
+func (db *DB) failed(ctx context.Context, err error) error {
 	var refusal *fault.Error
 	if ended := ctx.Err(); ended != nil && err != nil && !errors.As(err, &refusal) {
 		// The transaction was rolled back for it, and what failed then says only that it was over.
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
 	return db.translate(err)
+}
+
+// staleAfter is how long the database's clock is told by this process's own steps before it is asked again: in less
+// than that two clocks do not drift apart by what anybody could notice.
+const staleAfter = time.Second
+
+// told is what the database's clock said, and when by this machine: that has a monotonic part, so that a jump of the
+// machine's clock after it changes nothing.
+type told struct{ database, machine time.Time }
+
+// moment is now by the database's clock, in UTC and whole microseconds. To ask for it each time would cost every
+// transaction one statement more.
+func (db *DB) moment(orm *gorm.DB) (time.Time, error) {
+	if db.clock != nil {
+		return db.clock().UTC().Truncate(time.Microsecond), nil
+	}
+	last := db.told.Load()
+	if last == nil || time.Since(last.machine) > staleAfter {
+		asked := time.Now()
+		now, err := db.dialect.now(orm)
+		if err != nil {
+			return time.Time{}, err
+		}
+		last = &told{now, asked.Add(time.Since(asked) / 2)}
+		db.told.Store(last)
+	}
+	return last.database.Add(time.Since(last.machine)).UTC().Truncate(time.Microsecond), nil
 }
 
 // ErrUnusable is in the chain of every error that comes of the database's being busy, full or out of reach.
@@ -86,6 +123,9 @@ const maxAttempts = 30_000
 
 // Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
 func (tx *Tx) Enqueue(job invitation.Job) error {
+	if tx.reads {
+		return errReading
+	}
 	_, err := tx.db.queue.InsertTx(tx.orm.Statement.Context, tx.inner(), job,
 		&river.InsertOpts{Queue: job.Queue(), MaxAttempts: maxAttempts})
 	return err

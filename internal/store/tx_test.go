@@ -255,10 +255,10 @@ func TestMistakesAreNoOutage(t *testing.T) {
 	})
 }
 
-func TestReadIsASnapshot(t *testing.T) {
+func TestSnapshotIsOfOneMoment(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		id := p.insert(p.draft("ina@university.example"))
-		require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
+		require.NoError(t, p.db.Snapshot(t.Context(), func(tx *store.Tx) error {
 			before, err := tx.Find(id)
 			require.NoError(t, err)
 
@@ -283,28 +283,36 @@ func TestReadIsASnapshot(t *testing.T) {
 	})
 }
 
-func TestReadRefusesWrites(t *testing.T) {
+func TestReadsRefuseWrites(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		id := p.insert(p.draft("ina@university.example"))
-		for name, write := range map[string]func(*store.Tx) error{
-			"insert":  func(tx *store.Tx) error { return tx.Insert(p.draft("other@university.example")) },
-			"delete":  func(tx *store.Tx) error { return tx.Delete(id) },
-			"enqueue": func(tx *store.Tx) error { return tx.Enqueue(invitation.Deliver{Invitation: id}) },
+		canceled := p.draft("ina@university.example")
+		canceled.UUID, canceled.StoredState = id, invitation.Canceled
+		for way, read := range map[string]func(context.Context, func(*store.Tx) error) error{
+			"read": p.db.Read, "snapshot": p.db.Snapshot,
 		} {
-			for range 5 { // on every connection of the pool, which must be of use for writing afterwards
-				err := p.db.Read(t.Context(), func(tx *store.Tx) error {
-					err := write(tx)
-					require.Error(t, err, name)
-					return err
-				})
-				require.Error(t, err, name)
-				require.NoError(t, p.db.Write(t.Context(), func(tx *store.Tx) error {
-					return tx.Enqueue(invitation.Notify{Invitation: id})
-				}), name)
+			for name, write := range map[string]func(*store.Tx) error{
+				"insert":  func(tx *store.Tx) error { return tx.Insert(p.draft("other@university.example")) },
+				"replace": func(tx *store.Tx) error { _, err := tx.Replace(p.draft("x"), canceled); return err },
+				"delete":  func(tx *store.Tx) error { return tx.Delete(id) },
+				"enqueue": func(tx *store.Tx) error { return tx.Enqueue(invitation.Deliver{Invitation: id}) },
+			} {
+				for range 5 { // on every connection of the pool, which must be of use for writing afterwards
+					err := read(t.Context(), func(tx *store.Tx) error {
+						err := write(tx)
+						require.Error(t, err, "%s %s", way, name)
+						return err
+					})
+					require.Error(t, err, "%s %s", way, name)
+					require.NoError(t, p.db.Write(t.Context(), func(tx *store.Tx) error {
+						return tx.Enqueue(invitation.Notify{Invitation: id})
+					}), name)
+				}
 			}
 		}
-		_, err := p.find(id)
+		found, err := p.find(id)
 		require.NoError(t, err)
+		require.Equal(t, invitation.Pending, found.StoredState)
 		require.Empty(t, storetest.Jobs(t, p.db, invitation.Deliver{}.Kind()))
 	})
 }
