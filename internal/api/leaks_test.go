@@ -125,12 +125,9 @@ func TestBrokenDatabase(t *testing.T) {
 			map[string]bool{"create": true, "send": true},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
-		"permissions that are no JSON": {
-			[]string{"UPDATE roles SET permissions = 'SELECT {'"},
-			map[string]bool{
-				"retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true, "cancel": true,
-				"delete": true,
-			},
+		"patterns that are no JSON": {
+			[]string{"UPDATE scopes SET user_email_patterns = 'SELECT {'"},
+			map[string]bool{"create": true, "send": true, "accept": true, "cancel": true, "delete": true},
 			map[string]string{"sqlite": "invalid character", "postgres": "invalid character"},
 		},
 	} {

@@ -51,9 +51,9 @@ type Tx interface {
 	// Grant makes a user a member; ErrHeld where they are.
 	Grant(directory.Membership) error
 
-	// Find is one invitation with its role, scope, customer and creator.
+	// Find is one invitation with its role, scope, customer and creator, but without e-mail patterns.
 	Find(id uuid.UUID) (Invitation, error)
-	// Lock is Find, and makes other transactions wait that would lock the same invitation.
+	// Lock is Find with the patterns, and makes other transactions wait that would lock the same invitation.
 	Lock(id uuid.UUID) (Invitation, error)
 	// Lapsed lists the invitations for an e-mail (folded), role and scope whose stored state is open though they
 	// were expired at the end of a lifetime that is over, locked.
@@ -63,7 +63,8 @@ type Tx interface {
 	Due(what Due, cutoff time.Time, limit int) ([]Invitation, error)
 	// Open tells whether an invitation stands open for an e-mail (folded), role and scope.
 	Open(email string, role, scope uuid.UUID) (bool, error)
-	// List is a page of the invitations that a query shows, and how many it shows in all.
+	// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not
+	// say how many.
 	List(Query) ([]Invitation, int, error)
 	// Insert writes a new invitation; ErrTwice where another is open.
 	Insert(Invitation) error

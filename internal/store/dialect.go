@@ -42,8 +42,10 @@ type dialect interface {
 	in(column string, set []uuid.UUID) (condition string, argument any)
 	// locked makes a query lock the rows of a table that it finds.
 	locked(query *gorm.DB, table string) *gorm.DB
-	// unlocked is locked, and leaves out rows that others have locked.
-	unlocked(query *gorm.DB, table string) *gorm.DB
+	// forUpdate ends a query that locks the invitations that it finds.
+	forUpdate() string
+	// forUpdateUnlocked is forUpdate, and leaves out those that others have locked.
+	forUpdateUnlocked() string
 	// among is a query for the rows of a list of any length that is its one argument: JSON, an array of rows, each
 	// an array of texts. There is a limit to how many arguments a query has.
 	among(columns []column) string
@@ -105,11 +107,9 @@ func (postgresDialect) locked(query *gorm.DB, table string) *gorm.DB {
 	return query.Clauses(clause.Locking{Strength: "UPDATE", Table: clause.Table{Name: table}})
 }
 
-func (postgresDialect) unlocked(query *gorm.DB, table string) *gorm.DB {
-	return query.Clauses(clause.Locking{
-		Strength: "UPDATE", Table: clause.Table{Name: table}, Options: clause.LockingOptionsSkipLocked,
-	})
-}
+func (postgresDialect) forUpdate() string { return " FOR UPDATE OF invitations" }
+
+func (postgresDialect) forUpdateUnlocked() string { return " FOR UPDATE OF invitations SKIP LOCKED" }
 
 // SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
 const (
@@ -201,7 +201,9 @@ func (sqliteDialect) in(column string, set []uuid.UUID) (string, any) {
 // Every transaction that writes is the only one that does: there is nothing to lock.
 func (sqliteDialect) locked(query *gorm.DB, _ string) *gorm.DB { return query }
 
-func (sqliteDialect) unlocked(query *gorm.DB, _ string) *gorm.DB { return query }
+func (sqliteDialect) forUpdate() string { return "" }
+
+func (sqliteDialect) forUpdateUnlocked() string { return "" }
 
 func (sqliteDialect) duplicate(err error) bool { return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) }
 

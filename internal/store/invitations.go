@@ -1,74 +1,75 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
-	"gorm.io/gorm"
-	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
+	"invited/internal/fault"
 	"invited/internal/invitation"
 )
 
-// whole is a query for invitations with all that belongs to them.
-func (tx *Tx) whole() *gorm.DB {
-	return tx.orm.Model(&invitation.Invitation{}).
-		InnerJoins("Role").InnerJoins("Scope").InnerJoins("Scope.Customer").Joins("CreatedBy")
-}
-
 // lapsed is the condition, with the cutoff twice as its arguments, that time has ended an invitation: the same
 // as invitation.Invitation.StateAt. Only projects have a start date.
-const lapsed = `(invitations.state IN ('pending', 'project') AND invitations.created <= ?` +
-	` AND ("Scope".start_date IS NULL OR "Scope".start_date <= ?))`
+const lapsed = "(invitations.state IN ('pending', 'project') AND invitations.created <= ?" +
+	" AND (scopes.start_date IS NULL OR scopes.start_date <= ?))"
 
 // Find is one invitation with its role, scope, customer and creator.
 func (tx *Tx) Find(id uuid.UUID) (invitation.Invitation, error) {
-	var found invitation.Invitation
-	err := tx.whole().Where("invitations.uuid = ?", id).Take(&found).Error
-	return found, tx.db.translate(err)
+	return tx.one(tx.wholes("WHERE invitations.uuid = ?", id))
 }
 
-// Lock is Find, and makes other transactions wait that would lock the same invitation.
+// Lock is Find with the e-mail patterns of scope and customer, and makes other transactions wait that would lock the
+// same invitation.
 func (tx *Tx) Lock(id uuid.UUID) (invitation.Invitation, error) {
-	var found invitation.Invitation
-	err := tx.db.dialect.locked(tx.whole(), "invitations").Where("invitations.uuid = ?", id).Take(&found).Error
-	return found, tx.db.translate(err)
+	var scope, customer []string
+	found, err := tx.one(tx.scanned("SELECT "+wholeColumns+", scopes.user_email_patterns, customers.user_email_patterns"+
+		" FROM invitations"+wholeJoins+" WHERE invitations.uuid = ?"+tx.db.dialect.forUpdate(),
+		[]any{id}, list{&scope}, list{&customer}))
+	if err == nil {
+		found.Scope.UserEmailPatterns, found.Scope.Customer.UserEmailPatterns = scope, customer
+	}
+	return found, err
+}
+
+func (tx *Tx) one(found []invitation.Invitation, err error) (invitation.Invitation, error) {
+	switch {
+	case err != nil:
+		return invitation.Invitation{}, err
+	case len(found) == 0:
+		return invitation.Invitation{}, fault.Missing()
+	}
+	return found[0], nil
 }
 
 // Lapsed lists, locked, the invitations for an e-mail, role and scope whose stored state is open though time has
 // ended them.
 func (tx *Tx) Lapsed(email string, role, scope uuid.UUID, cutoff time.Time) ([]invitation.Invitation, error) {
-	var found []invitation.Invitation
-	err := tx.db.dialect.locked(tx.whole(), "invitations").
-		Where("invitations.email_folded = ? AND invitations.role_uuid = ? AND invitations.scope_uuid = ?", email, role, scope).
-		Where(lapsed, cutoff, cutoff).
-		Find(&found).Error
-	return found, tx.db.translate(err)
+	return tx.wholes("WHERE invitations.email_folded = ? AND invitations.role_uuid = ? AND invitations.scope_uuid = ?"+
+		" AND "+lapsed+tx.db.dialect.forUpdate(), email, role, scope, cutoff, cutoff)
 }
 
 // Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked are
 // left out.
 func (tx *Tx) Due(what invitation.Due, cutoff time.Time, limit int) ([]invitation.Invitation, error) {
-	query := tx.whole()
+	var due conditions
 	switch what {
 	case invitation.DueExpiry:
-		query = query.Where(lapsed, cutoff, cutoff)
+		due.and(lapsed, cutoff, cutoff)
 	case invitation.DueActivation:
-		query = query.Where("invitations.state = ?", invitation.Project).
-			Where("NOT "+lapsed, cutoff, cutoff).
-			Where(`("Scope".start_date IS NULL OR "Scope".start_date <= ?)`, tx.now)
+		due.and("invitations.state = 'project' AND NOT "+lapsed, cutoff, cutoff)
+		due.and("(scopes.start_date IS NULL OR scopes.start_date <= ?)", tx.now)
 	case invitation.DueReminder:
 		soon := cutoff.Add(invitation.ReminderPeriod)
-		query = query.Where("invitations.state = ? AND NOT invitations.reminded", invitation.Pending).
-			Where("NOT "+lapsed+" AND "+lapsed, cutoff, cutoff, soon, soon)
+		due.and("invitations.state = 'pending' AND NOT invitations.reminded")
+		due.and("NOT "+lapsed+" AND "+lapsed, cutoff, cutoff, soon, soon)
 	}
-	var found []invitation.Invitation
-	err := tx.db.dialect.unlocked(query, "invitations").
-		Order("invitations.created").Limit(limit).Find(&found).Error
-	return found, tx.db.translate(err)
+	return tx.wholes(fmt.Sprintf("%s ORDER BY invitations.created LIMIT %d%s",
+		due.where(), limit, tx.db.dialect.forUpdateUnlocked()), due.arguments...)
 }
 
 // openStates are those of which an e-mail, role and scope can have one; the index invitations_open knows them too.
@@ -117,96 +118,141 @@ func (tx *Tx) Delete(id uuid.UUID) error {
 	return tx.db.translate(tx.orm.Delete(&invitation.Invitation{}, "uuid = ?", id).Error)
 }
 
-// List is a page of the invitations that a query shows, and how many it shows in all.
+// conditions have all to hold.
+type conditions struct {
+	texts     []string
+	arguments []any
+}
+
+func (c *conditions) and(text string, arguments ...any) {
+	c.texts, c.arguments = append(c.texts, text), append(c.arguments, arguments...)
+}
+
+func (c *conditions) where() string {
+	if len(c.texts) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(c.texts, " AND ")
+}
+
+// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not say
+// how many. It is one statement, so that both are of one moment; and what the page says of an invitation beside its
+// own row is looked up for the page alone.
 func (tx *Tx) List(q invitation.Query) ([]invitation.Invitation, int, error) {
-	shown := tx.filtered(tx.visible(tx.whole(), q), q)
-	var total int64
-	if err := shown.Session(&gorm.Session{}).Count(&total).Error; err != nil {
-		return nil, 0, tx.db.translate(err)
+	shown := tx.shown(q)
+	total := "SELECT count(*) FROM " + from(shown.where()) + shown.where()
+	order, keys := ordered(q)
+	// The numbers stand in the text: a plan made for any number of rows is one for many.
+	page := fmt.Sprintf("SELECT invitations.uuid FROM %s%s ORDER BY %s LIMIT %d OFFSET %d",
+		from(shown.where()+order), shown.where(), order, q.Limit, q.Offset)
+	arguments := slices.Concat(shown.arguments, shown.arguments, keys, keys)
+	var count int
+	rows, err := tx.scanned(
+		"SELECT "+wholeColumns+", ("+total+") FROM ("+page+") AS page"+
+			" JOIN invitations ON invitations.uuid = page.uuid"+wholeJoins+" ORDER BY "+order,
+		arguments, &count)
+	return rows, count, err
+}
+
+// from is the table of invitations with the others that a text speaks of.
+func from(text string) string {
+	tables := "invitations"
+	for _, each := range []struct{ name, join string }{
+		{"roles.", joinRole}, {"scopes.", joinScope}, {"creators.", joinCreator},
+	} {
+		if strings.Contains(text, each.name) {
+			tables += each.join
+		}
 	}
-	var rows []invitation.Invitation
-	if int64(q.Offset) >= total {
-		return rows, int(total), nil
-	}
-	err := ordered(shown.Session(&gorm.Session{}), q).Offset(q.Offset).Limit(q.Limit).Find(&rows).Error
-	return rows, int(total), tx.db.translate(err)
+	return tables
+}
+
+// shown is what a query shows: what is visible, and what the caller asks for.
+func (tx *Tx) shown(q invitation.Query) *conditions {
+	var c conditions
+	tx.visible(&c, q)
+	tx.filtered(&c, q)
+	return &c
 }
 
 // visible narrows a query to what a visibility shows: the same as invitation.Invitation.visibleTo.
-func (tx *Tx) visible(query *gorm.DB, q invitation.Query) *gorm.DB {
+func (tx *Tx) visible(to *conditions, q invitation.Query) {
 	v := q.Visible
 	if v.All {
-		return query
+		return
 	}
-	conditions, arguments := []string{}, []any{}
+	var any conditions
 	for _, each := range []struct {
 		column string
 		set    []uuid.UUID
 	}{{"invitations.customer_uuid", v.Customers}, {"invitations.scope_uuid", v.Scopes}} {
 		if len(each.set) > 0 {
-			condition, argument := tx.db.dialect.in(each.column, each.set)
-			conditions, arguments = append(conditions, condition), append(arguments, argument)
+			any.and(tx.db.dialect.in(each.column, each.set))
 		}
 	}
 	if v.Email != "" {
-		conditions = append(conditions,
-			"(invitations.email_folded = ? AND invitations.state IN ('pending', 'project') AND NOT "+lapsed+")")
-		arguments = append(arguments, v.Email, q.Cutoff, q.Cutoff)
+		any.and("(invitations.email_folded = ? AND invitations.state IN ('pending', 'project') AND NOT "+lapsed+")",
+			v.Email, q.Cutoff, q.Cutoff)
 	}
-	if len(conditions) == 0 {
-		return query.Where("1 = 0")
+	if len(any.texts) == 0 {
+		any.and("1 = 0")
 	}
-	return query.Where("("+strings.Join(conditions, " OR ")+")", arguments...)
+	to.and("("+strings.Join(any.texts, " OR ")+")", any.arguments...)
 }
 
 // filtered narrows a query to what the caller asks for.
-func (tx *Tx) filtered(query *gorm.DB, q invitation.Query) *gorm.DB {
+func (tx *Tx) filtered(to *conditions, q invitation.Query) {
 	for _, each := range []struct{ column, value string }{
 		{"invitations.civil_number", q.CivilNumber},
 		{"invitations.email_folded", directory.Fold(q.EmailExact)},
-		{`"Role".name`, q.RoleName},
-		{`"Scope".type`, q.ScopeType},
+		{"roles.name", q.RoleName},
+		{"scopes.type", q.ScopeType},
 	} {
 		if each.value != "" {
-			query = query.Where(each.column+" = ?", each.value)
+			to.and(each.column+" = ?", each.value)
 		}
 	}
 	for _, each := range []struct{ column, value string }{
 		{"invitations.email_folded", q.Email},
-		{`"Scope".name_folded`, q.ScopeName},
-		{`"Scope".description_folded`, q.ScopeDescription},
+		{"scopes.name_folded", q.ScopeName},
+		{"scopes.description_folded", q.ScopeDescription},
 	} {
 		if each.value != "" {
-			query = query.Where(each.column+` LIKE ? ESCAPE '\'`, "%"+literal.Replace(directory.Fold(each.value))+"%")
+			to.and(each.column+` LIKE ? ESCAPE '\'`, "%"+literal.Replace(directory.Fold(each.value))+"%")
 		}
 	}
 	if q.Customer != nil {
-		query = query.Where("invitations.customer_uuid = ?", *q.Customer)
+		to.and("invitations.customer_uuid = ?", *q.Customer)
 	}
 	if q.Role != nil {
-		query = query.Where("invitations.role_uuid = ?", *q.Role)
+		to.and("invitations.role_uuid = ?", *q.Role)
 	}
 	if len(q.States) > 0 {
-		query = inStates(query, q)
+		inStates(to, q)
 	}
-	return query
 }
 
 // literal makes every character of a text mean itself in a LIKE pattern with the escape character \.
 var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // inStates narrows a query to invitations that are in one of the states now.
-func inStates(query *gorm.DB, q invitation.Query) *gorm.DB {
-	condition, arguments := "(invitations.state IN ? AND NOT "+lapsed+")", []any{q.States, q.Cutoff, q.Cutoff}
-	if slices.Contains(q.States, invitation.Expired) {
-		condition += " OR " + lapsed
-		arguments = append(arguments, q.Cutoff, q.Cutoff)
+func inStates(to *conditions, q invitation.Query) {
+	names := make([]string, len(q.States))
+	for i, each := range q.States {
+		names[i] = "'" + string(each) + "'" // of the contract's, which are few: each has a plan of its own
 	}
-	return query.Where("("+condition+")", arguments...)
+	condition, arguments := "invitations.state IN ("+strings.Join(names, ", ")+")", []any{}
+	if slices.Contains(q.States, invitation.Pending) || slices.Contains(q.States, invitation.Project) {
+		condition, arguments = "("+condition+" AND NOT "+lapsed+")", append(arguments, q.Cutoff, q.Cutoff)
+	}
+	if slices.Contains(q.States, invitation.Expired) {
+		condition, arguments = "("+condition+" OR "+lapsed+")", append(arguments, q.Cutoff, q.Cutoff)
+	}
+	to.and(condition, arguments...)
 }
 
-// ordered puts a query in the order asked for; ties are broken by uuid, so that pages never overlap.
-func ordered(query *gorm.DB, q invitation.Query) *gorm.DB {
+// ordered is the order asked for, with its arguments; ties are broken by uuid, so that pages never overlap.
+func ordered(q invitation.Query) (string, []any) {
 	order := q.Order
 	if len(order) == 0 {
 		order = []invitation.Order{{By: invitation.ByCreated, Descending: true}}
@@ -219,8 +265,7 @@ func ordered(query *gorm.DB, q invitation.Query) *gorm.DB {
 		case invitation.ByCreated:
 			key = "invitations.created"
 		case invitation.ByCreatedBy:
-			key = `CASE WHEN "CreatedBy".full_name <> '' THEN "CreatedBy".full_name` +
-				` ELSE COALESCE("CreatedBy".username, '') END`
+			key = "CASE WHEN creators.full_name <> '' THEN creators.full_name ELSE COALESCE(creators.username, '') END"
 		case invitation.ByEmail:
 			key = "invitations.email_folded"
 		case invitation.ByState:
@@ -232,8 +277,5 @@ func ordered(query *gorm.DB, q invitation.Query) *gorm.DB {
 		}
 		keys = append(keys, key)
 	}
-	// One expression: GORM forgets what was ordered by before one that has arguments.
-	return query.Clauses(clause.OrderBy{Expression: clause.Expr{
-		SQL: strings.Join(append(keys, "invitations.uuid"), ", "), Vars: arguments, WithoutParentheses: true,
-	}})
+	return strings.Join(append(keys, "invitations.uuid"), ", "), arguments
 }

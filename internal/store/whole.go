@@ -1,0 +1,120 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/invitation"
+)
+
+// The tables that belong to an invitation's row, each under the name that queries know it by.
+const (
+	joinRole     = " JOIN roles ON roles.uuid = invitations.role_uuid"
+	joinScope    = " JOIN scopes ON scopes.uuid = invitations.scope_uuid"
+	joinCustomer = " JOIN scopes AS customers ON customers.uuid = invitations.customer_uuid"
+	joinCreator  = " LEFT JOIN users AS creators ON creators.uuid = invitations.created_by_uuid"
+	wholeJoins   = joinRole + joinScope + joinCustomer + joinCreator
+)
+
+// wholeColumns are what is read of an invitation, in the order of destinations. GORM would read all columns of five
+// tables, and spend more time on finding out where each belongs than the database on finding them. The e-mail patterns
+// of scope and customer, of which there can be a megabyte, are read by Lock alone: they matter where something is decided.
+const wholeColumns = "invitations.uuid, invitations.state, invitations.created, invitations.delivery," +
+	" invitations.execution_state, invitations.error_message, invitations.reminded," +
+	" invitations.email, invitations.email_folded, invitations.full_name, invitations.native_name," +
+	" invitations.phone_number, invitations.organization, invitations.job_title, invitations.civil_number," +
+	" invitations.extra_invitation_text," +
+	" roles.uuid, roles.name, roles.description, roles.scope_type, roles.is_active," +
+	" scopes.uuid, scopes.type, scopes.name, scopes.description, scopes.start_date, scopes.is_removed," +
+	" customers.uuid, customers.type, customers.name, customers.is_removed," +
+	" creators.uuid, creators.username, creators.full_name, creators.email, creators.image, creators.is_active"
+
+// whole is an invitation with all that belongs to it, while it is read.
+type whole struct {
+	invitation.Invitation
+	customer directory.Scope
+	creator  struct {
+		uuid                             *uuid.UUID
+		username, fullName, email, image *string
+		isActive                         *bool
+	}
+}
+
+func (w *whole) destinations() []any {
+	i, customer, creator := &w.Invitation, &w.customer, &w.creator
+	return []any{
+		&i.UUID, &i.StoredState, &i.Created, &i.Delivery,
+		&i.ExecutionState, &i.ErrorMessage, &i.Reminded,
+		&i.Email, &i.EmailFolded, &i.FullName, &i.NativeName,
+		&i.PhoneNumber, &i.Organization, &i.JobTitle, &i.CivilNumber,
+		&i.ExtraInvitationText,
+		&i.Role.UUID, &i.Role.Name, &i.Role.Description, &i.Role.ScopeType, &i.Role.IsActive,
+		&i.Scope.UUID, &i.Scope.Type, &i.Scope.Name, &i.Scope.Description, &i.Scope.StartDate, &i.Scope.IsRemoved,
+		&customer.UUID, &customer.Type, &customer.Name, &customer.IsRemoved,
+		&creator.uuid, &creator.username, &creator.fullName, &creator.email, &creator.image, &creator.isActive,
+	}
+}
+
+// read is the invitation, once its destinations are filled.
+func (w *whole) read() invitation.Invitation {
+	i := w.Invitation
+	i.Created = i.Created.UTC()
+	if i.Scope.StartDate != nil {
+		start := i.Scope.StartDate.UTC()
+		i.Scope.StartDate = &start
+	}
+	i.RoleUUID, i.ScopeUUID, i.CustomerUUID = i.Role.UUID, i.Scope.UUID, w.customer.UUID
+	w.customer.CustomerUUID, i.Scope.CustomerUUID = w.customer.UUID, w.customer.UUID
+	i.Scope.Customer = &w.customer
+	if c := w.creator; c.uuid != nil {
+		i.CreatedByUUID = c.uuid
+		i.CreatedBy = &directory.User{
+			UUID: *c.uuid, Username: *c.username, FullName: *c.fullName, Email: *c.email, Image: *c.image, IsActive: *c.isActive,
+		}
+	}
+	return i
+}
+
+// list reads a column that holds a JSON list of texts, or nothing.
+type list struct{ to *[]string }
+
+// Scan implements sql.Scanner.
+func (l list) Scan(value any) error {
+	switch text := value.(type) {
+	case nil:
+		*l.to = nil
+		return nil
+	case string:
+		return json.Unmarshal([]byte(text), l.to)
+	case []byte:
+		return json.Unmarshal(text, l.to)
+	default:
+		return fmt.Errorf("store: a list can't be read from %T", value)
+	}
+}
+
+// wholes are the invitations that the rest of a query asks for, WHERE and what follows it.
+func (tx *Tx) wholes(rest string, arguments ...any) ([]invitation.Invitation, error) {
+	return tx.scanned("SELECT "+wholeColumns+" FROM invitations"+wholeJoins+" "+rest, arguments)
+}
+
+// scanned are the invitations that a query finds, which asks for wholeColumns and for what goes to more.
+func (tx *Tx) scanned(query string, arguments []any, more ...any) ([]invitation.Invitation, error) {
+	rows, err := tx.orm.Raw(query, arguments...).Rows()
+	if err != nil {
+		return nil, tx.db.translate(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var found []invitation.Invitation
+	for rows.Next() {
+		var each whole
+		if err := rows.Scan(append(each.destinations(), more...)...); err != nil {
+			return nil, tx.db.translate(err)
+		}
+		found = append(found, each.read())
+	}
+	return found, tx.db.translate(rows.Err())
+}
