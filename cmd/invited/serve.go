@@ -39,7 +39,8 @@ func (p process) serve() *cobra.Command {
 	var migrate, demo bool
 	c := leaf("serve", "Serve the API and do the background work",
 		`Serves the API, and does the background work unless INVITED_WORKERS=false. Migrates the database first unless
---migrate=false. Ends in good order on SIGTERM or SIGINT: requests and jobs that run are finished.`,
+--migrate=false. Ends in good order on SIGTERM or SIGINT: requests and jobs that run are finished. Before that it says on
+/readyz that it is leaving, and serves for INVITED_SHUTDOWN_DELAY, which a second signal ends.`,
 		func(ctx context.Context) error {
 			c, err := p.config()
 			if err != nil {
@@ -72,6 +73,7 @@ type server struct {
 	migrate bool
 	demo    *demonstration // nil: none
 
+	door    *door
 	db      *store.DB
 	workers *jobs.Workers // nil: none in this process
 }
@@ -90,6 +92,7 @@ func (s *server) run(ctx context.Context) (err error) {
 		return fmt.Errorf("can't listen on INVITED_LISTEN_ADDR: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
+	s.door = &door{TCPListener: listener.(*net.TCPListener)}
 	s.config = s.config.Bound(listener.Addr()) // the port may have been 0
 	if s.db, err = s.open(s.config); err != nil {
 		return err
@@ -116,7 +119,7 @@ func (s *server) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return s.serveUntil(ctx, listener, handler)
+	return s.serveUntil(ctx, handler)
 }
 
 // prepare brings the database to the state that serving needs.
@@ -272,6 +275,9 @@ func (s *server) ready(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	checks := map[string]error{"database": s.db.Ping(ctx), "schema": current(ctx, s.db)}
+	if s.door.leaving.Load() {
+		checks["shutdown"] = errLeaving
+	}
 	if s.workers != nil {
 		checks["workers"] = s.workers.Running()
 		for what, reason := range s.workers.Troubles() {
@@ -297,19 +303,29 @@ func newWeb(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	web := newWeb(handler, s.logger)
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listener) }()
+func (s *server) serveUntil(ctx context.Context, handler http.Handler) error {
+	web := newWeb(s.door.ushered(handler), s.logger)
+	served := make(chan error, 1)
+	go func() { served <- web.Serve(s.door) }()
 	s.logger.InfoContext(ctx, "serving", "version", version, "url", s.config.PublicURL.String(),
-		"address", listener.Addr().String(), "database", s.config.Database.String(), "workers", s.config.Workers)
+		"address", s.door.Addr().String(), "database", s.config.Database.String(), "workers", s.config.Workers)
 	if s.demo != nil {
 		s.demo.show(s.stdout, s.config)
 	}
 	var err error
 	select {
+	case err = <-served:
 	case <-ctx.Done():
-	case err = <-failed:
+		if delay := time.Duration(s.config.ShutdownDelay); delay > 0 {
+			s.logger.Info("shutting down: not ready any more, and serving all the same", "for", delay.String())
+			s.door.leave(delay)
+		}
+		if err = s.door.shut(); err == nil {
+			err = <-served
+		}
+		if errors.Is(err, net.ErrClosed) {
+			err = nil
+		}
 	}
 	s.logger.Info("shutting down: finishing requests and jobs")
 	return errors.Join(err, s.end("requests", web.Shutdown), s.end("jobs", func(ctx context.Context) error {

@@ -214,6 +214,52 @@ func TestHeaderLimit(t *testing.T) {
 	p.ask("POST", invitations+"approve/", "", strings.Repeat("x", 2<<20)).is(http.StatusRequestEntityTooLarge)
 }
 
+// Who sends all of a body before reading the answer, as gateways do, gets the answer whatever becomes of the body.
+func TestTheAnswerToALargeBodyGetsThrough(t *testing.T) {
+	t.Parallel()
+	p := newSite(t, "").set("INVITED_WORKERS=false").serve()
+	const size = 15 << 20 // more than the kernel holds
+	content := strings.Repeat("x", size)
+	sized := fmt.Sprintf("Content-Length: %d\r\n\r\n%s", size, content)
+	chunked := fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", size, content)
+	for _, each := range []struct {
+		request string
+		status  int
+	}{
+		{"POST " + invitations + "approve/", http.StatusRequestEntityTooLarge},
+		{"POST " + invitations, http.StatusUnauthorized},
+		{"POST /nowhere", http.StatusNotFound},
+		{"DELETE " + invitations, http.StatusMethodNotAllowed},
+		{"GET /healthz", http.StatusOK},
+	} {
+		for _, body := range []string{sized, chunked} {
+			t.Run(each.request+body[:9], func(t *testing.T) {
+				conn, err := net.Dial("tcp", p.address)
+				require.NoError(t, err)
+				defer func() { _ = conn.Close() }()
+				require.NoError(t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+				_, err = fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: %s\r\n%s", each.request, p.address, body)
+				require.NoError(t, err)
+				response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				require.NoError(t, err)
+				require.NoError(t, response.Body.Close())
+				require.Equal(t, each.status, response.StatusCode)
+			})
+		}
+	}
+	// Who asks before sending is not made to send.
+	conn, err := net.Dial("tcp", p.address)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
+	_, err = fmt.Fprintf(conn, "POST %sapprove/ HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", invitations, p.address, size)
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+}
+
 // A client that sends a header bit by bit holds a connection for seconds, not for as long as it likes.
 func TestSlowHeaderIsCutOff(t *testing.T) {
 	t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,8 +21,12 @@ import (
 // RequestTimeout bounds a handler, the database included.
 const RequestTimeout = 20 * time.Second
 
-// bodyLimit is the size of the largest body that is taken, in bytes.
-const bodyLimit = 1 << 20
+// bodyLimit is the size of the largest body that is taken, and discardLimit of the largest that is at least read, in
+// bytes.
+const (
+	bodyLimit    = 1 << 20
+	discardLimit = 16 << 20
+)
 
 // Config is what the API is made of.
 type Config struct {
@@ -46,7 +51,7 @@ func New(c Config) (http.Handler, error) {
 	e := echo.New()
 	e.HTTPErrorHandler = errorWriter{c.Logger, allowed}.write
 	e.IPExtractor = clientIP(c.TrustedProxies)
-	e.Use(requestID, access(c.Logger), recovered, headers)
+	e.Use(readToEnd, requestID, access(c.Logger), recovered, headers)
 	if len(c.CORSOrigins) > 0 {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  c.CORSOrigins,
@@ -96,6 +101,20 @@ func clientIP(trusted []*net.IPNet) echo.IPExtractor {
 		options = append(options, echo.TrustIPRange(each))
 	}
 	return echo.ExtractIPFromXFFHeader(options...)
+}
+
+// readToEnd reads what a refusal left unread of a body, before the answer goes out. Who is still sending when the
+// connection is closed has it reset, and the answer with it; gateways make a 502 of that. Who asks first whether to send
+// (RFC 9110, section 10.1.1) has been told by the answer.
+func readToEnd(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		body := c.Request().Body
+		err := next(c)
+		if c.Request().Header.Get("Expect") == "" {
+			_, _ = io.CopyN(io.Discard, body, discardLimit) // the server's timeout bounds it too
+		}
+		return err
+	}
 }
 
 // deadline ends the work on a request that takes too long, in the database too.

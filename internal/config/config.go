@@ -78,6 +78,10 @@ type Config struct {
 	// at; a second at least.
 	SweepInterval time.Duration `env:"SWEEP_INTERVAL" envDefault:"15m"`
 
+	// ShutdownDelay is for how long a server that was told to end says that it is
+	// not ready, and serves all the same; zero: not at all.
+	ShutdownDelay Delay `env:"SHUTDOWN_DELAY" envDefault:"0s"`
+
 	// TrustedProxies are the networks (CIDR) whose X-Forwarded-For is believed.
 	TrustedProxies []*net.IPNet `env:"TRUSTED_PROXIES"`
 

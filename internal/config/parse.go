@@ -54,6 +54,7 @@ func (d Database) String() string {
 var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[bool]():          func(v string) (any, error) { return parseBool(v) },
 	reflect.TypeFor[time.Duration](): func(v string) (any, error) { return parseDuration(v) },
+	reflect.TypeFor[Delay]():         func(v string) (any, error) { return parseDelay(v) },
 	reflect.TypeFor[url.URL]():       func(v string) (any, error) { return parseBase(v) },
 	reflect.TypeFor[Database]():      func(v string) (any, error) { return parseDatabase(v) },
 	reflect.TypeFor[mail.Address]():  func(v string) (any, error) { return parseAddress(v) },
@@ -77,6 +78,17 @@ func parseDuration(v string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a duration above zero, such as 168h, 15m or 2s", v)
 	}
 	return d, nil
+}
+
+// A Delay is a duration that may be zero.
+type Delay time.Duration
+
+func parseDelay(v string) (Delay, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration, such as 5s, or 0s for none", v)
+	}
+	return Delay(d), nil
 }
 
 // parseBase reads a URL that others are resolved against: a base without a
