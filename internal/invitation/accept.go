@@ -23,9 +23,11 @@ func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUI
 		if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, caller) || found.Scope.Removed() {
 			return fault.Missing()
 		}
-		// What the rules below find out about the scope's members must still be so when the role is given.
-		if err := tx.LockScope(found.ScopeUUID); err != nil {
-			return err
+		if s.Policy.DisableMultipleRoles || s.Policy.OneProjectManager {
+			// What the rules below find out about the scope's members must still be so when the role is given.
+			if err := tx.LockScope(found.ScopeUUID); err != nil {
+				return err
+			}
 		}
 		actor, err := tx.Actor(caller)
 		if err != nil {

@@ -32,21 +32,25 @@ type Draft struct {
 // manager, another invitation is open for the same e-mail, role and scope, or the e-mail is not admitted; and
 // fault.NotFound where the caller may not manage the scope. The checks are made in this order.
 func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (View, error) {
+	var (
+		actor directory.Actor
+		scope directory.Scope
+		role  directory.Role
+	)
+	// Nothing is locked for what is found out here, so it need not be in the transaction that others wait for.
+	err := s.Store.Read(ctx, func(tx Tx) (err error) {
+		if actor, err = tx.Actor(caller); err == nil {
+			scope, role, err = s.subject(tx, actor, d)
+		}
+		return err
+	})
+	if err != nil {
+		return View{}, err
+	}
 	var out View
-	err := s.Store.Write(ctx, func(tx Tx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		scope, role, err := s.subject(tx, actor, d)
-		if err != nil {
-			return err
-		}
+	err = s.Store.Write(ctx, func(tx Tx) error {
 		made := s.draft(d, scope, role, caller)
 		made.StoredState, made.Created = s.firstState(scope, caller, tx.Now()), tx.Now()
-		if err := s.makeRoom(tx, made); err != nil {
-			return err
-		}
 		if err := s.admissible(tx, made); err != nil {
 			return err
 		}
@@ -105,12 +109,8 @@ func (s *Service) admissible(tx Tx, i Invitation) error {
 	if err := s.oneManager(tx, i.Role, i.ScopeUUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
 		return err
 	}
-	open, err := tx.Open(i.EmailFolded, i.RoleUUID, i.ScopeUUID)
-	if err != nil {
+	if err := s.makeRoom(tx, i); err != nil {
 		return err
-	}
-	if open {
-		return errOpen()
 	}
 	if !i.Scope.AdmitsEmail(i.Email) {
 		return fault.Field("email", "This email does not match the email patterns of the organization or the scope.")
@@ -136,24 +136,22 @@ func (s *Service) oneManager(tx Tx, role directory.Role, scope uuid.UUID, refusa
 	return nil
 }
 
-// makeRoom writes the expiry of invitations that time has ended but whose rows still say open, so that one for the
-// same e-mail, role and scope can be opened: the database refuses a second open row, and it sees only what is
-// written.
+// makeRoom returns the refusal of a second open invitation where another stands for the same e-mail, role and scope. One
+// that time has ended but whose row still says open is written to be expired: the database refuses a second open row,
+// and it sees only what is written.
 func (s *Service) makeRoom(tx Tx, opening Invitation) error {
-	lapsed, err := tx.Lapsed(
-		opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID, tx.Now().Add(-s.Policy.Lifetime))
-	if err != nil {
+	rival, err := tx.Rival(opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil
+	case err != nil:
 		return err
+	case rival.UUID == opening.UUID:
+		return nil
+	case s.view(rival, tx.Now()).State != Expired:
+		return errOpen()
 	}
-	for _, old := range lapsed {
-		if old.UUID == opening.UUID {
-			continue
-		}
-		if err := expire(tx, old); err != nil {
-			return err
-		}
-	}
-	return nil
+	return expire(tx, rival)
 }
 
 func (s *Service) draft(d Draft, scope directory.Scope, role directory.Role, caller directory.User) Invitation {

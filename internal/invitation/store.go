@@ -55,14 +55,12 @@ type Tx interface {
 	Find(id uuid.UUID) (Invitation, error)
 	// Lock is Find with the patterns, and makes other transactions wait that would lock the same invitation.
 	Lock(id uuid.UUID) (Invitation, error)
-	// Lapsed lists the invitations for an e-mail (folded), role and scope whose stored state is open though they
-	// were expired at the end of a lifetime that is over, locked.
-	Lapsed(email string, role, scope uuid.UUID, cutoff time.Time) ([]Invitation, error)
+	// Rival is the invitation, locked, whose stored state is open for an e-mail (folded), role and scope; there is one at
+	// most.
+	Rival(email string, role, scope uuid.UUID) (Invitation, error)
 	// Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked
 	// are left out.
 	Due(what Due, cutoff time.Time, limit int) ([]Invitation, error)
-	// Open tells whether an invitation stands open for an e-mail (folded), role and scope.
-	Open(email string, role, scope uuid.UUID) (bool, error)
 	// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not
 	// say how many.
 	List(Query) ([]Invitation, int, error)

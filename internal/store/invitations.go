@@ -46,11 +46,11 @@ func (tx *Tx) one(found []invitation.Invitation, err error) (invitation.Invitati
 	return found[0], nil
 }
 
-// Lapsed lists, locked, the invitations for an e-mail, role and scope whose stored state is open though time has
-// ended them.
-func (tx *Tx) Lapsed(email string, role, scope uuid.UUID, cutoff time.Time) ([]invitation.Invitation, error) {
-	return tx.wholes("WHERE invitations.email_folded = ? AND invitations.role_uuid = ? AND invitations.scope_uuid = ?"+
-		" AND "+lapsed+tx.db.dialect.forUpdate(), email, role, scope, cutoff, cutoff)
+// Rival is the invitation, locked, whose stored state is open for an e-mail, role and scope. The states are those of the
+// index invitations_open.
+func (tx *Tx) Rival(email string, role, scope uuid.UUID) (invitation.Invitation, error) {
+	return tx.one(tx.wholes("WHERE invitations.email_folded = ? AND invitations.role_uuid = ? AND invitations.scope_uuid = ?"+
+		" AND invitations.state IN ('project', 'requested', 'pending')"+tx.db.dialect.forUpdate(), email, role, scope))
 }
 
 // Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked are
@@ -70,19 +70,6 @@ func (tx *Tx) Due(what invitation.Due, cutoff time.Time, limit int) ([]invitatio
 	}
 	return tx.wholes(fmt.Sprintf("%s ORDER BY invitations.created LIMIT %d%s",
 		due.where(), limit, tx.db.dialect.forUpdateUnlocked()), due.arguments...)
-}
-
-// openStates are those of which an e-mail, role and scope can have one; the index invitations_open knows them too.
-var openStates = []invitation.State{invitation.Pending, invitation.Project, invitation.Requested}
-
-// Open tells whether an invitation stands open for an e-mail, role and scope.
-func (tx *Tx) Open(email string, role, scope uuid.UUID) (bool, error) {
-	var count int64
-	err := tx.orm.Model(&invitation.Invitation{}).
-		Where("email_folded = ? AND role_uuid = ? AND scope_uuid = ?", email, role, scope).
-		Where("state IN ?", openStates).
-		Count(&count).Error
-	return count > 0, tx.db.translate(err)
 }
 
 // Insert writes a new invitation; invitation.ErrTwice where another is open.

@@ -143,19 +143,21 @@ func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
 	return count > 0, tx.db.translate(err)
 }
 
-// Grant makes a user a member; invitation.ErrHeld where they are. The row of an earlier membership whose own time
-// is over is closed first: the database sees only what is written.
+// Grant makes a user a member; invitation.ErrHeld where they are. The row of an earlier membership whose own time is
+// over may be in the way, for the database sees only what is written: it is closed, and the new one tried again.
 func (tx *Tx) Grant(m directory.Membership) error {
-	err := tx.orm.Model(&directory.Membership{}).
-		Where("user_uuid = ? AND role_uuid = ? AND scope_uuid = ?", m.UserUUID, m.RoleUUID, m.ScopeUUID).
-		Where("revoked IS NULL AND expires <= ?", tx.now).
-		Update("revoked", tx.now).Error
-	if err != nil {
-		return tx.db.translate(err)
+	for range 2 {
+		result := tx.orm.Clauses(clause.OnConflict{DoNothing: true}).Create(&m)
+		if result.Error != nil || result.RowsAffected > 0 {
+			return tx.db.translate(result.Error)
+		}
+		result = tx.orm.Model(&directory.Membership{}).
+			Where("user_uuid = ? AND role_uuid = ? AND scope_uuid = ?", m.UserUUID, m.RoleUUID, m.ScopeUUID).
+			Where("revoked IS NULL AND expires <= ?", tx.now).
+			Update("revoked", tx.now)
+		if result.Error != nil {
+			return tx.db.translate(result.Error)
+		}
 	}
-	err = tx.orm.Create(&m).Error
-	if err != nil && tx.db.dialect.duplicate(err) {
-		return invitation.ErrHeld
-	}
-	return tx.db.translate(err)
+	return invitation.ErrHeld
 }
