@@ -23,6 +23,9 @@ const (
 	Expired   State = "expired"   // nobody accepted in time
 )
 
+// States are all of them.
+var States = []State{Project, Requested, Rejected, Pending, Accepted, Canceled, Expired}
+
 // ExecutionState is how the present delivery of an invitation goes.
 type ExecutionState string
 

@@ -261,8 +261,8 @@ func schema(t *testing.T, e storetest.Engine, address, what string) []string {
 	for rows.Next() {
 		var one string
 		require.NoError(t, rows.Scan(&one))
-		// The libraries' tables are theirs to shape for each engine.
-		if !strings.HasPrefix(one, "river_") && !strings.HasPrefix(one, "goose_") && !strings.HasPrefix(one, "sqlite_") {
+		// The libraries' tables are theirs to shape for each engine, and SQLite has nothing like the one index.
+		if !strings.HasSuffix(one, " invitations_email_contains") && !strings.HasPrefix(one, "river_") && !strings.HasPrefix(one, "goose_") && !strings.HasPrefix(one, "sqlite_") {
 			found = append(found, one)
 		}
 	}

@@ -163,7 +163,7 @@ func (c *chance) invent() {
 	for range 80 {
 		scope, email := pick(c, c.scopes), pick(c, addresses[:5])
 		i := invitation.Invitation{
-			UUID: c.uuid(), StoredState: pick(c, states), Created: c.moment(c.now.Add(-life)), ExecutionState: invitation.OK,
+			UUID: c.uuid(), StoredState: pick(c, invitation.States), Created: c.moment(c.now.Add(-life)), ExecutionState: invitation.OK,
 			RoleUUID: pick(c, c.roles).UUID, ScopeUUID: scope.UUID, CustomerUUID: scope.CustomerUUID, Email: email,
 			EmailFolded: directory.Fold(email),
 		}
@@ -179,11 +179,6 @@ func (c *chance) scope(kind directory.ScopeType, name string) directory.Scope {
 	return directory.Scope{
 		UUID: c.uuid(), Type: kind, Name: name, NameFolded: directory.Fold(name), IsRemoved: c.one(8), Created: c.now,
 	}
-}
-
-var states = []invitation.State{
-	invitation.Project, invitation.Requested, invitation.Rejected, invitation.Pending, invitation.Accepted, invitation.Canceled,
-	invitation.Expired,
 }
 
 // shown is what a user sees in the list, by uuid, with the state that it is shown in.
@@ -232,7 +227,7 @@ func (c *chance) compare() {
 		}
 
 		parts := map[uuid.UUID]invitation.State{}
-		for _, state := range states {
+		for _, state := range invitation.States {
 			for id, is := range c.shown(user, state) {
 				require.Equal(c.t, state, is)
 				require.NotContains(c.t, parts, id, "in two states")
@@ -241,7 +236,7 @@ func (c *chance) compare() {
 		}
 		require.Equal(c.t, listed, parts, "the states do not make up the whole")
 		for range 3 {
-			asked := []invitation.State{pick(c, states), pick(c, states), pick(c, states)}
+			asked := []invitation.State{pick(c, invitation.States), pick(c, invitation.States), pick(c, invitation.States)}
 			union := map[uuid.UUID]invitation.State{}
 			for id, is := range listed {
 				if is == asked[0] || is == asked[1] || is == asked[2] {
