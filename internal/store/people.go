@@ -16,45 +16,59 @@ import (
 // is over may not say so yet.
 const inForce = "memberships.revoked IS NULL AND (memberships.expires IS NULL OR memberships.expires > ?)"
 
+// owner finds a token's user with what they hold: a row for each membership, or one without.
+const owner = "SELECT api_tokens.expires, users.uuid, users.username, users.full_name, users.email, users.email_folded," +
+	" users.civil_number, users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled," +
+	" users.created, " + granted +
+	" FROM api_tokens JOIN users ON users.uuid = api_tokens.user_uuid" +
+	" LEFT JOIN (memberships JOIN scopes ON scopes.uuid = memberships.scope_uuid" +
+	" JOIN roles ON roles.uuid = memberships.role_uuid)" +
+	" ON memberships.user_uuid = users.uuid AND " + inForce +
+	" WHERE api_tokens.digest = ?"
+
 // Owner returns the token with this digest, its user with what they hold, and the time of the look-up; fault.NotFound
 // where there is none. It takes one statement, because every request begins with it.
 func (db *DB) Owner(ctx context.Context, digest string) (directory.APIToken, directory.User, time.Time, error) {
 	var (
-		rows []owned
+		kept = directory.APIToken{Digest: digest}
+		user directory.User
+		held = []directory.Grant{}
 		now  time.Time
 	)
 	err := db.Read(ctx, func(tx *Tx) error {
 		now = tx.now
-		return tx.orm.Table("api_tokens").
-			Select("users.*, api_tokens.expires AS token_expires, "+granted).
-			Joins("JOIN users ON users.uuid = api_tokens.user_uuid").
-			Joins("LEFT JOIN (memberships JOIN scopes ON scopes.uuid = memberships.scope_uuid"+
-				" JOIN roles ON roles.uuid = memberships.role_uuid)"+
-				" ON memberships.user_uuid = users.uuid AND "+inForce, now).
-			Where("api_tokens.digest = ?", digest).
-			Find(&rows).Error
-	})
-	if err == nil && len(rows) == 0 {
-		err = fault.Missing()
-	}
-	if err != nil {
-		return directory.APIToken{}, directory.User{}, now, err
-	}
-	user, held := rows[0].User, []directory.Grant{}
-	for _, each := range rows {
-		if each.ScopeUUID != uuid.Nil {
-			held = append(held, each.Grant)
+		rows, err := tx.orm.Raw(owner, now, digest).Rows()
+		if err != nil {
+			return err
 		}
-	}
-	user.Held = &held
-	return directory.APIToken{Digest: digest, UserUUID: user.UUID, Expires: rows[0].TokenExpires}, user, now, nil
-}
-
-// owned is a token's user with one of the memberships that they hold; without, if they hold none.
-type owned struct {
-	directory.User  `gorm:"embedded"`
-	directory.Grant `gorm:"embedded"`
-	TokenExpires    *time.Time
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var (
+				in, customer, role *uuid.UUID
+				kind               *directory.ScopeType
+				grant              directory.Grant
+			)
+			err := rows.Scan(&kept.Expires, &user.UUID, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
+				&user.CivilNumber, &user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled,
+				&user.Created, &in, &kind, &customer, &role, list{&grant.Permissions})
+			if err != nil {
+				return err
+			}
+			if in != nil {
+				grant.ScopeUUID, grant.ScopeType, grant.CustomerUUID, grant.RoleUUID = *in, *kind, *customer, *role
+				held = append(held, grant)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		if user.UUID == uuid.Nil {
+			return fault.Missing()
+		}
+		return nil
+	})
+	kept.UserUUID, user.Held = user.UUID, &held
+	return kept, user, now, err
 }
 
 // granted are the columns of a directory.Grant.
