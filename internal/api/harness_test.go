@@ -146,12 +146,18 @@ func inEachWorld(t *testing.T, test func(w *world), tune ...func(*invitation.Pol
 
 func newWorld(t *testing.T, e storetest.Engine, tune ...func(*invitation.Policy)) *world {
 	t.Helper()
+	return newWorldOf(t, e, worldFile, tune...)
+}
+
+// newWorldOf is newWorld with another directory.
+func newWorldOf(t *testing.T, e storetest.Engine, file string, tune ...func(*invitation.Policy)) *world {
+	t.Helper()
 	w := &world{
 		t: t, engine: e, log: &logBuffer{},
 		clock: storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)),
 	}
 	w.db = e.Open(t, w.clock.Now)
-	w.apply(worldFile)
+	w.apply(file)
 	w.service = &invitation.Service{
 		Store: w.db.Invitations(),
 		Policy: invitation.Policy{
