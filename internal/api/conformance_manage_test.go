@@ -130,7 +130,7 @@ func (w *world) fail(id uuid.UUID) {
 	require.NoError(w.t, err)
 	require.NotNil(w.t, letter)
 	require.Equal(w.t, "Processing", string(w.see(id).ExecutionState))
-	require.NoError(w.t, w.service.FinishDelivery(w.t.Context(), job, invitation.Outcome{Failed: true, Reason: "No such mailbox."}))
+	require.NoError(w.t, w.service.FinishDelivery(w.t.Context(), job, letter, invitation.Outcome{Failed: true, Reason: "No such mailbox."}))
 	failed := w.see(id)
 	require.Equal(w.t, "Erred", string(failed.ExecutionState))
 	require.Equal(w.t, "No such mailbox.", failed.ErrorMessage)

@@ -193,7 +193,7 @@ func (w *world) fill(n int) {
 				UUID: uuid.New(), StoredState: invitation.Pending, Created: tx.Now(), ExecutionState: invitation.OK,
 				RoleUUID: uuid.MustParse(admin), ScopeUUID: uuid.MustParse(apollo), CustomerUUID: uuid.MustParse(acme),
 				Email: email, EmailFolded: email,
-			}); err != nil {
+			}, invitation.Event{}); err != nil {
 				return err
 			}
 		}

@@ -84,9 +84,9 @@ func (x *examples) invite(more ...any) (uuid.UUID, response) {
 func (x *examples) deliver(id uuid.UUID) {
 	x.t.Helper()
 	job := invitation.Deliver{Invitation: id}
-	_, err := x.service.BeginDelivery(x.t.Context(), job)
+	letter, err := x.service.BeginDelivery(x.t.Context(), job)
 	require.NoError(x.t, err)
-	require.NoError(x.t, x.service.FinishDelivery(x.t.Context(), job, invitation.Outcome{}))
+	require.NoError(x.t, x.service.FinishDelivery(x.t.Context(), job, letter, invitation.Outcome{}))
 }
 
 // act posts an action on an invitation as somebody.

@@ -386,7 +386,7 @@ func (w *world) store(id uuid.UUID, change func(*invitation.Invitation)) {
 		}
 		changed := found
 		change(&changed)
-		done, err := tx.Replace(found, changed)
+		done, err := tx.Replace(found, changed, invitation.Event{})
 		require.True(w.t, done)
 		return err
 	}))

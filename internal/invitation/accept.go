@@ -51,7 +51,7 @@ func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUI
 		}
 		accepted := found
 		accepted.StoredState = Accepted
-		return replace(tx, found, accepted, fault.Missing())
+		return replace(tx, found, accepted, by(caller, EventAccepted), fault.Missing())
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/token"
 )
@@ -11,7 +12,7 @@ import (
 // Approve lets a requested invitation go out, by the token that a staff user was mailed. It returns fault.Refused
 // with what does not hold of the token, its user or its invitation.
 func (s *Service) Approve(ctx context.Context, text string) error {
-	return s.decide(ctx, text, token.Approve, func(tx Tx, i Invitation) error {
+	return s.decide(ctx, text, token.Approve, func(tx Tx, staff directory.User, i Invitation) error {
 		if i.Scope.Removed() {
 			return errNotRequested()
 		}
@@ -20,7 +21,7 @@ func (s *Service) Approve(ctx context.Context, text string) error {
 		if !tx.Now().Before(i.Expires(s.Policy.Lifetime)) {
 			approved.Created = tx.Now() // it waited longer than it lives: what is approved goes out
 		}
-		if err := replace(tx, i, approved, errNotRequested()); err != nil {
+		if err := replace(tx, i, approved, by(staff, EventApproved), errNotRequested()); err != nil {
 			return err
 		}
 		return s.announce(tx, approved)
@@ -30,10 +31,10 @@ func (s *Service) Approve(ctx context.Context, text string) error {
 // Reject ends a requested invitation, by the token that a staff user was mailed, and tells its creator. It
 // returns what Approve does.
 func (s *Service) Reject(ctx context.Context, text string) error {
-	return s.decide(ctx, text, token.Reject, func(tx Tx, i Invitation) error {
+	return s.decide(ctx, text, token.Reject, func(tx Tx, staff directory.User, i Invitation) error {
 		rejected := i
 		rejected.StoredState = Rejected
-		if err := replace(tx, i, rejected, errNotRequested()); err != nil {
+		if err := replace(tx, i, rejected, by(staff, EventRejected), errNotRequested()); err != nil {
 			return err
 		}
 		return tellCreator(tx, i, NoticeRejected)
@@ -42,8 +43,10 @@ func (s *Service) Reject(ctx context.Context, text string) error {
 
 func errNotRequested() error { return fault.Refuse("Invalid invitation UUID.") }
 
-// decide runs f on the requested invitation, locked, that a token is good for.
-func (s *Service) decide(ctx context.Context, text string, purpose token.Purpose, f func(Tx, Invitation) error) error {
+// decide runs f on the requested invitation, locked, that a token is good for, and on the staff user whom it names.
+func (s *Service) decide(
+	ctx context.Context, text string, purpose token.Purpose, f func(Tx, directory.User, Invitation) error,
+) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
 		said, err := s.Signer.Verify(text, purpose, tx.Now(), s.Policy.MaxAge)
 		if errors.Is(err, token.ErrPayload) {
@@ -51,7 +54,8 @@ func (s *Service) decide(ctx context.Context, text string, purpose token.Purpose
 		} else if err != nil {
 			return fault.Refuse("Invalid signature.")
 		}
-		if _, err := tx.Staff(said.User); fault.Is(err, fault.NotFound) {
+		staff, err := tx.Staff(said.User)
+		if fault.Is(err, fault.NotFound) {
 			return fault.Refuse("Invalid user UUID.")
 		} else if err != nil {
 			return err
@@ -62,6 +66,6 @@ func (s *Service) decide(ctx context.Context, text string, purpose token.Purpose
 		} else if err != nil {
 			return err
 		}
-		return f(tx, found)
+		return f(tx, staff, found)
 	})
 }

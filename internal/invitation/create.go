@@ -57,7 +57,7 @@ func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (V
 		if !actor.MayManage(scope) {
 			return fault.Missing()
 		}
-		if err := tx.Insert(made); errors.Is(err, ErrTwice) {
+		if err := tx.Insert(made, by(caller, EventCreated).event(made, "", made.StoredState)); errors.Is(err, ErrTwice) {
 			return errOpen()
 		} else if err != nil {
 			return err

@@ -48,14 +48,17 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 		begun := found
 		if reason := unsendable(s.view(found, tx.Now())); reason != "" {
 			begun.ExecutionState = Erred
+			failed := itself(EventDeliveryFailed)
 			switch found.ExecutionState {
 			case Erred: // says already why no attempt succeeded
+				return nil
 			case Processing: // an attempt was cut off
 				begun.ErrorMessage = "The server stopped while it sent the invitation: it may have arrived or not."
+				failed.channel, failed.recipient = channel(s.byWebhook(found.Scope)), found.Email
 			default:
 				begun.ErrorMessage = reason
 			}
-			return replace(tx, found, begun, nil)
+			return replace(tx, found, begun, failed, nil)
 		}
 		if s.Policy.CreateMissingUser {
 			if err := tx.EnsureUser(found.Email, found.FullName); err != nil {
@@ -71,12 +74,19 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 			ScopeLink:  s.scopeLink(begun.Scope),
 			Webhook:    s.byWebhook(begun.Scope),
 		}
-		return replace(tx, found, begun, nil)
+		return tx.Mark(found, Processing)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+func channel(webhook bool) Channel {
+	if webhook {
+		return ByWebhook
+	}
+	return ByMail
 }
 
 // byWebhook tells whether invitations into a scope are delivered by webhook.
@@ -96,25 +106,63 @@ func unsendable(v View) string {
 	}
 }
 
-// FinishDelivery notes how the attempt ended that BeginDelivery began. It does nothing where the invitation was
-// deleted or has a newer delivery.
-func (s *Service) FinishDelivery(ctx context.Context, job Deliver, o Outcome) error {
+// FinishDelivery notes how the attempt ended that BeginDelivery began with this letter. Where the invitation was deleted
+// or has a newer delivery meanwhile, only the event is written, for the letter may have arrived all the same. A failure
+// for the same reason as that of the attempt before it is no event: there can be an attempt an hour for weeks.
+func (s *Service) FinishDelivery(ctx context.Context, job Deliver, l *Letter, o Outcome) error {
+	c := itself(EventDelivered)
+	if o.Failed {
+		c.what = EventDeliveryFailed
+	}
+	c.channel, c.recipient = channel(l.Webhook), l.To
 	return s.Store.Write(ctx, func(tx Tx) error {
 		found, err := tx.Lock(job.Invitation)
-		if fault.Is(err, fault.NotFound) {
+		switch {
+		case fault.Is(err, fault.NotFound):
+			return tx.Record(c.event(o.of(l.Invitation.Invitation), "", ""))
+		case err != nil:
+			return err
+		case found.Delivery != job.Delivery:
+			return tx.Record(c.event(o.of(found), found.StoredState, found.StoredState))
+		case found.ExecutionState != Processing: // it was noted, and the answer to that was lost
 			return nil
+		}
+		done := o.of(found)
+		if o.Failed && done.ErrorMessage == found.ErrorMessage {
+			return tx.Mark(found, Erred)
+		}
+		return replace(tx, found, done, c, nil)
+	})
+}
+
+// of is an invitation whose delivery ended so.
+func (o Outcome) of(i Invitation) Invitation {
+	i.ExecutionState, i.ErrorMessage = OK, ""
+	if o.Failed {
+		i.ExecutionState, i.ErrorMessage = Erred, o.Reason
+	}
+	return i
+}
+
+// Notified notes how the sending of a notice ended, whatever became of its invitation meanwhile.
+func (s *Service) Notified(ctx context.Context, l *Letter, o Outcome) error {
+	c := itself(EventNotified)
+	if o.Failed {
+		c.what = EventNotificationFailed
+	}
+	c.notice, c.channel, c.recipient = l.Notice, ByMail, l.To
+	return s.Store.Write(ctx, func(tx Tx) error {
+		found, err := tx.Lock(l.Invitation.UUID)
+		state := found.StoredState
+		if fault.Is(err, fault.NotFound) {
+			found = l.Invitation.Invitation
 		} else if err != nil {
 			return err
 		}
-		if found.Delivery != job.Delivery || found.ExecutionState != Processing {
-			return nil
-		}
-		done := found
-		done.ExecutionState, done.ErrorMessage = OK, ""
 		if o.Failed {
-			done.ExecutionState, done.ErrorMessage = Erred, o.Reason
+			found.ErrorMessage = o.Reason
 		}
-		return replace(tx, found, done, nil)
+		return tx.Record(c.event(found, state, state))
 	})
 }
 

@@ -37,7 +37,7 @@ func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID)
 		}
 		again.Delivery++
 		again.ExecutionState, again.ErrorMessage = Scheduled, ""
-		if err := replace(tx, view.Invitation, again, refusal); err != nil {
+		if err := replace(tx, view.Invitation, again, by(caller, EventSent), refusal); err != nil {
 			return err
 		}
 		return s.announce(tx, again)

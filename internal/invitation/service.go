@@ -64,10 +64,9 @@ func (s *Service) List(ctx context.Context, caller directory.User, q Query, page
 		}
 		q.Visible, q.Cutoff = actor.Visibility(), tx.Now().Add(-s.Policy.Lifetime)
 		q.Limit = size
-		if page > 1<<40/size { // past any end; kept from overflowing
-			return fault.MissingPage()
+		if q.Offset, err = offsetOf(page, size); err != nil {
+			return err
 		}
-		q.Offset = (page - 1) * size
 		rows, total, err := tx.List(q)
 		if err != nil {
 			return err
@@ -82,6 +81,14 @@ func (s *Service) List(ctx context.Context, caller directory.User, q Query, page
 		return nil
 	})
 	return out, err
+}
+
+// offsetOf is how many rows stand before a page, from 1; fault.NotFound where it is past any end.
+func offsetOf(page, size int) (int, error) {
+	if page > 1<<40/size { // kept from overflowing
+		return 0, fault.MissingPage()
+	}
+	return (page - 1) * size, nil
 }
 
 // Retrieve returns an invitation that the caller sees in the list; fault.NotFound otherwise.
@@ -185,7 +192,7 @@ func (s *Service) Cancel(ctx context.Context, caller directory.User, id uuid.UUI
 		}
 		canceled := view.Invitation
 		canceled.StoredState = Canceled
-		return replace(tx, view.Invitation, canceled, refusal)
+		return replace(tx, view.Invitation, canceled, by(caller, EventCanceled), refusal)
 	})
 }
 
@@ -199,13 +206,23 @@ func (s *Service) managed(tx Tx, caller directory.User, id uuid.UUID) (View, err
 	if !actor.MayManage(view.Scope) {
 		return View{}, fault.Missing()
 	}
-	return view, nil
+	return s.settled(tx, view)
 }
 
-// replace writes a changed invitation, or returns lost where the row is not in old's states any more: another
+// settled writes that time has ended an invitation where its row does not say so, before anything else is done to it:
+// its events tell all of its life.
+func (s *Service) settled(tx Tx, view View) (View, error) {
+	if view.State != Expired || view.StoredState == Expired {
+		return view, nil
+	}
+	expired, err := lapse(tx, view.Invitation)
+	return s.view(expired, tx.Now()), err
+}
+
+// replace writes a changed invitation and the event of it, or returns lost where the row is not in old's states any more: another
 // transaction was first.
-func replace(tx Tx, old, changed Invitation, lost error) error {
-	done, err := tx.Replace(old, changed)
+func replace(tx Tx, old, changed Invitation, c cause, lost error) error {
+	done, err := tx.Replace(old, changed, c.event(changed, old.StoredState, changed.StoredState))
 	switch {
 	case errors.Is(err, ErrTwice):
 		return errOpen()
@@ -233,6 +250,10 @@ func (s *Service) Delete(ctx context.Context, caller directory.User, id uuid.UUI
 		if !caller.IsStaff {
 			return fault.Deny()
 		}
-		return tx.Delete(view.UUID)
+		view, err = s.settled(tx, view)
+		if err != nil {
+			return err
+		}
+		return tx.Delete(view.UUID, by(caller, EventDeleted).event(view.Invitation, view.StoredState, ""))
 	})
 }

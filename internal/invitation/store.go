@@ -64,13 +64,22 @@ type Tx interface {
 	// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not
 	// say how many.
 	List(Query) ([]Invitation, int, error)
-	// Insert writes a new invitation; ErrTwice where another is open.
-	Insert(Invitation) error
-	// Replace writes what can change of an invitation over the row that is still in old's states; it tells
-	// whether there was one. ErrTwice where the new state is open and another is.
-	Replace(old, changed Invitation) (bool, error)
-	// Delete removes an invitation for good.
-	Delete(id uuid.UUID) error
+	// Insert writes a new invitation and its first event; ErrTwice where another is open.
+	Insert(Invitation, Event) error
+	// Replace writes what can change of an invitation over the row that is still in old's states, and the event of
+	// it; it tells whether there was one, else nothing is written. ErrTwice where the new state is open and another
+	// is.
+	Replace(old, changed Invitation, e Event) (bool, error)
+	// Mark writes how the present delivery of an invitation goes, over the row that is still in old's states: that an
+	// attempt is being made, or failed as the one before it did. It is the one change without an event.
+	Mark(old Invitation, to ExecutionState) error
+	// Delete removes an invitation for good, and writes its last event; nothing where it is gone.
+	Delete(id uuid.UUID, e Event) error
+	// Record writes an event that changes no row.
+	Record(Event) error
+	// Events is a page of the events of an invitation, which need not be there any more, the newest first, and how many
+	// there are in all; a page past the end does not say how many.
+	Events(id uuid.UUID, offset, limit int) ([]Event, int, error)
 
 	// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
 	Enqueue(Job) error

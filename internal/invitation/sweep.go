@@ -64,18 +64,23 @@ func (s *Service) Sweep(ctx context.Context) error {
 var errMoved = errors.New("invitation: a locked row was changed")
 
 func expire(tx Tx, i Invitation) error {
-	expired := i
-	expired.StoredState = Expired
-	if err := replace(tx, i, expired, errMoved); err != nil {
+	if _, err := lapse(tx, i); err != nil {
 		return err
 	}
 	return tellCreator(tx, i, NoticeExpired)
 }
 
+// lapse writes that the time of an invitation is over, and returns it as it is then.
+func lapse(tx Tx, i Invitation) (Invitation, error) {
+	expired := i
+	expired.StoredState = Expired
+	return expired, replace(tx, i, expired, itself(EventExpired), errMoved)
+}
+
 func (s *Service) activate(tx Tx, i Invitation) error {
 	active := i
 	active.StoredState = Pending
-	if err := replace(tx, i, active, errMoved); err != nil {
+	if err := replace(tx, i, active, itself(EventActivated), errMoved); err != nil {
 		return err
 	}
 	return s.announce(tx, active)
@@ -84,7 +89,7 @@ func (s *Service) activate(tx Tx, i Invitation) error {
 func remind(tx Tx, i Invitation) error {
 	reminded := i
 	reminded.Reminded = true
-	if err := replace(tx, i, reminded, errMoved); err != nil {
+	if err := replace(tx, i, reminded, itself(EventReminded), errMoved); err != nil {
 		return err
 	}
 	return tx.Enqueue(Notify{Notice: NoticeReminder, Invitation: i.UUID, Delivery: i.Delivery})

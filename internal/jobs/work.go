@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"invited/internal/invitation"
 )
@@ -22,14 +23,12 @@ func (w *deliverer) Work(ctx context.Context, job *river.Job[invitation.Deliver]
 		return err
 	}
 	sent := w.send(ctx, letter, job.CreatedAt)
-	var outcome invitation.Outcome
+	outcome := outcomeOf(sent)
 	if sent != nil {
 		w.log(ctx, job.JobRow, sent)
-		outcome.Failed = true
-		outcome.Reason, _ = failure(sent)
 	}
 	if err := insist(ctx, func(ctx context.Context) error {
-		return w.Service.FinishDelivery(ctx, job.Args, outcome)
+		return w.Service.FinishDelivery(ctx, job.Args, letter, outcome)
 	}); err != nil {
 		// Whoever reads the row is not to wait for long because this could not be written.
 		w.Logger.ErrorContext(ctx, "how a delivery ended could not be noted: it is made again", "args",
@@ -37,6 +36,15 @@ func (w *deliverer) Work(ctx context.Context, job *river.Job[invitation.Deliver]
 		return river.JobSnooze(w.clock.sleep(jittered(firstPause)))
 	}
 	return w.concluded(sent)
+}
+
+// outcomeOf is what is noted of a letter that was sent or not.
+func outcomeOf(sent error) invitation.Outcome {
+	if sent == nil {
+		return invitation.Outcome{}
+	}
+	reason, _ := failure(sent)
+	return invitation.Outcome{Failed: true, Reason: reason}
 }
 
 // told is what the queue keeps of an error that was logged: words for anybody, and fit for every database.
@@ -76,7 +84,22 @@ func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) 
 	if sent != nil {
 		w.log(ctx, job.JobRow, sent)
 	}
+	if outcome := outcomeOf(sent); !old(job.JobRow, sent, outcome) {
+		if err := insist(ctx, func(ctx context.Context) error {
+			return w.Service.Notified(ctx, letter, outcome)
+		}); err != nil {
+			// A mail is not sent again for the sake of its event.
+			w.Logger.ErrorContext(ctx, "how a notice ended could not be noted", "args", string(job.EncodedArgs), "error", err)
+		}
+	}
 	return w.concluded(sent) // that it went out is noted by the queue: see executor
+}
+
+// old tells whether a notice failed without its being tried, or as it did the last time.
+func old(job *rivertype.JobRow, sent error, outcome invitation.Outcome) bool {
+	last := len(job.Errors) - 1
+	return errors.As(sent, new(heldBack)) ||
+		sent != nil && last >= 0 && job.Errors[last].Error == outcome.Reason
 }
 
 // insist repeats f until it succeeds or its time is over, even where the process is stopping: what it notes has happened,

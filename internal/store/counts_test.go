@@ -29,19 +29,19 @@ func TestCountsAreExact(t *testing.T) {
 						case len(mine) == 0 || random.IntN(3) == 0:
 							made := p.draft(fmt.Sprintf("%d.%d@university.example", writer, round))
 							made.StoredState = invitation.States[random.IntN(len(invitation.States))]
-							if err := tx.Insert(made); err != nil {
+							if err := tx.Insert(made, invitation.Event{}); err != nil {
 								return err
 							}
 							mine = append(mine, made)
 						case random.IntN(4) == 0:
 							gone := mine[0]
 							mine = mine[1:]
-							return tx.Delete(gone.UUID)
+							return tx.Delete(gone.UUID, invitation.Event{})
 						default:
 							at := random.IntN(len(mine))
 							changed := mine[at]
 							changed.StoredState = invitation.States[random.IntN(len(invitation.States))]
-							if _, err := tx.Replace(mine[at], changed); err != nil {
+							if _, err := tx.Replace(mine[at], changed, invitation.Event{}); err != nil {
 								return err
 							}
 							if random.IntN(3) == 0 {

@@ -49,6 +49,9 @@ type dialect interface {
 	// among is a query for the rows of a list of any length that is its one argument: JSON, an array of rows, each
 	// an array of texts. There is a limit to how many arguments a query has.
 	among(columns []column) string
+	// noting makes one statement of one that changes an invitation and the writing of its event, with the arguments of
+	// the one and then of the other; empty where they have to be two, which cost nothing.
+	noting(change string) string
 	// lockDirectory is a statement that makes transactions wait for each other which change the directory; empty
 	// where all that write do.
 	lockDirectory() string
@@ -158,6 +161,11 @@ func (postgresDialect) among(columns []column) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_array_elements(?::json) AS wanted (value)"
 }
 
+func (postgresDialect) noting(change string) string {
+	return "WITH changed AS (" + change + " RETURNING uuid) INSERT INTO invitation_events (" + eventColumns + ") SELECT " +
+		eventPlaces + " FROM changed"
+}
+
 // Any number will do that nobody else uses: the migrations' lock is another.
 func (postgresDialect) lockDirectory() string { return "SELECT pg_advisory_xact_lock(4703145181527)" }
 
@@ -228,6 +236,8 @@ func (sqliteDialect) among(columns []column) string {
 	}
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
 }
+
+func (sqliteDialect) noting(string) string { return "" }
 
 func (sqliteDialect) lockDirectory() string { return "" }
 

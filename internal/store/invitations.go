@@ -72,25 +72,34 @@ func (tx *Tx) Due(what invitation.Due, cutoff time.Time, limit int) ([]invitatio
 		due.where(), limit, tx.db.dialect.forUpdateUnlocked()), due.arguments...)
 }
 
-// Insert writes a new invitation; invitation.ErrTwice where another is open.
-func (tx *Tx) Insert(i invitation.Invitation) error {
-	return tx.twice(tx.orm.Omit("Role", "Scope", "CreatedBy").Create(&i).Error)
+// Insert writes a new invitation and its first event; invitation.ErrTwice where another is open.
+func (tx *Tx) Insert(i invitation.Invitation, e invitation.Event) error {
+	_, err := tx.noted(e, "INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded,"+
+		" role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number,"+
+		" organization, job_title, civil_number, extra_invitation_text)"+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded,
+		i.RoleUUID, i.ScopeUUID, i.CustomerUUID, i.CreatedByUUID, i.Email, i.EmailFolded, i.FullName, i.NativeName, i.PhoneNumber,
+		i.Organization, i.JobTitle, i.CivilNumber, i.ExtraInvitationText)
+	return err
 }
 
-// Replace writes what can change of an invitation over the row that is still in old's states.
-func (tx *Tx) Replace(old, changed invitation.Invitation) (bool, error) {
-	result := tx.orm.Model(&invitation.Invitation{}).
-		Where("uuid = ? AND state = ? AND delivery = ? AND execution_state = ?",
-			old.UUID, old.StoredState, old.Delivery, old.ExecutionState).
-		Updates(map[string]any{
-			"state":           changed.StoredState,
-			"created":         changed.Created,
-			"delivery":        changed.Delivery,
-			"execution_state": changed.ExecutionState,
-			"error_message":   changed.ErrorMessage,
-			"reminded":        changed.Reminded,
-		})
-	return result.RowsAffected == 1, tx.twice(result.Error)
+// Replace writes what can change of an invitation over the row that is still in old's states, and the event of it.
+func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) (bool, error) {
+	return tx.noted(e, "UPDATE invitations SET state = ?, created = ?, delivery = ?, execution_state = ?, error_message = ?,"+
+		" reminded = ? WHERE "+unmoved,
+		changed.StoredState, changed.Created, changed.Delivery, changed.ExecutionState, changed.ErrorMessage, changed.Reminded,
+		old.UUID, old.StoredState, old.Delivery, old.ExecutionState)
+}
+
+// unmoved is the condition that a row is still in the states of the invitation whose they are: its arguments.
+const unmoved = "uuid = ? AND state = ? AND delivery = ? AND execution_state = ?"
+
+// Mark writes how the present delivery of an invitation goes.
+func (tx *Tx) Mark(old invitation.Invitation, to invitation.ExecutionState) error {
+	return tx.db.translate(tx.orm.Model(&invitation.Invitation{}).
+		Where(unmoved, old.UUID, old.StoredState, old.Delivery, old.ExecutionState).
+		Update("execution_state", to).Error)
 }
 
 func (tx *Tx) twice(err error) error {
@@ -100,9 +109,10 @@ func (tx *Tx) twice(err error) error {
 	return tx.db.translate(err)
 }
 
-// Delete removes an invitation for good.
-func (tx *Tx) Delete(id uuid.UUID) error {
-	return tx.db.translate(tx.orm.Delete(&invitation.Invitation{}, "uuid = ?", id).Error)
+// Delete removes an invitation for good, and writes its last event; nothing where it is gone.
+func (tx *Tx) Delete(id uuid.UUID, e invitation.Event) error {
+	_, err := tx.noted(e, "DELETE FROM invitations WHERE uuid = ?", id)
+	return err
 }
 
 // conditions have all to hold.

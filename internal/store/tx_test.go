@@ -71,7 +71,7 @@ func (p *plot) draft(email string) invitation.Invitation {
 // insert writes an invitation.
 func (p *plot) insert(i invitation.Invitation) uuid.UUID {
 	p.t.Helper()
-	require.NoError(p.t, p.db.Write(p.t.Context(), func(tx *store.Tx) error { return tx.Insert(i) }))
+	require.NoError(p.t, p.db.Write(p.t.Context(), func(tx *store.Tx) error { return tx.Insert(i, invitation.Event{}) }))
 	return i.UUID
 }
 
@@ -163,7 +163,7 @@ func TestWriteThatFailsLeavesNothing(t *testing.T) {
 		write := func(ctx context.Context, end func() error) (id uuid.UUID, err error) {
 			one := p.draft("ina@university.example")
 			return one.UUID, p.db.Write(ctx, func(tx *store.Tx) error {
-				if err := tx.Insert(one); err != nil {
+				if err := tx.Insert(one, invitation.Event{}); err != nil {
 					return err
 				}
 				if err := tx.Enqueue(invitation.Deliver{Invitation: one.UUID}); err != nil {
@@ -237,13 +237,13 @@ func TestMistakesAreNoOutage(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		orphan := p.draft("ina@university.example")
 		orphan.RoleUUID = uuid.New()
-		err := p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(orphan) })
+		err := p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(orphan, invitation.Event{}) })
 		requireRefused(t, err, noParent)
 		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
 
 		odd := p.draft("ina@university.example")
 		odd.StoredState = "odd"
-		err = p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(odd) })
+		err = p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(odd, invitation.Event{}) })
 		requireRefused(t, err, failsCheck)
 		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
 
@@ -265,9 +265,9 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 			changed := before
 			changed.StoredState = invitation.Canceled
 			require.NoError(t, p.db.Write(t.Context(), func(other *store.Tx) error {
-				done, err := other.Replace(before, changed)
+				done, err := other.Replace(before, changed, invitation.Event{})
 				require.True(t, done)
-				return errors.Join(err, other.Insert(p.draft("ina@university.example")))
+				return errors.Join(err, other.Insert(p.draft("ina@university.example"), invitation.Event{}))
 			}))
 
 			after, err := tx.Find(id)
@@ -292,9 +292,10 @@ func TestReadsRefuseWrites(t *testing.T) {
 			"read": p.db.Read, "snapshot": p.db.Snapshot,
 		} {
 			for name, write := range map[string]func(*store.Tx) error{
-				"insert":  func(tx *store.Tx) error { return tx.Insert(p.draft("other@university.example")) },
-				"replace": func(tx *store.Tx) error { _, err := tx.Replace(p.draft("x"), canceled); return err },
-				"delete":  func(tx *store.Tx) error { return tx.Delete(id) },
+				"insert":  func(tx *store.Tx) error { return tx.Insert(p.draft("other@university.example"), invitation.Event{}) },
+				"replace": func(tx *store.Tx) error { _, err := tx.Replace(p.draft("x"), canceled, invitation.Event{}); return err },
+				"delete":  func(tx *store.Tx) error { return tx.Delete(id, invitation.Event{}) },
+				"record":  func(tx *store.Tx) error { return tx.Record(invitation.Event{}) },
 				"enqueue": func(tx *store.Tx) error { return tx.Enqueue(invitation.Deliver{Invitation: id}) },
 			} {
 				for range 5 { // on every connection of the pool, which must be of use for writing afterwards
@@ -327,7 +328,7 @@ func TestTwoWritersWait(t *testing.T) {
 			}
 			changed := found
 			changed.Delivery++
-			done, err := tx.Replace(found, changed)
+			done, err := tx.Replace(found, changed, invitation.Event{})
 			assert.True(t, done)
 			return err
 		}

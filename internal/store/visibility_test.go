@@ -75,7 +75,7 @@ func newChance(t *testing.T, e storetest.Engine, seed uint64) *chance {
 		return errors.Join(tx.SaveRoles(c.roles), tx.SaveUsers(c.users), tx.SaveScopes(c.scopes), tx.SaveMemberships(c.memberships))
 	}))
 	for _, each := range c.invitations {
-		err := db.Invitations().Write(t.Context(), func(tx invitation.Tx) error { return tx.Insert(each) })
+		err := db.Invitations().Write(t.Context(), func(tx invitation.Tx) error { return tx.Insert(each, invitation.Event{}) })
 		if !errors.Is(err, invitation.ErrTwice) { // then there is one less
 			require.NoError(t, err)
 		}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+
+	"invited/internal/invitation"
+)
+
+// eventColumns are what is written of an event, in the order of eventValues.
+const eventColumns = "invitation_uuid, created, event_type, user_uuid, user_username, user_full_name, from_state, to_state," +
+	" email, role_uuid, role_name, execution_state, error_message, notice, channel, recipient, request_id"
+
+// eventPlaces are as many arguments.
+var eventPlaces = "?" + strings.Repeat(", ?", strings.Count(eventColumns, ","))
+
+func (tx *Tx) eventValues(e invitation.Event) []any {
+	return []any{
+		e.InvitationUUID, tx.now, e.Type, e.UserUUID, e.UserUsername, e.UserFullName, e.FromState, e.ToState,
+		e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage, e.Notice, e.Channel, e.Recipient,
+		invitation.RequestID(tx.orm.Statement.Context),
+	}
+}
+
+// noted runs a statement that changes one invitation, and writes the event of it; it tells whether there was one to change.
+// invitation.ErrTwice where another is open.
+func (tx *Tx) noted(e invitation.Event, change string, arguments ...any) (bool, error) {
+	if together := tx.db.dialect.noting(change); together != "" {
+		result := tx.orm.Exec(together, append(arguments, tx.eventValues(e)...)...)
+		return result.RowsAffected == 1, tx.twice(result.Error)
+	}
+	result := tx.orm.Exec(change, arguments...)
+	if result.Error != nil || result.RowsAffected == 0 {
+		return false, tx.twice(result.Error)
+	}
+	return true, tx.Record(e)
+}
+
+// Record writes an event that changes no row.
+func (tx *Tx) Record(e invitation.Event) error {
+	return tx.db.translate(tx.orm.Exec("INSERT INTO invitation_events ("+eventColumns+") VALUES ("+eventPlaces+")",
+		tx.eventValues(e)...).Error)
+}
+
+// Events is a page of the events of an invitation, the newest first, and how many there are in all; a page past the end
+// does not say how many.
+func (tx *Tx) Events(id uuid.UUID, offset, limit int) ([]invitation.Event, int, error) {
+	var rows []struct {
+		invitation.Event `gorm:"embedded"`
+		Total            int
+	}
+	err := tx.orm.Table("invitation_events").Select("*, count(*) OVER () AS total").Where("invitation_uuid = ?", id).
+		Order("id DESC").Offset(offset).Limit(limit).Find(&rows).Error
+	found, total := make([]invitation.Event, 0, len(rows)), 0
+	for _, each := range rows {
+		each.Created = each.Created.UTC()
+		found, total = append(found, each.Event), each.Total
+	}
+	return found, total, tx.db.translate(err)
+}
