@@ -22,7 +22,7 @@ SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-test schemathesis mock gateway-test test test-race test-faults test-browser bench fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test test test-race test-faults test-browser bench fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -99,6 +99,9 @@ contract-lint: ## lint openapi.yaml; a warning fails too
 
 contract-diff: go ## compare openapi.yaml with the last one that was tagged, and print what changed
 	@GO="$(GO)" gen/contract/diff.sh
+
+contract-tag: go ## make openapi.yaml, under its new version, the contract that later ones are compared with
+	@GO="$(GO)" gen/contract/tag.sh
 
 contract-test: go ## test that comparison, and that the mock answers with the contract's examples
 	@GO="$(GO)" gen/contract/test.sh

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Compares openapi.yaml with the last contract that was tagged (contract-vX.Y.Z or vX.Y.Z), in the root of the
-# repository, prints what changed, and fails where something breaks clients and the version does not say so.
+# repository, prints what changed, and fails where something breaks clients and the version does not say so. A checkout
+# without tags, as most of CI's are, has that contract in gen/contract/tagged.yaml, where tag.sh leaves it.
 # "diff.sh OLD NEW" compares two files instead.
 set -eu
 
@@ -14,12 +15,13 @@ if [ $# -eq 2 ]; then
 else
   new=openapi.yaml
   name=$(git describe --tags --abbrev=0 --match 'contract-v[0-9]*' --match 'v[0-9]*' 2>/dev/null) || name=
-  if [ -z "$name" ]; then
-    echo "No contract was tagged yet (contract-vX.Y.Z or vX.Y.Z): nothing to compare openapi.yaml with"
-    exit
+  old=gen/contract/tagged.yaml
+  if [ -n "$name" ]; then
+    old=build/contract/tagged.yaml
+    git show "$name:openapi.yaml" >"$old"
+  else
+    name=$old
   fi
-  old=build/contract/tagged.yaml
-  git show "$name:openapi.yaml" >"$old"
 fi
 
 if ! test -x "$oasdiff"; then # under its version, so that a new pin is a new file
