@@ -112,9 +112,9 @@ schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (2 minut
 mock: ## serve the examples of openapi.yaml on 127.0.0.1:4010, for front ends
 	@gen/contract/mock.sh
 
-gateway-test: go ## run nginx and Caddy with their shipped set-ups, each before two replicas
-	@echo "Running nginx and Caddy with what deploy/gateway/ has for them (takes about 40 s)"
-	@$(POSTGRES) $(GO) test -tags gateway -run '^TestGateway' -count=1 $(ARGS) ./cmd/invited
+gateway-test: go ## run nginx and Caddy before two replicas, FORM=short (a minute) or full (6)
+	@echo "Running nginx and Caddy with what deploy/gateway/ has for them, in the $(FORM) form"
+	@$(POSTGRES) $(GO) test -tags gateway -run '^TestGateway' -count=1 -timeout 30m $(if $(filter full,$(FORM)),-gateway.rounds 20) $(ARGS) ./cmd/invited
 
 bench: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"

@@ -52,31 +52,3 @@ func TestLeavingTakesNoLongerThanTheDelay(t *testing.T) {
 	p.stop()
 	require.GreaterOrEqual(t, time.Since(begun), 500*time.Millisecond)
 }
-
-// The connections that the kernel has made and the server has not taken yet are served before the listener is closed.
-func TestNobodyIsLeftAtTheDoor(t *testing.T) {
-	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	d := &door{TCPListener: listener.(*net.TCPListener)}
-	var waiting []net.Conn
-	for range 20 {
-		conn, err := net.Dial("tcp", d.Addr().String())
-		require.NoError(t, err)
-		defer func() { _ = conn.Close() }()
-		_, err = fmt.Fprint(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-		require.NoError(t, err)
-		waiting = append(waiting, conn)
-	}
-	require.NoError(t, d.shut())
-	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusCreated) })}
-	require.ErrorIs(t, web.Serve(d), net.ErrClosed)
-	_, err = net.Dial("tcp", d.Addr().String())
-	require.ErrorIs(t, err, syscall.ECONNREFUSED)
-	for _, conn := range waiting {
-		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		require.NoError(t, err)
-		require.Equal(t, http.StatusCreated, response.StatusCode)
-		require.NoError(t, response.Body.Close())
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/mail"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,9 +74,9 @@ type server struct {
 	migrate bool
 	demo    *demonstration // nil: none
 
-	door    *door
 	db      *store.DB
 	workers *jobs.Workers // nil: none in this process
+	leaving atomic.Bool   // it was told to end
 }
 
 // run serves until ctx ends, and then brings everything to an end: first the requests, then the jobs, then the
@@ -92,7 +93,6 @@ func (s *server) run(ctx context.Context) (err error) {
 		return fmt.Errorf("can't listen on INVITED_LISTEN_ADDR: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
-	s.door = &door{TCPListener: listener.(*net.TCPListener)}
 	s.config = s.config.Bound(listener.Addr()) // the port may have been 0
 	if s.db, err = s.open(s.config); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (s *server) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return s.serveUntil(ctx, handler)
+	return s.serveUntil(ctx, listener, handler)
 }
 
 // prepare brings the database to the state that serving needs.
@@ -275,7 +275,7 @@ func (s *server) ready(ctx context.Context) map[string]error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	checks := map[string]error{"database": s.db.Ping(ctx), "schema": current(ctx, s.db)}
-	if s.door.leaving.Load() {
+	if s.leaving.Load() {
 		checks["shutdown"] = errLeaving
 	}
 	if s.workers != nil {
@@ -303,29 +303,20 @@ func newWeb(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-func (s *server) serveUntil(ctx context.Context, handler http.Handler) error {
-	web := newWeb(s.door.ushered(handler), s.logger)
-	served := make(chan error, 1)
-	go func() { served <- web.Serve(s.door) }()
+func (s *server) serveUntil(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	web := newWeb(s.lastOne(handler), s.logger)
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
 	s.logger.InfoContext(ctx, "serving", "version", version, "url", s.config.PublicURL.String(),
-		"address", s.door.Addr().String(), "database", s.config.Database.String(), "workers", s.config.Workers)
+		"address", listener.Addr().String(), "database", s.config.Database.String(), "workers", s.config.Workers)
 	if s.demo != nil {
 		s.demo.show(s.stdout, s.config)
 	}
 	var err error
 	select {
-	case err = <-served:
 	case <-ctx.Done():
-		if delay := time.Duration(s.config.ShutdownDelay); delay > 0 {
-			s.logger.Info("shutting down: not ready any more, and serving all the same", "for", delay.String())
-			s.door.leave(delay)
-		}
-		if err = s.door.shut(); err == nil {
-			err = <-served
-		}
-		if errors.Is(err, net.ErrClosed) {
-			err = nil
-		}
+		s.leave()
+	case err = <-failed:
 	}
 	s.logger.Info("shutting down: finishing requests and jobs")
 	return errors.Join(err, s.end("requests", web.Shutdown), s.end("jobs", func(ctx context.Context) error {

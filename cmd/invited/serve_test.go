@@ -247,17 +247,21 @@ func TestTheAnswerToALargeBodyGetsThrough(t *testing.T) {
 			})
 		}
 	}
-	// Who asks before sending is not made to send.
-	conn, err := net.Dial("tcp", p.address)
-	require.NoError(t, err)
-	defer func() { _ = conn.Close() }()
-	require.NoError(t, conn.SetDeadline(time.Now().Add(10*time.Second)))
-	_, err = fmt.Fprintf(conn, "POST %sapprove/ HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", invitations, p.address, size)
-	require.NoError(t, err)
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+	// Who asks before sending is not made to send, and who sends nothing is not waited for as if it did.
+	for header, patience := range map[string]time.Duration{"Expect: 100-continue": time.Second, "X-Expect: nothing": 10 * time.Second} {
+		t.Run(header, func(t *testing.T) {
+			conn, err := net.Dial("tcp", p.address)
+			require.NoError(t, err)
+			defer func() { _ = conn.Close() }()
+			require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+			_, err = fmt.Fprintf(conn, "POST %sapprove/ HTTP/1.1\r\nHost: %s\r\n%s\r\nContent-Length: %d\r\n\r\n", invitations, p.address, header, size)
+			require.NoError(t, err)
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, http.StatusRequestEntityTooLarge, response.StatusCode)
+		})
+	}
 }
 
 // A client that sends a header bit by bit holds a connection for seconds, not for as long as it likes.

@@ -21,11 +21,13 @@ import (
 // RequestTimeout bounds a handler, the database included.
 const RequestTimeout = 20 * time.Second
 
-// bodyLimit is the size of the largest body that is taken, and discardLimit of the largest that is at least read, in
-// bytes.
+// bodyLimit is the size of the largest body that is taken, in bytes.
+const bodyLimit = 1 << 20
+
+// What is read of a body after a refusal.
 const (
-	bodyLimit    = 1 << 20
-	discardLimit = 16 << 20
+	discardLimit   = 16 << 20 // bytes
+	discardTimeout = 5 * time.Second
 )
 
 // Config is what the API is made of.
@@ -110,8 +112,10 @@ func readToEnd(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		body := c.Request().Body
 		err := next(c)
-		if c.Request().Header.Get("Expect") == "" {
-			_, _ = io.CopyN(io.Discard, body, discardLimit) // the server's timeout bounds it too
+		if body != http.NoBody && c.Request().Header.Get("Expect") == "" {
+			// Fails where the connection is no real one.
+			_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(discardTimeout))
+			_, _ = io.CopyN(io.Discard, body, discardLimit)
 		}
 		return err
 	}
