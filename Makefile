@@ -22,7 +22,7 @@ SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test test test-race test-faults test-browser bench fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -103,7 +103,7 @@ contract-diff: go ## compare openapi.yaml with the last one that was tagged, and
 contract-tag: go ## make openapi.yaml, under its new version, the contract that later ones are compared with
 	@GO="$(GO)" gen/contract/tag.sh
 
-contract-test: go ## test that comparison, and that the mock answers with the contract's examples
+contract-test: go ## test that comparison, the examples of the mock, and the import into Kong
 	@GO="$(GO)" gen/contract/test.sh
 
 schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (2 minutes) or full (15)
@@ -115,6 +115,9 @@ mock: ## serve the examples of openapi.yaml on 127.0.0.1:4010, for front ends
 gateway-test: go ## run nginx and Caddy before two replicas, FORM=short (a minute) or full (6)
 	@echo "Running nginx and Caddy with what deploy/gateway/ has for them, in the $(FORM) form"
 	@$(POSTGRES) $(GO) test -tags gateway -run '^TestGateway' -count=1 -timeout 30m $(if $(filter full,$(FORM)),-gateway.rounds 20) $(ARGS) ./cmd/invited
+
+gateway-check: go ## hold what deploy/gateway/ has for the other gateways to their definitions and to the contract
+	@cd deploy/gateway/check && $(GO) vet . && $(GO) mod tidy -diff && $(GO) test -count=1 $(ARGS) .
 
 bench: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"

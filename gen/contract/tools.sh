@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs Redocly and Prism, as the lock file says, into build/contract/node, unless that was done. Called in the root
-# of the repository.
+# Installs Redocly, Prism and Kong's converter, as the lock file says, into build/contract/node, unless that was done.
+# Called in the root of the repository.
 set -eu
 
 from=gen/contract

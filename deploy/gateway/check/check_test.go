@@ -1,0 +1,327 @@
+// Package check holds the configurations that no test can run to what their gateways publish about them, and to the
+// contract. It is a module of its own, since nothing of what that takes is any business of the server.
+package check
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/apigatewayv2/types"
+	bootstrap "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/local_ratelimit/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/itchyny/gojq"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+	"sigs.k8s.io/yaml"
+)
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+const contractPath = "../../openapi.yaml"
+
+func contract(t *testing.T) *openapi3.T {
+	t.Helper()
+	c, err := openapi3.NewLoader().LoadFromData(read(t, contractPath))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// open says whether an operation needs no token.
+func open(o *openapi3.Operation) bool { return o.Security != nil && len(*o.Security) == 0 }
+
+// example is a request's path for a path of the contract.
+func example(path string) string {
+	return strings.ReplaceAll(path, "{uuid}", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11")
+}
+
+// The whole file is a bootstrap that Envoy's own definitions and their rules accept, and its routes do with each
+// operation what is meant.
+func TestEnvoy(t *testing.T) {
+	asJSON, err := yaml.YAMLToJSONStrict(read(t, "envoy/envoy.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bootstrap.Bootstrap
+	if err := protojson.Unmarshal(asJSON, &b); err != nil {
+		t.Fatal(err)
+	}
+	valid(t, &b)
+
+	var manager hcm.HttpConnectionManager
+	if err := b.GetStaticResources().GetListeners()[0].GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(&manager); err != nil {
+		t.Fatal(err)
+	}
+	routes := manager.GetRouteConfig().GetVirtualHosts()[0].GetRoutes()
+	for path, item := range contract(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			r := routed(t, routes, method, "/invitations"+example(path))
+			if got := r.GetTypedPerFilterConfig()["limits"] != nil; got != open(operation) {
+				t.Errorf("%s %s: limited is %v", method, path, got)
+			}
+			if repeated := strings.Contains(r.GetRoute().GetRetryPolicy().GetRetryOn(), "reset"); repeated != (method == http.MethodGet) {
+				t.Errorf("%s %s: sent again after it was sent is %v", method, path, repeated)
+			}
+			if got := rewritten(r, "/invitations"+example(path)); got != example(path) {
+				t.Errorf("%s %s: reaches the server as %s", method, path, got)
+			}
+		}
+	}
+	for _, path := range []string{"/invitations/readyz", "/invitations/healthz"} {
+		if r := routed(t, routes, "GET", path); r.GetDirectResponse().GetStatus() != http.StatusNotFound {
+			t.Errorf("%s is not hidden", path)
+		}
+	}
+}
+
+// valid holds every message to the rules of its definition, those inside of others too.
+func valid(t *testing.T, m proto.Message) {
+	t.Helper()
+	if v, ok := m.(interface{ ValidateAll() error }); ok {
+		if err := v.ValidateAll(); err != nil {
+			t.Error(err)
+		}
+	}
+	err := protorange.Range(m.ProtoReflect(), func(p protopath.Values) error {
+		if message, ok := p.Index(-1).Value.Interface().(protoreflect.Message); ok {
+			if inside, ok := message.Interface().(*anypb.Any); ok {
+				inner, err := inside.UnmarshalNew()
+				if err != nil {
+					return err
+				}
+				valid(t, inner)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// routed is the route that Envoy takes: the first that matches, regular expressions the whole path.
+func routed(t *testing.T, routes []*routev3.Route, method, path string) *routev3.Route {
+	t.Helper()
+	for _, r := range routes {
+		m := r.GetMatch()
+		if want := m.GetHeaders(); len(want) == 1 && want[0].GetStringMatch().GetExact() != method {
+			continue
+		}
+		if expression := m.GetSafeRegex().GetRegex(); expression != "" {
+			if regexp.MustCompile("^(?:" + expression + ")$").MatchString(path) {
+				return r
+			}
+		} else if strings.HasPrefix(path, m.GetPrefix()) {
+			return r
+		}
+	}
+	t.Fatalf("%s %s has no route", method, path)
+	return nil
+}
+
+func rewritten(r *routev3.Route, path string) string {
+	if rule := r.GetRoute().GetRegexRewrite(); rule != nil {
+		return regexp.MustCompile(rule.GetPattern().GetRegex()).ReplaceAllString(path, rule.GetSubstitution())
+	}
+	return r.GetRoute().GetPrefixRewrite() + strings.TrimPrefix(path, r.GetMatch().GetPrefix())
+}
+
+// What the program makes of the contract is still an OpenAPI document, with an integration for each operation of words
+// that the API of API Gateway knows, and with nothing in it that HTTP APIs have no import for.
+func TestAWS(t *testing.T) {
+	query, err := gojq.Parse(string(read(t, "aws/integrations.jq")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := gojq.Compile(query, gojq.WithVariables([]string{"$to"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before any
+	if err := yaml.Unmarshal(read(t, contractPath), &before); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := program.Run(before, "https://internal.example").Next()
+	if err, ok := after.(error); ok {
+		t.Fatal(err)
+	}
+	content, err := json.Marshal(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := openapi3.NewLoader().LoadFromData(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := made.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
+		t.Error(err)
+	}
+	if !strings.HasPrefix(made.OpenAPI, "3.0.") {
+		t.Errorf("OpenAPI %s is not imported", made.OpenAPI)
+	}
+	if len(made.Components.SecuritySchemes) > 0 || len(made.Security) > 0 {
+		t.Error("a security scheme is left")
+	}
+	segment := regexp.MustCompile(`^(?:[A-Za-z0-9._:,-]*|\{[A-Za-z0-9._-]+\})$`)
+	for path, item := range made.Paths.Map() {
+		for _, each := range strings.Split(path, "/") {
+			if !segment.MatchString(each) {
+				t.Errorf("%s: a segment is neither text nor one parameter", path)
+			}
+		}
+		for method, operation := range item.Operations() {
+			if operation.Security != nil {
+				t.Errorf("%s %s: a security requirement is left", method, path)
+			}
+			raw, err := json.Marshal(operation.Extensions["x-amazon-apigateway-integration"])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var integration struct {
+				Type, HTTPMethod, URI, ConnectionType, PayloadFormatVersion string
+				TimeoutInMillis                                             int
+				RequestParameters                                           map[string]string
+			}
+			decoder := json.NewDecoder(strings.NewReader(string(raw)))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&integration); err != nil {
+				t.Fatal(err)
+			}
+			if integration.HTTPMethod != method || integration.URI != "https://internal.example"+path || integration.PayloadFormatVersion != "1.0" {
+				t.Errorf("%s %s goes to %+v", method, path, integration)
+			}
+			if !slices.Contains(types.IntegrationType("").Values(), types.IntegrationType(strings.ToUpper(integration.Type))) {
+				t.Errorf("%q is no type of integration", integration.Type)
+			}
+			if !slices.Contains(types.ConnectionType("").Values(), types.ConnectionType(integration.ConnectionType)) {
+				t.Errorf("%q is no type of connection", integration.ConnectionType)
+			}
+			if integration.TimeoutInMillis < 50 || integration.TimeoutInMillis > 30000 {
+				t.Errorf("%d ms is no timeout", integration.TimeoutInMillis)
+			}
+		}
+	}
+	for path, item := range contract(t).Paths.Map() {
+		if len(made.Paths.Value(path).Operations()) != len(item.Operations()) {
+			t.Errorf("%s lost an operation", path)
+		}
+	}
+}
+
+// KrakenD passes on what is named and nothing else, so an entry that lacks something loses it without a word. Its schema
+// can't be had as a package; what is asserted of form here is what that schema says of these keys.
+func TestKrakenD(t *testing.T) {
+	type backend struct {
+		Host       []string
+		URLPattern string `json:"url_pattern"`
+		Method     string
+		Encoding   string
+	}
+	type endpoint struct {
+		Endpoint          string
+		Method            string
+		OutputEncoding    string   `json:"output_encoding"`
+		InputHeaders      []string `json:"input_headers"`
+		InputQueryStrings []string `json:"input_query_strings"`
+		Backend           []backend
+		ExtraConfig       map[string]struct {
+			ClientMaxRate  float64 `json:"client_max_rate"`
+			ClientCapacity int     `json:"client_capacity"`
+			Strategy       string
+		} `json:"extra_config"`
+	}
+	var file struct {
+		Schema        string `json:"$schema"`
+		Version, Port int
+		Name, Timeout string
+		ExtraConfig   struct {
+			Router map[string]bool
+		} `json:"extra_config"`
+		Endpoints []endpoint
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(read(t, "krakend/krakend.json"))))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil {
+		t.Fatal(err)
+	}
+	if file.Version != 3 || file.Timeout != "30s" {
+		t.Errorf("version %d, timeout %q", file.Version, file.Timeout)
+	}
+	if believes, ok := file.ExtraConfig.Router["forwarded_by_client_ip"]; !ok || believes {
+		t.Error("clients say who they are")
+	}
+	found := map[string]endpoint{}
+	for _, each := range file.Endpoints {
+		found[each.Method+" "+each.Endpoint] = each
+	}
+	wanted := 0
+	for path, item := range contract(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			wanted++
+			name := method + " /invitations" + path
+			e, ok := found[name]
+			if !ok || len(e.Backend) != 1 {
+				t.Errorf("%s has no entry, or not one backend", name)
+				continue
+			}
+			to := e.Backend[0]
+			if to.URLPattern != path || to.Method != method || len(to.Host) != 2 || to.Encoding != "no-op" || e.OutputEncoding != "no-op" {
+				t.Errorf("%s goes to %+v", name, to)
+			}
+			headers := []string{"Accept", "X-Request-ID"}
+			if !open(operation) {
+				headers = append(headers, "Authorization")
+			}
+			if operation.RequestBody != nil {
+				headers = append(headers, "Content-Type")
+			}
+			var query []string
+			for _, p := range append(slices.Clone(item.Parameters), operation.Parameters...) {
+				switch p.Value.In {
+				case openapi3.ParameterInQuery:
+					query = append(query, p.Value.Name)
+				case openapi3.ParameterInHeader:
+					headers = append(headers, p.Value.Name)
+				}
+			}
+			for what, sets := range map[string][2][]string{"headers": {headers, e.InputHeaders}, "query": {query, e.InputQueryStrings}} {
+				slices.Sort(sets[0])
+				slices.Sort(sets[1])
+				if !slices.Equal(sets[0], sets[1]) {
+					t.Errorf("%s: %s %v, want %v", name, what, sets[1], sets[0])
+				}
+			}
+			limit, limited := e.ExtraConfig["qos/ratelimit/router"]
+			if limited != open(operation) || limited && (limit.ClientMaxRate <= 0 || limit.Strategy != "ip") {
+				t.Errorf("%s: limited is %v %+v", name, limited, limit)
+			}
+		}
+	}
+	if wanted != len(file.Endpoints) {
+		t.Errorf("%d entries, want %d", len(file.Endpoints), wanted)
+	}
+}
