@@ -22,7 +22,7 @@ SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench bench-delivery fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile

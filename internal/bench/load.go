@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// request is one that is sent, and the status that has to come back.
+type request struct {
+	method, path, key, body string
+	status                  int
+}
+
+// client is a connection that is kept: fasthttp's, because net/http's takes as much of a processor as a server does.
+type client struct {
+	host *fasthttp.HostClient
+	req  fasthttp.Request
+	resp fasthttp.Response
+}
+
+func newClient(host *fasthttp.HostClient) *client { return &client{host: host} }
+
+func newHost(address string, clients int) *fasthttp.HostClient {
+	return &fasthttp.HostClient{
+		Addr: address, MaxConns: clients, NoDefaultUserAgentHeader: true,
+		ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, MaxIdleConnDuration: time.Minute,
+		MaxIdemponentCallAttempts: 1,
+	}
+}
+
+// do sends a request; what came back is in c.resp until the next.
+func (c *client) do(r request) error {
+	c.req.Reset()
+	c.req.Header.SetMethod(r.method)
+	c.req.Header.SetHost("127.0.0.1")
+	c.req.SetRequestURI("http://127.0.0.1" + r.path)
+	if r.key != "" {
+		c.req.Header.Set("Authorization", "Token "+r.key)
+	}
+	if r.body != "" {
+		c.req.Header.SetContentType("application/json")
+		c.req.SetBodyString(r.body)
+	}
+	if err := c.host.Do(&c.req, &c.resp); err != nil {
+		return fmt.Errorf("%s %s: %w", r.method, r.path, err)
+	}
+	if got := c.resp.StatusCode(); got != r.status {
+		return fmt.Errorf("%s %s: %d %s", r.method, r.path, got, bytes.TrimSpace(c.resp.Body()))
+	}
+	return nil
+}
+
+// run is what one server did in one measured stretch.
+type run struct {
+	requests int
+	rps      float64
+	p50, p99 time.Duration
+	server   time.Duration // CPU for each request
+	database time.Duration // the same, of a database with processes of its own
+}
+
+// stretch has clients ask one after the other without a pause, for a time after a warm-up, or until there is nothing
+// left to ask.
+func stretch(
+	ctx context.Context, s *server, d *database, clients int, warm, length time.Duration, source func(client int) func() (request, bool),
+) (run, error) {
+	var (
+		all      sync.WaitGroup
+		measured atomic.Bool
+		stopped  atomic.Bool
+		dry      = make(chan struct{}, clients)
+		took     = make([][]time.Duration, clients)
+		errs     = make([]error, clients)
+		host     = newHost(s.address, clients)
+	)
+	for i := range clients {
+		took[i] = make([]time.Duration, 0, 1<<14)
+		next, c := source(i), newClient(host)
+		all.Go(func() {
+			for !stopped.Load() {
+				asked, more := next()
+				if !more {
+					dry <- struct{}{}
+					return
+				}
+				counts, began := measured.Load(), time.Now()
+				if errs[i] = c.do(asked); errs[i] != nil {
+					dry <- struct{}{}
+					return
+				}
+				if counts {
+					took[i] = append(took[i], time.Since(began))
+				}
+			}
+		})
+	}
+	wait(ctx, warm, dry)
+	server, database := cpu(s.cmd.Process.Pid), cpu(d.pid)
+	began := time.Now()
+	measured.Store(true)
+	wait(ctx, length, dry)
+	measured.Store(false)
+	elapsed := time.Since(began)
+	server, database = cpu(s.cmd.Process.Pid)-server, cpu(d.pid)-database
+	stopped.Store(true)
+	all.Wait()
+	host.CloseIdleConnections()
+	for _, err := range errs {
+		if err != nil {
+			return run{}, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return run{}, err
+	}
+	every := slices.Concat(took...)
+	if len(every) == 0 {
+		return run{}, fmt.Errorf("%s answered nothing in %s", s.name, length)
+	}
+	slices.Sort(every)
+	n := time.Duration(len(every))
+	return run{
+		requests: len(every), rps: float64(len(every)) / elapsed.Seconds(),
+		p50: every[len(every)/2], p99: every[len(every)*99/100],
+		server: server / n, database: database / n,
+	}, nil
+}
+
+func wait(ctx context.Context, length time.Duration, dry <-chan struct{}) {
+	timer := time.NewTimer(length)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-dry:
+	case <-ctx.Done():
+	}
+}
+
+// dice are the same for the same client of the same run, whoever is measured.
+func dice(run, client int) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(run), uint64(client))) //nolint:gosec // what is asked for need not be secret
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"strings"
+)
+
+// pagesOf is a request, and where it is for a list the one for its second page too.
+func pagesOf(r request) []request {
+	pages := []request{r}
+	path, query, _ := strings.Cut(r.path, "?")
+	if path == api && !strings.Contains(query, "email=") {
+		r.path = path + "?" + strings.TrimPrefix(query+"&page=2", "&")
+		pages = append(pages, r)
+	}
+	return pages
+}
+
+// ofItsOwn is what differs from one new invitation to another.
+var ofItsOwn = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|20\d\d-[^"]*Z|new\.[^@]*@`)
+
+// sameWrites fails where the two do not write the same.
+func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
+	const invitations = 2
+	if err := d.offers(ctx, invitations); err != nil {
+		return err
+	}
+	var said, left [2]string
+	for i, each := range []*client{ours, theirs} {
+		state := &writing{run: fmt.Sprint(i), offers: invitations}
+		state.taken.Store(int64(i))
+		for _, next := range []func() (request, bool){
+			func() (request, bool) { return state.create(rand.New(rand.NewPCG(1, 2))) }, //nolint:gosec // need not be secret
+			state.accept,
+		} {
+			asked, _ := next()
+			if err := each.do(asked); err != nil {
+				return err
+			}
+			said[i] += ofItsOwn.ReplaceAllString(string(each.resp.Body())+string(each.resp.Header.Peek("Location")), "…")
+			again := asked
+			again.status = 404
+			if asked.body != "" {
+				again.status = 400
+			}
+			if err := each.do(again); err != nil {
+				return err
+			}
+		}
+		for _, query := range []string{
+			"SELECT count(*) FROM invitations WHERE state = 'pending' AND delivery = 0 AND execution_state = 'Scheduled'",
+			"SELECT count(*) FROM river_job WHERE kind = 'deliver_invitation' AND queue = 'default' AND max_attempts = 30000 AND priority = 1",
+			"SELECT count(*) FROM memberships WHERE role_uuid = '" + uuidOf(ofRole, roleMember).String() + "'",
+			"SELECT count(*) FROM invitations WHERE state = 'accepted' AND email_folded LIKE '%" + made + "'",
+		} {
+			n, err := d.count(ctx, query)
+			if err != nil {
+				return err
+			}
+			left[i] += fmt.Sprintf("%d: %s\n", n, query)
+		}
+		if i == 0 {
+			// What the floor does has to come to the same as what the server did, on the same ground.
+			if err := d.reset(ctx); err != nil {
+				return err
+			}
+			if err := d.offers(ctx, invitations); err != nil {
+				return err
+			}
+		}
+	}
+	if said[0] != said[1] {
+		return fmt.Errorf("the server and the floor answer differently to create and accept:\n%s\n%s", said[0], said[1])
+	}
+	if left[0] != left[1] {
+		return fmt.Errorf("the server and the floor write differently:\n%s\n%s", left[0], left[1])
+	}
+	return d.reset(ctx)
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// What is made, by the third group of its uuid.
+const (
+	ofRole = iota + 1
+	ofCustomer
+	ofProject
+	ofOwner
+	ofStaff
+	ofInvitee
+	ofMembership
+	ofInvitation
+	ofOffer // made to be accepted
+)
+
+// scatter spreads numbers over the first group, so that uuids lie about in an index as random ones do.
+const scatter = 2654435761
+
+func uuidOf(kind, i int) uuid.UUID {
+	return uuid.MustParse(fmt.Sprintf("%08x-%04x-4000-8000-%012x", uint32(uint64(i)*scatter), kind, i)) //nolint:gosec // it wraps
+}
+
+// Roles.
+const (
+	roleOwner = iota
+	roleSupport
+	roleMember
+)
+
+// Who calls. Each of the first owners has one customer with 50 invitations, however many there are in all.
+const (
+	owners   = 100
+	inView   = 50
+	staff    = 10
+	invitees = 2000
+)
+
+// size is how much is in a database.
+type size struct{ invitations, customers int }
+
+// sizeOf spreads invitations over a tenth as many customers, which are a thousand or more, and a hundred thousand or fewer.
+func sizeOf(invitations int) size {
+	return size{max(invitations, owners*inView), min(max(invitations/10, 1000), 100_000)}
+}
+
+func keyOf(who string, i int) string { return fmt.Sprintf("inv_bench_%s_%d", who, i) }
+
+// names are of one width, to be cut from a text by number.
+const (
+	nameWidth = 8
+	given     = "maria   olivia  ina     max     sam     ahmed   chen    priya   lars    kofi    yuki    elena   diego   fatima  noah    zoe     "
+	family    = "silva   olsen   tamm    garcia  kumar   wang    smith   rossi   novak   haddad  mensah  tanaka  petrov  dubois  berg    costa   "
+)
+
+// nameAt cuts a name from a text by the value of an expression.
+func nameAt(names, i string) string {
+	return fmt.Sprintf("trim(substr('%s', (1 + %d * ((%s) %% %d))::int, %d))", names, nameWidth, i, len(names)/nameWidth, nameWidth)
+}
+
+// family names change with each invitation, given names with each sixteenth.
+func emailOf(i int) (part string) {
+	return fmt.Sprintf("%s.%d@", strings.TrimSpace(family[i%16*nameWidth:i%16*nameWidth+nameWidth]), i)
+}
+
+// stateOf is a state by the value of an expression: most are over.
+const stateOf = `CASE WHEN h < 55 THEN 'accepted' WHEN h < 83 THEN 'expired' WHEN h < 88 THEN 'canceled' WHEN h < 90 THEN 'rejected'
+	WHEN h < 92 THEN 'requested' ELSE 'pending' END`
+
+// seed fills a migrated database. All is made of numbers, so that another process knows what there is.
+func (d *database) seed(ctx context.Context, s size) error {
+	insertUsers := func(kind int, name string, count int, staff string) string {
+		return fmt.Sprintf(`INSERT INTO users (uuid, username, full_name, email, email_folded, civil_number, image, is_staff, is_support,
+			is_active, notifications_enabled, created) SELECT %s, '%s' || i, 'The %s ' || i, '%s' || i || '@people.example',
+			'%s' || i || '@people.example', '', '', %s, FALSE, TRUE, FALSE, %s FROM %s`,
+			d.id(kind, "i"), name, name, name, name, staff, d.ago("100000000", "i"), d.series(0, count))
+	}
+	insertScopes := func(kind int, name string) string {
+		return fmt.Sprintf(`INSERT INTO scopes (uuid, type, name, name_folded, description, description_folded, customer_uuid, is_removed,
+			created) SELECT %s, lower('%s'), '%s ' || i, lower('%s ' || i), 'What the %s is for', lower('What the %s is for'), %s, FALSE, %s FROM %s`,
+			d.id(kind, "i"), name, name, name, name, name, d.id(ofCustomer, "i"), d.ago("100000000", "i"), d.series(0, s.customers))
+	}
+	statements := []string{
+		fmt.Sprintf(`INSERT INTO roles (uuid, name, description, scope_type, permissions, is_active) VALUES
+			('%s', 'CUSTOMER.OWNER', 'Owner', 'customer', '["CUSTOMER.CREATE_PERMISSION","PROJECT.CREATE_PERMISSION","INVITATION.LIST"]', TRUE),
+			('%s', 'CUSTOMER.SUPPORT', 'Support', 'customer', '["INVITATION.LIST"]', TRUE),
+			('%s', 'PROJECT.MEMBER', 'Member', 'project', NULL, TRUE)`,
+			uuidOf(ofRole, roleOwner), uuidOf(ofRole, roleSupport), uuidOf(ofRole, roleMember)),
+		insertScopes(ofCustomer, "Customer"),
+		insertScopes(ofProject, "Project"),
+		insertUsers(ofOwner, "owner", s.customers, "FALSE"),
+		insertUsers(ofStaff, "staff", staff, "TRUE"),
+		insertUsers(ofInvitee, "invitee", invitees, "FALSE"),
+		fmt.Sprintf(`INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created) SELECT %s, %s, '%s', %s, %s FROM %s`,
+			d.id(ofMembership, "i"), d.id(ofOwner, "i"), uuidOf(ofRole, roleOwner), d.id(ofCustomer, "i"), d.ago("100000000", "i"),
+			d.series(0, s.customers)),
+		fmt.Sprintf(`INSERT INTO api_tokens (digest, user_uuid, created) SELECT %s, %s, %s FROM %s`,
+			d.noKey(), d.id(ofOwner, "i"), d.ago("100000000", "i"), d.series(owners, s.customers)),
+		d.invitations(s),
+	}
+	for i, each := range statements {
+		statements[i] = d.plain(each)
+	}
+	if err := d.exec(ctx, statements...); err != nil {
+		return err
+	}
+	for _, each := range []struct {
+		who         string
+		kind, count int
+	}{{"owner", ofOwner, owners}, {"staff", ofStaff, staff}, {"invitee", ofInvitee, invitees}} {
+		var values []string
+		for i := range each.count {
+			values = append(values, fmt.Sprintf("('%s', '%s', %s)", digest(keyOf(each.who, i)), uuidOf(each.kind, i), d.plain(d.ago("0", "0"))))
+		}
+		if err := d.exec(ctx, "INSERT INTO api_tokens (digest, user_uuid, created) VALUES "+strings.Join(values, ", ")); err != nil {
+			return err
+		}
+	}
+	return d.settle(ctx)
+}
+
+// settle brings the statistics up to date, and the tables to where nothing has to be tidied while it is measured.
+func (d *database) settle(ctx context.Context) error {
+	if d.engine == "sqlite" {
+		return d.exec(ctx, "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)")
+	}
+	return d.exec(ctx, "VACUUM ANALYZE")
+}
+
+// plain is a statement without the casts that only PostgreSQL needs and has.
+func (d *database) plain(statement string) string {
+	if d.engine == "sqlite" {
+		return strings.ReplaceAll(statement, "::int", "")
+	}
+	return statement
+}
+
+// invitations are the first owners' 50 each, and the others over all other customers. Those that are open are younger
+// than any reminder, so that a sweep finds nothing to do.
+func (d *database) invitations(s size) string {
+	ours := owners * inView
+	customer := fmt.Sprintf("CASE WHEN i < %d THEN i %% %d ELSE %d + i %% %d END", ours, owners, owners, s.customers-owners)
+	return fmt.Sprintf(`INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded, role_uuid,
+		scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number, organization, job_title,
+		civil_number, extra_invitation_text)
+		SELECT %s, %s, %s, 0, 'OK', '', TRUE, CASE WHEN i %% 3 = 0 THEN %s ELSE %s END, CASE WHEN i %% 3 = 0 THEN %s ELSE %s END, %s, %s,
+		given || '.' || family || '.' || i || '@university.example', given || '.' || family || '.' || i || '@university.example',
+		given || ' ' || family, '', '', 'University ' || (i %% 997), '', '', 'Please join us: there is a lot to do, and we would like to do it with you.'
+		FROM (SELECT i, c, k / 65536 %% 100 AS h, k, %s AS given, %s AS family FROM
+			(SELECT i, %s AS c, i * %d & 4294967295 AS k FROM %s) AS numbers) AS named`,
+		d.id(ofInvitation, "i"), stateOf,
+		d.ago("CASE WHEN h >= 92 THEN k % 432000 ELSE 691200 + k % 63072000 END", "i"),
+		quote(d, uuidOf(ofRole, roleSupport)), quote(d, uuidOf(ofRole, roleMember)),
+		d.id(ofCustomer, "c"), d.id(ofProject, "c"), d.id(ofCustomer, "c"), d.id(ofOwner, "c"),
+		nameAt(given, "i / 16"), nameAt(family, "i"), customer, scatter, d.series(0, s.invitations))
+}
+
+func quote(d *database, id uuid.UUID) string {
+	if d.engine == "sqlite" {
+		return "'" + id.String() + "'"
+	}
+	return "'" + id.String() + "'::uuid"
+}
+
+// offers makes invitations to be accepted, each invitee's to one project after the other.
+func (d *database) offers(ctx context.Context, count int) error {
+	project := fmt.Sprintf("(i / %d %% %d)", invitees, owners)
+	return d.exec(ctx, d.plain(fmt.Sprintf(`INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message,
+		reminded, role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number,
+		organization, job_title, civil_number, extra_invitation_text)
+		SELECT %s, 'pending', %s, 0, 'OK', '', TRUE, %s, %s, %s, %s, 'invitee' || i || '%s', 'invitee' || i || '%s',
+		'', '', '', '', '', '', '' FROM %s`,
+		d.id(ofOffer, "i"), d.ago("3600", "i"), quote(d, uuidOf(ofRole, roleMember)), d.id(ofProject, project), d.id(ofCustomer, project),
+		d.id(ofOwner, project), made, made, d.series(0, count))))
+}
+
+// made ends the addresses of what a measurement makes.
+const made = "@made.example"
+
+// reset takes away what a measurement made.
+func (d *database) reset(ctx context.Context) error {
+	err := d.exec(ctx, "DELETE FROM invitations WHERE email_folded LIKE '%"+made+"'",
+		"DELETE FROM memberships WHERE role_uuid = '"+uuidOf(ofRole, roleMember).String()+"'",
+		"DELETE FROM river_job")
+	if err != nil || d.engine == "sqlite" {
+		return err
+	}
+	return d.exec(ctx, "VACUUM ANALYZE invitations", "VACUUM ANALYZE memberships", "VACUUM ANALYZE river_job")
+}
