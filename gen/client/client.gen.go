@@ -42,6 +42,99 @@ func (e ExecutionStateEnum) Valid() bool {
 	}
 }
 
+// Defines values for InvitationFieldEnum.
+const (
+	InvitationFieldCivilNumber         InvitationFieldEnum = "civil_number"
+	InvitationFieldCreated             InvitationFieldEnum = "created"
+	InvitationFieldCreatedByFullName   InvitationFieldEnum = "created_by_full_name"
+	InvitationFieldCreatedByImage      InvitationFieldEnum = "created_by_image"
+	InvitationFieldCreatedByUsername   InvitationFieldEnum = "created_by_username"
+	InvitationFieldCustomerName        InvitationFieldEnum = "customer_name"
+	InvitationFieldCustomerUUID        InvitationFieldEnum = "customer_uuid"
+	InvitationFieldEmail               InvitationFieldEnum = "email"
+	InvitationFieldErrorMessage        InvitationFieldEnum = "error_message"
+	InvitationFieldExecutionState      InvitationFieldEnum = "execution_state"
+	InvitationFieldExpires             InvitationFieldEnum = "expires"
+	InvitationFieldExtraInvitationText InvitationFieldEnum = "extra_invitation_text"
+	InvitationFieldFullName            InvitationFieldEnum = "full_name"
+	InvitationFieldJobTitle            InvitationFieldEnum = "job_title"
+	InvitationFieldNativeName          InvitationFieldEnum = "native_name"
+	InvitationFieldOrganization        InvitationFieldEnum = "organization"
+	InvitationFieldPhoneNumber         InvitationFieldEnum = "phone_number"
+	InvitationFieldRole                InvitationFieldEnum = "role"
+	InvitationFieldRoleDescription     InvitationFieldEnum = "role_description"
+	InvitationFieldRoleName            InvitationFieldEnum = "role_name"
+	InvitationFieldScopeDescription    InvitationFieldEnum = "scope_description"
+	InvitationFieldScopeName           InvitationFieldEnum = "scope_name"
+	InvitationFieldScopeType           InvitationFieldEnum = "scope_type"
+	InvitationFieldScopeUUID           InvitationFieldEnum = "scope_uuid"
+	InvitationFieldState               InvitationFieldEnum = "state"
+	InvitationFieldURL                 InvitationFieldEnum = "url"
+	InvitationFieldUUID                InvitationFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the InvitationFieldEnum enum.
+func (e InvitationFieldEnum) Valid() bool {
+	switch e {
+	case InvitationFieldCivilNumber:
+		return true
+	case InvitationFieldCreated:
+		return true
+	case InvitationFieldCreatedByFullName:
+		return true
+	case InvitationFieldCreatedByImage:
+		return true
+	case InvitationFieldCreatedByUsername:
+		return true
+	case InvitationFieldCustomerName:
+		return true
+	case InvitationFieldCustomerUUID:
+		return true
+	case InvitationFieldEmail:
+		return true
+	case InvitationFieldErrorMessage:
+		return true
+	case InvitationFieldExecutionState:
+		return true
+	case InvitationFieldExpires:
+		return true
+	case InvitationFieldExtraInvitationText:
+		return true
+	case InvitationFieldFullName:
+		return true
+	case InvitationFieldJobTitle:
+		return true
+	case InvitationFieldNativeName:
+		return true
+	case InvitationFieldOrganization:
+		return true
+	case InvitationFieldPhoneNumber:
+		return true
+	case InvitationFieldRole:
+		return true
+	case InvitationFieldRoleDescription:
+		return true
+	case InvitationFieldRoleName:
+		return true
+	case InvitationFieldScopeDescription:
+		return true
+	case InvitationFieldScopeName:
+		return true
+	case InvitationFieldScopeType:
+		return true
+	case InvitationFieldScopeUUID:
+		return true
+	case InvitationFieldState:
+		return true
+	case InvitationFieldURL:
+		return true
+	case InvitationFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InvitationOEnum.
 const (
 	OrderByCreated             InvitationOEnum = "created"
@@ -219,6 +312,12 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
+// InvitationFieldEnum A field of an invitation.
+type InvitationFieldEnum string
+
+// InvitationListItem An invitation in a list, with all its fields or those that were asked for by `field`.
+type InvitationListItem = Invitation
+
 // InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
 // or username where there is none; `state` by its name.
 type InvitationOEnum string
@@ -240,12 +339,8 @@ type InvitationRequest struct {
 	PhoneNumber         *string `json:"phone_number,omitempty"`
 
 	// Role UUID of an active role for the scope's type.
-	Role openapi_types.UUID `json:"role"`
-
-	// Scope URL of the scope, on any host: a path that ends in `/api/customers/{uuid}/`,
-	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
-	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
-	Scope string `json:"scope,omitempty"`
+	Role  openapi_types.UUID `json:"role"`
+	Scope ScopeURL           `json:"scope,omitempty"`
 }
 
 // InvitationState * `project` - waits for the project's start day
@@ -268,6 +363,11 @@ type RuleErrors = []string
 // * `call` - a call for proposals
 // * `proposal` - a proposal to a call
 type ScopeType string
+
+// ScopeURL URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+type ScopeURL = string
 
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
@@ -348,6 +448,10 @@ type UserInvitationsListParams struct {
 	// EmailExact E-mail is this text, case aside.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
+	// Field Only these fields of each invitation; the others are left out. Repeat the parameter for more than one.
+	// Without it, all.
+	Field *[]InvitationFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
 	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
 	// commas. Ties are broken by uuid, so that pages never overlap.
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
@@ -363,6 +467,47 @@ type UserInvitationsListParams struct {
 
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
+	// exist, or that the caller can't see, has none.
+	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// ScopeDescription The scope's description contains this text, case aside.
+	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
+
+	// ScopeName The scope's name contains this text, case aside.
+	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+
+	// ScopeType The scope is of this type; an unknown type gives no rows.
+	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+
+	// State The invitation is in one of these states. Repeat the parameter for more than one.
+	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// UserInvitationsCountParams defines parameters for UserInvitationsCount.
+type UserInvitationsCountParams struct {
+	// CivilNumber Exactly this civil number.
+	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
+
+	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Email E-mail contains this text, case aside.
+	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
+
+	// EmailExact E-mail is this text, case aside.
+	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
+	// exist, or that the caller can't see, has none.
+	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text, case aside.
 	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
@@ -536,6 +681,14 @@ type ClientInterface interface {
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UserInvitationsCount Count user invitations
+	//
+	// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
+	// a body. A refusal has none either.
+	//
+	// Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
+	UserInvitationsCount(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UserInvitationsCreateWithBody Create
 	//
 	// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
@@ -678,6 +831,24 @@ type ClientInterface interface {
 // Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsCount Count user invitations
+//
+// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
+// a body. A refusal has none either.
+//
+// Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
+func (c *Client) UserInvitationsCount(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsCountRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1021,6 +1192,18 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 
 		}
 
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.O != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
@@ -1072,6 +1255,18 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 		if params.RoleUUID != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_uuid", *params.RoleUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1136,6 +1331,180 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsCountRequest constructs an http.Request for the UserInvitationsCount method
+func NewUserInvitationsCountRequest(server string, params *UserInvitationsCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CivilNumber != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "civil_number", *params.CivilNumber, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Email != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.EmailExact != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email_exact", *params.EmailExact, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_name", *params.RoleName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_uuid", *params.RoleUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeDescription != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_description", *params.ScopeDescription, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_name", *params.ScopeName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_type", *params.ScopeType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -1561,6 +1930,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsListWithResponse(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*UserInvitationsListResponse, error)
 
+	// UserInvitationsCountWithResponse Count user invitations
+	//
+	// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
+	// a body. A refusal has none either.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
+	UserInvitationsCountWithResponse(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*UserInvitationsCountResponse, error)
+
 	// UserInvitationsCreateWithBodyWithResponse Create
 	//
 	// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
@@ -1758,7 +2137,7 @@ type UserInvitationsListResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]Invitation
+	JSON200 *[]InvitationListItem
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *FieldErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -1796,7 +2175,7 @@ type UserInvitationsListResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UserInvitationsListResponse) GetJSON200() *[]Invitation {
+func (r UserInvitationsListResponse) GetJSON200() *[]InvitationListItem {
 	return r.JSON200
 }
 
@@ -1863,6 +2242,98 @@ func (r UserInvitationsListResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UserInvitationsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsCountResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsCount
+type UserInvitationsCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserInvitationsCountResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsCount
+type UserInvitationsCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCountResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsCount
+type UserInvitationsCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsCountResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsCount
+type UserInvitationsCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCountResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsCount
+type UserInvitationsCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCountResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCount
+type UserInvitationsCountResponse429Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCountResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsCount
+type UserInvitationsCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCountResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsCount
+type UserInvitationsCountResponse503Headers struct {
+	XRequestID *string
+}
+
+type UserInvitationsCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsCountResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsCountResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsCountResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3571,6 +4042,22 @@ func (c *ClientWithResponses) UserInvitationsListWithResponse(ctx context.Contex
 	return ParseUserInvitationsListResponse(rsp)
 }
 
+// UserInvitationsCountWithResponse Count user invitations
+//
+// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
+// a body. A refusal has none either.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
+func (c *ClientWithResponses) UserInvitationsCountWithResponse(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*UserInvitationsCountResponse, error) {
+	rsp, err := c.UserInvitationsCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsCountResponse(rsp)
+}
+
 // UserInvitationsCreateWithBodyWithResponse Create
 //
 // Creates an invitation and, where nothing holds it back, schedules its delivery in the same
@@ -3805,7 +4292,7 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []Invitation
+		var dest []InvitationListItem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -3994,6 +4481,119 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 			}
 			headers.RetryAfter = &value
 		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsCountResponse parses an HTTP response from a UserInvitationsCountWithResponse call
+func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsCountResponse429Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsCountResponse503Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -45,6 +45,99 @@ func (e ExecutionStateEnum) Valid() bool {
 	}
 }
 
+// Defines values for InvitationFieldEnum.
+const (
+	InvitationFieldCivilNumber         InvitationFieldEnum = "civil_number"
+	InvitationFieldCreated             InvitationFieldEnum = "created"
+	InvitationFieldCreatedByFullName   InvitationFieldEnum = "created_by_full_name"
+	InvitationFieldCreatedByImage      InvitationFieldEnum = "created_by_image"
+	InvitationFieldCreatedByUsername   InvitationFieldEnum = "created_by_username"
+	InvitationFieldCustomerName        InvitationFieldEnum = "customer_name"
+	InvitationFieldCustomerUUID        InvitationFieldEnum = "customer_uuid"
+	InvitationFieldEmail               InvitationFieldEnum = "email"
+	InvitationFieldErrorMessage        InvitationFieldEnum = "error_message"
+	InvitationFieldExecutionState      InvitationFieldEnum = "execution_state"
+	InvitationFieldExpires             InvitationFieldEnum = "expires"
+	InvitationFieldExtraInvitationText InvitationFieldEnum = "extra_invitation_text"
+	InvitationFieldFullName            InvitationFieldEnum = "full_name"
+	InvitationFieldJobTitle            InvitationFieldEnum = "job_title"
+	InvitationFieldNativeName          InvitationFieldEnum = "native_name"
+	InvitationFieldOrganization        InvitationFieldEnum = "organization"
+	InvitationFieldPhoneNumber         InvitationFieldEnum = "phone_number"
+	InvitationFieldRole                InvitationFieldEnum = "role"
+	InvitationFieldRoleDescription     InvitationFieldEnum = "role_description"
+	InvitationFieldRoleName            InvitationFieldEnum = "role_name"
+	InvitationFieldScopeDescription    InvitationFieldEnum = "scope_description"
+	InvitationFieldScopeName           InvitationFieldEnum = "scope_name"
+	InvitationFieldScopeType           InvitationFieldEnum = "scope_type"
+	InvitationFieldScopeUUID           InvitationFieldEnum = "scope_uuid"
+	InvitationFieldState               InvitationFieldEnum = "state"
+	InvitationFieldURL                 InvitationFieldEnum = "url"
+	InvitationFieldUUID                InvitationFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the InvitationFieldEnum enum.
+func (e InvitationFieldEnum) Valid() bool {
+	switch e {
+	case InvitationFieldCivilNumber:
+		return true
+	case InvitationFieldCreated:
+		return true
+	case InvitationFieldCreatedByFullName:
+		return true
+	case InvitationFieldCreatedByImage:
+		return true
+	case InvitationFieldCreatedByUsername:
+		return true
+	case InvitationFieldCustomerName:
+		return true
+	case InvitationFieldCustomerUUID:
+		return true
+	case InvitationFieldEmail:
+		return true
+	case InvitationFieldErrorMessage:
+		return true
+	case InvitationFieldExecutionState:
+		return true
+	case InvitationFieldExpires:
+		return true
+	case InvitationFieldExtraInvitationText:
+		return true
+	case InvitationFieldFullName:
+		return true
+	case InvitationFieldJobTitle:
+		return true
+	case InvitationFieldNativeName:
+		return true
+	case InvitationFieldOrganization:
+		return true
+	case InvitationFieldPhoneNumber:
+		return true
+	case InvitationFieldRole:
+		return true
+	case InvitationFieldRoleDescription:
+		return true
+	case InvitationFieldRoleName:
+		return true
+	case InvitationFieldScopeDescription:
+		return true
+	case InvitationFieldScopeName:
+		return true
+	case InvitationFieldScopeType:
+		return true
+	case InvitationFieldScopeUUID:
+		return true
+	case InvitationFieldState:
+		return true
+	case InvitationFieldURL:
+		return true
+	case InvitationFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InvitationOEnum.
 const (
 	OrderByCreated             InvitationOEnum = "created"
@@ -222,6 +315,12 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
+// InvitationFieldEnum A field of an invitation.
+type InvitationFieldEnum string
+
+// InvitationListItem An invitation in a list, with all its fields or those that were asked for by `field`.
+type InvitationListItem = Invitation
+
 // InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
 // or username where there is none; `state` by its name.
 type InvitationOEnum string
@@ -243,12 +342,8 @@ type InvitationRequest struct {
 	PhoneNumber         *string `json:"phone_number,omitempty"`
 
 	// Role UUID of an active role for the scope's type.
-	Role openapi_types.UUID `json:"role"`
-
-	// Scope URL of the scope, on any host: a path that ends in `/api/customers/{uuid}/`,
-	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
-	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
-	Scope string `json:"scope,omitempty"`
+	Role  openapi_types.UUID `json:"role"`
+	Scope ScopeURL           `json:"scope,omitempty"`
 }
 
 // InvitationState * `project` - waits for the project's start day
@@ -271,6 +366,11 @@ type RuleErrors = []string
 // * `call` - a call for proposals
 // * `proposal` - a proposal to a call
 type ScopeType string
+
+// ScopeURL URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+type ScopeURL = string
 
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
@@ -351,6 +451,10 @@ type UserInvitationsListParams struct {
 	// EmailExact E-mail is this text, case aside.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
+	// Field Only these fields of each invitation; the others are left out. Repeat the parameter for more than one.
+	// Without it, all.
+	Field *[]InvitationFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
 	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
 	// commas. Ties are broken by uuid, so that pages never overlap.
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
@@ -366,6 +470,47 @@ type UserInvitationsListParams struct {
 
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
+	// exist, or that the caller can't see, has none.
+	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// ScopeDescription The scope's description contains this text, case aside.
+	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
+
+	// ScopeName The scope's name contains this text, case aside.
+	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+
+	// ScopeType The scope is of this type; an unknown type gives no rows.
+	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+
+	// State The invitation is in one of these states. Repeat the parameter for more than one.
+	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// UserInvitationsCountParams defines parameters for UserInvitationsCount.
+type UserInvitationsCountParams struct {
+	// CivilNumber Exactly this civil number.
+	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
+
+	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Email E-mail contains this text, case aside.
+	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
+
+	// EmailExact E-mail is this text, case aside.
+	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
+	// exist, or that the caller can't see, has none.
+	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text, case aside.
 	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
@@ -456,6 +601,9 @@ type ServerInterface interface {
 	// UserInvitationsList List user invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx echo.Context, params UserInvitationsListParams) error
+	// UserInvitationsCount Count user invitations
+	// (HEAD /api/user-invitations/)
+	UserInvitationsCount(ctx echo.Context, params UserInvitationsCountParams) error
 	// UserInvitationsCreate Create
 	// (POST /api/user-invitations/)
 	UserInvitationsCreate(ctx echo.Context) error
@@ -527,6 +675,13 @@ func (w *ServerInterfaceWrapper) UserInvitationsList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email_exact: %s", err))
 	}
 
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
 	// ------------- Optional query parameter "o" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
@@ -562,6 +717,13 @@ func (w *ServerInterfaceWrapper) UserInvitationsList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_uuid: %s", err))
 	}
 
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
 	// ------------- Optional query parameter "scope_description" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_description", ctx.QueryParams(), &params.ScopeDescription, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -592,6 +754,94 @@ func (w *ServerInterfaceWrapper) UserInvitationsList(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UserInvitationsList(ctx, params)
+	return err
+}
+
+// UserInvitationsCount converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsCountParams
+	// ------------- Optional query parameter "civil_number" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "civil_number", ctx.QueryParams(), &params.CivilNumber, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter civil_number: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "email" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email", ctx.QueryParams(), &params.Email, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email: %s", err))
+	}
+
+	// ------------- Optional query parameter "email_exact" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "email_exact", ctx.QueryParams(), &params.EmailExact, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter email_exact: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_name", ctx.QueryParams(), &params.RoleName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_uuid", ctx.QueryParams(), &params.RoleUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_description" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_description", ctx.QueryParams(), &params.ScopeDescription, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_description: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_name", ctx.QueryParams(), &params.ScopeName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_type", ctx.QueryParams(), &params.ScopeType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_type: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsCount(ctx, params)
 	return err
 }
 
@@ -782,6 +1032,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	}
 
 	router.GET(options.BaseURL+"/api/user-invitations/", wrapper.UserInvitationsList, options.OperationMiddlewares["user_invitations_list"]...)
+	router.HEAD(options.BaseURL+"/api/user-invitations/", wrapper.UserInvitationsCount, options.OperationMiddlewares["user_invitations_count"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/", wrapper.UserInvitationsCreate, options.OperationMiddlewares["user_invitations_create"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsRetrieve, options.OperationMiddlewares["user_invitations_retrieve"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/details/", wrapper.UserInvitationsDetailsRetrieve, options.OperationMiddlewares["user_invitations_details_retrieve"]...)
@@ -802,6 +1053,13 @@ type BadTokenJSONResponse struct {
 	Body BadRequest
 
 	Headers BadTokenResponseHeaders
+}
+
+type BodilessResponseHeaders struct {
+	XRequestID *string
+}
+type BodilessResponse struct {
+	Headers BodilessResponseHeaders
 }
 
 type ContentTooLargeResponseHeaders struct {
@@ -889,6 +1147,14 @@ type UnauthorizedJSONResponse struct {
 	Headers UnauthorizedResponseHeaders
 }
 
+type UnauthorizedBodilessResponseHeaders struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+type UnauthorizedBodilessResponse struct {
+	Headers UnauthorizedBodilessResponseHeaders
+}
+
 type UnsupportedMediaTypeResponseHeaders struct {
 	XRequestID *string
 }
@@ -913,7 +1179,7 @@ type UserInvitationsList200ResponseHeaders struct {
 }
 
 type UserInvitationsList200JSONResponse struct {
-	Body    []Invitation
+	Body    []InvitationListItem
 	Headers UserInvitationsList200ResponseHeaders
 }
 
@@ -1092,6 +1358,133 @@ func (response UserInvitationsList503JSONResponse) VisitUserInvitationsListRespo
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type UserInvitationsCountRequestObject struct {
+	Params UserInvitationsCountParams
+}
+
+type UserInvitationsCountResponseObject interface {
+	VisitUserInvitationsCountResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserInvitationsCount200Response struct {
+	Headers UserInvitationsCount200ResponseHeaders
+}
+
+func (response UserInvitationsCount200Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserInvitationsCount400Response = BodilessResponse
+
+func (response UserInvitationsCount400Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type UserInvitationsCount401Response = UnauthorizedBodilessResponse
+
+func (response UserInvitationsCount401Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type UserInvitationsCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCount405Response struct {
+	Headers UserInvitationsCount405ResponseHeaders
+}
+
+func (response UserInvitationsCount405Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type UserInvitationsCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCount406Response struct {
+	Headers UserInvitationsCount406ResponseHeaders
+}
+
+func (response UserInvitationsCount406Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type UserInvitationsCount429ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCount429Response struct {
+	Headers UserInvitationsCount429ResponseHeaders
+}
+
+func (response UserInvitationsCount429Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type UserInvitationsCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCount500Response struct {
+	Headers UserInvitationsCount500ResponseHeaders
+}
+
+func (response UserInvitationsCount500Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type UserInvitationsCount503ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCount503Response struct {
+	Headers UserInvitationsCount503ResponseHeaders
+}
+
+func (response UserInvitationsCount503Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
 }
 
 type UserInvitationsCreateRequestObject struct {
@@ -2963,6 +3356,9 @@ type StrictServerInterface interface {
 	// UserInvitationsList List user invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx context.Context, request UserInvitationsListRequestObject) (UserInvitationsListResponseObject, error)
+	// UserInvitationsCount Count user invitations
+	// (HEAD /api/user-invitations/)
+	UserInvitationsCount(ctx context.Context, request UserInvitationsCountRequestObject) (UserInvitationsCountResponseObject, error)
 	// UserInvitationsCreate Create
 	// (POST /api/user-invitations/)
 	UserInvitationsCreate(ctx context.Context, request UserInvitationsCreateRequestObject) (UserInvitationsCreateResponseObject, error)
@@ -3026,6 +3422,31 @@ func (sh *strictHandler) UserInvitationsList(ctx echo.Context, params UserInvita
 		return err
 	} else if validResponse, ok := response.(UserInvitationsListResponseObject); ok {
 		return validResponse.VisitUserInvitationsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsCount operation middleware
+func (sh *strictHandler) UserInvitationsCount(ctx echo.Context, params UserInvitationsCountParams) error {
+	var request UserInvitationsCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsCount(ctx.Request().Context(), request.(UserInvitationsCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsCountResponseObject); ok {
+		return validResponse.VisitUserInvitationsCountResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -3350,138 +3771,148 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1rcxs5kuBfQdRthGd8RYp6+SHHxJ38mtVM23LIcntvTK8IViVJtKoANoCSxOlQxP6N+wP3w/aXXGQC",
-	"qBeLEiXT255Z9Qe3WIVHIpFI5Lt+ixKVz5UEaU108FsEVzyfZ0B/H8kLYbkVSr7SwC2k+NAUec71IjqI",
-	"/lIYyxL/Jo4ueFYAtkjEhcjOZJGPQUcHURRHodFBtDPYedLb3u7t7J4Onh/sDg4Gg/6A/vtb1e5svDib",
-	"FFl2JnkO0UF0nIkLwdnxpQTdbCVyPoXoQBZZ1nheGNC+s6LO2K0wVuWgw6iHSQ71x0UhEMKn6fZkb/xk",
-	"p7fPd5PeHgye9Z5Nnj/t7YyfJM/TAWzzwXYUR5BzkUUHEc9EAv/bY62fqBzfaa30WQ7GEHSIAbiCpEBM",
-	"nhnLLT78mMwgLTJCHVzNhUacl/jZHXThB66s5mei3JYzC1c2Oog+AzOWa8uUZO+UTPmCcZmyS1VkKcvU",
-	"BTCr2IxfAFuogl0KO2OF6UdxVMfyIa6EvXErieLoFzU+s8Jm+O4EDHCdzAj/kltxAaFbFEdKT7kUfyeQ",
-	"ooPID8E+SXEB2gi7iOJoPlMSGkShFQ29m+zDzuTZoDcYP097e/wp9J4nO9u9J5O99BnfHj+FwZ5vfZaC",
-	"SbSY+3k+LoyFnPE0F1IYq7lVOrT0wH04Of7Lm1en/cPX747eR3FkEjVvD3PI5lr9AolldsYtm3HjkEk7",
-	"4zoEDM1VlqnyqV3M8anvXT5en452sI8nhznIVMhpFEeFRrqaWTs/2Nra3nnaH/QH/e2DZ4Nngy0+F1tI",
-	"272KBszWYLLPn092oPeU7+/39hLE4GTAe0/Gu/wJHyRP+Pb2Fg7sAFuneXR9HdeO/2vIcCvbDKB8HDOp",
-	"LONJAnMLKVuAfeAHd+UHx399YAQPjOCHZwSWi8w02cBLmCgN/vg70Kuz/9/tBP93Ic8mXfwkjG0SxbEE",
-	"VtFmRRJfHu6Dh/vg4T74x70PvjYO/gn8WoCxb4ssa57/NxegF3bWvg6Wjv6N5+Sfhqr/5+7THba/v88G",
-	"24PBnUmcyOfGrfekZrbWIa6tFvP2e/gT8DYTP50By/CxOwHCMAmQNrX9mzbwd1/mdRzNgKegSWT5Schz",
-	"/H/zmH86+ckwNWF2Bmw0EdrYUcxGcw0X+H8JV3ZE5DXKuLEjNudTYH84efuKPdt59uyPMQOezNjlDDTg",
-	"EBoQTUpCnwjYUddBNCwGg93kDmf3f+E8f9qmfvCCacj+NIwIumEUs80MhwsaEseFXwtB6p3VBeBOzCDn",
-	"iCrPyozV4dI/AasXvcOJRcJu4/IjJEqmBs/fJReWjZ1oaPVCyCnjUy5kAy/79bmQW+dFHh0M4jCvkBam",
-	"oGnif+t5Qu0dvV6e+SgNe6hdq5h+GJ4D44YJ6X6CvgD9yLBMTZsbtDd5nm4nO+On/AnspYPJs/Eu30+2",
-	"4Xn6dLLDnwyiBqT86ieQUzuLDp7sxQh4+Lkdd6AMITdFZnuvVCHtMuz/qi5ZzuWiJjAZAjcTxt07QjKe",
-	"ZTFTF6DxLyasIUo0jVVs37SVN6L3Oo7mXPMcrD8rFXv49KkL3/g0YLwCu88OpeP6DDJDR2FvsNfE9FrX",
-	"TBwJnGXO7YxYMPFeuqduWuJE6ZzbqmV7K66xs5kraZyB8yVPT9U5SLqalLTgdofP55lIaEFbvxgl23bR",
-	"mly7xC6rdyxVYMgwQkdhojTj87lWFzyricOIaJ6JtN4RcduP8KLNhTEIemOa94pZgrrGhd2Dgy/R6UwY",
-	"NhGQpYj8gCocjbZ4kSnesuJ8FFMJaczGhQPSqByqLewC1Q/jQDRiKrktNLSBtMzQyGy8YBahcocvZkoz",
-	"qxRTWdo1eDmeGx452TKW8SldR4rxBK9nFAgmk67xqGnA6HWdWv5FwyQ6iP7HVmUB33JvzdZLnnpu48im",
-	"SfwIAmEcYfB7ROsqt3ymshTJvnb7tPlX1/S++VajLQHwypHnqVI/cT2F9SnWHV3rLmk/KhurdIGwZziW",
-	"xttdsm32TrzsR2ujyNkCVqHnhhk2iJW3So9Fmt7lBDfw8X9UwVLldgzlxTlo2k4l8Qqbg0aO4qgX6UzJ",
-	"jeEn4VkGmiVcMgPQYqN0FhGoVNHkG8XZkbSo/GYf6Ti+QV30ntgLI/mTzUiv3RiG/KATLjJI++zI0q3N",
-	"LGSZYTmKFYVMibTKO5+JzR66d2BnKn2v7GGWqUtn/r4HntwwbBh9+HQ6jJyt3A24MWThRVnjPkjLRLU5",
-	"Td1CCq1m+UrHcVx74+R9Gwae8aacEX04/nh6R7nx23YC94Dsi3yc3Zf5vSL9EPFjuBVmsmiQjhueORA2",
-	"ti9uODZyo4/IJmHp3hq1wR7FpGYETQulvFKfIH3j+fb2IGYGiBGx7Z3+fn/7jxul9/fKvlWFvC+d450/",
-	"wf4bQR+ORgigm1UqJ53YkndudOXIDEUCnyS/4CL7BiLzAzEL+VxprkW2YEU16sYIK+WWj7lBZEjEzRgp",
-	"mSczSBFbwrBxYRZ99l45Ue6SG5bMuJxC+gLVsUoXq6GwpdrdhMF6028+3KdKveNy4R+bb5RtcKl2ppW1",
-	"2aYYrFJOP/O8wrCJVjkq+SzJBEj7g+Dxk+SFnSkt/n6Xq4pA5mPjWzb0jERDCtIKnpm6tlHi/LCwM3zv",
-	"Rq43Z5fIupAyUeURKW3FdbBop8si/TksHhlmRe4MKBdke1uekfQ10on9SG5YIZ0esEJVQJpIgZq0o1XK",
-	"kT+RTuHHIWEeMrBhgkKeS3XZUvg+uYcIe+eQQQchXaHvNmkTh78Ud9x1z6tdgPZd//nz515tl6D72qdp",
-	"yWxaH4tMp82L/9QrnqtvfpBFToootfwab1wU+CRNMZ8rbSF9B6ngpzT+vVhGbSiW41gMgWXDyMKV3Zpn",
-	"XMhhxIQMCN+4doS795ePx+83eJeVEAYLR9Bjlzb+jcDrlZkZnwNTE8aZhklheIbQKAnHE3LX3bTKtwKy",
-	"lFQIE13HN7c9KTIITVGz9xhaAutYouyPe5kA42NVOEFUFTZROZlV51rNQVvhWFdajrNMaRWZfgntKopU",
-	"Y3LPXMfRm+B9+2i5hTdEwV1GOhKINSB0yB3EBegFmyow/aEcysdsVAZ1jViP/VpAASk9/6BVAmQmwBdj",
-	"wCsZR6GXx3/FhzMuU7y8UeexiqbKuQi6FTV8o7Ub2elEL9io4UkcMcMXhl3OFkM8ouEg1gPNKjii2HkY",
-	"aczlYxpHVz0c4D3PEctfWiiqj9l805ih+crN10S1mx01+Rol4QlOU4GtePahsdnCQm469pqMsEfuZWWD",
-	"5VrzRbR0Aj97EftSKzmNvbVsvHB/vGAjqeQZ/X1G+DWjUvIMjJcbxtnlTGVEj7mQdSi3Oyjsrcgs6FPy",
-	"Xy0xYLiyuOV4Zrh2XDdmEsjWiwoYatk0T2V23hkMBnHk30UH0b9/+ffh8Gow+Pr4X5btnnVnz/L0h5Kp",
-	"yQQ0sgAUabTKAHke/k0uGYQNf0CPCJKnqQZjYkZyljJABgxhER8oJvEp/lo+p03fXxuKV/iWubcICRlD",
-	"wJnv+uxowpJ6A886U5gICSlD2Yzu+YRLH4dSN0o3Ubc/6EBQUgW4tmkFZOPcZ2ICy4ZvNoYpp5lKG3TK",
-	"LfRQnqHrkqfHMluE63LV/K3IhiWOnc/tovI1ueBbJ+5PvcvpLjP56Ij2LO+LLFs9CUpGKH5Jxah/Y82F",
-	"FlEcySLzKpSD4S4wVZEZ32XxzRiP3+7QwznJl30Mt47gHaRLDquKdjIhz9mlyDLU4ojIrLP7MepLWhw4",
-	"w8BqKnd+7lTgUcYhXNf65jhAmmxkf68L4mZ8yvKRcJaT8gZ015HzwZPdSLFUxX6rhGWpSF84fxDgHq61",
-	"U0sBMb9FPMvWEEk67vLrr+0Jr2uhNe3lvUXdzjssEiVTpmT7sOMGSMUyJaegcdNC6Ov9GcCKWIfflpn+",
-	"UtcGw6g13+5sXYtzaLbe6WrdCH5YY/RmbMQaHZqBEs3l7u93dHAxBbf6+roCg9Y47rUYoTVad0QNtanp",
-	"z2D9YSmfeoFj4ugsXLJigkcFroSxps9OwBZaGndgmJsRm7i2qQIjH3k7L18ee60TVo9gWnut1itb653F",
-	"j9iH9LPOI1gPi7oHY70jY6gYLnGGbpAoxqpDBtBLLhryrlot4KJ17N0deCv091x2S6mpobCxo1202djD",
-	"9s3WvhvrR6HjLK2QWLqv8g6hw2E6LhetslqzWuBjXN5abrfbl9Mqxrl8gXTpfbUEpxkk5122EW4Zl23e",
-	"X+P4zmg/RsFE5TcLvWfVxi3Nowvw96WS2YJxb7bCK71Jd49MUxKuywLW37LOmNevmOJYqQy4bEgjS2LB",
-	"zYTmWt2MxONuzfmQncOClAid4nW5iNmo53QqbOjiG1/QYlHZ55IaeFoY9dmoop4RWbYXdfnvkWFIfwwp",
-	"LR5KpVmgu3ZQllQSXrARkcMIRyFPDM+h39CXKyLsVX9WINSeu18Bf702pfbahNfSrXsXnOAk/foYcfNy",
-	"8aqcsfngdYmopVcvFx2Putq/8fDVf3a1++jhr/+stesMAO1imnh0vIHcWSas8umCzSPVZz/zrADDUPk1",
-	"VmlImdUizx1j/XG1yGX1uzccXm1PhsOrpxP88/lkhT7+w+sEN4a03SCtNtfzAbRRkmcMX5dGFJwyZmam",
-	"LiXjhpGZ1bUgcPFUZkICG2vg52ZNwweie/AM/xnjPwn+A+tux40S9P13+UZR+/7D3iKT33/g24T3+498",
-	"m5R//5GDOtAdnUiHgvw5ZNUKFEhy0CND1v6m7LZCl/ChyR2hw8EURC1i1BWRjcyUsQfOeDdzhxRkSmGc",
-	"I4rPDbKW2foNp7zeGsVDOWrGOJdvfJ+c63Ow84wn0PM+Nd0jy52Q0+6B5srwDBtbSCykvYRnWdWSKc2W",
-	"m9IfVSN3Ny4dwCZ/uHH7ujYuji61sFCXc696U9XDVj1zLuY9NXfm395cCUmOVJLQW1KJlxvd9sRrCSkf",
-	"bacX7DEbecyPWI8iNk1JLv7FI5//wVK+IHu8twY7m3zVJUR5oohBYYm+8S+0CdiWnjLDRcqkorc+y2N5",
-	"bneDATUKMie2qr2jYEMXMIz4oKYJlwl4P4Tl5yDZmCfn9Mr7TfGNVOSIKhN3kQ+LHBriUJXFUi6X/nar",
-	"wfu5lB/COCgv+fmjyuN7u4+htUkfyplbL05qgCy9KuFqj1aC2XpxWEHdevOqWkTrzZuwpus4qvm1VprK",
-	"XPCg0xknhXGCzT19GZVS3S1znQvpY+Ep5t7b8w2bUUywDK6qwIKQDrhkdd7vKLI6DbxMhHIsdalt4EJE",
-	"22X4cKul8zIYT55Z5kbGv4jYS9YTZqdf5fT0ixzU1KUpsfulOGHR00yAiYgxy7wgiaOsQYkljl9VQ5fP",
-	"KrosHx1Xk1Vd3az1bn56Cnk5h7rs3BRybQhKXxV2XNqOSEz0yQ3knbHKcZeW2LQ3eP7k9kSFOmu1Lf99",
-	"xUt/FkaMM+jMCu7SAWTJqAyA8TTUcJ0084e7vUcrHCT38nd8J3/Fg/thHVXjdojb7off31nwYEt+sCXf",
-	"0Zb8T2OoDed22fDaPHQBictXBuIXkkILu/hIgWbE0cfANejDAm+jzpg0nlNUIOOGjV5SY5/3eA4Ll8g4",
-	"ikl0cDYmwy4pGiGFCS+yMmW1z2rJBCgKGxerAJoCLIR1D4dyRDcewjN6waRiePsEBmmsYWNlZzEbQ8IL",
-	"A+WcXAObgsSmkJZh8xL5aEpRE0IakTrvgbIz0E6hcgF30YHHQqUgzaydI0GWwCwjZ+RiIJdxQSyYO2sr",
-	"AjIK5i8nNLi9HbG5Ro3KiaA4noskq9LsDn0QaajcEATQufgrLFxEm5ATteJOATYHNacQEjL5VgKgiYMc",
-	"achorlz4GZK6CbAj/ZKEetgQEZzoeJfwlD47ohgfT9Cki6kcSN9xgSqLofTRKjX9PQ0ljbCDM1QhqKWG",
-	"5G3PXqCJaSja76YO1mck+jj9aijL7rhKIb2JawIU7epdHbRqJNXDD0fMzIGfu+EoPM/EZKh2ePNHkCSp",
-	"zzxLC/3IsFE75XcUM6NKMs156swfrsNQXip9zgrpY8KdUvD4iKJ3JwK0efyYSPvTp6PXJmaorVvALcHb",
-	"X0mRcJLac/aHlJsZpDHL1CXJBgb+SFAiO3SSKbeuKarGhu3uDOUMrngKich5xlIxFdYH0D0+FTkYy/N5",
-	"mP/k7Su2u7v7HEf6dPrKkUkuEq2ccz50dArY48fuGqMwFdSANFCspQBzwEa/DSO60YbRAfsyjDwah1HM",
-	"/vM//t/X65H3F/AyyqvMp6EoXm4hHsrRcs9axyIDr+GZYHtS0pEQTu9CEHH+2iDXzhUCZcEEcuL4dZ2U",
-	"iU3m8eMD14iFHNagjpWMKuFaCzBsVA8KHb1gvxYowTm2J6kogoa50tapVuMMcseVQv0DzzeiOKKKBnS4",
-	"B/3t/oCshHOQfC6ig2i3P+jvRmT+mRFL7849xzdTsN1cvpny7JOOmslxMZNwiUig9Pc++0jWE8Spj96l",
-	"ADSeZS8cSwlhaWoylKWhrdoj5B/OaCe0qVB29P7no9PD06Pj9/2fjj6ejuJylJJFdY4wlGGISv5Cjvko",
-	"8J5aUmHI8MFxPZ8i7uyGYupSBi5GqMADUFqGyLVVauVEHi6o0LBE5WMhXeAgO3z/us8O2YTePTKMotKR",
-	"E1q4skthhS+QgJxg6Gz0fkjp8kaQwYkMhrJshTJIXHpYNEtmSiQ0PmdjnvrpMnEOZAh1Vx4LgfJVjjkt",
-	"Tkyl0pC+oAMbiqwMJWdGyGkGfrCEo3w6BjYVFyCZvRSJd9mVlH+UoqxnQNd8EuYM7+2omdj+ZSmq7Ion",
-	"NvMZynXvUHk9/lqAXlS3Y8MBtW40eC388/o6Xq2LkY/Mk5sz4RgWSNgVNAi/8A6BbMKETLIird3mbXBb",
-	"wuP6yfJLYL5xpJkoabmg41pSFbJ9xlHQWQVH6RzdAL48IOI+IJwBbviGACEPKR2TXBmX7y4mIuHS86oX",
-	"HY5u1MfmUGZXetLEo2QAf1pP9oaNF0OZqDznKMMK7x8da5LlxuEkGuUODhWD8KdbXYDO+Ny7ta/mmUpL",
-	"20YXYlQDHaVZcj0FyDn9r8na5I2Wz5aNlsYu6GZBoouWEXnoyqp4tuKlJIegqZAkwGkqocEM2Nipu9vI",
-	"5qjb3FWoAYYyd1Vyomupc6e7VKv12gIZxMoKGdtdBUiWw2SDl9mBRmdXk66NLJ9A67N3VP9kxiXbHQxY",
-	"ogpSGgz+ugnGMyP+vgrQwV0hPfVSqU+bqjE8in5YAUZdrdzEYWlAQbMjBd84+7fzrNOat69u2rgfE+tW",
-	"1TeDmgAlRa58C3gb3jJvUaruI8Q5iQ0+Jc7lTOHdTEHhWl2amwH0Zo1NAdiMyfOaoRPPDNUFsWBWMF3k",
-	"zHl5QMuiTbcyzNLgcV+m6a1Gdaa5u3Mb1/zaql6zMxjcMctTSVgFY2i21Srq2ExZvOMyyZDRWNNyOtyx",
-	"BMfFvSMdhbZWOlyo23VTGhy1+abcwq46Tbf1rrWmpe3dZUvI71Py+oMv0SELpYCIlbcL+Kx/ZGpJecsI",
-	"P6wdAFHTbzeaT7832F7VqaThrUa+MnXau3clklCZaAobrKkxJcZXFy+oFgHFDdZCyNhcGUFRJn7nNozK",
-	"/dtRuVSphDo+ub1js7AG9tp5fnuvdsb+dRztO9K/uV9X7Rnqu3t7344SDcScymxs5Fe+MlSlUKGQwKfk",
-	"1G0bJuhIzVVX8KKLozQtRyXH/XdWAK8fe7OfsBReEVMedVpkZGM2VYJMqD7HcxhKq7k0vpoQO7IupsQ0",
-	"oklqkcAuVCTnvjgceAtCaSPxJ5iaxZV9YChD9o0pnfd+Ig/MpLCFhthFDJdWBm9XgCzUgCkjOH2dCQO2",
-	"rrpTFiCnWjxOGFASTN3MoSZsVLodqKBiFb1GsUr10DB8X7cY4+8yiM5XYazr36PKZOQN/KgvKzkR00KD",
-	"q/ViFRn4D4bSCQQIrAuQdmpESWDMKrWWWcGZdaqAmJcqXdzxIp74eqlr3sT1KqvXcZSFSp136+4KfK5f",
-	"g2A5yPe66dUKztGmULJ9R1zUUi/XXE8Ikr7PUlYx+7onm5dug7YgopIVSbS1SMBmyHBVOuE7FO5dpxIi",
-	"RThsugbD3p1Fz7Rw71sVOg7JfN3gssZymRrGMw08XXSUmv0S+ViuBm92zb3T24fPhRAG55CgbG2qAUhu",
-	"gFYV+zrT8yXhgtm/E4Y3eJUx7kU2aPieoq8hMPWWgozOAaXbpdOzBSkxgXH7Vr4qFF7vcXkNhDaoVKN4",
-	"XwO1ncZOmPPNA7qwWxUk25qwrBrpozvbpVWa0V210NpQ5sp5+IKl29CN1onM02qrSqdLzm3isl/cCw9G",
-	"Wat35ewe7BAZ3IQ5RMNRoKZ0AJICG+z8t2HwBAcg5wOt1MyoqtgYMiWnoXCDCTo8BdMsSpDKMOJGkR1T",
-	"JLMyflhTmsoqV0gdOD/Yl+gV2cc1UOoEc053d7cVOjtgGyun/LVWB+dkCblhIT4ktwQznINjB5erxl2I",
-	"9E+3V4V+/ryiBjrXhMbN6UHlqSwPe1yj4aqwFtU0i1k9ItffFLT3xLC8W+JH0aFuFfpdnbffQb3YXkPU",
-	"bxc7pX776yCjozTQP7RO8yrImjcoMdfxCserC0QHcsB26zmHroVhvKF/tMP6bBl46nUCp5WUpbVyX6Oz",
-	"ClB10Qp2BkNZaxsurWr8GI+f8RWI8TXlSZR5QHwKcQUCjuGC8CcTiiZwt9Yk49N4KKn8QGhKFrr6mtaS",
-	"7D3C7iva10J3o4vt/uHfTDE+efluMnjOfzl9B6/k1Xh8+ebD5/mzArKf303mz/7K/z7/9fWf1ckh/vdn",
-	"8+bl/rS/82l+OXuX/e312a/nb5N//bezi+L87AJ++cyfijH85c3bnwe7P6e9QyXO1zd1NAKO15LjB/e3",
-	"xQTiQeliDCB9SsQG6502jb7V8Btlv2sc/rKC+AMn/TE5qY87jA6+fK3z1bc+T/gR2QsuQAoqN1ZXKEIW",
-	"jzChELQP4KIk5Ubhw3vyZ5dEcwN7dtksm+LOb70A49Y9lI2FW/q0h6uo3ljbWozTreSBb26ab4Y0q+/E",
-	"N6vhH/jmA99ch2+ehIN+H37nc0pXxgM2vxkXO21aGaAoW19kzluvg5fwVr7kKrRE3+w6TeufQF3TTll9",
-	"NvX7WCoftM1/XmfWSUW5N/uvmsGNXbNWTbZaX/WhOqw3nlUXue5ElG+baZWrrfYxDJedEWLogzRT5UYv",
-	"JQT02fGEwkyrih8OYMO4ZQoFGyVhKC+FNC+qFAznsdob7K2nFNKI0Xe9502RJGDMpMiyRa2Y3Ga/NdJK",
-	"UfgOd/4d+GmZltg0zwY3njRkxl8qvffI+Ajp+qd+PhnQ//kf/7du7Hd/LZfp5L4oOfxa8MwFVcwg6yhH",
-	"3omzZaeEm9yZ0b1JvTQAh0wVV0swWKa/q9H/Hgb+72ffX9qYzZj2b7Tso76jwZJ8XgPkpArZb4nA7sPl",
-	"hBxkJLnStUnM8jdtyzoi9Nm/0qrlzfct53zH/hC51DfHgR0iXuuUsvbpr1fW7rJzN9JShH0QG76bivAP",
-	"K24cLuVzU2JloSmZmz7C9k0yv6sH8l3lCBIexjw5b8gM9aSZ+vLaDracLzxXXEOtcKv5LxQJQjmV72QH",
-	"qIb/vWQC8hDiFeg3DvdtnnEpIW2kiPnqixXAXzfDJDsDiYN/mJwJD1zzgWsueecCH/gWzjiD5Px7MsbP",
-	"M3Bi2lIZU2N90Y+qmCmFRbjIVx8J40W2c6kuySV3IYywSrMF2D57723GQ9k0GpMg5EIEDclV4atmVJh0",
-	"rSA7Ksj6zWYbihbskLTbBVa1mM7sqsqqq75gftaOv1r9Lexrnzjbjn5auIT0AAaVYume+Kax72FdcgVv",
-	"1+KEniVvmAE+8LIf2c77yh+/b2Bs7vNZ35OznUDughdkW3CdKpWGRHFUSteQ6Ry4/4UyXfV5se8h0pWj",
-	"//5SyxrUWX3H94E3/IByzutwNr6JHVCRuNXen85ice3acAfkC3JNDHmILmfcUhYC/rGyOIRcDGUFVFko",
-	"oqYpxrXKmKg0VhU0lQRfWqhdPdqVRHAGKle/YSj/4D6Dgs2hlqcOQpu49vWa8MlkOVE6ARd3/MfYyUqK",
-	"cW9nK9svyBLpi0/4YKdSrqL3NQV2HfnKb8cGPWShDuhd/GOubuD68svK0oOrvpLqXj/obv+8jrJAAb+v",
-	"n8yATL+nqONdyWalP0wmQMZrClPWgLoGCUY3MjVXc8t9PgEuhzITEypdtU7mGJUTqpUq5lQXGdv42Mta",
-	"qZrb2RHi77vIXsbbk7plsJCvtzkprMr5M/XRf1df2w+Ve1NWWqynDlBcB/eUQ7TkDX30VeKa+6RuI4zD",
-	"J4BpikDaXeZC9+m+O/lUah9OvZe5kM5heEJ1AI3DdlmDnudBQoi9czH4kR6uqwcRvH3NfXQM8iYBvKnO",
-	"/1YvIfnlK14tTubsqoJ1GORR4vQ+zpWNcn4OTBdy5L/XtCKJke4tD1lXeEf4ZGZDT/dVfHyNNJR5aYf7",
-	"VZWNpTVef73+/wEAAP//",
+	"7H3tchs5kuCrIOo2wjO+IkV9+UOOiVv5a1Y9tuWQpfbemF4RrEqSaFUBbAAliu1QxL7GvcA92D7JBhJA",
+	"fZMiZWrb08P+4RarUEAikcgvZCa+BZFIp4ID1yo4+hbADU2nCeDfJ/yaaaqZ4K8kUA2xeaiyNKVyHhwF",
+	"P2VKk8i9CYNrmmRgWkTsmiWXPEuHIIOjIAgD3+go2OvtPens7nb29s97z4/2e0e9XreH//29aHc5nF+O",
+	"siS55DSF4Cg4Tdg1o+R0xkFWW7GUjiE44lmSVJ5nCqT7WODH5rNMaZGC9L0eRymUH2cZMxA+jXdHB8Mn",
+	"e51Duh91DqD3rPNs9PxpZ2/4JHoe92CX9naDMICUsiQ4CmjCIvhXh7VuJFLzTkohL1NQCqEzGIAbiDKD",
+	"yUulqTYPP0UTiLMEUQc3UyYNznP87Pfa8AM3WtJLli/LpYYbHRwFn4EoTaUmgpP3gsd0TiiPyUxkSUwS",
+	"cQ1ECzKh10DmIiMzpickU90gDMpYPjYzIW/sTIIw+EUMLzXTiXl3BgqojCaIf041uwb/WRAGQo4pZ78h",
+	"SMFR4LogF5xdg1RMz4MwmE4EhwpRSIFd70eHsDd61uv0hs/jzgF9Cp3n0d5u58noIH5Gd4dPoXfgWl/G",
+	"oCLJpm6cT3OlISU0ThlnSkuqhfQtHXAfz05/evPqvHv8+v3JhyAMVCSm9W6OyVSKXyDSRE+oJhOqLDJx",
+	"ZewHHkNTkSQif6rnU/PUfZ0/Xp2O9sw3jhymwGPGx0EYZNLQ1UTr6dHOzu7e026v2+vuHj3rPevt0Cnb",
+	"MbTdKWhA7fRGh/T5aA86T+nhYecgMhgc9WjnyXCfPqG96And3d0xHVvAVmke3N6Gpe3/GhKzlHUGkD8O",
+	"CRea0CiCqYaYzEFv+cG6/OD0b1tGsGUEPzwj0JQlqsoGXsJISHDb34Je7P1/th38z0KeVbp4x5SuEsUp",
+	"B1LQZkESX7byYCsPtvLgH1cefK1s/DP4NQOl32ZJUt3/b65BzvWkLg4aW3/pPvnDUPX/3n+6Rw4PD0lv",
+	"t9dbm8SRfJYuvSM1tbMKce3UmLdbw3dA60z8fAIkMY/tDmCKcIC4au0vW8DffZq3YTABGoNEleUd41fm",
+	"/9VtfnH2ThExInoCZDBiUulBSAZTCdfm/xxu9ADJa5BQpQdkSsdA/nT29hV5tvfs2Z9DAjSakNkEJJgu",
+	"JBg0CQ5dJGBLXUdBP+v19qM19u7/MeP8ZRe/gxdEQvKXfoDQ9YOQbKY7M6E+clz4NWNo3mmZgVmJCaTU",
+	"oMqxMqWlF/pnoOW8czzShrDruPwEkeCxMvtvRpkmQ6saajlnfEzomDJewctheSzDrdMsDY56oR+XcQ1j",
+	"kDjwv3ccoXZOXjdHPon9GkrbKsQfiqZAqCKM258gr0E+UiQR4+oCHYyex7vR3vApfQIHcW/0bLhPD6Nd",
+	"eB4/He3RJ72gAim9eQd8rCfB0ZOD0ADuf+6GLSgzkKss0Z1XIuO6Cfu/iRlJKZ8TKWYK4UyYsgKHcUKT",
+	"JCTiGqT5izCtkARVBfzdZWu4FK+3YTClkqag3SYp+MLFRRuizVOP6oLCuuSYW3ZPIFG4Bw56B1UUryRf",
+	"woCZUaZUT5D3ItNFAbVsiiMhU6qLlvU1uDUfq6ngyno2X9L4XFwBR5kkuAa7LHQ6TViEE9r5RQled4iW",
+	"FNoGnyzekViAQo8I7oGRkIROp1Jc06SkBxtE04TF5Q8NbruBkbApU8qAXhnmgyAaoS6xX/vg6EtwPmGK",
+	"jBgksUG+R5XpDZd4nghac998YmMOcUiGmQVSiRSKJWwD1XVjQVRszKnOJNSB1ERhz2Q4J9pAZXddSIQk",
+	"Wggikrit87w/271hYU0sm6cohwShkZHLRhMYjdr6w6Yeo7dlavkXCaPgKPhfO4Xre8e+VTsvaezYjCWb",
+	"KvEbEBDjBga3RjivfMknIokN2ZfETp1xtQ3vmu9U2iIAL0XMElCquRPPYJQps4BUEUr++ubcaUBDsGtq",
+	"FB+RaULJUMTzjQL1yu6ZcyHeUTmG1beRnYW2KoPrFcEzCE1MX9LoGpzskvfsZTdYed2sZ2LRmi0ZYYNY",
+	"eSvkkMXxOmylgo//KzISC0tGRnudgkQaE9wI1ClIw+bsljLEL/jG8BPRJAFJIsqJAqjxdiQmA1QscPCN",
+	"4uyEa2OKJ5+QR7wxlvE9sed7cuyGoJW9MQy5TkeUJRB3yYlGHYJoSBJFUqPkZDxG0so1EMI2ywneg56I",
+	"+IPQx0kiZtYZfw882W5IP/h4cd4PrOfedrgxZBnpXWKJhpaRalMcuoYUnE2Tu5l+bHtlrQ/tO57QqvIT",
+	"fDz9dL6mFvt9K2HWAL2ddJjcl/m9Ql5t8KOoZmo0r5CO7Z5YEDa2LrY7MrC9D9BDolGYDupgD0I0erzd",
+	"Z1TP3LpB6+f57m4vJAqQEZHdve5hd/fPG6X3D0K/FRm/L50bRWRkvt8I+kxviAAU91xYlUnnvHOjMzfM",
+	"kEVwwek1Zcl3EJnriGhIp0JSyZI5yYpeN0ZYMdV0SJVBBje4GRpKptEEYoMtpsgwU/Mu+SCsfjmjikQT",
+	"yscQvzDGYWEZllBYMzSXYbDc9Ls397kQ7ymfu8fqO3UbM1U9kULrZFMMVghnLToIyUiKlAgOJEoYcP2D",
+	"4PGC00xPhGS/rSOqEGQ6VK5lxfiJJMTANaOJKptAOc6PMz0x723P5eZkZliXoUxjh7EYl+LW+9fjpp1x",
+	"BfNHimiWWnfONXoCmyOiEYmGuuvJdsu4NU4W2C+GJmLAJvXYmbznCzR0XD9oYUAC2g+Q8SsuZjUr9MI+",
+	"NLC3dukNIzRgunaRNrH5c3XHintarALUZf3nz587pVWCdrGPw6ITt9wX2jNVwX/urOHFkh94lqJ1jC2/",
+	"hhtXBcpUvthUuxNN5PMyY+2PiDaVTadCaojfQ8zoOfZ/L05b6oqkpi9igCX9QMON3pkmlPF+QBj3C7Bx",
+	"o9Ks5k+fTj9sUAXIIfTeKu+TaCz8G2a0EqImdApEjAglEkaZoomBRnA4HeGZ67JZvmWQxGh5qeA2XN72",
+	"LEvAN/16GwYOQw2wTrkxmcxaRkDo0FC20ZVEpiORom98KsUUpGagyqvZpqsXZPrFtysoUgzxjO02DN74",
+	"I9RPmmp4gxTc5mlFO0KCgc4wVXYNck7GAlS3z/v8MRnkkXkD0iG/ZpBBjM8/ShEBunzMiyEYTcb0gi9P",
+	"/2YeTiiPjc5jTEUtcKiUMm+SYsM3UtqerSn5ggwqx8EDouhckdlk3jdb1G/EcrRgAUcQ2mNi7LO5TcPg",
+	"pmM6+EBTg+UvNRSV+6y+qYxQfWXHq6Lajn4bBmVKMjs4jplpRZOPlcVmGlLVstboST+xLwtHOpWSzoPG",
+	"DvzsLJOZFHwcOs/ncG7/eEEGXPBL/PsS8asGucLuGTG6zWYTkSA9poyXodxtobC3LNEgz/EQssGA4Uab",
+	"JTd7hkrLdUPCAf32xm7VIFHDLZ0d7PV6vTBw74Kj4D++/Ee/f9PrfX38L00fdvnErjn8MSdiNAJpWIDR",
+	"BKVIwPA88zeeqxnYzA/oIEHSOJagFPoO9UQoQL8P0wYfRrukY/OruU+rB7h1KF6Zt8S+NZCgDwmsK7ZL",
+	"TkYkKjdwrDOGEeMQE6PSonoUUe6CicoHDFXUHfZaEBQVUcp1WgFe2fcJG0HzEIMMYUxxpPw8IaYaOkYN",
+	"RHFJ41OezL24XDR+LTylwbHTqZ4XB4Y2gtpaSWN3brjOSC7EpT7KhyxJFg9iFEqjtXJB8PvKnDPJgjDg",
+	"WeIsTwvDOjAV4TUPMvlqoM63Nb6wkQ7N86I7e3Cn3I1Tx4J2EsavyIwliTF+kci0dZcS/BaNX7D+lMVU",
+	"boMVYma2sunCflpeHAtIlY0cHrRBXA0yam4J63DKJaAVRzaQAt1tgsQidEvFNIlZ/MKe7YFZw5VWqhHV",
+	"9C2gSbKCStIiy2+/1ge8LcVH1af31pjE7vApEjwmgtc3u1kALkgi+BikWTQfv3x/BrAgYOVbk+k3Pq0w",
+	"jFLz3dbWpWCVauu9ttaVCJYVeq8GuKzwQTXapTrdw8OWD2xgyJ3ntm3RXSts91Kg1wqtW0K/6tT0V9Bu",
+	"s+RPncIxsnTmhSwbma0CN0xp1SVnoDPJld0wxI5omti2sQDFHzn3OG32vdIOK4ehrTxX7Yyt1fbiJ/MN",
+	"2metW7Ac23YPxromYygYLnKGdpAwUK5FB5CNky08KdeSwXVt21sZeCf095x2zagpobCyom20WVnDumSr",
+	"y8byVmjZSws0lnZR3qJ0WEyH+aRFUmpWil4Nc6llV7sunBYxzqYAabP7SllqE4iu2nwjVBPK67y/xPHt",
+	"WcfQKCYiXa70XhYL1xhHZuDkpeDJnFDn7TMivUp3j1RVEy7rAtpJWesD7RZMcShEApRXtJGGWrCc0Gyr",
+	"5Ui0Nlyr9XzsmJ4YVdHZLRmqf3xaLndelqw1MVgTo2WZXeyHijm1ye2xyANQW2fk7RjnFba++mAn1vbq",
+	"dQX5bS3O7bLWXr1yq9o+qn/bPvCZSGDxm6UQuQzWl/O3WZK095E3uSjoZFGTE0c0tfcXZ+9aHrbO9MxS",
+	"WPsAzRdvcvqrvVg8nw9InO3vPhpS/eDprvbytEq4tbc/ieG5I+M6jI6q63MyRL5orE+O5OtdmR3wPt8A",
+	"DWRoSYtn53Y3NBqVbYjgayNh5URD2upJKSsInFCMxgwtH/chmMgIFUa0ofcE7To8ZKLqCmL0NQ3nZIDt",
+	"Bls/ytaPsvWjbP0oWz/K1o+y9aNs/ShbP8rG/ChVS9bYO2PRcQ9LB2YV5e90kXl7BXM8J5Ox4WTzkAw6",
+	"9tjQNLR5mC+KsHqODZy4HnTJoJDcA4x5m5dF8yNFDG8ihsbCPheSeOleTx7jgsMLMsAVHZheMEaTptCt",
+	"HAkXtmmn+LMAofTc/vISr1N3xnTuMB471xThRAPy1ODm5bywU6oPXueIarx6OW951NbemxHln23tvOlQ",
+	"/llq15qo2kbPVBPqQufs4bsWrqxRzc1BfqZJBopQCURpISEmWrI0tTT/4yr4zRPmTr9/szvq92+ejsyf",
+	"z0cLjpx/eHVtaerdEkWiOp+PIJXgNCHmdR4nYIYMiZqIGSdUEYwksi0QXLMrE8aBDCXQK7Xi2b5Bd++Z",
+	"+Wdo/onMP7DqcixVbu6/yku1oPt3e4e6dP+O79Kr7t/zXQrY/Xv2mlp7MiVuCoz0xMANT4GoEzxSGNBW",
+	"FasL1DyXQr2WSnJx9g7F/0wyDWVhm4vSjrpi046Y2liezlQwjsHEqCbUXMzOcWoBCVfyOH/SrSGNj8nA",
+	"5XsPSAdTKVWOGPfikavIQGI6x+AqF9pjA6yKT3z6pRGmmC/oGps+bFt8ShRlMeEC37q6C82xLa8GbORN",
+	"HdOq9A6zAG0mr8EHNo0oj8AFlWl6BZwMaXSFr1zssHnDBUYV5qW0DMdhKVQEf1FXIp8u/m1nYyRRLil9",
+	"P0YzcOMHRdTzOu5iHxfmRq69OCsB0niVw1XvLQez9uK4gLr25lUxidqbN35Ot2FQClJcaK/bBDqruGIa",
+	"pdlf9wxMKzT7du3iinGXnY5Z8C44S5EJJutyH3fovSuGDignZS5nKbLYDTQvTWKZR6MtBoM58i3yemst",
+	"bciYcuSZJLZn8xcSu1FohKKJ8qPjr3x4/IXRxvhJVTd1U7FqkaMZDxMSY5I4lcn0sgIl5jh+VXSdPyvo",
+	"Mn90WgxWfGpHLX/mhveLaHhhW4EIG1mLTC0kgqMKNhFKH9nYvolVcIDHmLE/wBoMHgdq55th17c7g7DP",
+	"B9U6Fvkb901K5RXoaUIj6LhMBdnxeGvvCGdgGmvcZh2D2qIlEZI0m9plzRtZu6KhvFR1q6Wib4HQw/Dx",
+	"kuZdVZG1z8BflGOdOwVQyXQlHDB8UQvLsWtK10Hv+ZO7yzGUxZWuBbgX8ulnptgwgdbaZ20WBM+ZvwJQ",
+	"jTNSXwojr5LWHl65wPN9L0f2Azmit37lVQyVuyGu+5V/fy/w1km4dRKu6ST8w0Qy+X3bDL2objqPxKbI",
+	"MPiFKJNMzz9hJhZy9CFQCfI4M9KoNWmLpphtSKgig5fY2FV3uoK5Ldc0CFEdsx4qRWZ44BzDiGZJXpir",
+	"S0pFCox5oWwwP0jMQGDaPuzzAUo8A8/gBeGCGOnjGaTSigyFnoRkCBHNFORjUglkDNw0hThPx+eGj8aY",
+	"VsC4YrF1Cws9AWlVCpuRFhw5LBQqwkTrqSHIHJgmcgY2t7KJC3sOb321BpCBd55ZpcGu7YBMpbFSrVpv",
+	"+rOpVkVNoWOXtuejHLxSP2V/g7lN+WJ8JBbIFCBTEFPMsUCHcaFUq9Dr5goPAYXNzzKkrjzshn5R668G",
+	"G1h1fJ38jS45wSQYR9Bo34oU0Ia0mRzzPnfpHDnjDP1hpf3AurkMqLnV6TzXTqEJsStc76pd2yWo+lib",
+	"tc/zz80sGXcOshFgFq07YcRZG1I9/nhC1BTole0O89dUiG5uize3BVGT+kyTOJOPFBnUC5sNQqJETqYp",
+	"ja3zxH7Q5zMhr0jGXa65NbQen2BW8IiBVI8fI2lfXJy8ViGZSaY1YNBHRLngLKJoCaXkTzFVE4hDkogZ",
+	"6gYK/oxQGnZoNVOqbVMhzVbe3+vzCdzQGCKW0oTEbMy0yzB7fM5SUJqmUz/+2dtXZH9//7np6eL8lSWT",
+	"lEVS2FNX/6E1ah8/tmIM4w+MVSkBkxEZqCMy+NYPUKL1gyPypR84NPaDkPzXf/7/r7cDd9pA8zSovE4H",
+	"ZgdTDca6aH5Z+jBLwFnNynuuBLckZIa3OXpm/FInt/YgBfKykHgG7uZ1lhdMUY8fH9lGxBfs8iZuzqgi",
+	"KiUDRQblrMnBC/JrZjQ4y/Y4ln6UMBVSW3N1mEBquZKv8uj4RhAGWLcRN3evu9vtoY9xCpxOWXAU7Hd7",
+	"3f0ADaAJsvT2CnvmzRh0O5cvNSyKmVSL7oSEw8wgAYv8dckn9EgZnLr0VszQoknywrIUn7clRn2em5rF",
+	"Ghn+YQNzmFQFyk4+/Hxyfnx+cvqh++7k0/kgzHvJWVRrD33uuyj0L8MxH3neUypW5CuHmH4dn0LubLsi",
+	"YsY9F0NUmA2Qe9vwYCz3dCB52Kw7RSKRDhm3mXXk+MPrLjkmI3z3SBHMdjecUMONbuTdvTAEZBVD6+F3",
+	"XXJbj8IwOJZAn+etjA4S5uczkkQTwSLsn5Ihjd1wCbsCdAVYkUd8An5RUA8nx8ZcSIhf4Ib1pWT7nBLF",
+	"+DgB11lEjX46BDJm18CJnrHIHfjllH8SG11PgSydaKhLI7eDahW/L41woRsa6cSVYyufLeXi8dcM5LyQ",
+	"jvXA1JXSpUv5kbe34WJbDE/YHLlZt5ginoRt2Ub/y8gQSEaE8SjJ4pI0r4NbUx5XrwzYAPONJc1IcE0Z",
+	"btecqgzbJ9QoOovgyI9WN4AvBwi7DwiXYBZ8Q4AYdd+sioI87HFkq54WZPiiUP0s0Scw0kRk2hhmU8jL",
+	"NzkaRVmAVbOwFJvghtR9CQSmQ8Pn3Gn3zTQRce60aJsxAlWZa+7HXc26KULeb9Gd5Dy9+3tNV6/Sc5Qd",
+	"hqyCFlTJGF11IUmFsnUQ2YhFlDu2/qIlomABhoQkCsxP7TiEIsN5n0ciTalR95k7iB5KVHuHnmkpYXkM",
+	"Fgl1jFBcg0zodGWMiu/B5mkTk8/WRuSxrbPrOLBTKC2CxoyjriuxpipRoEPrGdg1EgE/m9qSxUCMeVKU",
+	"Im2b6tSaecVsnWGFvsO8cupuW0XaZqioP863oCGbk+iWMNIRQeuS9znV7/d6JBIZ2lfK/FoG46Vivy0C",
+	"tLcupOdOgXeVa0qyAcNMFoBRtsA3wVcqUODohoKXjv797L0mhQptxguii7N3FRd/6MoHFwpzER5i+BY5",
+	"9uqQ2XVeme5z9EvZmqdNhe+RtiqfjR3mTtC3TdsfpK6G8OJAtx3d/kC57P+6n6Rr9+dshig8lBgc9T3g",
+	"bZhYnduxUFoMtaFu6eox2cozRoHDkHApZmo5gM73tSkAqxF5zn1gdXiFlXI1qJUF8mqiIveK3VdcONfi",
+	"eoL3a62e816vt2aJMcFhEYy+2U7tfpNqvaw1p5knnNzW59YsLnTKwcoxl1lhNPxacSFfyn5ZUSFs812V",
+	"mtpKl9/1dak1Tu1gnaXBQ8Jc2h19CY6JL5KNwqxe2nr1rVMqcdRE+HFpI7CSM2SjRR0PeruLPsppeadS",
+	"NA8/Orh3OVxfs3sMGyzsOkYGWFawUMZhiGopWpFMhWIY0ORWbsOoPLwblY1yufjhk7s/rFZ3NV/tPb/7",
+	"q3rZyNswOLSkv/y7tgLI+O3+3d+21AlFJpWXBDRcx9VML/QeoybRMUZV1L1YuKUM3pdcUlD1ZTXdWHm+",
+	"s/eylLjYkT/F95VoqxzDefdFpvvcFcIjx76gWa4sEWDFEcMdzhHUr7feka135MG8I1tbamtLbW2prS31",
+	"R7Olmhgp9DvGG5J7Y/rdBm2O5cpTXq33Prp59ePDdUd7suYHqyig5Q8O10XASupm8UFFyUTEr61lTkVb",
+	"NpZNDFO12ElqrAx7MOmO7FwkAtMYRR9i7eM4SzDsRRXJ2P7aL5pCn2tJuXIXp5ATbVMHVCVpoFS9x2YE",
+	"pNQpvOAONXPJ4+xEbBYWR5Z97jO9VR6j7QZywIwynUkIbQ54fvDpjjoh8ddd5ClprqS+Al0+TbS3/uC1",
+	"I5ZdCg6qfPIqRmSQR0LhTXZFOg4GEJdzXcz7chCL+Z1nBbnr78pK76AQxC7myCipgo/YOJNgr7UwGgG9",
+	"gqM+tyzTAGuLGll3fU5XRAuxmjKPxFHkPbwU8XxNt8/IXVS5ot+nfL3lbRgk/orE9T63NyuuXm69mbV4",
+	"Ww208/GaVba9uyYuSmU+VpyPz/q8z1QWuRTKwbU0j2Squ7tEtKDwrQvOr91GVyl3/gA3pq5yEx0GXW+6",
+	"bvrB2o7OOLPva5cRHGNETYXLKk15rAhNJNB43nLH55fApexUeLNt7uJwXZaUj6q2MVJYYRnvYLPnx1VI",
+	"ykzP3X7lI5FaYXjDNcZ2WPcWVMLhgq8+0+6OC/FsTJys31mdzFHN84zbtXIX4IiZrxRXSkFDs0PwCqj1",
+	"0tOIOdfco8t8VmT91QbMb+1zKRf1WySqSTylXEF/o48NOvTBNwolWisyz4ulyuPAUqoj68GxLxwYuSNn",
+	"4egObJ/qWIXZJz1hPh63AKKK70OP7sLgmekA46FwpmriLrtLBB/n5qe3cjC+f56DlOdFVu4TUVk0yZN6",
+	"pPUtLYjOKgPnOvsSvELjUwLmghMbB2xlWyaTI7Kxe2y/lq78OGsg10/EZV7mYPp9cGrhstcgZyz+y93X",
+	"8T5/XlAD7mtE4+a87fmuzDd7WKLh4g4hvL4pJOXESycpcO2RYblIqR/FU3+na9leafU7OLF3V9Dw6/c6",
+	"4neHqyCj5TqPf2jP+Suvay4xYm7DBbGgNt8YMCa03c45ti0UoRX7o55ppPNcOGcTWKskv0UoddcRFjlz",
+	"NoBaT6DPS2290Cr6D832U+4GWPMakxfzwgZ0XPbkmz5srvVohAHOVmqNEjoO+xxLXfmm6MMoz2klzd4h",
+	"7L6qfSmbMLje7R7/XWXDs5fvR73n9Jfz9/CK3wyHszcfP0+fZZD8/H40ffY3+tv019d/FWfH5r+/qjcv",
+	"D8fdvYvpbPI++fvry1+v3kb/9u+X19nV5TX88pk+ZUP46c3bn3v7P8edY8GuVj9Qq+RArqTH9+5/4ueJ",
+	"x2gXQwDuMt83eLVj1S1WdL9R9ruK88Lf4LzlpD8mJ3WpUMHRl69lvvrWFT56hP6Ca+AMrwgqGxS+WANT",
+	"/s5bl1OCVZcqd7zdkz/bWglL2LMtWrAp7vzWKTB23n1embgmHCC2N1pX5rYS47Qz2fLNTfNNX03jgfhm",
+	"0f2Wb2755ip888xv9PvwO1foYWGK0imvqoZoTQsFmPjnLoZy3msfi3YnX7LVAIPvDtTLcxXX8FO+zr95",
+	"GE/l1tr844ZMnRWUu/z8qhpR1DZq0aREXVgNHu9OXLpXbTKtVVG+b6RFR22le/9twrhP6/XaTFECq5Gj",
+	"3CWnI4zqKEoYWoAVoZoIo9gIDn0+Y1w1UoMOegerGYXYY/Cgcl5lUQRKjbIkmZcKF29I6Dv01rKmH0Dm",
+	"r8FP80opVfesP8bjCt34jTLPj5RL2ixcjF/wkuL/+s//V3b227+aJeGpu38Zfs1o0nVxhknLzcutOGse",
+	"StjBrRvdudRzB7BPnrd1q71n+kGd/vdw8D+cf7+xMJtx7S/17Bt7R4JG/bwEyFmRRVxTgfEOZIscw0hS",
+	"IUuDqPoalQojYuZh7tVy7vva4XzL+iC5lBfHgu0zy8qUsvLuL9+G2+bnrmTKM71VGx7MRPiHVTeOGyWm",
+	"sNZLJrG+lCHz79P5bdnHB9UjUHkY0uiqojOU8/jL06sfsKV07rjiCmaFnc3/oErgq2Y+kB+g6P730gnw",
+	"hNCIQLdwZt2mCeUci48W8b3uxrQC4K+bYZKtoZb+fBgPE7Zcc8s1G6dzng98D2ecQHT1kIzx8wSsmta4",
+	"elBpV4ewuIAQwyJsflUl+J1ccTHDI7lrppgWksxBd8kH5zPu86rTGBUhGyKoUK9y9cGw4uFqQXZ4ieJ3",
+	"u20wWrBF065fiijZeKIX3YZYDmdYcAmjjb9yRk1AExbBvzo4upFIkW7EFHg9+mlua2R5MLA6ZPvAy/q+",
+	"h3fJXlK5Eid0LHnDDHDLy35kP+8rt/2+g7HFkICGh+RsZ5Da4AVeV1zHQsS+dpUxSlfQ6Sy4/4M6nR3w",
+	"oVS6vPffX2tZgTrfCjlkcezPg7a84cfSc177vfFd7ADrVi8+/WmtX10vV32EZ0G2icITotmE2oQ+88fC",
+	"enV83uflMlHeD1xYimHpAgRjNBYXJQgOrtpp/TocW6XNOqhsSbk+/5O9cs80h1JyKDCpwtJNic7RCXwk",
+	"ZAQ27vjPodWVhC/yXrSfoyfS1cNzwU65XoXvSwbsKvqVW44NnpD56x7WOR+zpcxX118WVkNfwBPdLLe2",
+	"2x/3oMxTwO97TqaAxw+p6rijZLXwPIxHgM5rDFOWYGwNVIyWMjVbBtjeBwezPk/YCKvprpI5hhVOSzfS",
+	"ULz+xrRxsZel6pl3syODvwfRvZTzJ7XrYD5fb3NaWJHzp8q9/65nbT9U7k1e/L2cOqBtOr6lHKQl5+hT",
+	"wHX5+KTsIwxdNWd7y60n7TZ3ob0meq0zlZc0rkR9resuxH3on2BpcmWxnV+qRVOvIYTucNGfI23F1VYF",
+	"r4u5T5ZBLlPAq+b8t3JV+y9fjWixOmdb6Zljr48ip3dxrmSQ0isgMuODwN3C2p7EiHLLQdYW3uGvZ6/Y",
+	"6a5apiu7YXReXOFuUYegMcfbr7f/HQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

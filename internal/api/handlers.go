@@ -7,6 +7,7 @@ import (
 
 	"invited/gen/server"
 	"invited/internal/directory"
+	"invited/internal/fault"
 	"invited/internal/invitation"
 )
 
@@ -19,24 +20,53 @@ func (h handlers) UserInvitationsList(
 	ctx context.Context, request server.UserInvitationsListRequestObject,
 ) (server.UserInvitationsListResponseObject, error) {
 	p, wanted := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
-	found, err := h.Service.List(ctx, caller(ctx), query(p), wanted.number, wanted.size)
+	q, err := filters(p)
 	if err != nil {
 		return nil, err
 	}
-	body := make([]server.Invitation, 0, len(found.Invitations))
-	for _, each := range found.Invitations {
-		body = append(body, h.invitation(each))
+	if p.O != nil {
+		for _, each := range *p.O {
+			by, descending := strings.CutPrefix(string(each), "-")
+			q.Order = append(q.Order, invitation.Order{By: invitation.OrderBy(by), Descending: descending})
+		}
 	}
-	return server.UserInvitationsList200JSONResponse{
-		Body: body,
-		Headers: server.UserInvitationsList200ResponseHeaders{
-			Link:         wanted.links(h.PublicURL+"api/user-invitations/", queryOf(ctx), found.Total),
-			XResultCount: found.Total,
-		},
+	found, err := h.Service.List(ctx, caller(ctx), q, wanted.number, wanted.size)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]server.Invitation, 0, len(found.Invitations))
+	for _, each := range found.Invitations {
+		rows = append(rows, h.invitation(each))
+	}
+	return invitationsListed{
+		rows: rows, fields: named(p.Field), total: found.Total,
+		link: wanted.links(h.PublicURL+"api/user-invitations/", queryOf(ctx), found.Total),
 	}, nil
 }
 
-func query(p server.UserInvitationsListParams) invitation.Query {
+func (h handlers) UserInvitationsCount(
+	ctx context.Context, request server.UserInvitationsCountRequestObject,
+) (server.UserInvitationsCountResponseObject, error) {
+	p := request.Params
+	q, err := filters(server.UserInvitationsListParams{
+		CivilNumber: p.CivilNumber, CustomerUUID: p.CustomerUUID, Email: p.Email, EmailExact: p.EmailExact,
+		RoleName: p.RoleName, RoleUUID: p.RoleUUID, Scope: p.Scope, ScopeDescription: p.ScopeDescription,
+		ScopeName: p.ScopeName, ScopeType: p.ScopeType, State: p.State,
+	})
+	if err != nil {
+		return nil, err
+	}
+	total, err := h.Service.Count(ctx, caller(ctx), q)
+	if err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsCount200Response{
+		Headers: server.UserInvitationsCount200ResponseHeaders{XResultCount: total},
+	}, nil
+}
+
+// filters are those of a list.
+func filters(p server.UserInvitationsListParams) (invitation.Query, error) {
 	q := invitation.Query{
 		CivilNumber:      text(p.CivilNumber),
 		Customer:         p.CustomerUUID,
@@ -53,13 +83,14 @@ func query(p server.UserInvitationsListParams) invitation.Query {
 			q.States = append(q.States, invitation.State(each))
 		}
 	}
-	if p.O != nil {
-		for _, each := range *p.O {
-			by, descending := strings.CutPrefix(string(each), "-")
-			q.Order = append(q.Order, invitation.Order{By: invitation.OrderBy(by), Descending: descending})
+	if p.Scope != nil {
+		kind, id, ok := directory.ParseScopeURL(*p.Scope)
+		if !ok {
+			return q, fault.Field("scope", "This is not the URL of a scope.")
 		}
+		q.Scope = &invitation.ScopeRef{Type: kind, UUID: id}
 	}
-	return q
+	return q, nil
 }
 
 func (h handlers) UserInvitationsRetrieve(

@@ -222,7 +222,7 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 		made := w.create("owner", "Invitee@University.example", admin, apollo)
 		id := made.UUID.String()
 		allow := map[string]string{
-			base: "GET, POST", at(id): "GET", at(id, "details"): "GET", at(id, "accept"): "POST", at(id, "cancel"): "POST",
+			base: "GET, HEAD, POST", at(id): "GET", at(id, "details"): "GET", at(id, "accept"): "POST", at(id, "cancel"): "POST",
 			at(id, "check"): "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
 			base + "reject/": "POST",
 		}

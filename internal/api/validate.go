@@ -39,7 +39,7 @@ func guard(contract *openapi3.T, keys directory.Keys) (map[string][]echo.Middlew
 			if len(security) > 0 {
 				chain = append(chain, authenticate(keys))
 			}
-			if method == http.MethodGet {
+			if method == http.MethodGet || method == http.MethodHead {
 				chain = append(chain, bodiless)
 			} else {
 				chain = append(chain, screenBody(operation.RequestBody != nil))

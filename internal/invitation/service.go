@@ -83,6 +83,21 @@ func (s *Service) List(ctx context.Context, caller directory.User, q Query, page
 	return out, err
 }
 
+// Count returns how many invitations the caller can see that the query asks for. It sets the query's Visible and Cutoff
+// itself.
+func (s *Service) Count(ctx context.Context, caller directory.User, q Query) (total int, err error) {
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		actor, err := tx.Actor(caller)
+		if err != nil {
+			return err
+		}
+		q.Visible, q.Cutoff = actor.Visibility(), tx.Now().Add(-s.Policy.Lifetime)
+		total, err = tx.Count(q)
+		return err
+	})
+	return total, err
+}
+
 // offsetOf is how many rows stand before a page, from 1; fault.NotFound where it is past any end.
 func offsetOf(page, size int) (int, error) {
 	if page > 1<<40/size { // kept from overflowing

@@ -64,6 +64,8 @@ type Tx interface {
 	// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not
 	// say how many.
 	List(Query) ([]Invitation, int, error)
+	// Count is how many invitations a query shows.
+	Count(Query) (int, error)
 	// Insert writes a new invitation and its first event; ErrTwice where another is open.
 	Insert(Invitation, Event) error
 	// Replace writes what can change of an invitation over the row that is still in old's states, and the event of
@@ -98,6 +100,7 @@ type Query struct {
 	EmailExact       string // case aside
 	RoleName         string
 	Role             *uuid.UUID
+	Scope            *ScopeRef
 	ScopeDescription string // contained, case aside
 	ScopeName        string // contained, case aside
 	ScopeType        string
@@ -105,6 +108,12 @@ type Query struct {
 
 	Order         []Order // none: the newest first; ties fall to the uuid
 	Offset, Limit int
+}
+
+// ScopeRef names a scope.
+type ScopeRef struct {
+	Type directory.ScopeType
+	UUID uuid.UUID
 }
 
 // Due is something that time makes due.

@@ -151,6 +151,14 @@ func (tx *Tx) List(q invitation.Query) ([]invitation.Invitation, int, error) {
 	return rows, count, err
 }
 
+// Count is how many invitations a query shows.
+func (tx *Tx) Count(q invitation.Query) (int, error) {
+	query, arguments := tx.total(q)
+	var count int
+	err := tx.orm.Raw(query, arguments...).Row().Scan(&count)
+	return count, tx.db.translate(err)
+}
+
 // total is a query for how many invitations a query shows. Who sees all, and asks for nothing but states, is told what
 // was counted as the rows were written: it takes as long for a million as for ten. What time has ended since is counted
 // now, and is no more than a sweep has left.
@@ -256,6 +264,9 @@ func (tx *Tx) filtered(to *conditions, q invitation.Query) {
 	}
 	if q.Customer != nil {
 		to.and("invitations.customer_uuid = ?", *q.Customer)
+	}
+	if q.Scope != nil {
+		to.and("invitations.scope_uuid = ? AND scopes.type = ?", q.Scope.UUID, q.Scope.Type)
 	}
 	if q.Role != nil {
 		to.and("invitations.role_uuid = ?", *q.Role)
