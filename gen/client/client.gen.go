@@ -761,6 +761,14 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/reject/ (the `UserInvitationsReject` operationId).
 	UserInvitationsReject(ctx context.Context, body UserInvitationsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UserInvitationsDestroy Destroy
+	//
+	// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
+	// can do so; whoever accepted it keeps the role.
+	//
+	// Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
+	UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UserInvitationsRetrieve Retrieve
 	//
 	// One invitation, to those who see it in the list.
@@ -793,7 +801,7 @@ type ClientInterface interface {
 
 	// UserInvitationsDelete Delete
 	//
-	// Removes an invitation for good. Staff only.
+	// Removes an invitation for good. Staff only, also where its scope was removed.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/delete/ (the `UserInvitationsDelete` operationId).
 	UserInvitationsDelete(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -991,6 +999,24 @@ func (c *Client) UserInvitationsReject(ctx context.Context, body UserInvitations
 	return c.Client.Do(req)
 }
 
+// UserInvitationsDestroy Destroy
+//
+// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
+// can do so; whoever accepted it keeps the role.
+//
+// Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
+func (c *Client) UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsDestroyRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UserInvitationsRetrieve Retrieve
 //
 // One invitation, to those who see it in the list.
@@ -1063,7 +1089,7 @@ func (c *Client) UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, 
 
 // UserInvitationsDelete Delete
 //
-// Removes an invitation for good. Staff only.
+// Removes an invitation for good. Staff only, also where its scope was removed.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/delete/ (the `UserInvitationsDelete` operationId).
 func (c *Client) UserInvitationsDelete(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1632,6 +1658,40 @@ func NewUserInvitationsRejectRequestWithBody(server string, contentType string, 
 	return req, nil
 }
 
+// NewUserInvitationsDestroyRequest constructs an http.Request for the UserInvitationsDestroy method
+func NewUserInvitationsDestroyRequest(server string, uuid InvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUserInvitationsRetrieveRequest constructs an http.Request for the UserInvitationsRetrieve method
 func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID) (*http.Request, error) {
 	var err error
@@ -2012,6 +2072,16 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/reject/ (the `UserInvitationsReject` operationId).
 	UserInvitationsRejectWithResponse(ctx context.Context, body UserInvitationsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsRejectResponse, error)
 
+	// UserInvitationsDestroyWithResponse Destroy
+	//
+	// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
+	// can do so; whoever accepted it keeps the role.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
+	UserInvitationsDestroyWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsDestroyResponse, error)
+
 	// UserInvitationsRetrieveWithResponse Retrieve
 	//
 	// One invitation, to those who see it in the list.
@@ -2052,7 +2122,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsDeleteWithResponse Delete
 	//
-	// Removes an invitation for good. Staff only.
+	// Removes an invitation for good. Staff only, also where its scope was removed.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2853,6 +2923,163 @@ func (r UserInvitationsRejectResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UserInvitationsRejectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsDestroyResponse204Headers the declared response headers of an HTTP 204 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse204Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDestroyResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsDestroyResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDestroyResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsDestroyResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDestroyResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDestroyResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsDestroyResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDestroyResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsDestroyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *UserInvitationsDestroyResponse204Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsDestroyResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsDestroyResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsDestroyResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsDestroyResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsDestroyResponse413Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsDestroyResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsDestroyResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsDestroyResponse503Headers
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsDestroyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsDestroyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsDestroyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsDestroyResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4166,6 +4393,22 @@ func (c *ClientWithResponses) UserInvitationsRejectWithResponse(ctx context.Cont
 	return ParseUserInvitationsRejectResponse(rsp)
 }
 
+// UserInvitationsDestroyWithResponse Destroy
+//
+// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
+// can do so; whoever accepted it keeps the role.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
+func (c *ClientWithResponses) UserInvitationsDestroyWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsDestroyResponse, error) {
+	rsp, err := c.UserInvitationsDestroy(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsDestroyResponse(rsp)
+}
+
 // UserInvitationsRetrieveWithResponse Retrieve
 //
 // One invitation, to those who see it in the list.
@@ -4230,7 +4473,7 @@ func (c *ClientWithResponses) UserInvitationsCheckWithResponse(ctx context.Conte
 
 // UserInvitationsDeleteWithResponse Delete
 //
-// Removes an invitation for good. Staff only.
+// Removes an invitation for good. Staff only, also where its scope was removed.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -5223,6 +5466,205 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsRejectResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsDestroyResponse parses an HTTP response from a UserInvitationsDestroyWithResponse call
+func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDestroyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsDestroyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers UserInvitationsDestroyResponse204Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsDestroyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsDestroyResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsDestroyResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsDestroyResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsDestroyResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsDestroyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsDestroyResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsDestroyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

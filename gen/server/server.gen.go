@@ -613,6 +613,9 @@ type ServerInterface interface {
 	// UserInvitationsReject Reject
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx echo.Context) error
+	// UserInvitationsDestroy Destroy
+	// (DELETE /api/user-invitations/{uuid}/)
+	UserInvitationsDestroy(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsRetrieve Retrieve
 	// (GET /api/user-invitations/{uuid}/)
 	UserInvitationsRetrieve(ctx echo.Context, uuid InvitationUUID) error
@@ -872,6 +875,22 @@ func (w *ServerInterfaceWrapper) UserInvitationsReject(ctx echo.Context) error {
 	return err
 }
 
+// UserInvitationsDestroy converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsDestroy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsDestroy(ctx, uuid)
+	return err
+}
+
 // UserInvitationsRetrieve converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsRetrieve(ctx echo.Context) error {
 	var err error
@@ -1034,6 +1053,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/user-invitations/", wrapper.UserInvitationsList, options.OperationMiddlewares["user_invitations_list"]...)
 	router.HEAD(options.BaseURL+"/api/user-invitations/", wrapper.UserInvitationsCount, options.OperationMiddlewares["user_invitations_count"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/", wrapper.UserInvitationsCreate, options.OperationMiddlewares["user_invitations_create"]...)
+	router.DELETE(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsDestroy, options.OperationMiddlewares["user_invitations_destroy"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsRetrieve, options.OperationMiddlewares["user_invitations_retrieve"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/details/", wrapper.UserInvitationsDetailsRetrieve, options.OperationMiddlewares["user_invitations_details_retrieve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/accept/", wrapper.UserInvitationsAccept, options.OperationMiddlewares["user_invitations_accept"]...)
@@ -2051,6 +2071,176 @@ func (response UserInvitationsReject500JSONResponse) VisitUserInvitationsRejectR
 type UserInvitationsReject503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response UserInvitationsReject503JSONResponse) VisitUserInvitationsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroyRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+}
+
+type UserInvitationsDestroyResponseObject interface {
+	VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsDestroy204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsDestroy204Response struct {
+	Headers UserInvitationsDestroy204ResponseHeaders
+}
+
+func (response UserInvitationsDestroy204Response) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type UserInvitationsDestroy401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsDestroy401JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroy404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsDestroy404JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroy405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsDestroy405JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroy406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsDestroy406JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroy413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsDestroy413JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroy429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsDestroy429JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroy500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsDestroy500JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDestroy503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsDestroy503JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -3368,6 +3558,9 @@ type StrictServerInterface interface {
 	// UserInvitationsReject Reject
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx context.Context, request UserInvitationsRejectRequestObject) (UserInvitationsRejectResponseObject, error)
+	// UserInvitationsDestroy Destroy
+	// (DELETE /api/user-invitations/{uuid}/)
+	UserInvitationsDestroy(ctx context.Context, request UserInvitationsDestroyRequestObject) (UserInvitationsDestroyResponseObject, error)
 	// UserInvitationsRetrieve Retrieve
 	// (GET /api/user-invitations/{uuid}/)
 	UserInvitationsRetrieve(ctx context.Context, request UserInvitationsRetrieveRequestObject) (UserInvitationsRetrieveResponseObject, error)
@@ -3591,6 +3784,31 @@ func (sh *strictHandler) UserInvitationsReject(ctx echo.Context) error {
 	return nil
 }
 
+// UserInvitationsDestroy operation middleware
+func (sh *strictHandler) UserInvitationsDestroy(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsDestroyRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsDestroy(ctx.Request().Context(), request.(UserInvitationsDestroyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsDestroy")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsDestroyResponseObject); ok {
+		return validResponse.VisitUserInvitationsDestroyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsRetrieve operation middleware
 func (sh *strictHandler) UserInvitationsRetrieve(ctx echo.Context, uuid InvitationUUID) error {
 	var request UserInvitationsRetrieveRequestObject
@@ -3771,148 +3989,150 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3tchs5kuCrIOo2wjO+IkV9+UOOiVv5a1Y9tuWQpfbemF4RrEqSaFUBbAAliu1QxL7GvcA92D7JBhJA",
-	"fZMiZWrb08P+4RarUEAikcgvZCa+BZFIp4ID1yo4+hbADU2nCeDfJ/yaaaqZ4K8kUA2xeaiyNKVyHhwF",
-	"P2VKk8i9CYNrmmRgWkTsmiWXPEuHIIOjIAgD3+go2OvtPens7nb29s97z4/2e0e9XreH//29aHc5nF+O",
-	"siS55DSF4Cg4Tdg1o+R0xkFWW7GUjiE44lmSVJ5nCqT7WODH5rNMaZGC9L0eRymUH2cZMxA+jXdHB8Mn",
-	"e51Duh91DqD3rPNs9PxpZ2/4JHoe92CX9naDMICUsiQ4CmjCIvhXh7VuJFLzTkohL1NQCqEzGIAbiDKD",
-	"yUulqTYPP0UTiLMEUQc3UyYNznP87Pfa8AM3WtJLli/LpYYbHRwFn4EoTaUmgpP3gsd0TiiPyUxkSUwS",
-	"cQ1ECzKh10DmIiMzpickU90gDMpYPjYzIW/sTIIw+EUMLzXTiXl3BgqojCaIf041uwb/WRAGQo4pZ78h",
-	"SMFR4LogF5xdg1RMz4MwmE4EhwpRSIFd70eHsDd61uv0hs/jzgF9Cp3n0d5u58noIH5Gd4dPoXfgWl/G",
-	"oCLJpm6cT3OlISU0ThlnSkuqhfQtHXAfz05/evPqvHv8+v3JhyAMVCSm9W6OyVSKXyDSRE+oJhOqLDJx",
-	"ZewHHkNTkSQif6rnU/PUfZ0/Xp2O9sw3jhymwGPGx0EYZNLQ1UTr6dHOzu7e026v2+vuHj3rPevt0Cnb",
-	"MbTdKWhA7fRGh/T5aA86T+nhYecgMhgc9WjnyXCfPqG96And3d0xHVvAVmke3N6Gpe3/GhKzlHUGkD8O",
-	"CRea0CiCqYaYzEFv+cG6/OD0b1tGsGUEPzwj0JQlqsoGXsJISHDb34Je7P1/th38z0KeVbp4x5SuEsUp",
-	"B1LQZkESX7byYCsPtvLgH1cefK1s/DP4NQOl32ZJUt3/b65BzvWkLg4aW3/pPvnDUPX/3n+6Rw4PD0lv",
-	"t9dbm8SRfJYuvSM1tbMKce3UmLdbw3dA60z8fAIkMY/tDmCKcIC4au0vW8DffZq3YTABGoNEleUd41fm",
-	"/9VtfnH2ThExInoCZDBiUulBSAZTCdfm/xxu9ADJa5BQpQdkSsdA/nT29hV5tvfs2Z9DAjSakNkEJJgu",
-	"JBg0CQ5dJGBLXUdBP+v19qM19u7/MeP8ZRe/gxdEQvKXfoDQ9YOQbKY7M6E+clz4NWNo3mmZgVmJCaTU",
-	"oMqxMqWlF/pnoOW8czzShrDruPwEkeCxMvtvRpkmQ6saajlnfEzomDJewctheSzDrdMsDY56oR+XcQ1j",
-	"kDjwv3ccoXZOXjdHPon9GkrbKsQfiqZAqCKM258gr0E+UiQR4+oCHYyex7vR3vApfQIHcW/0bLhPD6Nd",
-	"eB4/He3RJ72gAim9eQd8rCfB0ZOD0ADuf+6GLSgzkKss0Z1XIuO6Cfu/iRlJKZ8TKWYK4UyYsgKHcUKT",
-	"JCTiGqT5izCtkARVBfzdZWu4FK+3YTClkqag3SYp+MLFRRuizVOP6oLCuuSYW3ZPIFG4Bw56B1UUryRf",
-	"woCZUaZUT5D3ItNFAbVsiiMhU6qLlvU1uDUfq6ngyno2X9L4XFwBR5kkuAa7LHQ6TViEE9r5RQled4iW",
-	"FNoGnyzekViAQo8I7oGRkIROp1Jc06SkBxtE04TF5Q8NbruBkbApU8qAXhnmgyAaoS6xX/vg6EtwPmGK",
-	"jBgksUG+R5XpDZd4nghac998YmMOcUiGmQVSiRSKJWwD1XVjQVRszKnOJNSB1ERhz2Q4J9pAZXddSIQk",
-	"Wggikrit87w/271hYU0sm6cohwShkZHLRhMYjdr6w6Yeo7dlavkXCaPgKPhfO4Xre8e+VTsvaezYjCWb",
-	"KvEbEBDjBga3RjivfMknIokN2ZfETp1xtQ3vmu9U2iIAL0XMElCquRPPYJQps4BUEUr++ubcaUBDsGtq",
-	"FB+RaULJUMTzjQL1yu6ZcyHeUTmG1beRnYW2KoPrFcEzCE1MX9LoGpzskvfsZTdYed2sZ2LRmi0ZYYNY",
-	"eSvkkMXxOmylgo//KzISC0tGRnudgkQaE9wI1ClIw+bsljLEL/jG8BPRJAFJIsqJAqjxdiQmA1QscPCN",
-	"4uyEa2OKJ5+QR7wxlvE9sed7cuyGoJW9MQy5TkeUJRB3yYlGHYJoSBJFUqPkZDxG0so1EMI2ywneg56I",
-	"+IPQx0kiZtYZfw882W5IP/h4cd4PrOfedrgxZBnpXWKJhpaRalMcuoYUnE2Tu5l+bHtlrQ/tO57QqvIT",
-	"fDz9dL6mFvt9K2HWAL2ddJjcl/m9Ql5t8KOoZmo0r5CO7Z5YEDa2LrY7MrC9D9BDolGYDupgD0I0erzd",
-	"Z1TP3LpB6+f57m4vJAqQEZHdve5hd/fPG6X3D0K/FRm/L50bRWRkvt8I+kxviAAU91xYlUnnvHOjMzfM",
-	"kEVwwek1Zcl3EJnriGhIp0JSyZI5yYpeN0ZYMdV0SJVBBje4GRpKptEEYoMtpsgwU/Mu+SCsfjmjikQT",
-	"yscQvzDGYWEZllBYMzSXYbDc9Ls397kQ7ymfu8fqO3UbM1U9kULrZFMMVghnLToIyUiKlAgOJEoYcP2D",
-	"4PGC00xPhGS/rSOqEGQ6VK5lxfiJJMTANaOJKptAOc6PMz0x723P5eZkZliXoUxjh7EYl+LW+9fjpp1x",
-	"BfNHimiWWnfONXoCmyOiEYmGuuvJdsu4NU4W2C+GJmLAJvXYmbznCzR0XD9oYUAC2g+Q8SsuZjUr9MI+",
-	"NLC3dukNIzRgunaRNrH5c3XHintarALUZf3nz587pVWCdrGPw6ITt9wX2jNVwX/urOHFkh94lqJ1jC2/",
-	"hhtXBcpUvthUuxNN5PMyY+2PiDaVTadCaojfQ8zoOfZ/L05b6oqkpi9igCX9QMON3pkmlPF+QBj3C7Bx",
-	"o9Ks5k+fTj9sUAXIIfTeKu+TaCz8G2a0EqImdApEjAglEkaZoomBRnA4HeGZ67JZvmWQxGh5qeA2XN72",
-	"LEvAN/16GwYOQw2wTrkxmcxaRkDo0FC20ZVEpiORom98KsUUpGagyqvZpqsXZPrFtysoUgzxjO02DN74",
-	"I9RPmmp4gxTc5mlFO0KCgc4wVXYNck7GAlS3z/v8MRnkkXkD0iG/ZpBBjM8/ShEBunzMiyEYTcb0gi9P",
-	"/2YeTiiPjc5jTEUtcKiUMm+SYsM3UtqerSn5ggwqx8EDouhckdlk3jdb1G/EcrRgAUcQ2mNi7LO5TcPg",
-	"pmM6+EBTg+UvNRSV+6y+qYxQfWXHq6Lajn4bBmVKMjs4jplpRZOPlcVmGlLVstboST+xLwtHOpWSzoPG",
-	"DvzsLJOZFHwcOs/ncG7/eEEGXPBL/PsS8asGucLuGTG6zWYTkSA9poyXodxtobC3LNEgz/EQssGA4Uab",
-	"JTd7hkrLdUPCAf32xm7VIFHDLZ0d7PV6vTBw74Kj4D++/Ee/f9PrfX38L00fdvnErjn8MSdiNAJpWIDR",
-	"BKVIwPA88zeeqxnYzA/oIEHSOJagFPoO9UQoQL8P0wYfRrukY/OruU+rB7h1KF6Zt8S+NZCgDwmsK7ZL",
-	"TkYkKjdwrDOGEeMQE6PSonoUUe6CicoHDFXUHfZaEBQVUcp1WgFe2fcJG0HzEIMMYUxxpPw8IaYaOkYN",
-	"RHFJ41OezL24XDR+LTylwbHTqZ4XB4Y2gtpaSWN3brjOSC7EpT7KhyxJFg9iFEqjtXJB8PvKnDPJgjDg",
-	"WeIsTwvDOjAV4TUPMvlqoM63Nb6wkQ7N86I7e3Cn3I1Tx4J2EsavyIwliTF+kci0dZcS/BaNX7D+lMVU",
-	"boMVYma2sunCflpeHAtIlY0cHrRBXA0yam4J63DKJaAVRzaQAt1tgsQidEvFNIlZ/MKe7YFZw5VWqhHV",
-	"9C2gSbKCStIiy2+/1ge8LcVH1af31pjE7vApEjwmgtc3u1kALkgi+BikWTQfv3x/BrAgYOVbk+k3Pq0w",
-	"jFLz3dbWpWCVauu9ttaVCJYVeq8GuKzwQTXapTrdw8OWD2xgyJ3ntm3RXSts91Kg1wqtW0K/6tT0V9Bu",
-	"s+RPncIxsnTmhSwbma0CN0xp1SVnoDPJld0wxI5omti2sQDFHzn3OG32vdIOK4ehrTxX7Yyt1fbiJ/MN",
-	"2metW7Ac23YPxromYygYLnKGdpAwUK5FB5CNky08KdeSwXVt21sZeCf095x2zagpobCyom20WVnDumSr",
-	"y8byVmjZSws0lnZR3qJ0WEyH+aRFUmpWil4Nc6llV7sunBYxzqYAabP7SllqE4iu2nwjVBPK67y/xPHt",
-	"WcfQKCYiXa70XhYL1xhHZuDkpeDJnFDn7TMivUp3j1RVEy7rAtpJWesD7RZMcShEApRXtJGGWrCc0Gyr",
-	"5Ui0Nlyr9XzsmJ4YVdHZLRmqf3xaLndelqw1MVgTo2WZXeyHijm1ye2xyANQW2fk7RjnFba++mAn1vbq",
-	"dQX5bS3O7bLWXr1yq9o+qn/bPvCZSGDxm6UQuQzWl/O3WZK095E3uSjoZFGTE0c0tfcXZ+9aHrbO9MxS",
-	"WPsAzRdvcvqrvVg8nw9InO3vPhpS/eDprvbytEq4tbc/ieG5I+M6jI6q63MyRL5orE+O5OtdmR3wPt8A",
-	"DWRoSYtn53Y3NBqVbYjgayNh5URD2upJKSsInFCMxgwtH/chmMgIFUa0ofcE7To8ZKLqCmL0NQ3nZIDt",
-	"Bls/ytaPsvWjbP0oWz/K1o+y9aNs/ShbP8rG/ChVS9bYO2PRcQ9LB2YV5e90kXl7BXM8J5Ox4WTzkAw6",
-	"9tjQNLR5mC+KsHqODZy4HnTJoJDcA4x5m5dF8yNFDG8ihsbCPheSeOleTx7jgsMLMsAVHZheMEaTptCt",
-	"HAkXtmmn+LMAofTc/vISr1N3xnTuMB471xThRAPy1ODm5bywU6oPXueIarx6OW951NbemxHln23tvOlQ",
-	"/llq15qo2kbPVBPqQufs4bsWrqxRzc1BfqZJBopQCURpISEmWrI0tTT/4yr4zRPmTr9/szvq92+ejsyf",
-	"z0cLjpx/eHVtaerdEkWiOp+PIJXgNCHmdR4nYIYMiZqIGSdUEYwksi0QXLMrE8aBDCXQK7Xi2b5Bd++Z",
-	"+Wdo/onMP7DqcixVbu6/yku1oPt3e4e6dP+O79Kr7t/zXQrY/Xv2mlp7MiVuCoz0xMANT4GoEzxSGNBW",
-	"FasL1DyXQr2WSnJx9g7F/0wyDWVhm4vSjrpi046Y2liezlQwjsHEqCbUXMzOcWoBCVfyOH/SrSGNj8nA",
-	"5XsPSAdTKVWOGPfikavIQGI6x+AqF9pjA6yKT3z6pRGmmC/oGps+bFt8ShRlMeEC37q6C82xLa8GbORN",
-	"HdOq9A6zAG0mr8EHNo0oj8AFlWl6BZwMaXSFr1zssHnDBUYV5qW0DMdhKVQEf1FXIp8u/m1nYyRRLil9",
-	"P0YzcOMHRdTzOu5iHxfmRq69OCsB0niVw1XvLQez9uK4gLr25lUxidqbN35Ot2FQClJcaK/bBDqruGIa",
-	"pdlf9wxMKzT7du3iinGXnY5Z8C44S5EJJutyH3fovSuGDignZS5nKbLYDTQvTWKZR6MtBoM58i3yemst",
-	"bciYcuSZJLZn8xcSu1FohKKJ8qPjr3x4/IXRxvhJVTd1U7FqkaMZDxMSY5I4lcn0sgIl5jh+VXSdPyvo",
-	"Mn90WgxWfGpHLX/mhveLaHhhW4EIG1mLTC0kgqMKNhFKH9nYvolVcIDHmLE/wBoMHgdq55th17c7g7DP",
-	"B9U6Fvkb901K5RXoaUIj6LhMBdnxeGvvCGdgGmvcZh2D2qIlEZI0m9plzRtZu6KhvFR1q6Wib4HQw/Dx",
-	"kuZdVZG1z8BflGOdOwVQyXQlHDB8UQvLsWtK10Hv+ZO7yzGUxZWuBbgX8ulnptgwgdbaZ20WBM+ZvwJQ",
-	"jTNSXwojr5LWHl65wPN9L0f2Azmit37lVQyVuyGu+5V/fy/w1km4dRKu6ST8w0Qy+X3bDL2objqPxKbI",
-	"MPiFKJNMzz9hJhZy9CFQCfI4M9KoNWmLpphtSKgig5fY2FV3uoK5Ldc0CFEdsx4qRWZ44BzDiGZJXpir",
-	"S0pFCox5oWwwP0jMQGDaPuzzAUo8A8/gBeGCGOnjGaTSigyFnoRkCBHNFORjUglkDNw0hThPx+eGj8aY",
-	"VsC4YrF1Cws9AWlVCpuRFhw5LBQqwkTrqSHIHJgmcgY2t7KJC3sOb321BpCBd55ZpcGu7YBMpbFSrVpv",
-	"+rOpVkVNoWOXtuejHLxSP2V/g7lN+WJ8JBbIFCBTEFPMsUCHcaFUq9Dr5goPAYXNzzKkrjzshn5R668G",
-	"G1h1fJ38jS45wSQYR9Bo34oU0Ia0mRzzPnfpHDnjDP1hpf3AurkMqLnV6TzXTqEJsStc76pd2yWo+lib",
-	"tc/zz80sGXcOshFgFq07YcRZG1I9/nhC1BTole0O89dUiG5uize3BVGT+kyTOJOPFBnUC5sNQqJETqYp",
-	"ja3zxH7Q5zMhr0jGXa65NbQen2BW8IiBVI8fI2lfXJy8ViGZSaY1YNBHRLngLKJoCaXkTzFVE4hDkogZ",
-	"6gYK/oxQGnZoNVOqbVMhzVbe3+vzCdzQGCKW0oTEbMy0yzB7fM5SUJqmUz/+2dtXZH9//7np6eL8lSWT",
-	"lEVS2FNX/6E1ah8/tmIM4w+MVSkBkxEZqCMy+NYPUKL1gyPypR84NPaDkPzXf/7/r7cDd9pA8zSovE4H",
-	"ZgdTDca6aH5Z+jBLwFnNynuuBLckZIa3OXpm/FInt/YgBfKykHgG7uZ1lhdMUY8fH9lGxBfs8iZuzqgi",
-	"KiUDRQblrMnBC/JrZjQ4y/Y4ln6UMBVSW3N1mEBquZKv8uj4RhAGWLcRN3evu9vtoY9xCpxOWXAU7Hd7",
-	"3f0ADaAJsvT2CnvmzRh0O5cvNSyKmVSL7oSEw8wgAYv8dckn9EgZnLr0VszQoknywrIUn7clRn2em5rF",
-	"Ghn+YQNzmFQFyk4+/Hxyfnx+cvqh++7k0/kgzHvJWVRrD33uuyj0L8MxH3neUypW5CuHmH4dn0LubLsi",
-	"YsY9F0NUmA2Qe9vwYCz3dCB52Kw7RSKRDhm3mXXk+MPrLjkmI3z3SBHMdjecUMONbuTdvTAEZBVD6+F3",
-	"XXJbj8IwOJZAn+etjA4S5uczkkQTwSLsn5Ihjd1wCbsCdAVYkUd8An5RUA8nx8ZcSIhf4Ib1pWT7nBLF",
-	"+DgB11lEjX46BDJm18CJnrHIHfjllH8SG11PgSydaKhLI7eDahW/L41woRsa6cSVYyufLeXi8dcM5LyQ",
-	"jvXA1JXSpUv5kbe34WJbDE/YHLlZt5ginoRt2Ub/y8gQSEaE8SjJ4pI0r4NbUx5XrwzYAPONJc1IcE0Z",
-	"btecqgzbJ9QoOovgyI9WN4AvBwi7DwiXYBZ8Q4AYdd+sioI87HFkq54WZPiiUP0s0Scw0kRk2hhmU8jL",
-	"NzkaRVmAVbOwFJvghtR9CQSmQ8Pn3Gn3zTQRce60aJsxAlWZa+7HXc26KULeb9Gd5Dy9+3tNV6/Sc5Qd",
-	"hqyCFlTJGF11IUmFsnUQ2YhFlDu2/qIlomABhoQkCsxP7TiEIsN5n0ciTalR95k7iB5KVHuHnmkpYXkM",
-	"Fgl1jFBcg0zodGWMiu/B5mkTk8/WRuSxrbPrOLBTKC2CxoyjriuxpipRoEPrGdg1EgE/m9qSxUCMeVKU",
-	"Im2b6tSaecVsnWGFvsO8cupuW0XaZqioP863oCGbk+iWMNIRQeuS9znV7/d6JBIZ2lfK/FoG46Vivy0C",
-	"tLcupOdOgXeVa0qyAcNMFoBRtsA3wVcqUODohoKXjv797L0mhQptxguii7N3FRd/6MoHFwpzER5i+BY5",
-	"9uqQ2XVeme5z9EvZmqdNhe+RtiqfjR3mTtC3TdsfpK6G8OJAtx3d/kC57P+6n6Rr9+dshig8lBgc9T3g",
-	"bZhYnduxUFoMtaFu6eox2cozRoHDkHApZmo5gM73tSkAqxF5zn1gdXiFlXI1qJUF8mqiIveK3VdcONfi",
-	"eoL3a62e816vt2aJMcFhEYy+2U7tfpNqvaw1p5knnNzW59YsLnTKwcoxl1lhNPxacSFfyn5ZUSFs812V",
-	"mtpKl9/1dak1Tu1gnaXBQ8Jc2h19CY6JL5KNwqxe2nr1rVMqcdRE+HFpI7CSM2SjRR0PeruLPsppeadS",
-	"NA8/Orh3OVxfs3sMGyzsOkYGWFawUMZhiGopWpFMhWIY0ORWbsOoPLwblY1yufjhk7s/rFZ3NV/tPb/7",
-	"q3rZyNswOLSkv/y7tgLI+O3+3d+21AlFJpWXBDRcx9VML/QeoybRMUZV1L1YuKUM3pdcUlD1ZTXdWHm+",
-	"s/eylLjYkT/F95VoqxzDefdFpvvcFcIjx76gWa4sEWDFEcMdzhHUr7feka135MG8I1tbamtLbW2prS31",
-	"R7Olmhgp9DvGG5J7Y/rdBm2O5cpTXq33Prp59ePDdUd7suYHqyig5Q8O10XASupm8UFFyUTEr61lTkVb",
-	"NpZNDFO12ElqrAx7MOmO7FwkAtMYRR9i7eM4SzDsRRXJ2P7aL5pCn2tJuXIXp5ATbVMHVCVpoFS9x2YE",
-	"pNQpvOAONXPJ4+xEbBYWR5Z97jO9VR6j7QZywIwynUkIbQ54fvDpjjoh8ddd5ClprqS+Al0+TbS3/uC1",
-	"I5ZdCg6qfPIqRmSQR0LhTXZFOg4GEJdzXcz7chCL+Z1nBbnr78pK76AQxC7myCipgo/YOJNgr7UwGgG9",
-	"gqM+tyzTAGuLGll3fU5XRAuxmjKPxFHkPbwU8XxNt8/IXVS5ot+nfL3lbRgk/orE9T63NyuuXm69mbV4",
-	"Ww208/GaVba9uyYuSmU+VpyPz/q8z1QWuRTKwbU0j2Squ7tEtKDwrQvOr91GVyl3/gA3pq5yEx0GXW+6",
-	"bvrB2o7OOLPva5cRHGNETYXLKk15rAhNJNB43nLH55fApexUeLNt7uJwXZaUj6q2MVJYYRnvYLPnx1VI",
-	"ykzP3X7lI5FaYXjDNcZ2WPcWVMLhgq8+0+6OC/FsTJys31mdzFHN84zbtXIX4IiZrxRXSkFDs0PwCqj1",
-	"0tOIOdfco8t8VmT91QbMb+1zKRf1WySqSTylXEF/o48NOvTBNwolWisyz4ulyuPAUqoj68GxLxwYuSNn",
-	"4egObJ/qWIXZJz1hPh63AKKK70OP7sLgmekA46FwpmriLrtLBB/n5qe3cjC+f56DlOdFVu4TUVk0yZN6",
-	"pPUtLYjOKgPnOvsSvELjUwLmghMbB2xlWyaTI7Kxe2y/lq78OGsg10/EZV7mYPp9cGrhstcgZyz+y93X",
-	"8T5/XlAD7mtE4+a87fmuzDd7WKLh4g4hvL4pJOXESycpcO2RYblIqR/FU3+na9leafU7OLF3V9Dw6/c6",
-	"4neHqyCj5TqPf2jP+Suvay4xYm7DBbGgNt8YMCa03c45ti0UoRX7o55ppPNcOGcTWKskv0UoddcRFjlz",
-	"NoBaT6DPS2290Cr6D832U+4GWPMakxfzwgZ0XPbkmz5srvVohAHOVmqNEjoO+xxLXfmm6MMoz2klzd4h",
-	"7L6qfSmbMLje7R7/XWXDs5fvR73n9Jfz9/CK3wyHszcfP0+fZZD8/H40ffY3+tv019d/FWfH5r+/qjcv",
-	"D8fdvYvpbPI++fvry1+v3kb/9u+X19nV5TX88pk+ZUP46c3bn3v7P8edY8GuVj9Qq+RArqTH9+5/4ueJ",
-	"x2gXQwDuMt83eLVj1S1WdL9R9ruK88Lf4LzlpD8mJ3WpUMHRl69lvvrWFT56hP6Ca+AMrwgqGxS+WANT",
-	"/s5bl1OCVZcqd7zdkz/bWglL2LMtWrAp7vzWKTB23n1embgmHCC2N1pX5rYS47Qz2fLNTfNNX03jgfhm",
-	"0f2Wb2755ip888xv9PvwO1foYWGK0imvqoZoTQsFmPjnLoZy3msfi3YnX7LVAIPvDtTLcxXX8FO+zr95",
-	"GE/l1tr844ZMnRWUu/z8qhpR1DZq0aREXVgNHu9OXLpXbTKtVVG+b6RFR22le/9twrhP6/XaTFECq5Gj",
-	"3CWnI4zqKEoYWoAVoZoIo9gIDn0+Y1w1UoMOegerGYXYY/Cgcl5lUQRKjbIkmZcKF29I6Dv01rKmH0Dm",
-	"r8FP80opVfesP8bjCt34jTLPj5RL2ixcjF/wkuL/+s//V3b227+aJeGpu38Zfs1o0nVxhknLzcutOGse",
-	"StjBrRvdudRzB7BPnrd1q71n+kGd/vdw8D+cf7+xMJtx7S/17Bt7R4JG/bwEyFmRRVxTgfEOZIscw0hS",
-	"IUuDqPoalQojYuZh7tVy7vva4XzL+iC5lBfHgu0zy8qUsvLuL9+G2+bnrmTKM71VGx7MRPiHVTeOGyWm",
-	"sNZLJrG+lCHz79P5bdnHB9UjUHkY0uiqojOU8/jL06sfsKV07rjiCmaFnc3/oErgq2Y+kB+g6P730gnw",
-	"hNCIQLdwZt2mCeUci48W8b3uxrQC4K+bYZKtoZb+fBgPE7Zcc8s1G6dzng98D2ecQHT1kIzx8wSsmta4",
-	"elBpV4ewuIAQwyJsflUl+J1ccTHDI7lrppgWksxBd8kH5zPu86rTGBUhGyKoUK9y9cGw4uFqQXZ4ieJ3",
-	"u20wWrBF065fiijZeKIX3YZYDmdYcAmjjb9yRk1AExbBvzo4upFIkW7EFHg9+mlua2R5MLA6ZPvAy/q+",
-	"h3fJXlK5Eid0LHnDDHDLy35kP+8rt/2+g7HFkICGh+RsZ5Da4AVeV1zHQsS+dpUxSlfQ6Sy4/4M6nR3w",
-	"oVS6vPffX2tZgTrfCjlkcezPg7a84cfSc177vfFd7ADrVi8+/WmtX10vV32EZ0G2icITotmE2oQ+88fC",
-	"enV83uflMlHeD1xYimHpAgRjNBYXJQgOrtpp/TocW6XNOqhsSbk+/5O9cs80h1JyKDCpwtJNic7RCXwk",
-	"ZAQ27vjPodWVhC/yXrSfoyfS1cNzwU65XoXvSwbsKvqVW44NnpD56x7WOR+zpcxX118WVkNfwBPdLLe2",
-	"2x/3oMxTwO97TqaAxw+p6rijZLXwPIxHgM5rDFOWYGwNVIyWMjVbBtjeBwezPk/YCKvprpI5hhVOSzfS",
-	"ULz+xrRxsZel6pl3syODvwfRvZTzJ7XrYD5fb3NaWJHzp8q9/65nbT9U7k1e/L2cOqBtOr6lHKQl5+hT",
-	"wHX5+KTsIwxdNWd7y60n7TZ3ob0meq0zlZc0rkR9resuxH3on2BpcmWxnV+qRVOvIYTucNGfI23F1VYF",
-	"r4u5T5ZBLlPAq+b8t3JV+y9fjWixOmdb6Zljr48ip3dxrmSQ0isgMuODwN3C2p7EiHLLQdYW3uGvZ6/Y",
-	"6a5apiu7YXReXOFuUYegMcfbr7f/HQAA//8=",
+	"7H1pcxs5kuhfQdTbCM/4FSnq8iHHxFv5mlWPbTlkqb1vTK8IViVJtKoANoASxXYoYv/G+wPvh+0v2UAC",
+	"qJsUKVPbnh72B7dYhcKRSOSdiW9BJNKp4MC1Co6+BXBD02kC+PcJv2aaaib4KwlUQ2weqixNqZwHR8FP",
+	"mdIkcm/C4JomGZgWEbtmySXP0iHI4CgIwsA3Ogr2entPOru7nb39897zo/3eUa/X7eF/fy/aXQ7nl6Ms",
+	"SS45TSE4Ck4Tds0oOZ1xkNVWLKVjCI54liSV55kC6T4W+LH5LFNapCB9r8dRCuXHWcbMDJ/Gu6OD4ZO9",
+	"ziHdjzoH0HvWeTZ6/rSzN3wSPY97sEt7u0EYQEpZEhwFNGER/KuDWjcSqXknpZCXKSiFszMQgBuIMgPJ",
+	"S6WpNg8/RROIswRBBzdTJg3Mc/js99rgAzda0kuWb8ulhhsdHAWfgShNpSaCk/eCx3ROKI/JTGRJTBJx",
+	"DUQLMqHXQOYiIzOmJyRT3SAMylA+Nishb+xKgjD4RQwvNdOJeXcGCqiMJgh/TjW7Bv9ZEAZCjilnv+GU",
+	"gqPAdUEuOLsGqZieB2EwnQgOFaSQArvejw5hb/Ss1+kNn8edA/oUOs+jvd3Ok9FB/IzuDp9C78C1voxB",
+	"RZJN3Tif5kpDSmicMs6UllQL6Vu6yX08O/3pzavz7vHr9ycfgjBQkZjWuzkmUyl+gUgTPaGaTKiywMSd",
+	"sR94CE1Fkoj8qZ5PzVP3df54dTzaM984dJgCjxkfB2GQSYNXE62nRzs7u3tPu71ur7t79Kz3rLdDp2zH",
+	"4HanwAG10xsd0uejPeg8pYeHnYPIQHDUo50nw336hPaiJ3R3d8d0bCe2SvPg9jYsHf/XkJitrBOA/HFI",
+	"uNCERhFMNcRkDnpLD9alB6d/2xKCLSH44QmBpixRVTLwEkZCgjv+durF2f9nO8H/LOhZxYt3TOkqUpxy",
+	"IAVuFijxZcsPtvxgyw/+cfnB18rBP4NfM1D6bZYk1fP/5hrkXE/q7KBx9Jeekz8MVv/v/ad75PDwkPR2",
+	"e721URzRZ+nWO1RTO6sg106NeLs9fAe0TsTPJ0AS89ieAKYIB4ir2v6yDfzdl3kbBhOgMUgUWd4xfmX+",
+	"Xz3mF2fvFBEjoidABiMmlR6EZDCVcG3+z+FGDxC9BglVekCmdAzkT2dvX5Fne8+e/TkkQKMJmU1AgulC",
+	"ggGT4NBFBLbYdRT0s15vP1rj7P4fM85fdvE7eEEkJH/pBzi7fhCSzXRnFtRHigu/ZgzVOy0zMDsxgZQa",
+	"UDlSprT0TP8MtJx3jkfaIHYdlp8gEjxW5vzNKNNkaEVDLeeMjwkdU8YrcDksj2WodZqlwVEv9OMyrmEM",
+	"Egf+945D1M7J6+bIJ7HfQ2lbhfhD0RQIVYRx+xPkNchHiiRiXN2gg9HzeDfaGz6lT+Ag7o2eDffpYbQL",
+	"z+Onoz36pBdUZkpv3gEf60lw9OQgNBP3P3fDFpCZmass0Z1XIuO6Ofd/EzOSUj4nUswUzjNhyjIcxglN",
+	"kpCIa5DmL8K0QhRUlenvLtvDpXC9DYMplTQF7Q5JQRcuLtoAbZ56UBcY1iXH3JJ7AonCM3DQO6iCeCX+",
+	"EgbMjDKleoK0F4kuMqhlSxwJmVJdtKzvwa35WE0FV9ay+ZLG5+IKOPIkwTXYbaHTacIiXNDOL0rwukG0",
+	"JNA26GTxjsQCFFpE8AyMhCR0OpXimiYlOdgAmiYsLn9oYNsNDIdNmVJm6pVhPgiicdYl8msfHH0JzidM",
+	"kRGDJDbA96AyveEWzxNBa+abT2zMIQ7JMLOTVCKFYgvbpuq6sVNUbMypziTUJ6mJwp7JcE60mZU9dSER",
+	"kmghiEjits7z/mz3hoQ1oWyeIh8ShEaGLxtJYDRq6w+beojelrHlXySMgqPgf+0Upu8d+1btvKSxIzMW",
+	"barIb6aAEDdzcHuE68q3fCKS2KB9ie3UCVfb8K75TqUtTuCliFkCSjVP4hmMMmU2kCpCyV/fnDsJaAh2",
+	"T43gIzJNKBmKeL7RSb2yZ+ZciHdUjmH1Y2RXoa3I4HrF6RmAJqYvaWQNTnbJe/ayG6y8b9YysWjPloyw",
+	"Qai8FXLI4ngdslKBx/8VGYmFRSMjvU5BIo4JbhjqFKQhc/ZIGeQXfGPwiWiSgCQR5UQB1Gg7IpOZVCxw",
+	"8I3C7IRro4onn5BGvDGa8T2h53ty5Iaglr0xCLlOR5QlEHfJiUYZgmhIEkVSI+RkPEbUyiUQwjZLCd6D",
+	"noj4g9DHSSJm1hh/DzjZbkg/+Hhx3g+s5d52uDFgGe5dIokGlxFrUxy6BhRcTZO6mX5se2W1D+07ntCq",
+	"8BN8PP10vqYU+307YfYArZ10mNyX+L1CWm3go6hmajSvoI7tntgpbGxfbHdkYHsfoIVEIzMd1Kc9CFHp",
+	"8XqfET1z7Qa1n+e7u72QKEBCRHb3uofd3T9vFN8/CP1WZPy+eG4EkZH5fiPgM70hAJDdc2FFJp3Tzo2u",
+	"3BBDFsEFp9eUJd+BZK4joiGdCkklS+YkK3rdGGLFVNMhVQYY3MBmaDCZRhOIDbSYIsNMzbvkg7Dy5Ywq",
+	"Ek0oH0P8wiiHhWZYAmFN0VwGwXLT7z7c50K8p3zuHqvvlG3MUvVECq2TTRFYIZy26GZIRlKkRHAgUcKA",
+	"6x8EjhecZnoiJPttHVaFU6ZD5VpWlJ9IQgxcM5qosgqUw/w40xPz3vZcbk5mhnQZzDR6GItxK269fT1u",
+	"6hlXMH+kiGapNedcoyWwOSIqkaiou55st4xb5WSB/mJwIgZsUo+dyXu+QEXH9YMaBiSg/QAZv+JiVtNC",
+	"L+xDM/fWLr1ihApM127SJg5/Lu5Ydk+LXYA6r//8+XOntEvQzvZxWDTilvtCfabK+M+dNryY8wPPUtSO",
+	"seXXcOOiQBnLF6tqd4KJfF6mrP0Rwaay6VRIDfF7iBk9x/7vRWlLXZHU9EXMZEk/0HCjd6YJZbwfEMb9",
+	"BmxcqTS7+dOn0w8bFAHyGXprlbdJNDb+DTNSCVETOgUiRoQSCaNM0cTMRnA4HaHPddkq3zJIYtS8VHAb",
+	"Lm97liXgm369DQMHoca0TrlRmcxeRkDo0GC2kZVEpiORom18KsUUpGagyrvZJqsXaPrFtyswUgzRx3Yb",
+	"Bm+8C/WTphreIAa3WVpRj5BgZmeIKrsGOSdjAarb533+mAzyyLwB6ZBfM8ggxucfpYgATT7mxRCMJGN6",
+	"wZenfzMPJ5THRuYxqqIWOFRKmVdJseEbKW3PVpV8QQYVd/CAKDpXZDaZ980R9QexHC1YzCMIrZsY+2we",
+	"0zC46ZgOPtDUQPlLDUTlPqtvKiNUX9nxqqC2o9+GQRmTzAmOY2Za0eRjZbOZhlS17DVa0k/sy8KQTqWk",
+	"86BxAj87zWQmBR+HzvI5nNs/XpABF/wS/75E+KpBLrB7Qoxms9lEJIiPKePlWe62YNhblmiQ5+iEbBBg",
+	"uNFmy82ZodJS3ZBwQLu90Vs1SJRwS76DvV6vFwbuXXAU/MeX/+j3b3q9r4//pWnDLnvsmsMfcyJGI5CG",
+	"BBhJUIoEDM0zf6NfzczN/IAOIiSNYwlKoe1QT4QCtPswbeBhpEs6Nr+a57TqwK3P4pV5S+xbMxO0IYE1",
+	"xXbJyYhE5QaOdMYwYhxiYkRaFI8iyl0wUdnBUAXdYa8FQFERpVzHFeCVc5+wETSdGGQIY4oj5f6EmGro",
+	"GDEQ2SWNT3ky9+xy0fi18JQGxU6nel44DG0EtdWSxs5vuM5ILsSlPsqHLEkWD2IESiO1ckHw+8qaM8mC",
+	"MOBZ4jRPO4d15lSE1zzI4quBOt/W+MJGOjT9RXf24LzcDa9jgTsJ41dkxpLEKL+IZNqaSwl+i8ovWHvK",
+	"Yiy3wQoxM0fZdGE/LW+OnUiVjBwetM24GmTUPBLW4JRzQMuObCAFmtsEiUXotoppErP4hfXtgdnDlXaq",
+	"EdX0LaBJsoJI0sLLb7/WB7wtxUfVl/fWqMTO+RQJHhPB64fdbAAXJBF8DNJsmo9fvj8BWBCw8q1J9Buf",
+	"VghGqflua+tSsEq19V5b60oEywq9VwNcVvigGu1SXe7hYcsHNjDkTr9tW3TXCse9FOi1QuuW0K86Nv0V",
+	"tDss+VMncIwsnnkmy0bmqMANU1p1yRnoTHJlDwyxI5omtm0sQPFHzjxOm32vdMLKYWgrr1U7ZWu1s/jJ",
+	"fIP6WesRLMe23YOwrkkYCoKLlKF9Shgo1yIDyIZnCz3lWjK4rh17ywPvnP09l11TakogrOxoG25W9rDO",
+	"2eq8sXwUWs7SAomlnZW3CB0W0mG+aJGUmpWiV8Oca9ndrjOnRYSzyUDa9L5SltoEoqs22wjVhPI67S9R",
+	"fOvrGBrBRKTLhd7LYuMa48gMHL8UPJkT6qx9hqVX8e6RqkrCZVlAOy5rbaDdgigOhUiA8oo00hALliOa",
+	"bbUciFaHa9Wejx3RE6MqOLslRfWPj8vlzsuctcYGa2y0zLOL81BRpzZ5PBZZAGr7jLQd47zC1lcf7MLa",
+	"Xr2uAL+txbnd1tqrV25X20f1b9sHPhMJLH6zdEYug/Xl/G2WJO195E0uCjxZ1OTEIU3t/cXZu5aHrSs9",
+	"sxjWPkDzxZsc/2ovFq/nAyJn+7uPBlU/eLyrvTytIm7t7U9ieO7QuD5Hh9X1NRkkXzTWJ4fy9a7MCXif",
+	"H4AGMLSkxbNzexoajco6RPC1kbByoiFttaSUBQROKEZjhpaO+xBMJIQKI9rQeoJ6HTqZqLqCGG1NwzkZ",
+	"YLvB1o6ytaNs7ShbO8rWjrK1o2ztKFs7ytaOsjE7SlWTNfrOWHTcw5LDrCL8nS5Sb69gjn4yGRtKNg/J",
+	"oGPdhqahzcN8UYTVc2zg2PWgSwYF5x5gzNu8zJofKWJoEzE4Fva5kMRz93ryGBccXpAB7ujA9IIxmjSF",
+	"bsUlXOimneLPYgql5/aX53idujGmc4fy2LmmOE9UIE8NbF7OCz2l+uB1DqjGq5fzlkdt7b0aUf7Z1s6r",
+	"DuWfpXatiapt+Ew1oS50zjrftXBljWpmDvIzTTJQhEogSgsJMdGSpanF+R9XwG96mDv9/s3uqN+/eToy",
+	"fz4fLXA5//Di2tLUuyWCRHU9H0EqwWlCzOs8TsAMGRI1ETNOqCIYSWRb4HTNqUwYBzKUQK/Uir59A+7e",
+	"M/PP0PwTmX9g1e1YKtzcf5eXSkH37/YOcen+Hd8lV92/57sEsPv37CW19mRKPBQY6YmBGx4DUSZ4pDCg",
+	"rcpWF4h5LoV6LZHk4uwdsv+ZZBrKzDZnpR11xaYdMbWxPJ2pYByDiVFMqJmYneHUTiRcyeL8SbeGND4m",
+	"A5fvPSAdTKVUOWDci0euIgOJ6RyDq1xojw2wKj7x6ZeGmWK+oGts+rBt8SlRlMWEC3zr6i40x7a0GrCR",
+	"V3VMq9I7zAK0mbwGHtg0ojwCF1Sm6RVwMqTRFb5yscPmDRcYVZiX0jIUh6VQYfxFXYl8ufi3XY3hRDmn",
+	"9P0YycCNHxRRz+uYi31cmBu59uKsNJHGq3xe9d7yadZeHBezrr15VSyi9uaNX9NtGJSCFBfq6zaBzgqu",
+	"mEZpztc9A9MKyb5durhi3GWnYxa8C85SZILJutzHHXrrisEDykmZylmMLE4DzUuTWOLRaIvBYA59i7ze",
+	"WksbMqYceiaJ7dn8hchuBBqhaKL86PgrHx5/YbQxflKVTd1SrFjkcMbPCZExSZzIZHpZARNzGL8qus6f",
+	"FXiZPzotBis+taOWP3PD+000tLCtQISNrEWiFhLBUQSbCKWPbGzfxAo4wGPM2B9gDQYPA7XzzZDr251B",
+	"2OeDah2L/I37JqXyCvQ0oRF0XKaC7Hi4tXeEKzCNNR6zjgFt0ZIISZpN7bbmjaxe0RBeqrLVUta3gOlh",
+	"+HhJ8q6KyNpn4C/Ksc6NAihkuhIOGL6ohaXYNaHroPf8yd3lGMrsStcC3Av+9DNTbJhAa+2zNg2C58Rf",
+	"AaiGj9SXwsirpLWHVy6wfN/LkP1AhuitXXkVReXuGdftyr+/FXhrJNwaCdc0Ev5hIpn8uW2GXlQPnQdi",
+	"k2UY+EKUSabnnzATCyn6EKgEeZwZbtSatEVTzDYkVJHBS2zsqjtdwdyWaxqEKI5ZC5UiM3Q4xzCiWZIX",
+	"5uqSUpECo14oG8wPEjMQmLYP+3yAHM/MZ/CCcEEM9/EEUmlFhkJPQjKEiGYK8jGpBDIGbppCnKfjc0NH",
+	"Y0wrYFyx2JqFhZ6AtCKFzUgLjhwUChFhovXUIGQ+mSZwBja3sgkL64e3tlozkYE3nlmhwe7tgEyl0VKt",
+	"WG/6s6lWRU2hY5e256McvFA/ZX+DuU35YnwkFvAUIFMQU8yxQINxIVSr0MvmCp2AwuZnGVRXfu4Gf1Hq",
+	"rwYbWHF8nfyNLjnBJBiH0KjfihRQh7SZHPM+d+kcOeEMvbPSfmDNXGaqudbpLNdOoAmxK9zvql7bJSj6",
+	"WJ21z/PPzSoZdwayEWAWrfMw4qoNqh5/PCFqCvTKdof5aypEM7eFmzuCKEl9pkmcyUeKDOqFzQYhUSJH",
+	"05TG1nhiP+jzmZBXJOMu19wqWo9PMCt4xECqx48RtS8uTl6rkMwk0xow6COiXHAWUdSEUvKnmKoJxCFJ",
+	"xAxlAwV/xlkacmglU6ptUyHNUd7f6/MJ3NAYIpbShMRszLTLMHt8zlJQmqZTP/7Z21dkf3//uenp4vyV",
+	"RZOURVJYr6v/0Cq1jx9bNobxB0arlIDJiAzUERl86wfI0frBEfnSDxwY+0FI/us////X24HzNtA8DSqv",
+	"04HZwVSD0S6aX5Y+zBJwWrPylivBLQqZ4W2Onhm/1MmtdaRAXhYSfeBuXWd5wRT1+PGRbUR8wS6v4uaE",
+	"KqJSMlBkUM6aHLwgv2ZGgrNkj2PpRwlTIbVVV4cJpJYq+SqPjm4EYYB1G/Fw97q73R7aGKfA6ZQFR8F+",
+	"t9fdD1ABmiBJb6+wZ96MQbdT+VLDophJtehOSDjMDBCwyF+XfEKLlIGpS2/FDC2aJC8sSfF5W2LU57mq",
+	"WeyRoR82MIdJVYDs5MPPJ+fH5yenH7rvTj6dD8K8l5xEtfbQ576LQv4yFPORpz2lYkW+cojp19EppM62",
+	"KyJm3FMxBIU5ALm1DR1juaUD0cNm3SkSiXTIuM2sI8cfXnfJMRnhu0eKYLa7oYQabnQj7+6FQSArGFoL",
+	"v+uS23oUhsCxBPo8b2VkkDD3z0gSTQSLsH9KhjR2wyXsCtAUYFke8Qn4RUE9XBwbcyEhfoEH1peS7XNK",
+	"FOPjBFxnETXy6RDImF0DJ3rGIufwyzH/JDayngJZ8mioS8O3g2oVvy+NcKEbGunElWMr+5Zy9vhrBnJe",
+	"cMd6YOpK6dKl/Mjb23CxLoYeNodu1iymiEdhW7bR/zI8BJIRYTxKsrjEzevTrQmPq1cGbEzzjUXNSHBN",
+	"GR7XHKsM2SfUCDqL5pG7VjcALzcRdp8pXILZ8A1NxIj7ZlcU5GGPI1v1tEDDF4XoZ5E+gZEmItNGMZtC",
+	"Xr7J4SjyAqyahaXYBDeo7ksgMB0aOue83TfTRMS50aJtxTipylpzO+5q2k0R8n6L5iRn6d3fa5p6lZ4j",
+	"7zBoFbSASsZoqgtJKpStg8hGLKLckfUXLREFCyAkJFFgfmpHIRQZzvs8EmlKjbjPnCN6KFHsHXqipYSl",
+	"MVgk1BFCcQ0yodOVISq+B5qnTUg+WxuQx7bOrqPATqC0ABozjrKuxJqqRIEOrWVg13AE/GxqSxYDMepJ",
+	"UYq0balTq+YVq3WKFdoO88qpu20VaZuhot6db6eGZE6iWcJwR5xal7zPsX6/1yORyFC/UubXsjleKvbb",
+	"oon21p3puRPgXeWaEm/AMJMF0yhr4JugK5VZ4OgGg5eO/v3kvcaFCmnGM6KLs3cVE3/oygcXAnMRHmLo",
+	"Fjn24pA5dV6Y7nO0S9map02B75G2Ip+NHeaO0bct2ztSVwN44dBtB7d3KJftX/fjdO32nM0ghZ8lBkd9",
+	"z/Q2jKzO7FgILQbbULZ09Zhs5RkjwGFIuBQztXyCzva1qQlWI/Kc+cDK8Aor5WpQKzPk1VhFbhW7L7tw",
+	"psX1GO/XWj3nvV5vzRJjgsOiOfpmO7X7Tar1stZcZp5wcltfW7O40CkHy8dcZoWR8GvFhXwp+2VFhbDN",
+	"d1VqaitdftfXpda4tIN1tgadhDm3O/oSHBNfJBuZWb209epHp1TiqAnw49JBYCVjyEaLOh70dhd9lOPy",
+	"TqVoHn50cO9yuL5m9xg2WNh1jASwLGAhj8MQ1VK0IpkKxTCgye3chkF5eDcoG+Vy8cMnd39Yre5qvtp7",
+	"fvdX9bKRt2FwaFF/+XdtBZDx2/27v22pE4pEKi8JaKiOq5leyD1GTKJjjKqoW7HwSBm4L7mkoGrLapqx",
+	"8nxnb2UpUbEj78X3lWirFMNZ90Wm+9wVwiPHvqBZLiwRYIWL4Q7jCMrXW+vI1jryYNaRrS611aW2utRW",
+	"l/qj6VJNiBTyHeMNzr0x+W6DOsdy4Smv1nsf2bz68eG6oz1Z84NVBNDyB4frAmAlcbP4oCJkIuDXljKn",
+	"oi0byyaGqVrsJDVahnVMOpedi0RgGqPoQ6x9HGcJhr2oIhnbX/tFU+hzLSlX7uIUcqJt6oCqJA2UqvfY",
+	"jICUOoEXnFMz5zxOT8RmYeGy7HOf6a3yGG03kJvMKNOZhNDmgOeOT+fqhMRfd5GnpLmS+gp02Ztob/3B",
+	"a0csuRQcVNnzKkZkkEdC4U12RToOBhCXc13M+3IQi/mdZwW56+/KQu+gYMQu5sgIqYKP2DiTYK+1MBIB",
+	"vYKjPrck00zWFjWy5vocr4gWYjVhHpGjyHt4KeL5mmafkbuockW7T/l6y9swSPwViet9bm9WXL3cejNr",
+	"8bYaaOfjNatke3dNWJTKfKy4Hp/1eZ+lLDIplINraR7JVDd3iWhB4VsXnF+7ja5S7vwBbkxd5SY6DLre",
+	"dN30g7UNnXFm39cuIzjGiJoKlVWa8lgRmkig8bzljs8vgUvZqdBm29zF4bosKR9VbWOksMIy3sFm/cfV",
+	"mZSJnrv9ykcitc7hDdcY22HNW1AJhwu++ky7Oy7EszFxsn5ndTJHMc8TbtfKXYAjZr5SXCkFDdUOwStT",
+	"rZeeRsi55h5c5rMi6682YH5rn0u5qN8iUU3iKeUK+ht9bNChD75RyNFagXlebFUeB5ZSHVkLjn3hppEb",
+	"chaO7qbtUx2rc/ZJT5iPx+0EUcT3oUd3QfDMdIDxULhSNXGX3SWCj3P102s5GN8/z6eU50VW7hNRWTTJ",
+	"k3qktS0tiM4qT8519iV4hcqnBMwFJzYO2PK2TCZHZGP32H4tXflx1gCuX4jLvMyn6c/BqZ2XvQY5Y/Ff",
+	"7r6O9/nzAhvwXCMYN2dtz09lftjDEg4Xdwjh9U0hKSdeOk6Be48Ey0VK/SiW+jtNy/ZKq9/BiL27goRf",
+	"v9cRvztcBRgt13n8Q1vOX3lZc4kScxsuiAW1+caAMaHtes6xbaEIregf9UwjnefCOZ3AaiX5LUKpu46w",
+	"yJmzAdR6An1eauuZVtF/aI6fcjfAmteYvJgXNqDjsiXf9GFzrUcjDHC2XGuU0HHY51jqyjdFG0Z5TStJ",
+	"9g5g9xXtS9mEwfVu9/jvKhuevXw/6j2nv5y/h1f8Zjicvfn4efosg+Tn96Pps7/R36a/vv6rODs2//1V",
+	"vXl5OO7uXUxnk/fJ319f/nr1Nvq3f7+8zq4ur+GXz/QpG8JPb97+3Nv/Oe4cC3a1ukOtkgO5khzfu7/H",
+	"zyOPkS6GANxlvm/waseqWazofqPkdxXjhb/BeUtJf0xK6lKhgqMvX8t09a0rfPQI7QXXwBleEVRWKHyx",
+	"Bqb8nbcupwSrLlXueLsnfba1EpaQZ1u0YFPU+a0TYOy6+7yycE04QGxvtK6sbSXCaVeypZubppu+msYD",
+	"0c2i+y3d3NLNVejmmT/o96F3rtCDxfoE2qrtnEFq5dGKScgo62Mh4pAwjuVMMZzcynjM5p1+ngj7EGzO",
+	"qbNyJ0xpm8dH58WFUsqqeH1u1OpYECVekJnroKh5o8kVwLSUZ7gKJYxBaSnmQYMsHNyVkmUOZH675laN",
+	"fKBD/A+rCb7OEWupP6s19++UV3UuNFMJBZhR625cKx2Y7ioM35bZDL47AjZPAl7DAfA6/+ZhXADb8/fH",
+	"jUU8KzB3uWO4GqrXNmrRpIRdeM0CXkq6lAlaNmNl/+8baZEP+7ywHttKDJ6PeTWhqC3XSP7vktMRhksV",
+	"tUHthBWhmgijMQgOfT5jXDVy7g56B6tZW7DH4EEFaJVFESg1ypJkXqoIviFp2oG3Vo7gAYTpNehpXoKo",
+	"6vfw/nGu0D/WqJ/+SLls6MJ2/wVv//6v//x/ZS+a/at51wJ1F5vDrxlNui6AN2m50rwVZk1vnx3c+qec",
+	"ryr3rPiqFLYgvHf5PKg37R6es4dznDU2ZjM+s6UusxnF2tqo+JYmclak59dEWbxc3ALHEJJUyNIgqr5H",
+	"pYqjmNKbm4udX6wW9dKyP4gu5c2x0/Ypm2VMWfn0l6+ZbnMgVUpQML0VG7Zie13cOG7UbsMiSpnEwm0G",
+	"zb9Pmbb1VB9UjkDhYUijq4rMUC6QUV5e3XNdKN4rqBV2Nf+DIoEvR/tABrai+99LJkDXu2GBbuPMvk0T",
+	"yjlW9S0C591VhMWEv26GSLbGMPvAC7TgbKnmlmo23N6eDnwPZZxAdPWQhPHzBKyY1rjTU2lX4LO42RPj",
+	"jWziYiWrhFxxMUOT5DVTTAtJ5qC75INzxvR51RuDgpCNvVUoV7nCe1hKdLXoVbyd9LvNNhiG2yJp128b",
+	"lWw80YuuGS3HCS243dQGNjqlJqAJi+Bf3Ty6kUgRb8QUeD2scG6Lz/lpYNnV9oGX9X0P65K9/XUlSuhI",
+	"8oYJ4JaW/cgOlFfu+H0HYbNOgoekbMu9ML4onFFKQ0ITJUiRbGDVWKstphiTsZrXBN1B/3NyX+5oeRCx",
+	"7wdy46yAwW+FHLI49s7YLf340Rw/7mx8F8nAovGLq0O2Fo+v14o/Qn+RbaLQizSbUJtNa/5YWCySz/u8",
+	"XKPN24oLbTIs3T5iFMvilhLBwZUart9FZUskWiOWrefY53+y912a5lDKzAYmVVi6ptQZQ4GPhIzABv3/",
+	"ObTylPA3LBTt52itdMUoXaRhLnvh+5KSuxq5w+3YoBfN37Wyjg/N3iOwuoyz8CqCBTTRrXKr3/1xnWke",
+	"A35fX5oCHj+kOOTczWqhz4xHgAZuzBGQYPQRFJ6WEjVbg9texgizPk/YCEtZr5K2ieWFS9dBUbx7yrRx",
+	"gc+l0rV3kyMDvweRvZSzObXLYD5ZdnNSWJFwq8q9/67+uB8q8S2/eaGct6NtLQyLOYhLzhiogOuyi6Vs",
+	"RwxdKXV7xbRH7TaTor2jfS2/y0saV0Iu1zUp4jn0T/BeAGWhnd9oR1MvIYTOAel9TVt2tRXB62zukyWQ",
+	"ywTwqsr/rXylxJevhrVYmbOt7tOxl0eR0rsgczJI6RUQmfFB4K5Abs8gRr7lZtYWAmLYSuMaKFeq1tW8",
+	"MTIv7nC3KALSWOPt19v/DgAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

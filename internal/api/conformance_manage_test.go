@@ -250,6 +250,41 @@ func TestDeleteIsForStaff(t *testing.T) {
 	})
 }
 
+func TestDestroyIsForWhoManages(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		made := w.create("staff", "Invitee@University.example", admin, apollo)
+		path := at(made.UUID.String())
+		for _, user := range []string{"reader", "support", "invitee", "member", "sibling", "rival", "stranger"} {
+			w.request("DELETE", path, user, nil).is(http.StatusNotFound, notFound)
+		}
+		require.Equal(w.t, made, w.see(made.UUID))
+		require.Empty(w.t, w.request("DELETE", path, "manager", nil).is(http.StatusNoContent, "").Body)
+		w.request("DELETE", path, "manager", nil).is(http.StatusNotFound, notFound)
+		require.Empty(w.t, w.emails("staff", ""))
+		require.Equal(w.t, "manager", w.value("SELECT user_username FROM invitation_events WHERE event_type = 'deleted'"))
+
+		// Of a removed scope nobody is manager; staff have POST …/delete/.
+		made = w.create("owner", "Invitee@University.example", admin, apollo)
+		w.rewrite(apolloHead, apolloRemoved)
+		for _, user := range []string{"staff", "owner", "manager"} {
+			w.request("DELETE", at(made.UUID.String()), user, nil).is(http.StatusNotFound, notFound)
+		}
+		w.do("staff", made.UUID, "delete").is(http.StatusOK, deleted)
+	})
+}
+
+func TestEveryStateCanBeDestroyed(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		for _, id := range everyState(w) {
+			w.request("DELETE", at(id.String()), "owner", nil).is(http.StatusNoContent, "")
+		}
+		require.Empty(w.t, w.emails("staff", ""))
+		// Who has accepted keeps the role.
+		require.Equal(w.t, apollo, w.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
+			w.userID("stranger").String()+"'"))
+	}, onlyStaff)
+}
+
 func TestEveryStateCanBeDeleted(t *testing.T) {
 	inEachWorld(t, func(w *world) {
 		for _, id := range everyState(w) {

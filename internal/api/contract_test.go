@@ -27,6 +27,7 @@ func TestContractNames(t *testing.T) {
 		"user_invitations_count":            "HEAD /api/user-invitations/",
 		"user_invitations_create":           "POST /api/user-invitations/",
 		"user_invitations_retrieve":         "GET /api/user-invitations/{uuid}/",
+		"user_invitations_destroy":          "DELETE /api/user-invitations/{uuid}/",
 		"user_invitations_details_retrieve": "GET /api/user-invitations/{uuid}/details/",
 		"user_invitations_accept":           "POST /api/user-invitations/{uuid}/accept/",
 		"user_invitations_cancel":           "POST /api/user-invitations/{uuid}/cancel/",
@@ -71,7 +72,7 @@ func TestContractIsWhole(t *testing.T) {
 			public := operation.Security != nil && len(*operation.Security) == 0
 			require.Equal(t, !public, operation.Responses.Value("401") != nil, where)
 			for status, response := range operation.Responses.Map() {
-				if method == http.MethodHead {
+				if method == http.MethodHead || status == "204" {
 					require.Empty(t, response.Value.Content, where+" "+status)
 					continue
 				}

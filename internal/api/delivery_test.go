@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -125,5 +126,11 @@ func TestCORS(t *testing.T) {
 		}
 	}
 	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "X-Result-Count")
-	require.Contains(t, ask([]string{origin}, http.MethodOptions, origin).Get("Access-Control-Allow-Headers"), "Authorization")
+	preflight := ask([]string{origin}, http.MethodOptions, origin)
+	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "Authorization")
+	for _, item := range loadContract(t).Paths.Map() {
+		for method := range item.Operations() {
+			require.Contains(t, strings.Split(preflight.Get("Access-Control-Allow-Methods"), ","), method)
+		}
+	}
 }

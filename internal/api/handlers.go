@@ -185,6 +185,15 @@ func (h handlers) UserInvitationsDelete(
 	}, nil
 }
 
+func (h handlers) UserInvitationsDestroy(
+	ctx context.Context, request server.UserInvitationsDestroyRequestObject,
+) (server.UserInvitationsDestroyResponseObject, error) {
+	if err := h.Service.Destroy(ctx, caller(ctx), request.UUID); err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsDestroy204Response{}, nil
+}
+
 func (h handlers) UserInvitationsSend(
 	ctx context.Context, request server.UserInvitationsSendRequestObject,
 ) (server.UserInvitationsSendResponseObject, error) {

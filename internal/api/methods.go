@@ -27,6 +27,20 @@ func allowedMethods(contract *openapi3.T) map[string][]string {
 	return allowed
 }
 
+// methodsOf are the methods that any path has.
+func methodsOf(allowed map[string][]string) []string {
+	var all []string
+	for _, each := range methods {
+		for _, has := range allowed {
+			if slices.Contains(has, each) {
+				all = append(all, each)
+				break
+			}
+		}
+	}
+	return all
+}
+
 // refuseOtherMethods answers 405 for every method that a path has not. Without it, GET …/approve/ would be taken
 // for the invitation called "approve".
 func refuseOtherMethods(e *echo.Echo, allowed map[string][]string) {

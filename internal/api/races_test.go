@@ -151,6 +151,10 @@ func act(user, name string) func(*world, uuid.UUID) *http.Request {
 	}
 }
 
+func destroying(user string) func(*world, uuid.UUID) *http.Request {
+	return func(w *world, id uuid.UUID) *http.Request { return w.newRequest("DELETE", at(id.String()), user, nil) }
+}
+
 func decide(path string, purpose token.Purpose) func(*world, uuid.UUID) *http.Request {
 	return func(w *world, id uuid.UUID) *http.Request {
 		return w.newRequest("POST", base+path+"/", "", map[string]string{"token": w.approval(purpose, id.String())})
@@ -218,6 +222,14 @@ var duels = []duel{
 	{"cancel, cancel", pendingFor, act("owner", "cancel"), act("staff", "cancel"), []duelEnd{
 		{200, 400, "canceled", 0, 0, 0},
 		{400, 200, "canceled", 0, 0, 0},
+	}},
+	{"accept, destroy", pendingFor, byGuest, destroying("owner"), []duelEnd{
+		{200, 204, "", 0, 0, 1},
+		{404, 204, "", 0, 0, 0},
+	}},
+	{"destroy, delete", pendingFor, destroying("owner"), act("staff", "delete"), []duelEnd{
+		{204, 404, "", 0, 0, 0},
+		{404, 200, "", 0, 0, 0},
 	}},
 	{"delete, delete", pendingFor, act("staff", "delete"), act("staff2", "delete"), []duelEnd{
 		{200, 404, "", 0, 0, 0},

@@ -57,7 +57,7 @@ func New(c Config) (http.Handler, error) {
 	if len(c.CORSOrigins) > 0 {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  c.CORSOrigins,
-			AllowMethods:  []string{http.MethodGet, http.MethodPost},
+			AllowMethods:  methodsOf(allowed),
 			AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID},
 			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count"},
 			MaxAge:        int((10 * time.Minute).Seconds()),

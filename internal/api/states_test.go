@@ -43,6 +43,9 @@ var (
 	remove = action{"delete", func(w *world, id, _ string) response {
 		return w.request("POST", at(id, "delete"), "staff", nil)
 	}}
+	destroy = action{"destroy", func(w *world, id, _ string) response {
+		return w.request("DELETE", at(id), "owner", nil)
+	}}
 	check = action{"check", func(w *world, id, _ string) response {
 		return w.request("POST", at(id, "check"), "", nil)
 	}}
@@ -55,7 +58,7 @@ var (
 	reject = action{"reject", func(w *world, id, _ string) response {
 		return w.request("POST", base+"reject/", "", map[string]string{"token": w.approval(token.Reject, id)})
 	}}
-	actions = []action{accept, cancel, resend, remove, check, look, approve, reject}
+	actions = []action{accept, cancel, resend, remove, destroy, check, look, approve, reject}
 )
 
 // The refusals of the table.
@@ -74,12 +77,14 @@ type allowed struct {
 	delivers    int
 	tells       int
 	says        string // the body, where it says something
+	silent      bool   // 204
 	holdsRoleIn bool
 }
 
 var (
 	staysAsItIs = allowed{}
 	isDeleted   = allowed{gone: true, says: `{"detail": "Invitation has been successfully deleted."}`}
+	isDestroyed = allowed{gone: true, silent: true}
 	isCanceled  = allowed{to: "canceled", says: `{"detail": "Invitation has been successfully canceled."}`}
 	isSent      = allowed{
 		to: "pending", delivers: 1, says: `{"detail": "Invitation sending has been successfully scheduled."}`,
@@ -136,39 +141,39 @@ var artemisStarts = time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC).Sub(time.Date(
 
 var stateTable = []stateRow{
 	{"project", "project", byStaff(artemis), 0, map[string]allowed{
-		"cancel": isCanceled, "delete": isDeleted,
+		"cancel": isCanceled, "delete": isDeleted, "destroy": isDestroyed,
 	}},
 	{"requested", "requested", byOwner, 0, map[string]allowed{
-		"delete": isDeleted, "approve": isApproved, "reject": isRejected,
+		"delete": isDeleted, "destroy": isDestroyed, "approve": isApproved, "reject": isRejected,
 	}},
-	{"rejected", "rejected", then(byOwner, reject), 0, map[string]allowed{"delete": isDeleted}},
+	{"rejected", "rejected", then(byOwner, reject), 0, map[string]allowed{"delete": isDeleted, "destroy": isDestroyed}},
 	{"pending", "pending", byStaff(apollo), 0, map[string]allowed{
-		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "delete": isDeleted,
+		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "delete": isDeleted, "destroy": isDestroyed,
 		"check": staysAsItIs, "details": staysAsItIs,
 	}},
 	{"pending, for a last microsecond", "pending", byStaff(apollo), lifetime - time.Microsecond, map[string]allowed{
-		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "delete": isDeleted,
+		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "delete": isDeleted, "destroy": isDestroyed,
 		"check": staysAsItIs, "details": staysAsItIs,
 	}},
 	{"accepted", "accepted", then(byStaff(apollo), accept), 0, map[string]allowed{
-		"delete": isDeleted, "details": staysAsItIs, // who accepted holds a role there
+		"delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs, // who accepted holds a role there
 	}},
 	{"canceled", "canceled", then(byStaff(apollo), cancel), 0, map[string]allowed{
-		"send": isReopened, "delete": isDeleted, "details": staysAsItIs,
+		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs,
 	}},
 	{
 		"canceled, older than an invitation lives", "canceled", then(byStaff(apollo), cancel), 2 * lifetime,
-		map[string]allowed{"send": isReopened, "delete": isDeleted, "details": staysAsItIs},
+		map[string]allowed{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs},
 	},
 	{"expired by time", "expired", byStaff(apollo), lifetime, map[string]allowed{
-		"send": isReopened, "delete": isDeleted, "details": staysAsItIs,
+		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs,
 	}},
 	{
 		"expired by time, before its project started", "expired", byStaff(artemis), artemisStarts + lifetime,
-		map[string]allowed{"send": isReopened, "delete": isDeleted, "details": staysAsItIs},
+		map[string]allowed{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs},
 	},
 	{"expired and stored so", "expired", storedExpired, 0, map[string]allowed{
-		"send": isReopened, "delete": isDeleted, "details": staysAsItIs,
+		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs,
 	}},
 }
 
@@ -222,7 +227,7 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 		made := w.create("owner", "Invitee@University.example", admin, apollo)
 		id := made.UUID.String()
 		allow := map[string]string{
-			base: "GET, HEAD, POST", at(id): "GET", at(id, "details"): "GET", at(id, "accept"): "POST", at(id, "cancel"): "POST",
+			base: "GET, HEAD, POST", at(id): "GET, DELETE", at(id, "details"): "GET", at(id, "accept"): "POST", at(id, "cancel"): "POST",
 			at(id, "check"): "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
 			base + "reject/": "POST",
 		}
@@ -279,7 +284,7 @@ func (w *world) tryAction(row stateRow, a action, id, guest string) {
 		require.Equal(w.t, refusals[a.name].status, answer.Status, "%s: %s", name, answer.Body)
 		require.JSONEq(w.t, refusals[a.name].body, answer.Body, name)
 	} else {
-		require.Equal(w.t, http.StatusOK, answer.Status, "%s: %s", name, answer.Body)
+		require.Equal(w.t, first(want.silent, http.StatusNoContent, http.StatusOK), answer.Status, "%s: %s", name, answer.Body)
 		if want.says != "" {
 			require.JSONEq(w.t, want.says, answer.Body, name)
 		}

@@ -269,6 +269,21 @@ func (s *Service) Delete(ctx context.Context, caller directory.User, id uuid.UUI
 		if err != nil {
 			return err
 		}
-		return tx.Delete(view.UUID, by(caller, EventDeleted).event(view.Invitation, view.StoredState, ""))
+		return removed(tx, caller, view)
 	})
+}
+
+// Destroy removes an invitation that the caller sees in the list and may manage; fault.NotFound otherwise.
+func (s *Service) Destroy(ctx context.Context, caller directory.User, id uuid.UUID) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		view, err := s.managed(tx, caller, id)
+		if err != nil {
+			return err
+		}
+		return removed(tx, caller, view)
+	})
+}
+
+func removed(tx Tx, caller directory.User, view View) error {
+	return tx.Delete(view.UUID, by(caller, EventDeleted).event(view.Invitation, view.StoredState, ""))
 }
