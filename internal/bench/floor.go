@@ -220,7 +220,7 @@ func (f *floor) create(w http.ResponseWriter, r *http.Request) error {
 	made.phoneNumber, made.organization, made.jobTitle = asked.PhoneNumber, asked.Organization, asked.JobTitle
 	made.civilNumber, made.extraText = asked.CivilNumber, asked.ExtraInvitationText
 	made.creatorName, made.creatorUsername, made.creatorImage = who.fullName, who.username, who.image
-	done, err := f.tables.create(r.Context(), &made, who.uuid)
+	done, err := f.tables.create(r.Context(), &made, who)
 	if err != nil {
 		return err
 	}

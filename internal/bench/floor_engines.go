@@ -30,6 +30,8 @@ func openPostgresEngine(ctx context.Context, address string) (engine, error) {
 		return nil, err
 	}
 	config.MaxConns = floorConnections
+	// Else each list is planned anew, which takes longer than to make it: for the sets of uuids a plan of their own seems cheaper.
+	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	return postgresEngine{pool}, err
 }
@@ -50,13 +52,14 @@ func (postgresEngine) in(column, parameter string) string {
 func (postgresEngine) uuids(set []uuid.UUID) any { return set }
 
 // create is one statement, and so one transaction and one round trip.
-func (e postgresEngine) create(ctx context.Context, i *invitation, _ uuid.UUID, arguments []any) (bool, error) {
+func (e postgresEngine) create(ctx context.Context, i *invitation, arguments []any) (bool, error) {
 	if i.state != "pending" {
-		done, err := e.pool.Exec(ctx, insertInvitation, arguments...)
-		return done.RowsAffected() == 1, err
+		return false, errors.New("the floor makes only what is delivered at once")
 	}
-	done, err := e.pool.Exec(ctx, "WITH made AS ("+insertInvitation+` RETURNING uuid)
-		INSERT INTO river_job (args, kind, max_attempts) SELECT $17::jsonb, 'deliver_invitation', 30000 FROM made`,
+	done, err := e.pool.Exec(ctx, "WITH made AS ("+insertInvitation+` RETURNING uuid, created, state, email, role_uuid, created_by_uuid),
+		noted AS (`+insertEvent+` SELECT uuid, created, 'created', created_by_uuid, $17::text, $18::text, '', state, email, role_uuid,
+			$19::text, 'Scheduled', '', '', '', '', '' FROM made)
+		INSERT INTO river_job (args, kind, max_attempts) SELECT $20::jsonb, 'deliver_invitation', 30000 FROM made`,
 		append(arguments, job(i))...)
 	return done.RowsAffected() == 1, err
 }
@@ -67,7 +70,10 @@ const uniqueViolation = "23505"
 
 // accept is one statement as well; where the role is held it fails, and nothing is done.
 func (e postgresEngine) accept(ctx context.Context, arguments []any) (done, held bool, err error) {
-	tag, err := e.pool.Exec(ctx, "WITH taken AS ("+takeInvitation+` RETURNING i.role_uuid, i.scope_uuid, i.created_by_uuid)
+	tag, err := e.pool.Exec(ctx, "WITH taken AS ("+takeInvitation+` RETURNING i.uuid, i.role_uuid, i.scope_uuid, i.created_by_uuid,
+			i.email, i.execution_state, i.error_message, r.name),
+		noted AS (`+insertEvent+` SELECT uuid, $6::timestamptz, 'accepted', $5::uuid, $7::text, $8::text, 'pending', 'accepted', email,
+			role_uuid, name, execution_state, error_message, '', '', '', '' FROM taken)
 		INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created)
 		SELECT $4::uuid, $5::uuid, role_uuid, scope_uuid, created_by_uuid, $6::timestamptz FROM taken`, arguments...)
 	var refused *pgconn.PgError
@@ -96,7 +102,7 @@ func openSQLiteEngine(ctx context.Context, path string) (engine, error) {
 		return nil, err
 	}
 	e.writes.SetMaxOpenConns(1)
-	for _, text := range []string{insertInvitation, takeInvitation, sqliteJob, sqliteMembership} {
+	for _, text := range []string{insertInvitation, takeInvitation, sqliteJob, sqliteEvent, sqliteMembership} {
 		if e.writing[text], err = e.writes.PrepareContext(ctx, numbered(text)); err != nil {
 			return nil, err
 		}
@@ -175,18 +181,26 @@ func (e sqliteEngine) write(
 	return true, tx.Commit()
 }
 
-func (e sqliteEngine) create(ctx context.Context, i *invitation, _ uuid.UUID, arguments []any) (bool, error) {
+func (e sqliteEngine) create(ctx context.Context, i *invitation, arguments []any) (bool, error) {
+	if i.state != "pending" {
+		return false, errors.New("the floor makes only what is delivered at once")
+	}
 	return e.write(ctx, func(do func(string, ...any) (int64, error)) (bool, error) {
-		if rows, err := do(insertInvitation, arguments...); err != nil || rows == 0 || i.state != "pending" {
-			return rows == 1, err
+		if rows, err := do(insertInvitation, arguments[:16]...); err != nil || rows == 0 {
+			return false, err
 		}
-		_, err := do(sqliteJob, job(i))
+		_, err := do(sqliteEvent, arguments[0], arguments[2], "created", arguments[6], arguments[16], arguments[17], "")
+		if err == nil {
+			_, err = do(sqliteJob, job(i))
+		}
 		return err == nil, err
 	})
 }
 
 const (
-	sqliteJob        = `INSERT INTO river_job (args, kind, max_attempts) VALUES (json($1), 'deliver_invitation', 30000)`
+	sqliteJob   = `INSERT INTO river_job (args, kind, max_attempts) VALUES (json($1), 'deliver_invitation', 30000)`
+	sqliteEvent = insertEvent + ` SELECT i.uuid, $2, $3, $4, $5, $6, $7, i.state, i.email, i.role_uuid, r.name, i.execution_state,
+		i.error_message, '', '', '', '' FROM invitations i JOIN roles r ON r.uuid = i.role_uuid WHERE i.uuid = $1`
 	sqliteMembership = `INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created)
 		SELECT $2, $3, role_uuid, scope_uuid, created_by_uuid, $4 FROM invitations WHERE uuid = $1`
 )
@@ -197,6 +211,9 @@ func (e sqliteEngine) accept(ctx context.Context, arguments []any) (done, held b
 			return false, err
 		}
 		_, err := do(sqliteMembership, arguments[0], arguments[3], arguments[4], arguments[5])
+		if err == nil {
+			_, err = do(sqliteEvent, arguments[0], arguments[5], "accepted", arguments[4], arguments[6], arguments[7], "pending")
+		}
 		return err == nil, err
 	})
 	if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {

@@ -94,7 +94,7 @@ type engine interface {
 	// in is the condition that a column is one of the uuids that are the parameter.
 	in(column, parameter string) string
 	uuids(set []uuid.UUID) any
-	create(ctx context.Context, made *invitation, by uuid.UUID, arguments []any) (bool, error)
+	create(ctx context.Context, made *invitation, arguments []any) (bool, error)
 	accept(ctx context.Context, arguments []any) (done, held bool, err error)
 }
 
@@ -199,21 +199,44 @@ func (t tables) list(ctx context.Context, q listing) ([]invitation, int, error) 
 	if len(conditions) > 0 {
 		where = " WHERE " + strings.Join(conditions, " AND ")
 	}
-	found, err := t.query(ctx, "SELECT "+columns+", (SELECT count(*) FROM invitations i"+where+") FROM (SELECT i.uuid AS page_uuid FROM invitations i"+
-		where+" ORDER BY i.created DESC, i.uuid LIMIT "+argument(q.size)+" OFFSET "+argument(q.offset)+
-		") page JOIN invitations i ON i.uuid = page_uuid"+joins+" ORDER BY i.created DESC, i.uuid", arguments...)
+	// The rows that a caller's own view or a search leaves are counted as they are found; all others stand counted.
+	total := "count(*) OVER ()"
+	if q.who.seesAll && q.email == "" {
+		total = counted(q.state, cutoff)
+	}
+	offset := "0"
+	if q.offset > 0 {
+		offset = argument(q.offset)
+	}
+	page := fmt.Sprintf("SELECT i.uuid AS page_uuid, %s AS total FROM invitations i%s ORDER BY i.created DESC, i.uuid LIMIT %d OFFSET %s",
+		total, where, q.size, offset)
+	found, err := t.query(ctx, "SELECT "+columns+", total FROM ("+page+") page JOIN invitations i ON i.uuid = page_uuid"+joins+
+		" ORDER BY i.created DESC, i.uuid", arguments...)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer found.end()
-	total, all := 0, make([]invitation, 0, q.size)
+	count, all := 0, make([]invitation, 0, q.size)
 	for found.Next() {
 		all = append(all, invitation{})
-		if err := found.Scan(append(all[len(all)-1].destinations(), &total)...); err != nil {
+		if err := found.Scan(append(all[len(all)-1].destinations(), &count)...); err != nil {
 			return nil, 0, err
 		}
 	}
-	return all, total, found.Err()
+	return all, count, found.Err()
+}
+
+// counted is how many are in a state, or in any, by what the tables say of themselves.
+func counted(state, cutoff string) string {
+	switch state {
+	case "":
+		return "(SELECT CAST(SUM(project + requested + rejected + pending + accepted + canceled + expired) AS bigint) FROM invitation_counts)"
+	case "pending":
+		return "(SELECT CAST(SUM(pending) AS bigint) FROM invitation_counts) - (SELECT count(*) FROM invitations i" +
+			" WHERE i.state = 'pending' AND i.created <= " + cutoff + " AND NOT COALESCE(" + lasting(cutoff) + ", FALSE))"
+	default:
+		return "count(*) OVER ()"
+	}
 }
 
 var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
@@ -244,23 +267,26 @@ const (
 		organization, job_title, civil_number, extra_invitation_text)
 		VALUES ($1, $2, $3, 0, 'Scheduled', '', FALSE, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 		ON CONFLICT DO NOTHING`
+	insertEvent = `INSERT INTO invitation_events (invitation_uuid, created, event_type, user_uuid, user_username, user_full_name,
+		from_state, to_state, email, role_uuid, role_name, execution_state, error_message, notice, channel, recipient, request_id)`
 	takeInvitation = `UPDATE invitations AS i SET state = 'accepted' FROM scopes s, scopes c, roles r
 		WHERE i.uuid = $1 AND i.state = 'pending' AND s.uuid = i.scope_uuid AND c.uuid = i.customer_uuid AND r.uuid = i.role_uuid
 		AND r.is_active AND NOT s.is_removed AND NOT c.is_removed AND (i.civil_number = '' OR i.civil_number = $2)
 		AND (i.created > $3 OR s.start_date > $3)`
 )
 
-// create writes an invitation and its job in one transaction; false where another is open.
-func (t tables) create(ctx context.Context, i *invitation, by uuid.UUID) (bool, error) {
-	return t.engine.create(ctx, i, by, []any{
-		i.uuid, i.state, t.time(i.created), i.role, i.scope, i.customer, by, i.email, strings.ToLower(i.email), i.fullName,
+// create writes an invitation, its event and its job in one transaction; false where another is open.
+func (t tables) create(ctx context.Context, i *invitation, by caller) (bool, error) {
+	return t.engine.create(ctx, i, []any{
+		i.uuid, i.state, t.time(i.created), i.role, i.scope, i.customer, by.uuid, i.email, strings.ToLower(i.email), i.fullName,
 		i.nativeName, i.phoneNumber, i.organization, i.jobTitle, i.civilNumber, i.extraText,
+		by.username, by.fullName, i.roleName,
 	})
 }
 
-// accept gives the caller the role and notes it in one transaction; held where they have it already.
+// accept gives the caller the role, and writes that and its event in one transaction; held where they have it already.
 func (t tables) accept(ctx context.Context, id uuid.UUID, who caller, now time.Time) (done, held bool, err error) {
 	return t.engine.accept(ctx, []any{
-		id, who.civil, t.time(now.Add(-lifetime)), uuid.New(), who.uuid, t.time(now),
+		id, who.civil, t.time(now.Add(-lifetime)), uuid.New(), who.uuid, t.time(now), who.username, who.fullName,
 	})
 }

@@ -52,6 +52,8 @@ func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 		}
 		for _, query := range []string{
 			"SELECT count(*) FROM invitations WHERE state = 'pending' AND delivery = 0 AND execution_state = 'Scheduled'",
+			"SELECT count(*) FROM invitation_events WHERE user_username <> '' AND email <> '' AND role_name = 'PROJECT.MEMBER'" +
+				" AND from_state || '>' || to_state || ' ' || event_type IN ('>pending created', 'pending>accepted accepted')",
 			"SELECT count(*) FROM river_job WHERE kind = 'deliver_invitation' AND queue = 'default' AND max_attempts = 30000 AND priority = 1",
 			"SELECT count(*) FROM memberships WHERE role_uuid = '" + uuidOf(ofRole, roleMember).String() + "'",
 			"SELECT count(*) FROM invitations WHERE state = 'accepted' AND email_folded LIKE '%" + made + "'",

@@ -188,9 +188,9 @@ const made = "@made.example"
 func (d *database) reset(ctx context.Context) error {
 	err := d.exec(ctx, "DELETE FROM invitations WHERE email_folded LIKE '%"+made+"'",
 		"DELETE FROM memberships WHERE role_uuid = '"+uuidOf(ofRole, roleMember).String()+"'",
-		"DELETE FROM river_job")
+		"DELETE FROM river_job", "DELETE FROM invitation_events")
 	if err != nil || d.engine == "sqlite" {
 		return err
 	}
-	return d.exec(ctx, "VACUUM ANALYZE invitations", "VACUUM ANALYZE memberships", "VACUUM ANALYZE river_job")
+	return d.exec(ctx, "VACUUM ANALYZE invitations, memberships, river_job, invitation_events, invitation_counts")
 }
