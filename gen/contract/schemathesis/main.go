@@ -11,7 +11,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/rand"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -26,7 +25,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -112,22 +110,18 @@ func (r *runner) run(ctx context.Context, postgres, only string) (err error) {
 
 // on fuzzes one database, and goes on with the next persona where one failed.
 func (r *runner) on(ctx context.Context, db live.Database, only string) (err error) {
-	s := &server{program: r.invited, db: db, secret: rand.Text() + rand.Text()}
-	if s.dir, err = os.MkdirTemp("", "invited-contract-"); err != nil {
+	process, err := live.Prepare(ctx, r.invited, db, directory())
+	if err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(s.dir) }()
-	apply := s.command(ctx, "directory", "apply", "-f", "-")
-	apply.Stdin = strings.NewReader(directory())
-	if said, err := apply.CombinedOutput(); err != nil {
-		return fmt.Errorf("directory apply: %w\n%s", err, said)
-	}
+	defer func() { err = errors.Join(err, process.Remove()) }()
+	s := &server{process, db.Name}
 	// Where only staff may invite, what an owner asks for waits for approval, and staff are mailed tokens.
 	approvals, rejections, err := s.tokens(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.start(ctx); err != nil {
+	if err := s.Run(ctx); err != nil {
 		return err
 	}
 	for i, p := range personas {
@@ -141,12 +135,12 @@ func (r *runner) on(ctx context.Context, db live.Database, only string) (err err
 			err = errors.Join(err, fmt.Errorf("%s on %s: %w", p.name, db.Name, said))
 		}
 	}
-	return errors.Join(err, s.stop(), s.complaints())
+	return errors.Join(err, s.End(), complaints(s.name, s.Log()))
 }
 
 // as fuzzes the server as one persona, and prints what came of it.
 func (r *runner) as(ctx context.Context, s *server, p persona, approvals, rejections []string) error {
-	dir := filepath.Join(r.dir, strings.ToLower(s.db.Name)+"-"+p.name)
+	dir := filepath.Join(r.dir, strings.ToLower(s.name)+"-"+p.name)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
 	}
@@ -179,7 +173,7 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 	}
 
 	args := []string{
-		"run", "openapi.yaml", "--url", s.url, "--report", "json,ndjson", "--report-json-path", "report.json",
+		"run", "openapi.yaml", "--url", s.URL, "--report", "json,ndjson", "--report-json-path", "report.json",
 		"--report-ndjson-path", "report.ndjson", "--phases", "examples,coverage,fuzzing,stateful",
 	}
 	if r.full {
@@ -207,7 +201,7 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 	if wrong != nil {
 		return fmt.Errorf("%w\n%s", errors.Join(err, wrong), said)
 	}
-	fmt.Fprintf(os.Stdout, "%-10s  %-9s  %6d cases  %7d checks  %3d failures  %4.0f s\n", s.db.Name, p.name, t.cases, t.checks, t.failures, t.seconds)
+	fmt.Fprintf(os.Stdout, "%-10s  %-9s  %6d cases  %7d checks  %3d failures  %4.0f s\n", s.name, p.name, t.cases, t.checks, t.failures, t.seconds)
 	if err == nil && !t.complete {
 		err = errors.New("it ended before its end")
 	}
@@ -323,87 +317,27 @@ customers:
 	return b.String()
 }
 
-// A server is the program as it is deployed, in a folder of its own.
+// A server is one with the directory above.
 type server struct {
-	program string
-	db      live.Database
-	dir     string
-	secret  string
-	url     string
-
-	cmd   *exec.Cmd
-	ended chan error
-	log   output
+	*live.Server
+	name string // of its database
 }
 
-// command is the program with this server's environment and nothing of the caller's.
-func (s *server) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, s.program, args...)
-	cmd.Dir = s.dir
-	cmd.Env = []string{"INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY=" + s.secret}
-	if s.db.URL != "" {
-		cmd.Env = append(cmd.Env, "INVITED_DATABASE_URL="+s.db.URL)
-	}
-	return cmd
-}
-
-var servingLine = regexp.MustCompile(`serving.*address=([0-9.]+:[0-9]+)`)
-
-// start returns when the server serves.
-func (s *server) start(ctx context.Context, environ ...string) error {
-	began := len(s.log.String())
-	s.cmd = s.command(context.WithoutCancel(ctx), "serve") // stop ends it, in good order
-	s.cmd.Env = append(s.cmd.Env, environ...)
-	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
-	if err := s.cmd.Start(); err != nil {
-		return err
-	}
-	s.ended = make(chan error, 1)
-	go func() { s.ended <- s.cmd.Wait() }()
-	err := until(ctx, func() bool {
-		found := servingLine.FindStringSubmatch(s.log.String()[began:])
-		if found != nil {
-			s.url = "http://" + found[1]
-		}
-		return found != nil || len(s.ended) > 0
-	})
-	if err == nil && len(s.ended) > 0 {
-		err = errors.New("the server ended instead of serving")
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("%w\n%s", err, s.log.String()), s.stop())
-	}
-	return nil
-}
-
-func (s *server) stop() error {
-	err := s.cmd.Process.Signal(syscall.SIGTERM)
-	if errors.Is(err, os.ErrProcessDone) {
-		err = nil // and what it ended with follows
-	}
-	select {
-	case ended := <-s.ended:
-		return errors.Join(err, ended)
-	case <-time.After(30 * time.Second):
-		return errors.Join(err, errors.New("the server does not stop"), s.cmd.Process.Kill())
-	}
-}
-
-// complaints is an error where the log has one, or the trace of a panic.
-func (s *server) complaints() error {
+// complaints is an error where the log of a server has one, or the trace of a panic.
+func complaints(name, log string) error {
 	var found []string
-	for line := range strings.Lines(s.log.String()) {
+	for line := range strings.Lines(log) {
 		if strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "goroutine ") {
 			found = append(found, line)
 		}
 	}
 	if len(found) > 0 {
-		return fmt.Errorf("%d errors in the server's log on %s, the first: %s", len(found), s.db.Name, found[0])
+		return fmt.Errorf("%d errors in the server's log on %s, the first: %s", len(found), name, found[0])
 	}
 	return nil
 }
 
-func (s *server) scope(i int) string { return s.url + "/api/projects/" + projectID(i) + "/" }
+func (s *server) scope(i int) string { return s.URL + "/api/projects/" + projectID(i) + "/" }
 
 // do sends a request as somebody, and returns the uuid in the answer, where there is one.
 func (s *server) do(ctx context.Context, user, path string, body map[string]string) (string, error) {
@@ -411,7 +345,7 @@ func (s *server) do(ctx context.Context, user, path string, body map[string]stri
 	if err != nil {
 		return "", err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/api/user-invitations/"+path, bytes.NewReader(content))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/api/user-invitations/"+path, bytes.NewReader(content))
 	if err != nil {
 		return "", err
 	}
@@ -462,10 +396,10 @@ var (
 
 // tokens are some that approve and some that reject, no two for one invitation, out of the mails to staff.
 func (s *server) tokens(ctx context.Context) (approvals, rejections []string, err error) {
-	if err := s.start(ctx, "INVITED_ONLY_STAFF_CAN_INVITE_USERS=true"); err != nil {
+	if err := s.Run(ctx, "INVITED_ONLY_STAFF_CAN_INVITE_USERS=true"); err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() { err = errors.Join(err, s.End()) }()
 	for i := range 4 * projects {
 		_, err := s.do(ctx, "olivia", "", map[string]string{
 			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("asked-%d@university.example", i),
@@ -476,7 +410,7 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 	}
 	var mails []string
 	err = until(ctx, func() bool {
-		mails, err = filepath.Glob(filepath.Join(s.dir, "data", "mail", "*.eml"))
+		mails, err = filepath.Glob(filepath.Join(s.Mails, "*.eml"))
 		return err != nil || len(mails) >= 4*projects
 	})
 	if err != nil {
@@ -516,22 +450,4 @@ func until(ctx context.Context, so func() bool) error {
 		}
 	}
 	return nil
-}
-
-// output is what a process has written so far.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
 }

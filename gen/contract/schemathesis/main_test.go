@@ -5,17 +5,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"invited/gen/sdk/live"
 )
 
 func TestErrorsInTheLogAreFound(t *testing.T) {
 	t.Parallel()
 	log := func(line string) error {
-		s := server{db: live.Database{Name: "SQLite"}}
-		_, err := s.log.Write([]byte("time=2026-11-23T22:50:47.295Z level=INFO msg=serving\n" + line + "\n"))
-		require.NoError(t, err)
-		return s.complaints()
+		return complaints("SQLite", "time=2026-11-23T22:50:47.295Z level=INFO msg=serving\n"+line+"\n")
 	}
 	require.NoError(t, log("time=2026-11-23T22:50:49.263Z level=INFO msg=request path=/level status=500"))
 	require.NoError(t, log(`time=2026-11-23T22:50:49.263Z level=WARN msg="no panic: only slow"`))

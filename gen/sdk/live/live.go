@@ -1,6 +1,6 @@
 // Package live runs the server, as it is deployed, on a database of its own, for what is tried against it from
-// outside: the SDKs' tests and the examples of the documentation. It knows who is in its directory, and nothing of
-// what is tried.
+// outside: the SDKs' tests, the examples of the documentation and the fuzzing of the contract. It knows who is in its
+// directory, unless it is told, and nothing of what is tried.
 package live
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -97,86 +98,108 @@ func Databases(ctx context.Context, postgres string) ([]Database, error) {
 	}, nil
 }
 
-// A Server is a process that serves.
+// A Server is the program in a folder of its own, and its process while it runs.
 type Server struct {
 	URL   string // without a slash at the end
 	Mails string // the folder that mails are put into
 	Scope string // URL of the project that people are invited into
 
-	dir   string
-	cmd   *exec.Cmd
-	ended chan error
-	log   *output
+	dir     string
+	binary  string
+	environ []string
+	cmd     *exec.Cmd
+	ended   chan error
+	log     output
 }
 
 // Start starts the binary on a database, with more of an environment where that is wanted, and returns when it serves.
-func Start(ctx context.Context, binary string, db Database, environ ...string) (_ *Server, err error) {
-	if binary, err = filepath.Abs(binary); err != nil {
+func Start(ctx context.Context, binary string, db Database, environ ...string) (*Server, error) {
+	s, err := Prepare(ctx, binary, db, directory())
+	if err != nil {
 		return nil, err
 	}
-	s := &Server{ended: make(chan error, 1), log: &output{}}
-	if s.dir, err = os.MkdirTemp("", "invited-sdk-"); err != nil {
-		return nil, err
+	if err := s.Run(ctx, environ...); err != nil {
+		return nil, errors.Join(err, s.Remove())
 	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(s.dir)
-		}
-	}()
-	s.Mails = filepath.Join(s.dir, "data", "mail")
-	// Nothing of the caller's environment: an INVITED_ variable there would be tried too.
-	environ = append([]string{
-		"INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY=" + rand.Text() + rand.Text(),
-	}, environ...)
-	if db.URL != "" {
-		environ = append(environ, "INVITED_DATABASE_URL="+db.URL)
-	}
-
-	apply := exec.CommandContext(ctx, binary, "directory", "apply", "-f", "-")
-	apply.Dir, apply.Env, apply.Stdin = s.dir, environ, strings.NewReader(directory())
-	if said, err := apply.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%s directory apply: %w\n%s", binary, err, said)
-	}
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), binary, "serve") // Stop ends it, in good order
-	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.dir, environ, s.log, s.log
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() { s.ended <- s.cmd.Wait() }()
-	if err := s.serving(ctx); err != nil {
-		_ = s.cmd.Process.Kill() // fails only where it has ended
-		return nil, err
-	}
-	s.Scope = s.URL + "/api/projects/" + project + "/"
 	return s, nil
 }
 
+// Prepare makes a server that does not run yet, with a directory in its database.
+func Prepare(ctx context.Context, binary string, db Database, directory string) (*Server, error) {
+	binary, err := filepath.Abs(binary)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "invited-live-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, binary: binary, Mails: filepath.Join(dir, "data", "mail")}
+	// Nothing of the caller's environment: an INVITED_ variable there would be tried too.
+	s.environ = []string{"INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY=" + rand.Text() + rand.Text()}
+	if db.URL != "" {
+		s.environ = append(s.environ, "INVITED_DATABASE_URL="+db.URL)
+	}
+	apply := exec.CommandContext(ctx, binary, "directory", "apply", "-f", "-")
+	apply.Dir, apply.Env, apply.Stdin = dir, s.environ, strings.NewReader(directory)
+	if said, err := apply.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s directory apply: %w\n%s", binary, err, said), s.Remove())
+	}
+	return s, nil
+}
+
+// Run starts the process, and returns when it serves.
+func (s *Server) Run(ctx context.Context, environ ...string) error {
+	before := len(s.log.String())
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), s.binary, "serve") // End ends it, in good order
+	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.dir, slices.Concat(s.environ, environ), &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	s.ended = make(chan error, 1)
+	go func() { s.ended <- s.cmd.Wait() }()
+	if err := s.serving(ctx, before); err != nil {
+		_ = s.cmd.Process.Kill() // fails only where it has ended
+		return err
+	}
+	s.Scope = s.URL + "/api/projects/" + project + "/"
+	return nil
+}
+
+// Log is what the server has written so far.
+func (s *Server) Log() string { return s.log.String() }
+
 var servingLine = regexp.MustCompile(`serving.*address"?[=:]"?([0-9.]+:[0-9]+)`)
 
-func (s *Server) serving(ctx context.Context) error {
+func (s *Server) serving(ctx context.Context, before int) error {
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if found := servingLine.FindStringSubmatch(s.log.String()); found != nil {
+		if found := servingLine.FindStringSubmatch(s.Log()[before:]); found != nil {
 			s.URL = "http://" + found[1]
 			return nil
 		}
 		select {
 		case <-tick.C:
 		case err := <-s.ended:
-			return fmt.Errorf("the server ended instead of serving: %w\n%s", err, s.log)
+			return fmt.Errorf("the server ended instead of serving: %w\n%s", err, s.Log())
 		case <-deadline:
-			return fmt.Errorf("the server does not serve after a minute\n%s", s.log)
+			return fmt.Errorf("the server does not serve after a minute\n%s", s.Log())
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// Stop ends the server, and removes what it kept. It is an error where it had ended by itself, or not well.
-func (s *Server) Stop() error {
-	defer func() { _ = os.RemoveAll(s.dir) }()
+// Stop ends the server, and removes what it kept.
+func (s *Server) Stop() error { return errors.Join(s.End(), s.Remove()) }
+
+// Remove removes what a server kept that does not run.
+func (s *Server) Remove() error { return os.RemoveAll(s.dir) }
+
+// End ends the process. It is an error where it had ended by itself, or not well.
+func (s *Server) End() error {
 	err := s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case ended := <-s.ended:
@@ -185,7 +208,7 @@ func (s *Server) Stop() error {
 		err = errors.Join(err, errors.New("the server does not stop"), s.cmd.Process.Kill())
 	}
 	if err != nil {
-		err = fmt.Errorf("%w\n%s", err, s.log)
+		err = fmt.Errorf("%w\n%s", err, s.Log())
 	}
 	return err
 }
