@@ -42,6 +42,141 @@ func (e ExecutionStateEnum) Valid() bool {
 	}
 }
 
+// Defines values for InvitationChannel.
+const (
+	InvitationChannelMail    InvitationChannel = "mail"
+	InvitationChannelWebhook InvitationChannel = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the InvitationChannel enum.
+func (e InvitationChannel) Valid() bool {
+	switch e {
+	case InvitationChannelMail:
+		return true
+	case InvitationChannelWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationEventFieldEnum.
+const (
+	InvitationEventFieldChannel        InvitationEventFieldEnum = "channel"
+	InvitationEventFieldCreated        InvitationEventFieldEnum = "created"
+	InvitationEventFieldEmail          InvitationEventFieldEnum = "email"
+	InvitationEventFieldErrorMessage   InvitationEventFieldEnum = "error_message"
+	InvitationEventFieldEventType      InvitationEventFieldEnum = "event_type"
+	InvitationEventFieldExecutionState InvitationEventFieldEnum = "execution_state"
+	InvitationEventFieldFromState      InvitationEventFieldEnum = "from_state"
+	InvitationEventFieldNotice         InvitationEventFieldEnum = "notice"
+	InvitationEventFieldRecipient      InvitationEventFieldEnum = "recipient"
+	InvitationEventFieldRequestID      InvitationEventFieldEnum = "request_id"
+	InvitationEventFieldRoleName       InvitationEventFieldEnum = "role_name"
+	InvitationEventFieldRoleUUID       InvitationEventFieldEnum = "role_uuid"
+	InvitationEventFieldToState        InvitationEventFieldEnum = "to_state"
+	InvitationEventFieldUserFullName   InvitationEventFieldEnum = "user_full_name"
+	InvitationEventFieldUserUUID       InvitationEventFieldEnum = "user_uuid"
+	InvitationEventFieldUserUsername   InvitationEventFieldEnum = "user_username"
+)
+
+// Valid indicates whether the value is a known member of the InvitationEventFieldEnum enum.
+func (e InvitationEventFieldEnum) Valid() bool {
+	switch e {
+	case InvitationEventFieldChannel:
+		return true
+	case InvitationEventFieldCreated:
+		return true
+	case InvitationEventFieldEmail:
+		return true
+	case InvitationEventFieldErrorMessage:
+		return true
+	case InvitationEventFieldEventType:
+		return true
+	case InvitationEventFieldExecutionState:
+		return true
+	case InvitationEventFieldFromState:
+		return true
+	case InvitationEventFieldNotice:
+		return true
+	case InvitationEventFieldRecipient:
+		return true
+	case InvitationEventFieldRequestID:
+		return true
+	case InvitationEventFieldRoleName:
+		return true
+	case InvitationEventFieldRoleUUID:
+		return true
+	case InvitationEventFieldToState:
+		return true
+	case InvitationEventFieldUserFullName:
+		return true
+	case InvitationEventFieldUserUUID:
+		return true
+	case InvitationEventFieldUserUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationEventType.
+const (
+	InvitationEventTypeAccepted           InvitationEventType = "accepted"
+	InvitationEventTypeActivated          InvitationEventType = "activated"
+	InvitationEventTypeApproved           InvitationEventType = "approved"
+	InvitationEventTypeCanceled           InvitationEventType = "canceled"
+	InvitationEventTypeCreated            InvitationEventType = "created"
+	InvitationEventTypeDeleted            InvitationEventType = "deleted"
+	InvitationEventTypeDelivered          InvitationEventType = "delivered"
+	InvitationEventTypeDeliveryFailed     InvitationEventType = "delivery_failed"
+	InvitationEventTypeExpired            InvitationEventType = "expired"
+	InvitationEventTypeNotificationFailed InvitationEventType = "notification_failed"
+	InvitationEventTypeNotified           InvitationEventType = "notified"
+	InvitationEventTypeRejected           InvitationEventType = "rejected"
+	InvitationEventTypeReminded           InvitationEventType = "reminded"
+	InvitationEventTypeSent               InvitationEventType = "sent"
+	InvitationEventTypeUpdated            InvitationEventType = "updated"
+)
+
+// Valid indicates whether the value is a known member of the InvitationEventType enum.
+func (e InvitationEventType) Valid() bool {
+	switch e {
+	case InvitationEventTypeAccepted:
+		return true
+	case InvitationEventTypeActivated:
+		return true
+	case InvitationEventTypeApproved:
+		return true
+	case InvitationEventTypeCanceled:
+		return true
+	case InvitationEventTypeCreated:
+		return true
+	case InvitationEventTypeDeleted:
+		return true
+	case InvitationEventTypeDelivered:
+		return true
+	case InvitationEventTypeDeliveryFailed:
+		return true
+	case InvitationEventTypeExpired:
+		return true
+	case InvitationEventTypeNotificationFailed:
+		return true
+	case InvitationEventTypeNotified:
+		return true
+	case InvitationEventTypeRejected:
+		return true
+	case InvitationEventTypeReminded:
+		return true
+	case InvitationEventTypeSent:
+		return true
+	case InvitationEventTypeUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InvitationFieldEnum.
 const (
 	InvitationFieldCivilNumber         InvitationFieldEnum = "civil_number"
@@ -129,6 +264,30 @@ func (e InvitationFieldEnum) Valid() bool {
 	case InvitationFieldURL:
 		return true
 	case InvitationFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationNotice.
+const (
+	InvitationNoticeExpired   InvitationNotice = "expired"
+	InvitationNoticeRejected  InvitationNotice = "rejected"
+	InvitationNoticeReminder  InvitationNotice = "reminder"
+	InvitationNoticeRequested InvitationNotice = "requested"
+)
+
+// Valid indicates whether the value is a known member of the InvitationNotice enum.
+func (e InvitationNotice) Valid() bool {
+	switch e {
+	case InvitationNoticeExpired:
+		return true
+	case InvitationNoticeRejected:
+		return true
+	case InvitationNoticeReminder:
+		return true
+	case InvitationNoticeRequested:
 		return true
 	default:
 		return false
@@ -305,6 +464,10 @@ type Invitation struct {
 	UUID openapi_types.UUID `json:"uuid"`
 }
 
+// InvitationChannel * `mail` - a mail server
+// * `webhook` - the webhook of the installation
+type InvitationChannel string
+
 // InvitationCheck That an invitation can be accepted, and by whom.
 type InvitationCheck struct {
 	// CivilNumberRequired True where only a user with the invitation's civil number can accept it; else absent.
@@ -312,11 +475,85 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
+// InvitationEvent Something that happened to an invitation. People, addresses and roles are named as they were then.
+type InvitationEvent struct {
+	// Channel How something was sent, or was to be; absent where nothing was.
+	Channel *InvitationChannel `json:"channel,omitempty"`
+
+	// Created When it happened.
+	Created *time.Time `json:"created,omitempty"`
+
+	// Email The invitation's e-mail after it.
+	Email *string `json:"email,omitempty"`
+
+	// ErrorMessage Why the delivery had failed, or the notice, and what to do; else empty.
+	ErrorMessage *string              `json:"error_message,omitempty"`
+	EventType    *InvitationEventType `json:"event_type,omitempty"`
+
+	// ExecutionState How the delivery stood after it.
+	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
+
+	// FromState The state before; the same as `to_state` where it did not change, absent where there was none.
+	FromState *InvitationState `json:"from_state,omitempty"`
+
+	// Notice Which notice it was; absent in events about anything else.
+	Notice *InvitationNotice `json:"notice,omitempty"`
+
+	// Recipient The address that it was sent to, which may not be the invitation's any more; empty where nothing was sent.
+	Recipient *string `json:"recipient,omitempty"`
+
+	// RequestID The `X-Request-ID` of the request that brought it about; empty where none did.
+	RequestID *string `json:"request_id,omitempty"`
+	RoleName  *string `json:"role_name,omitempty"`
+
+	// RoleUUID The invitation's role after it.
+	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// ToState The state after; absent where the invitation was gone.
+	ToState      *InvitationState `json:"to_state,omitempty"`
+	UserFullName *string          `json:"user_full_name,omitempty"`
+
+	// UserUsername Empty where the server did it.
+	UserUsername *string `json:"user_username,omitempty"`
+
+	// UserUUID Who did it; with a token from a mail, the staff user whom it was mailed to. Absent where the server did, because
+	// of the time or in delivering.
+	UserUUID *openapi_types.UUID `json:"user_uuid,omitempty"`
+}
+
+// InvitationEventFieldEnum A field of an event.
+type InvitationEventFieldEnum string
+
+// InvitationEventType * `created` - somebody made the invitation
+// * `approved` - staff let it go out
+// * `rejected` - staff said no
+// * `accepted` - the invitee took the role
+// * `canceled` - somebody took it back
+// * `sent` - somebody asked for another delivery
+// * `updated` - somebody edited it
+// * `deleted` - somebody removed it
+// * `expired` - its time is over; written at the next sweep, or before something else is done to it
+// * `activated` - its project started
+// * `reminded` - a reminder to the invitee was asked for
+// * `delivered` - it was handed over to the mail server or the webhook
+// * `delivery_failed` - it was not
+// * `notified` - a notice was handed over to the mail server
+// * `notification_failed` - it was not
+type InvitationEventType string
+
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
 // InvitationListItem An invitation in a list, with all its fields or those that were asked for by `field`.
 type InvitationListItem = Invitation
+
+// InvitationNotice A mail about an invitation other than the invitation itself.
+//
+// * `requested` - to staff: please approve or reject
+// * `rejected` - to the creator
+// * `expired` - to the creator
+// * `reminder` - to the invitee
+type InvitationNotice string
 
 // InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
 // or username where there is none; `state` by its name.
@@ -520,6 +757,19 @@ type UserInvitationsCountParams struct {
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
 	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
+type UserInvitationsEventsListParams struct {
+	// Field Only these fields of each event; the others are left out. Repeat the parameter for more than one. Without
+	// it, all.
+	Field *[]InvitationEventFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *int `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
@@ -815,6 +1065,18 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
 	UserInvitationsDetailsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsEventsList List events of an invitation
+	//
+	// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
+	// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
+	// of every invitation, also after it was deleted.
+	//
+	// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
+	// same reason as the one before it is no event of its own.
+	//
+	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
+	UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsSend Send
 	//
@@ -1114,6 +1376,28 @@ func (c *Client) UserInvitationsDelete(ctx context.Context, uuid InvitationUUID,
 // Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
 func (c *Client) UserInvitationsDetailsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsDetailsRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsEventsList List events of an invitation
+//
+// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
+// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
+// of every invitation, also after it was deleted.
+//
+// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
+// same reason as the one before it is no event of its own.
+//
+// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
+func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsEventsListRequest(c.Server, uuid, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1896,6 +2180,91 @@ func NewUserInvitationsDetailsRetrieveRequest(server string, uuid InvitationUUID
 	return req, nil
 }
 
+// NewUserInvitationsEventsListRequest constructs an http.Request for the UserInvitationsEventsList method
+func NewUserInvitationsEventsListRequest(server string, uuid InvitationUUID, params *UserInvitationsEventsListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/events/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUserInvitationsSendRequest constructs an http.Request for the UserInvitationsSend method
 func NewUserInvitationsSendRequest(server string, uuid InvitationUUID) (*http.Request, error) {
 	var err error
@@ -2140,6 +2509,20 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
 	UserInvitationsDetailsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsDetailsRetrieveResponse, error)
+
+	// UserInvitationsEventsListWithResponse List events of an invitation
+	//
+	// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
+	// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
+	// of every invitation, also after it was deleted.
+	//
+	// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
+	// same reason as the one before it is no event of its own.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
+	UserInvitationsEventsListWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*UserInvitationsEventsListResponse, error)
 
 	// UserInvitationsSendWithResponse Send
 	//
@@ -4069,6 +4452,172 @@ func (r UserInvitationsDetailsRetrieveResponse) ContentType() string {
 	return ""
 }
 
+// UserInvitationsEventsListResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserInvitationsEventsListResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsEventsListResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsEventsListResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsEventsListResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsEventsListResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsEventsListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsEventsListResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsEventsListResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsEventsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]InvitationEvent
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *Detail
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsEventsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsEventsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsEventsListResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsEventsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsEventsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsEventsListResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsEventsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsEventsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsEventsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON200() *[]InvitationEvent {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON404() *Detail {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsEventsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsEventsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsEventsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsEventsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserInvitationsSendResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsSend
 type UserInvitationsSendResponse200Headers struct {
 	XRequestID *string
@@ -4502,6 +5051,26 @@ func (c *ClientWithResponses) UserInvitationsDetailsRetrieveWithResponse(ctx con
 		return nil, err
 	}
 	return ParseUserInvitationsDetailsRetrieveResponse(rsp)
+}
+
+// UserInvitationsEventsListWithResponse List events of an invitation
+//
+// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
+// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
+// of every invitation, also after it was deleted.
+//
+// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
+// same reason as the one before it is no event of its own.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
+func (c *ClientWithResponses) UserInvitationsEventsListWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*UserInvitationsEventsListResponse, error) {
+	rsp, err := c.UserInvitationsEventsList(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsEventsListResponse(rsp)
 }
 
 // UserInvitationsSendWithResponse Send
@@ -6876,6 +7445,223 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsDetailsRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsEventsListResponse parses an HTTP response from a UserInvitationsEventsListWithResponse call
+func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitationsEventsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsEventsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []InvitationEvent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsEventsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsEventsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsEventsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsEventsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsEventsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsEventsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsEventsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsEventsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsEventsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -45,6 +45,141 @@ func (e ExecutionStateEnum) Valid() bool {
 	}
 }
 
+// Defines values for InvitationChannel.
+const (
+	InvitationChannelMail    InvitationChannel = "mail"
+	InvitationChannelWebhook InvitationChannel = "webhook"
+)
+
+// Valid indicates whether the value is a known member of the InvitationChannel enum.
+func (e InvitationChannel) Valid() bool {
+	switch e {
+	case InvitationChannelMail:
+		return true
+	case InvitationChannelWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationEventFieldEnum.
+const (
+	InvitationEventFieldChannel        InvitationEventFieldEnum = "channel"
+	InvitationEventFieldCreated        InvitationEventFieldEnum = "created"
+	InvitationEventFieldEmail          InvitationEventFieldEnum = "email"
+	InvitationEventFieldErrorMessage   InvitationEventFieldEnum = "error_message"
+	InvitationEventFieldEventType      InvitationEventFieldEnum = "event_type"
+	InvitationEventFieldExecutionState InvitationEventFieldEnum = "execution_state"
+	InvitationEventFieldFromState      InvitationEventFieldEnum = "from_state"
+	InvitationEventFieldNotice         InvitationEventFieldEnum = "notice"
+	InvitationEventFieldRecipient      InvitationEventFieldEnum = "recipient"
+	InvitationEventFieldRequestID      InvitationEventFieldEnum = "request_id"
+	InvitationEventFieldRoleName       InvitationEventFieldEnum = "role_name"
+	InvitationEventFieldRoleUUID       InvitationEventFieldEnum = "role_uuid"
+	InvitationEventFieldToState        InvitationEventFieldEnum = "to_state"
+	InvitationEventFieldUserFullName   InvitationEventFieldEnum = "user_full_name"
+	InvitationEventFieldUserUUID       InvitationEventFieldEnum = "user_uuid"
+	InvitationEventFieldUserUsername   InvitationEventFieldEnum = "user_username"
+)
+
+// Valid indicates whether the value is a known member of the InvitationEventFieldEnum enum.
+func (e InvitationEventFieldEnum) Valid() bool {
+	switch e {
+	case InvitationEventFieldChannel:
+		return true
+	case InvitationEventFieldCreated:
+		return true
+	case InvitationEventFieldEmail:
+		return true
+	case InvitationEventFieldErrorMessage:
+		return true
+	case InvitationEventFieldEventType:
+		return true
+	case InvitationEventFieldExecutionState:
+		return true
+	case InvitationEventFieldFromState:
+		return true
+	case InvitationEventFieldNotice:
+		return true
+	case InvitationEventFieldRecipient:
+		return true
+	case InvitationEventFieldRequestID:
+		return true
+	case InvitationEventFieldRoleName:
+		return true
+	case InvitationEventFieldRoleUUID:
+		return true
+	case InvitationEventFieldToState:
+		return true
+	case InvitationEventFieldUserFullName:
+		return true
+	case InvitationEventFieldUserUUID:
+		return true
+	case InvitationEventFieldUserUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationEventType.
+const (
+	InvitationEventTypeAccepted           InvitationEventType = "accepted"
+	InvitationEventTypeActivated          InvitationEventType = "activated"
+	InvitationEventTypeApproved           InvitationEventType = "approved"
+	InvitationEventTypeCanceled           InvitationEventType = "canceled"
+	InvitationEventTypeCreated            InvitationEventType = "created"
+	InvitationEventTypeDeleted            InvitationEventType = "deleted"
+	InvitationEventTypeDelivered          InvitationEventType = "delivered"
+	InvitationEventTypeDeliveryFailed     InvitationEventType = "delivery_failed"
+	InvitationEventTypeExpired            InvitationEventType = "expired"
+	InvitationEventTypeNotificationFailed InvitationEventType = "notification_failed"
+	InvitationEventTypeNotified           InvitationEventType = "notified"
+	InvitationEventTypeRejected           InvitationEventType = "rejected"
+	InvitationEventTypeReminded           InvitationEventType = "reminded"
+	InvitationEventTypeSent               InvitationEventType = "sent"
+	InvitationEventTypeUpdated            InvitationEventType = "updated"
+)
+
+// Valid indicates whether the value is a known member of the InvitationEventType enum.
+func (e InvitationEventType) Valid() bool {
+	switch e {
+	case InvitationEventTypeAccepted:
+		return true
+	case InvitationEventTypeActivated:
+		return true
+	case InvitationEventTypeApproved:
+		return true
+	case InvitationEventTypeCanceled:
+		return true
+	case InvitationEventTypeCreated:
+		return true
+	case InvitationEventTypeDeleted:
+		return true
+	case InvitationEventTypeDelivered:
+		return true
+	case InvitationEventTypeDeliveryFailed:
+		return true
+	case InvitationEventTypeExpired:
+		return true
+	case InvitationEventTypeNotificationFailed:
+		return true
+	case InvitationEventTypeNotified:
+		return true
+	case InvitationEventTypeRejected:
+		return true
+	case InvitationEventTypeReminded:
+		return true
+	case InvitationEventTypeSent:
+		return true
+	case InvitationEventTypeUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for InvitationFieldEnum.
 const (
 	InvitationFieldCivilNumber         InvitationFieldEnum = "civil_number"
@@ -132,6 +267,30 @@ func (e InvitationFieldEnum) Valid() bool {
 	case InvitationFieldURL:
 		return true
 	case InvitationFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for InvitationNotice.
+const (
+	InvitationNoticeExpired   InvitationNotice = "expired"
+	InvitationNoticeRejected  InvitationNotice = "rejected"
+	InvitationNoticeReminder  InvitationNotice = "reminder"
+	InvitationNoticeRequested InvitationNotice = "requested"
+)
+
+// Valid indicates whether the value is a known member of the InvitationNotice enum.
+func (e InvitationNotice) Valid() bool {
+	switch e {
+	case InvitationNoticeExpired:
+		return true
+	case InvitationNoticeRejected:
+		return true
+	case InvitationNoticeReminder:
+		return true
+	case InvitationNoticeRequested:
 		return true
 	default:
 		return false
@@ -308,6 +467,10 @@ type Invitation struct {
 	UUID openapi_types.UUID `json:"uuid"`
 }
 
+// InvitationChannel * `mail` - a mail server
+// * `webhook` - the webhook of the installation
+type InvitationChannel string
+
 // InvitationCheck That an invitation can be accepted, and by whom.
 type InvitationCheck struct {
 	// CivilNumberRequired True where only a user with the invitation's civil number can accept it; else absent.
@@ -315,11 +478,85 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
+// InvitationEvent Something that happened to an invitation. People, addresses and roles are named as they were then.
+type InvitationEvent struct {
+	// Channel How something was sent, or was to be; absent where nothing was.
+	Channel *InvitationChannel `json:"channel,omitempty"`
+
+	// Created When it happened.
+	Created *string `json:"created,omitempty"`
+
+	// Email The invitation's e-mail after it.
+	Email *string `json:"email,omitempty"`
+
+	// ErrorMessage Why the delivery had failed, or the notice, and what to do; else empty.
+	ErrorMessage *string              `json:"error_message,omitempty"`
+	EventType    *InvitationEventType `json:"event_type,omitempty"`
+
+	// ExecutionState How the delivery stood after it.
+	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
+
+	// FromState The state before; the same as `to_state` where it did not change, absent where there was none.
+	FromState *InvitationState `json:"from_state,omitempty"`
+
+	// Notice Which notice it was; absent in events about anything else.
+	Notice *InvitationNotice `json:"notice,omitempty"`
+
+	// Recipient The address that it was sent to, which may not be the invitation's any more; empty where nothing was sent.
+	Recipient *string `json:"recipient,omitempty"`
+
+	// RequestID The `X-Request-ID` of the request that brought it about; empty where none did.
+	RequestID *string `json:"request_id,omitempty"`
+	RoleName  *string `json:"role_name,omitempty"`
+
+	// RoleUUID The invitation's role after it.
+	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// ToState The state after; absent where the invitation was gone.
+	ToState      *InvitationState `json:"to_state,omitempty"`
+	UserFullName *string          `json:"user_full_name,omitempty"`
+
+	// UserUsername Empty where the server did it.
+	UserUsername *string `json:"user_username,omitempty"`
+
+	// UserUUID Who did it; with a token from a mail, the staff user whom it was mailed to. Absent where the server did, because
+	// of the time or in delivering.
+	UserUUID *openapi_types.UUID `json:"user_uuid,omitempty"`
+}
+
+// InvitationEventFieldEnum A field of an event.
+type InvitationEventFieldEnum string
+
+// InvitationEventType * `created` - somebody made the invitation
+// * `approved` - staff let it go out
+// * `rejected` - staff said no
+// * `accepted` - the invitee took the role
+// * `canceled` - somebody took it back
+// * `sent` - somebody asked for another delivery
+// * `updated` - somebody edited it
+// * `deleted` - somebody removed it
+// * `expired` - its time is over; written at the next sweep, or before something else is done to it
+// * `activated` - its project started
+// * `reminded` - a reminder to the invitee was asked for
+// * `delivered` - it was handed over to the mail server or the webhook
+// * `delivery_failed` - it was not
+// * `notified` - a notice was handed over to the mail server
+// * `notification_failed` - it was not
+type InvitationEventType string
+
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
 // InvitationListItem An invitation in a list, with all its fields or those that were asked for by `field`.
 type InvitationListItem = Invitation
+
+// InvitationNotice A mail about an invitation other than the invitation itself.
+//
+// * `requested` - to staff: please approve or reject
+// * `rejected` - to the creator
+// * `expired` - to the creator
+// * `reminder` - to the invitee
+type InvitationNotice string
 
 // InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
 // or username where there is none; `state` by its name.
@@ -525,6 +762,19 @@ type UserInvitationsCountParams struct {
 	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
 }
 
+// UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
+type UserInvitationsEventsListParams struct {
+	// Field Only these fields of each event; the others are left out. Repeat the parameter for more than one. Without
+	// it, all.
+	Field *[]InvitationEventFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *int `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -634,6 +884,9 @@ type ServerInterface interface {
 	// UserInvitationsDetailsRetrieve Details
 	// (GET /api/user-invitations/{uuid}/details/)
 	UserInvitationsDetailsRetrieve(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsEventsList List events of an invitation
+	// (GET /api/user-invitations/{uuid}/events/)
+	UserInvitationsEventsList(ctx echo.Context, uuid InvitationUUID, params UserInvitationsEventsListParams) error
 	// UserInvitationsSend Send
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error
@@ -987,6 +1240,45 @@ func (w *ServerInterfaceWrapper) UserInvitationsDetailsRetrieve(ctx echo.Context
 	return err
 }
 
+// UserInvitationsEventsList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsEventsList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserInvitationsEventsListParams
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsEventsList(ctx, uuid, params)
+	return err
+}
+
 // UserInvitationsSend converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsSend(ctx echo.Context) error {
 	var err error
@@ -1056,6 +1348,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsDestroy, options.OperationMiddlewares["user_invitations_destroy"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsRetrieve, options.OperationMiddlewares["user_invitations_retrieve"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/details/", wrapper.UserInvitationsDetailsRetrieve, options.OperationMiddlewares["user_invitations_details_retrieve"]...)
+	router.GET(options.BaseURL+"/api/user-invitations/:uuid/events/", wrapper.UserInvitationsEventsList, options.OperationMiddlewares["user_invitations_events_list"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/accept/", wrapper.UserInvitationsAccept, options.OperationMiddlewares["user_invitations_accept"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/cancel/", wrapper.UserInvitationsCancel, options.OperationMiddlewares["user_invitations_cancel"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/check/", wrapper.UserInvitationsCheck, options.OperationMiddlewares["user_invitations_check"]...)
@@ -3339,6 +3632,203 @@ func (response UserInvitationsDetailsRetrieve503JSONResponse) VisitUserInvitatio
 	return err
 }
 
+type UserInvitationsEventsListRequestObject struct {
+	UUID   InvitationUUID `json:"uuid"`
+	Params UserInvitationsEventsListParams
+}
+
+type UserInvitationsEventsListResponseObject interface {
+	VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsEventsList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserInvitationsEventsList200JSONResponse struct {
+	Body    []InvitationEvent
+	Headers UserInvitationsEventsList200ResponseHeaders
+}
+
+func (response UserInvitationsEventsList200JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsEventsList400JSONResponse struct {
+	Body    FieldErrors
+	Headers UserInvitationsEventsList400ResponseHeaders
+}
+
+func (response UserInvitationsEventsList400JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsEventsList401JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList404ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsEventsList404JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsEventsList404ResponseHeaders
+}
+
+func (response UserInvitationsEventsList404JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsEventsList405JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsEventsList406JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsEventsList429JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsEventsList500JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsEventsList503JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsSendRequestObject struct {
 	UUID InvitationUUID `json:"uuid"`
 }
@@ -3579,6 +4069,9 @@ type StrictServerInterface interface {
 	// UserInvitationsDetailsRetrieve Details
 	// (GET /api/user-invitations/{uuid}/details/)
 	UserInvitationsDetailsRetrieve(ctx context.Context, request UserInvitationsDetailsRetrieveRequestObject) (UserInvitationsDetailsRetrieveResponseObject, error)
+	// UserInvitationsEventsList List events of an invitation
+	// (GET /api/user-invitations/{uuid}/events/)
+	UserInvitationsEventsList(ctx context.Context, request UserInvitationsEventsListRequestObject) (UserInvitationsEventsListResponseObject, error)
 	// UserInvitationsSend Send
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx context.Context, request UserInvitationsSendRequestObject) (UserInvitationsSendResponseObject, error)
@@ -3959,6 +4452,32 @@ func (sh *strictHandler) UserInvitationsDetailsRetrieve(ctx echo.Context, uuid I
 	return nil
 }
 
+// UserInvitationsEventsList operation middleware
+func (sh *strictHandler) UserInvitationsEventsList(ctx echo.Context, uuid InvitationUUID, params UserInvitationsEventsListParams) error {
+	var request UserInvitationsEventsListRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsEventsList(ctx.Request().Context(), request.(UserInvitationsEventsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsEventsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsEventsListResponseObject); ok {
+		return validResponse.VisitUserInvitationsEventsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsSend operation middleware
 func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error {
 	var request UserInvitationsSendRequestObject
@@ -3989,150 +4508,179 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1pcxs5kuhfQdTbCM/4FSnq8iHHxFv5mlWPbTlkqb1vTK8IViVJtKoANoASxXYoYv/G+wPvh+0v2UAC",
-	"qJsUKVPbnh72B7dYhcKRSOSdiW9BJNKp4MC1Co6+BXBD02kC+PcJv2aaaib4KwlUQ2weqixNqZwHR8FP",
-	"mdIkcm/C4JomGZgWEbtmySXP0iHI4CgIwsA3Ogr2entPOru7nb39897zo/3eUa/X7eF/fy/aXQ7nl6Ms",
-	"SS45TSE4Ck4Tds0oOZ1xkNVWLKVjCI54liSV55kC6T4W+LH5LFNapCB9r8dRCuXHWcbMDJ/Gu6OD4ZO9",
-	"ziHdjzoH0HvWeTZ6/rSzN3wSPY97sEt7u0EYQEpZEhwFNGER/KuDWjcSqXknpZCXKSiFszMQgBuIMgPJ",
-	"S6WpNg8/RROIswRBBzdTJg3Mc/js99rgAzda0kuWb8ulhhsdHAWfgShNpSaCk/eCx3ROKI/JTGRJTBJx",
-	"DUQLMqHXQOYiIzOmJyRT3SAMylA+Nishb+xKgjD4RQwvNdOJeXcGCqiMJgh/TjW7Bv9ZEAZCjilnv+GU",
-	"gqPAdUEuOLsGqZieB2EwnQgOFaSQArvejw5hb/Ss1+kNn8edA/oUOs+jvd3Ok9FB/IzuDp9C78C1voxB",
-	"RZJN3Tif5kpDSmicMs6UllQL6Vu6yX08O/3pzavz7vHr9ycfgjBQkZjWuzkmUyl+gUgTPaGaTKiywMSd",
-	"sR94CE1Fkoj8qZ5PzVP3df54dTzaM984dJgCjxkfB2GQSYNXE62nRzs7u3tPu71ur7t79Kz3rLdDp2zH",
-	"4HanwAG10xsd0uejPeg8pYeHnYPIQHDUo50nw336hPaiJ3R3d8d0bCe2SvPg9jYsHf/XkJitrBOA/HFI",
-	"uNCERhFMNcRkDnpLD9alB6d/2xKCLSH44QmBpixRVTLwEkZCgjv+durF2f9nO8H/LOhZxYt3TOkqUpxy",
-	"IAVuFijxZcsPtvxgyw/+cfnB18rBP4NfM1D6bZYk1fP/5hrkXE/q7KBx9Jeekz8MVv/v/ad75PDwkPR2",
-	"e721URzRZ+nWO1RTO6sg106NeLs9fAe0TsTPJ0AS89ieAKYIB4ir2v6yDfzdl3kbBhOgMUgUWd4xfmX+",
-	"Xz3mF2fvFBEjoidABiMmlR6EZDCVcG3+z+FGDxC9BglVekCmdAzkT2dvX5Fne8+e/TkkQKMJmU1AgulC",
-	"ggGT4NBFBLbYdRT0s15vP1rj7P4fM85fdvE7eEEkJH/pBzi7fhCSzXRnFtRHigu/ZgzVOy0zMDsxgZQa",
-	"UDlSprT0TP8MtJx3jkfaIHYdlp8gEjxW5vzNKNNkaEVDLeeMjwkdU8YrcDksj2WodZqlwVEv9OMyrmEM",
-	"Egf+945D1M7J6+bIJ7HfQ2lbhfhD0RQIVYRx+xPkNchHiiRiXN2gg9HzeDfaGz6lT+Ag7o2eDffpYbQL",
-	"z+Onoz36pBdUZkpv3gEf60lw9OQgNBP3P3fDFpCZmass0Z1XIuO6Ofd/EzOSUj4nUswUzjNhyjIcxglN",
-	"kpCIa5DmL8K0QhRUlenvLtvDpXC9DYMplTQF7Q5JQRcuLtoAbZ56UBcY1iXH3JJ7AonCM3DQO6iCeCX+",
-	"EgbMjDKleoK0F4kuMqhlSxwJmVJdtKzvwa35WE0FV9ay+ZLG5+IKOPIkwTXYbaHTacIiXNDOL0rwukG0",
-	"JNA26GTxjsQCFFpE8AyMhCR0OpXimiYlOdgAmiYsLn9oYNsNDIdNmVJm6pVhPgiicdYl8msfHH0JzidM",
-	"kRGDJDbA96AyveEWzxNBa+abT2zMIQ7JMLOTVCKFYgvbpuq6sVNUbMypziTUJ6mJwp7JcE60mZU9dSER",
-	"kmghiEjits7z/mz3hoQ1oWyeIh8ShEaGLxtJYDRq6w+beojelrHlXySMgqPgf+0Upu8d+1btvKSxIzMW",
-	"barIb6aAEDdzcHuE68q3fCKS2KB9ie3UCVfb8K75TqUtTuCliFkCSjVP4hmMMmU2kCpCyV/fnDsJaAh2",
-	"T43gIzJNKBmKeL7RSb2yZ+ZciHdUjmH1Y2RXoa3I4HrF6RmAJqYvaWQNTnbJe/ayG6y8b9YysWjPloyw",
-	"Qai8FXLI4ngdslKBx/8VGYmFRSMjvU5BIo4JbhjqFKQhc/ZIGeQXfGPwiWiSgCQR5UQB1Gg7IpOZVCxw",
-	"8I3C7IRro4onn5BGvDGa8T2h53ty5Iaglr0xCLlOR5QlEHfJiUYZgmhIEkVSI+RkPEbUyiUQwjZLCd6D",
-	"noj4g9DHSSJm1hh/DzjZbkg/+Hhx3g+s5d52uDFgGe5dIokGlxFrUxy6BhRcTZO6mX5se2W1D+07ntCq",
-	"8BN8PP10vqYU+307YfYArZ10mNyX+L1CWm3go6hmajSvoI7tntgpbGxfbHdkYHsfoIVEIzMd1Kc9CFHp",
-	"8XqfET1z7Qa1n+e7u72QKEBCRHb3uofd3T9vFN8/CP1WZPy+eG4EkZH5fiPgM70hAJDdc2FFJp3Tzo2u",
-	"3BBDFsEFp9eUJd+BZK4joiGdCkklS+YkK3rdGGLFVNMhVQYY3MBmaDCZRhOIDbSYIsNMzbvkg7Dy5Ywq",
-	"Ek0oH0P8wiiHhWZYAmFN0VwGwXLT7z7c50K8p3zuHqvvlG3MUvVECq2TTRFYIZy26GZIRlKkRHAgUcKA",
-	"6x8EjhecZnoiJPttHVaFU6ZD5VpWlJ9IQgxcM5qosgqUw/w40xPz3vZcbk5mhnQZzDR6GItxK269fT1u",
-	"6hlXMH+kiGapNedcoyWwOSIqkaiou55st4xb5WSB/mJwIgZsUo+dyXu+QEXH9YMaBiSg/QAZv+JiVtNC",
-	"L+xDM/fWLr1ihApM127SJg5/Lu5Ydk+LXYA6r//8+XOntEvQzvZxWDTilvtCfabK+M+dNryY8wPPUtSO",
-	"seXXcOOiQBnLF6tqd4KJfF6mrP0Rwaay6VRIDfF7iBk9x/7vRWlLXZHU9EXMZEk/0HCjd6YJZbwfEMb9",
-	"BmxcqTS7+dOn0w8bFAHyGXprlbdJNDb+DTNSCVETOgUiRoQSCaNM0cTMRnA4HaHPddkq3zJIYtS8VHAb",
-	"Lm97liXgm369DQMHoca0TrlRmcxeRkDo0GC2kZVEpiORom18KsUUpGagyrvZJqsXaPrFtyswUgzRx3Yb",
-	"Bm+8C/WTphreIAa3WVpRj5BgZmeIKrsGOSdjAarb533+mAzyyLwB6ZBfM8ggxucfpYgATT7mxRCMJGN6",
-	"wZenfzMPJ5THRuYxqqIWOFRKmVdJseEbKW3PVpV8QQYVd/CAKDpXZDaZ980R9QexHC1YzCMIrZsY+2we",
-	"0zC46ZgOPtDUQPlLDUTlPqtvKiNUX9nxqqC2o9+GQRmTzAmOY2Za0eRjZbOZhlS17DVa0k/sy8KQTqWk",
-	"86BxAj87zWQmBR+HzvI5nNs/XpABF/wS/75E+KpBLrB7Qoxms9lEJIiPKePlWe62YNhblmiQ5+iEbBBg",
-	"uNFmy82ZodJS3ZBwQLu90Vs1SJRwS76DvV6vFwbuXXAU/MeX/+j3b3q9r4//pWnDLnvsmsMfcyJGI5CG",
-	"BBhJUIoEDM0zf6NfzczN/IAOIiSNYwlKoe1QT4QCtPswbeBhpEs6Nr+a57TqwK3P4pV5S+xbMxO0IYE1",
-	"xXbJyYhE5QaOdMYwYhxiYkRaFI8iyl0wUdnBUAXdYa8FQFERpVzHFeCVc5+wETSdGGQIY4oj5f6EmGro",
-	"GDEQ2SWNT3ky9+xy0fi18JQGxU6nel44DG0EtdWSxs5vuM5ILsSlPsqHLEkWD2IESiO1ckHw+8qaM8mC",
-	"MOBZ4jRPO4d15lSE1zzI4quBOt/W+MJGOjT9RXf24LzcDa9jgTsJ41dkxpLEKL+IZNqaSwl+i8ovWHvK",
-	"Yiy3wQoxM0fZdGE/LW+OnUiVjBwetM24GmTUPBLW4JRzQMuObCAFmtsEiUXotoppErP4hfXtgdnDlXaq",
-	"EdX0LaBJsoJI0sLLb7/WB7wtxUfVl/fWqMTO+RQJHhPB64fdbAAXJBF8DNJsmo9fvj8BWBCw8q1J9Buf",
-	"VghGqflua+tSsEq19V5b60oEywq9VwNcVvigGu1SXe7hYcsHNjDkTr9tW3TXCse9FOi1QuuW0K86Nv0V",
-	"tDss+VMncIwsnnkmy0bmqMANU1p1yRnoTHJlDwyxI5omtm0sQPFHzjxOm32vdMLKYWgrr1U7ZWu1s/jJ",
-	"fIP6WesRLMe23YOwrkkYCoKLlKF9Shgo1yIDyIZnCz3lWjK4rh17ywPvnP09l11TakogrOxoG25W9rDO",
-	"2eq8sXwUWs7SAomlnZW3CB0W0mG+aJGUmpWiV8Oca9ndrjOnRYSzyUDa9L5SltoEoqs22wjVhPI67S9R",
-	"fOvrGBrBRKTLhd7LYuMa48gMHL8UPJkT6qx9hqVX8e6RqkrCZVlAOy5rbaDdgigOhUiA8oo00hALliOa",
-	"bbUciFaHa9Wejx3RE6MqOLslRfWPj8vlzsuctcYGa2y0zLOL81BRpzZ5PBZZAGr7jLQd47zC1lcf7MLa",
-	"Xr2uAL+txbnd1tqrV25X20f1b9sHPhMJLH6zdEYug/Xl/G2WJO195E0uCjxZ1OTEIU3t/cXZu5aHrSs9",
-	"sxjWPkDzxZsc/2ovFq/nAyJn+7uPBlU/eLyrvTytIm7t7U9ieO7QuD5Hh9X1NRkkXzTWJ4fy9a7MCXif",
-	"H4AGMLSkxbNzexoajco6RPC1kbByoiFttaSUBQROKEZjhpaO+xBMJIQKI9rQeoJ6HTqZqLqCGG1NwzkZ",
-	"YLvB1o6ytaNs7ShbO8rWjrK1o2ztKFs7ytaOsjE7SlWTNfrOWHTcw5LDrCL8nS5Sb69gjn4yGRtKNg/J",
-	"oGPdhqahzcN8UYTVc2zg2PWgSwYF5x5gzNu8zJofKWJoEzE4Fva5kMRz93ryGBccXpAB7ujA9IIxmjSF",
-	"bsUlXOimneLPYgql5/aX53idujGmc4fy2LmmOE9UIE8NbF7OCz2l+uB1DqjGq5fzlkdt7b0aUf7Z1s6r",
-	"DuWfpXatiapt+Ew1oS50zjrftXBljWpmDvIzTTJQhEogSgsJMdGSpanF+R9XwG96mDv9/s3uqN+/eToy",
-	"fz4fLXA5//Di2tLUuyWCRHU9H0EqwWlCzOs8TsAMGRI1ETNOqCIYSWRb4HTNqUwYBzKUQK/Uir59A+7e",
-	"M/PP0PwTmX9g1e1YKtzcf5eXSkH37/YOcen+Hd8lV92/57sEsPv37CW19mRKPBQY6YmBGx4DUSZ4pDCg",
-	"rcpWF4h5LoV6LZHk4uwdsv+ZZBrKzDZnpR11xaYdMbWxPJ2pYByDiVFMqJmYneHUTiRcyeL8SbeGND4m",
-	"A5fvPSAdTKVUOWDci0euIgOJ6RyDq1xojw2wKj7x6ZeGmWK+oGts+rBt8SlRlMWEC3zr6i40x7a0GrCR",
-	"V3VMq9I7zAK0mbwGHtg0ojwCF1Sm6RVwMqTRFb5yscPmDRcYVZiX0jIUh6VQYfxFXYl8ufi3XY3hRDmn",
-	"9P0YycCNHxRRz+uYi31cmBu59uKsNJHGq3xe9d7yadZeHBezrr15VSyi9uaNX9NtGJSCFBfq6zaBzgqu",
-	"mEZpztc9A9MKyb5durhi3GWnYxa8C85SZILJutzHHXrrisEDykmZylmMLE4DzUuTWOLRaIvBYA59i7ze",
-	"WksbMqYceiaJ7dn8hchuBBqhaKL86PgrHx5/YbQxflKVTd1SrFjkcMbPCZExSZzIZHpZARNzGL8qus6f",
-	"FXiZPzotBis+taOWP3PD+000tLCtQISNrEWiFhLBUQSbCKWPbGzfxAo4wGPM2B9gDQYPA7XzzZDr251B",
-	"2OeDah2L/I37JqXyCvQ0oRF0XKaC7Hi4tXeEKzCNNR6zjgFt0ZIISZpN7bbmjaxe0RBeqrLVUta3gOlh",
-	"+HhJ8q6KyNpn4C/Ksc6NAihkuhIOGL6ohaXYNaHroPf8yd3lGMrsStcC3Av+9DNTbJhAa+2zNg2C58Rf",
-	"AaiGj9SXwsirpLWHVy6wfN/LkP1AhuitXXkVReXuGdftyr+/FXhrJNwaCdc0Ev5hIpn8uW2GXlQPnQdi",
-	"k2UY+EKUSabnnzATCyn6EKgEeZwZbtSatEVTzDYkVJHBS2zsqjtdwdyWaxqEKI5ZC5UiM3Q4xzCiWZIX",
-	"5uqSUpECo14oG8wPEjMQmLYP+3yAHM/MZ/CCcEEM9/EEUmlFhkJPQjKEiGYK8jGpBDIGbppCnKfjc0NH",
-	"Y0wrYFyx2JqFhZ6AtCKFzUgLjhwUChFhovXUIGQ+mSZwBja3sgkL64e3tlozkYE3nlmhwe7tgEyl0VKt",
-	"WG/6s6lWRU2hY5e256McvFA/ZX+DuU35YnwkFvAUIFMQU8yxQINxIVSr0MvmCp2AwuZnGVRXfu4Gf1Hq",
-	"rwYbWHF8nfyNLjnBJBiH0KjfihRQh7SZHPM+d+kcOeEMvbPSfmDNXGaqudbpLNdOoAmxK9zvql7bJSj6",
-	"WJ21z/PPzSoZdwayEWAWrfMw4qoNqh5/PCFqCvTKdof5aypEM7eFmzuCKEl9pkmcyUeKDOqFzQYhUSJH",
-	"05TG1nhiP+jzmZBXJOMu19wqWo9PMCt4xECqx48RtS8uTl6rkMwk0xow6COiXHAWUdSEUvKnmKoJxCFJ",
-	"xAxlAwV/xlkacmglU6ptUyHNUd7f6/MJ3NAYIpbShMRszLTLMHt8zlJQmqZTP/7Z21dkf3//uenp4vyV",
-	"RZOURVJYr6v/0Cq1jx9bNobxB0arlIDJiAzUERl86wfI0frBEfnSDxwY+0FI/us////X24HzNtA8DSqv",
-	"04HZwVSD0S6aX5Y+zBJwWrPylivBLQqZ4W2Onhm/1MmtdaRAXhYSfeBuXWd5wRT1+PGRbUR8wS6v4uaE",
-	"KqJSMlBkUM6aHLwgv2ZGgrNkj2PpRwlTIbVVV4cJpJYq+SqPjm4EYYB1G/Fw97q73R7aGKfA6ZQFR8F+",
-	"t9fdD1ABmiBJb6+wZ96MQbdT+VLDophJtehOSDjMDBCwyF+XfEKLlIGpS2/FDC2aJC8sSfF5W2LU57mq",
-	"WeyRoR82MIdJVYDs5MPPJ+fH5yenH7rvTj6dD8K8l5xEtfbQ576LQv4yFPORpz2lYkW+cojp19EppM62",
-	"KyJm3FMxBIU5ALm1DR1juaUD0cNm3SkSiXTIuM2sI8cfXnfJMRnhu0eKYLa7oYQabnQj7+6FQSArGFoL",
-	"v+uS23oUhsCxBPo8b2VkkDD3z0gSTQSLsH9KhjR2wyXsCtAUYFke8Qn4RUE9XBwbcyEhfoEH1peS7XNK",
-	"FOPjBFxnETXy6RDImF0DJ3rGIufwyzH/JDayngJZ8mioS8O3g2oVvy+NcKEbGunElWMr+5Zy9vhrBnJe",
-	"cMd6YOpK6dKl/Mjb23CxLoYeNodu1iymiEdhW7bR/zI8BJIRYTxKsrjEzevTrQmPq1cGbEzzjUXNSHBN",
-	"GR7XHKsM2SfUCDqL5pG7VjcALzcRdp8pXILZ8A1NxIj7ZlcU5GGPI1v1tEDDF4XoZ5E+gZEmItNGMZtC",
-	"Xr7J4SjyAqyahaXYBDeo7ksgMB0aOue83TfTRMS50aJtxTipylpzO+5q2k0R8n6L5iRn6d3fa5p6lZ4j",
-	"7zBoFbSASsZoqgtJKpStg8hGLKLckfUXLREFCyAkJFFgfmpHIRQZzvs8EmlKjbjPnCN6KFHsHXqipYSl",
-	"MVgk1BFCcQ0yodOVISq+B5qnTUg+WxuQx7bOrqPATqC0ABozjrKuxJqqRIEOrWVg13AE/GxqSxYDMepJ",
-	"UYq0balTq+YVq3WKFdoO88qpu20VaZuhot6db6eGZE6iWcJwR5xal7zPsX6/1yORyFC/UubXsjleKvbb",
-	"oon21p3puRPgXeWaEm/AMJMF0yhr4JugK5VZ4OgGg5eO/v3kvcaFCmnGM6KLs3cVE3/oygcXAnMRHmLo",
-	"Fjn24pA5dV6Y7nO0S9map02B75G2Ip+NHeaO0bct2ztSVwN44dBtB7d3KJftX/fjdO32nM0ghZ8lBkd9",
-	"z/Q2jKzO7FgILQbbULZ09Zhs5RkjwGFIuBQztXyCzva1qQlWI/Kc+cDK8Aor5WpQKzPk1VhFbhW7L7tw",
-	"psX1GO/XWj3nvV5vzRJjgsOiOfpmO7X7Tar1stZcZp5wcltfW7O40CkHy8dcZoWR8GvFhXwp+2VFhbDN",
-	"d1VqaitdftfXpda4tIN1tgadhDm3O/oSHBNfJBuZWb209epHp1TiqAnw49JBYCVjyEaLOh70dhd9lOPy",
-	"TqVoHn50cO9yuL5m9xg2WNh1jASwLGAhj8MQ1VK0IpkKxTCgye3chkF5eDcoG+Vy8cMnd39Yre5qvtp7",
-	"fvdX9bKRt2FwaFF/+XdtBZDx2/27v22pE4pEKi8JaKiOq5leyD1GTKJjjKqoW7HwSBm4L7mkoGrLapqx",
-	"8nxnb2UpUbEj78X3lWirFMNZ90Wm+9wVwiPHvqBZLiwRYIWL4Q7jCMrXW+vI1jryYNaRrS611aW2utRW",
-	"l/qj6VJNiBTyHeMNzr0x+W6DOsdy4Smv1nsf2bz68eG6oz1Z84NVBNDyB4frAmAlcbP4oCJkIuDXljKn",
-	"oi0byyaGqVrsJDVahnVMOpedi0RgGqPoQ6x9HGcJhr2oIhnbX/tFU+hzLSlX7uIUcqJt6oCqJA2UqvfY",
-	"jICUOoEXnFMz5zxOT8RmYeGy7HOf6a3yGG03kJvMKNOZhNDmgOeOT+fqhMRfd5GnpLmS+gp02Ztob/3B",
-	"a0csuRQcVNnzKkZkkEdC4U12RToOBhCXc13M+3IQi/mdZwW56+/KQu+gYMQu5sgIqYKP2DiTYK+1MBIB",
-	"vYKjPrck00zWFjWy5vocr4gWYjVhHpGjyHt4KeL5mmafkbuockW7T/l6y9swSPwViet9bm9WXL3cejNr",
-	"8bYaaOfjNatke3dNWJTKfKy4Hp/1eZ+lLDIplINraR7JVDd3iWhB4VsXnF+7ja5S7vwBbkxd5SY6DLre",
-	"dN30g7UNnXFm39cuIzjGiJoKlVWa8lgRmkig8bzljs8vgUvZqdBm29zF4bosKR9VbWOksMIy3sFm/cfV",
-	"mZSJnrv9ykcitc7hDdcY22HNW1AJhwu++ky7Oy7EszFxsn5ndTJHMc8TbtfKXYAjZr5SXCkFDdUOwStT",
-	"rZeeRsi55h5c5rMi6682YH5rn0u5qN8iUU3iKeUK+ht9bNChD75RyNFagXlebFUeB5ZSHVkLjn3hppEb",
-	"chaO7qbtUx2rc/ZJT5iPx+0EUcT3oUd3QfDMdIDxULhSNXGX3SWCj3P102s5GN8/z6eU50VW7hNRWTTJ",
-	"k3qktS0tiM4qT8519iV4hcqnBMwFJzYO2PK2TCZHZGP32H4tXflx1gCuX4jLvMyn6c/BqZ2XvQY5Y/Ff",
-	"7r6O9/nzAhvwXCMYN2dtz09lftjDEg4Xdwjh9U0hKSdeOk6Be48Ey0VK/SiW+jtNy/ZKq9/BiL27goRf",
-	"v9cRvztcBRgt13n8Q1vOX3lZc4kScxsuiAW1+caAMaHtes6xbaEIregf9UwjnefCOZ3AaiX5LUKpu46w",
-	"yJmzAdR6An1eauuZVtF/aI6fcjfAmteYvJgXNqDjsiXf9GFzrUcjDHC2XGuU0HHY51jqyjdFG0Z5TStJ",
-	"9g5g9xXtS9mEwfVu9/jvKhuevXw/6j2nv5y/h1f8Zjicvfn4efosg+Tn96Pps7/R36a/vv6rODs2//1V",
-	"vXl5OO7uXUxnk/fJ319f/nr1Nvq3f7+8zq4ur+GXz/QpG8JPb97+3Nv/Oe4cC3a1ukOtkgO5khzfu7/H",
-	"zyOPkS6GANxlvm/waseqWazofqPkdxXjhb/BeUtJf0xK6lKhgqMvX8t09a0rfPQI7QXXwBleEVRWKHyx",
-	"Bqb8nbcupwSrLlXueLsnfba1EpaQZ1u0YFPU+a0TYOy6+7yycE04QGxvtK6sbSXCaVeypZubppu+msYD",
-	"0c2i+y3d3NLNVejmmT/o96F3rtCDxfoE2qrtnEFq5dGKScgo62Mh4pAwjuVMMZzcynjM5p1+ngj7EGzO",
-	"qbNyJ0xpm8dH58WFUsqqeH1u1OpYECVekJnroKh5o8kVwLSUZ7gKJYxBaSnmQYMsHNyVkmUOZH675laN",
-	"fKBD/A+rCb7OEWupP6s19++UV3UuNFMJBZhR625cKx2Y7ioM35bZDL47AjZPAl7DAfA6/+ZhXADb8/fH",
-	"jUU8KzB3uWO4GqrXNmrRpIRdeM0CXkq6lAlaNmNl/+8baZEP+7ywHttKDJ6PeTWhqC3XSP7vktMRhksV",
-	"tUHthBWhmgijMQgOfT5jXDVy7g56B6tZW7DH4EEFaJVFESg1ypJkXqoIviFp2oG3Vo7gAYTpNehpXoKo",
-	"6vfw/nGu0D/WqJ/+SLls6MJ2/wVv//6v//x/ZS+a/at51wJ1F5vDrxlNui6AN2m50rwVZk1vnx3c+qec",
-	"ryr3rPiqFLYgvHf5PKg37R6es4dznDU2ZjM+s6UusxnF2tqo+JYmclak59dEWbxc3ALHEJJUyNIgqr5H",
-	"pYqjmNKbm4udX6wW9dKyP4gu5c2x0/Ypm2VMWfn0l6+ZbnMgVUpQML0VG7Zie13cOG7UbsMiSpnEwm0G",
-	"zb9Pmbb1VB9UjkDhYUijq4rMUC6QUV5e3XNdKN4rqBV2Nf+DIoEvR/tABrai+99LJkDXu2GBbuPMvk0T",
-	"yjlW9S0C591VhMWEv26GSLbGMPvAC7TgbKnmlmo23N6eDnwPZZxAdPWQhPHzBKyY1rjTU2lX4LO42RPj",
-	"jWziYiWrhFxxMUOT5DVTTAtJ5qC75INzxvR51RuDgpCNvVUoV7nCe1hKdLXoVbyd9LvNNhiG2yJp128b",
-	"lWw80YuuGS3HCS243dQGNjqlJqAJi+Bf3Ty6kUgRb8QUeD2scG6Lz/lpYNnV9oGX9X0P65K9/XUlSuhI",
-	"8oYJ4JaW/cgOlFfu+H0HYbNOgoekbMu9ML4onFFKQ0ITJUiRbGDVWKstphiTsZrXBN1B/3NyX+5oeRCx",
-	"7wdy46yAwW+FHLI49s7YLf340Rw/7mx8F8nAovGLq0O2Fo+v14o/Qn+RbaLQizSbUJtNa/5YWCySz/u8",
-	"XKPN24oLbTIs3T5iFMvilhLBwZUart9FZUskWiOWrefY53+y912a5lDKzAYmVVi6ptQZQ4GPhIzABv3/",
-	"ObTylPA3LBTt52itdMUoXaRhLnvh+5KSuxq5w+3YoBfN37Wyjg/N3iOwuoyz8CqCBTTRrXKr3/1xnWke",
-	"A35fX5oCHj+kOOTczWqhz4xHgAZuzBGQYPQRFJ6WEjVbg9texgizPk/YCEtZr5K2ieWFS9dBUbx7yrRx",
-	"gc+l0rV3kyMDvweRvZSzObXLYD5ZdnNSWJFwq8q9/67+uB8q8S2/eaGct6NtLQyLOYhLzhiogOuyi6Vs",
-	"RwxdKXV7xbRH7TaTor2jfS2/y0saV0Iu1zUp4jn0T/BeAGWhnd9oR1MvIYTOAel9TVt2tRXB62zukyWQ",
-	"ywTwqsr/rXylxJevhrVYmbOt7tOxl0eR0rsgczJI6RUQmfFB4K5Abs8gRr7lZtYWAmLYSuMaKFeq1tW8",
-	"MTIv7nC3KALSWOPt19v/DgAA//8=",
+	"7H3tcts4luiroHi3KjO5lCz5K/6oqV3na9Yzid3lOJ29E2UtiDySMKYANQFa1nS5al/jvsB9sH2SWzgA",
+	"SPBDsmQr3T296h9piwSBg4ODg/ONn4NITKaCA1cyOPk5gHs6mSaAf5/zO6aoYoK/SYEqiPVDmU0mNJ0H",
+	"J8FfMqlIZN+EwR1NMtAtInbHkhueTQaQBidBEAau0Umw29k9bHW7rd29687xyV7npNNpd/C/vxXtbgbz",
+	"m2GWJDecTiA4CS4TdscouZxxSMut2ISOIDjhWZKUnmcSUvuxwI/1Z5lUYgKp6/UsmoD/OMuYhvBV3B3u",
+	"Dw53Wwd0L2rtQ+eodTQ8ftXaHRxGx3EHurTTDcIAJpQlwUlAExbBv1mstSMx0e/SVKQ3E5ASodMYgHuI",
+	"Mo3JG6mo0g8/RWOIswRRB/dTlmqc5/jZ6zThB+5VSm9Yviw3Cu5VcBJ8ASIVTRURnHwUPKZzQnlMZiJL",
+	"YpKIOyBKkDG9AzIXGZkxNSaZbAdh4GP5TM+EvDMzCcLg72Jwo5hK9LsrkEDTaIz451SxO3CfBWEg0hHl",
+	"7B8IUnAS2C7IZ87uIJVMzYMwmI4FhxJRpAK73osOYHd41Gl1Bsdxa5++gtZxtNttHQ734yPaHbyCzr5t",
+	"fRODjFI2teN8mksFE0LjCeNMqpQqkbqWFrgfri7/8u7Ndfvs7cfziyAMZCSm1W7OyDQVf4dIETWmioyp",
+	"NMjElTEfOAxNRZKI/KmaT/VT+3X+eHU62tXfWHKYAo8ZHwVhkKWarsZKTU92drq7r9qddqfdPTnqHHV2",
+	"6JTtaNpuFTQgdzrDA3o83IXWK3pw0NqPNAaHHdo6HOzRQ9qJDmm3u6M7NoCt0jx4eAi97f8WEr2UVQaQ",
+	"Pw4JF4rQKIKpgpjMQW35wbr84PKvW0awZQS/eUagKEtkmQ28hqFIwW5/A3qx9/+n7eD/KeRZpot3d05+",
+	"LMjCyozIgOL8AMlp4+vPQTSmnIPGOaJ++bmw67O/NZdKQ+fQ4IOyYA2HqZjc1PdjChGbMuBqwcgp/JSB",
+	"VDeI1kcWGN/ZFViR8SnRAJPeFqWd5Z55+yV4CH9e+ch9DmoLXWC5uOsjsoq3/eFx3I12B6/oIezHneHR",
+	"YI8eRF04jl8Nd+lh59fCa4VjVXGc8yTzwgBwPNiFw7jb0bx12NofHtDWUby31+pCh76KDgaHw85u8PCt",
+	"tJM+MKnK++iSAym4fHkDbSWrrWS1laz+SSWr8sa/MlzwfZYk5f3/7g7SuRpXBava1l+6T343VP2/917t",
+	"koODA9LpdjprkziSz9Klt6Qmd1Yhrp2KGGTX8APQKhO/HgNJ9GOzA5gkHCAu282WLeCvPs2HMBgDjSFF",
+	"Ke8D47f6/+Vt/vnqgyRiSNQYSH/IUqn6IelPU7jT/+dwr/pIXv2EStUnUzoC8oer92/I0e7R0R9DAjQa",
+	"k9kYUtBdpKDRJDi0kYANdZ0EvazT2YvW2Lv/qsf5Uxe/g1OSQvKnXoDQ9YKQbKY7PaGek2UYGkpUmoFe",
+	"iTFMqEaVZWVSpU58vgKVzltnQ6UJu4rLTxAJHku9/2aUKTIwSpZK54yPCB1Rxkt4OfDH0tx6kk2Ck07o",
+	"xmVcwQhSHPg/WpZQW+dv6yOfx24NrWAW4g9JJ0CoJIybn5DeQfpCkkSMygu0ggTnQUrvPwAfqXFwcrgf",
+	"asDdz27YgDINucwS1XojMq7qsP+7mJEJ5XOSiplEOBMmzYHDOKFJEhJxB6n+izAlkQRlCfzusjVciteH",
+	"MJjSlE5A2U1S8IXPn5sQrZ86VBcU1iZn3LB7AonEPbDf2S+jeKXzJQyYHmVK1Rh5LzJdPKCWTXEo0glV",
+	"RcvqGjzoj+VUcGl8BK9pfC1ugeOZJLgCsyx0Ok1YhBPa+bsUvOpa8ATaGp8s3pFYgETbIu6BoUgJnU5T",
+	"cUcTTw7WiKYJi/0PNW7bgT5hJ0xKDXppmAtBFELtsV/z4ORrcD1mkgwZJLFGvkOV7g2XeJ4IWjGEfmIj",
+	"DnFIBpkBUooJFEvYBKrtxoAo2YhTlaVQBVIRiT2TwZwoDZXZdSERKVFCEJHETZ3n/ZnuNQurY1k/xXNI",
+	"EBrpc1lLAsNhU3/Y1GH0waeWf0lhGJwE/2uncCLtmLdy5zWNLZsxZFMmfg0CYlzDYNcI55Uv+VgksSZ7",
+	"79ipMq6m4W3znVJbBOC1iFkCUtZ34hUMM6kXkEpCyZ/fXVsJaABmTbXgIzJFKBmIeL5RoN6YPXMtxAea",
+	"jmD1bWRmoYzIYHtF8DRCE91XqmUNTrrkI3vdDlZeN2PjW7RmS0bYIFbei3TA4ngdtlLCx/8RGYmFISMt",
+	"vU4hRRoTXB+oU0g1mzNbShO/4BvDT0STBFISUU4kQIW3IzFpoGKBg28UZ+dcaVU8+YQ84p3WjJ+IPdeT",
+	"ZTcEteyNYch2OqQsgbhNzhXKEERBkkgy0UJOxmMkrVwCIWyznOAjqLGIL4Q6SxIxM26tJ+DJdEN6wQ+f",
+	"r3uB8YGZDjeGLH16eyxR0zJS7QSHriAFZ1Pnbrof014a7UO5jse0LPwEP1x+ul5Tin3eSug1QL8BHSRP",
+	"ZX5vkFdr/EiqmBzOS6RjuicGhI2ti+mO9E3vfbSQKDxM+1Ww+yEqPU7v06Jnrt2g9nPc7XZCIgEZEenu",
+	"tg/a3T9ulN4vhHovMv5UOteCyFB/vxH06d4QAXjcc2FEJpXzzo3OXDNDFsFnTu8oS55BZLYjomAyFSlN",
+	"WTInWdHrxggrpooOqNTI4Bo3A03JNBpDrLHFJBlkct4mF8LIlzMqSTSmfATxqVYOC83QQ2FF0VyGQb/p",
+	"szf3tRAfKZ/bx/KZso2eqhqnQqlkUwxWCKstWgjJMBUTIjiQKGHA1W8Ej585zdRYpOwf6xxVCDIdSNuy",
+	"pPxEKcTAFaOJ9FWgHOdnmRrr96ZnvzmZadalKVPrYSzGpXhw9vW4rmfcwvyFJIpNjDnnDi2B9RFRiURF",
+	"3fZkumXcKCcL9BdNEzFgk2oUWt7zZ1R0bD+oYUACyg2Q8VsuZhUt9LN5qGFv7NIpRqjAtM0ibWLz5+KO",
+	"Oe5psQpQPeu/fPnS8lYJmo99HBaNuH5fqM+UD/5rqw0vPvmBZxPUjrHlt3DjooBP5YtVtUfRRL4sU9Z+",
+	"j2iT2XQqUgXxR4gZvcb+n8Rpva7IRPdFNLCkFyi4VzvThDLeCwjjbgE2rlTq1fzLp8uLDYoAOYTOWuVs",
+	"ErWFf8e0VELkmE6BiCGhJIVhJmmioREcLofoc102y/cMkhg1L4lO92Vtr7IEXNNvD2FgMVQD65JrlUmv",
+	"ZQSEDjRla1lJZCoSE7SNT1MxhVQxkP5qNsnqBZl+de0KihQD9LE9hME750L9pKiCd0jBTZZW1CNS0NC5",
+	"CI85GQmQ7R7v8Zeknzv9+6RFfsoggxif/5CKCNDko18MQEsyuhd8eflX/XBMeaxlHq0qKoFDTShzKik2",
+	"fJempmejSp6Sfskd3CeSziWZjec9vUXdRvQDEQo4gtC4ibHP+jYNg/uW7uCCTjSWv1ZQ5PdZflMaofzK",
+	"jFdGtRn9IQx8StI7OI6ZbkWTH0qLzRRMZMNaoyX93LwsDOk0Tek8qO3AL1YzmaWCj0Jr+RzMzR+npM8F",
+	"v8G/bxC/sp8L7I4Ro9lsNhYJ0uOEcR/KbgOFvWeJgvQanZA1Bgz3Si+53jM0NVw3JBzQbq/1VgUpSrie",
+	"72C30+mEgX0XnAT/+fU/e737Tufby3+p27B9j119+DNOxHAIqWYBWhJMRQKa5+m/0a+mYdM/oIUESeM4",
+	"BSnRdqjGQgLafZjS+NDSJR3pX/V9WnbgVqF4o98S81ZDgjYkMKbYNjkfkshvYFlnDEPGMeJqbsSjiHIb",
+	"luc7GMqoO+g0ICgq4v2rtAK8tO8TNoS6E4MMYERxpNyfEFMFLS0G4nFJ40uezN1xuWj8SnhKjWNPpmpe",
+	"OAxNLoLRkkbWb7jOSDbEpTrKRZYkiwfRAqWWWrkg+H1pzlnKgjDgWWI1TwPDOjAV4TXfZfLlQJ2f1/jC",
+	"RDrU/UWP9mC93DWvY0E7CeO3ZMaSRCu/SGTKmEsJfovKLxh7ymIqN8EKMdNbWXdhPvUXB2zQoc9GDvab",
+	"IC4HGdW3hDE45SegOY5MIAWa2wSJRWiXiikSs/jU+PZAr+FKK1WLavo5oEmygkjScJY/fKsO+ODFR1Wn",
+	"916rxNb5FAkeE8Grm10vABckEXwEqV40lwnwdAawIGDl5zrTr31aYhhe825jay9Ypdx6t6l1KYJlhd7L",
+	"AS4rfFCOdilP9+Cg4QMTGPKo37YpumuF7e4Feq3QuiH0q0pNfwZlN0v+1AocQ0Nn7pBlQ71V4J5JJdvk",
+	"ClSWcmk2DDEj6iambSxA8hfWPE7rfa+0w/wwtJXnqqyytdpe/KS/Qf2scQv6sW1PYKxrMoaC4SJnaAYJ",
+	"A+UaZIC05tlCT7lKGdxVtr05Ax+F/onTrig1HgpLK9pEm6U1rJ5s1bPR3woNe2mBxNJ8lDcIHQbTYT5p",
+	"kXjNvOjVMD+1zGpXD6dFjLN+gDTpfV6+p4vMr679S9LXAGiti9YUshkMxkLc6peaOuzPQjqUiiYJ9l/S",
+	"yOyMbPMVlK8anB9ND7XnX1yXlclBdNtk+KGKUF492LzjzDhyBlrqEpPlEv1NQZW1cdIMrDAgeDIn1Joy",
+	"tbxS3lQvZFnM9wUdZUUIY+BtFxx/IEQClJdErZrMs3wXmVbLKQQzPhrC1vLIFxvpO52CVkmUKKO2TX4A",
+	"MU0gdPoTSESupnxJtNqnt0pslCqYG6uzGgNvI+lUEF9Q67q8zxG65n51A0cRxzOjEkVR9FmhJ0KQAZxa",
+	"9Nvl5IVTpn7kPKpVsQJdz5CbmqXr6ypdOeV1qLT6qFaTQdeUg8c0trKwCVgaI4ZYBGFFNl5fGvayTtZf",
+	"cyTdxcfwpkXtZrtZjiWphIiXLMRDOR/pOcd7g6Fbv7OxpaelMM++S4vplxQXtDMYh2NYJn7j056hKtyk",
+	"fmrpGVf/KXO4MF/WJ/FlzKKxJSs0ulCZb0rGCRKKtGZT6sdVNgLoJSY17SDLqqwrX+VMgShU7zQkEzon",
+	"1m1b4+WUzzG+5dSKsTWmQRwrf1wu91KmmiDt+2bwfiWe18A/SEU2GuM8ED1VqDjo9V4NmrW0BC9F61E2",
+	"hcY3f2+sLRUX2V3fY+cgaKe1jVCyQ9BFBpmHeprZCuirZJ49Zhay0VZ6667I5r0MtjqLF7anUyOvUBvD",
+	"icqbEQhttLiiw6EVbMZi4nbLxJhGlGiTsyrOCkhDMoCIZhJ63FIuuo9Fqre0ZZyMj4wosL7C8JhUY2zv",
+	"jV6PM6usiqEWZ5C7tD1J1hPYixPKx2h1+WoUUGL2HvUWgn+xfco6SfXYqqsGlv2GubzkM7wST1lHBC9Q",
+	"9iaffSNC81O3+f1nCSnGyS95XaBtUZP3WZJcLG7yPhWTTxY9Te+vxbK37yZVPaN4dyUSWAK+fr0ErrLo",
+	"sKiRXs+P+XI2NblwS9y4PvmyN0LokULzeySP87cVbapY1yZl0e4IrRJqYRodvRMaV7kkqo8mtN82Rv6R",
+	"AJ5PI0FEZpyDKehN67eRFKUS04NV1JwGarwmQJRWQ/EEFAlgy4jyCJIKYNiMKTKg0S220hyq1ILKW4hN",
+	"HoI+tyHN5Thsn03j2mwhRscNM/Db2JNSixQmetquiY1/0U2YKkfOnJJZypQCTmwUJ4d7ReQMYIoitk0S",
+	"Kqcf6I9jfZwr4YbIA2bcIC4902ZlWlRPGI9NG0rsr9wZ61CruXqOFTdFk2BvOscWy725TjuwFgC/l/mN",
+	"0SC8vrgwk9DsbMgcfFYEfHww71sTErFghEa27kgU2aWhRP3Ukp1mrZaugjCQZi9Zmgi0EIFrHxTBUvrT",
+	"InTJIdw0zYsUVDBhGbmeef5naSLrc2+9excyb/3yrJh2w9urAhNN3xbIaRq2wFfD20+N7Ei/+ZxjteHl",
+	"2xzRDS/f5bhvBLZYjsaZ5ivUPGy+aItfz9+7ZWxoc1Gs7MK3ZrFtL2VevLLkUvYGOzr//VtP/c59X07F",
+	"8VJx3PheokIQKznwN2mQfXzX4jqjN6EmchSvauJG8eptCflNLWqCmpEg7Ko2j+reNg/cKAHlb5ZCZHnT",
+	"63mjdFdu0igjlpucT6oClBEfrz40PGyc6ZWhsOYB6i/e5fRXebF4PhdInM3vftCkeuHorvLysky4lbd/",
+	"EYNrS8ZVGGuyrZmTJvJFY9WF1eVyqkWGSmnx7NrshlqjkjxcL5FyrmDSGLvju6Q4oZj/G1pl1Sb9IiOU",
+	"RugQ0kYSoIG5EO8Gc9LHdv1t5M42cmcbubON3NlG7mwjd7aRO9vInW3kzsYid8qGeK3vjETLPvRCtEvC",
+	"30XuQ6zqt8ahbT19/gSNoQ4rFVSnriQkQ5etYA3g1nwojH3xhEwToBJs4RGUGozpp2aPtLYme5xXbXkN",
+	"b51NzXttzWol81MOV9nqVBiRXD9r6ZAGkVde3/V3DXYd86rJiOI+crCUlu1ykVXiFuYYUJ/G+gCah6Tf",
+	"MvkFuqEp2HZa1N/g2MAZldu5fflmMO9jcuzcR/ILSfSRgqEkYY+LlDihrFpligsOp6RvHd6DOeoJumF7",
+	"gSGwVfxZgOA9N7+coNKqRm21HtH5W3cU4cQ1u9S4eT0v1Mvyg7c5omqvXs8bHjW1d9qf/7OpndP4/J9e",
+	"u8aKdk1siCpCbY6tydJRwt4kUA0T+pEmmY0IkkqkEBOVssnEsKrfrl5WT0Vp9Xr33WGvd/9qqP88Hi7I",
+	"TfnNS9lLa3Qtkf/K8/kBUik4TYh+nScUGQeyHIsZJ1QSTDk0LRBcvSsTxoEMUqC3csUkII3uzpH+Z6D/",
+	"ifQ/sOpyLJVJn77KS4XXp3f7iJT79I4fE4ef3vNjcvPTe3YCdnPVNdwUmBKOQSaOAlGUeyEx87Up4KRZ",
+	"nFxTkvx89QGltlnKFPgyUi4BteQtm7bE1CT9taaCcaw6gNJdJVzT2rsNIOFK0ZufVGPu80vSt55ALZLM",
+	"KFrLLGLsixe2dCuJ6bwuNRWfuDpt+jBFQWoF960t0FofO5eKlvh4xyKJ5WInr6K3wAvPrieYcWFcu+72",
+	"Cs1x2KQsghUFaBcIY0Vt2WZnoBPW1pHQXAKpHbnyollys68aBDfTWw5m5UWjlw7fNHrojEnCzekhDLxs",
+	"5oVmFlNpy+gbWG9N768nZrAWClmzdHHLuC1jieUybRanJGOs6sedyO+MYuhD5sTncoYii91Acye5YR61",
+	"tpg1asm38MBXWprcUmnJM7GB9PovJHYt0AhJE+lGx1/58PgLY6nxk7JsaqdixCJLMw4mJMYksSKT7mUF",
+	"Ssxx/KboOn9W0GX+6LIYrPjUjOp/Zod3i6h5YVMlWZOCj0wtJIKjCDYWUp2YJOCxEXCAx1jas4/FWh0O",
+	"5M7Pml0/7PTDHu+XC97mb+w3E5regpomNIKWLWmSthzemjvCGejGCrdZS6O2aKk1xHpTs6x5I6NX1ISX",
+	"smy19OhbcOhhnQlP8i6LyMqV6lxUjDG35aCQaWu9ombtFOKK0LXfOT58vG6rf1ypSiWM4nz6kUk2SKDx",
+	"upEmDYLnzF8CyJpr24XD5BeTNOdhL3BYPMn/8J38B1t3wCqKyvoJDL++8X5r293adte07f5uUh7dvq1H",
+	"zFQjmRelLGr8QpSlTM0/Yckm5OgDoCmkZ5k+jRqrO9EJliXDNJfX2NiWgb+Fuanr3g9RHDMWKklmGCcQ",
+	"w5BmSV7Bv028aqZavZCm6gekWKqEKfOwx/t44ml4+qeEC6JPH8cgpZJkINQ4D3nPx6QpkBFw3RTivG4n",
+	"13w0xvojjEtmA2nRwm1EClO6KjixWChEhLFSU5MQYYGpI6dvirDVcWFj/dFWqwHpO+OZERrM2vbJNNVa",
+	"qhHrdX+mJlNRfPzM1vdywSlOqJ+yv8Lc1IZifCgWnClAppgySBhHg3EhVMvQyeYmidAY/JHUpYNd0y9K",
+	"/eUYESOOr1PopU3OsVqOJWjUb10kryn5Mu9xW/clZ5xhcQOW/sCYuTSoudZpLddWoAmxK1zvsl7bJij6",
+	"GJ21x/PP9SwZtwayIWDQsHUM46w1qZ79cE7kFOit6Q4LXckQzdwGb3YLoiT1hSZxlr6QpF+9AaEfEily",
+	"MsVgbr1XzAc9PhPpLcm4LUppFK2X51g+cMgglS9fIml//nz+VoZ5PDNDX7TgLKKoCU3IH2IqxxCHJBEz",
+	"lA0k/NGkiAI1SrpGBDYVqd7Ke7s9PoZ7GkPEJjQhMRsxZUtRvbxmE5CKTqZu/Kv3b8je3t6x7unz9RtD",
+	"JhMWpcI4y92HRql9+dIcYxg2orXKFLBqGQN5Qvo/9wI80XrBCfnaCywae0FI/vu//t+3B5dBR/MErLyg",
+	"L5YRpAq0dlH/0vswS8BqzdJZrgQ3JKSHN8W89PheJw/GkQL5/TEm8c3M6yqvrCxfvjwxjYir7O9U3JxR",
+	"RTRNGchKXtkp+SnTEpxhexzviElhKlJl1NVBAhPDldx1MJZvBGGAF7zg5u60u+0O2hinwOmUBSfBXrvT",
+	"3gtQARojS2++ikO/GYF6LI/Mq3pcrs4dEg4zjQS8DaRNPqFFSuPU1sHDUk40SU4NS3EFnsSwx3NVs1gj",
+	"zT9MPBVLZYGy84sfz6/Prs8vL9ofzj9d98O8l5xFNfbQ466LQv7SHPOF4z1eVXNXYlj36xKqY+tTZCkR",
+	"M+64GKJCb4Dc2oaOsdzSgeRhynNJEonJgHFTgoucXbxtkzMyxHcvJMGymJoTKrhXtQJdp5gghYKhsfDb",
+	"Lm26I+ZLJtDjeSstg4S5fyYl0VhgTqcklAxobIdL2C2gKcAcecRV6ixu3sDJsREXKcSnuGHdnVM9Tolk",
+	"fJSA7SyiWj4dABmxO+BEzVhkHX455Z/HWtaTkHoeDXmjz+2gfN3H11qU1z2NVGLvbfB9S/nx+FMG6bw4",
+	"HavxxCvVVfQKqT08hIt1MfSwWXIzZjFJHAmbjD33yzrFCeNRksXeaV4FtyI8rn6FSA3Md4Y0I8EVZbhd",
+	"c6qK0PWuBZ1FcOSu1Q3gywLCngLCDegF3xAgWtzXqyIhj1YdmuuRCjI8LUQ/Q/QJDBURmdKK2RTyOu+W",
+	"RvEswPL6GAkhuCZ1VyuVqVDzOevtvp8mIs6NFk0zRqBKc83tuKtpN0WmwgOak6yld2+3buqVao5nhyar",
+	"oAFVaYymupBMhDQXpmCSBLds/bQhomABhkRKJOifynIISQbzHo/EZEK1uM+sI3qQotg7cExLCsNj8DYh",
+	"ywjFHaQJna6MUfEcbF7WMXm0NiLPzIVclgNbgdIgaMQ4yropXr5EJKjQWAa6+kTAz6bmbjMgWj0p7ixq",
+	"murUqHnFbK1ihbbD/IqlbtPVVfUIX+fON6Ahm0vRLKFPRwStTT7mVL/X6ZBIZKhfSf1rGYw3kv1jEaCd",
+	"dSG9tgK8LXHtnQ0YZrIADF8D3wRfKUGBo2sKXjr689l75RQqpBl3EH2++lAy8Yf2nrFCYC7CQzTfImdO",
+	"HNK7zgnTPY52KVtrpCbwvVBG5Bu7ChW4M5um7RypqyG8cOg2o9s5lH3719NOumZ7zmaIwkGJwVHPAW/D",
+	"xGrNjoXQoqkNZUtbuN2UqNYCHEbyp2ImlwNobV+bArAcSGnNB0aGl7ZKhFz5QF7tqMitYk89Lqxpcb2D",
+	"91vl4rfdTmfNuwgEh0UwumY7lYuQy4X115xmnif0UJ1bvQr5JQdzjtmEGC3hV6qQuzsvl1UfxzbPKune",
+	"dMfhY197rXFq++ssDToJ89Pu5GtwRtxteniYVe/AW33reLXQ6wg/8zYC84whG739Zb/TXfRRTss7pds1",
+	"8KP9J9+b5S73G8EGb4AaIQP0BSw84zBE1YtWJFMhGQY02ZXbMCoPHkdl7V4t/PDw8Q/L10Dpr3aPH/+q",
+	"er/MQxgcGNJf/l3TTWn47d7j3zZcKIRMKr87RHMde7liIfdoMYmOMKqiasXCLaXxvuQ207Itq27GymsH",
+	"OiuLx8VOnBffXVlV5hjWuo/1NeyNGeTM3XyQC0sEWOFieMQ4gvL11jqytY58N+vIVpfa6lJbXWqrS/3e",
+	"dKk6Rgr5jvHayb0x+W6DOsdy4Sm/1uspsnn544N1Rztc84NVBFD/g4N1EbCSuFl8UBIyEfFrS5lT0ZSN",
+	"ZRLDZCV2kmoto1yh1EQi2PpoIV6SFmcJhr3IIofeSpuSTqDHVUq5tDcsk3NbX0yWkga8StgmI2BCrcAL",
+	"1qmZnzxWT8RmYeGy7HGXoF8pZCYdMMNMZSmEJnU/d3xaVyck7l7cPCXN3r0pQfneRHM9ON5PbNil4CB9",
+	"z6sYkn4eCdUPSd9Lx8EAYj/XRb/3g1j07zwrqG88+77Q2y8OYhtzpIVUwYdslKVgCvNqiYDewkmPG5ap",
+	"gbW1SdFcn9MVUUKsJswjcRR5D69FPF/T7KMxsobdxzKm9/qrhzBIgEq1/ucf8LPV72WsZy0+lAPt8grB",
+	"JbbdXRMXXnWWFefjsj6fMpVFJoVKdVoLVNXcJaIFN2TZ4PxyLnX5XsSxUtOTnZ3u7qt2p91pd0+OOked",
+	"5iCOzvCAHg93ofWKHhy09qNX0DoedmjrcLBHD2knOqTd7s7SKxYrQdebvmBxf21DZ5yZ95VbS88woqbE",
+	"ZaWiPJaEJinQuHTXqI2u/hrYlJ0SbzbNbRyuzZJyUdV5Gf128E2Db/zHZUh8pmevyXeRSI0wvOMKYzuM",
+	"eQtK4XDBN5dp9zW41lCYwOGK1RAFJE5HJsevgAQd3VrMc4zbtrI3ZYuZu3XBS0FDtUPwEqjVO+oQc7a5",
+	"Q5f+rMj6qwxogcxTLqrXzZaTeLxcQXf1twk6LG4z0CdaIzKvi6XK48AmVEXGgmNeWDByQ87C0S3YLtWx",
+	"DLNLevLrlaKI70KPHsPgFZbf5rGdqRzjTesDSAQf5eqn03Iwvn+eg5TnRZYuHpZZNM6TelJjW1oQneUD",
+	"Zzv7GrxB5TMFzAUnJg7YnG1ZmpyQxXwnz/95FXeH+4PD3dYB3Yta+9A5ah0Nj1+1dgeH0XHcgS7t7O6Y",
+	"Kdhz/qqGXDcRm3mZg+n2waWBC81yWrP/0150ALvDo06rMziOW/tUM7lot9s6HO7HR7Q7eAXHxwU14L5G",
+	"NG7O2p7vynyzhx4NF5eN4z3v+X0N/kmBa48My0ZK/VYs9Y+als3d97+CEbu7goT/xmydayE+0HRkvztY",
+	"BRkN9/7+U1vO3zhZc4kS8xAuiAW15VkwJrRZz7FFbCWhJf2jmmmk8lw4qxP4pezzEvYm+N+0MwHUagw9",
+	"7rV1h1bRf6i3n2Qj7s40TF7MCxvQkW/J132YXOvhEAOczak1TOgo7HGsUOaamqsIvDmtJNlbhD1VtPey",
+	"CYO7bvvsbzIbXL3+OOwc079ff4Q3/H4wmL374cv0KIPkx4/D6dFf6T+mP739s7g60//9Wb57fTBq736e",
+	"zsYfk7+9vfnp9n307/9xc5fd3tzB37/QV2wAf3n3/sfO3o9x60yw29UdaqUcyJXk+M7TPX6OeLR0MQDg",
+	"rlBQvDEPYNksVnS/Ufa7ivGCxuYW8y0n/W1yUpsKFZx8/ebz1fe28NELtBfcAWd4l7ivULhiDUySKaRa",
+	"obI5JVh1qbgD3+btPIE/m1oJS9izKVqwKe783gowZt49Xpq4IhwgRht3eW4rMU4zky3f3DTfdNU0vhPf",
+	"LLrf8s0t31yFb165jf4UfmcLPRiqT6Cp2s4V3vtRNbxrZX0kRBwSxrEKLYaTGxmPmbzTL2NhHoLJObVW",
+	"7oRJZfL46Ly4eV4aFa/HtVodCyLFKZnZDoqaN4rcAky9PMNVOGEMUqViHtTYwv5jKVl4J4m5pWGrRn63",
+	"TfxPqwm+zQlrqT+rMffvkpd1LjRTCQmYUSsBKhumvcqBb6qjBs+OgC2udVndAVDcKvJ9XADb/ff7jUW8",
+	"Kih3uWO4HKrXNGrRxKMuvB3j4dtjh6A5Zozs/7yRFvmwrwvrsanE4M4xpyYUteVqyf9tcjnEcKmiNqgB",
+	"WBKqiNAag+DQ4zPGZS3nbr+zv5q1BXsMvqsALbMoAimHWZLMvULuG5KmLXor5Qi+gzC9Bj/NSxCV/R7O",
+	"P84l+sdqZe/z+48L2/3X4LOE9L//6//6XjTzV/2KDGqCIgj8lNGkbQN4k7gOSCPO6t4+M7jxT1lfVe5Z",
+	"cVUpTB1/5/L5rt60J3jOvp/jrLYwm/GZLXWZzSiWRLcVrnNAror0/Iooq8GxyHGX/BaDyOoaeRVHMaU3",
+	"Nxdbv1gl6qVhfZBc/MUxYLuUTZ9SVt79XgXHRgdSqQQFU1uxYSu2V8WNs1rtNiyilKVYuE2T+fOUaVNP",
+	"9bvKESg8DGh0W5IZ/AIZ/vSqnutC8V5BrTCz+QVFAleO9jsZ2Irufy2ZAF3v+gi0C6fXbZpQzrGqbxE4",
+	"H1FOBuAB/G0zTLIxhtkFXqAFZ8s1t1yz5vZ2fOA5nHEM0e33ZIxfxmDENF69PkoqW+DTaRymdB41iYul",
+	"rBJyy8UMTZJ3TDIlUjIH1SYX1hnT42VvDApCJvZWolxlC+9hKdHVolc1Wp5vtsEw3AZJm1q/k3NMpWw0",
+	"VuV7JIqSpn6ckB/Xe1MNbLRKTUATFsG/WTjakZgg3Ygp8GpY4dwUn3NgYNnV5oGX9f0E69IbxO9KnNCy",
+	"5A0zwC0v+y07UN7Y7fcMxmacBN+Tsy33wriicFopDQlNpCBFsoFRY422iFe4r+g1QXfQLyf35Y6W7yL2",
+	"/YbcOCtQ8HuRDlgcO2fsln/81hw/dm88i2Vg0fjF1SEbi8dXa8WfoL/INJHoRZqNqcmm1X8sLBbJ5z3u",
+	"12hztuJCmwy920e0YlncUiI42FLD1buoTIlEY8Qy9Rx7/A/mmlLdHLzMbGCpDL3bZa0xFPhQpBGYoP8/",
+	"hkaeEu6GhaL9HK2VthiljTTMZS987ym5q7E7XI4NetHcXSvr+NDMPQKryzgLryJYwBPtLLf63e/XmeYo",
+	"4Nf1pcEddrGcuY3pdArcVIAtyTXlireGx8UsxvqPszFwW9ZvNmbR2MacIOdj0TgsrkXWEo/WwVziJWoe",
+	"+MZU4XPhd77XvWo0Xxay4pgrVnpGAz9OusfF0BYq9meEQhkdKlNzXcPmRJIe7/F3d3k1dVOY0RamNtOR",
+	"dO5NSZgyxsjl8D54W526Tc44oUppLox3QhuXvK1ArYnC3VTV48ZpA1QKvMEOHREc3PGCATyECzMjvIZQ",
+	"Sc3OV2KlBg0rVZ9dXEAUO3l+7VDyxVWN+cVrh+KSbq6A6Lbu5QbrXn77VWJkzCZ/XrU47OMppeLMrlxQ",
+	"LK6WOZu7J/vIgvuYxw53mC0O98omfidUqr4Z5Q9X79+Qo92joz+GZgNXrq7Na1243FtzfcOmM3DtufOv",
+	"GqY/dc3NEKckheRPvQBn0gtC8ssPrRHVC5amB28yH7ipUsaCml0G6uq5N7bVeJIkxBLB+i8r1GP14NJS",
+	"7i6bVr4NOw3bcFsF8BetAohAFqvcnCxasS4VbkPfQJtbdS6EMrmY7cDkJY8W5KDaU6XeQ6Ua4cMGrD8a",
+	"KGQ8NnlXVWZy6uIstkUL/wmLFlqOVb1G71dWeCTw+Hvaf218rVwYJMgjQNk3NFf/iylwtBYvteKYS4fM",
+	"7fMw6/GEDfHunlXq1Bg1prj/luJlu7qNzfT07up4XGnQ+PsuxmZpnezNRmdXHWhzZueiwpD0e/9VAxB/",
+	"U5U+8qvm/ENCmeJ/VpfXtGSjH7QC78eU+YETob07KsYhHGk3xVCkgM7YdQLNXtO4lGO2bgwF7kP3BC9C",
+	"kwbb+RXeWgU3JtHQRly64LqtfW7rc6iefZ8Mg1zmcSj7OH/279D7+k0fLcbI3mSIOXMGeOT0NquW9Cf0",
+	"Fkia8X4QBlmaLCqZhOeWhawp5l0fK7UD29oobJFPJaxTo11o+bU5Pnx7+P8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -22,7 +22,7 @@ func (w *world) untouched() func() {
 	w.t.Helper()
 	look := func() []any {
 		_, all := w.list("staff", "page_size=300")
-		return []any{all.Body, w.rows(), w.jobs(deliveries), w.jobs(notices), w.holders()}
+		return []any{all.Body, w.rows(), w.jobs(deliveries), w.jobs(notices), w.holders(), w.count("invitation_events")}
 	}
 	before := look()
 	return func() {

@@ -29,6 +29,7 @@ func TestContractNames(t *testing.T) {
 		"user_invitations_retrieve":         "GET /api/user-invitations/{uuid}/",
 		"user_invitations_destroy":          "DELETE /api/user-invitations/{uuid}/",
 		"user_invitations_details_retrieve": "GET /api/user-invitations/{uuid}/details/",
+		"user_invitations_events_list":      "GET /api/user-invitations/{uuid}/events/",
 		"user_invitations_accept":           "POST /api/user-invitations/{uuid}/accept/",
 		"user_invitations_cancel":           "POST /api/user-invitations/{uuid}/cancel/",
 		"user_invitations_check":            "POST /api/user-invitations/{uuid}/check/",
@@ -47,7 +48,7 @@ func TestContractNames(t *testing.T) {
 	require.Equal(t, want, have)
 	for _, name := range []string{
 		"Invitation", "InvitationRequest", "VisibleInvitationDetails", "InvitationCheck", "TokenRequest",
-		"InvitationState", "ExecutionStateEnum", "InvitationOEnum",
+		"InvitationState", "ExecutionStateEnum", "InvitationOEnum", "InvitationEvent", "InvitationEventType",
 	} {
 		require.Contains(t, document.Components.Schemas, name)
 	}

@@ -118,6 +118,26 @@ var exampleRequests = map[string]struct {
 	"user_invitations_list 404": {nil, func(x *examples) response {
 		return x.request("GET", base+"?page=2", "olivia", nil)
 	}},
+	"user_invitations_events_list 200 delivered": {nil, func(x *examples) response {
+		r := x.newRequest("POST", base, "olivia", x.draft())
+		r.Header.Set("X-Request-ID", "4f9d1c2b7a6e4d0f8b3a5c1e9d7f2a60")
+		var made server.Invitation
+		x.send(r).is(http.StatusCreated, "").into(&made)
+		x.made = append(x.made, made.UUID.String())
+		x.clock.Advance(2 * time.Second)
+		x.deliver(made.UUID)
+		return x.request("GET", at(made.UUID.String(), "events")+"?page=1", "olivia", nil)
+	}},
+	"user_invitations_events_list 400": {nil, func(x *examples) response {
+		return x.request("GET", at(exampleInvitation, "events")+"?page_size=x", "olivia", nil)
+	}},
+	"user_invitations_events_list 404 invitation": {nil, func(x *examples) response {
+		return x.request("GET", at(exampleInvitation, "events"), "olivia", nil)
+	}},
+	"user_invitations_events_list 404 page": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		return x.request("GET", at(id.String(), "events")+"?page=2", "olivia", nil)
+	}},
 	"user_invitations_create 201 created": {nil, func(x *examples) response {
 		_, answer := x.invite()
 		return answer

@@ -81,6 +81,7 @@ func (w *world) everyOperation(id string) map[string]response {
 			Purpose: token.Approve, User: uuid.New(), Invitation: uuid.MustParse(id), Issued: w.clock.Now(),
 		})}),
 		"details": w.request("GET", at(id, "details"), "staff", nil),
+		"events":  w.request("GET", at(id, "events"), "staff", nil),
 	}
 	for _, action := range []string{"check", "send", "accept", "cancel", "delete"} {
 		all[action] = w.request("POST", at(id, action), "staff", nil)
@@ -118,6 +119,11 @@ func TestBrokenDatabase(t *testing.T) {
 				"list": true, "retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true,
 				"cancel": true, "delete": true,
 			},
+			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
+		},
+		"no events": {
+			[]string{"ALTER TABLE invitation_events RENAME TO gone"},
+			map[string]bool{"events": true, "create": true, "send": true, "accept": true, "delete": true},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
 		"no queue": {
@@ -260,7 +266,7 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		id := w.create("owner", "a@example.org", admin, apollo).UUID.String()
 		handler := w.withKeys(w.db)
 		for path, method := range map[string]string{
-			base + " ": "GET", base: "POST", at(id): "GET", at(id, "details"): "GET", at(id, "check"): "POST", at(id, "accept"): "POST",
+			base + " ": "GET", base: "POST", at(id): "GET", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "check"): "POST", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST", at(id, "send"): "POST", at(id, "delete"): "POST", base + "approve/": "POST", base + "reject/": "POST",
 		} {
 			path = strings.TrimSpace(path)

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,6 +127,9 @@ var operations = []operation{
 		seesAll := p.name == "staff" || p.name == "support"
 		return first(!planned(scope) || seesAll || p.may(scope, "h") || p.may(scope, "m"), 200, 404)
 	}), onOne("GET", "details")},
+	{"events", known(func(p persona, scope int) int {
+		return first(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), onOne("GET", "events")},
 	{"check", func(_ persona, scope int) int {
 		return first(planned(scope), 404, 200)
 	}, onOne("POST", "check")},
@@ -198,7 +202,7 @@ func TestWhoMayWhatWhere(t *testing.T) {
 					case want == 204 || (want == 200 && each.name == "delete"):
 						w.request("GET", at(id.String()), "staff", nil).is(404, notFound)
 						made = server.Invitation{}
-					case want != 200 || each.name == "list" || each.name == "check":
+					case want != 200 || slices.Contains([]string{"list", "check", "events"}, each.name):
 						require.Equal(w.t, made, w.see(id), "%s by %q changed something", each.name, p.name)
 					default:
 						w.request("POST", at(id.String(), "delete"), "staff", nil).is(200, "")

@@ -227,8 +227,9 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 		made := w.create("owner", "Invitee@University.example", admin, apollo)
 		id := made.UUID.String()
 		allow := map[string]string{
-			base: "GET, HEAD, POST", at(id): "GET, DELETE", at(id, "details"): "GET", at(id, "accept"): "POST", at(id, "cancel"): "POST",
-			at(id, "check"): "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
+			base: "GET, HEAD, POST", at(id): "GET, DELETE", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "accept"): "POST",
+			at(id, "cancel"): "POST",
+			at(id, "check"):  "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
 			base + "reject/": "POST",
 		}
 		done := w.untouched()
@@ -277,6 +278,7 @@ func (w *world) tryAction(row stateRow, a action, id, guest string) {
 	before.into(&was)
 	require.Equal(w.t, row.shows, was.State, name)
 	rows, delivers, tells, holders := w.rows(), w.jobs(deliveries), w.jobs(notices), len(w.holders())
+	stored, past := w.stored(was.UUID).StoredState, w.events(was.UUID)
 
 	answer := a.do(w, id, guest)
 	want, may := row.allowed[a.name]
@@ -290,6 +292,9 @@ func (w *world) tryAction(row stateRow, a action, id, guest string) {
 		}
 	}
 
+	happened := w.events(was.UUID)
+	require.Equal(w.t, past, happened[:len(past)], name+": what has happened stays")
+	require.Equal(w.t, eventsOf(row, a, want, stored, guest, answer), told(happened[len(past):]), name+": events")
 	require.Equal(w.t, delivers+want.delivers, w.jobs(deliveries), name+": deliveries")
 	require.Equal(w.t, tells+want.tells, w.jobs(notices), name+": notices")
 	if want.gone {

@@ -52,7 +52,7 @@ type persona struct {
 var (
 	public  = []string{"user_invitations_check", "user_invitations_approve", "user_invitations_reject"}
 	invitee = slices.Concat(public, []string{"user_invitations_list", "user_invitations_details_retrieve", "user_invitations_accept"})
-	manager = slices.Concat(invitee, []string{"user_invitations_create", "user_invitations_retrieve", "user_invitations_cancel", "user_invitations_send", "user_invitations_destroy"})
+	manager = slices.Concat(invitee, []string{"user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list", "user_invitations_cancel", "user_invitations_send", "user_invitations_destroy"})
 	all     = slices.Concat(manager, []string{"user_invitations_delete"})
 
 	personas = []persona{
