@@ -129,7 +129,7 @@ func frontTakenAway(t *testing.T, f *front) {
 			l.more(50)
 			return strings.Count(f.replicas[0].stderr.String(), "msg=request ") == before
 		})
-		require.False(t, f.replicas[0].dead(), "before it ends")
+		f.replicas[0].ask("GET", "/readyz", "", "").is(http.StatusServiceUnavailable) // it is still there
 		f.replicas[0].end(0)
 		l.more(200)
 		back()

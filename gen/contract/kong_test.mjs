@@ -17,7 +17,7 @@ assert.equal(`${protocol}://${host}:${port}`, contract.servers[0].url);
 
 let found = 0;
 for (const [template, item] of Object.entries(contract.paths)) {
-  for (const method of ['get', 'post', 'put', 'patch', 'delete']) {
+  for (const method of ['get', 'head', 'post', 'put', 'patch', 'delete']) {
     if (!item[method]) continue;
     const parameters = [...(item.parameters ?? []), ...(item[method].parameters ?? [])];
     const request = template.replace(/\{(\w+)\}/g, (_, name) => parameters.find((each) => each.name === name).example);

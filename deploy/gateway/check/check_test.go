@@ -281,6 +281,9 @@ func TestKrakenD(t *testing.T) {
 	wanted := 0
 	for path, item := range contract(t).Paths.Map() {
 		for method, operation := range item.Operations() {
+			if method == http.MethodHead {
+				continue // no method of an entry
+			}
 			wanted++
 			name := method + " /invitations" + path
 			e, ok := found[name]
