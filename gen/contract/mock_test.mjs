@@ -36,9 +36,10 @@ for (const [template, item] of Object.entries(contract.paths)) {
     }
     const [status, response] = Object.entries(operation.responses).find(([each]) => each.startsWith('2'));
     const answer = await fetch(url, init);
-    const body = await answer.json();
-    assert.equal(answer.status, Number(status), `${operation.operationId}: ${JSON.stringify(body)}`);
-    assert.deepEqual(body, exampleOf(response.content['application/json']), operation.operationId);
+    const text = await answer.text();
+    assert.equal(answer.status, Number(status), `${operation.operationId}: ${text}`);
+    const example = response.content ? exampleOf(response.content['application/json']) : undefined;
+    assert.deepEqual(text ? JSON.parse(text) : undefined, example, operation.operationId);
     answered++;
   }
 }
