@@ -116,7 +116,8 @@ func TestDatabaseThatIsNotMigrated(t *testing.T) {
 		} {
 			s.run("", each...).fails("schema is not current", "invited migrate up")
 		}
-		require.Equal(t, 2, strings.Count(s.run("", "migrate", "status").ok(), "pending"))
+		status := s.run("", "migrate", "status").ok()
+		require.Equal(t, strings.Count(status, "\n"), strings.Count(status, "pending"), status)
 	})
 }
 

@@ -199,13 +199,15 @@ func TestTwoProcessesMigrateAtOnce(t *testing.T) {
 				for _, p := range []*served{one, other} {
 					p.stop()
 				}
-				require.NotContains(t, s.run("", "migrate", "status").ok(), "pending")
+				status := s.run("", "migrate", "status").ok()
+				require.NotContains(t, status, "pending")
+				steps := strings.Count(status, "\n")
 				var rows, versions int
 				require.NoError(t, s.raw().QueryRow(`SELECT count(*), count(DISTINCT version_id) FROM goose_db_version
 					WHERE version_id > 0`).Scan(&rows, &versions))
-				require.Equal(t, 2, rows)
-				require.Equal(t, 2, versions)
-				require.Equal(t, 2, strings.Count(one.stderr.String()+other.stderr.String(), "msg=migrated"), "each step once")
+				require.Equal(t, steps, rows)
+				require.Equal(t, steps, versions)
+				require.Equal(t, steps, strings.Count(one.stderr.String()+other.stderr.String(), "msg=migrated"), "each step once")
 			})
 		}
 	})

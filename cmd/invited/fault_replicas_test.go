@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -235,8 +236,13 @@ func (s *site) migratedAllTheSame(others ...*served) {
 	x := s.trial("kill -9 of one of two processes that migrate at once")
 	x.over = killed
 	p := s.serve()
-	require.NotContains(s.t, s.run("", "migrate", "status").ok(), "pending")
-	require.Equal(s.t, []string{"1", "2"}, x.rows("SELECT '' || version_id FROM goose_db_version WHERE version_id > 0 ORDER BY 1"))
+	status := s.run("", "migrate", "status").ok()
+	require.NotContains(s.t, status, "pending")
+	var once []string
+	for i := range strings.Count(status, "\n") {
+		once = append(once, strconv.Itoa(i+1))
+	}
+	require.Equal(s.t, once, x.rows("SELECT '' || version_id FROM goose_db_version WHERE version_id > 0 ORDER BY version_id"))
 	x.create(p, "ina", 1)
 	x.judge(20*time.Second, 0)
 	p.stop()

@@ -17,6 +17,7 @@ import (
 
 	"invited/internal/api"
 	"invited/internal/config"
+	"invited/internal/directory"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	post "invited/internal/mail"
@@ -174,6 +175,7 @@ func (s *server) service() (*invitation.Service, error) {
 func (s *server) handler(service *invitation.Service) (http.Handler, error) {
 	return api.New(api.Config{
 		Service:        service,
+		Directory:      &directory.Reader{Store: s.db.Shelf()},
 		Keys:           s.db,
 		PublicURL:      s.config.PublicURL.String(),
 		Logger:         s.logger,

@@ -18,6 +18,57 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for CustomerFieldEnum.
+const (
+	CustomerFieldCreated     CustomerFieldEnum = "created"
+	CustomerFieldDescription CustomerFieldEnum = "description"
+	CustomerFieldName        CustomerFieldEnum = "name"
+	CustomerFieldURL         CustomerFieldEnum = "url"
+	CustomerFieldUUID        CustomerFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the CustomerFieldEnum enum.
+func (e CustomerFieldEnum) Valid() bool {
+	switch e {
+	case CustomerFieldCreated:
+		return true
+	case CustomerFieldDescription:
+		return true
+	case CustomerFieldName:
+		return true
+	case CustomerFieldURL:
+		return true
+	case CustomerFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerOEnum.
+const (
+	CustomersByCreated           CustomerOEnum = "created"
+	CustomersByCreatedDescending CustomerOEnum = "-created"
+	CustomersByName              CustomerOEnum = "name"
+	CustomersByNameDescending    CustomerOEnum = "-name"
+)
+
+// Valid indicates whether the value is a known member of the CustomerOEnum enum.
+func (e CustomerOEnum) Valid() bool {
+	switch e {
+	case CustomersByCreated:
+		return true
+	case CustomersByCreatedDescending:
+		return true
+	case CustomersByName:
+		return true
+	case CustomersByNameDescending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExecutionStateEnum.
 const (
 	ExecutionStateErred      ExecutionStateEnum = "Erred"
@@ -363,6 +414,225 @@ func (e InvitationState) Valid() bool {
 	}
 }
 
+// Defines values for MarketplaceProviderCustomerProjectOEnum.
+const (
+	ProjectsByCreated                MarketplaceProviderCustomerProjectOEnum = "created"
+	ProjectsByCreatedDescending      MarketplaceProviderCustomerProjectOEnum = "-created"
+	ProjectsByCustomerName           MarketplaceProviderCustomerProjectOEnum = "customer_name"
+	ProjectsByCustomerNameDescending MarketplaceProviderCustomerProjectOEnum = "-customer_name"
+	ProjectsByName                   MarketplaceProviderCustomerProjectOEnum = "name"
+	ProjectsByNameDescending         MarketplaceProviderCustomerProjectOEnum = "-name"
+	ProjectsByStartDate              MarketplaceProviderCustomerProjectOEnum = "start_date"
+	ProjectsByStartDateDescending    MarketplaceProviderCustomerProjectOEnum = "-start_date"
+)
+
+// Valid indicates whether the value is a known member of the MarketplaceProviderCustomerProjectOEnum enum.
+func (e MarketplaceProviderCustomerProjectOEnum) Valid() bool {
+	switch e {
+	case ProjectsByCreated:
+		return true
+	case ProjectsByCreatedDescending:
+		return true
+	case ProjectsByCustomerName:
+		return true
+	case ProjectsByCustomerNameDescending:
+		return true
+	case ProjectsByName:
+		return true
+	case ProjectsByNameDescending:
+		return true
+	case ProjectsByStartDate:
+		return true
+	case ProjectsByStartDateDescending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OfferingPermissionOEnum.
+const (
+	PermissionsByCreated                  OfferingPermissionOEnum = "created"
+	PermissionsByCreatedDescending        OfferingPermissionOEnum = "-created"
+	PermissionsByEmail                    OfferingPermissionOEnum = "email"
+	PermissionsByEmailDescending          OfferingPermissionOEnum = "-email"
+	PermissionsByExpirationTime           OfferingPermissionOEnum = "expiration_time"
+	PermissionsByExpirationTimeDescending OfferingPermissionOEnum = "-expiration_time"
+	PermissionsByFullName                 OfferingPermissionOEnum = "full_name"
+	PermissionsByFullNameDescending       OfferingPermissionOEnum = "-full_name"
+	PermissionsByRole                     OfferingPermissionOEnum = "role"
+	PermissionsByRoleDescending           OfferingPermissionOEnum = "-role"
+	PermissionsByUsername                 OfferingPermissionOEnum = "username"
+	PermissionsByUsernameDescending       OfferingPermissionOEnum = "-username"
+)
+
+// Valid indicates whether the value is a known member of the OfferingPermissionOEnum enum.
+func (e OfferingPermissionOEnum) Valid() bool {
+	switch e {
+	case PermissionsByCreated:
+		return true
+	case PermissionsByCreatedDescending:
+		return true
+	case PermissionsByEmail:
+		return true
+	case PermissionsByEmailDescending:
+		return true
+	case PermissionsByExpirationTime:
+		return true
+	case PermissionsByExpirationTimeDescending:
+		return true
+	case PermissionsByFullName:
+		return true
+	case PermissionsByFullNameDescending:
+		return true
+	case PermissionsByRole:
+		return true
+	case PermissionsByRoleDescending:
+		return true
+	case PermissionsByUsername:
+		return true
+	case PermissionsByUsernameDescending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PermissionFieldEnum.
+const (
+	PermissionFieldCreated           PermissionFieldEnum = "created"
+	PermissionFieldCreatedByFullName PermissionFieldEnum = "created_by_full_name"
+	PermissionFieldCreatedByUsername PermissionFieldEnum = "created_by_username"
+	PermissionFieldCustomerName      PermissionFieldEnum = "customer_name"
+	PermissionFieldCustomerUUID      PermissionFieldEnum = "customer_uuid"
+	PermissionFieldExpirationTime    PermissionFieldEnum = "expiration_time"
+	PermissionFieldIsActive          PermissionFieldEnum = "is_active"
+	PermissionFieldRoleDescription   PermissionFieldEnum = "role_description"
+	PermissionFieldRoleName          PermissionFieldEnum = "role_name"
+	PermissionFieldRoleUUID          PermissionFieldEnum = "role_uuid"
+	PermissionFieldScopeName         PermissionFieldEnum = "scope_name"
+	PermissionFieldScopeType         PermissionFieldEnum = "scope_type"
+	PermissionFieldScopeUUID         PermissionFieldEnum = "scope_uuid"
+	PermissionFieldUUID              PermissionFieldEnum = "uuid"
+	PermissionFieldUserEmail         PermissionFieldEnum = "user_email"
+	PermissionFieldUserName          PermissionFieldEnum = "user_name"
+	PermissionFieldUserUUID          PermissionFieldEnum = "user_uuid"
+	PermissionFieldUserUsername      PermissionFieldEnum = "user_username"
+)
+
+// Valid indicates whether the value is a known member of the PermissionFieldEnum enum.
+func (e PermissionFieldEnum) Valid() bool {
+	switch e {
+	case PermissionFieldCreated:
+		return true
+	case PermissionFieldCreatedByFullName:
+		return true
+	case PermissionFieldCreatedByUsername:
+		return true
+	case PermissionFieldCustomerName:
+		return true
+	case PermissionFieldCustomerUUID:
+		return true
+	case PermissionFieldExpirationTime:
+		return true
+	case PermissionFieldIsActive:
+		return true
+	case PermissionFieldRoleDescription:
+		return true
+	case PermissionFieldRoleName:
+		return true
+	case PermissionFieldRoleUUID:
+		return true
+	case PermissionFieldScopeName:
+		return true
+	case PermissionFieldScopeType:
+		return true
+	case PermissionFieldScopeUUID:
+		return true
+	case PermissionFieldUUID:
+		return true
+	case PermissionFieldUserEmail:
+		return true
+	case PermissionFieldUserName:
+		return true
+	case PermissionFieldUserUUID:
+		return true
+	case PermissionFieldUserUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProjectFieldEnum.
+const (
+	ProjectFieldCreated      ProjectFieldEnum = "created"
+	ProjectFieldCustomer     ProjectFieldEnum = "customer"
+	ProjectFieldCustomerName ProjectFieldEnum = "customer_name"
+	ProjectFieldCustomerUUID ProjectFieldEnum = "customer_uuid"
+	ProjectFieldDescription  ProjectFieldEnum = "description"
+	ProjectFieldName         ProjectFieldEnum = "name"
+	ProjectFieldStartDate    ProjectFieldEnum = "start_date"
+	ProjectFieldURL          ProjectFieldEnum = "url"
+	ProjectFieldUUID         ProjectFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the ProjectFieldEnum enum.
+func (e ProjectFieldEnum) Valid() bool {
+	switch e {
+	case ProjectFieldCreated:
+		return true
+	case ProjectFieldCustomer:
+		return true
+	case ProjectFieldCustomerName:
+		return true
+	case ProjectFieldCustomerUUID:
+		return true
+	case ProjectFieldDescription:
+		return true
+	case ProjectFieldName:
+		return true
+	case ProjectFieldStartDate:
+		return true
+	case ProjectFieldURL:
+		return true
+	case ProjectFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RoleDetailsFieldEnum.
+const (
+	RoleFieldContentType RoleDetailsFieldEnum = "content_type"
+	RoleFieldDescription RoleDetailsFieldEnum = "description"
+	RoleFieldIsActive    RoleDetailsFieldEnum = "is_active"
+	RoleFieldName        RoleDetailsFieldEnum = "name"
+	RoleFieldPermissions RoleDetailsFieldEnum = "permissions"
+	RoleFieldUUID        RoleDetailsFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the RoleDetailsFieldEnum enum.
+func (e RoleDetailsFieldEnum) Valid() bool {
+	switch e {
+	case RoleFieldContentType:
+		return true
+	case RoleFieldDescription:
+		return true
+	case RoleFieldIsActive:
+		return true
+	case RoleFieldName:
+		return true
+	case RoleFieldPermissions:
+		return true
+	case RoleFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScopeType.
 const (
 	ScopeTypeCall     ScopeType = "call"
@@ -394,6 +664,23 @@ func (e ScopeType) Valid() bool {
 type BadRequest struct {
 	union json.RawMessage
 }
+
+// Customer An organization. With `field`, only the named fields are there.
+type Customer struct {
+	Created     *time.Time `json:"created,omitempty"`
+	Description *string    `json:"description,omitempty"`
+	Name        *string    `json:"name,omitempty"`
+
+	// URL Where the customer is retrieved, and what names it as a scope.
+	URL  *string             `json:"url,omitempty"`
+	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// CustomerFieldEnum A field of a customer.
+type CustomerFieldEnum string
+
+// CustomerOEnum A key to order by, `-` for descending; without any, `name`. Names order case aside.
+type CustomerOEnum string
 
 // Detail One sentence about the outcome.
 type Detail struct {
@@ -589,6 +876,92 @@ type InvitationRequest struct {
 // * `expired` - nobody accepted in time
 type InvitationState string
 
+// MarketplaceProviderCustomerProjectOEnum A key to order projects by, `-` for descending; without any, `name`. Names order case aside, and projects
+// without a `start_date` come after those that have one. The schema's name is Waldur's, for clients that import it.
+type MarketplaceProviderCustomerProjectOEnum string
+
+// OfferingPermissionOEnum A key to order permissions by, `-` for descending; without any, `-created`. `full_name` and `email` order case
+// aside, `role` by its name, and what never ends comes after what does. The schema's name is Waldur's, for clients
+// that import it.
+type OfferingPermissionOEnum string
+
+// Permission That a user holds a role in a scope. With `field`, only the named fields are there.
+type Permission struct {
+	Created *time.Time `json:"created,omitempty"`
+
+	// CreatedByFullName Of whoever gave the role; empty where nobody or not known.
+	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
+	CreatedByUsername *string `json:"created_by_username,omitempty"`
+	CustomerName      *string `json:"customer_name,omitempty"`
+
+	// CustomerUUID The customer that the scope belongs to, or is.
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+
+	// ExpirationTime When it ends by itself; null where it does not.
+	ExpirationTime *time.Time `json:"expiration_time"`
+
+	// IsActive True; what is not in force is not shown.
+	IsActive        *bool               `json:"is_active,omitempty"`
+	RoleDescription *string             `json:"role_description,omitempty"`
+	RoleName        *string             `json:"role_name,omitempty"`
+	RoleUUID        *openapi_types.UUID `json:"role_uuid,omitempty"`
+	ScopeName       *string             `json:"scope_name,omitempty"`
+	ScopeType       *ScopeType          `json:"scope_type,omitempty"`
+	ScopeUUID       *openapi_types.UUID `json:"scope_uuid,omitempty"`
+
+	// UserEmail Empty where none is known.
+	UserEmail *string `json:"user_email,omitempty"`
+
+	// UserName The user's full name.
+	UserName     *string             `json:"user_name,omitempty"`
+	UserUsername *string             `json:"user_username,omitempty"`
+	UserUUID     *openapi_types.UUID `json:"user_uuid,omitempty"`
+	UUID         *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// PermissionFieldEnum A field of a permission.
+type PermissionFieldEnum string
+
+// Project A project of an organization. With `field`, only the named fields are there.
+type Project struct {
+	Created *time.Time `json:"created,omitempty"`
+
+	// Customer URL of the customer that the project belongs to.
+	Customer     *string             `json:"customer,omitempty"`
+	CustomerName *string             `json:"customer_name,omitempty"`
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+	Description  *string             `json:"description,omitempty"`
+	Name         *string             `json:"name,omitempty"`
+
+	// StartDate The day, in UTC, on which the project starts; null where it has none.
+	StartDate *openapi_types.Date `json:"start_date"`
+
+	// URL Where the project is retrieved, and what names it as a scope.
+	URL  *string             `json:"url,omitempty"`
+	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// ProjectFieldEnum A field of a project.
+type ProjectFieldEnum string
+
+// RoleDetails A named bundle of permissions for scopes of one type. With `field`, only the named fields are there.
+type RoleDetails struct {
+	// ContentType The type of the scopes that it is for.
+	ContentType *ScopeType `json:"content_type,omitempty"`
+	Description *string    `json:"description,omitempty"`
+
+	// IsActive False where the role can't be given any more; who holds it keeps it.
+	IsActive *bool   `json:"is_active,omitempty"`
+	Name     *string `json:"name,omitempty"`
+
+	// Permissions What its holders may do, by Waldur's names.
+	Permissions *[]string           `json:"permissions,omitempty"`
+	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// RoleDetailsFieldEnum A field of a role.
+type RoleDetailsFieldEnum string
+
 // RuleErrors Why the action is refused.
 type RuleErrors = []string
 
@@ -610,6 +983,32 @@ type ScopeURL = string
 type TokenRequest struct {
 	// Token The token from the link in the mail to staff.
 	Token string `json:"token"`
+}
+
+// UserMe Who calls.
+type UserMe struct {
+	CivilNumber *string    `json:"civil_number"`
+	DateJoined  *time.Time `json:"date_joined,omitempty"`
+
+	// Email Empty where none is known.
+	Email    *string `json:"email,omitempty"`
+	FullName *string `json:"full_name,omitempty"`
+	Image    *string `json:"image"`
+	IsActive *bool   `json:"is_active,omitempty"`
+
+	// IsStaff Sees and manages everything.
+	IsStaff *bool `json:"is_staff,omitempty"`
+
+	// IsSupport Sees everything.
+	IsSupport *bool `json:"is_support,omitempty"`
+
+	// NotificationsEnabled Gets mail about invitations that wait for approval, where they are staff.
+	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
+
+	// Permissions All that they hold in force, newest first.
+	Permissions *[]Permission       `json:"permissions,omitempty"`
+	Username    *string             `json:"username,omitempty"`
+	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
 }
 
 // VisibleInvitationDetails What an invitee sees of an invitation before accepting it.
@@ -638,6 +1037,15 @@ type VisibleInvitationDetails struct {
 // InvitationUUID defines model for InvitationUUID.
 type InvitationUUID = openapi_types.UUID
 
+// Page defines model for Page.
+type Page = int
+
+// PageSize defines model for PageSize.
+type PageSize = int
+
+// BadParameter What is wrong, field by field; `non_field_errors` for the request as a whole.
+type BadParameter = FieldErrors
+
 // BadToken Either shape of a refusal.
 type BadToken = BadRequest
 
@@ -652,6 +1060,9 @@ type InternalServerError = Detail
 
 // MethodNotAllowed One sentence about the outcome.
 type MethodNotAllowed = Detail
+
+// NoSuchPage One sentence about the outcome.
+type NoSuchPage = Detail
 
 // NotAcceptable One sentence about the outcome.
 type NotAcceptable = Detail
@@ -670,6 +1081,143 @@ type Unauthorized = Detail
 
 // UnsupportedMediaType One sentence about the outcome.
 type UnsupportedMediaType = Detail
+
+// CustomersListParams defines parameters for CustomersList.
+type CustomersListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
+	// commas. Ties are broken by uuid, so that pages never overlap.
+	O *[]CustomerOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]CustomerFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// CustomersCountParams defines parameters for CustomersCount.
+type CustomersCountParams struct {
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// ProjectsListParams defines parameters for ProjectsList.
+type ProjectsListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
+	// commas. Ties are broken by uuid, so that pages never overlap.
+	O *[]MarketplaceProviderCustomerProjectOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]ProjectFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// Customer Projects of one of these customers. Repeat the parameter for more than one.
+	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
+
+	// CustomerName The customer's name contains this text, case aside.
+	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
+
+	// CustomerUUID Projects of this customer.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// ProjectsCountParams defines parameters for ProjectsCount.
+type ProjectsCountParams struct {
+	// Customer Projects of one of these customers. Repeat the parameter for more than one.
+	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
+
+	// CustomerName The customer's name contains this text, case aside.
+	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
+
+	// CustomerUUID Projects of this customer.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// RolesListParams defines parameters for RolesList.
+type RolesListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]RoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// IsActive Whether the role can still be given.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// RolesCountParams defines parameters for RolesCount.
+type RolesCountParams struct {
+	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// IsActive Whether the role can still be given.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+}
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
@@ -694,10 +1242,10 @@ type UserInvitationsListParams struct {
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
-	Page *int `form:"page,omitempty" json:"page,omitempty"`
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
-	PageSize *int `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -766,10 +1314,77 @@ type UserInvitationsEventsListParams struct {
 	Field *[]InvitationEventFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
-	Page *int `form:"page,omitempty" json:"page,omitempty"`
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
-	PageSize *int `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserPermissionsListParams defines parameters for UserPermissionsList.
+type UserPermissionsListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
+	// commas. Ties are broken by uuid, so that pages never overlap.
+	O *[]OfferingPermissionOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]PermissionFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// FullName The user's full name contains this text, case aside.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// ScopeName The scope's name contains this text, case aside.
+	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+
+	// ScopeType The scope is of this type; an unknown type gives no rows.
+	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+
+	// ScopeUUID The scope has this uuid.
+	ScopeUUID *openapi_types.UUID `form:"scope_uuid,omitempty" json:"scope_uuid,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// UserPermissionsCountParams defines parameters for UserPermissionsCount.
+type UserPermissionsCountParams struct {
+	// FullName The user's full name contains this text, case aside.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// ScopeName The scope's name contains this text, case aside.
+	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+
+	// ScopeType The scope is of this type; an unknown type gives no rows.
+	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+
+	// ScopeUUID The scope has this uuid.
+	ScopeUUID *openapi_types.UUID `form:"scope_uuid,omitempty" json:"scope_uuid,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
@@ -916,6 +1531,75 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 
 // The interface specification for the client above.
 type ClientInterface interface {
+
+	// CustomersList List customers
+	//
+	// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
+	// role, and those of any scope where they hold one. Removed ones are not listed.
+	//
+	// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
+	CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomersCount Count customers
+	//
+	// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
+	CustomersCount(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomersRetrieve Retrieve a customer
+	//
+	// One organization, to those who see it in the list.
+	//
+	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
+	CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProjectsList List projects
+	//
+	// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
+	// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
+	// listed.
+	//
+	// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
+	ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProjectsCount Count projects
+	//
+	// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
+	ProjectsCount(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProjectsRetrieve Retrieve a project
+	//
+	// One project, to those who see it in the list.
+	//
+	// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
+	ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RolesList List roles
+	//
+	// All roles, by name, to anybody who is authenticated.
+	//
+	// Corresponds with GET /api/roles/ (the `RolesList` operationId).
+	RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RolesCount Count roles
+	//
+	// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
+	RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RolesRetrieve Retrieve a role
+	//
+	// One role.
+	//
+	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
+	RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsList List user invitations
 	//
@@ -1085,6 +1769,189 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionsList List user permissions
+	//
+	// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
+	// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
+	// manage.
+	//
+	// Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
+	UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionsCount Count user permissions
+	//
+	// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
+	UserPermissionsCount(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UsersMeRetrieve Get current user details
+	//
+	// Who calls, and all that they hold in force.
+	//
+	// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
+	UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// CustomersList List customers
+//
+// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
+// role, and those of any scope where they hold one. Removed ones are not listed.
+//
+// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
+func (c *Client) CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomersListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomersCount Count customers
+//
+// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
+func (c *Client) CustomersCount(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomersCountRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomersRetrieve Retrieve a customer
+//
+// One organization, to those who see it in the list.
+//
+// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
+func (c *Client) CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomersRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProjectsList List projects
+//
+// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
+// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
+// listed.
+//
+// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
+func (c *Client) ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProjectsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProjectsCount Count projects
+//
+// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
+func (c *Client) ProjectsCount(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProjectsCountRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProjectsRetrieve Retrieve a project
+//
+// One project, to those who see it in the list.
+//
+// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
+func (c *Client) ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProjectsRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RolesList List roles
+//
+// All roles, by name, to anybody who is authenticated.
+//
+// Corresponds with GET /api/roles/ (the `RolesList` operationId).
+func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRolesListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RolesCount Count roles
+//
+// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
+func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRolesCountRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RolesRetrieve Retrieve a role
+//
+// One role.
+//
+// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
+func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRolesRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // UserInvitationsList List user invitations
@@ -1424,6 +2291,882 @@ func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, r
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// UserPermissionsList List user permissions
+//
+// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
+// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
+// manage.
+//
+// Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
+func (c *Client) UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionsCount Count user permissions
+//
+// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
+func (c *Client) UserPermissionsCount(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionsCountRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UsersMeRetrieve Get current user details
+//
+// Who calls, and all that they hold in force.
+//
+// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
+func (c *Client) UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUsersMeRetrieveRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NewCustomersListRequest constructs an http.Request for the CustomersList method
+func NewCustomersListRequest(server string, params *CustomersListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/customers/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NameExact != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name_exact", *params.NameExact, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Query != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCustomersCountRequest constructs an http.Request for the CustomersCount method
+func NewCustomersCountRequest(server string, params *CustomersCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/customers/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NameExact != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name_exact", *params.NameExact, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Query != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCustomersRetrieveRequest constructs an http.Request for the CustomersRetrieve method
+func NewCustomersRetrieveRequest(server string, uuid openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/customers/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProjectsListRequest constructs an http.Request for the ProjectsList method
+func NewProjectsListRequest(server string, params *ProjectsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/projects/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Customer != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer", *params.Customer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_name", *params.CustomerName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Description != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "description", *params.Description, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NameExact != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name_exact", *params.NameExact, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Query != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProjectsCountRequest constructs an http.Request for the ProjectsCount method
+func NewProjectsCountRequest(server string, params *ProjectsCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/projects/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Customer != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer", *params.Customer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_name", *params.CustomerName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Description != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "description", *params.Description, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NameExact != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name_exact", *params.NameExact, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Query != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProjectsRetrieveRequest constructs an http.Request for the ProjectsRetrieve method
+func NewProjectsRetrieveRequest(server string, uuid openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/projects/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRolesListRequest constructs an http.Request for the RolesList method
+func NewRolesListRequest(server string, params *RolesListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/roles/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ContentType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "content_type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Description != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "description", *params.Description, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsActive != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_active", *params.IsActive, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRolesCountRequest constructs an http.Request for the RolesCount method
+func NewRolesCountRequest(server string, params *RolesCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/roles/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ContentType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "content_type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Description != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "description", *params.Description, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsActive != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_active", *params.IsActive, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRolesRetrieveRequest constructs an http.Request for the RolesRetrieve method
+func NewRolesRetrieveRequest(server string, uuid openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/roles/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewUserInvitationsListRequest constructs an http.Request for the UserInvitationsList method
@@ -2299,6 +4042,357 @@ func NewUserInvitationsSendRequest(server string, uuid InvitationUUID) (*http.Re
 	return req, nil
 }
 
+// NewUserPermissionsListRequest constructs an http.Request for the UserPermissionsList method
+func NewUserPermissionsListRequest(server string, params *UserPermissionsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permissions/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FullName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_name", *params.RoleName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_uuid", *params.RoleUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_name", *params.ScopeName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_type", *params.ScopeType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_uuid", *params.ScopeUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserPermissionsCountRequest constructs an http.Request for the UserPermissionsCount method
+func NewUserPermissionsCountRequest(server string, params *UserPermissionsCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permissions/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FullName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_name", *params.RoleName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_uuid", *params.RoleUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_name", *params.ScopeName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_type", *params.ScopeType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_uuid", *params.ScopeUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUsersMeRetrieveRequest constructs an http.Request for the UsersMeRetrieve method
+func NewUsersMeRetrieveRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/users/me/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -2342,6 +4436,93 @@ func WithBaseURL(baseURL string) ClientOption {
 
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
+
+	// CustomersListWithResponse List customers
+	//
+	// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
+	// role, and those of any scope where they hold one. Removed ones are not listed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
+	CustomersListWithResponse(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*CustomersListResponse, error)
+
+	// CustomersCountWithResponse Count customers
+	//
+	// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
+	CustomersCountWithResponse(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*CustomersCountResponse, error)
+
+	// CustomersRetrieveWithResponse Retrieve a customer
+	//
+	// One organization, to those who see it in the list.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
+	CustomersRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*CustomersRetrieveResponse, error)
+
+	// ProjectsListWithResponse List projects
+	//
+	// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
+	// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
+	// listed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
+	ProjectsListWithResponse(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*ProjectsListResponse, error)
+
+	// ProjectsCountWithResponse Count projects
+	//
+	// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
+	ProjectsCountWithResponse(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*ProjectsCountResponse, error)
+
+	// ProjectsRetrieveWithResponse Retrieve a project
+	//
+	// One project, to those who see it in the list.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
+	ProjectsRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*ProjectsRetrieveResponse, error)
+
+	// RolesListWithResponse List roles
+	//
+	// All roles, by name, to anybody who is authenticated.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/roles/ (the `RolesList` operationId).
+	RolesListWithResponse(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*RolesListResponse, error)
+
+	// RolesCountWithResponse Count roles
+	//
+	// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
+	RolesCountWithResponse(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*RolesCountResponse, error)
+
+	// RolesRetrieveWithResponse Retrieve a role
+	//
+	// One role.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
+	RolesRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*RolesRetrieveResponse, error)
 
 	// UserInvitationsListWithResponse List user invitations
 	//
@@ -2533,6 +4714,1260 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSendWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsSendResponse, error)
+
+	// UserPermissionsListWithResponse List user permissions
+	//
+	// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
+	// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
+	// manage.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
+	UserPermissionsListWithResponse(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*UserPermissionsListResponse, error)
+
+	// UserPermissionsCountWithResponse Count user permissions
+	//
+	// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+	// none either.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
+	UserPermissionsCountWithResponse(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*UserPermissionsCountResponse, error)
+
+	// UsersMeRetrieveWithResponse Get current user details
+	//
+	// Who calls, and all that they hold in force.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
+	UsersMeRetrieveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UsersMeRetrieveResponse, error)
+}
+
+// CustomersListResponse200Headers the declared response headers of an HTTP 200 response for CustomersList
+type CustomersListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// CustomersListResponse400Headers the declared response headers of an HTTP 400 response for CustomersList
+type CustomersListResponse400Headers struct {
+	XRequestID *string
+}
+
+// CustomersListResponse401Headers the declared response headers of an HTTP 401 response for CustomersList
+type CustomersListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CustomersListResponse404Headers the declared response headers of an HTTP 404 response for CustomersList
+type CustomersListResponse404Headers struct {
+	XRequestID *string
+}
+
+// CustomersListResponse405Headers the declared response headers of an HTTP 405 response for CustomersList
+type CustomersListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// CustomersListResponse406Headers the declared response headers of an HTTP 406 response for CustomersList
+type CustomersListResponse406Headers struct {
+	XRequestID *string
+}
+
+// CustomersListResponse429Headers the declared response headers of an HTTP 429 response for CustomersList
+type CustomersListResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// CustomersListResponse500Headers the declared response headers of an HTTP 500 response for CustomersList
+type CustomersListResponse500Headers struct {
+	XRequestID *string
+}
+
+// CustomersListResponse503Headers the declared response headers of an HTTP 503 response for CustomersList
+type CustomersListResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type CustomersListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Customer
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomersListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CustomersListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomersListResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *CustomersListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *CustomersListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *CustomersListResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomersListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CustomersListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomersListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomersListResponse) GetJSON200() *[]Customer {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CustomersListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CustomersListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CustomersListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r CustomersListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r CustomersListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CustomersListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CustomersListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CustomersListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomersListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomersListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomersListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomersListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomersCountResponse200Headers the declared response headers of an HTTP 200 response for CustomersCount
+type CustomersCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// CustomersCountResponse400Headers the declared response headers of an HTTP 400 response for CustomersCount
+type CustomersCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// CustomersCountResponse401Headers the declared response headers of an HTTP 401 response for CustomersCount
+type CustomersCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CustomersCountResponse405Headers the declared response headers of an HTTP 405 response for CustomersCount
+type CustomersCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// CustomersCountResponse406Headers the declared response headers of an HTTP 406 response for CustomersCount
+type CustomersCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// CustomersCountResponse429Headers the declared response headers of an HTTP 429 response for CustomersCount
+type CustomersCountResponse429Headers struct {
+	XRequestID *string
+}
+
+// CustomersCountResponse500Headers the declared response headers of an HTTP 500 response for CustomersCount
+type CustomersCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// CustomersCountResponse503Headers the declared response headers of an HTTP 503 response for CustomersCount
+type CustomersCountResponse503Headers struct {
+	XRequestID *string
+}
+
+type CustomersCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomersCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CustomersCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomersCountResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *CustomersCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *CustomersCountResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomersCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CustomersCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomersCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomersCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomersCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomersCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomersCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomersRetrieveResponse200Headers the declared response headers of an HTTP 200 response for CustomersRetrieve
+type CustomersRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// CustomersRetrieveResponse401Headers the declared response headers of an HTTP 401 response for CustomersRetrieve
+type CustomersRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CustomersRetrieveResponse404Headers the declared response headers of an HTTP 404 response for CustomersRetrieve
+type CustomersRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// CustomersRetrieveResponse405Headers the declared response headers of an HTTP 405 response for CustomersRetrieve
+type CustomersRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// CustomersRetrieveResponse406Headers the declared response headers of an HTTP 406 response for CustomersRetrieve
+type CustomersRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// CustomersRetrieveResponse429Headers the declared response headers of an HTTP 429 response for CustomersRetrieve
+type CustomersRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// CustomersRetrieveResponse500Headers the declared response headers of an HTTP 500 response for CustomersRetrieve
+type CustomersRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// CustomersRetrieveResponse503Headers the declared response headers of an HTTP 503 response for CustomersRetrieve
+type CustomersRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type CustomersRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Customer
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomersRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomersRetrieveResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *CustomersRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *CustomersRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *CustomersRetrieveResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomersRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CustomersRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomersRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON200() *Customer {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomersRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomersRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomersRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomersRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProjectsListResponse200Headers the declared response headers of an HTTP 200 response for ProjectsList
+type ProjectsListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// ProjectsListResponse400Headers the declared response headers of an HTTP 400 response for ProjectsList
+type ProjectsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListResponse401Headers the declared response headers of an HTTP 401 response for ProjectsList
+type ProjectsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ProjectsListResponse404Headers the declared response headers of an HTTP 404 response for ProjectsList
+type ProjectsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListResponse405Headers the declared response headers of an HTTP 405 response for ProjectsList
+type ProjectsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// ProjectsListResponse406Headers the declared response headers of an HTTP 406 response for ProjectsList
+type ProjectsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListResponse429Headers the declared response headers of an HTTP 429 response for ProjectsList
+type ProjectsListResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// ProjectsListResponse500Headers the declared response headers of an HTTP 500 response for ProjectsList
+type ProjectsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListResponse503Headers the declared response headers of an HTTP 503 response for ProjectsList
+type ProjectsListResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ProjectsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Project
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ProjectsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ProjectsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProjectsListResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ProjectsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ProjectsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *ProjectsListResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProjectsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ProjectsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProjectsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProjectsListResponse) GetJSON200() *[]Project {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ProjectsListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ProjectsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ProjectsListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r ProjectsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r ProjectsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ProjectsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ProjectsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ProjectsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ProjectsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProjectsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProjectsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProjectsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProjectsCountResponse200Headers the declared response headers of an HTTP 200 response for ProjectsCount
+type ProjectsCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// ProjectsCountResponse400Headers the declared response headers of an HTTP 400 response for ProjectsCount
+type ProjectsCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// ProjectsCountResponse401Headers the declared response headers of an HTTP 401 response for ProjectsCount
+type ProjectsCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ProjectsCountResponse405Headers the declared response headers of an HTTP 405 response for ProjectsCount
+type ProjectsCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// ProjectsCountResponse406Headers the declared response headers of an HTTP 406 response for ProjectsCount
+type ProjectsCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// ProjectsCountResponse429Headers the declared response headers of an HTTP 429 response for ProjectsCount
+type ProjectsCountResponse429Headers struct {
+	XRequestID *string
+}
+
+// ProjectsCountResponse500Headers the declared response headers of an HTTP 500 response for ProjectsCount
+type ProjectsCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// ProjectsCountResponse503Headers the declared response headers of an HTTP 503 response for ProjectsCount
+type ProjectsCountResponse503Headers struct {
+	XRequestID *string
+}
+
+type ProjectsCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ProjectsCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ProjectsCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProjectsCountResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ProjectsCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *ProjectsCountResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProjectsCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ProjectsCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProjectsCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r ProjectsCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProjectsCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProjectsCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProjectsCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProjectsRetrieveResponse200Headers the declared response headers of an HTTP 200 response for ProjectsRetrieve
+type ProjectsRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// ProjectsRetrieveResponse401Headers the declared response headers of an HTTP 401 response for ProjectsRetrieve
+type ProjectsRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ProjectsRetrieveResponse404Headers the declared response headers of an HTTP 404 response for ProjectsRetrieve
+type ProjectsRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// ProjectsRetrieveResponse405Headers the declared response headers of an HTTP 405 response for ProjectsRetrieve
+type ProjectsRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// ProjectsRetrieveResponse406Headers the declared response headers of an HTTP 406 response for ProjectsRetrieve
+type ProjectsRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// ProjectsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for ProjectsRetrieve
+type ProjectsRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// ProjectsRetrieveResponse500Headers the declared response headers of an HTTP 500 response for ProjectsRetrieve
+type ProjectsRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// ProjectsRetrieveResponse503Headers the declared response headers of an HTTP 503 response for ProjectsRetrieve
+type ProjectsRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ProjectsRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Project
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ProjectsRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProjectsRetrieveResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ProjectsRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ProjectsRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *ProjectsRetrieveResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProjectsRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ProjectsRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProjectsRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON200() *Project {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ProjectsRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProjectsRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProjectsRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProjectsRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RolesListResponse200Headers the declared response headers of an HTTP 200 response for RolesList
+type RolesListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// RolesListResponse400Headers the declared response headers of an HTTP 400 response for RolesList
+type RolesListResponse400Headers struct {
+	XRequestID *string
+}
+
+// RolesListResponse401Headers the declared response headers of an HTTP 401 response for RolesList
+type RolesListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// RolesListResponse404Headers the declared response headers of an HTTP 404 response for RolesList
+type RolesListResponse404Headers struct {
+	XRequestID *string
+}
+
+// RolesListResponse405Headers the declared response headers of an HTTP 405 response for RolesList
+type RolesListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// RolesListResponse406Headers the declared response headers of an HTTP 406 response for RolesList
+type RolesListResponse406Headers struct {
+	XRequestID *string
+}
+
+// RolesListResponse429Headers the declared response headers of an HTTP 429 response for RolesList
+type RolesListResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// RolesListResponse500Headers the declared response headers of an HTTP 500 response for RolesList
+type RolesListResponse500Headers struct {
+	XRequestID *string
+}
+
+// RolesListResponse503Headers the declared response headers of an HTTP 503 response for RolesList
+type RolesListResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type RolesListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RoleDetails
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RolesListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RolesListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RolesListResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RolesListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *RolesListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *RolesListResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RolesListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RolesListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RolesListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RolesListResponse) GetJSON200() *[]RoleDetails {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RolesListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RolesListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RolesListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r RolesListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r RolesListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r RolesListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r RolesListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RolesListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RolesListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RolesListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RolesListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RolesListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RolesCountResponse200Headers the declared response headers of an HTTP 200 response for RolesCount
+type RolesCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// RolesCountResponse400Headers the declared response headers of an HTTP 400 response for RolesCount
+type RolesCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// RolesCountResponse401Headers the declared response headers of an HTTP 401 response for RolesCount
+type RolesCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// RolesCountResponse405Headers the declared response headers of an HTTP 405 response for RolesCount
+type RolesCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// RolesCountResponse406Headers the declared response headers of an HTTP 406 response for RolesCount
+type RolesCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// RolesCountResponse429Headers the declared response headers of an HTTP 429 response for RolesCount
+type RolesCountResponse429Headers struct {
+	XRequestID *string
+}
+
+// RolesCountResponse500Headers the declared response headers of an HTTP 500 response for RolesCount
+type RolesCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// RolesCountResponse503Headers the declared response headers of an HTTP 503 response for RolesCount
+type RolesCountResponse503Headers struct {
+	XRequestID *string
+}
+
+type RolesCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RolesCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RolesCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RolesCountResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *RolesCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *RolesCountResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RolesCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RolesCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RolesCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r RolesCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RolesCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RolesCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RolesCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RolesRetrieveResponse200Headers the declared response headers of an HTTP 200 response for RolesRetrieve
+type RolesRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// RolesRetrieveResponse401Headers the declared response headers of an HTTP 401 response for RolesRetrieve
+type RolesRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// RolesRetrieveResponse404Headers the declared response headers of an HTTP 404 response for RolesRetrieve
+type RolesRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// RolesRetrieveResponse405Headers the declared response headers of an HTTP 405 response for RolesRetrieve
+type RolesRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// RolesRetrieveResponse406Headers the declared response headers of an HTTP 406 response for RolesRetrieve
+type RolesRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// RolesRetrieveResponse429Headers the declared response headers of an HTTP 429 response for RolesRetrieve
+type RolesRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// RolesRetrieveResponse500Headers the declared response headers of an HTTP 500 response for RolesRetrieve
+type RolesRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// RolesRetrieveResponse503Headers the declared response headers of an HTTP 503 response for RolesRetrieve
+type RolesRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type RolesRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RoleDetails
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RolesRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RolesRetrieveResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *RolesRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *RolesRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *RolesRetrieveResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RolesRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RolesRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RolesRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RolesRetrieveResponse) GetJSON200() *RoleDetails {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RolesRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r RolesRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r RolesRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r RolesRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r RolesRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r RolesRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RolesRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RolesRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RolesRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RolesRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RolesRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 // UserInvitationsListResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsList
@@ -4796,6 +8231,541 @@ func (r UserInvitationsSendResponse) ContentType() string {
 	return ""
 }
 
+// UserPermissionsListResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionsList
+type UserPermissionsListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserPermissionsListResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionsList
+type UserPermissionsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsListResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionsList
+type UserPermissionsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionsListResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionsList
+type UserPermissionsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsListResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionsList
+type UserPermissionsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserPermissionsListResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionsList
+type UserPermissionsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsListResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionsList
+type UserPermissionsListResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserPermissionsListResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionsList
+type UserPermissionsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsListResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionsList
+type UserPermissionsListResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserPermissionsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Permission
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserPermissionsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionsListResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserPermissionsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionsListResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserPermissionsListResponse) GetJSON200() *[]Permission {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserPermissionsListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserPermissionsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserPermissionsListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserPermissionsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserPermissionsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserPermissionsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserPermissionsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserPermissionsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserPermissionsCountResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionsCount
+type UserPermissionsCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserPermissionsCountResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionsCount
+type UserPermissionsCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsCountResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionsCount
+type UserPermissionsCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionsCountResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionsCount
+type UserPermissionsCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsCountResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionsCount
+type UserPermissionsCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsCountResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionsCount
+type UserPermissionsCountResponse429Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsCountResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionsCount
+type UserPermissionsCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionsCountResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionsCount
+type UserPermissionsCountResponse503Headers struct {
+	XRequestID *string
+}
+
+type UserPermissionsCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionsCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserPermissionsCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionsCountResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionsCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionsCountResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionsCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionsCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionsCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionsCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionsCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionsCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionsCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UsersMeRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UsersMeRetrieve
+type UsersMeRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// UsersMeRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UsersMeRetrieve
+type UsersMeRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UsersMeRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UsersMeRetrieve
+type UsersMeRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UsersMeRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UsersMeRetrieve
+type UsersMeRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// UsersMeRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UsersMeRetrieve
+type UsersMeRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UsersMeRetrieveResponse500Headers the declared response headers of an HTTP 500 response for UsersMeRetrieve
+type UsersMeRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// UsersMeRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UsersMeRetrieve
+type UsersMeRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UsersMeRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UserMe
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UsersMeRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UsersMeRetrieveResponse401Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UsersMeRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UsersMeRetrieveResponse406Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UsersMeRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UsersMeRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UsersMeRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON200() *UserMe {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UsersMeRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UsersMeRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UsersMeRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UsersMeRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomersListWithResponse List customers
+//
+// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
+// role, and those of any scope where they hold one. Removed ones are not listed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
+func (c *ClientWithResponses) CustomersListWithResponse(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*CustomersListResponse, error) {
+	rsp, err := c.CustomersList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomersListResponse(rsp)
+}
+
+// CustomersCountWithResponse Count customers
+//
+// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
+func (c *ClientWithResponses) CustomersCountWithResponse(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*CustomersCountResponse, error) {
+	rsp, err := c.CustomersCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomersCountResponse(rsp)
+}
+
+// CustomersRetrieveWithResponse Retrieve a customer
+//
+// One organization, to those who see it in the list.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
+func (c *ClientWithResponses) CustomersRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*CustomersRetrieveResponse, error) {
+	rsp, err := c.CustomersRetrieve(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomersRetrieveResponse(rsp)
+}
+
+// ProjectsListWithResponse List projects
+//
+// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
+// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
+// listed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
+func (c *ClientWithResponses) ProjectsListWithResponse(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*ProjectsListResponse, error) {
+	rsp, err := c.ProjectsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProjectsListResponse(rsp)
+}
+
+// ProjectsCountWithResponse Count projects
+//
+// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
+func (c *ClientWithResponses) ProjectsCountWithResponse(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*ProjectsCountResponse, error) {
+	rsp, err := c.ProjectsCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProjectsCountResponse(rsp)
+}
+
+// ProjectsRetrieveWithResponse Retrieve a project
+//
+// One project, to those who see it in the list.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
+func (c *ClientWithResponses) ProjectsRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*ProjectsRetrieveResponse, error) {
+	rsp, err := c.ProjectsRetrieve(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProjectsRetrieveResponse(rsp)
+}
+
+// RolesListWithResponse List roles
+//
+// All roles, by name, to anybody who is authenticated.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/roles/ (the `RolesList` operationId).
+func (c *ClientWithResponses) RolesListWithResponse(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*RolesListResponse, error) {
+	rsp, err := c.RolesList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRolesListResponse(rsp)
+}
+
+// RolesCountWithResponse Count roles
+//
+// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
+func (c *ClientWithResponses) RolesCountWithResponse(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*RolesCountResponse, error) {
+	rsp, err := c.RolesCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRolesCountResponse(rsp)
+}
+
+// RolesRetrieveWithResponse Retrieve a role
+//
+// One role.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
+func (c *ClientWithResponses) RolesRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*RolesRetrieveResponse, error) {
+	rsp, err := c.RolesRetrieve(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRolesRetrieveResponse(rsp)
+}
+
 // UserInvitationsListWithResponse List user invitations
 //
 // The invitations that the caller can see, newest first. Staff and support see all; others those of
@@ -5087,6 +9057,1602 @@ func (c *ClientWithResponses) UserInvitationsSendWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseUserInvitationsSendResponse(rsp)
+}
+
+// UserPermissionsListWithResponse List user permissions
+//
+// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
+// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
+// manage.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
+func (c *ClientWithResponses) UserPermissionsListWithResponse(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*UserPermissionsListResponse, error) {
+	rsp, err := c.UserPermissionsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionsListResponse(rsp)
+}
+
+// UserPermissionsCountWithResponse Count user permissions
+//
+// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
+// none either.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
+func (c *ClientWithResponses) UserPermissionsCountWithResponse(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*UserPermissionsCountResponse, error) {
+	rsp, err := c.UserPermissionsCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionsCountResponse(rsp)
+}
+
+// UsersMeRetrieveWithResponse Get current user details
+//
+// Who calls, and all that they hold in force.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
+func (c *ClientWithResponses) UsersMeRetrieveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UsersMeRetrieveResponse, error) {
+	rsp, err := c.UsersMeRetrieve(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUsersMeRetrieveResponse(rsp)
+}
+
+// ParseCustomersListResponse parses an HTTP response from a CustomersListWithResponse call
+func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomersListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Customer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomersListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CustomersListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomersListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers CustomersListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers CustomersListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers CustomersListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomersListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CustomersListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomersListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomersCountResponse parses an HTTP response from a CustomersCountWithResponse call
+func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomersCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomersCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CustomersCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomersCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers CustomersCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers CustomersCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomersCountResponse429Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CustomersCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomersCountResponse503Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomersRetrieveResponse parses an HTTP response from a CustomersRetrieveWithResponse call
+func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomersRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Customer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomersRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomersRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers CustomersRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers CustomersRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers CustomersRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomersRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CustomersRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomersRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseProjectsListResponse parses an HTTP response from a ProjectsListWithResponse call
+func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProjectsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Project
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ProjectsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ProjectsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ProjectsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ProjectsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers ProjectsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers ProjectsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers ProjectsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ProjectsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProjectsListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseProjectsCountResponse parses an HTTP response from a ProjectsCountWithResponse call
+func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProjectsCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ProjectsCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ProjectsCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ProjectsCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers ProjectsCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers ProjectsCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers ProjectsCountResponse429Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ProjectsCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProjectsCountResponse503Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseProjectsRetrieveResponse parses an HTTP response from a ProjectsRetrieveWithResponse call
+func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProjectsRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Project
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ProjectsRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ProjectsRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers ProjectsRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers ProjectsRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers ProjectsRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers ProjectsRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ProjectsRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProjectsRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRolesListResponse parses an HTTP response from a RolesListWithResponse call
+func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RolesListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RoleDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RolesListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RolesListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RolesListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers RolesListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers RolesListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers RolesListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers RolesListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RolesListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RolesListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRolesCountResponse parses an HTTP response from a RolesCountWithResponse call
+func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RolesCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RolesCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RolesCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RolesCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers RolesCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers RolesCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers RolesCountResponse429Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RolesCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RolesCountResponse503Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRolesRetrieveResponse parses an HTTP response from a RolesRetrieveWithResponse call
+func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RolesRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RoleDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RolesRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers RolesRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers RolesRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers RolesRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers RolesRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers RolesRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RolesRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RolesRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
 }
 
 // ParseUserInvitationsListResponse parses an HTTP response from a UserInvitationsListWithResponse call
@@ -7882,6 +13448,505 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsSendResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionsListResponse parses an HTTP response from a UserPermissionsListWithResponse call
+func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Permission
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserPermissionsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserPermissionsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionsListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionsCountResponse parses an HTTP response from a UserPermissionsCountWithResponse call
+func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionsCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionsCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserPermissionsCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionsCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionsCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionsCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionsCountResponse429Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionsCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionsCountResponse503Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUsersMeRetrieveResponse parses an HTTP response from a UsersMeRetrieveWithResponse call
+func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UsersMeRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UserMe
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UsersMeRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UsersMeRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 405:
+		var headers UsersMeRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UsersMeRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 429:
+		var headers UsersMeRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UsersMeRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UsersMeRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -21,6 +21,57 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for CustomerFieldEnum.
+const (
+	CustomerFieldCreated     CustomerFieldEnum = "created"
+	CustomerFieldDescription CustomerFieldEnum = "description"
+	CustomerFieldName        CustomerFieldEnum = "name"
+	CustomerFieldURL         CustomerFieldEnum = "url"
+	CustomerFieldUUID        CustomerFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the CustomerFieldEnum enum.
+func (e CustomerFieldEnum) Valid() bool {
+	switch e {
+	case CustomerFieldCreated:
+		return true
+	case CustomerFieldDescription:
+		return true
+	case CustomerFieldName:
+		return true
+	case CustomerFieldURL:
+		return true
+	case CustomerFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CustomerOEnum.
+const (
+	CustomersByCreated           CustomerOEnum = "created"
+	CustomersByCreatedDescending CustomerOEnum = "-created"
+	CustomersByName              CustomerOEnum = "name"
+	CustomersByNameDescending    CustomerOEnum = "-name"
+)
+
+// Valid indicates whether the value is a known member of the CustomerOEnum enum.
+func (e CustomerOEnum) Valid() bool {
+	switch e {
+	case CustomersByCreated:
+		return true
+	case CustomersByCreatedDescending:
+		return true
+	case CustomersByName:
+		return true
+	case CustomersByNameDescending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ExecutionStateEnum.
 const (
 	ExecutionStateErred      ExecutionStateEnum = "Erred"
@@ -366,6 +417,225 @@ func (e InvitationState) Valid() bool {
 	}
 }
 
+// Defines values for MarketplaceProviderCustomerProjectOEnum.
+const (
+	ProjectsByCreated                MarketplaceProviderCustomerProjectOEnum = "created"
+	ProjectsByCreatedDescending      MarketplaceProviderCustomerProjectOEnum = "-created"
+	ProjectsByCustomerName           MarketplaceProviderCustomerProjectOEnum = "customer_name"
+	ProjectsByCustomerNameDescending MarketplaceProviderCustomerProjectOEnum = "-customer_name"
+	ProjectsByName                   MarketplaceProviderCustomerProjectOEnum = "name"
+	ProjectsByNameDescending         MarketplaceProviderCustomerProjectOEnum = "-name"
+	ProjectsByStartDate              MarketplaceProviderCustomerProjectOEnum = "start_date"
+	ProjectsByStartDateDescending    MarketplaceProviderCustomerProjectOEnum = "-start_date"
+)
+
+// Valid indicates whether the value is a known member of the MarketplaceProviderCustomerProjectOEnum enum.
+func (e MarketplaceProviderCustomerProjectOEnum) Valid() bool {
+	switch e {
+	case ProjectsByCreated:
+		return true
+	case ProjectsByCreatedDescending:
+		return true
+	case ProjectsByCustomerName:
+		return true
+	case ProjectsByCustomerNameDescending:
+		return true
+	case ProjectsByName:
+		return true
+	case ProjectsByNameDescending:
+		return true
+	case ProjectsByStartDate:
+		return true
+	case ProjectsByStartDateDescending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for OfferingPermissionOEnum.
+const (
+	PermissionsByCreated                  OfferingPermissionOEnum = "created"
+	PermissionsByCreatedDescending        OfferingPermissionOEnum = "-created"
+	PermissionsByEmail                    OfferingPermissionOEnum = "email"
+	PermissionsByEmailDescending          OfferingPermissionOEnum = "-email"
+	PermissionsByExpirationTime           OfferingPermissionOEnum = "expiration_time"
+	PermissionsByExpirationTimeDescending OfferingPermissionOEnum = "-expiration_time"
+	PermissionsByFullName                 OfferingPermissionOEnum = "full_name"
+	PermissionsByFullNameDescending       OfferingPermissionOEnum = "-full_name"
+	PermissionsByRole                     OfferingPermissionOEnum = "role"
+	PermissionsByRoleDescending           OfferingPermissionOEnum = "-role"
+	PermissionsByUsername                 OfferingPermissionOEnum = "username"
+	PermissionsByUsernameDescending       OfferingPermissionOEnum = "-username"
+)
+
+// Valid indicates whether the value is a known member of the OfferingPermissionOEnum enum.
+func (e OfferingPermissionOEnum) Valid() bool {
+	switch e {
+	case PermissionsByCreated:
+		return true
+	case PermissionsByCreatedDescending:
+		return true
+	case PermissionsByEmail:
+		return true
+	case PermissionsByEmailDescending:
+		return true
+	case PermissionsByExpirationTime:
+		return true
+	case PermissionsByExpirationTimeDescending:
+		return true
+	case PermissionsByFullName:
+		return true
+	case PermissionsByFullNameDescending:
+		return true
+	case PermissionsByRole:
+		return true
+	case PermissionsByRoleDescending:
+		return true
+	case PermissionsByUsername:
+		return true
+	case PermissionsByUsernameDescending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for PermissionFieldEnum.
+const (
+	PermissionFieldCreated           PermissionFieldEnum = "created"
+	PermissionFieldCreatedByFullName PermissionFieldEnum = "created_by_full_name"
+	PermissionFieldCreatedByUsername PermissionFieldEnum = "created_by_username"
+	PermissionFieldCustomerName      PermissionFieldEnum = "customer_name"
+	PermissionFieldCustomerUUID      PermissionFieldEnum = "customer_uuid"
+	PermissionFieldExpirationTime    PermissionFieldEnum = "expiration_time"
+	PermissionFieldIsActive          PermissionFieldEnum = "is_active"
+	PermissionFieldRoleDescription   PermissionFieldEnum = "role_description"
+	PermissionFieldRoleName          PermissionFieldEnum = "role_name"
+	PermissionFieldRoleUUID          PermissionFieldEnum = "role_uuid"
+	PermissionFieldScopeName         PermissionFieldEnum = "scope_name"
+	PermissionFieldScopeType         PermissionFieldEnum = "scope_type"
+	PermissionFieldScopeUUID         PermissionFieldEnum = "scope_uuid"
+	PermissionFieldUUID              PermissionFieldEnum = "uuid"
+	PermissionFieldUserEmail         PermissionFieldEnum = "user_email"
+	PermissionFieldUserName          PermissionFieldEnum = "user_name"
+	PermissionFieldUserUUID          PermissionFieldEnum = "user_uuid"
+	PermissionFieldUserUsername      PermissionFieldEnum = "user_username"
+)
+
+// Valid indicates whether the value is a known member of the PermissionFieldEnum enum.
+func (e PermissionFieldEnum) Valid() bool {
+	switch e {
+	case PermissionFieldCreated:
+		return true
+	case PermissionFieldCreatedByFullName:
+		return true
+	case PermissionFieldCreatedByUsername:
+		return true
+	case PermissionFieldCustomerName:
+		return true
+	case PermissionFieldCustomerUUID:
+		return true
+	case PermissionFieldExpirationTime:
+		return true
+	case PermissionFieldIsActive:
+		return true
+	case PermissionFieldRoleDescription:
+		return true
+	case PermissionFieldRoleName:
+		return true
+	case PermissionFieldRoleUUID:
+		return true
+	case PermissionFieldScopeName:
+		return true
+	case PermissionFieldScopeType:
+		return true
+	case PermissionFieldScopeUUID:
+		return true
+	case PermissionFieldUUID:
+		return true
+	case PermissionFieldUserEmail:
+		return true
+	case PermissionFieldUserName:
+		return true
+	case PermissionFieldUserUUID:
+		return true
+	case PermissionFieldUserUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ProjectFieldEnum.
+const (
+	ProjectFieldCreated      ProjectFieldEnum = "created"
+	ProjectFieldCustomer     ProjectFieldEnum = "customer"
+	ProjectFieldCustomerName ProjectFieldEnum = "customer_name"
+	ProjectFieldCustomerUUID ProjectFieldEnum = "customer_uuid"
+	ProjectFieldDescription  ProjectFieldEnum = "description"
+	ProjectFieldName         ProjectFieldEnum = "name"
+	ProjectFieldStartDate    ProjectFieldEnum = "start_date"
+	ProjectFieldURL          ProjectFieldEnum = "url"
+	ProjectFieldUUID         ProjectFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the ProjectFieldEnum enum.
+func (e ProjectFieldEnum) Valid() bool {
+	switch e {
+	case ProjectFieldCreated:
+		return true
+	case ProjectFieldCustomer:
+		return true
+	case ProjectFieldCustomerName:
+		return true
+	case ProjectFieldCustomerUUID:
+		return true
+	case ProjectFieldDescription:
+		return true
+	case ProjectFieldName:
+		return true
+	case ProjectFieldStartDate:
+		return true
+	case ProjectFieldURL:
+		return true
+	case ProjectFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RoleDetailsFieldEnum.
+const (
+	RoleFieldContentType RoleDetailsFieldEnum = "content_type"
+	RoleFieldDescription RoleDetailsFieldEnum = "description"
+	RoleFieldIsActive    RoleDetailsFieldEnum = "is_active"
+	RoleFieldName        RoleDetailsFieldEnum = "name"
+	RoleFieldPermissions RoleDetailsFieldEnum = "permissions"
+	RoleFieldUUID        RoleDetailsFieldEnum = "uuid"
+)
+
+// Valid indicates whether the value is a known member of the RoleDetailsFieldEnum enum.
+func (e RoleDetailsFieldEnum) Valid() bool {
+	switch e {
+	case RoleFieldContentType:
+		return true
+	case RoleFieldDescription:
+		return true
+	case RoleFieldIsActive:
+		return true
+	case RoleFieldName:
+		return true
+	case RoleFieldPermissions:
+		return true
+	case RoleFieldUUID:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ScopeType.
 const (
 	ScopeTypeCall     ScopeType = "call"
@@ -397,6 +667,23 @@ func (e ScopeType) Valid() bool {
 type BadRequest struct {
 	union json.RawMessage
 }
+
+// Customer An organization. With `field`, only the named fields are there.
+type Customer struct {
+	Created     *string `json:"created,omitempty"`
+	Description *string `json:"description,omitempty"`
+	Name        *string `json:"name,omitempty"`
+
+	// URL Where the customer is retrieved, and what names it as a scope.
+	URL  *string             `json:"url,omitempty"`
+	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// CustomerFieldEnum A field of a customer.
+type CustomerFieldEnum string
+
+// CustomerOEnum A key to order by, `-` for descending; without any, `name`. Names order case aside.
+type CustomerOEnum string
 
 // Detail One sentence about the outcome.
 type Detail struct {
@@ -592,6 +879,92 @@ type InvitationRequest struct {
 // * `expired` - nobody accepted in time
 type InvitationState string
 
+// MarketplaceProviderCustomerProjectOEnum A key to order projects by, `-` for descending; without any, `name`. Names order case aside, and projects
+// without a `start_date` come after those that have one. The schema's name is Waldur's, for clients that import it.
+type MarketplaceProviderCustomerProjectOEnum string
+
+// OfferingPermissionOEnum A key to order permissions by, `-` for descending; without any, `-created`. `full_name` and `email` order case
+// aside, `role` by its name, and what never ends comes after what does. The schema's name is Waldur's, for clients
+// that import it.
+type OfferingPermissionOEnum string
+
+// Permission That a user holds a role in a scope. With `field`, only the named fields are there.
+type Permission struct {
+	Created *string `json:"created,omitempty"`
+
+	// CreatedByFullName Of whoever gave the role; empty where nobody or not known.
+	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
+	CreatedByUsername *string `json:"created_by_username,omitempty"`
+	CustomerName      *string `json:"customer_name,omitempty"`
+
+	// CustomerUUID The customer that the scope belongs to, or is.
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+
+	// ExpirationTime When it ends by itself; null where it does not.
+	ExpirationTime *string `json:"expiration_time"`
+
+	// IsActive True; what is not in force is not shown.
+	IsActive        *bool               `json:"is_active,omitempty"`
+	RoleDescription *string             `json:"role_description,omitempty"`
+	RoleName        *string             `json:"role_name,omitempty"`
+	RoleUUID        *openapi_types.UUID `json:"role_uuid,omitempty"`
+	ScopeName       *string             `json:"scope_name,omitempty"`
+	ScopeType       *ScopeType          `json:"scope_type,omitempty"`
+	ScopeUUID       *openapi_types.UUID `json:"scope_uuid,omitempty"`
+
+	// UserEmail Empty where none is known.
+	UserEmail *string `json:"user_email,omitempty"`
+
+	// UserName The user's full name.
+	UserName     *string             `json:"user_name,omitempty"`
+	UserUsername *string             `json:"user_username,omitempty"`
+	UserUUID     *openapi_types.UUID `json:"user_uuid,omitempty"`
+	UUID         *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// PermissionFieldEnum A field of a permission.
+type PermissionFieldEnum string
+
+// Project A project of an organization. With `field`, only the named fields are there.
+type Project struct {
+	Created *string `json:"created,omitempty"`
+
+	// Customer URL of the customer that the project belongs to.
+	Customer     *string             `json:"customer,omitempty"`
+	CustomerName *string             `json:"customer_name,omitempty"`
+	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+	Description  *string             `json:"description,omitempty"`
+	Name         *string             `json:"name,omitempty"`
+
+	// StartDate The day, in UTC, on which the project starts; null where it has none.
+	StartDate *openapi_types.Date `json:"start_date"`
+
+	// URL Where the project is retrieved, and what names it as a scope.
+	URL  *string             `json:"url,omitempty"`
+	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// ProjectFieldEnum A field of a project.
+type ProjectFieldEnum string
+
+// RoleDetails A named bundle of permissions for scopes of one type. With `field`, only the named fields are there.
+type RoleDetails struct {
+	// ContentType The type of the scopes that it is for.
+	ContentType *ScopeType `json:"content_type,omitempty"`
+	Description *string    `json:"description,omitempty"`
+
+	// IsActive False where the role can't be given any more; who holds it keeps it.
+	IsActive *bool   `json:"is_active,omitempty"`
+	Name     *string `json:"name,omitempty"`
+
+	// Permissions What its holders may do, by Waldur's names.
+	Permissions *[]string           `json:"permissions,omitempty"`
+	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// RoleDetailsFieldEnum A field of a role.
+type RoleDetailsFieldEnum string
+
 // RuleErrors Why the action is refused.
 type RuleErrors = []string
 
@@ -613,6 +986,32 @@ type ScopeURL = string
 type TokenRequest struct {
 	// Token The token from the link in the mail to staff.
 	Token string `json:"token"`
+}
+
+// UserMe Who calls.
+type UserMe struct {
+	CivilNumber *string `json:"civil_number"`
+	DateJoined  *string `json:"date_joined,omitempty"`
+
+	// Email Empty where none is known.
+	Email    *string `json:"email,omitempty"`
+	FullName *string `json:"full_name,omitempty"`
+	Image    *string `json:"image"`
+	IsActive *bool   `json:"is_active,omitempty"`
+
+	// IsStaff Sees and manages everything.
+	IsStaff *bool `json:"is_staff,omitempty"`
+
+	// IsSupport Sees everything.
+	IsSupport *bool `json:"is_support,omitempty"`
+
+	// NotificationsEnabled Gets mail about invitations that wait for approval, where they are staff.
+	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
+
+	// Permissions All that they hold in force, newest first.
+	Permissions *[]Permission       `json:"permissions,omitempty"`
+	Username    *string             `json:"username,omitempty"`
+	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
 }
 
 // VisibleInvitationDetails What an invitee sees of an invitation before accepting it.
@@ -641,6 +1040,15 @@ type VisibleInvitationDetails struct {
 // InvitationUUID defines model for InvitationUUID.
 type InvitationUUID = openapi_types.UUID
 
+// Page defines model for Page.
+type Page = int
+
+// PageSize defines model for PageSize.
+type PageSize = int
+
+// BadParameter What is wrong, field by field; `non_field_errors` for the request as a whole.
+type BadParameter = FieldErrors
+
 // BadToken Either shape of a refusal.
 type BadToken = BadRequest
 
@@ -655,6 +1063,9 @@ type InternalServerError = Detail
 
 // MethodNotAllowed One sentence about the outcome.
 type MethodNotAllowed = Detail
+
+// NoSuchPage One sentence about the outcome.
+type NoSuchPage = Detail
 
 // NotAcceptable One sentence about the outcome.
 type NotAcceptable = Detail
@@ -673,6 +1084,143 @@ type Unauthorized = Detail
 
 // UnsupportedMediaType One sentence about the outcome.
 type UnsupportedMediaType = Detail
+
+// CustomersListParams defines parameters for CustomersList.
+type CustomersListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
+	// commas. Ties are broken by uuid, so that pages never overlap.
+	O *[]CustomerOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]CustomerFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// CustomersCountParams defines parameters for CustomersCount.
+type CustomersCountParams struct {
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// ProjectsListParams defines parameters for ProjectsList.
+type ProjectsListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
+	// commas. Ties are broken by uuid, so that pages never overlap.
+	O *[]MarketplaceProviderCustomerProjectOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]ProjectFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// Customer Projects of one of these customers. Repeat the parameter for more than one.
+	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
+
+	// CustomerName The customer's name contains this text, case aside.
+	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
+
+	// CustomerUUID Projects of this customer.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// ProjectsCountParams defines parameters for ProjectsCount.
+type ProjectsCountParams struct {
+	// Customer Projects of one of these customers. Repeat the parameter for more than one.
+	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
+
+	// CustomerName The customer's name contains this text, case aside.
+	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
+
+	// CustomerUUID Projects of this customer.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// NameExact The name is exactly this text.
+	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
+
+	// Query The name, the description or the uuid contains this text, case aside.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// RolesListParams defines parameters for RolesList.
+type RolesListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]RoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// IsActive Whether the role can still be given.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// RolesCountParams defines parameters for RolesCount.
+type RolesCountParams struct {
+	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+
+	// Description The description contains this text, case aside.
+	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
+
+	// IsActive Whether the role can still be given.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Name The name contains this text, case aside.
+	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+}
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
@@ -697,10 +1245,10 @@ type UserInvitationsListParams struct {
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
-	Page *int `form:"page,omitempty" json:"page,omitempty"`
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
-	PageSize *int `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -769,10 +1317,77 @@ type UserInvitationsEventsListParams struct {
 	Field *[]InvitationEventFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
-	Page *int `form:"page,omitempty" json:"page,omitempty"`
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
-	PageSize *int `form:"page_size,omitempty" json:"page_size,omitempty"`
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserPermissionsListParams defines parameters for UserPermissionsList.
+type UserPermissionsListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
+	// commas. Ties are broken by uuid, so that pages never overlap.
+	O *[]OfferingPermissionOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field Only these fields are returned. Repeat the parameter for more than one.
+	Field *[]PermissionFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// FullName The user's full name contains this text, case aside.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// ScopeName The scope's name contains this text, case aside.
+	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+
+	// ScopeType The scope is of this type; an unknown type gives no rows.
+	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+
+	// ScopeUUID The scope has this uuid.
+	ScopeUUID *openapi_types.UUID `form:"scope_uuid,omitempty" json:"scope_uuid,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// UserPermissionsCountParams defines parameters for UserPermissionsCount.
+type UserPermissionsCountParams struct {
+	// FullName The user's full name contains this text, case aside.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// ScopeName The scope's name contains this text, case aside.
+	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+
+	// ScopeType The scope is of this type; an unknown type gives no rows.
+	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+
+	// ScopeUUID The scope has this uuid.
+	ScopeUUID *openapi_types.UUID `form:"scope_uuid,omitempty" json:"scope_uuid,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
@@ -848,6 +1463,33 @@ func (t *BadRequest) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// CustomersList List customers
+	// (GET /api/customers/)
+	CustomersList(ctx echo.Context, params CustomersListParams) error
+	// CustomersCount Count customers
+	// (HEAD /api/customers/)
+	CustomersCount(ctx echo.Context, params CustomersCountParams) error
+	// CustomersRetrieve Retrieve a customer
+	// (GET /api/customers/{uuid}/)
+	CustomersRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
+	// ProjectsList List projects
+	// (GET /api/projects/)
+	ProjectsList(ctx echo.Context, params ProjectsListParams) error
+	// ProjectsCount Count projects
+	// (HEAD /api/projects/)
+	ProjectsCount(ctx echo.Context, params ProjectsCountParams) error
+	// ProjectsRetrieve Retrieve a project
+	// (GET /api/projects/{uuid}/)
+	ProjectsRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
+	// RolesList List roles
+	// (GET /api/roles/)
+	RolesList(ctx echo.Context, params RolesListParams) error
+	// RolesCount Count roles
+	// (HEAD /api/roles/)
+	RolesCount(ctx echo.Context, params RolesCountParams) error
+	// RolesRetrieve Retrieve a role
+	// (GET /api/roles/{uuid}/)
+	RolesRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
 	// UserInvitationsList List user invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx echo.Context, params UserInvitationsListParams) error
@@ -890,11 +1532,407 @@ type ServerInterface interface {
 	// UserInvitationsSend Send
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error
+	// UserPermissionsList List user permissions
+	// (GET /api/user-permissions/)
+	UserPermissionsList(ctx echo.Context, params UserPermissionsListParams) error
+	// UserPermissionsCount Count user permissions
+	// (HEAD /api/user-permissions/)
+	UserPermissionsCount(ctx echo.Context, params UserPermissionsCountParams) error
+	// UsersMeRetrieve Get current user details
+	// (GET /api/users/me/)
+	UsersMeRetrieve(ctx echo.Context) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// CustomersList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomersList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomersListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "name_exact" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_exact", ctx.QueryParams(), &params.NameExact, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_exact: %s", err))
+	}
+
+	// ------------- Optional query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomersList(ctx, params)
+	return err
+}
+
+// CustomersCount converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomersCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomersCountParams
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "name_exact" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_exact", ctx.QueryParams(), &params.NameExact, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_exact: %s", err))
+	}
+
+	// ------------- Optional query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomersCount(ctx, params)
+	return err
+}
+
+// CustomersRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomersRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomersRetrieve(ctx, uuid)
+	return err
+}
+
+// ProjectsList converts echo context to params.
+func (w *ServerInterfaceWrapper) ProjectsList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProjectsListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_name", ctx.QueryParams(), &params.CustomerName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "description" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "description", ctx.QueryParams(), &params.Description, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter description: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "name_exact" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_exact", ctx.QueryParams(), &params.NameExact, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_exact: %s", err))
+	}
+
+	// ------------- Optional query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProjectsList(ctx, params)
+	return err
+}
+
+// ProjectsCount converts echo context to params.
+func (w *ServerInterfaceWrapper) ProjectsCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProjectsCountParams
+	// ------------- Optional query parameter "customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_name", ctx.QueryParams(), &params.CustomerName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "description" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "description", ctx.QueryParams(), &params.Description, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter description: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "name_exact" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name_exact", ctx.QueryParams(), &params.NameExact, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_exact: %s", err))
+	}
+
+	// ------------- Optional query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProjectsCount(ctx, params)
+	return err
+}
+
+// ProjectsRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) ProjectsRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProjectsRetrieve(ctx, uuid)
+	return err
+}
+
+// RolesList converts echo context to params.
+func (w *ServerInterfaceWrapper) RolesList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RolesListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
+	// ------------- Optional query parameter "content_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "content_type", ctx.QueryParams(), &params.ContentType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter content_type: %s", err))
+	}
+
+	// ------------- Optional query parameter "description" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "description", ctx.QueryParams(), &params.Description, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter description: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RolesList(ctx, params)
+	return err
+}
+
+// RolesCount converts echo context to params.
+func (w *ServerInterfaceWrapper) RolesCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RolesCountParams
+	// ------------- Optional query parameter "content_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "content_type", ctx.QueryParams(), &params.ContentType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter content_type: %s", err))
+	}
+
+	// ------------- Optional query parameter "description" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "description", ctx.QueryParams(), &params.Description, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter description: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RolesCount(ctx, params)
+	return err
+}
+
+// RolesRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) RolesRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RolesRetrieve(ctx, uuid)
+	return err
 }
 
 // UserInvitationsList converts echo context to params.
@@ -1295,6 +2333,177 @@ func (w *ServerInterfaceWrapper) UserInvitationsSend(ctx echo.Context) error {
 	return err
 }
 
+// UserPermissionsList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionsList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserPermissionsListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
+	// ------------- Optional query parameter "full_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_name", ctx.QueryParams(), &params.RoleName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_uuid", ctx.QueryParams(), &params.RoleUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_name", ctx.QueryParams(), &params.ScopeName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_type", ctx.QueryParams(), &params.ScopeType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_type: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_uuid", ctx.QueryParams(), &params.ScopeUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionsList(ctx, params)
+	return err
+}
+
+// UserPermissionsCount converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionsCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserPermissionsCountParams
+	// ------------- Optional query parameter "full_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_name", ctx.QueryParams(), &params.RoleName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_uuid", ctx.QueryParams(), &params.RoleUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_name", ctx.QueryParams(), &params.ScopeName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_type", ctx.QueryParams(), &params.ScopeType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_type: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_uuid", ctx.QueryParams(), &params.ScopeUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionsCount(ctx, params)
+	return err
+}
+
+// UsersMeRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) UsersMeRetrieve(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UsersMeRetrieve(ctx)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -1356,7 +2565,28 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/send/", wrapper.UserInvitationsSend, options.OperationMiddlewares["user_invitations_send"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/approve/", wrapper.UserInvitationsApprove, options.OperationMiddlewares["user_invitations_approve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/reject/", wrapper.UserInvitationsReject, options.OperationMiddlewares["user_invitations_reject"]...)
+	router.GET(options.BaseURL+"/api/customers/", wrapper.CustomersList, options.OperationMiddlewares["customers_list"]...)
+	router.HEAD(options.BaseURL+"/api/customers/", wrapper.CustomersCount, options.OperationMiddlewares["customers_count"]...)
+	router.GET(options.BaseURL+"/api/customers/:uuid/", wrapper.CustomersRetrieve, options.OperationMiddlewares["customers_retrieve"]...)
+	router.GET(options.BaseURL+"/api/projects/", wrapper.ProjectsList, options.OperationMiddlewares["projects_list"]...)
+	router.HEAD(options.BaseURL+"/api/projects/", wrapper.ProjectsCount, options.OperationMiddlewares["projects_count"]...)
+	router.GET(options.BaseURL+"/api/projects/:uuid/", wrapper.ProjectsRetrieve, options.OperationMiddlewares["projects_retrieve"]...)
+	router.GET(options.BaseURL+"/api/roles/", wrapper.RolesList, options.OperationMiddlewares["roles_list"]...)
+	router.HEAD(options.BaseURL+"/api/roles/", wrapper.RolesCount, options.OperationMiddlewares["roles_count"]...)
+	router.GET(options.BaseURL+"/api/roles/:uuid/", wrapper.RolesRetrieve, options.OperationMiddlewares["roles_retrieve"]...)
+	router.GET(options.BaseURL+"/api/users/me/", wrapper.UsersMeRetrieve, options.OperationMiddlewares["users_me_retrieve"]...)
+	router.GET(options.BaseURL+"/api/user-permissions/", wrapper.UserPermissionsList, options.OperationMiddlewares["user_permissions_list"]...)
+	router.HEAD(options.BaseURL+"/api/user-permissions/", wrapper.UserPermissionsCount, options.OperationMiddlewares["user_permissions_count"]...)
 
+}
+
+type BadParameterResponseHeaders struct {
+	XRequestID *string
+}
+type BadParameterJSONResponse struct {
+	Body FieldErrors
+
+	Headers BadParameterResponseHeaders
 }
 
 type BadTokenResponseHeaders struct {
@@ -1410,6 +2640,15 @@ type MethodNotAllowedJSONResponse struct {
 	Body Detail
 
 	Headers MethodNotAllowedResponseHeaders
+}
+
+type NoSuchPageResponseHeaders struct {
+	XRequestID *string
+}
+type NoSuchPageJSONResponse struct {
+	Body Detail
+
+	Headers NoSuchPageResponseHeaders
 }
 
 type NotAcceptableResponseHeaders struct {
@@ -1475,6 +2714,1416 @@ type UnsupportedMediaTypeJSONResponse struct {
 	Body Detail
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type CustomersListRequestObject struct {
+	Params CustomersListParams
+}
+
+type CustomersListResponseObject interface {
+	VisitCustomersListResponse(w http.ResponseWriter) error
+}
+
+type CustomersList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type CustomersList200JSONResponse struct {
+	Body    []Customer
+	Headers CustomersList200ResponseHeaders
+}
+
+func (response CustomersList200JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response CustomersList400JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CustomersList401JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response CustomersList404JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response CustomersList405JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response CustomersList406JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CustomersList429JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response CustomersList500JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CustomersList503JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersCountRequestObject struct {
+	Params CustomersCountParams
+}
+
+type CustomersCountResponseObject interface {
+	VisitCustomersCountResponse(w http.ResponseWriter) error
+}
+
+type CustomersCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type CustomersCount200Response struct {
+	Headers CustomersCount200ResponseHeaders
+}
+
+func (response CustomersCount200Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type CustomersCount400Response = BodilessResponse
+
+func (response CustomersCount400Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type CustomersCount401Response = UnauthorizedBodilessResponse
+
+func (response CustomersCount401Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type CustomersCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersCount405Response struct {
+	Headers CustomersCount405ResponseHeaders
+}
+
+func (response CustomersCount405Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type CustomersCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersCount406Response struct {
+	Headers CustomersCount406ResponseHeaders
+}
+
+func (response CustomersCount406Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type CustomersCount429ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersCount429Response struct {
+	Headers CustomersCount429ResponseHeaders
+}
+
+func (response CustomersCount429Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type CustomersCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersCount500Response struct {
+	Headers CustomersCount500ResponseHeaders
+}
+
+func (response CustomersCount500Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type CustomersCount503ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersCount503Response struct {
+	Headers CustomersCount503ResponseHeaders
+}
+
+func (response CustomersCount503Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type CustomersRetrieveRequestObject struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+type CustomersRetrieveResponseObject interface {
+	VisitCustomersRetrieveResponse(w http.ResponseWriter) error
+}
+
+type CustomersRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersRetrieve200JSONResponse struct {
+	Body    Customer
+	Headers CustomersRetrieve200ResponseHeaders
+}
+
+func (response CustomersRetrieve200JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CustomersRetrieve401JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response CustomersRetrieve404JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response CustomersRetrieve405JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response CustomersRetrieve406JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CustomersRetrieve429JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response CustomersRetrieve500JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CustomersRetrieve503JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListRequestObject struct {
+	Params ProjectsListParams
+}
+
+type ProjectsListResponseObject interface {
+	VisitProjectsListResponse(w http.ResponseWriter) error
+}
+
+type ProjectsList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type ProjectsList200JSONResponse struct {
+	Body    []Project
+	Headers ProjectsList200ResponseHeaders
+}
+
+func (response ProjectsList200JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response ProjectsList400JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ProjectsList401JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response ProjectsList404JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ProjectsList405JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response ProjectsList406JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ProjectsList429JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response ProjectsList500JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ProjectsList503JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsCountRequestObject struct {
+	Params ProjectsCountParams
+}
+
+type ProjectsCountResponseObject interface {
+	VisitProjectsCountResponse(w http.ResponseWriter) error
+}
+
+type ProjectsCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type ProjectsCount200Response struct {
+	Headers ProjectsCount200ResponseHeaders
+}
+
+func (response ProjectsCount200Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type ProjectsCount400Response = BodilessResponse
+
+func (response ProjectsCount400Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type ProjectsCount401Response = UnauthorizedBodilessResponse
+
+func (response ProjectsCount401Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type ProjectsCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsCount405Response struct {
+	Headers ProjectsCount405ResponseHeaders
+}
+
+func (response ProjectsCount405Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type ProjectsCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsCount406Response struct {
+	Headers ProjectsCount406ResponseHeaders
+}
+
+func (response ProjectsCount406Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type ProjectsCount429ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsCount429Response struct {
+	Headers ProjectsCount429ResponseHeaders
+}
+
+func (response ProjectsCount429Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type ProjectsCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsCount500Response struct {
+	Headers ProjectsCount500ResponseHeaders
+}
+
+func (response ProjectsCount500Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type ProjectsCount503ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsCount503Response struct {
+	Headers ProjectsCount503ResponseHeaders
+}
+
+func (response ProjectsCount503Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type ProjectsRetrieveRequestObject struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+type ProjectsRetrieveResponseObject interface {
+	VisitProjectsRetrieveResponse(w http.ResponseWriter) error
+}
+
+type ProjectsRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsRetrieve200JSONResponse struct {
+	Body    Project
+	Headers ProjectsRetrieve200ResponseHeaders
+}
+
+func (response ProjectsRetrieve200JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ProjectsRetrieve401JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response ProjectsRetrieve404JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ProjectsRetrieve405JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response ProjectsRetrieve406JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ProjectsRetrieve429JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response ProjectsRetrieve500JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ProjectsRetrieve503JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesListRequestObject struct {
+	Params RolesListParams
+}
+
+type RolesListResponseObject interface {
+	VisitRolesListResponse(w http.ResponseWriter) error
+}
+
+type RolesList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type RolesList200JSONResponse struct {
+	Body    []RoleDetails
+	Headers RolesList200ResponseHeaders
+}
+
+func (response RolesList200JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response RolesList400JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RolesList401JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response RolesList404JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response RolesList405JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response RolesList406JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response RolesList429JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response RolesList500JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RolesList503JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesCountRequestObject struct {
+	Params RolesCountParams
+}
+
+type RolesCountResponseObject interface {
+	VisitRolesCountResponse(w http.ResponseWriter) error
+}
+
+type RolesCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type RolesCount200Response struct {
+	Headers RolesCount200ResponseHeaders
+}
+
+func (response RolesCount200Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type RolesCount400Response = BodilessResponse
+
+func (response RolesCount400Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type RolesCount401Response = UnauthorizedBodilessResponse
+
+func (response RolesCount401Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type RolesCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesCount405Response struct {
+	Headers RolesCount405ResponseHeaders
+}
+
+func (response RolesCount405Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type RolesCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesCount406Response struct {
+	Headers RolesCount406ResponseHeaders
+}
+
+func (response RolesCount406Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type RolesCount429ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesCount429Response struct {
+	Headers RolesCount429ResponseHeaders
+}
+
+func (response RolesCount429Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type RolesCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesCount500Response struct {
+	Headers RolesCount500ResponseHeaders
+}
+
+func (response RolesCount500Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type RolesCount503ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesCount503Response struct {
+	Headers RolesCount503ResponseHeaders
+}
+
+func (response RolesCount503Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type RolesRetrieveRequestObject struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+type RolesRetrieveResponseObject interface {
+	VisitRolesRetrieveResponse(w http.ResponseWriter) error
+}
+
+type RolesRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesRetrieve200JSONResponse struct {
+	Body    RoleDetails
+	Headers RolesRetrieve200ResponseHeaders
+}
+
+func (response RolesRetrieve200JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response RolesRetrieve401JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response RolesRetrieve404JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response RolesRetrieve405JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response RolesRetrieve406JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response RolesRetrieve429JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response RolesRetrieve500JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response RolesRetrieve503JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type UserInvitationsListRequestObject struct {
@@ -4031,8 +6680,487 @@ func (response UserInvitationsSend503JSONResponse) VisitUserInvitationsSendRespo
 	return err
 }
 
+type UserPermissionsListRequestObject struct {
+	Params UserPermissionsListParams
+}
+
+type UserPermissionsListResponseObject interface {
+	VisitUserPermissionsListResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionsList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserPermissionsList200JSONResponse struct {
+	Body    []Permission
+	Headers UserPermissionsList200ResponseHeaders
+}
+
+func (response UserPermissionsList200JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserPermissionsList400JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserPermissionsList401JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response UserPermissionsList404JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserPermissionsList405JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserPermissionsList406JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserPermissionsList429JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserPermissionsList500JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserPermissionsList503JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionsCountRequestObject struct {
+	Params UserPermissionsCountParams
+}
+
+type UserPermissionsCountResponseObject interface {
+	VisitUserPermissionsCountResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionsCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserPermissionsCount200Response struct {
+	Headers UserPermissionsCount200ResponseHeaders
+}
+
+func (response UserPermissionsCount200Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserPermissionsCount400Response = BodilessResponse
+
+func (response UserPermissionsCount400Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type UserPermissionsCount401Response = UnauthorizedBodilessResponse
+
+func (response UserPermissionsCount401Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type UserPermissionsCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionsCount405Response struct {
+	Headers UserPermissionsCount405ResponseHeaders
+}
+
+func (response UserPermissionsCount405Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type UserPermissionsCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionsCount406Response struct {
+	Headers UserPermissionsCount406ResponseHeaders
+}
+
+func (response UserPermissionsCount406Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type UserPermissionsCount429ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionsCount429Response struct {
+	Headers UserPermissionsCount429ResponseHeaders
+}
+
+func (response UserPermissionsCount429Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type UserPermissionsCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionsCount500Response struct {
+	Headers UserPermissionsCount500ResponseHeaders
+}
+
+func (response UserPermissionsCount500Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type UserPermissionsCount503ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionsCount503Response struct {
+	Headers UserPermissionsCount503ResponseHeaders
+}
+
+func (response UserPermissionsCount503Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type UsersMeRetrieveRequestObject struct {
+}
+
+type UsersMeRetrieveResponseObject interface {
+	VisitUsersMeRetrieveResponse(w http.ResponseWriter) error
+}
+
+type UsersMeRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UsersMeRetrieve200JSONResponse struct {
+	Body    UserMe
+	Headers UsersMeRetrieve200ResponseHeaders
+}
+
+func (response UsersMeRetrieve200JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersMeRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UsersMeRetrieve401JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersMeRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UsersMeRetrieve405JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersMeRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UsersMeRetrieve406JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersMeRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UsersMeRetrieve429JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersMeRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UsersMeRetrieve500JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersMeRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UsersMeRetrieve503JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// CustomersList List customers
+	// (GET /api/customers/)
+	CustomersList(ctx context.Context, request CustomersListRequestObject) (CustomersListResponseObject, error)
+	// CustomersCount Count customers
+	// (HEAD /api/customers/)
+	CustomersCount(ctx context.Context, request CustomersCountRequestObject) (CustomersCountResponseObject, error)
+	// CustomersRetrieve Retrieve a customer
+	// (GET /api/customers/{uuid}/)
+	CustomersRetrieve(ctx context.Context, request CustomersRetrieveRequestObject) (CustomersRetrieveResponseObject, error)
+	// ProjectsList List projects
+	// (GET /api/projects/)
+	ProjectsList(ctx context.Context, request ProjectsListRequestObject) (ProjectsListResponseObject, error)
+	// ProjectsCount Count projects
+	// (HEAD /api/projects/)
+	ProjectsCount(ctx context.Context, request ProjectsCountRequestObject) (ProjectsCountResponseObject, error)
+	// ProjectsRetrieve Retrieve a project
+	// (GET /api/projects/{uuid}/)
+	ProjectsRetrieve(ctx context.Context, request ProjectsRetrieveRequestObject) (ProjectsRetrieveResponseObject, error)
+	// RolesList List roles
+	// (GET /api/roles/)
+	RolesList(ctx context.Context, request RolesListRequestObject) (RolesListResponseObject, error)
+	// RolesCount Count roles
+	// (HEAD /api/roles/)
+	RolesCount(ctx context.Context, request RolesCountRequestObject) (RolesCountResponseObject, error)
+	// RolesRetrieve Retrieve a role
+	// (GET /api/roles/{uuid}/)
+	RolesRetrieve(ctx context.Context, request RolesRetrieveRequestObject) (RolesRetrieveResponseObject, error)
 	// UserInvitationsList List user invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx context.Context, request UserInvitationsListRequestObject) (UserInvitationsListResponseObject, error)
@@ -4075,6 +7203,15 @@ type StrictServerInterface interface {
 	// UserInvitationsSend Send
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx context.Context, request UserInvitationsSendRequestObject) (UserInvitationsSendResponseObject, error)
+	// UserPermissionsList List user permissions
+	// (GET /api/user-permissions/)
+	UserPermissionsList(ctx context.Context, request UserPermissionsListRequestObject) (UserPermissionsListResponseObject, error)
+	// UserPermissionsCount Count user permissions
+	// (HEAD /api/user-permissions/)
+	UserPermissionsCount(ctx context.Context, request UserPermissionsCountRequestObject) (UserPermissionsCountResponseObject, error)
+	// UsersMeRetrieve Get current user details
+	// (GET /api/users/me/)
+	UsersMeRetrieve(ctx context.Context, request UsersMeRetrieveRequestObject) (UsersMeRetrieveResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -4087,6 +7224,231 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// CustomersList operation middleware
+func (sh *strictHandler) CustomersList(ctx echo.Context, params CustomersListParams) error {
+	var request CustomersListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomersList(ctx.Request().Context(), request.(CustomersListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomersList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomersListResponseObject); ok {
+		return validResponse.VisitCustomersListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomersCount operation middleware
+func (sh *strictHandler) CustomersCount(ctx echo.Context, params CustomersCountParams) error {
+	var request CustomersCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomersCount(ctx.Request().Context(), request.(CustomersCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomersCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomersCountResponseObject); ok {
+		return validResponse.VisitCustomersCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomersRetrieve operation middleware
+func (sh *strictHandler) CustomersRetrieve(ctx echo.Context, uuid openapi_types.UUID) error {
+	var request CustomersRetrieveRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomersRetrieve(ctx.Request().Context(), request.(CustomersRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomersRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomersRetrieveResponseObject); ok {
+		return validResponse.VisitCustomersRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProjectsList operation middleware
+func (sh *strictHandler) ProjectsList(ctx echo.Context, params ProjectsListParams) error {
+	var request ProjectsListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProjectsList(ctx.Request().Context(), request.(ProjectsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProjectsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProjectsListResponseObject); ok {
+		return validResponse.VisitProjectsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProjectsCount operation middleware
+func (sh *strictHandler) ProjectsCount(ctx echo.Context, params ProjectsCountParams) error {
+	var request ProjectsCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProjectsCount(ctx.Request().Context(), request.(ProjectsCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProjectsCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProjectsCountResponseObject); ok {
+		return validResponse.VisitProjectsCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProjectsRetrieve operation middleware
+func (sh *strictHandler) ProjectsRetrieve(ctx echo.Context, uuid openapi_types.UUID) error {
+	var request ProjectsRetrieveRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProjectsRetrieve(ctx.Request().Context(), request.(ProjectsRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProjectsRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProjectsRetrieveResponseObject); ok {
+		return validResponse.VisitProjectsRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RolesList operation middleware
+func (sh *strictHandler) RolesList(ctx echo.Context, params RolesListParams) error {
+	var request RolesListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RolesList(ctx.Request().Context(), request.(RolesListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RolesList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RolesListResponseObject); ok {
+		return validResponse.VisitRolesListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RolesCount operation middleware
+func (sh *strictHandler) RolesCount(ctx echo.Context, params RolesCountParams) error {
+	var request RolesCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RolesCount(ctx.Request().Context(), request.(RolesCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RolesCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RolesCountResponseObject); ok {
+		return validResponse.VisitRolesCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RolesRetrieve operation middleware
+func (sh *strictHandler) RolesRetrieve(ctx echo.Context, uuid openapi_types.UUID) error {
+	var request RolesRetrieveRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RolesRetrieve(ctx.Request().Context(), request.(RolesRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RolesRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RolesRetrieveResponseObject); ok {
+		return validResponse.VisitRolesRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // UserInvitationsList operation middleware
@@ -4503,184 +7865,310 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 	return nil
 }
 
+// UserPermissionsList operation middleware
+func (sh *strictHandler) UserPermissionsList(ctx echo.Context, params UserPermissionsListParams) error {
+	var request UserPermissionsListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionsList(ctx.Request().Context(), request.(UserPermissionsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionsListResponseObject); ok {
+		return validResponse.VisitUserPermissionsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserPermissionsCount operation middleware
+func (sh *strictHandler) UserPermissionsCount(ctx echo.Context, params UserPermissionsCountParams) error {
+	var request UserPermissionsCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionsCount(ctx.Request().Context(), request.(UserPermissionsCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionsCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionsCountResponseObject); ok {
+		return validResponse.VisitUserPermissionsCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UsersMeRetrieve operation middleware
+func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
+	var request UsersMeRetrieveRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UsersMeRetrieve(ctx.Request().Context(), request.(UsersMeRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UsersMeRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UsersMeRetrieveResponseObject); ok {
+		return validResponse.VisitUsersMeRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H3tcts4luiroHi3KjO5lCz5K/6oqV3na9Yzid3lOJ29E2UtiDySMKYANQFa1nS5al/jvsB9sH2SWzgA",
-	"SPBDsmQr3T296h9piwSBg4ODg/ONn4NITKaCA1cyOPk5gHs6mSaAf5/zO6aoYoK/SYEqiPVDmU0mNJ0H",
-	"J8FfMqlIZN+EwR1NMtAtInbHkhueTQaQBidBEAau0Umw29k9bHW7rd29687xyV7npNNpd/C/vxXtbgbz",
-	"m2GWJDecTiA4CS4TdscouZxxSMut2ISOIDjhWZKUnmcSUvuxwI/1Z5lUYgKp6/UsmoD/OMuYhvBV3B3u",
-	"Dw53Wwd0L2rtQ+eodTQ8ftXaHRxGx3EHurTTDcIAJpQlwUlAExbBv1mstSMx0e/SVKQ3E5ASodMYgHuI",
-	"Mo3JG6mo0g8/RWOIswRRB/dTlmqc5/jZ6zThB+5VSm9Yviw3Cu5VcBJ8ASIVTRURnHwUPKZzQnlMZiJL",
-	"YpKIOyBKkDG9AzIXGZkxNSaZbAdh4GP5TM+EvDMzCcLg72Jwo5hK9LsrkEDTaIz451SxO3CfBWEg0hHl",
-	"7B8IUnAS2C7IZ87uIJVMzYMwmI4FhxJRpAK73osOYHd41Gl1Bsdxa5++gtZxtNttHQ734yPaHbyCzr5t",
-	"fRODjFI2teN8mksFE0LjCeNMqpQqkbqWFrgfri7/8u7Ndfvs7cfziyAMZCSm1W7OyDQVf4dIETWmioyp",
-	"NMjElTEfOAxNRZKI/KmaT/VT+3X+eHU62tXfWHKYAo8ZHwVhkKWarsZKTU92drq7r9qddqfdPTnqHHV2",
-	"6JTtaNpuFTQgdzrDA3o83IXWK3pw0NqPNAaHHdo6HOzRQ9qJDmm3u6M7NoCt0jx4eAi97f8WEr2UVQaQ",
-	"Pw4JF4rQKIKpgpjMQW35wbr84PKvW0awZQS/eUagKEtkmQ28hqFIwW5/A3qx9/+n7eD/KeRZpot3d05+",
-	"LMjCyozIgOL8AMlp4+vPQTSmnIPGOaJ++bmw67O/NZdKQ+fQ4IOyYA2HqZjc1PdjChGbMuBqwcgp/JSB",
-	"VDeI1kcWGN/ZFViR8SnRAJPeFqWd5Z55+yV4CH9e+ch9DmoLXWC5uOsjsoq3/eFx3I12B6/oIezHneHR",
-	"YI8eRF04jl8Nd+lh59fCa4VjVXGc8yTzwgBwPNiFw7jb0bx12NofHtDWUby31+pCh76KDgaHw85u8PCt",
-	"tJM+MKnK++iSAym4fHkDbSWrrWS1laz+SSWr8sa/MlzwfZYk5f3/7g7SuRpXBava1l+6T343VP2/917t",
-	"koODA9LpdjprkziSz9Klt6Qmd1Yhrp2KGGTX8APQKhO/HgNJ9GOzA5gkHCAu282WLeCvPs2HMBgDjSFF",
-	"Ke8D47f6/+Vt/vnqgyRiSNQYSH/IUqn6IelPU7jT/+dwr/pIXv2EStUnUzoC8oer92/I0e7R0R9DAjQa",
-	"k9kYUtBdpKDRJDi0kYANdZ0EvazT2YvW2Lv/qsf5Uxe/g1OSQvKnXoDQ9YKQbKY7PaGek2UYGkpUmoFe",
-	"iTFMqEaVZWVSpU58vgKVzltnQ6UJu4rLTxAJHku9/2aUKTIwSpZK54yPCB1Rxkt4OfDH0tx6kk2Ck07o",
-	"xmVcwQhSHPg/WpZQW+dv6yOfx24NrWAW4g9JJ0CoJIybn5DeQfpCkkSMygu0ggTnQUrvPwAfqXFwcrgf",
-	"asDdz27YgDINucwS1XojMq7qsP+7mJEJ5XOSiplEOBMmzYHDOKFJEhJxB6n+izAlkQRlCfzusjVciteH",
-	"MJjSlE5A2U1S8IXPn5sQrZ86VBcU1iZn3LB7AonEPbDf2S+jeKXzJQyYHmVK1Rh5LzJdPKCWTXEo0glV",
-	"RcvqGjzoj+VUcGl8BK9pfC1ugeOZJLgCsyx0Ok1YhBPa+bsUvOpa8ATaGp8s3pFYgETbIu6BoUgJnU5T",
-	"cUcTTw7WiKYJi/0PNW7bgT5hJ0xKDXppmAtBFELtsV/z4ORrcD1mkgwZJLFGvkOV7g2XeJ4IWjGEfmIj",
-	"DnFIBpkBUooJFEvYBKrtxoAo2YhTlaVQBVIRiT2TwZwoDZXZdSERKVFCEJHETZ3n/ZnuNQurY1k/xXNI",
-	"EBrpc1lLAsNhU3/Y1GH0waeWf0lhGJwE/2uncCLtmLdy5zWNLZsxZFMmfg0CYlzDYNcI55Uv+VgksSZ7",
-	"79ipMq6m4W3znVJbBOC1iFkCUtZ34hUMM6kXkEpCyZ/fXVsJaABmTbXgIzJFKBmIeL5RoN6YPXMtxAea",
-	"jmD1bWRmoYzIYHtF8DRCE91XqmUNTrrkI3vdDlZeN2PjW7RmS0bYIFbei3TA4ngdtlLCx/8RGYmFISMt",
-	"vU4hRRoTXB+oU0g1mzNbShO/4BvDT0STBFISUU4kQIW3IzFpoGKBg28UZ+dcaVU8+YQ84p3WjJ+IPdeT",
-	"ZTcEteyNYch2OqQsgbhNzhXKEERBkkgy0UJOxmMkrVwCIWyznOAjqLGIL4Q6SxIxM26tJ+DJdEN6wQ+f",
-	"r3uB8YGZDjeGLH16eyxR0zJS7QSHriAFZ1Pnbrof014a7UO5jse0LPwEP1x+ul5Tin3eSug1QL8BHSRP",
-	"ZX5vkFdr/EiqmBzOS6RjuicGhI2ti+mO9E3vfbSQKDxM+1Ww+yEqPU7v06Jnrt2g9nPc7XZCIgEZEenu",
-	"tg/a3T9ulN4vhHovMv5UOteCyFB/vxH06d4QAXjcc2FEJpXzzo3OXDNDFsFnTu8oS55BZLYjomAyFSlN",
-	"WTInWdHrxggrpooOqNTI4Bo3A03JNBpDrLHFJBlkct4mF8LIlzMqSTSmfATxqVYOC83QQ2FF0VyGQb/p",
-	"szf3tRAfKZ/bx/KZso2eqhqnQqlkUwxWCKstWgjJMBUTIjiQKGHA1W8Ej585zdRYpOwf6xxVCDIdSNuy",
-	"pPxEKcTAFaOJ9FWgHOdnmRrr96ZnvzmZadalKVPrYSzGpXhw9vW4rmfcwvyFJIpNjDnnDi2B9RFRiURF",
-	"3fZkumXcKCcL9BdNEzFgk2oUWt7zZ1R0bD+oYUACyg2Q8VsuZhUt9LN5qGFv7NIpRqjAtM0ibWLz5+KO",
-	"Oe5psQpQPeu/fPnS8lYJmo99HBaNuH5fqM+UD/5rqw0vPvmBZxPUjrHlt3DjooBP5YtVtUfRRL4sU9Z+",
-	"j2iT2XQqUgXxR4gZvcb+n8Rpva7IRPdFNLCkFyi4VzvThDLeCwjjbgE2rlTq1fzLp8uLDYoAOYTOWuVs",
-	"ErWFf8e0VELkmE6BiCGhJIVhJmmioREcLofoc102y/cMkhg1L4lO92Vtr7IEXNNvD2FgMVQD65JrlUmv",
-	"ZQSEDjRla1lJZCoSE7SNT1MxhVQxkP5qNsnqBZl+de0KihQD9LE9hME750L9pKiCd0jBTZZW1CNS0NC5",
-	"CI85GQmQ7R7v8Zeknzv9+6RFfsoggxif/5CKCNDko18MQEsyuhd8eflX/XBMeaxlHq0qKoFDTShzKik2",
-	"fJempmejSp6Sfskd3CeSziWZjec9vUXdRvQDEQo4gtC4ibHP+jYNg/uW7uCCTjSWv1ZQ5PdZflMaofzK",
-	"jFdGtRn9IQx8StI7OI6ZbkWTH0qLzRRMZMNaoyX93LwsDOk0Tek8qO3AL1YzmaWCj0Jr+RzMzR+npM8F",
-	"v8G/bxC/sp8L7I4Ro9lsNhYJ0uOEcR/KbgOFvWeJgvQanZA1Bgz3Si+53jM0NVw3JBzQbq/1VgUpSrie",
-	"72C30+mEgX0XnAT/+fU/e737Tufby3+p27B9j119+DNOxHAIqWYBWhJMRQKa5+m/0a+mYdM/oIUESeM4",
-	"BSnRdqjGQgLafZjS+NDSJR3pX/V9WnbgVqF4o98S81ZDgjYkMKbYNjkfkshvYFlnDEPGMeJqbsSjiHIb",
-	"luc7GMqoO+g0ICgq4v2rtAK8tO8TNoS6E4MMYERxpNyfEFMFLS0G4nFJ40uezN1xuWj8SnhKjWNPpmpe",
-	"OAxNLoLRkkbWb7jOSDbEpTrKRZYkiwfRAqWWWrkg+H1pzlnKgjDgWWI1TwPDOjAV4TXfZfLlQJ2f1/jC",
-	"RDrU/UWP9mC93DWvY0E7CeO3ZMaSRCu/SGTKmEsJfovKLxh7ymIqN8EKMdNbWXdhPvUXB2zQoc9GDvab",
-	"IC4HGdW3hDE45SegOY5MIAWa2wSJRWiXiikSs/jU+PZAr+FKK1WLavo5oEmygkjScJY/fKsO+ODFR1Wn",
-	"916rxNb5FAkeE8Grm10vABckEXwEqV40lwnwdAawIGDl5zrTr31aYhhe825jay9Ypdx6t6l1KYJlhd7L",
-	"AS4rfFCOdilP9+Cg4QMTGPKo37YpumuF7e4Feq3QuiH0q0pNfwZlN0v+1AocQ0Nn7pBlQ71V4J5JJdvk",
-	"ClSWcmk2DDEj6iambSxA8hfWPE7rfa+0w/wwtJXnqqyytdpe/KS/Qf2scQv6sW1PYKxrMoaC4SJnaAYJ",
-	"A+UaZIC05tlCT7lKGdxVtr05Ax+F/onTrig1HgpLK9pEm6U1rJ5s1bPR3woNe2mBxNJ8lDcIHQbTYT5p",
-	"kXjNvOjVMD+1zGpXD6dFjLN+gDTpfV6+p4vMr679S9LXAGiti9YUshkMxkLc6peaOuzPQjqUiiYJ9l/S",
-	"yOyMbPMVlK8anB9ND7XnX1yXlclBdNtk+KGKUF492LzjzDhyBlrqEpPlEv1NQZW1cdIMrDAgeDIn1Joy",
-	"tbxS3lQvZFnM9wUdZUUIY+BtFxx/IEQClJdErZrMs3wXmVbLKQQzPhrC1vLIFxvpO52CVkmUKKO2TX4A",
-	"MU0gdPoTSESupnxJtNqnt0pslCqYG6uzGgNvI+lUEF9Q67q8zxG65n51A0cRxzOjEkVR9FmhJ0KQAZxa",
-	"9Nvl5IVTpn7kPKpVsQJdz5CbmqXr6ypdOeV1qLT6qFaTQdeUg8c0trKwCVgaI4ZYBGFFNl5fGvayTtZf",
-	"cyTdxcfwpkXtZrtZjiWphIiXLMRDOR/pOcd7g6Fbv7OxpaelMM++S4vplxQXtDMYh2NYJn7j056hKtyk",
-	"fmrpGVf/KXO4MF/WJ/FlzKKxJSs0ulCZb0rGCRKKtGZT6sdVNgLoJSY17SDLqqwrX+VMgShU7zQkEzon",
-	"1m1b4+WUzzG+5dSKsTWmQRwrf1wu91KmmiDt+2bwfiWe18A/SEU2GuM8ED1VqDjo9V4NmrW0BC9F61E2",
-	"hcY3f2+sLRUX2V3fY+cgaKe1jVCyQ9BFBpmHeprZCuirZJ49Zhay0VZ6667I5r0MtjqLF7anUyOvUBvD",
-	"icqbEQhttLiiw6EVbMZi4nbLxJhGlGiTsyrOCkhDMoCIZhJ63FIuuo9Fqre0ZZyMj4wosL7C8JhUY2zv",
-	"jV6PM6usiqEWZ5C7tD1J1hPYixPKx2h1+WoUUGL2HvUWgn+xfco6SfXYqqsGlv2GubzkM7wST1lHBC9Q",
-	"9iaffSNC81O3+f1nCSnGyS95XaBtUZP3WZJcLG7yPhWTTxY9Te+vxbK37yZVPaN4dyUSWAK+fr0ErrLo",
-	"sKiRXs+P+XI2NblwS9y4PvmyN0LokULzeySP87cVbapY1yZl0e4IrRJqYRodvRMaV7kkqo8mtN82Rv6R",
-	"AJ5PI0FEZpyDKehN67eRFKUS04NV1JwGarwmQJRWQ/EEFAlgy4jyCJIKYNiMKTKg0S220hyq1ILKW4hN",
-	"HoI+tyHN5Thsn03j2mwhRscNM/Db2JNSixQmetquiY1/0U2YKkfOnJJZypQCTmwUJ4d7ReQMYIoitk0S",
-	"Kqcf6I9jfZwr4YbIA2bcIC4902ZlWlRPGI9NG0rsr9wZ61CruXqOFTdFk2BvOscWy725TjuwFgC/l/mN",
-	"0SC8vrgwk9DsbMgcfFYEfHww71sTErFghEa27kgU2aWhRP3Ukp1mrZaugjCQZi9Zmgi0EIFrHxTBUvrT",
-	"InTJIdw0zYsUVDBhGbmeef5naSLrc2+9excyb/3yrJh2w9urAhNN3xbIaRq2wFfD20+N7Ei/+ZxjteHl",
-	"2xzRDS/f5bhvBLZYjsaZ5ivUPGy+aItfz9+7ZWxoc1Gs7MK3ZrFtL2VevLLkUvYGOzr//VtP/c59X07F",
-	"8VJx3PheokIQKznwN2mQfXzX4jqjN6EmchSvauJG8eptCflNLWqCmpEg7Ko2j+reNg/cKAHlb5ZCZHnT",
-	"63mjdFdu0igjlpucT6oClBEfrz40PGyc6ZWhsOYB6i/e5fRXebF4PhdInM3vftCkeuHorvLysky4lbd/",
-	"EYNrS8ZVGGuyrZmTJvJFY9WF1eVyqkWGSmnx7NrshlqjkjxcL5FyrmDSGLvju6Q4oZj/G1pl1Sb9IiOU",
-	"RugQ0kYSoIG5EO8Gc9LHdv1t5M42cmcbubON3NlG7mwjd7aRO9vInW3kzsYid8qGeK3vjETLPvRCtEvC",
-	"30XuQ6zqt8ahbT19/gSNoQ4rFVSnriQkQ5etYA3g1nwojH3xhEwToBJs4RGUGozpp2aPtLYme5xXbXkN",
-	"b51NzXttzWol81MOV9nqVBiRXD9r6ZAGkVde3/V3DXYd86rJiOI+crCUlu1ykVXiFuYYUJ/G+gCah6Tf",
-	"MvkFuqEp2HZa1N/g2MAZldu5fflmMO9jcuzcR/ILSfSRgqEkYY+LlDihrFpligsOp6RvHd6DOeoJumF7",
-	"gSGwVfxZgOA9N7+coNKqRm21HtH5W3cU4cQ1u9S4eT0v1Mvyg7c5omqvXs8bHjW1d9qf/7OpndP4/J9e",
-	"u8aKdk1siCpCbY6tydJRwt4kUA0T+pEmmY0IkkqkEBOVssnEsKrfrl5WT0Vp9Xr33WGvd/9qqP88Hi7I",
-	"TfnNS9lLa3Qtkf/K8/kBUik4TYh+nScUGQeyHIsZJ1QSTDk0LRBcvSsTxoEMUqC3csUkII3uzpH+Z6D/",
-	"ifQ/sOpyLJVJn77KS4XXp3f7iJT79I4fE4ef3vNjcvPTe3YCdnPVNdwUmBKOQSaOAlGUeyEx87Up4KRZ",
-	"nFxTkvx89QGltlnKFPgyUi4BteQtm7bE1CT9taaCcaw6gNJdJVzT2rsNIOFK0ZufVGPu80vSt55ALZLM",
-	"KFrLLGLsixe2dCuJ6bwuNRWfuDpt+jBFQWoF960t0FofO5eKlvh4xyKJ5WInr6K3wAvPrieYcWFcu+72",
-	"Cs1x2KQsghUFaBcIY0Vt2WZnoBPW1pHQXAKpHbnyollys68aBDfTWw5m5UWjlw7fNHrojEnCzekhDLxs",
-	"5oVmFlNpy+gbWG9N768nZrAWClmzdHHLuC1jieUybRanJGOs6sedyO+MYuhD5sTncoYii91Acye5YR61",
-	"tpg1asm38MBXWprcUmnJM7GB9PovJHYt0AhJE+lGx1/58PgLY6nxk7JsaqdixCJLMw4mJMYksSKT7mUF",
-	"Ssxx/KboOn9W0GX+6LIYrPjUjOp/Zod3i6h5YVMlWZOCj0wtJIKjCDYWUp2YJOCxEXCAx1jas4/FWh0O",
-	"5M7Pml0/7PTDHu+XC97mb+w3E5regpomNIKWLWmSthzemjvCGejGCrdZS6O2aKk1xHpTs6x5I6NX1ISX",
-	"smy19OhbcOhhnQlP8i6LyMqV6lxUjDG35aCQaWu9ombtFOKK0LXfOT58vG6rf1ypSiWM4nz6kUk2SKDx",
-	"upEmDYLnzF8CyJpr24XD5BeTNOdhL3BYPMn/8J38B1t3wCqKyvoJDL++8X5r293adte07f5uUh7dvq1H",
-	"zFQjmRelLGr8QpSlTM0/Yckm5OgDoCmkZ5k+jRqrO9EJliXDNJfX2NiWgb+Fuanr3g9RHDMWKklmGCcQ",
-	"w5BmSV7Bv028aqZavZCm6gekWKqEKfOwx/t44ml4+qeEC6JPH8cgpZJkINQ4D3nPx6QpkBFw3RTivG4n",
-	"13w0xvojjEtmA2nRwm1EClO6KjixWChEhLFSU5MQYYGpI6dvirDVcWFj/dFWqwHpO+OZERrM2vbJNNVa",
-	"qhHrdX+mJlNRfPzM1vdywSlOqJ+yv8Lc1IZifCgWnClAppgySBhHg3EhVMvQyeYmidAY/JHUpYNd0y9K",
-	"/eUYESOOr1PopU3OsVqOJWjUb10kryn5Mu9xW/clZ5xhcQOW/sCYuTSoudZpLddWoAmxK1zvsl7bJij6",
-	"GJ21x/PP9SwZtwayIWDQsHUM46w1qZ79cE7kFOit6Q4LXckQzdwGb3YLoiT1hSZxlr6QpF+9AaEfEily",
-	"MsVgbr1XzAc9PhPpLcm4LUppFK2X51g+cMgglS9fIml//nz+VoZ5PDNDX7TgLKKoCU3IH2IqxxCHJBEz",
-	"lA0k/NGkiAI1SrpGBDYVqd7Ke7s9PoZ7GkPEJjQhMRsxZUtRvbxmE5CKTqZu/Kv3b8je3t6x7unz9RtD",
-	"JhMWpcI4y92HRql9+dIcYxg2orXKFLBqGQN5Qvo/9wI80XrBCfnaCywae0FI/vu//t+3B5dBR/MErLyg",
-	"L5YRpAq0dlH/0vswS8BqzdJZrgQ3JKSHN8W89PheJw/GkQL5/TEm8c3M6yqvrCxfvjwxjYir7O9U3JxR",
-	"RTRNGchKXtkp+SnTEpxhexzviElhKlJl1NVBAhPDldx1MJZvBGGAF7zg5u60u+0O2hinwOmUBSfBXrvT",
-	"3gtQARojS2++ikO/GYF6LI/Mq3pcrs4dEg4zjQS8DaRNPqFFSuPU1sHDUk40SU4NS3EFnsSwx3NVs1gj",
-	"zT9MPBVLZYGy84sfz6/Prs8vL9ofzj9d98O8l5xFNfbQ466LQv7SHPOF4z1eVXNXYlj36xKqY+tTZCkR",
-	"M+64GKJCb4Dc2oaOsdzSgeRhynNJEonJgHFTgoucXbxtkzMyxHcvJMGymJoTKrhXtQJdp5gghYKhsfDb",
-	"Lm26I+ZLJtDjeSstg4S5fyYl0VhgTqcklAxobIdL2C2gKcAcecRV6ixu3sDJsREXKcSnuGHdnVM9Tolk",
-	"fJSA7SyiWj4dABmxO+BEzVhkHX455Z/HWtaTkHoeDXmjz+2gfN3H11qU1z2NVGLvbfB9S/nx+FMG6bw4",
-	"HavxxCvVVfQKqT08hIt1MfSwWXIzZjFJHAmbjD33yzrFCeNRksXeaV4FtyI8rn6FSA3Md4Y0I8EVZbhd",
-	"c6qK0PWuBZ1FcOSu1Q3gywLCngLCDegF3xAgWtzXqyIhj1YdmuuRCjI8LUQ/Q/QJDBURmdKK2RTyOu+W",
-	"RvEswPL6GAkhuCZ1VyuVqVDzOevtvp8mIs6NFk0zRqBKc83tuKtpN0WmwgOak6yld2+3buqVao5nhyar",
-	"oAFVaYymupBMhDQXpmCSBLds/bQhomABhkRKJOifynIISQbzHo/EZEK1uM+sI3qQotg7cExLCsNj8DYh",
-	"ywjFHaQJna6MUfEcbF7WMXm0NiLPzIVclgNbgdIgaMQ4yropXr5EJKjQWAa6+kTAz6bmbjMgWj0p7ixq",
-	"murUqHnFbK1ihbbD/IqlbtPVVfUIX+fON6Ahm0vRLKFPRwStTT7mVL/X6ZBIZKhfSf1rGYw3kv1jEaCd",
-	"dSG9tgK8LXHtnQ0YZrIADF8D3wRfKUGBo2sKXjr689l75RQqpBl3EH2++lAy8Yf2nrFCYC7CQzTfImdO",
-	"HNK7zgnTPY52KVtrpCbwvVBG5Bu7ChW4M5um7RypqyG8cOg2o9s5lH3719NOumZ7zmaIwkGJwVHPAW/D",
-	"xGrNjoXQoqkNZUtbuN2UqNYCHEbyp2ImlwNobV+bArAcSGnNB0aGl7ZKhFz5QF7tqMitYk89Lqxpcb2D",
-	"91vl4rfdTmfNuwgEh0UwumY7lYuQy4X115xmnif0UJ1bvQr5JQdzjtmEGC3hV6qQuzsvl1UfxzbPKune",
-	"dMfhY197rXFq++ssDToJ89Pu5GtwRtxteniYVe/AW33reLXQ6wg/8zYC84whG739Zb/TXfRRTss7pds1",
-	"8KP9J9+b5S73G8EGb4AaIQP0BSw84zBE1YtWJFMhGQY02ZXbMCoPHkdl7V4t/PDw8Q/L10Dpr3aPH/+q",
-	"er/MQxgcGNJf/l3TTWn47d7j3zZcKIRMKr87RHMde7liIfdoMYmOMKqiasXCLaXxvuQ207Itq27GymsH",
-	"OiuLx8VOnBffXVlV5hjWuo/1NeyNGeTM3XyQC0sEWOFieMQ4gvL11jqytY58N+vIVpfa6lJbXWqrS/3e",
-	"dKk6Rgr5jvHayb0x+W6DOsdy4Sm/1uspsnn544N1Rztc84NVBFD/g4N1EbCSuFl8UBIyEfFrS5lT0ZSN",
-	"ZRLDZCV2kmoto1yh1EQi2PpoIV6SFmcJhr3IIofeSpuSTqDHVUq5tDcsk3NbX0yWkga8StgmI2BCrcAL",
-	"1qmZnzxWT8RmYeGy7HGXoF8pZCYdMMNMZSmEJnU/d3xaVyck7l7cPCXN3r0pQfneRHM9ON5PbNil4CB9",
-	"z6sYkn4eCdUPSd9Lx8EAYj/XRb/3g1j07zwrqG88+77Q2y8OYhtzpIVUwYdslKVgCvNqiYDewkmPG5ap",
-	"gbW1SdFcn9MVUUKsJswjcRR5D69FPF/T7KMxsobdxzKm9/qrhzBIgEq1/ucf8LPV72WsZy0+lAPt8grB",
-	"JbbdXRMXXnWWFefjsj6fMpVFJoVKdVoLVNXcJaIFN2TZ4PxyLnX5XsSxUtOTnZ3u7qt2p91pd0+OOked",
-	"5iCOzvCAHg93ofWKHhy09qNX0DoedmjrcLBHD2knOqTd7s7SKxYrQdebvmBxf21DZ5yZ95VbS88woqbE",
-	"ZaWiPJaEJinQuHTXqI2u/hrYlJ0SbzbNbRyuzZJyUdV5Gf128E2Db/zHZUh8pmevyXeRSI0wvOMKYzuM",
-	"eQtK4XDBN5dp9zW41lCYwOGK1RAFJE5HJsevgAQd3VrMc4zbtrI3ZYuZu3XBS0FDtUPwEqjVO+oQc7a5",
-	"Q5f+rMj6qwxogcxTLqrXzZaTeLxcQXf1twk6LG4z0CdaIzKvi6XK48AmVEXGgmNeWDByQ87C0S3YLtWx",
-	"DLNLevLrlaKI70KPHsPgFZbf5rGdqRzjTesDSAQf5eqn03Iwvn+eg5TnRZYuHpZZNM6TelJjW1oQneUD",
-	"Zzv7GrxB5TMFzAUnJg7YnG1ZmpyQxXwnz/95FXeH+4PD3dYB3Yta+9A5ah0Nj1+1dgeH0XHcgS7t7O6Y",
-	"Kdhz/qqGXDcRm3mZg+n2waWBC81yWrP/0150ALvDo06rMziOW/tUM7lot9s6HO7HR7Q7eAXHxwU14L5G",
-	"NG7O2p7vynyzhx4NF5eN4z3v+X0N/kmBa48My0ZK/VYs9Y+als3d97+CEbu7goT/xmydayE+0HRkvztY",
-	"BRkN9/7+U1vO3zhZc4kS8xAuiAW15VkwJrRZz7FFbCWhJf2jmmmk8lw4qxP4pezzEvYm+N+0MwHUagw9",
-	"7rV1h1bRf6i3n2Qj7s40TF7MCxvQkW/J132YXOvhEAOczak1TOgo7HGsUOaamqsIvDmtJNlbhD1VtPey",
-	"CYO7bvvsbzIbXL3+OOwc079ff4Q3/H4wmL374cv0KIPkx4/D6dFf6T+mP739s7g60//9Wb57fTBq736e",
-	"zsYfk7+9vfnp9n307/9xc5fd3tzB37/QV2wAf3n3/sfO3o9x60yw29UdaqUcyJXk+M7TPX6OeLR0MQDg",
-	"rlBQvDEPYNksVnS/Ufa7ivGCxuYW8y0n/W1yUpsKFZx8/ebz1fe28NELtBfcAWd4l7ivULhiDUySKaRa",
-	"obI5JVh1qbgD3+btPIE/m1oJS9izKVqwKe783gowZt49Xpq4IhwgRht3eW4rMU4zky3f3DTfdNU0vhPf",
-	"LLrf8s0t31yFb165jf4UfmcLPRiqT6Cp2s4V3vtRNbxrZX0kRBwSxrEKLYaTGxmPmbzTL2NhHoLJObVW",
-	"7oRJZfL46Ly4eV4aFa/HtVodCyLFKZnZDoqaN4rcAky9PMNVOGEMUqViHtTYwv5jKVl4J4m5pWGrRn63",
-	"TfxPqwm+zQlrqT+rMffvkpd1LjRTCQmYUSsBKhumvcqBb6qjBs+OgC2udVndAVDcKvJ9XADb/ff7jUW8",
-	"Kih3uWO4HKrXNGrRxKMuvB3j4dtjh6A5Zozs/7yRFvmwrwvrsanE4M4xpyYUteVqyf9tcjnEcKmiNqgB",
-	"WBKqiNAag+DQ4zPGZS3nbr+zv5q1BXsMvqsALbMoAimHWZLMvULuG5KmLXor5Qi+gzC9Bj/NSxCV/R7O",
-	"P84l+sdqZe/z+48L2/3X4LOE9L//6//6XjTzV/2KDGqCIgj8lNGkbQN4k7gOSCPO6t4+M7jxT1lfVe5Z",
-	"cVUpTB1/5/L5rt60J3jOvp/jrLYwm/GZLXWZzSiWRLcVrnNAror0/Iooq8GxyHGX/BaDyOoaeRVHMaU3",
-	"Nxdbv1gl6qVhfZBc/MUxYLuUTZ9SVt79XgXHRgdSqQQFU1uxYSu2V8WNs1rtNiyilKVYuE2T+fOUaVNP",
-	"9bvKESg8DGh0W5IZ/AIZ/vSqnutC8V5BrTCz+QVFAleO9jsZ2Irufy2ZAF3v+gi0C6fXbZpQzrGqbxE4",
-	"H1FOBuAB/G0zTLIxhtkFXqAFZ8s1t1yz5vZ2fOA5nHEM0e33ZIxfxmDENF69PkoqW+DTaRymdB41iYul",
-	"rBJyy8UMTZJ3TDIlUjIH1SYX1hnT42VvDApCJvZWolxlC+9hKdHVolc1Wp5vtsEw3AZJm1q/k3NMpWw0",
-	"VuV7JIqSpn6ckB/Xe1MNbLRKTUATFsG/WTjakZgg3Ygp8GpY4dwUn3NgYNnV5oGX9f0E69IbxO9KnNCy",
-	"5A0zwC0v+y07UN7Y7fcMxmacBN+Tsy33wriicFopDQlNpCBFsoFRY422iFe4r+g1QXfQLyf35Y6W7yL2",
-	"/YbcOCtQ8HuRDlgcO2fsln/81hw/dm88i2Vg0fjF1SEbi8dXa8WfoL/INJHoRZqNqcmm1X8sLBbJ5z3u",
-	"12hztuJCmwy920e0YlncUiI42FLD1buoTIlEY8Qy9Rx7/A/mmlLdHLzMbGCpDL3bZa0xFPhQpBGYoP8/",
-	"hkaeEu6GhaL9HK2VthiljTTMZS987ym5q7E7XI4NetHcXSvr+NDMPQKryzgLryJYwBPtLLf63e/XmeYo",
-	"4Nf1pcEddrGcuY3pdArcVIAtyTXlireGx8UsxvqPszFwW9ZvNmbR2MacIOdj0TgsrkXWEo/WwVziJWoe",
-	"+MZU4XPhd77XvWo0Xxay4pgrVnpGAz9OusfF0BYq9meEQhkdKlNzXcPmRJIe7/F3d3k1dVOY0RamNtOR",
-	"dO5NSZgyxsjl8D54W526Tc44oUppLox3QhuXvK1ArYnC3VTV48ZpA1QKvMEOHREc3PGCATyECzMjvIZQ",
-	"Sc3OV2KlBg0rVZ9dXEAUO3l+7VDyxVWN+cVrh+KSbq6A6Lbu5QbrXn77VWJkzCZ/XrU47OMppeLMrlxQ",
-	"LK6WOZu7J/vIgvuYxw53mC0O98omfidUqr4Z5Q9X79+Qo92joz+GZgNXrq7Na1243FtzfcOmM3DtufOv",
-	"GqY/dc3NEKckheRPvQBn0gtC8ssPrRHVC5amB28yH7ipUsaCml0G6uq5N7bVeJIkxBLB+i8r1GP14NJS",
-	"7i6bVr4NOw3bcFsF8BetAohAFqvcnCxasS4VbkPfQJtbdS6EMrmY7cDkJY8W5KDaU6XeQ6Ua4cMGrD8a",
-	"KGQ8NnlXVWZy6uIstkUL/wmLFlqOVb1G71dWeCTw+Hvaf218rVwYJMgjQNk3NFf/iylwtBYvteKYS4fM",
-	"7fMw6/GEDfHunlXq1Bg1prj/luJlu7qNzfT07up4XGnQ+PsuxmZpnezNRmdXHWhzZueiwpD0e/9VAxB/",
-	"U5U+8qvm/ENCmeJ/VpfXtGSjH7QC78eU+YETob07KsYhHGk3xVCkgM7YdQLNXtO4lGO2bgwF7kP3BC9C",
-	"kwbb+RXeWgU3JtHQRly64LqtfW7rc6iefZ8Mg1zmcSj7OH/279D7+k0fLcbI3mSIOXMGeOT0NquW9Cf0",
-	"Fkia8X4QBlmaLCqZhOeWhawp5l0fK7UD29oobJFPJaxTo11o+bU5Pnx7+P8BAAD//w==",
+	"7H1rc9s4luhfQfFuVWb6UorkV2ynpnad14x7EjtlO529E2UtiDyy0KYANQFZ0XS5av/G/QP3h+0vuYUD",
+	"gAQfkilbzqNH/aFjkSAeBwcH531+DyIxnggOXMng8PcAvtDxJAH8+5jfMEUVE/xlClRBrB/K6XhM03lw",
+	"GPw8lYpE9k0Y3NBkCrpFxG5Ycsmn4wGkwWEQhIFrdBhsdbb2Wt1ua2v7onNwuN057HTaHfzvH3m7y8H8",
+	"cjhNkktOxxAcBqcJu2GUnM44pMVWbEyvIDjk0yQpPJ9KSO3HAj/Wn02lEmNIXa9H0Rj8x9Mp0zN8FneH",
+	"O4O9rdYu3Y5aO9DZb+0PD561tgZ70UHcgS7tdIMwgDFlSXAY0IRF8B8Wau1IjPW7NBXp5RikxNlpCMAX",
+	"iKYakpdSUaUfnkcjiKcJgg6+TFiqYZ7BZ7tTBx/4olJ6ybJtuVTwRQWHwUcgUtFUEcHJO8FjOieUx2Qm",
+	"pklMEnEDRAkyojdA5mJKZkyNyFS2gzDwoXykV0Jem5UEYfCrGFwqphL97gwk0DQaIfw5VewG3GdBGIj0",
+	"inL2T5xScBjYLsgHzm4glUzNgzCYjASHAlKkArvejnZha7jfaXUGB3Frhz6D1kG01W3tDXfifdodPIPO",
+	"jm19GYOMUjax45zPpYIxofGYcSZVSpVIXUs7ufdnpz+/fnnRPnr17vgkCAMZiUm5myMyScWvECmiRlSR",
+	"EZUGmLgz5gMHoYlIEpE9VfOJfmq/zh43x6Mt/Y1FhwnwmPGrIAymqcarkVKTw6dPu1vP2p12p9093O/s",
+	"d57SCXuqcbuV44B82hnu0oPhFrSe0d3d1k6kITjs0NbeYJvu0U60R7vdp7pjM7EmzYPb29A7/q8g0VtZ",
+	"JgDZ45BwoQiNIpgoiMkc1IYerEoPTv++IQQbQvDdEwJFWSKLZOAFDEUK9vibqedn/1/tBP+roGcRL17f",
+	"OP4xRwvLMyIBirMLJMONT78H0YhyDhrmCPrl98KWT/5W3Co9OwcGfyoL9nCYivFl9TymELEJA64WjJzC",
+	"b1OQ6hLBescG4zu7Aw0JnxI1c9LHonCy3DPvvAS34e+Nr9yHgDaXBZazuz4gy3DbGR7E3Whr8IzuwU7c",
+	"Ge4Ptulu1IWD+Nlwi+51vhVcSxSrDOOMJpkXZgIHgy3Yi7sdTVuHrZ3hLm3tx9vbrS506LNod7A37GwF",
+	"t58LJ+ktk6p4jk45kJzKFw/QhrPacFYbzuoH5ayKB//MUME30yQpnv/XN5DO1ajMWFWO/tJz8ofB6v+9",
+	"/WyL7O7ukk6301kZxRF9lm69RTX5tAlyPS2xQXYP3wItE/GLEZBEPzYngEnCAeKi3mzZBn7zZd6GwQho",
+	"DClyeW8Zv9b/Fo/5h7O3koghUSMg/SFLpeqHpD9J4Ub/y+GL6iN69RMqVZ9M6BWQP529eUn2t/b3/xwS",
+	"oNGIzEaQgu4iBQ0mwaGNCGyw6zDoTTud7WiFs/vvepy/dPE7eE5SSP7SC3B2vSAk6+lOL6jneBmGihKV",
+	"TkHvxAjGVIPKkjKpUsc+ayDKrwrFVWZ3Biqdt46GSh+78hzPIRI8lpo6zChTZGBEQJXOGb8i9IoyXti1",
+	"XX8sfZeMp+PgsBO6cRlXcAUpDvyfLXuMWsevqiMfxw42lm0M8YekYyBUEsbNT0hvIH0iSSKuiujTgL/0",
+	"Zkq/vAV+pUbB4d5OqCfufnbDGpDpmctpolovxZSr6tz/JmZkTPmcpGImcZ4Jk+Y6ZJzQJAmJuIFU/0WY",
+	"kri1sjD97rI9XArX2zCY0JSOQdkjnFOtDx/qAK2fOlDn+N8mR9xcRgQSibi109kpgrjR7RcGTI8yoWqE",
+	"NwNeCXh9LlviUKRjqvKW1T14j4xgeTFH5piYWwTvMYsoE3rFOIqpKW4dkaBCogVA0m0T+9nE0G0gwGNv",
+	"xbiA36aQzvMV6PYFFIphSKeJwq3LNqhbi/h66ufsnzXTPzHzFkM7Szx4KahpyskEUpxlm7zDIziinGx3",
+	"OiTSOCj1mdjudJZN91LqMevn3Llj0rd6s+REcGksRi9o/N5hGXIpgiswR4FOJgmLEIme/ir1sn7Pceb3",
+	"YMggiYPDT8E5JJpRpOSGJiwm0UiwCNokEolI8d4UmlsBh5r0hrKEDhKwLWU70HxVvph/S2EYHAb/62lu",
+	"53pq3sqnb/Sgr7UMIc1iqlhjF+NGxklpaHqXYZlg1Y1omz8ttMUhX9D4QlwDbw4uHNSTCCuMRv6OxALM",
+	"xJFMD0VK6GSSihuaeIKkpgUIbO9DffwNKMdMSn26CsOcCKJw1h7/Yh4cfgouRkwS3FANNneadW9IheaJ",
+	"oCVLwjm74hCHZDA1k5RiDDmVqZuq7cbuNrviVE1TKE9SEYk9k8GcKD0rczGERKRECUFEEtd1nvVnutc8",
+	"QBXK+qlBC0IjzdhqVno4rOsPmzqINsbOFzS2yFKHnHoKCHE9B7tHuK5sy0ciWTOqipglIGt4ljMYTqXe",
+	"QCoJJX99fWFFiAGYPdUUV0z1qR6IeL7WSb00Z+ZCiLc0NbS/OdWJUZ+NC8BecXoaoInuKzXUtEvesRft",
+	"oPG+GSX5oj1bMsIaofJGpAMWx6uQlQI8/o+YklgYNNLi3wRSxDHB9dUzgVTfxOZIaeQXfG3wiWiSQEoi",
+	"yokEKLEfiEx6UrHAwdcKs2OuIOU0OUcagdfCPaHnerLkhqCaam0Qsp0OKUsgbpNjhWwuUZAkkow1EzDl",
+	"MaJWxiSTNV9a70CNRHwi1FGSiJmxC98DTqYb0gvef7joBcaIbDpcG7A0g+mRRI3LiLVjHLoEFFxNlbrp",
+	"fkx7acR35Toe0SJ/Hrw/Pb9YUdB62E6ciPNpNHJc771w1V2oV7BGqF+hbOBzzng5abHGcuHm6pwIyfDy",
+	"tEzlWtFUIyhaJTWDeE/4vMSLTCOPpIrJ4bxwrkz3xExhbeAz3ZG+6b2P+leF4OqXp90PURngtEpadMyk",
+	"ftQKHHS7nZBIQCpNulvt3Xb3z+uG8hsx5fclAppLG+rv1wI+3RsCANGNC8NPquxiWevK9U3BIvjAMynk",
+	"njCwHREF44lIacqSOZnmva4NsWKq6IBKDQyuYTPQmEyjEcTESFeDqZy3yYkwzPeMShKNKL+C+DlR6TzX",
+	"7HggLCmKlkHQb/pgynchxDvK5/axfCDjp5eqRqlQKlnX7SOE1fbYGRq1gpZdo4QBV98JHD9wOlUjkbJ/",
+	"rnKP45TpQNqWBckwSiEGrhhNpC8fZjA/mqqRfm969puTmSZdGjO1kMpi3IpbZ72Lq0LYNcyfSKLY2Kg5",
+	"b9DOUB0RJWxUtNmeTLeMG8ltgXCncSIGbFL2cc16/oBSoO0HxS9IQLkBpvyai1lJRP9gHuq513bpbmSU",
+	"7tpmk9Zx+DNe0PBCNN8FKDNCHz9+bHm7BPU8EQ6LJiK/LxT2ilzRhVUVLGaLgE/HqDrAlp/DtfNJPpYv",
+	"lmPvBBP5uEyS/SOCTU4nE5EqiN9BzOgF9n8vSut1Rca6L6InS3qBgi/q6SShjPcCwrjbgLVL3Ho3fz4/",
+	"PVkjC5DN0Gk/ncKmsvGvmeZKiBzRCeouKUlhOJU00bMRHE6H6NHRWFsZLm97Nk3ANf18GwYvre9FjWqc",
+	"E98MazCc9FF91w+J4InheDkdQ2y0epJQZ1zSs5+kYgKpYuZOiPJQgUxbH1MFLU2kEZlpfMqTuUPmEsaW",
+	"NvD36nujuq55gVb98vI+OkMYce4nRiepUgY3qLHiMZlp7ln3KwlTRoeFJlS0dGcmh5Q1mb5xAaiaKu74",
+	"8DZ7Igbo6+Btmtl4POpVw4bRsyJGuRUiFbGUQQMldHPIHbQQiEVYV6hHGHxp6W5ONGB0X4X5fDh7G5Sm",
+	"iIak0rOX2ZCFxydm/MKzV/5kvOWfLlr6Ncw1FRWpFpYG85D0W31k93VD4+zxPFc9ct1Ar7vfJrgk+2Gk",
+	"+WEqWQw+3HJQtSpQa+G/zeElX8yrYMgfvspmW3xdgpF94rXWQLKkrwKdUw5EM2fAIyB0oCGgD4GYqkiM",
+	"a45tnPVTRcz8/vnk2n2uQdfXzvPqXFEF9Zv2NzEz2pMU9OycY+icXAmQ7R7v8Z9IP/MV7JMW+W0KU4jx",
+	"+ftURICKbv1iAFpE0b3gy9O/64cjymMtzNxAqlFDDzWmzCnisOHrNDU9GwXac9IveJH1iaRzSWajeY97",
+	"+OD7L+bzCELjXYZ9NsCIIoj8PotvCiMUX5nxiqA2o9+GgX9F6Ks5jpluRZP3hc1mCsayloaOGT82L3Nz",
+	"H01TOq9Q5uCjVTnMUsGvQkuHBnPzx3PS54Jf4t+XCF/ZzyRxx2EhoZ2NRIL4OGbcn2W3BsPesERBeoG+",
+	"SxXOCr4oveX6MtTXkz73IeGABnUyoUpBiqKrZ9Tf6nQ6YWDfBYfBf336r17vS6fz+ad/C2pI+3HB5la9",
+	"RodDY6TVIl4qEtDMjP4b7xKkVBwItBAhaRynICVaTNRISEBtN1MaHlpsRAWaqrleC35f5Vm81G+dgk0M",
+	"jeYcjAGqTY6HJPIbWJ4ohiHj6Kg9N3JPRLn15vct/0XQ7XZqAOTd/ZVbmBfOfcKGUPUuIAO4orxw667E",
+	"OtR7tVZYsfFEzXMPGRPCaNQfV5mjTPORrGds1WafJIsH0ZKiFke5IPh9DafBp4lVKZk5rDKn3Cv3URZf",
+	"9O/9fYUv7skdZd6NFXegHHcSxq/JjCUJGZirz1wATBL8FrVaYBSli7Hc+DjGTB9l3YX51N8csLEKPhnZ",
+	"3ambcdE3uXokDF+d3YDmOsr5USVILEK7VUyRmMXPjdMN6D1stFMVZ+jfA5okDWSNmrv89nN5wFvPrbq8",
+	"vDepGDuTeyR4TAQvH3a9AVyQRPArzb9BFkB4fwKwwM/19yrRr3xaIBhe825ta8/Htdh6q651wfG1Qe9F",
+	"v9gGHxSdZIvL3d2t+cD4k97pUFXnFN7guHv+4Q1a13iMl7Hpr6DsYcmeWoZjaPDMXbJsqI8KfGFSyTY5",
+	"QxcpaQ4MMSPqJqZtLEDyJ9YoSKt9Nzphvvd647Uqq0VpdhbP9TeoeKk9gr5L/D0I64qEISe4SBnqp3SH",
+	"JO7RAF8W/7rSti/UeCAs7Ggdbhb2sHyzle9G/yjUnKUFHEv9VV7DdIRF8R4PdVgIwzLUOcxuLbPb5ctp",
+	"EeGsXiB1cp+XJsIF9JX3/ifS1xPQUhetCGQzGIyEuNYvNXbYnzl3KBVNEuy/IJHZFdnmDYSvyjzfmR4q",
+	"zz+6LkuLg+i6TqNLFaG8fLF515nRMQ001yXGyzn6yxwrK+OkU7DMAOrkqLVRaH6leKieyCKb7zM6yrIQ",
+	"xnLTzin+QIgEKC+wWhWeZ/kpMq2WYwgGitb4k2f+fjZAaDIBLZIoUQRtm7wHMUkgdPITSASuxnyjlTRq",
+	"ShSqYG7MSWoEvI2oUwJ8jq2r0j6H6Jr6VRUcuffijEpkRdEYjSZGQQbw3ILfbifPra3VK+dOqYrl4HoA",
+	"31TPXV+U8coJr0N0iVXNeNAV+eARjS0vbNw0RwghFkFY4o1X54a9YNXV9xxRd/E1vG5Wu15vlkFJKiHi",
+	"JRtxWwxjfsj1XmPB0u9s0MfzQvxF30XT9guCC+oZjCdBWER+46wyQ1G4TvzU3DPu/n3WcGK+rC7i44hF",
+	"I4tWqHShMjuUjBNEFGnVptQPeKidoBfPXHeCLKmyPjoqIwpEoXinZzKmc2L9MSq0nPI5evU9t2xshWgQ",
+	"R8rv5su9SOu6mfZ9+1a/FGhj5j9IxfRqhOtA8JRnxUHvd7PZrCQleJHdd5IpVL75Z2NlrjgPCn+Mk4NT",
+	"e145CAU9BF2kkLmtRqc3AF8pYP0utZD1MdVHtyGZ9wLfqyRe2J6MOYZQ67mOwpthCG0Yl6LDoWVsRmLs",
+	"TsvYqEaUaJOjMszymYZkABGdSuhxi7noFyJSfaQt4WT8yrACazDPla6GhlY6S13qbU3eDeVDtLx9FQwo",
+	"EHsPe3PGPz8+RZmkfG1VRQNLfsOMX/IJXoGmrMKC5yDLTWO1AM1u3fr3HySk1u648HUOtkVN3kyT5GRx",
+	"kzepGJ9b8NS9vxDL3r4el+WM/N2ZSGDJ9PXrJfMqsg6LGun9fJdtZ12TE7fFtfuTbXvtDD1UqH+P6HH8",
+	"qiRN5ftaJyzaE6FFQs1MowfHmMZlKoniowloso2RfiSA99OVIGJqjIMp6EPrt5EUuRLTgxXUnARqrCZA",
+	"lBZD8QYUCWDLiPIIktLEsBlTZECja2ylKVShBZXXEJvoK31vQ5rxcdh+Ookrq4UYDTfMzN86lRVapDDW",
+	"y3ZNrGObbsJU0SXuOZmlTCngxPquc/iiiJwBTJDFttG7xaAr/XGsr3Ml3BCZJ5wbxGV1sMkcLKjHjMem",
+	"DSX2V2aMdaDVVD2DiluiyctjOscWy625TjqwGgC/l/mlkSC8vrgwi9DkbMjc/CwLePdg3rfG12nBCLVk",
+	"3aEokkuDifqpRTtNWi1eBWEgzVmyOIE+Grj3Qe4FqT/NfRIdwE3TLLdRCRKWkOuVZ38WFrI69dandyHx",
+	"1i+P8mXXvD3LIVH3bQ6cumFzeNW8Pa8lR/rNhwyqNS9fZYCuefk6g33tZPPtqF1ptkP1w2abtvj1/I3b",
+	"xpo2J/nOLnxrNtv2UqTFjTmXojXY4fkfX3vqd+7bckqGl5LhxrcS5YxYwYC/ToXs3acW9xmtCRWWI39V",
+	"YTfyV68KwK9rUWHUDAdhd7V+VPe2fuBaDih7s3RGlja9mNdyd8UmtTxiscnxuMxAeX5w5Ye1Kz0zGFY/",
+	"QPXF6wz/Si8Wr+cEkbP+3XuNqicO70ovT4uIW3r7sxhcWDQuz7HC25o1aSRfNFaVWV3Op1pgqJTmzy7M",
+	"aag0KvDD1cxqxwrGtb47vkmKE4qJOUIrrNpsHNb1FZkOIa0nASqYc/ZuMHeesxvPnY3nzsZzZ+O5s/Hc",
+	"2XjubDx3Np47G8+dR4qT0fLOlWjZh56LdoH5O8lsiGX51hi0raXPX6BR1GF+lvLSlYRk6KIVrALcqg+F",
+	"0S8ekkkCGFhidCCaazCqn4o+0uqa7HVe1uXVvHU6Ne+1VasV1E/ZvIpap1yJ5PpZSYY0gDzz+q6+q9Hr",
+	"mFd1ShT3kZtLYdvWGfrj4nj67Uy/fDmY9zHqfe4D+Ykk+kpBV5Kwx0VKHFNWTqvIBYfnpG8N3oO5SW9B",
+	"x9BeoAj0YonyKXjPzS/HqLTKXlutO2T+1g3FeeKenWrY+JFHxQeFqKPiqxfzmkd17Z305/+sa+ckPv9n",
+	"KY6pkkS1jgxRRagNnjdROkrYAkRlN6FfaDK1HkFSiRRiolI2HhtS9f3KZdVQlFav96U77PW+PBvqPw+G",
+	"C2JTvnsue2nyzCX8X3E97yGVgtOE6NdZQJExIMuRmHFCJcFYYtMCp6tPZcI4kEEK9Fo2DALS4O7s6/8N",
+	"9P8i/T9ouh1LedL77/JS5vX+3d7B5d6/47vY4fv3fBfffP+eHYNdnw4VDwXmekAnE4eByMo9kRjSXudw",
+	"Us9OrshJfjh7i1zbLGUKfB4p44Ba8ppNWmJigv5aE8E4phNB7q7krmn13WYiYSPvzXNVm9TgJ9K3lkDN",
+	"kswoasssYOyLJzbjO4npvMo15Z+47JT6MkVGqoH51uZ1r46dcUVLbLwjkcRysZFX0WvguWXXY8y4MKZd",
+	"V/RKUxw2LrJged76BcxYnpK+3hjomLVVODQXQGpHLr2o59zsqxrGzfSWTbP0otZKh29qLXRGJeHWdBsG",
+	"72h6DWqS0EjP+IbFkDpzgF1BMw7QpTNfRxS4cTN1PfZ4nruyjyh8GSO3F4mx8zHz9MEokQoObZJl+qBP",
+	"DE+omYOPNImn6RMZ4gQNJ+McA8cTkSrCVBPesWQma5UfFALVkX+087ZMpPt1N17ZbSiEsFeeFXg+723R",
+	"slP/YsG3lW+WtD3XC3plVlfztMRpnmrehfGr91lKy4Y4lrWX95A4MobAJm8HEw+RI1+PW+zra0JUkCb8",
+	"JBUYzww8loiA0mIgvosFyFXwrsdXRryKZIIEyjJsRtPXqj7yzact/4e9glr2X89Y28r+boCi+cYUsLTm",
+	"cRGB/AZOlKk+XPJNttILs9Albxf34lnzap8v/tLaEyvPFn/hmTlrn5eOSt5mUdyLERXMJUqzoHeXPuWb",
+	"55JpZlY6HZLZSODJujIJQg03UPZtxgvfZhXEFF6rGpx8487XsNXUZNd1SXCyPKZGozqARPAriS7paFO6",
+	"l9d0+egvjFhBAmYoHCTD54TnJjemsnStC60JqxnYNMEQY6ZwM4PDIU0k3IYBk5d59rdqrNVzQ1StRM+4",
+	"ppwRuN8oay7Zfi+c6ivo4Qu+8avrkX90RTg6Qy9QgLwuRycwucLZxZ7riYbLEuhrC1dwlF+FEhRc61eH",
+	"zvoSUuX3QdOUVDnTVEhK5Tu1e3/7zu1lZ3co1Yis4z3yI72ib9gdfma+83zBf22x69tyz7ZVmBrfoaj8",
+	"NHd+r3lTYSrqPOJr3lZZoZKfUhkNFrNB+P5YHrlNqe9yAQ+00EOr1MRzEat5U3QRq2lQD0Dfna3u1ZKv",
+	"Fiyk6AS34C1+i6yXFeDrStlYr2ujjfq+kvdFC/MMfjh769yGqkyIW1LOhtSYFL8Lb5Z7Zyf0pO7auySm",
+	"81CzGR8uXuqNs4GBPnCwB1lmlkZe6GRhz2r4pEZ80R0mYDebHyaLoj1JjW8s03xhDsUSfW/gxFzrs1zU",
+	"yjTWw3gup4Unlqh4j4oKlAKRWfC4ppN6DU4lW2Ppo7KiyHl9WiWNJm+GMmfFxMv7YejVYMrjBJ0Nfd0L",
+	"1gfSeCVdrjVUuj+Y9JmMtg9ibGsq9MwnmbeknbQLA2a4lHYTorJEVHmjT63nFYgieET5EwwmvmI3wL0I",
+	"4tlIWGGdKXINMJE2vLMqtiwkZN5eLLDRMiVxFEglRjbHItTCnlNCGRqBJckW5iEspx5cIz3wUK8pTUht",
+	"isIS/1p7vn3wlDhSH8PuPvF6nv7hzn7bw5j9Lp7E7PH7wkSyxx43lj1zNZRwYhpEefbghd6PpuyPuQaw",
+	"+NPyDV2aWDI/RfUIdc24LfuI5SWtnkmSEZYY484TxxFeDO0qckbGUJQbqegSLgrbCqsldiF3duhiS5Py",
+	"UVqrUWLz2+i/kEppAiMkTaQbHX9lw+MvTHGCnxS1rzmpzo1Ibk5oI0oSS8J0Lw3QKYOxdwtkz3JzUfbo",
+	"NB8s/9SM6n9mh3ebqK+mRayfZQeQu9EkaSSkOjS5OUeGKqJaiHHSx9KrDgby6e/6wN0+7Yc93i+Wr83e",
+	"2G/GuUGpZUsIpC0Ht/qOcAW6sULrV0uDNm9JREqqTc22Zo2M5rziU1B0eVhqkV5gi8a87p5DTPHKUq5u",
+	"4KLKcJmLJfp+2JKX6PDm/NRKvhA7nYO9u+uc+lZkVco8n9NZLbC9g/psAAjju11x7sW/aobq8lfB+EPk",
+	"mPtok5Y7gVQvdRd9cEf0wOrKzOplzuSlKU5YU8nXplAyOWclgazceD1foLsyefwXdHZXB37sqbwErtca",
+	"1zoOS98506vBbENvyhUtw5wNmlvPL4vh1UksZWKOsIiSEU3nyMlk+t+QcJiBVAQLMxeuvGVsomdIuV2I",
+	"fTmz4ykHH1My+oVJNkggt88v5Mg/+knOAHMVy0pMqIsjN64M6LCtFqoYKiaZewXuPFLgzSaOpomH3+qZ",
+	"v7591MsmKGITFLFiUMQfJldo5rNRCTUvpwBalOtTwxeiacrU/ByLGCFFHwBNIT2aan6xtt4RHWOhLswP",
+	"9wIbk96009mOrmGOf0C/6BA1Q4cqW4bc1Ta0ri0m9Yei10bNiFf+DSb6Mg97vI88qZ5P/znhgujbxxFI",
+	"qSQZCDXKckVlY2qG4Qq4bgpxdv1zTUdj1DIxLpnNQIOhIYbpN8WcNHOBC8uZjZFSE5NJzE6mCpy+KUtW",
+	"hYVNkoXuR3oifed1bth6s7d9MkkZt0F3WNzdVCnKq7sf2YpXLqrb8RkT9neYm2pJjA/FgjsFyARzbRLG",
+	"0QcqF3tlmDvcadbRRMpY9ZadO6pMtFxeDK42AvMqFRLa5Bh1ZRah0THUpcAxtRLmPW4LJmSEMyRZKhT9",
+	"gfEP11PN3DVtyIdlaELsCve76BDaJsj6GN+PHs8+16tk3HqWDwGz7diISly1RtWj98dEToBem+6w9JMM",
+	"rYYcWW5zBJGTypRjfX2IWx632w+JFBmaYhYkfVbMBz0+E+k1mXJbptGoQn46xoJ6Qwap/OknRO0PH45f",
+	"yTBLBMQwiFNwFlHUVYzJn2IqRxCHJBEz65L2Z5NbFajxbtWAwKaa55Zke6vHR/CFxhCxMU1IzK6YsjVc",
+	"frpgY5CKjidu/LM3L8n29vaBNXEYNBmzKBUmytR9aNROP/2UeVIavU8KWMeLgTwk/d97Ad5oveCQfOoF",
+	"Foy9ICT/89//7/OtSz1Js8yFWf1fLKxHFWj5v/ql9+E0AavXks7lW3CDQnp4UwVHj+91cmv8AXP5x2SM",
+	"NOs6ywoxy59+OjSNSApyIrgEp4TKCFVE05SBLCVkfE5+m2oOzpA9TuZiSlJA7z1UKA0SGBuqZGMEAks3",
+	"gjC4gdT4cQWddrfdQef8CXA6YcFhsN3utLcDVFGMkKSX9C/60RUsSG9ZoAy5Sa9YxxsVwOgiQc7RgVtD",
+	"0sqRWPmEJslzQ0hcPRRPmEMRjPa4PpGu3q1wYJtb6lFuj164ZzZJluAuP7BQeA3gUQkQCAbmx3FwmN3I",
+	"8lK3QYikdAwKS8UtYCXyJk+xDPOi0myldufsn6ZtyRctjVFXFZKxkIpIdsVRWuZW5Hxe43eqlzmBrC61",
+	"HUYfUwn6pwJyY+KhBvMej8R4TPVtyixIBineKoM50XwJUhvcxQnSJuNxKm4gTejEuoh+mSQizqQsvHt+",
+	"m0I6z68eEfi1+xrJyMVyX7eol7Iq4/2qjCzVHDFcE6Q6MFrzjwTf9JMiAw3xAoBpqGL9dAz6tDbVBovF",
+	"Ee6/4NwKUVj09tZdq0Ze1VAQHGyr01mlNuMnz94fbHW29lrdbmtr+6JzcLjdOex02h387x9BuLxkoMGW",
+	"dIqnn/Er6XEg0djlWTIc0eHTp92tZ+1Ou9PuHu539jslSvMs7g53BntbrV26HbV2oLPf2h8ePGttDfai",
+	"g7gDXdrpPnXG2MOgSXOE0z23pmqKqpaYPOW23rk182nKUSox+Zbx67tKS+o28mHVfM23cpqo1ksxNRhw",
+	"19dea1zbjsGhus8yXHv6gsbv3akJ8KPu3R8V6gzjRzt3f+SVt8dPdu/+5B1W6j8RCqv5u7H2mozlV4vX",
+	"X20d3P1VuQz1bRjsNoHhMVdaWEvOUaBBtsd8u333tzV1x1E2y0oMv2VSZW42+jwqeiV9u5JEk41GhPoa",
+	"fVi4Omtce6FnlQeGWJVN+vh/6IwNrpJ9EdWsiOPV0SVHrh4qGVHZ46hcB5bLWYvu6QhRt54QVnmVPEyX",
+	"8cqk1lYX9uudQ1fI+D5nsPjx7qqj7a34QZOz5H+wuyoAGp2c/IPCeUHANzgwJXawBsHoGIi+gCkz16HE",
+	"OOSwVGW0jovItEhNKh57lRBvq9xPNhMmCXyhkUJmyM5l2fiX2HrNswgruk4bn6kv8XsCy/28xzz1Ptbb",
+	"lxeKOae8KOaERrFupBThKjdakufu/0UUy3nNBQ/j3v5VmLeme5yzbPVVwP3iyGuq/v24jI96I6Y83rA9",
+	"K7A9Z/ZoebWw70fKXbS/763cJkd+JRBNW3c6O8WK/Y1Q2lK0CVWj/LBl9o1Fpf7vyCiQk7XMN2ap1iZT",
+	"4D6iwgY1qGGP60+Nwst3usrdwO/U3JR0Pi7zebahoVPt9Phi3Y5b8Ua189VVO03D/P8FlD4Vb/TvVueT",
+	"h3Ks9fIvuU44LqPkH9GUki6KjbHJGKQrTeBxNRORJKLofn/Ip0lyN6eTUdYGk9tajdHZuo+WynltbpRU",
+	"GyXVj6qkcmfK49OyRw1UVB4b831pqDJuY6Og2iio1qWguuuwLJVpXGYcFzVlDoPMBRy5Zg7JE8FqLrY7",
+	"M6R5XJGXObkpL+iL/C4Rzv1UTWUvrXWoxvy9wMn42omlk8gcz5rKhbWQ8ZVx94NK2c1tjUrLjfr0h1Cf",
+	"lmNwlmpPbeN7KE6zi/Sr601/fAHIRIw7+A6napqCJwmlCsZMlkShYKtzcNDqdFvY/TpFou3VRKLt5rrf",
+	"TBCqV/16Id0bze8fXvObx0uuziP5el+HNetR+249ttoXS+AvJsJHSWKq5GeK3dBU159nnrRMEo2uwJUm",
+	"nsavuEiLsYNvpz/9AdR7tcHlX1/FV8hl4EUQ13KhNvQvLYSrW9BYaLw/O/359cuL9rujk6O/vj4rhbkf",
+	"fsoavDx7fXTx+vL967N3x+fnx6cnweeM5m9Hu7A13O+0OoODuLVDn0HrINrqtvaGO/E+7Q6egab5nx8C",
+	"840qbKMK+2FVYUhdvWvL/G6gBMOGtioFTb+x4svcERut10brtS6t1+JzsZSXO8NTUcwWZITk+QSeE8rJ",
+	"lGPsvknSc8VuMEiEpGImF6ph/It1fWL+96iO+TgCWwApTypEpLLRxZhYaNFk/KQ3+VTKQfjfkQaoxEQ3",
+	"UWi4lEB1xG99mopmfNz5XCoYExqPGWdSpVSJJszc0at3xycVVm4lfm2nuYxe4NLq5XQH042Q/ocX0m3G",
+	"9xVJui+em+jMu2XzRlj8yLJ5OaRzuWtWJdNJnW2zkIaksYuWGPZ47tWfRTuKxElDLJV58OHxyS/HF0cX",
+	"x6cn7bfH5xf9MHfBcsG+tT30uOsiz2SgYfPERfF6+fx81y4b8YtxzqYroq9nGw+MoNASf1bwBWuzZVm9",
+	"MNDyjWV4IzEeMA6GEz46eaW5WMMMP5HGY4pkN4txg8I8VBr5kTUwKRZMkSnbJReIaSGZjVgCPZ61Mq5V",
+	"rkRYSqKRYCZTOCUDGtvhEnYNGK1ogsfJB8t85AiPi2NXXKQQPzeJDa0XS49TIhm/Sqy3VznBn5qxCOqY",
+	"ccyc7OHTAt1NKcmRb/Lwy5st5IpKJe3XwH0c+2dAlDk4h8JhMZ2sySZPGI+SaezFxT+eLe21Qc378StZ",
+	"db81wMtOhN1nCmu1WlWVdGJIgEYjj6w9z5MoGKRPYKiImKrGOrwe/2iFVKZCTecaey/eU69XLjR/D7Xe",
+	"xh+0Bpr39Pt8fGWz40fRibBgBHaJ/utg4WdwWZdwmM0CR9f7tnT0hxO1Eu3N73BHfj+cvS0kcQwJlabs",
+	"i0u4kNflRF/uI8cEuDJFxlcb8xqFxpxdYXOeKMPoZPmtER/rlu0q2DUDeF5Jrx7crpLfw2Xy+nxA60EK",
+	"N8sHiMul3EVrnJe+htagbClVWljPBIsVrG36mcwVChMfrdsPKsuqdF8iaVNTfUUrEn4hOCyao2vmTfKt",
+	"5ixvbx+wTN2DXt5XNuJ8Nzac5nohvfJLqS+uw0/BkclqQxhXcGW06E5kbaNI3fToaL7GJH2uAfiRdxCY",
+	"l0znu9HXNIeeSd5jLjqEnAZnu7kmy2ixFjqbaKxkkkyoNAQEeGxqailZKBNNJkIyrCRrd27NoNwopZqb",
+	"3jAdpicne6qpsu6miUGuqMF5JMf0Hq810JE77HMVlYAz1W10AhudwOPoBDay1EaW2shSG1nqjyZLbRxZ",
+	"No4sqziyrMplToSsMRGa8lqylHufainDFaYwJtGs0NOARtchFgWPpwmmTZYuP+7ccZuSjqHHVUq5NMlO",
+	"Me+uDSDo27sIYpciFctrYX0FrPBk8oxaU15287haubpZmBvqetwVr5Ol2nbFSIXQGHUzc5818IHJz4vV",
+	"p01WXH3F4UCgfBsaXqX6tyOXNakkvLrsIelzquUx+7PH+5OR4GCZWP3eT5yjf/8qBpeYatUWdfeZ3r5X",
+	"YtnkrNZMquBDdjVNIUbIaI6AXsNhjxuSqSdLB5i5HxPBZ3hFlBDNmHlEDmu1BqleiHi+otpHQ2QFvY8l",
+	"TG/0V7dhkACVavXP3+Jnt41l8EoHhqoVbfW3FbLdXREWXj3Mhutxxe/us5RFKgW/OAPNMmGX1V3CrGNp",
+	"5c28p6KTxOIAn4rrQme4Sw+GW9B6Rnd3WzvRM2gdDDu0tTfYpnu0E+3RLoY5NXGbqCvr+SBt3MraNFPr",
+	"ZGreo3YoJ9pHmJG5QGWlojyWhCYp0FizJWhsw/5MdY5PwXtDrQq02TS3dRyQ98mrcpgc2+j59FlP31hN",
+	"izPxiV4sCpmsa+fwmiv0aDDqLSikUw8+m+ICut2FnoUpPFHSGiKDZKICCjNB867IA/pc7AB6OxglUphd",
+	"A66NFjsEL0yVC36JA1+CrTOXlbjMwKU/s7m3byoD2klmRbX8SZazUruAScNQ03isbx6TtN65nEi80WqB",
+	"eZFvVZZHfEyVLc5qXthpZIqchaPbaZsNKM/ZlbXDokbcTNAVkHSC2VIInukO0AsIVypHYprEtqhuJn46",
+	"KQfrw8yzKZkBCnM6EUROo1FWti01uqUFPkn+5Gxnn4KXKHymIJVm9k0dCXO3TdPkkKwt1wouwd7zZxXg",
+	"uoVYr7Nsmu4cnJp5oVpOS/Z/udtp7OAgxwY81wjG9Wnbs1OZHfbQw2HL8AyADMXU6pdV6abAvUeCZf2D",
+	"Np6Vdymxuw04fFcrU4i3NLVhLt3dJsCwrnkQv4OYUVMB50fWnL90vOYSIWahB6Qp2gboCVkv5xyZFpLQ",
+	"gvxRrlSlsmqHViYwUgnKWppb0vQZYlM8xrQzBTjUCHrca+surbz/UB8/ya64u9OwPCUOqi8QeuVr8nUf",
+	"T6QdXNNvc2sNE3plM+BlTVGH4a+pEWdvAXZf1t6rFxncdNtH/5DTwdmLd8POAf314h285F8Gg9nr9x8n",
+	"+1NIfnk3nOz/nf5z8turv4qzI/3fX+XrF7tX7a0Pk9noXfKPV5e/Xb+J/vaflzfT68sb+PUjfcYG8PPr",
+	"N790tn+JW0eCXTc3qBWqXDbi4zv3t/g55NHcxQCA2/KBmu1ZkwWwqBbLu18r+W0W9YeQ3VDS75SS2lJa",
+	"JujC4/ZF6shJJPgNcAY8KqCVq3iJdmZItUBlaxJh3F4exG3rPt2DPqegWaIl5PkMbAGotVDnNy6nCa67",
+	"xwsLV4QDxKjjLq6tEeE0K9nQzXXTTQPXR6Obefcburmhm03o5hmU8n6sQu+8mL8YElBQR/HGhh8tqIS0",
+	"sH4lRBwSxslsRBU6URsej5m6hR9HwjwEU7PQy3dkSy/PrVoDGUsU8Xpci9WxIFI8JzPbQVZ+jilyDTDx",
+	"6tQ1oYQxSJWKeTUsceeuQCR9IA1Y4o0Y+WiH+IeVBF9liLXUnrUwmNaXuVZOEFZz4a8h/NYWwbZFJFcw",
+	"ALzKvnkcE8Dm/P3xA2TvNAyvlHopx64PH/TGf77rEjTXjOH9HzbSIhv2Ra49NpV8sywDVkzIjL7V4rFt",
+	"cmrKPrqIy6G9FyWhiggtMQgOPT5jXFYizXY6O820Ldhj8KgMtJxGEUg5nCbJPLva18ZNW/CWytk+AjO9",
+	"Aj3NStgX7R7OPs4l2scELyninkgbA5zr7j8FHySk//Pf/9e3opm/KqbOrO4n/DalSds68CZxdSK1MKta",
+	"+8zgxj5lbVWZZcVVNUYDX2byeVRr2j0sZ49nOKtszHpsZktNZjOqxUWFgq83kbM8KL3EyurpWOBoQjIW",
+	"qTeILO+RHQVr+9JolKuLrV2s5PVSsz+ILv7mmGmbGtJFTGmeT2OawDIDUqGEMdskv9yw7RV2w6y/LMxG",
+	"0zQF6632MGE6ojyC5FH5CGQeBjS6LvAMfloIf3lly3UueDcQK8xqviJLYAZ8NAVb3v234gnQ9K6vQLtx",
+	"et8mCeUc4kIITUQ5GYA34c/rIZK1PszO8QI1OBuquaGaFbO3owMPoYwjiK4fkzC67G1FXWUhhZuTOELj",
+	"b2QCFwtRJeSaixmqJG+YZEqkZA6qTU6sMabHi9YYZISM761Evgo708wNcNXMe1WD5eFqG3TDreG0qbU7",
+	"OcNUyq5GqhDNhhDKZL/MT8j3670sOzZaoSagCYvgP+w82pEYI96ICfCyW6FNueymkTB+vWDgZX3fQ7v0",
+	"EuHbiBJakrxmArihZd+zAeWlPX4PIGzGSPCYlG25FcalQtNCaUhoIgXJgw2MGGukRawg2dBqguagr8f3",
+	"ZYaWR2H7viMzTgMMfiPSAYtjZ4zd0I/vzfBjz8aDSAYmBV2cE/EjqoTtcQcwZtQBDEXqmBjGrw5NCQNs",
+	"ItGKNBtRE02r/1iYIpHPe9zPTOZ0xbk0GZI+fJnoG98Ilk4M6aPmboa2qgIPge7iEzW3SiyTxbDH/4RO",
+	"gNgcvMhsYKkM8xK4ThkKfCjSCIzT/59Dw08JQh0RW1ZrN+O98L0n5DYjd7gda7SiWUCuZENzeWKbUsBf",
+	"mGSDBOq6qKWJdpUb+e6Pa0xzGPBtbWlwg10sJ24jOpkAN3lPC3xNMc+roXExizHr4WwEPDSxFLMRi0bW",
+	"5wQpH4tGRi+taR9yPFoGc4GXKHngmxTjgp37nW91LyvNl7msOOKaAjWacLPoHhdDW/fbXxEyZXSIiYTM",
+	"3BxL0uM9/ho/NSYb9HmJRpRfOTuIpHNvScjbcUPlZriwlCkFvE2OOKFKaSqs4WHN+IYmDjVS2Bgs6HFj",
+	"tAEqtfxqjD6arNvrBR14CBdmRUQMkY8Us2aehwYMjXKuLk6biZ08PGMm+eiyxnz1jJm4pQ9Jm7n2bI+f",
+	"v4lniEHth+VIwz7ukyDN4OKCFGmVeNHMKNdHwtPH6G24wRhp+KJsuHNCpeqbUf509uYl2d/a3/9zaNA2",
+	"Y1BSk8LCZXhwEae9aaezHa077tRS23/Xc/pLF8eA5ySF5C+9AFfSC0Ly9YfWgOoFS4Ni1xkFW5cfYkGm",
+	"KjPrMrUf2Rw0SRJiOlj9l2VlMVNsYSu3li1rzDgbT8fBYV7B1WY700i7yX33NXPf4STzXa4PkSzpVHJj",
+	"ma+WzHQZJ0KZCMR2YKJxrxZEXuKbuh5KOfhu16Dz0JNCwmNDVlVpJc+dd8EmVd8PmKrPUiwxLHLK35jN",
+	"l8Djx9R6Wq9SudA1jkeAHB/ibwpiAhx1pEt1F1oOoGQ4TRItZ/R4woaaU2yUncUw7yzLZ0AViTETjItv",
+	"9Ooy3M0qa/g9iopVWtNyvarV5cRZn7I1z6sj/d6/qdvdd5XfwmTwKl0SyqS8sxKsxiVr89diq+9J5bsL",
+	"hMTiNg7hULvOcyAFNEGu4l71gsaFyKpVPQfwHLon+rBpJlhD291FKHgaRWBo/QydS9lGK7XRtJfvvnND",
+	"IJvq2b2aXst0T8L6uhoFkvFKNJxTWe9kLPkM8TcCDHayCVjxuM5s4rHMslbVt/d4uSbRLNNRow5bjWAs",
+	"IblxSbpmRu9vrOU2mRnP3UKlVaaXku2iwrvH79B4e/D5dvWM/2Xrf5wOh7jy99ku3LMOyI9XIDpf8res",
+	"D+3SmgVbna29Vrfb2tq+6BwcbncOO512B//7RxC6dpeD+WWWJy84DIpv9HnyXrhEyvbRUYQ5UYv5lRtV",
+	"TO+afWDm6F4qpvvj0ySpqWyI2XrvKm6dJxSuK2idJ/xtWKk69LO+HgZHE5EkIntaKdloHjdf/lYQGlLl",
+	"fIDG9Mt/0GgMbbeT9r0d/x39Qt5la8U33s6M6ZfsqZnCwWAL9uJup7UTPRu2doa7tLUfb2+3utChz6Ld",
+	"wd4Q12hbN1GB3ad2d34cNqW7N6W7f+z6AX4d1RKn5r9qUD/Aa/549QPuWd+7wj5tSn1vMiSvNUPyCudo",
+	"qU31Ik/LZVRc98/vnnM/m4oID6yIsMm4/+AJNtouj9988H5NXbjrnaPaoLF1jVc4Go6dXTb2GmrA627k",
+	"0zEs15voK9nqKYxxtKDKcHqS+rAyeTmGNRaJ9yvtWAEppgoufxWMNxDylsgXvtBXlC/YGE19C8QxJi8x",
+	"z1dwOKSJtA+MFih7xIVCbYd1leGatcoMyMWS9BuBdSOwPprAWh1zheEamxM+SEjfwfJcDd+D2n8j9DUS",
+	"+v4KqhAn7fyJS/yqdDmh84Abm03waKpGweGnz6gywRnWcbBHzhscDbA2xSPpj+k1kHTK+xpb02RR/n5E",
+	"bzuduls2YUOo2NGtR6mtOKWE9bBvF6/ZgumhTrOdp3Iwzvgp0LhdLbdW97Glg8iEibs6cmnCa/o5EwnU",
+	"fmOSPFQ/yK710mIXtV1kOqmOWJFdbj/f/v8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -3,6 +3,7 @@ package api_test
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -37,18 +38,32 @@ func TestContractNames(t *testing.T) {
 		"user_invitations_send":             "POST /api/user-invitations/{uuid}/send/",
 		"user_invitations_approve":          "POST /api/user-invitations/approve/",
 		"user_invitations_reject":           "POST /api/user-invitations/reject/",
+		"customers_count":                   "HEAD /api/customers/",
+		"projects_count":                    "HEAD /api/projects/",
+		"roles_count":                       "HEAD /api/roles/",
+		"user_permissions_count":            "HEAD /api/user-permissions/",
+		"customers_list":                    "GET /api/customers/",
+		"customers_retrieve":                "GET /api/customers/{uuid}/",
+		"projects_list":                     "GET /api/projects/",
+		"projects_retrieve":                 "GET /api/projects/{uuid}/",
+		"roles_list":                        "GET /api/roles/",
+		"roles_retrieve":                    "GET /api/roles/{uuid}/",
+		"user_permissions_list":             "GET /api/user-permissions/",
+		"users_me_retrieve":                 "GET /api/users/me/",
 	}
 	have := map[string]string{}
 	for path, item := range document.Paths.Map() {
 		for method, operation := range item.Operations() {
 			have[operation.OperationID] = method + " " + path
-			require.Equal(t, []string{"user-invitations"}, operation.Tags)
+			require.Equal(t, []string{strings.Split(path, "/")[2]}, operation.Tags)
 		}
 	}
 	require.Equal(t, want, have)
 	for _, name := range []string{
 		"Invitation", "InvitationRequest", "VisibleInvitationDetails", "InvitationCheck", "TokenRequest",
 		"InvitationState", "ExecutionStateEnum", "InvitationOEnum", "InvitationEvent", "InvitationEventType",
+		"Customer", "CustomerFieldEnum", "Project", "ProjectFieldEnum", "MarketplaceProviderCustomerProjectOEnum",
+		"RoleDetails", "RoleDetailsFieldEnum", "UserMe", "Permission", "OfferingPermissionOEnum",
 	} {
 		require.Contains(t, document.Components.Schemas, name)
 	}

@@ -16,14 +16,9 @@ func (h handlers) UserInvitationsEventsList(
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]server.InvitationEvent, 0, len(found.Events))
-	for _, each := range found.Events {
-		rows = append(rows, event(each))
-	}
-	address := h.PublicURL + "api/user-invitations/" + request.UUID.String() + "/events/"
+	path := "user-invitations/" + request.UUID.String() + "/events"
 	return eventsListed{
-		rows: rows, fields: named(request.Params.Field), total: found.Total,
-		link: wanted.links(address, queryOf(ctx), found.Total),
+		each(found.Events, event), named(request.Params.Field), h.links(ctx, path, wanted, found.Total), found.Total,
 	}, nil
 }
 

@@ -29,6 +29,8 @@ import (
 const (
 	exampleServer     = "http://127.0.0.1:8080/"
 	exampleInvitation = "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"
+	exampleAcme       = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a01"
+	exampleArtemis    = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a03"
 	exampleApollo     = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02"
 	exampleManager    = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03"
 	exampleAdmin      = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04"
@@ -251,6 +253,34 @@ var exampleRequests = map[string]struct {
 		id, _ := x.invite()
 		return x.request("POST", base+"reject/", "", x.token(token.Reject, exampleSam, id))
 	}},
+	"customers_list 200": {nil, func(x *examples) response {
+		return x.request("GET", "/api/customers/", "olivia", nil)
+	}},
+	"customers_retrieve 200": {nil, func(x *examples) response {
+		return x.request("GET", "/api/customers/"+exampleAcme+"/", "olivia", nil)
+	}},
+	"projects_list 200": {nil, func(x *examples) response {
+		return x.request("GET", "/api/projects/?name=apo", "olivia", nil)
+	}},
+	"projects_retrieve 200": {nil, func(x *examples) response {
+		return x.request("GET", "/api/projects/"+exampleArtemis+"/", "olivia", nil)
+	}},
+	"roles_list 200": {nil, func(x *examples) response {
+		return x.request("GET", "/api/roles/?content_type=project&name=manager", "olivia", nil)
+	}},
+	"roles_retrieve 200": {nil, func(x *examples) response {
+		return x.request("GET", "/api/roles/"+exampleAdmin+"/", "olivia", nil)
+	}},
+	"users_me_retrieve 200": {nil, func(x *examples) response {
+		x.member()
+		return x.request("GET", "/api/users/me/", "max", nil)
+	}},
+	"user_permissions_list 200": {nil, func(x *examples) response {
+		x.member()
+		return x.request("GET", "/api/user-permissions/", "max", nil)
+	}},
+	"BadParameter": {nil, func(x *examples) response { return x.request("GET", "/api/projects/?field=color", "olivia", nil) }},
+	"NoSuchPage":   {nil, func(x *examples) response { return x.request("GET", "/api/projects/?page=2", "olivia", nil) }},
 	"BadToken missing": {nil, func(x *examples) response {
 		return x.request("POST", base+"approve/", "", map[string]string{})
 	}},
@@ -314,6 +344,12 @@ var exampleRequests = map[string]struct {
 func (x *examples) pattern() {
 	x.apply(fmt.Sprintf(`customers: [{name: Acme, description: An organization that runs things, projects: [
 		{name: Apollo, uuid: %s, description: A project that has started, user_email_patterns: ['.*@acme\.example']}]}]`, exampleApollo))
+}
+
+// member leaves Max in Apollo alone, and notes by which uuid.
+func (x *examples) member() {
+	x.exec("DELETE FROM memberships WHERE scope_uuid = '" + exampleArtemis + "'")
+	x.made = append(x.made, x.value("SELECT m.uuid FROM memberships m JOIN users u ON u.uuid = m.user_uuid WHERE u.username = 'max'"))
 }
 
 // manage gives Max the management of Apollo, or takes it from him.

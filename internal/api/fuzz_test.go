@@ -40,7 +40,7 @@ func fuzzed(f *testing.F) http.Handler {
 			Store: db.Invitations(), Signer: token.NewSigner("the secret of the tests"), FrontendURL: "https://front.example/",
 			Policy: invitation.Policy{Lifetime: lifetime, MaxAge: maxAge, AllowedFields: []string{"full_name"}},
 		},
-		Keys: db, PublicURL: "https://api.example/", Logger: slog.New(slog.DiscardHandler),
+		Directory: &directory.Reader{Store: db.Shelf()}, Keys: db, PublicURL: "https://api.example/", Logger: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(f, err)
 	return handler

@@ -24,23 +24,13 @@ func (h handlers) UserInvitationsList(
 	if err != nil {
 		return nil, err
 	}
-	if p.O != nil {
-		for _, each := range *p.O {
-			by, descending := strings.CutPrefix(string(each), "-")
-			q.Order = append(q.Order, invitation.Order{By: invitation.OrderBy(by), Descending: descending})
-		}
-	}
+	q.Order = order(p.O)
 	found, err := h.Service.List(ctx, caller(ctx), q, wanted.number, wanted.size)
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]server.Invitation, 0, len(found.Invitations))
-	for _, each := range found.Invitations {
-		rows = append(rows, h.invitation(each))
-	}
 	return invitationsListed{
-		rows: rows, fields: named(p.Field), total: found.Total,
-		link: wanted.links(h.PublicURL+"api/user-invitations/", queryOf(ctx), found.Total),
+		each(found.Invitations, h.invitation), named(p.Field), h.links(ctx, "user-invitations", wanted, found.Total), found.Total,
 	}, nil
 }
 

@@ -171,7 +171,7 @@ func newWorldOf(t *testing.T, e storetest.Engine, file string, tune ...func(*inv
 		each(&w.service.Policy)
 	}
 	handler, err := api.New(api.Config{
-		Service: w.service, Keys: w.db, PublicURL: "https://api.example/",
+		Service: w.service, Directory: &directory.Reader{Store: w.db.Shelf()}, Keys: w.db, PublicURL: "https://api.example/",
 		Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func(context.Context) map[string]error { return nil },
 	})

@@ -169,7 +169,7 @@ func (f badKeys) Owner(ctx context.Context, _ string) (directory.APIToken, direc
 func (w *world) withKeys(keys directory.Keys) http.Handler {
 	w.t.Helper()
 	handler, err := api.New(api.Config{
-		Service: w.service, Keys: keys, PublicURL: "https://api.example/",
+		Service: w.service, Directory: &directory.Reader{Store: w.db.Shelf()}, Keys: keys, PublicURL: "https://api.example/",
 		Logger: slog.New(slog.NewTextHandler(w.log, nil)),
 		Ready: func(context.Context) map[string]error {
 			return map[string]error{"database": errors.New("pq: SELECT failed at /srv/x.go:1"), "workers": nil}

@@ -118,6 +118,8 @@ func wrongType(schema *openapi3.Schema) string {
 		return "Must be a valid UUID."
 	case schema.Type.Is(openapi3.TypeInteger):
 		return "A valid integer is required."
+	case schema.Type.Is(openapi3.TypeBoolean):
+		return "Must be a valid boolean."
 	case schema.Type.Is(openapi3.TypeString):
 		return "Not a valid string."
 	case schema.Type.Is(openapi3.TypeObject):

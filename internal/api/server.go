@@ -33,6 +33,7 @@ const (
 // Config is what the API is made of.
 type Config struct {
 	Service   *invitation.Service
+	Directory *directory.Reader
 	Keys      directory.Keys
 	PublicURL string // base of every absolute URL in a response, with a slash at its end
 	Logger    *slog.Logger

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -44,8 +45,11 @@ func guard(contract *openapi3.T, keys directory.Keys) (map[string][]echo.Middlew
 			} else {
 				chain = append(chain, screenBody(operation.RequestBody != nil))
 			}
+			// What all operations of a path take is the operation's too.
+			whole := *operation
+			whole.Parameters = slices.Concat(item.Parameters, operation.Parameters)
 			guards[operation.OperationID] = append(chain, validate(&routers.Route{
-				Spec: contract, Path: path, PathItem: item, Method: method, Operation: operation,
+				Spec: contract, Path: path, PathItem: item, Method: method, Operation: &whole,
 			}, options))
 		}
 	}
@@ -99,7 +103,7 @@ func conforming(c echo.Context, route *routers.Route, options *openapi3filter.Op
 			return err
 		}
 	}
-	if len(route.Operation.Parameters) > 0 {
+	if slices.ContainsFunc(route.Operation.Parameters, inQuery) {
 		if err := screenQuery(c.Request()); err != nil {
 			return err
 		}
@@ -120,12 +124,14 @@ func conforming(c echo.Context, route *routers.Route, options *openapi3filter.Op
 	return nil
 }
 
+func inQuery(p *openapi3.ParameterRef) bool { return p.Value.In == openapi3.ParameterInQuery }
+
 // onceEach refuses a query that gives a parameter twice which has one value: readers differ in which they take.
 func onceEach(query url.Values, operation *openapi3.Operation) error {
 	wrong := fault.Fields{}
 	for _, each := range operation.Parameters {
 		p := each.Value
-		if p.In == openapi3.ParameterInQuery && len(query[p.Name]) > 1 && !p.Schema.Value.Type.Is(openapi3.TypeArray) {
+		if inQuery(each) && len(query[p.Name]) > 1 && !p.Schema.Value.Type.Is(openapi3.TypeArray) {
 			wrong.Add(p.Name, "Given more than once.")
 		}
 	}

@@ -13,39 +13,69 @@ type Actor struct {
 	Grants []Grant // active memberships; may be left out for a user who sees all and manages all
 }
 
-// MayManage tells whether the actor may create, cancel and send invitations of a scope: staff; a member whose
-// role in the scope carries the scope type's create permission; one whose role in the scope's customer carries
-// it; one whose role in the customer carries CUSTOMER.CREATE_PERMISSION. Nobody may for a removed scope.
-func (a Actor) MayManage(s Scope) bool {
-	if s.Removed() {
-		return false
-	}
-	if a.IsStaff {
-		return true
-	}
-	return slices.ContainsFunc(a.Grants, func(g Grant) bool {
-		switch g.ScopeUUID {
-		case s.UUID:
-			return g.carries(s.Type.CreatePermission())
-		case s.CustomerUUID:
-			return g.carries(s.Type.CreatePermission()) || g.carries(CustomerCreatePermission)
-		default:
-			return false
-		}
-	})
+// Reach is a set of scopes. It is made here once, and read by queries and by rules on single scopes alike.
+type Reach struct {
+	All       bool
+	Customers []uuid.UUID               // all scopes of these, themselves included
+	OfType    map[ScopeType][]uuid.UUID // of these customers, the scopes of the type
+	Scopes    []uuid.UUID               // exactly these
 }
 
-// CanSee tells whether the actor can see a scope: staff and support see all; others the scopes where they hold a
-// role, every scope of a customer where they hold one, and the customer of any scope where they hold one.
-func (a Actor) CanSee(s Scope) bool {
-	if a.SeesAll() {
-		return true
-	}
-	return slices.ContainsFunc(a.Grants, func(g Grant) bool {
-		return g.ScopeUUID == s.UUID || g.ScopeUUID == s.CustomerUUID ||
-			(s.Type == Customer && g.CustomerUUID == s.UUID)
-	})
+// Has tells whether a scope is in the set.
+func (r Reach) Has(s Scope) bool {
+	return r.All || slices.Contains(r.Scopes, s.UUID) || slices.Contains(r.Customers, s.CustomerUUID) ||
+		slices.Contains(r.OfType[s.Type], s.CustomerUUID)
 }
+
+// Sees is the scopes that the actor can see: staff and support see all; others the scopes where they hold a role, every
+// scope of a customer where they hold one, and the customer of any scope where they hold one.
+func (a Actor) Sees() Reach {
+	if a.SeesAll() {
+		return Reach{All: true}
+	}
+	var r Reach
+	for _, g := range a.Grants {
+		r.Scopes = append(r.Scopes, g.ScopeUUID, g.CustomerUUID)
+		if g.ScopeType == Customer {
+			r.Customers = append(r.Customers, g.ScopeUUID)
+		}
+	}
+	return r
+}
+
+// Manages is the scopes whose invitations the actor may create, cancel and send, while they are not removed: staff all;
+// others the scopes where a role of theirs carries the scope type's create permission, those of a customer where one
+// carries it, and all of a customer where one carries CUSTOMER.CREATE_PERMISSION.
+func (a Actor) Manages() Reach {
+	if a.IsStaff {
+		return Reach{All: true}
+	}
+	r := Reach{OfType: map[ScopeType][]uuid.UUID{}}
+	for _, g := range a.Grants {
+		if g.carries(g.ScopeType.CreatePermission()) {
+			r.Scopes = append(r.Scopes, g.ScopeUUID)
+		}
+		if g.ScopeType != Customer {
+			continue
+		}
+		if g.carries(CustomerCreatePermission) {
+			r.Customers = append(r.Customers, g.ScopeUUID)
+			continue
+		}
+		for _, each := range ScopeTypes {
+			if g.carries(each.CreatePermission()) {
+				r.OfType[each] = append(r.OfType[each], g.ScopeUUID)
+			}
+		}
+	}
+	return r
+}
+
+// MayManage tells whether the actor may create, cancel and send invitations of a scope. Nobody may for a removed one.
+func (a Actor) MayManage(s Scope) bool { return !s.Removed() && a.Manages().Has(s) }
+
+// CanSee tells whether the actor can see a scope.
+func (a Actor) CanSee(s Scope) bool { return a.Sees().Has(s) }
 
 // HoldsRoleIn tells whether the actor holds any role in exactly this scope.
 func (a Actor) HoldsRoleIn(scope uuid.UUID) bool {
@@ -55,10 +85,8 @@ func (a Actor) HoldsRoleIn(scope uuid.UUID) bool {
 // Visibility says which invitations somebody sees. It is made here once, and read by the query and by the rule
 // on single invitations alike.
 type Visibility struct {
-	All       bool
-	Customers []uuid.UUID // every invitation to a scope of these
-	Scopes    []uuid.UUID // every invitation to exactly these
-	Email     string      // folded; invitations to this address that wait for their invitee; empty: none
+	Reach        // every invitation to a scope of these
+	Email string // folded; invitations to this address that wait for their invitee; empty: none
 }
 
 // Visibility of invitations: staff and support see all; others those of customers where a role of theirs
@@ -66,7 +94,7 @@ type Visibility struct {
 // and those that wait for their own e-mail.
 func (a Actor) Visibility() Visibility {
 	if a.SeesAll() {
-		return Visibility{All: true}
+		return Visibility{Reach: Reach{All: true}}
 	}
 	v := Visibility{Email: a.EmailFolded}
 	for _, g := range a.Grants {
@@ -78,4 +106,22 @@ func (a Actor) Visibility() Visibility {
 		}
 	}
 	return v
+}
+
+// PermissionVisibility says whose roles somebody sees: those held in the scopes that they manage, and their own.
+type PermissionVisibility struct {
+	Reach
+	User uuid.UUID
+}
+
+// PermissionVisibility of the actor: staff and support see all.
+func (a Actor) PermissionVisibility() PermissionVisibility {
+	v := PermissionVisibility{Reach: a.Manages(), User: a.UUID}
+	v.All = a.SeesAll()
+	return v
+}
+
+// VisibleTo tells whether a permission is among those that a visibility shows.
+func (p Permission) VisibleTo(v PermissionVisibility) bool {
+	return p.UserUUID == v.User || v.Has(p.Scope)
 }

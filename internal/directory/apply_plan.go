@@ -77,8 +77,8 @@ func (a *application) planRoles() error {
 		}
 		want := each.Role
 		want.UUID = to.id
-		same := row.Name == want.Name && row.Description == want.Description && row.IsActive == want.IsActive &&
-			slices.Equal(row.Permissions, want.Permissions)
+		same := row.Name == want.Name && row.NameFolded == want.NameFolded && row.Description == want.Description &&
+			row.DescriptionFolded == want.DescriptionFolded && row.IsActive == want.IsActive && slices.Equal(row.Permissions, want.Permissions)
 		if a.report.Roles.note(to.isNew, same) {
 			a.saveRoles = append(a.saveRoles, want)
 		}

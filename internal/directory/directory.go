@@ -55,6 +55,7 @@ type User struct {
 	UUID                 uuid.UUID `gorm:"primaryKey"`
 	Username             string    // unique
 	FullName             string
+	FullNameFolded       string // Fold(FullName)
 	Email                string
 	EmailFolded          string // Fold(Email)
 	CivilNumber          string
@@ -93,12 +94,14 @@ func (APIToken) TableName() string { return "api_tokens" }
 // Role is a named bundle of permissions for scopes of one type. A role that is not active can't be given any
 // more; who holds it keeps it.
 type Role struct {
-	UUID        uuid.UUID `gorm:"primaryKey"`
-	Name        string    // unique
-	Description string
-	ScopeType   ScopeType
-	Permissions []string `gorm:"serializer:json"`
-	IsActive    bool
+	UUID              uuid.UUID `gorm:"primaryKey"`
+	Name              string    // unique
+	NameFolded        string    // Fold(Name)
+	Description       string
+	DescriptionFolded string // Fold(Description)
+	ScopeType         ScopeType
+	Permissions       []string `gorm:"serializer:json"`
+	IsActive          bool
 }
 
 // Scope is a thing that roles are held in. Every scope belongs to one customer; a customer is its own.

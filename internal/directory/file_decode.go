@@ -78,8 +78,10 @@ func (d *decoder) role(w *where, node *yaml.Node) {
 			r.UUID = d.id(w, key, v, "role")
 		case "name":
 			r.Name = d.name(w, key, v)
+			r.NameFolded = Fold(r.Name)
 		case "description":
 			r.Description = d.paragraphs(w, key, v)
+			r.DescriptionFolded = Fold(r.Description)
 		case "scope_type":
 			r.ScopeType = d.scopeType(w, key, v, ScopeTypes)
 		case "permissions":
@@ -107,6 +109,7 @@ func (d *decoder) user(w *where, node *yaml.Node) {
 			u.Username = d.name(w, key, v)
 		case "full_name":
 			u.FullName = d.text(w, key, v, maxFullName)
+			u.FullNameFolded = Fold(u.FullName)
 		case "email":
 			u.Email = d.email(w, key, v)
 			u.EmailFolded = Fold(u.Email)

@@ -69,13 +69,15 @@ func TestParseReadsEveryKey(t *testing.T) {
 
 		require.Equal(t, Role{
 			UUID: uuid.MustParse("5d3f6f0e-1c8b-4b57-9a43-0c1f8a5f2a11"), Name: "PROJECT.ADMIN",
-			Description: "System administrator", ScopeType: Project, Permissions: []string{InvitationList},
+			NameFolded: "project.admin", Description: "System administrator", DescriptionFolded: "system administrator",
+			ScopeType: Project, Permissions: []string{InvitationList},
 		}, file.roles[0].Role)
-		require.Equal(t, Role{Name: "CUSTOMER.OWNER", ScopeType: Customer, Permissions: []string{}, IsActive: true},
-			file.roles[1].Role)
+		require.Equal(t, Role{
+			Name: "CUSTOMER.OWNER", NameFolded: "customer.owner", ScopeType: Customer, Permissions: []string{}, IsActive: true,
+		}, file.roles[1].Role)
 
 		require.Equal(t, User{
-			Username: "alice", FullName: "Alice Owner", Email: "Alice@example.com", EmailFolded: "alice@example.com",
+			Username: "alice", FullName: "Alice Owner", FullNameFolded: "alice owner", Email: "Alice@example.com", EmailFolded: "alice@example.com",
 			CivilNumber: "0123", Image: "https://example.com/alice.png", IsStaff: true, IsSupport: true,
 		}, file.users[0].User)
 		require.Equal(t, []string{token.Digest("alice-token")}, file.users[0].tokens)

@@ -141,16 +141,9 @@ func (s *Service) Events(ctx context.Context, caller directory.User, id uuid.UUI
 				return fault.Missing()
 			}
 		}
-		offset, err := offsetOf(page, size)
+		found, total, err := directory.Paged(page, size, func(c directory.Cut) ([]Event, int, error) { return tx.Events(id, c) })
 		if err != nil {
 			return err
-		}
-		found, total, err := tx.Events(id, offset, size)
-		if err != nil {
-			return err
-		}
-		if page > 1 && offset >= total {
-			return fault.MissingPage()
 		}
 		if total == 0 && caller.IsStaff {
 			// One that was made before events were kept may have none; one that never was has none.

@@ -1,7 +1,6 @@
 package invitation
 
 import (
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -94,8 +93,7 @@ func (i Invitation) StateAt(now time.Time, lifetime time.Duration) State {
 // visibleTo tells whether an invitation is among those that a visibility shows: the rule that the store's
 // queries apply to many.
 func (i Invitation) visibleTo(v directory.Visibility, state State) bool {
-	return v.All || slices.Contains(v.Customers, i.CustomerUUID) || slices.Contains(v.Scopes, i.ScopeUUID) ||
-		(v.Email != "" && v.Email == i.EmailFolded && state.open())
+	return v.Has(i.Scope) || (v.Email != "" && v.Email == i.EmailFolded && state.open())
 }
 
 // View is an invitation at one moment.

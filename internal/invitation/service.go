@@ -53,8 +53,8 @@ type Page struct {
 }
 
 // List returns the page'th page of size invitations, from 1, that the caller can see and the query asks for. It
-// returns fault.NotFound for a page past the end; page 1 of nothing is empty. It sets the query's Visible, Cutoff,
-// Offset and Limit itself.
+// returns fault.NotFound for a page past the end; page 1 of nothing is empty. It sets the query's Visible, Cutoff
+// and Cut itself.
 func (s *Service) List(ctx context.Context, caller directory.User, q Query, page, size int) (Page, error) {
 	var out Page
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -63,16 +63,12 @@ func (s *Service) List(ctx context.Context, caller directory.User, q Query, page
 			return err
 		}
 		q.Visible, q.Cutoff = actor.Visibility(), tx.Now().Add(-s.Policy.Lifetime)
-		q.Limit = size
-		if q.Offset, err = offsetOf(page, size); err != nil {
-			return err
-		}
-		rows, total, err := tx.List(q)
+		rows, total, err := directory.Paged(page, size, func(c directory.Cut) ([]Invitation, int, error) {
+			q.Cut = c
+			return tx.List(q)
+		})
 		if err != nil {
 			return err
-		}
-		if page > 1 && q.Offset >= total {
-			return fault.MissingPage()
 		}
 		out = Page{Total: total, Invitations: make([]View, 0, len(rows))}
 		for _, each := range rows {
@@ -96,14 +92,6 @@ func (s *Service) Count(ctx context.Context, caller directory.User, q Query) (to
 		return err
 	})
 	return total, err
-}
-
-// offsetOf is how many rows stand before a page, from 1; fault.NotFound where it is past any end.
-func offsetOf(page, size int) (int, error) {
-	if page > 1<<40/size { // kept from overflowing
-		return 0, fault.MissingPage()
-	}
-	return (page - 1) * size, nil
 }
 
 // Retrieve returns an invitation that the caller sees in the list; fault.NotFound otherwise.

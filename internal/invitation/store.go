@@ -79,9 +79,9 @@ type Tx interface {
 	Delete(id uuid.UUID, e Event) error
 	// Record writes an event that changes no row.
 	Record(Event) error
-	// Events is a page of the events of an invitation, which need not be there any more, the newest first, and how many
+	// Events is a part of the events of an invitation, which need not be there any more, the newest first, and how many
 	// there are in all; a page past the end does not say how many.
-	Events(id uuid.UUID, offset, limit int) ([]Event, int, error)
+	Events(id uuid.UUID, c directory.Cut) ([]Event, int, error)
 
 	// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
 	Enqueue(Job) error
@@ -106,8 +106,8 @@ type Query struct {
 	ScopeType        string
 	States           []State // any of these; none: all
 
-	Order         []Order // none: the newest first; ties fall to the uuid
-	Offset, Limit int
+	Order []directory.Order // none: the newest first; ties fall to the uuid
+	directory.Cut
 }
 
 // ScopeRef names a scope.
@@ -126,21 +126,12 @@ const (
 	DueReminder              // it ends within ReminderPeriod, and its invitee was not reminded
 )
 
-// Order is one key to order a list by.
-type Order struct {
-	By         OrderBy
-	Descending bool
-}
-
-// OrderBy names a key.
-type OrderBy string
-
 // The keys that a list can be ordered by. Creators are ordered by the name shown of them.
 const (
-	ByCreated   OrderBy = "created"
-	ByCreatedBy OrderBy = "created_by"
-	ByEmail     OrderBy = "email"
-	ByState     OrderBy = "state"
+	ByCreated                     = directory.ByCreated
+	ByCreatedBy directory.OrderBy = "created_by"
+	ByEmail                       = directory.ByEmail
+	ByState     directory.OrderBy = "state"
 )
 
 // Job is something to be done after a commit, at least once. Its JSON is what the queue keeps: ids, never

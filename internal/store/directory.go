@@ -194,12 +194,12 @@ func (tx *Tx) HoldersIn(customers []uuid.UUID) ([]directory.Holder, error) {
 
 // SaveRoles writes roles over those with the same uuid, or as new ones.
 func (tx *Tx) SaveRoles(rows []directory.Role) error {
-	return save(tx, rows, "uuid", "name", "description", "permissions", "is_active")
+	return save(tx, rows, "uuid", "name", "name_folded", "description", "description_folded", "permissions", "is_active")
 }
 
 // SaveUsers writes users over those with the same uuid, or as new ones.
 func (tx *Tx) SaveUsers(rows []directory.User) error {
-	return save(tx, rows, "uuid", "username", "full_name", "email", "email_folded", "civil_number", "image",
+	return save(tx, rows, "uuid", "username", "full_name", "full_name_folded", "email", "email_folded", "civil_number", "image",
 		"is_staff", "is_support", "is_active", "notifications_enabled")
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"invited/internal/directory"
 	"invited/internal/invitation"
 )
 
@@ -43,15 +44,15 @@ func (tx *Tx) Record(e invitation.Event) error {
 		tx.eventValues(e)...).Error)
 }
 
-// Events is a page of the events of an invitation, the newest first, and how many there are in all; a page past the end
+// Events is a part of the events of an invitation, the newest first, and how many there are in all; a page past the end
 // does not say how many.
-func (tx *Tx) Events(id uuid.UUID, offset, limit int) ([]invitation.Event, int, error) {
+func (tx *Tx) Events(id uuid.UUID, c directory.Cut) ([]invitation.Event, int, error) {
 	var rows []struct {
 		invitation.Event `gorm:"embedded"`
 		Total            int
 	}
 	err := tx.orm.Table("invitation_events").Select("*, count(*) OVER () AS total").Where("invitation_uuid = ?", id).
-		Order("id DESC").Offset(offset).Limit(limit).Find(&rows).Error
+		Order("id DESC").Offset(c.Offset).Limit(c.Limit).Find(&rows).Error
 	found, total := make([]invitation.Event, 0, len(rows)), 0
 	for _, each := range rows {
 		each.Created = each.Created.UTC()

@@ -28,7 +28,7 @@ func (tx *Tx) Find(id uuid.UUID) (invitation.Invitation, error) {
 func (tx *Tx) Lock(id uuid.UUID) (invitation.Invitation, error) {
 	var scope, customer []string
 	found, err := tx.one(tx.scanned("SELECT "+wholeColumns+", scopes.user_email_patterns, customers.user_email_patterns"+
-		" FROM invitations"+wholeJoins+" WHERE invitations.uuid = ?"+tx.db.dialect.forUpdate(),
+		" FROM invitations"+joined+" WHERE invitations.uuid = ?"+tx.db.dialect.forUpdate(),
 		[]any{id}, list{&scope}, list{&customer}))
 	if err == nil {
 		found.Scope.UserEmailPatterns, found.Scope.Customer.UserEmailPatterns = scope, customer
@@ -115,48 +115,28 @@ func (tx *Tx) Delete(id uuid.UUID, e invitation.Event) error {
 	return err
 }
 
-// conditions have all to hold.
-type conditions struct {
-	texts     []string
-	arguments []any
-}
-
-func (c *conditions) and(text string, arguments ...any) {
-	c.texts, c.arguments = append(c.texts, text), append(c.arguments, arguments...)
-}
-
-func (c *conditions) where() string {
-	if len(c.texts) == 0 {
-		return ""
-	}
-	return " WHERE " + strings.Join(c.texts, " AND ")
-}
-
 // List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not say
-// how many. It is one statement, so that both are of one moment; and what the page says of an invitation beside its
-// own row is looked up for the page alone.
+// how many.
 func (tx *Tx) List(q invitation.Query) ([]invitation.Invitation, int, error) {
-	shown := tx.shown(q)
+	l := tx.listing(q)
 	total, counted := tx.total(q)
-	order, keys := ordered(q)
-	// The numbers stand in the text: a plan made for any number of rows is one for many.
-	page := fmt.Sprintf("SELECT invitations.uuid FROM %s%s ORDER BY %s LIMIT %d OFFSET %d",
-		from(shown.where()+order), shown.where(), order, q.Limit, q.Offset)
-	arguments := slices.Concat(counted, shown.arguments, keys, keys)
+	query, arguments := l.page(q.Cut, total, counted)
 	var count int
-	rows, err := tx.scanned(
-		"SELECT "+wholeColumns+", ("+total+") FROM ("+page+") AS page"+
-			" JOIN invitations ON invitations.uuid = page.uuid"+wholeJoins+" ORDER BY "+order,
-		arguments, &count)
+	rows, err := tx.scanned(query, arguments, &count)
 	return rows, count, err
 }
 
 // Count is how many invitations a query shows.
 func (tx *Tx) Count(q invitation.Query) (int, error) {
-	query, arguments := tx.total(q)
-	var count int
-	err := tx.orm.Raw(query, arguments...).Row().Scan(&count)
-	return count, tx.db.translate(err)
+	return tx.number(tx.total(q))
+}
+
+// listing is what a query shows: what is visible, and what the caller asks for.
+func (tx *Tx) listing(q invitation.Query) listing {
+	l := listing{table: "invitations", joins: wholeJoins, columns: wholeColumns, order: invitationOrder(q)}
+	tx.visible(&l.shown, q)
+	tx.filtered(&l.shown, q)
+	return l
 }
 
 // total is a query for how many invitations a query shows. Who sees all, and asks for nothing but states, is told what
@@ -165,10 +145,10 @@ func (tx *Tx) Count(q invitation.Query) (int, error) {
 func (tx *Tx) total(q invitation.Query) (string, []any) {
 	states := q.States
 	q.States = nil
-	if others := tx.shown(q); !q.Visible.All || len(others.texts) > 0 {
+	if others := tx.listing(q); !q.Visible.All || len(others.shown.texts) > 0 {
 		q.States = states
-		shown := tx.shown(q)
-		return "SELECT count(*) FROM " + from(shown.where()) + shown.where(), shown.arguments
+		l := tx.listing(q)
+		return l.total(), l.shown.arguments
 	}
 	if len(states) == 0 {
 		states = invitation.States
@@ -195,27 +175,6 @@ func (tx *Tx) total(q invitation.Query) (string, []any) {
 	return "SELECT " + text, arguments
 }
 
-// from is the table of invitations with the others that a text speaks of.
-func from(text string) string {
-	tables := "invitations"
-	for _, each := range []struct{ name, join string }{
-		{"roles.", joinRole}, {"scopes.", joinScope}, {"creators.", joinCreator},
-	} {
-		if strings.Contains(text, each.name) {
-			tables += each.join
-		}
-	}
-	return tables
-}
-
-// shown is what a query shows: what is visible, and what the caller asks for.
-func (tx *Tx) shown(q invitation.Query) *conditions {
-	var c conditions
-	tx.visible(&c, q)
-	tx.filtered(&c, q)
-	return &c
-}
-
 // visible narrows a query to what a visibility shows: the same as invitation.Invitation.visibleTo.
 func (tx *Tx) visible(to *conditions, q invitation.Query) {
 	v := q.Visible
@@ -223,61 +182,32 @@ func (tx *Tx) visible(to *conditions, q invitation.Query) {
 		return
 	}
 	var any conditions
-	for _, each := range []struct {
-		column string
-		set    []uuid.UUID
-	}{{"invitations.customer_uuid", v.Customers}, {"invitations.scope_uuid", v.Scopes}} {
-		if len(each.set) > 0 {
-			any.and(tx.db.dialect.in(each.column, each.set))
-		}
-	}
+	tx.within(&any, v.Reach, "invitations.scope_uuid", "invitations.customer_uuid")
 	if v.Email != "" {
 		any.and("(invitations.email_folded = ? AND invitations.state IN ('pending', 'project') AND NOT "+lapsed+")",
 			v.Email, q.Cutoff, q.Cutoff)
 	}
-	if len(any.texts) == 0 {
-		any.and("1 = 0")
-	}
-	to.and("("+strings.Join(any.texts, " OR ")+")", any.arguments...)
+	to.and(any.either(), any.arguments...)
 }
 
 // filtered narrows a query to what the caller asks for.
 func (tx *Tx) filtered(to *conditions, q invitation.Query) {
-	for _, each := range []struct{ column, value string }{
-		{"invitations.civil_number", q.CivilNumber},
-		{"invitations.email_folded", directory.Fold(q.EmailExact)},
-		{"roles.name", q.RoleName},
-		{"scopes.type", q.ScopeType},
-	} {
-		if each.value != "" {
-			to.and(each.column+" = ?", each.value)
-		}
-	}
-	for _, each := range []struct{ column, value string }{
-		{"invitations.email_folded", q.Email},
-		{"scopes.name_folded", q.ScopeName},
-		{"scopes.description_folded", q.ScopeDescription},
-	} {
-		if each.value != "" {
-			to.and(each.column+` LIKE ? ESCAPE '\'`, "%"+literal.Replace(directory.Fold(each.value))+"%")
-		}
-	}
-	if q.Customer != nil {
-		to.and("invitations.customer_uuid = ?", *q.Customer)
-	}
 	if q.Scope != nil {
 		to.and("invitations.scope_uuid = ? AND scopes.type = ?", q.Scope.UUID, q.Scope.Type)
 	}
-	if q.Role != nil {
-		to.and("invitations.role_uuid = ?", *q.Role)
-	}
+	to.equal("invitations.civil_number", q.CivilNumber)
+	to.equal("invitations.email_folded", directory.Fold(q.EmailExact))
+	to.equal("roles.name", q.RoleName)
+	to.equal("scopes.type", q.ScopeType)
+	to.contains(q.Email, "invitations.email_folded")
+	to.contains(q.ScopeName, "scopes.name_folded")
+	to.contains(q.ScopeDescription, "scopes.description_folded")
+	to.is("invitations.customer_uuid", q.Customer)
+	to.is("invitations.role_uuid", q.Role)
 	if len(q.States) > 0 {
 		inStates(to, q)
 	}
 }
-
-// literal makes every character of a text mean itself in a LIKE pattern with the escape character \.
-var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
 // inStates narrows a query to invitations that are in one of the states now.
 func inStates(to *conditions, q invitation.Query) {
@@ -295,31 +225,17 @@ func inStates(to *conditions, q invitation.Query) {
 	to.and(condition, arguments...)
 }
 
-// ordered is the order asked for, with its arguments; ties are broken by uuid, so that pages never overlap.
-func ordered(q invitation.Query) (string, []any) {
-	order := q.Order
-	if len(order) == 0 {
-		order = []invitation.Order{{By: invitation.ByCreated, Descending: true}}
-	}
-	var keys []string
-	var arguments []any
-	for _, each := range order {
-		var key string
-		switch each.By {
-		case invitation.ByCreated:
-			key = "invitations.created"
-		case invitation.ByCreatedBy:
-			key = "CASE WHEN creators.full_name <> '' THEN creators.full_name ELSE COALESCE(creators.username, '') END"
-		case invitation.ByEmail:
-			key = "invitations.email_folded"
-		case invitation.ByState:
-			key = "CASE WHEN " + lapsed + " THEN 'expired' ELSE invitations.state END"
-			arguments = append(arguments, q.Cutoff, q.Cutoff)
-		}
-		if each.Descending {
-			key += " DESC"
-		}
-		keys = append(keys, key)
-	}
-	return strings.Join(append(keys, "invitations.uuid"), ", "), arguments
+// invitationOrder is the order that a query asks for.
+func invitationOrder(q invitation.Query) ordering {
+	return ordered(q.Order, directory.Order{By: invitation.ByCreated, Descending: true}, map[directory.OrderBy]key{
+		invitation.ByCreated: {text: "invitations.created"},
+		invitation.ByCreatedBy: {
+			text: "CASE WHEN creators.full_name <> '' THEN creators.full_name ELSE COALESCE(creators.username, '') END",
+		},
+		invitation.ByEmail: {text: "invitations.email_folded"},
+		invitation.ByState: {
+			text:      "CASE WHEN " + lapsed + " THEN 'expired' ELSE invitations.state END",
+			arguments: []any{q.Cutoff, q.Cutoff},
+		},
+	})
 }

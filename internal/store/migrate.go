@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/rivermigrate"
+
+	"invited/internal/directory"
 )
 
 // The job queue's own schema is migration 2, made by its library up to the version that this program was built
@@ -21,6 +24,10 @@ const (
 	queueMigration = 2
 	queueVersion   = 6
 )
+
+// foldingMigration fills in the folded texts of users and roles that were there before migration 5: what they are is
+// directory.Fold's to say, and no SQL's.
+const foldingMigration = 6
 
 // Migration is one step of the schema.
 type Migration struct {
@@ -104,10 +111,14 @@ func (db *DB) Current(ctx context.Context) (bool, error) {
 }
 
 func name(s *goose.Source) string {
-	if s.Version == queueMigration {
+	switch s.Version {
+	case queueMigration:
 		return fmt.Sprintf("job queue, version %d", queueVersion)
+	case foldingMigration:
+		return "names to search by"
+	default:
+		return filepath.Base(s.Path)
 	}
-	return filepath.Base(s.Path)
 }
 
 func (db *DB) migrations() (*goose.Provider, error) {
@@ -117,7 +128,10 @@ func (db *DB) migrations() (*goose.Provider, error) {
 	}
 	return goose.NewProvider(engine, db.sql, files, append(options,
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithGoMigrations(goose.NewGoMigration(queueMigration, &goose.GoFunc{RunDB: db.migrateQueue}, nil)),
+		goose.WithGoMigrations(
+			goose.NewGoMigration(queueMigration, &goose.GoFunc{RunDB: db.migrateQueue}, nil),
+			goose.NewGoMigration(foldingMigration, &goose.GoFunc{RunTx: foldNames}, nil),
+		),
 		goose.WithSlog(slog.New(slog.DiscardHandler)),
 	)...)
 }
@@ -129,4 +143,45 @@ func (db *DB) migrateQueue(ctx context.Context, _ *sql.DB) error {
 	}
 	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: queueVersion})
 	return err
+}
+
+func foldNames(ctx context.Context, tx *sql.Tx) error {
+	for _, each := range []struct{ table, column string }{{"users", "full_name"}, {"roles", "name"}, {"roles", "description"}} {
+		if err := foldColumn(ctx, tx, each.table, each.column); err != nil {
+			return fmt.Errorf("%s.%s: %w", each.table, each.column, err)
+		}
+	}
+	return nil
+}
+
+// foldColumn writes the folded texts of a column into the column that is for them.
+func foldColumn(ctx context.Context, tx *sql.Tx, table, column string) error {
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT uuid, %s FROM %s WHERE %s <> ''", column, table, column))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	texts := map[string]string{}
+	for rows.Next() {
+		var id, text string
+		if err := rows.Scan(&id, &text); err != nil {
+			return err
+		}
+		texts[id] = text
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	// Both engines know arguments by this name.
+	write, err := tx.PrepareContext(ctx, fmt.Sprintf("UPDATE %s SET %s_folded = $1 WHERE uuid = $2", table, column))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = write.Close() }()
+	for id, text := range texts {
+		if _, err := write.ExecContext(ctx, directory.Fold(text), id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

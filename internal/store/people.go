@@ -117,7 +117,7 @@ func (tx *Tx) EnsureUser(email, fullName string) error {
 	}
 	// Somebody else may have the address for a username: they are left alone.
 	return tx.db.translate(tx.orm.Clauses(clause.OnConflict{DoNothing: true}).Create(&directory.User{
-		UUID: uuid.New(), Username: folded, FullName: fullName, Email: email, EmailFolded: folded,
+		UUID: uuid.New(), Username: folded, FullName: fullName, FullNameFolded: directory.Fold(fullName), Email: email, EmailFolded: folded,
 		IsActive: true, NotificationsEnabled: true, Created: tx.now,
 	}).Error)
 }

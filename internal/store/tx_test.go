@@ -273,7 +273,7 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 			after, err := tx.Find(id)
 			require.NoError(t, err)
 			require.Equal(t, invitation.Pending, after.StoredState)
-			_, total, err := tx.List(invitation.Query{Visible: directory.Visibility{All: true}, Limit: 10})
+			_, total, err := tx.List(invitation.Query{Visible: directory.Visibility{Reach: directory.Reach{All: true}}, Cut: directory.Cut{Limit: 10}})
 			require.Equal(t, 1, total)
 			return err
 		}))
@@ -387,9 +387,9 @@ func TestTimesKeepTheirMicroseconds(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, second.Add(offset), found.Created.UTC())
 		}
-		order := []invitation.Order{{By: invitation.ByCreated}}
+		order := []directory.Order{{By: invitation.ByCreated}}
 		require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
-			rows, _, err := tx.List(invitation.Query{Visible: directory.Visibility{All: true}, Limit: 100, Order: order})
+			rows, _, err := tx.List(invitation.Query{Visible: directory.Visibility{Reach: directory.Reach{All: true}}, Cut: directory.Cut{Limit: 100}, Order: order})
 			for i, each := range rows {
 				require.Equal(t, ids[i], each.UUID, "%s at place %d", each.Created, i)
 			}
@@ -400,7 +400,7 @@ func TestTimesKeepTheirMicroseconds(t *testing.T) {
 		for i, offset := range offsets {
 			require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
 				_, lapsed, err := tx.List(invitation.Query{
-					Visible: directory.Visibility{All: true}, Limit: 100,
+					Visible: directory.Visibility{Reach: directory.Reach{All: true}}, Cut: directory.Cut{Limit: 100},
 					Cutoff: second.Add(offset), States: []invitation.State{invitation.Expired},
 				})
 				require.Equal(t, i+1, lapsed, offset)

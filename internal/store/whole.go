@@ -16,8 +16,10 @@ const (
 	joinScope    = " JOIN scopes ON scopes.uuid = invitations.scope_uuid"
 	joinCustomer = " JOIN scopes AS customers ON customers.uuid = invitations.customer_uuid"
 	joinCreator  = " LEFT JOIN users AS creators ON creators.uuid = invitations.created_by_uuid"
-	wholeJoins   = joinRole + joinScope + joinCustomer + joinCreator
+	joined       = joinRole + joinScope + joinCustomer + joinCreator
 )
+
+var wholeJoins = []join{{"roles", joinRole}, {"scopes", joinScope}, {"customers", joinCustomer}, {"creators", joinCreator}}
 
 // wholeColumns are what is read of an invitation, in the order of destinations. GORM would read all columns of five
 // tables, and spend more time on finding out where each belongs than the database on finding them. The e-mail patterns
@@ -62,10 +64,7 @@ func (w *whole) destinations() []any {
 func (w *whole) read() invitation.Invitation {
 	i := w.Invitation
 	i.Created = i.Created.UTC()
-	if i.Scope.StartDate != nil {
-		start := i.Scope.StartDate.UTC()
-		i.Scope.StartDate = &start
-	}
+	i.Scope.StartDate = utc(i.Scope.StartDate)
 	i.RoleUUID, i.ScopeUUID, i.CustomerUUID = i.Role.UUID, i.Scope.UUID, w.customer.UUID
 	w.customer.CustomerUUID, i.Scope.CustomerUUID = w.customer.UUID, w.customer.UUID
 	i.Scope.Customer = &w.customer
@@ -98,23 +97,14 @@ func (l list) Scan(value any) error {
 
 // wholes are the invitations that the rest of a query asks for, WHERE and what follows it.
 func (tx *Tx) wholes(rest string, arguments ...any) ([]invitation.Invitation, error) {
-	return tx.scanned("SELECT "+wholeColumns+" FROM invitations"+wholeJoins+" "+rest, arguments)
+	return tx.scanned("SELECT "+wholeColumns+" FROM invitations"+joined+" "+rest, arguments)
 }
 
 // scanned are the invitations that a query finds, which asks for wholeColumns and for what goes to more.
 func (tx *Tx) scanned(query string, arguments []any, more ...any) ([]invitation.Invitation, error) {
-	rows, err := tx.orm.Raw(query, arguments...).Rows()
-	if err != nil {
-		return nil, tx.db.translate(err)
-	}
-	defer func() { _ = rows.Close() }()
-	var found []invitation.Invitation
-	for rows.Next() {
+	return found(tx, query, arguments, func(scan func(...any) error) (invitation.Invitation, error) {
 		var each whole
-		if err := rows.Scan(append(each.destinations(), more...)...); err != nil {
-			return nil, tx.db.translate(err)
-		}
-		found = append(found, each.read())
-	}
-	return found, tx.db.translate(rows.Err())
+		err := scan(append(each.destinations(), more...)...)
+		return each.read(), err
+	})
 }
