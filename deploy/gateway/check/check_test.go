@@ -153,41 +153,22 @@ func rewritten(r *routev3.Route, path string) string {
 // What the program makes of the contract is still an OpenAPI document, with an integration for each operation of words
 // that the API of API Gateway knows, and with nothing in it that HTTP APIs have no import for.
 func TestAWS(t *testing.T) {
-	query, err := gojq.Parse(string(read(t, "aws/integrations.jq")))
+	content := made(t, "aws/integrations.jq", "$to", "https://internal.example")
+	after, err := openapi3.NewLoader().LoadFromData(content)
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := gojq.Compile(query, gojq.WithVariables([]string{"$to"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var before any
-	if err := yaml.Unmarshal(read(t, contractPath), &before); err != nil {
-		t.Fatal(err)
-	}
-	after, _ := program.Run(before, "https://internal.example").Next()
-	if err, ok := after.(error); ok {
-		t.Fatal(err)
-	}
-	content, err := json.Marshal(after)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := openapi3.NewLoader().LoadFromData(content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := made.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
+	if err := after.Validate(context.Background(), openapi3.EnableExamplesValidation()); err != nil {
 		t.Error(err)
 	}
-	if !strings.HasPrefix(made.OpenAPI, "3.0.") {
-		t.Errorf("OpenAPI %s is not imported", made.OpenAPI)
+	if !strings.HasPrefix(after.OpenAPI, "3.0.") {
+		t.Errorf("OpenAPI %s is not imported", after.OpenAPI)
 	}
-	if len(made.Components.SecuritySchemes) > 0 || len(made.Security) > 0 {
+	if len(after.Components.SecuritySchemes) > 0 || len(after.Security) > 0 {
 		t.Error("a security scheme is left")
 	}
 	segment := regexp.MustCompile(`^(?:[A-Za-z0-9._:,-]*|\{[A-Za-z0-9._-]+\})$`)
-	for path, item := range made.Paths.Map() {
+	for path, item := range after.Paths.Map() {
 		for _, each := range strings.Split(path, "/") {
 			if !segment.MatchString(each) {
 				t.Errorf("%s: a segment is neither text nor one parameter", path)
@@ -226,10 +207,36 @@ func TestAWS(t *testing.T) {
 		}
 	}
 	for path, item := range contract(t).Paths.Map() {
-		if len(made.Paths.Value(path).Operations()) != len(item.Operations()) {
+		if len(after.Paths.Value(path).Operations()) != len(item.Operations()) {
 			t.Errorf("%s lost an operation", path)
 		}
 	}
+}
+
+// made is what a program for jq makes of the contract.
+func made(t *testing.T, path, variable string, value any) []byte {
+	t.Helper()
+	query, err := gojq.Parse(string(read(t, path)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	program, err := gojq.Compile(query, gojq.WithVariables([]string{variable}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before any
+	if err := yaml.Unmarshal(read(t, contractPath), &before); err != nil {
+		t.Fatal(err)
+	}
+	after, _ := program.Run(before, value).Next()
+	if err, ok := after.(error); ok {
+		t.Fatal(err)
+	}
+	content, err := json.Marshal(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
 }
 
 // KrakenD passes on what is named and nothing else, so an entry that lacks something loses it without a word. Its schema
@@ -263,7 +270,7 @@ func TestKrakenD(t *testing.T) {
 		} `json:"extra_config"`
 		Endpoints []endpoint
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(read(t, "krakend/krakend.json"))))
+	decoder := json.NewDecoder(strings.NewReader(string(made(t, "krakend/krakend.jq", "$hosts", []any{"http://127.0.0.1:8081", "http://127.0.0.1:8082"}))))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
 		t.Fatal(err)
