@@ -23,7 +23,7 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 				return p.try("POST", invitations, "olivia", draft("asked@university.example"))
 			},
 			// Who was not told asks again, and is told where it was done before.
-			again: map[bool]int{true: 400, false: 201}, status: 201,
+			again: map[bool]int{true: 400, false: 201}, status: 201, event: "created",
 			done: "SELECT uuid FROM invitations WHERE email = 'asked@university.example' AND state = 'pending'",
 			with: "SELECT '' || id FROM river_job WHERE kind = 'deliver_invitation'",
 		},
@@ -32,7 +32,7 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			ask: func(p *served, id string) (answer, error) {
 				return p.try("POST", invitations+id+"/accept/", "ina", "")
 			},
-			again: map[bool]int{true: 404, false: 200}, status: 200,
+			again: map[bool]int{true: 404, false: 200}, status: 200, event: "accepted",
 			done: "SELECT uuid FROM invitations WHERE state = 'accepted'",
 			with: "SELECT m.uuid FROM memberships m JOIN users u ON u.uuid = m.user_uuid WHERE u.username = 'ina'",
 		},
@@ -42,7 +42,7 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			ask: func(p *served, token string) (answer, error) {
 				return p.try("POST", invitations+"approve/", "", `{"token": "`+token+`"}`)
 			},
-			again: map[bool]int{true: 400, false: 200}, status: 200,
+			again: map[bool]int{true: 400, false: 200}, status: 200, event: "approved",
 			done: "SELECT uuid FROM invitations WHERE state = 'pending'",
 			with: "SELECT '' || id FROM river_job WHERE kind = 'deliver_invitation'",
 		},
@@ -72,6 +72,7 @@ type operation struct {
 	ask        func(p *served, prepared string) (answer, error)
 	status     int          // of its success
 	again      map[bool]int // that of a second one, by whether the first was done
+	event      string       // of its success
 	done, with string       // queries for what it writes, and for what it writes with it
 }
 
@@ -81,6 +82,7 @@ func (x *trial) killed(o operation, point string) bool {
 	x.created, x.accepted = nil, nil
 	x.exec("DELETE FROM memberships WHERE user_uuid = (SELECT uuid FROM users WHERE username = 'ina')")
 	x.exec("DELETE FROM invitations")
+	x.exec("DELETE FROM invitation_events")
 	prepared := ""
 	if o.prepare != nil {
 		p := x.s.with(o.environ).serve()
@@ -99,8 +101,10 @@ func (x *trial) killed(o operation, point string) bool {
 		require.Equal(x.t, o.status, got.status, got.body)
 		p.stop()
 	}
+	happened := "SELECT invitation_uuid FROM invitation_events WHERE event_type = '" + o.event + "'"
 	done, with := len(x.rows(o.done)), len(x.rows(o.with))
 	require.Equal(x.t, done, with, "at %s: all or nothing", point)
+	require.Len(x.t, x.rows(happened), done, "at %s: an event of it, or none", point)
 	require.LessOrEqual(x.t, done, 1)
 	if !died {
 		require.Equal(x.t, 1, done, "what was promised is there")
@@ -113,6 +117,7 @@ func (x *trial) killed(o operation, point string) bool {
 	p.stop()
 	require.Len(x.t, x.rows(o.done), 1)
 	require.Len(x.t, x.rows(o.with), 1)
+	require.Equal(x.t, x.rows(o.done), x.rows(happened))
 
 	p = x.s.serve()
 	x.healed()

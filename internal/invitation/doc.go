@@ -9,6 +9,9 @@
 //	project, pending ──cancel──▶ canceled        project, pending ──time──▶ expired
 //	expired, canceled ──send──▶ pending | project
 //
+// Every change is an Event, written in the same transaction and kept when the invitation is gone: the store takes no
+// change without one.
+//
 // What time decides is computed: an invitation is expired from the second its time is over, whatever its row
 // says. See StateAt.
 package invitation
