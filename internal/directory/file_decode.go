@@ -24,7 +24,7 @@ type decoder struct {
 	users     map[string]*where
 	scopes    map[scopeName]scopeRecord
 	tokens    map[string]*where // by digest
-	patterns  map[string]string // what is wrong with an e-mail pattern; empty: nothing
+	patterns  map[string]checkedPattern
 	repeating map[string]string // one copy of each role name
 }
 
@@ -47,7 +47,7 @@ const none = -1
 func newDecoder() *decoder {
 	return &decoder{
 		file: &File{}, ids: map[identity]*where{}, roles: map[string]*where{}, users: map[string]*where{},
-		scopes: map[scopeName]scopeRecord{}, tokens: map[string]*where{}, patterns: map[string]string{},
+		scopes: map[scopeName]scopeRecord{}, tokens: map[string]*where{}, patterns: map[string]checkedPattern{},
 		repeating: map[string]string{},
 	}
 }
@@ -165,9 +165,7 @@ func (d *decoder) scope(w *where, node *yaml.Node, kind ScopeType, customer int)
 			s.Description = d.paragraphs(w, key, v)
 			s.DescriptionFolded = Fold(s.Description)
 		case key == "user_email_patterns":
-			d.list(w, key, v, maxPatterns, func(key string, v *yaml.Node) {
-				s.UserEmailPatterns = append(s.UserEmailPatterns, d.pattern(w, key, v))
-			})
+			s.UserEmailPatterns = d.emailPatterns(w, key, v)
 		case key == "is_removed":
 			s.IsRemoved = d.flag(w, key, v, false)
 		case key == "members":

@@ -28,6 +28,9 @@ const (
 	maxPattern     = 500
 	// maxPatternSize is about how many instructions a pattern is compiled to: repetitions multiply.
 	maxPatternSize = 10_000
+	// maxPatternsSize is that of all patterns of a scope: to compile them, when an invitation is created or accepted, takes
+	// up to about a microsecond for each.
+	maxPatternsSize = 2_000_000
 	// maxAliased is how many values aliases may stand for, all together: they multiply, too.
 	maxAliased = 1_000_000
 )
@@ -241,35 +244,47 @@ func (d *decoder) token(w *where, key string, value *yaml.Node) string {
 	return ""
 }
 
-func (d *decoder) pattern(w *where, key string, value *yaml.Node) string {
-	text := d.some(w, key, value, maxPattern)
-	if text == "" {
-		return ""
+// emailPatterns decodes the e-mail patterns of a scope.
+func (d *decoder) emailPatterns(w *where, key string, value *yaml.Node) []string {
+	all, size := []string{}, 0
+	d.list(w, key, value, maxPatterns, func(key string, v *yaml.Node) {
+		text := d.some(w, key, v, maxPattern)
+		all = append(all, text)
+		if text == "" {
+			return
+		}
+		checked, known := d.patterns[text]
+		if !known {
+			checked = checkPattern(text)
+			d.patterns[text] = checked
+		}
+		if checked.problem != "" {
+			d.add(w, key, d.lineOf(v), "%s", checked.problem)
+		}
+		size += checked.size
+	})
+	if size > maxPatternsSize {
+		d.add(w, key, d.lineOf(value), "take too long to be matched together: there must be fewer, or shorter ones")
 	}
-	problem, known := d.patterns[text]
-	if !known {
-		problem = patternProblem(text)
-		d.patterns[text] = problem
-	}
-	if problem != "" {
-		d.add(w, key, d.lineOf(value), "%s", problem)
-	}
-	return text
+	return all
 }
 
-// patternProblem says what is wrong with an e-mail pattern; empty: nothing.
-func patternProblem(pattern string) string {
+// checkedPattern is what is known of an e-mail pattern.
+type checkedPattern struct {
+	problem string // what is wrong with it; empty: nothing
+	size    int
+}
+
+func checkPattern(pattern string) checkedPattern {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	switch {
-	case err != nil:
-		return "is not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
-	case patternSize(parsed) > maxPatternSize:
-		return "repeats too much to be matched fast"
+	if err == nil {
+		if size := patternSize(parsed); size > maxPatternSize {
+			return checkedPattern{problem: "repeats too much to be matched fast"}
+		} else if _, err = emailPattern(pattern); err == nil {
+			return checkedPattern{size: size}
+		}
 	}
-	if _, err := emailPattern(pattern); err != nil {
-		return "is not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")
-	}
-	return ""
+	return checkedPattern{problem: "is not a regular expression: " + strings.TrimPrefix(err.Error(), "error parsing regexp: ")}
 }
 
 // patternSize is about how many instructions a pattern is compiled to.

@@ -47,11 +47,12 @@ func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (V
 	if err != nil {
 		return View{}, err
 	}
+	admitted := scope.AdmitsEmail(d.Email) // nobody waits for it either: there can be many patterns
 	var out View
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		made := s.draft(d, scope, role, caller)
 		made.StoredState, made.Created = s.firstState(scope, caller, tx.Now()), tx.Now()
-		if err := s.admissible(tx, made); err != nil {
+		if err := s.admissible(tx, made, admitted); err != nil {
 			return err
 		}
 		if !actor.MayManage(scope) {
@@ -104,15 +105,15 @@ func (s *Service) scopeByURL(tx Tx, actor directory.Actor, address string) (dire
 	return scope, err
 }
 
-// admissible makes the checks on a new invitation.
-func (s *Service) admissible(tx Tx, i Invitation) error {
+// admissible makes the checks on a new invitation; admitted tells whether its e-mail fits the patterns.
+func (s *Service) admissible(tx Tx, i Invitation, admitted bool) error {
 	if err := s.oneManager(tx, i.Role, i.ScopeUUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
 		return err
 	}
 	if err := s.makeRoom(tx, i); err != nil {
 		return err
 	}
-	if !i.Scope.AdmitsEmail(i.Email) {
+	if !admitted {
 		return fault.Field("email", "This email does not match the email patterns of the organization or the scope.")
 	}
 	return nil
