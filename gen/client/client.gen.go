@@ -762,6 +762,36 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
+// InvitationDuplicate An e-mail and a role that would stand twice.
+type InvitationDuplicate struct {
+	Email string `json:"email"`
+
+	// ExistingInvitationUUID The open invitation that stands for them; null where they only come again in the request.
+	ExistingInvitationUUID *openapi_types.UUID `json:"existing_invitation_uuid"`
+	Role                   openapi_types.UUID  `json:"role"`
+}
+
+// InvitationDuplicateCheckItemRequest An invitation that somebody thinks of making.
+type InvitationDuplicateCheckItemRequest struct {
+	Email string             `json:"email"`
+	Role  openapi_types.UUID `json:"role"`
+}
+
+// InvitationDuplicateCheckRequest Invitations that somebody thinks of making in a scope.
+type InvitationDuplicateCheckRequest struct {
+	Invitations []InvitationDuplicateCheckItemRequest `json:"invitations"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	Scope ScopeURL `json:"scope"`
+}
+
+// InvitationDuplicateCheckResponse What would stand twice.
+type InvitationDuplicateCheckResponse struct {
+	Duplicates []InvitationDuplicate `json:"duplicates"`
+}
+
 // InvitationEvent Something that happened to an invitation. People, addresses and roles are named as they were then.
 type InvitationEvent struct {
 	// Channel How something was sent, or was to be; absent where nothing was.
@@ -876,6 +906,18 @@ type InvitationRequest struct {
 // * `expired` - nobody accepted in time
 type InvitationState string
 
+// InvitationUpdate The invitation after it was edited.
+type InvitationUpdate = Invitation
+
+// InvitationUpdateRequest What an invitation becomes.
+type InvitationUpdateRequest struct {
+	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	Email string `json:"email"`
+
+	// Role UUID of an active role for the scope's type.
+	Role openapi_types.UUID `json:"role"`
+}
+
 // MarketplaceProviderCustomerProjectOEnum A key to order projects by, `-` for descending; without any, `name`. Names order case aside, and projects
 // without a `start_date` come after those that have one. The schema's name is Waldur's, for clients that import it.
 type MarketplaceProviderCustomerProjectOEnum string
@@ -884,6 +926,15 @@ type MarketplaceProviderCustomerProjectOEnum string
 // aside, `role` by its name, and what never ends comes after what does. The schema's name is Waldur's, for clients
 // that import it.
 type OfferingPermissionOEnum string
+
+// PatchedInvitationUpdateRequest What an invitation becomes; what is left out stays as it is.
+type PatchedInvitationUpdateRequest struct {
+	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	Email *string `json:"email,omitempty"`
+
+	// Role UUID of an active role for the scope's type.
+	Role *openapi_types.UUID `json:"role,omitempty"`
+}
 
 // Permission That a user holds a role in a scope. With `field`, only the named fields are there.
 type Permission struct {
@@ -1254,7 +1305,7 @@ type UserInvitationsListParams struct {
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist, or that the caller can't see, has none.
+	// exist has none.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text, case aside.
@@ -1291,7 +1342,7 @@ type UserInvitationsCountParams struct {
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist, or that the caller can't see, has none.
+	// exist has none.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text, case aside.
@@ -1393,8 +1444,17 @@ type UserInvitationsCreateJSONRequestBody = InvitationRequest
 // UserInvitationsApproveJSONRequestBody defines body for UserInvitationsApprove for application/json ContentType.
 type UserInvitationsApproveJSONRequestBody = TokenRequest
 
+// UserInvitationsCheckDuplicatesJSONRequestBody defines body for UserInvitationsCheckDuplicates for application/json ContentType.
+type UserInvitationsCheckDuplicatesJSONRequestBody = InvitationDuplicateCheckRequest
+
 // UserInvitationsRejectJSONRequestBody defines body for UserInvitationsReject for application/json ContentType.
 type UserInvitationsRejectJSONRequestBody = TokenRequest
+
+// UserInvitationsPartialUpdateJSONRequestBody defines body for UserInvitationsPartialUpdate for application/json ContentType.
+type UserInvitationsPartialUpdateJSONRequestBody = PatchedInvitationUpdateRequest
+
+// UserInvitationsUpdateJSONRequestBody defines body for UserInvitationsUpdate for application/json ContentType.
+type UserInvitationsUpdateJSONRequestBody = InvitationUpdateRequest
 
 // AsFieldErrors returns the union data inside the BadRequest as a FieldErrors
 func (t BadRequest) AsFieldErrors() (FieldErrors, error) {
@@ -1675,6 +1735,32 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApprove(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UserInvitationsCheckDuplicatesWithBody Check for duplicate invitations
+	//
+	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+	// can still find a duplicate that was made meanwhile.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+	UserInvitationsCheckDuplicatesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsCheckDuplicates Check for duplicate invitations
+	//
+	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+	// can still find a duplicate that was made meanwhile.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+	UserInvitationsCheckDuplicates(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UserInvitationsRejectWithBody Reject
 	//
 	// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
@@ -1710,10 +1796,71 @@ type ClientInterface interface {
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UserInvitationsPartialUpdateWithBody Partial update
+	//
+	// As `user_invitations_update`, but what is left out stays as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+	UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsPartialUpdate Partial update
+	//
+	// As `user_invitations_update`, but what is left out stays as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+	UserInvitationsPartialUpdate(ctx context.Context, uuid InvitationUUID, body UserInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsUpdateWithBody Update
+	//
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	//
+	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+	// no other one.
+	//
+	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+	UserInvitationsUpdateWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsUpdate Update
+	//
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	//
+	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+	// no other one.
+	//
+	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+	UserInvitationsUpdate(ctx context.Context, uuid InvitationUUID, body UserInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UserInvitationsAccept Accept invitation for current user
 	//
 	// The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
 	// wins; the others are 404.
+	//
+	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// `user_invitations_update`.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
 	UserInvitationsAccept(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1729,6 +1876,9 @@ type ClientInterface interface {
 	//
 	// Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
 	// authentication and ignores any that is sent.
+	//
+	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// `user_invitations_update`.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 	UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1746,6 +1896,9 @@ type ClientInterface interface {
 	// invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
 	// (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
 	// and any that they may manage.
+	//
+	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// `user_invitations_update`.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
 	UserInvitationsDetailsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2088,6 +2241,52 @@ func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitation
 	return c.Client.Do(req)
 }
 
+// UserInvitationsCheckDuplicatesWithBody Check for duplicate invitations
+//
+// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+// can still find a duplicate that was made meanwhile.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+func (c *Client) UserInvitationsCheckDuplicatesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsCheckDuplicatesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsCheckDuplicates Check for duplicate invitations
+//
+// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+// can still find a duplicate that was made meanwhile.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+func (c *Client) UserInvitationsCheckDuplicates(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsCheckDuplicatesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UserInvitationsRejectWithBody Reject
 //
 // Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
@@ -2163,10 +2362,111 @@ func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUI
 	return c.Client.Do(req)
 }
 
+// UserInvitationsPartialUpdateWithBody Partial update
+//
+// As `user_invitations_update`, but what is left out stays as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+func (c *Client) UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsPartialUpdateRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsPartialUpdate Partial update
+//
+// As `user_invitations_update`, but what is left out stays as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+func (c *Client) UserInvitationsPartialUpdate(ctx context.Context, uuid InvitationUUID, body UserInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsPartialUpdateRequest(c.Server, uuid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsUpdateWithBody Update
+//
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+// only staff may invite, only staff may edit: what they approved stays as they approved it.
+//
+// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+// no other one.
+//
+// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+func (c *Client) UserInvitationsUpdateWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsUpdateRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsUpdate Update
+//
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+// only staff may invite, only staff may edit: what they approved stays as they approved it.
+//
+// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+// no other one.
+//
+// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+func (c *Client) UserInvitationsUpdate(ctx context.Context, uuid InvitationUUID, body UserInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsUpdateRequest(c.Server, uuid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UserInvitationsAccept Accept invitation for current user
 //
 // The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
 // wins; the others are 404.
+//
+// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// `user_invitations_update`.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
 func (c *Client) UserInvitationsAccept(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2202,6 +2502,9 @@ func (c *Client) UserInvitationsCancel(ctx context.Context, uuid InvitationUUID,
 //
 // Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
 // authentication and ignores any that is sent.
+//
+// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// `user_invitations_update`.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 func (c *Client) UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2239,6 +2542,9 @@ func (c *Client) UserInvitationsDelete(ctx context.Context, uuid InvitationUUID,
 // invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
 // (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
 // and any that they may manage.
+//
+// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// `user_invitations_update`.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
 func (c *Client) UserInvitationsDetailsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3645,6 +3951,46 @@ func NewUserInvitationsApproveRequestWithBody(server string, contentType string,
 	return req, nil
 }
 
+// NewUserInvitationsCheckDuplicatesRequest calls the generic UserInvitationsCheckDuplicates builder with application/json body
+func NewUserInvitationsCheckDuplicatesRequest(server string, body UserInvitationsCheckDuplicatesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserInvitationsCheckDuplicatesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUserInvitationsCheckDuplicatesRequestWithBody constructs an http.Request for the UserInvitationsCheckDuplicates method, with any body, and a specified content type
+func NewUserInvitationsCheckDuplicatesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/check-duplicates/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewUserInvitationsRejectRequest calls the generic UserInvitationsReject builder with application/json body
 func NewUserInvitationsRejectRequest(server string, body UserInvitationsRejectJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3749,6 +4095,100 @@ func NewUserInvitationsRetrieveRequest(server string, uuid InvitationUUID) (*htt
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewUserInvitationsPartialUpdateRequest calls the generic UserInvitationsPartialUpdate builder with application/json body
+func NewUserInvitationsPartialUpdateRequest(server string, uuid InvitationUUID, body UserInvitationsPartialUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserInvitationsPartialUpdateRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserInvitationsPartialUpdateRequestWithBody constructs an http.Request for the UserInvitationsPartialUpdate method, with any body, and a specified content type
+func NewUserInvitationsPartialUpdateRequestWithBody(server string, uuid InvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUserInvitationsUpdateRequest calls the generic UserInvitationsUpdate builder with application/json body
+func NewUserInvitationsUpdateRequest(server string, uuid InvitationUUID, body UserInvitationsUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserInvitationsUpdateRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserInvitationsUpdateRequestWithBody constructs an http.Request for the UserInvitationsUpdate method, with any body, and a specified content type
+func NewUserInvitationsUpdateRequestWithBody(server string, uuid InvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4602,6 +5042,32 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApproveWithResponse(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsApproveResponse, error)
 
+	// UserInvitationsCheckDuplicatesWithBodyWithResponse Check for duplicate invitations
+	//
+	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+	// can still find a duplicate that was made meanwhile.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+	UserInvitationsCheckDuplicatesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsCheckDuplicatesResponse, error)
+
+	// UserInvitationsCheckDuplicatesWithResponse Check for duplicate invitations
+	//
+	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+	// can still find a duplicate that was made meanwhile.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+	UserInvitationsCheckDuplicatesWithResponse(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsCheckDuplicatesResponse, error)
+
 	// UserInvitationsRejectWithBodyWithResponse Reject
 	//
 	// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
@@ -4641,10 +5107,71 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 	UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error)
 
+	// UserInvitationsPartialUpdateWithBodyWithResponse Partial update
+	//
+	// As `user_invitations_update`, but what is left out stays as it is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+	UserInvitationsPartialUpdateWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsPartialUpdateResponse, error)
+
+	// UserInvitationsPartialUpdateWithResponse Partial update
+	//
+	// As `user_invitations_update`, but what is left out stays as it is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+	UserInvitationsPartialUpdateWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsPartialUpdateResponse, error)
+
+	// UserInvitationsUpdateWithBodyWithResponse Update
+	//
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	//
+	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+	// no other one.
+	//
+	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+	UserInvitationsUpdateWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsUpdateResponse, error)
+
+	// UserInvitationsUpdateWithResponse Update
+	//
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	//
+	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+	// no other one.
+	//
+	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+	UserInvitationsUpdateWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsUpdateResponse, error)
+
 	// UserInvitationsAcceptWithResponse Accept invitation for current user
 	//
 	// The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
 	// wins; the others are 404.
+	//
+	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// `user_invitations_update`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4664,6 +5191,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
 	// authentication and ignores any that is sent.
+	//
+	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// `user_invitations_update`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4685,6 +5215,9 @@ type ClientWithResponsesInterface interface {
 	// invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
 	// (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
 	// and any that they may manage.
+	//
+	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// `user_invitations_update`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6584,6 +7117,198 @@ func (r UserInvitationsApproveResponse) ContentType() string {
 	return ""
 }
 
+// UserInvitationsCheckDuplicatesResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsCheckDuplicatesResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsCheckDuplicatesResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsCheckDuplicatesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InvitationDuplicateCheckResponse
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsCheckDuplicatesResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsCheckDuplicatesResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsCheckDuplicatesResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsCheckDuplicatesResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsCheckDuplicatesResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsCheckDuplicatesResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsCheckDuplicatesResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserInvitationsCheckDuplicatesResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsCheckDuplicatesResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsCheckDuplicatesResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsCheckDuplicatesResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON200() *InvitationDuplicateCheckResponse {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsCheckDuplicatesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsCheckDuplicatesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsCheckDuplicatesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsCheckDuplicatesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserInvitationsRejectResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsReject
 type UserInvitationsRejectResponse200Headers struct {
 	XRequestID *string
@@ -7048,6 +7773,418 @@ func (r UserInvitationsRetrieveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UserInvitationsRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsPartialUpdateResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsPartialUpdateResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsPartialUpdateResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsPartialUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InvitationUpdate
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsPartialUpdateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsPartialUpdateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsPartialUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsPartialUpdateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsPartialUpdateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsPartialUpdateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsPartialUpdateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsPartialUpdateResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserInvitationsPartialUpdateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsPartialUpdateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsPartialUpdateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsPartialUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON200() *InvitationUpdate {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsPartialUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsPartialUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsPartialUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsPartialUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsUpdateResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsUpdateResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUpdateResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InvitationUpdate
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsUpdateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsUpdateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsUpdateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsUpdateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsUpdateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsUpdateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsUpdateResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserInvitationsUpdateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsUpdateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsUpdateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON200() *InvitationUpdate {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsUpdateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -8880,6 +10017,44 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 	return ParseUserInvitationsApproveResponse(rsp)
 }
 
+// UserInvitationsCheckDuplicatesWithBodyWithResponse Check for duplicate invitations
+//
+// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+// can still find a duplicate that was made meanwhile.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsCheckDuplicatesResponse, error) {
+	rsp, err := c.UserInvitationsCheckDuplicatesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsCheckDuplicatesResponse(rsp)
+}
+
+// UserInvitationsCheckDuplicatesWithResponse Check for duplicate invitations
+//
+// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
+// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
+// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
+// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
+// can still find a duplicate that was made meanwhile.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
+func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithResponse(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsCheckDuplicatesResponse, error) {
+	rsp, err := c.UserInvitationsCheckDuplicates(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsCheckDuplicatesResponse(rsp)
+}
+
 // UserInvitationsRejectWithBodyWithResponse Reject
 //
 // Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
@@ -8943,10 +10118,95 @@ func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Co
 	return ParseUserInvitationsRetrieveResponse(rsp)
 }
 
+// UserInvitationsPartialUpdateWithBodyWithResponse Partial update
+//
+// As `user_invitations_update`, but what is left out stays as it is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+func (c *ClientWithResponses) UserInvitationsPartialUpdateWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsPartialUpdateResponse, error) {
+	rsp, err := c.UserInvitationsPartialUpdateWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsPartialUpdateResponse(rsp)
+}
+
+// UserInvitationsPartialUpdateWithResponse Partial update
+//
+// As `user_invitations_update`, but what is left out stays as it is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
+func (c *ClientWithResponses) UserInvitationsPartialUpdateWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsPartialUpdateResponse, error) {
+	rsp, err := c.UserInvitationsPartialUpdate(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsPartialUpdateResponse(rsp)
+}
+
+// UserInvitationsUpdateWithBodyWithResponse Update
+//
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+// only staff may invite, only staff may edit: what they approved stays as they approved it.
+//
+// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+// no other one.
+//
+// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+func (c *ClientWithResponses) UserInvitationsUpdateWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsUpdateResponse, error) {
+	rsp, err := c.UserInvitationsUpdateWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsUpdateResponse(rsp)
+}
+
+// UserInvitationsUpdateWithResponse Update
+//
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
+// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
+// only staff may invite, only staff may edit: what they approved stays as they approved it.
+//
+// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
+// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
+// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
+// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
+// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
+// no other one.
+//
+// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
+func (c *ClientWithResponses) UserInvitationsUpdateWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsUpdateResponse, error) {
+	rsp, err := c.UserInvitationsUpdate(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsUpdateResponse(rsp)
+}
+
 // UserInvitationsAcceptWithResponse Accept invitation for current user
 //
 // The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
 // wins; the others are 404.
+//
+// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// `user_invitations_update`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -8978,6 +10238,9 @@ func (c *ClientWithResponses) UserInvitationsCancelWithResponse(ctx context.Cont
 //
 // Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
 // authentication and ignores any that is sent.
+//
+// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// `user_invitations_update`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9011,6 +10274,9 @@ func (c *ClientWithResponses) UserInvitationsDeleteWithResponse(ctx context.Cont
 // invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
 // (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
 // and any that they may manage.
+//
+// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// `user_invitations_update`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -11425,6 +12691,243 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 	return response, nil
 }
 
+// ParseUserInvitationsCheckDuplicatesResponse parses an HTTP response from a UserInvitationsCheckDuplicatesWithResponse call
+func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvitationsCheckDuplicatesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsCheckDuplicatesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InvitationDuplicateCheckResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsCheckDuplicatesResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsCheckDuplicatesResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsCheckDuplicatesResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsCheckDuplicatesResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsCheckDuplicatesResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsCheckDuplicatesResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsCheckDuplicatesResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserInvitationsCheckDuplicatesResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsCheckDuplicatesResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsCheckDuplicatesResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsCheckDuplicatesResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseUserInvitationsRejectResponse parses an HTTP response from a UserInvitationsRejectWithResponse call
 func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRejectResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -11986,6 +13489,514 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsPartialUpdateResponse parses an HTTP response from a UserInvitationsPartialUpdateWithResponse call
+func ParseUserInvitationsPartialUpdateResponse(rsp *http.Response) (*UserInvitationsPartialUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsPartialUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InvitationUpdate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsPartialUpdateResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsPartialUpdateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsPartialUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsPartialUpdateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsPartialUpdateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsPartialUpdateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsPartialUpdateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsPartialUpdateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserInvitationsPartialUpdateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsPartialUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsPartialUpdateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsPartialUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsUpdateResponse parses an HTTP response from a UserInvitationsUpdateWithResponse call
+func ParseUserInvitationsUpdateResponse(rsp *http.Response) (*UserInvitationsUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InvitationUpdate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsUpdateResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsUpdateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsUpdateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsUpdateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsUpdateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsUpdateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsUpdateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserInvitationsUpdateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsUpdateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

@@ -765,6 +765,36 @@ type InvitationCheck struct {
 	Email               string `json:"email"`
 }
 
+// InvitationDuplicate An e-mail and a role that would stand twice.
+type InvitationDuplicate struct {
+	Email string `json:"email"`
+
+	// ExistingInvitationUUID The open invitation that stands for them; null where they only come again in the request.
+	ExistingInvitationUUID *openapi_types.UUID `json:"existing_invitation_uuid"`
+	Role                   openapi_types.UUID  `json:"role"`
+}
+
+// InvitationDuplicateCheckItemRequest An invitation that somebody thinks of making.
+type InvitationDuplicateCheckItemRequest struct {
+	Email string             `json:"email"`
+	Role  openapi_types.UUID `json:"role"`
+}
+
+// InvitationDuplicateCheckRequest Invitations that somebody thinks of making in a scope.
+type InvitationDuplicateCheckRequest struct {
+	Invitations []InvitationDuplicateCheckItemRequest `json:"invitations"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	Scope ScopeURL `json:"scope"`
+}
+
+// InvitationDuplicateCheckResponse What would stand twice.
+type InvitationDuplicateCheckResponse struct {
+	Duplicates []InvitationDuplicate `json:"duplicates"`
+}
+
 // InvitationEvent Something that happened to an invitation. People, addresses and roles are named as they were then.
 type InvitationEvent struct {
 	// Channel How something was sent, or was to be; absent where nothing was.
@@ -879,6 +909,18 @@ type InvitationRequest struct {
 // * `expired` - nobody accepted in time
 type InvitationState string
 
+// InvitationUpdate The invitation after it was edited.
+type InvitationUpdate = Invitation
+
+// InvitationUpdateRequest What an invitation becomes.
+type InvitationUpdateRequest struct {
+	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	Email string `json:"email"`
+
+	// Role UUID of an active role for the scope's type.
+	Role openapi_types.UUID `json:"role"`
+}
+
 // MarketplaceProviderCustomerProjectOEnum A key to order projects by, `-` for descending; without any, `name`. Names order case aside, and projects
 // without a `start_date` come after those that have one. The schema's name is Waldur's, for clients that import it.
 type MarketplaceProviderCustomerProjectOEnum string
@@ -887,6 +929,15 @@ type MarketplaceProviderCustomerProjectOEnum string
 // aside, `role` by its name, and what never ends comes after what does. The schema's name is Waldur's, for clients
 // that import it.
 type OfferingPermissionOEnum string
+
+// PatchedInvitationUpdateRequest What an invitation becomes; what is left out stays as it is.
+type PatchedInvitationUpdateRequest struct {
+	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	Email *string `json:"email,omitempty"`
+
+	// Role UUID of an active role for the scope's type.
+	Role *openapi_types.UUID `json:"role,omitempty"`
+}
 
 // Permission That a user holds a role in a scope. With `field`, only the named fields are there.
 type Permission struct {
@@ -1257,7 +1308,7 @@ type UserInvitationsListParams struct {
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist, or that the caller can't see, has none.
+	// exist has none.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text, case aside.
@@ -1294,7 +1345,7 @@ type UserInvitationsCountParams struct {
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist, or that the caller can't see, has none.
+	// exist has none.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text, case aside.
@@ -1396,8 +1447,17 @@ type UserInvitationsCreateJSONRequestBody = InvitationRequest
 // UserInvitationsApproveJSONRequestBody defines body for UserInvitationsApprove for application/json ContentType.
 type UserInvitationsApproveJSONRequestBody = TokenRequest
 
+// UserInvitationsCheckDuplicatesJSONRequestBody defines body for UserInvitationsCheckDuplicates for application/json ContentType.
+type UserInvitationsCheckDuplicatesJSONRequestBody = InvitationDuplicateCheckRequest
+
 // UserInvitationsRejectJSONRequestBody defines body for UserInvitationsReject for application/json ContentType.
 type UserInvitationsRejectJSONRequestBody = TokenRequest
+
+// UserInvitationsPartialUpdateJSONRequestBody defines body for UserInvitationsPartialUpdate for application/json ContentType.
+type UserInvitationsPartialUpdateJSONRequestBody = PatchedInvitationUpdateRequest
+
+// UserInvitationsUpdateJSONRequestBody defines body for UserInvitationsUpdate for application/json ContentType.
+type UserInvitationsUpdateJSONRequestBody = InvitationUpdateRequest
 
 // AsFieldErrors returns the union data inside the BadRequest as a FieldErrors
 func (t BadRequest) AsFieldErrors() (FieldErrors, error) {
@@ -1502,6 +1562,9 @@ type ServerInterface interface {
 	// UserInvitationsApprove For user's convenience invitation approval is performed without authentication
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx echo.Context) error
+	// UserInvitationsCheckDuplicates Check for duplicate invitations
+	// (POST /api/user-invitations/check-duplicates/)
+	UserInvitationsCheckDuplicates(ctx echo.Context) error
 	// UserInvitationsReject Reject
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx echo.Context) error
@@ -1511,6 +1574,12 @@ type ServerInterface interface {
 	// UserInvitationsRetrieve Retrieve
 	// (GET /api/user-invitations/{uuid}/)
 	UserInvitationsRetrieve(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsPartialUpdate Partial update
+	// (PATCH /api/user-invitations/{uuid}/)
+	UserInvitationsPartialUpdate(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsUpdate Update
+	// (PUT /api/user-invitations/{uuid}/)
+	UserInvitationsUpdate(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsAccept Accept invitation for current user
 	// (POST /api/user-invitations/{uuid}/accept/)
 	UserInvitationsAccept(ctx echo.Context, uuid InvitationUUID) error
@@ -2157,6 +2226,15 @@ func (w *ServerInterfaceWrapper) UserInvitationsApprove(ctx echo.Context) error 
 	return err
 }
 
+// UserInvitationsCheckDuplicates converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsCheckDuplicates(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsCheckDuplicates(ctx)
+	return err
+}
+
 // UserInvitationsReject converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsReject(ctx echo.Context) error {
 	var err error
@@ -2195,6 +2273,38 @@ func (w *ServerInterfaceWrapper) UserInvitationsRetrieve(ctx echo.Context) error
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UserInvitationsRetrieve(ctx, uuid)
+	return err
+}
+
+// UserInvitationsPartialUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsPartialUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsPartialUpdate(ctx, uuid)
+	return err
+}
+
+// UserInvitationsUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsUpdate(ctx, uuid)
 	return err
 }
 
@@ -2556,6 +2666,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-invitations/", wrapper.UserInvitationsCreate, options.OperationMiddlewares["user_invitations_create"]...)
 	router.DELETE(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsDestroy, options.OperationMiddlewares["user_invitations_destroy"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsRetrieve, options.OperationMiddlewares["user_invitations_retrieve"]...)
+	router.PATCH(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsPartialUpdate, options.OperationMiddlewares["user_invitations_partial_update"]...)
+	router.PUT(options.BaseURL+"/api/user-invitations/:uuid/", wrapper.UserInvitationsUpdate, options.OperationMiddlewares["user_invitations_update"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/details/", wrapper.UserInvitationsDetailsRetrieve, options.OperationMiddlewares["user_invitations_details_retrieve"]...)
 	router.GET(options.BaseURL+"/api/user-invitations/:uuid/events/", wrapper.UserInvitationsEventsList, options.OperationMiddlewares["user_invitations_events_list"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/accept/", wrapper.UserInvitationsAccept, options.OperationMiddlewares["user_invitations_accept"]...)
@@ -2563,6 +2675,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/check/", wrapper.UserInvitationsCheck, options.OperationMiddlewares["user_invitations_check"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/delete/", wrapper.UserInvitationsDelete, options.OperationMiddlewares["user_invitations_delete"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/send/", wrapper.UserInvitationsSend, options.OperationMiddlewares["user_invitations_send"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/check-duplicates/", wrapper.UserInvitationsCheckDuplicates, options.OperationMiddlewares["user_invitations_check_duplicates"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/approve/", wrapper.UserInvitationsApprove, options.OperationMiddlewares["user_invitations_approve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/reject/", wrapper.UserInvitationsReject, options.OperationMiddlewares["user_invitations_reject"]...)
 	router.GET(options.BaseURL+"/api/customers/", wrapper.CustomersList, options.OperationMiddlewares["customers_list"]...)
@@ -4851,6 +4964,227 @@ func (response UserInvitationsApprove503JSONResponse) VisitUserInvitationsApprov
 	return err
 }
 
+type UserInvitationsCheckDuplicatesRequestObject struct {
+	Body *UserInvitationsCheckDuplicatesJSONRequestBody
+}
+
+type UserInvitationsCheckDuplicatesResponseObject interface {
+	VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsCheckDuplicates200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCheckDuplicates200JSONResponse struct {
+	Body    InvitationDuplicateCheckResponse
+	Headers UserInvitationsCheckDuplicates200ResponseHeaders
+}
+
+func (response UserInvitationsCheckDuplicates200JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCheckDuplicates400JSONResponse struct {
+	Body    FieldErrors
+	Headers UserInvitationsCheckDuplicates400ResponseHeaders
+}
+
+func (response UserInvitationsCheckDuplicates400JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsCheckDuplicates401JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsCheckDuplicates404JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsCheckDuplicates405JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsCheckDuplicates406JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsCheckDuplicates413JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserInvitationsCheckDuplicates415JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsCheckDuplicates429JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsCheckDuplicates500JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheckDuplicates503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsCheckDuplicates503JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsRejectRequestObject struct {
 	Body *UserInvitationsRejectJSONRequestBody
 }
@@ -5344,6 +5678,484 @@ func (response UserInvitationsRetrieve500JSONResponse) VisitUserInvitationsRetri
 type UserInvitationsRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response UserInvitationsRetrieve503JSONResponse) VisitUserInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdateRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+	Body *UserInvitationsPartialUpdateJSONRequestBody
+}
+
+type UserInvitationsPartialUpdateResponseObject interface {
+	VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsPartialUpdate200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsPartialUpdate200JSONResponse struct {
+	Body    InvitationUpdate
+	Headers UserInvitationsPartialUpdate200ResponseHeaders
+}
+
+func (response UserInvitationsPartialUpdate200JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsPartialUpdate400JSONResponse struct {
+	Body    BadRequest
+	Headers UserInvitationsPartialUpdate400ResponseHeaders
+}
+
+func (response UserInvitationsPartialUpdate400JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsPartialUpdate401JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UserInvitationsPartialUpdate403JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsPartialUpdate404JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsPartialUpdate405JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsPartialUpdate406JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsPartialUpdate413JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserInvitationsPartialUpdate415JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsPartialUpdate429JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsPartialUpdate500JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsPartialUpdate503JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdateRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+	Body *UserInvitationsUpdateJSONRequestBody
+}
+
+type UserInvitationsUpdateResponseObject interface {
+	VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsUpdate200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsUpdate200JSONResponse struct {
+	Body    InvitationUpdate
+	Headers UserInvitationsUpdate200ResponseHeaders
+}
+
+func (response UserInvitationsUpdate200JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsUpdate400JSONResponse struct {
+	Body    BadRequest
+	Headers UserInvitationsUpdate400ResponseHeaders
+}
+
+func (response UserInvitationsUpdate400JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsUpdate401JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UserInvitationsUpdate403JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsUpdate404JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsUpdate405JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsUpdate406JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsUpdate413JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserInvitationsUpdate415JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsUpdate429JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsUpdate500JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUpdate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsUpdate503JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7173,6 +7985,9 @@ type StrictServerInterface interface {
 	// UserInvitationsApprove For user's convenience invitation approval is performed without authentication
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx context.Context, request UserInvitationsApproveRequestObject) (UserInvitationsApproveResponseObject, error)
+	// UserInvitationsCheckDuplicates Check for duplicate invitations
+	// (POST /api/user-invitations/check-duplicates/)
+	UserInvitationsCheckDuplicates(ctx context.Context, request UserInvitationsCheckDuplicatesRequestObject) (UserInvitationsCheckDuplicatesResponseObject, error)
 	// UserInvitationsReject Reject
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx context.Context, request UserInvitationsRejectRequestObject) (UserInvitationsRejectResponseObject, error)
@@ -7182,6 +7997,12 @@ type StrictServerInterface interface {
 	// UserInvitationsRetrieve Retrieve
 	// (GET /api/user-invitations/{uuid}/)
 	UserInvitationsRetrieve(ctx context.Context, request UserInvitationsRetrieveRequestObject) (UserInvitationsRetrieveResponseObject, error)
+	// UserInvitationsPartialUpdate Partial update
+	// (PATCH /api/user-invitations/{uuid}/)
+	UserInvitationsPartialUpdate(ctx context.Context, request UserInvitationsPartialUpdateRequestObject) (UserInvitationsPartialUpdateResponseObject, error)
+	// UserInvitationsUpdate Update
+	// (PUT /api/user-invitations/{uuid}/)
+	UserInvitationsUpdate(ctx context.Context, request UserInvitationsUpdateRequestObject) (UserInvitationsUpdateResponseObject, error)
 	// UserInvitationsAccept Accept invitation for current user
 	// (POST /api/user-invitations/{uuid}/accept/)
 	UserInvitationsAccept(ctx context.Context, request UserInvitationsAcceptRequestObject) (UserInvitationsAcceptResponseObject, error)
@@ -7593,6 +8414,52 @@ func (sh *strictHandler) UserInvitationsApprove(ctx echo.Context) error {
 	return nil
 }
 
+// UserInvitationsCheckDuplicates operation middleware
+func (sh *strictHandler) UserInvitationsCheckDuplicates(ctx echo.Context) error {
+	var request UserInvitationsCheckDuplicatesRequestObject
+
+	var body UserInvitationsCheckDuplicatesJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsCheckDuplicates(ctx.Request().Context(), request.(UserInvitationsCheckDuplicatesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsCheckDuplicates")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsCheckDuplicatesResponseObject); ok {
+		return validResponse.VisitUserInvitationsCheckDuplicatesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsReject operation middleware
 func (sh *strictHandler) UserInvitationsReject(ctx echo.Context) error {
 	var request UserInvitationsRejectRequestObject
@@ -7683,6 +8550,102 @@ func (sh *strictHandler) UserInvitationsRetrieve(ctx echo.Context, uuid Invitati
 		return err
 	} else if validResponse, ok := response.(UserInvitationsRetrieveResponseObject); ok {
 		return validResponse.VisitUserInvitationsRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsPartialUpdate operation middleware
+func (sh *strictHandler) UserInvitationsPartialUpdate(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsPartialUpdateRequestObject
+
+	request.UUID = uuid
+
+	var body UserInvitationsPartialUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsPartialUpdate(ctx.Request().Context(), request.(UserInvitationsPartialUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsPartialUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsPartialUpdateResponseObject); ok {
+		return validResponse.VisitUserInvitationsPartialUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsUpdate operation middleware
+func (sh *strictHandler) UserInvitationsUpdate(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsUpdateRequestObject
+
+	request.UUID = uuid
+
+	var body UserInvitationsUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsUpdate(ctx.Request().Context(), request.(UserInvitationsUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsUpdateResponseObject); ok {
+		return validResponse.VisitUserInvitationsUpdateResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -7943,232 +8906,263 @@ func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H1rc9s4luhfQfFuVWb6UorkV2ynpnad14x7EjtlO529E2UtiDyy0KYANQFZ0XS5av/G/QP3h+0vuYUD",
-	"gAQfkilbzqNH/aFjkSAeBwcH531+DyIxnggOXMng8PcAvtDxJAH8+5jfMEUVE/xlClRBrB/K6XhM03lw",
-	"GPw8lYpE9k0Y3NBkCrpFxG5Ycsmn4wGkwWEQhIFrdBhsdbb2Wt1ua2v7onNwuN057HTaHfzvH3m7y8H8",
-	"cjhNkktOxxAcBqcJu2GUnM44pMVWbEyvIDjk0yQpPJ9KSO3HAj/Wn02lEmNIXa9H0Rj8x9Mp0zN8FneH",
-	"O4O9rdYu3Y5aO9DZb+0PD561tgZ70UHcgS7tdIMwgDFlSXAY0IRF8B8Wau1IjPW7NBXp5RikxNlpCMAX",
-	"iKYakpdSUaUfnkcjiKcJgg6+TFiqYZ7BZ7tTBx/4olJ6ybJtuVTwRQWHwUcgUtFUEcHJO8FjOieUx2Qm",
-	"pklMEnEDRAkyojdA5mJKZkyNyFS2gzDwoXykV0Jem5UEYfCrGFwqphL97gwk0DQaIfw5VewG3GdBGIj0",
-	"inL2T5xScBjYLsgHzm4glUzNgzCYjASHAlKkArvejnZha7jfaXUGB3Frhz6D1kG01W3tDXfifdodPIPO",
-	"jm19GYOMUjax45zPpYIxofGYcSZVSpVIXUs7ufdnpz+/fnnRPnr17vgkCAMZiUm5myMyScWvECmiRlSR",
-	"EZUGmLgz5gMHoYlIEpE9VfOJfmq/zh43x6Mt/Y1FhwnwmPGrIAymqcarkVKTw6dPu1vP2p12p9093O/s",
-	"d57SCXuqcbuV44B82hnu0oPhFrSe0d3d1k6kITjs0NbeYJvu0U60R7vdp7pjM7EmzYPb29A7/q8g0VtZ",
-	"JgDZ45BwoQiNIpgoiMkc1IYerEoPTv++IQQbQvDdEwJFWSKLZOAFDEUK9vibqedn/1/tBP+roGcRL17f",
-	"OP4xRwvLMyIBirMLJMONT78H0YhyDhrmCPrl98KWT/5W3Co9OwcGfyoL9nCYivFl9TymELEJA64WjJzC",
-	"b1OQ6hLBescG4zu7Aw0JnxI1c9LHonCy3DPvvAS34e+Nr9yHgDaXBZazuz4gy3DbGR7E3Whr8IzuwU7c",
-	"Ge4Ptulu1IWD+Nlwi+51vhVcSxSrDOOMJpkXZgIHgy3Yi7sdTVuHrZ3hLm3tx9vbrS506LNod7A37GwF",
-	"t58LJ+ktk6p4jk45kJzKFw/QhrPacFYbzuoH5ayKB//MUME30yQpnv/XN5DO1ajMWFWO/tJz8ofB6v+9",
-	"/WyL7O7ukk6301kZxRF9lm69RTX5tAlyPS2xQXYP3wItE/GLEZBEPzYngEnCAeKi3mzZBn7zZd6GwQho",
-	"DClyeW8Zv9b/Fo/5h7O3koghUSMg/SFLpeqHpD9J4Ub/y+GL6iN69RMqVZ9M6BWQP529eUn2t/b3/xwS",
-	"oNGIzEaQgu4iBQ0mwaGNCGyw6zDoTTud7WiFs/vvepy/dPE7eE5SSP7SC3B2vSAk6+lOL6jneBmGihKV",
-	"TkHvxAjGVIPKkjKpUsc+ayDKrwrFVWZ3Biqdt46GSh+78hzPIRI8lpo6zChTZGBEQJXOGb8i9IoyXti1",
-	"XX8sfZeMp+PgsBO6cRlXcAUpDvyfLXuMWsevqiMfxw42lm0M8YekYyBUEsbNT0hvIH0iSSKuiujTgL/0",
-	"Zkq/vAV+pUbB4d5OqCfufnbDGpDpmctpolovxZSr6tz/JmZkTPmcpGImcZ4Jk+Y6ZJzQJAmJuIFU/0WY",
-	"kri1sjD97rI9XArX2zCY0JSOQdkjnFOtDx/qAK2fOlDn+N8mR9xcRgQSibi109kpgrjR7RcGTI8yoWqE",
-	"NwNeCXh9LlviUKRjqvKW1T14j4xgeTFH5piYWwTvMYsoE3rFOIqpKW4dkaBCogVA0m0T+9nE0G0gwGNv",
-	"xbiA36aQzvMV6PYFFIphSKeJwq3LNqhbi/h66ufsnzXTPzHzFkM7Szx4KahpyskEUpxlm7zDIziinGx3",
-	"OiTSOCj1mdjudJZN91LqMevn3Llj0rd6s+REcGksRi9o/N5hGXIpgiswR4FOJgmLEIme/ir1sn7Pceb3",
-	"YMggiYPDT8E5JJpRpOSGJiwm0UiwCNokEolI8d4UmlsBh5r0hrKEDhKwLWU70HxVvph/S2EYHAb/62lu",
-	"53pq3sqnb/Sgr7UMIc1iqlhjF+NGxklpaHqXYZlg1Y1omz8ttMUhX9D4QlwDbw4uHNSTCCuMRv6OxALM",
-	"xJFMD0VK6GSSihuaeIKkpgUIbO9DffwNKMdMSn26CsOcCKJw1h7/Yh4cfgouRkwS3FANNneadW9IheaJ",
-	"oCVLwjm74hCHZDA1k5RiDDmVqZuq7cbuNrviVE1TKE9SEYk9k8GcKD0rczGERKRECUFEEtd1nvVnutc8",
-	"QBXK+qlBC0IjzdhqVno4rOsPmzqINsbOFzS2yFKHnHoKCHE9B7tHuK5sy0ciWTOqipglIGt4ljMYTqXe",
-	"QCoJJX99fWFFiAGYPdUUV0z1qR6IeL7WSb00Z+ZCiLc0NbS/OdWJUZ+NC8BecXoaoInuKzXUtEvesRft",
-	"oPG+GSX5oj1bMsIaofJGpAMWx6uQlQI8/o+YklgYNNLi3wRSxDHB9dUzgVTfxOZIaeQXfG3wiWiSQEoi",
-	"yokEKLEfiEx6UrHAwdcKs2OuIOU0OUcagdfCPaHnerLkhqCaam0Qsp0OKUsgbpNjhWwuUZAkkow1EzDl",
-	"MaJWxiSTNV9a70CNRHwi1FGSiJmxC98DTqYb0gvef7joBcaIbDpcG7A0g+mRRI3LiLVjHLoEFFxNlbrp",
-	"fkx7acR35Toe0SJ/Hrw/Pb9YUdB62E6ciPNpNHJc771w1V2oV7BGqF+hbOBzzng5abHGcuHm6pwIyfDy",
-	"tEzlWtFUIyhaJTWDeE/4vMSLTCOPpIrJ4bxwrkz3xExhbeAz3ZG+6b2P+leF4OqXp90PURngtEpadMyk",
-	"ftQKHHS7nZBIQCpNulvt3Xb3z+uG8hsx5fclAppLG+rv1wI+3RsCANGNC8NPquxiWevK9U3BIvjAMynk",
-	"njCwHREF44lIacqSOZnmva4NsWKq6IBKDQyuYTPQmEyjEcTESFeDqZy3yYkwzPeMShKNKL+C+DlR6TzX",
-	"7HggLCmKlkHQb/pgynchxDvK5/axfCDjp5eqRqlQKlnX7SOE1fbYGRq1gpZdo4QBV98JHD9wOlUjkbJ/",
-	"rnKP45TpQNqWBckwSiEGrhhNpC8fZjA/mqqRfm969puTmSZdGjO1kMpi3IpbZ72Lq0LYNcyfSKLY2Kg5",
-	"b9DOUB0RJWxUtNmeTLeMG8ltgXCncSIGbFL2cc16/oBSoO0HxS9IQLkBpvyai1lJRP9gHuq513bpbmSU",
-	"7tpmk9Zx+DNe0PBCNN8FKDNCHz9+bHm7BPU8EQ6LJiK/LxT2ilzRhVUVLGaLgE/HqDrAlp/DtfNJPpYv",
-	"lmPvBBP5uEyS/SOCTU4nE5EqiN9BzOgF9n8vSut1Rca6L6InS3qBgi/q6SShjPcCwrjbgLVL3Ho3fz4/",
-	"PVkjC5DN0Gk/ncKmsvGvmeZKiBzRCeouKUlhOJU00bMRHE6H6NHRWFsZLm97Nk3ANf18GwYvre9FjWqc",
-	"E98MazCc9FF91w+J4InheDkdQ2y0epJQZ1zSs5+kYgKpYuZOiPJQgUxbH1MFLU2kEZlpfMqTuUPmEsaW",
-	"NvD36nujuq55gVb98vI+OkMYce4nRiepUgY3qLHiMZlp7ln3KwlTRoeFJlS0dGcmh5Q1mb5xAaiaKu74",
-	"8DZ7Igbo6+Btmtl4POpVw4bRsyJGuRUiFbGUQQMldHPIHbQQiEVYV6hHGHxp6W5ONGB0X4X5fDh7G5Sm",
-	"iIak0rOX2ZCFxydm/MKzV/5kvOWfLlr6Ncw1FRWpFpYG85D0W31k93VD4+zxPFc9ct1Ar7vfJrgk+2Gk",
-	"+WEqWQw+3HJQtSpQa+G/zeElX8yrYMgfvspmW3xdgpF94rXWQLKkrwKdUw5EM2fAIyB0oCGgD4GYqkiM",
-	"a45tnPVTRcz8/vnk2n2uQdfXzvPqXFEF9Zv2NzEz2pMU9OycY+icXAmQ7R7v8Z9IP/MV7JMW+W0KU4jx",
-	"+ftURICKbv1iAFpE0b3gy9O/64cjymMtzNxAqlFDDzWmzCnisOHrNDU9GwXac9IveJH1iaRzSWajeY97",
-	"+OD7L+bzCELjXYZ9NsCIIoj8PotvCiMUX5nxiqA2o9+GgX9F6Ks5jpluRZP3hc1mCsayloaOGT82L3Nz",
-	"H01TOq9Q5uCjVTnMUsGvQkuHBnPzx3PS54Jf4t+XCF/ZzyRxx2EhoZ2NRIL4OGbcn2W3BsPesERBeoG+",
-	"SxXOCr4oveX6MtTXkz73IeGABnUyoUpBiqKrZ9Tf6nQ6YWDfBYfBf336r17vS6fz+ad/C2pI+3HB5la9",
-	"RodDY6TVIl4qEtDMjP4b7xKkVBwItBAhaRynICVaTNRISEBtN1MaHlpsRAWaqrleC35f5Vm81G+dgk0M",
-	"jeYcjAGqTY6HJPIbWJ4ohiHj6Kg9N3JPRLn15vct/0XQ7XZqAOTd/ZVbmBfOfcKGUPUuIAO4orxw667E",
-	"OtR7tVZYsfFEzXMPGRPCaNQfV5mjTPORrGds1WafJIsH0ZKiFke5IPh9DafBp4lVKZk5rDKn3Cv3URZf",
-	"9O/9fYUv7skdZd6NFXegHHcSxq/JjCUJGZirz1wATBL8FrVaYBSli7Hc+DjGTB9l3YX51N8csLEKPhnZ",
-	"3ambcdE3uXokDF+d3YDmOsr5USVILEK7VUyRmMXPjdMN6D1stFMVZ+jfA5okDWSNmrv89nN5wFvPrbq8",
-	"vDepGDuTeyR4TAQvH3a9AVyQRPArzb9BFkB4fwKwwM/19yrRr3xaIBhe825ta8/Htdh6q651wfG1Qe9F",
-	"v9gGHxSdZIvL3d2t+cD4k97pUFXnFN7guHv+4Q1a13iMl7Hpr6DsYcmeWoZjaPDMXbJsqI8KfGFSyTY5",
-	"QxcpaQ4MMSPqJqZtLEDyJ9YoSKt9Nzphvvd647Uqq0VpdhbP9TeoeKk9gr5L/D0I64qEISe4SBnqp3SH",
-	"JO7RAF8W/7rSti/UeCAs7Ggdbhb2sHyzle9G/yjUnKUFHEv9VV7DdIRF8R4PdVgIwzLUOcxuLbPb5ctp",
-	"EeGsXiB1cp+XJsIF9JX3/ifS1xPQUhetCGQzGIyEuNYvNXbYnzl3KBVNEuy/IJHZFdnmDYSvyjzfmR4q",
-	"zz+6LkuLg+i6TqNLFaG8fLF515nRMQ001yXGyzn6yxwrK+OkU7DMAOrkqLVRaH6leKieyCKb7zM6yrIQ",
-	"xnLTzin+QIgEKC+wWhWeZ/kpMq2WYwgGitb4k2f+fjZAaDIBLZIoUQRtm7wHMUkgdPITSASuxnyjlTRq",
-	"ShSqYG7MSWoEvI2oUwJ8jq2r0j6H6Jr6VRUcuffijEpkRdEYjSZGQQbw3ILfbifPra3VK+dOqYrl4HoA",
-	"31TPXV+U8coJr0N0iVXNeNAV+eARjS0vbNw0RwghFkFY4o1X54a9YNXV9xxRd/E1vG5Wu15vlkFJKiHi",
-	"JRtxWwxjfsj1XmPB0u9s0MfzQvxF30XT9guCC+oZjCdBWER+46wyQ1G4TvzU3DPu/n3WcGK+rC7i44hF",
-	"I4tWqHShMjuUjBNEFGnVptQPeKidoBfPXHeCLKmyPjoqIwpEoXinZzKmc2L9MSq0nPI5evU9t2xshWgQ",
-	"R8rv5su9SOu6mfZ9+1a/FGhj5j9IxfRqhOtA8JRnxUHvd7PZrCQleJHdd5IpVL75Z2NlrjgPCn+Mk4NT",
-	"e145CAU9BF2kkLmtRqc3AF8pYP0utZD1MdVHtyGZ9wLfqyRe2J6MOYZQ67mOwpthCG0Yl6LDoWVsRmLs",
-	"TsvYqEaUaJOjMszymYZkABGdSuhxi7noFyJSfaQt4WT8yrACazDPla6GhlY6S13qbU3eDeVDtLx9FQwo",
-	"EHsPe3PGPz8+RZmkfG1VRQNLfsOMX/IJXoGmrMKC5yDLTWO1AM1u3fr3HySk1u648HUOtkVN3kyT5GRx",
-	"kzepGJ9b8NS9vxDL3r4el+WM/N2ZSGDJ9PXrJfMqsg6LGun9fJdtZ12TE7fFtfuTbXvtDD1UqH+P6HH8",
-	"qiRN5ftaJyzaE6FFQs1MowfHmMZlKoniowloso2RfiSA99OVIGJqjIMp6EPrt5EUuRLTgxXUnARqrCZA",
-	"lBZD8QYUCWDLiPIIktLEsBlTZECja2ylKVShBZXXEJvoK31vQ5rxcdh+Ookrq4UYDTfMzN86lRVapDDW",
-	"y3ZNrGObbsJU0SXuOZmlTCngxPquc/iiiJwBTJDFttG7xaAr/XGsr3Ml3BCZJ5wbxGV1sMkcLKjHjMem",
-	"DSX2V2aMdaDVVD2DiluiyctjOscWy625TjqwGgC/l/mlkSC8vrgwi9DkbMjc/CwLePdg3rfG12nBCLVk",
-	"3aEokkuDifqpRTtNWi1eBWEgzVmyOIE+Grj3Qe4FqT/NfRIdwE3TLLdRCRKWkOuVZ38WFrI69dandyHx",
-	"1i+P8mXXvD3LIVH3bQ6cumFzeNW8Pa8lR/rNhwyqNS9fZYCuefk6g33tZPPtqF1ptkP1w2abtvj1/I3b",
-	"xpo2J/nOLnxrNtv2UqTFjTmXojXY4fkfX3vqd+7bckqGl5LhxrcS5YxYwYC/ToXs3acW9xmtCRWWI39V",
-	"YTfyV68KwK9rUWHUDAdhd7V+VPe2fuBaDih7s3RGlja9mNdyd8UmtTxiscnxuMxAeX5w5Ye1Kz0zGFY/",
-	"QPXF6wz/Si8Wr+cEkbP+3XuNqicO70ovT4uIW3r7sxhcWDQuz7HC25o1aSRfNFaVWV3Op1pgqJTmzy7M",
-	"aag0KvDD1cxqxwrGtb47vkmKE4qJOUIrrNpsHNb1FZkOIa0nASqYc/ZuMHeesxvPnY3nzsZzZ+O5s/Hc",
-	"2XjubDx3Np47G8+dR4qT0fLOlWjZh56LdoH5O8lsiGX51hi0raXPX6BR1GF+lvLSlYRk6KIVrALcqg+F",
-	"0S8ekkkCGFhidCCaazCqn4o+0uqa7HVe1uXVvHU6Ne+1VasV1E/ZvIpap1yJ5PpZSYY0gDzz+q6+q9Hr",
-	"mFd1ShT3kZtLYdvWGfrj4nj67Uy/fDmY9zHqfe4D+Ykk+kpBV5Kwx0VKHFNWTqvIBYfnpG8N3oO5SW9B",
-	"x9BeoAj0YonyKXjPzS/HqLTKXlutO2T+1g3FeeKenWrY+JFHxQeFqKPiqxfzmkd17Z305/+sa+ckPv9n",
-	"KY6pkkS1jgxRRagNnjdROkrYAkRlN6FfaDK1HkFSiRRiolI2HhtS9f3KZdVQlFav96U77PW+PBvqPw+G",
-	"C2JTvnsue2nyzCX8X3E97yGVgtOE6NdZQJExIMuRmHFCJcFYYtMCp6tPZcI4kEEK9Fo2DALS4O7s6/8N",
-	"9P8i/T9ouh1LedL77/JS5vX+3d7B5d6/47vY4fv3fBfffP+eHYNdnw4VDwXmekAnE4eByMo9kRjSXudw",
-	"Us9OrshJfjh7i1zbLGUKfB4p44Ba8ppNWmJigv5aE8E4phNB7q7krmn13WYiYSPvzXNVm9TgJ9K3lkDN",
-	"kswoasssYOyLJzbjO4npvMo15Z+47JT6MkVGqoH51uZ1r46dcUVLbLwjkcRysZFX0WvguWXXY8y4MKZd",
-	"V/RKUxw2LrJged76BcxYnpK+3hjomLVVODQXQGpHLr2o59zsqxrGzfSWTbP0otZKh29qLXRGJeHWdBsG",
-	"72h6DWqS0EjP+IbFkDpzgF1BMw7QpTNfRxS4cTN1PfZ4nruyjyh8GSO3F4mx8zHz9MEokQoObZJl+qBP",
-	"DE+omYOPNImn6RMZ4gQNJ+McA8cTkSrCVBPesWQma5UfFALVkX+087ZMpPt1N17ZbSiEsFeeFXg+723R",
-	"slP/YsG3lW+WtD3XC3plVlfztMRpnmrehfGr91lKy4Y4lrWX95A4MobAJm8HEw+RI1+PW+zra0JUkCb8",
-	"JBUYzww8loiA0mIgvosFyFXwrsdXRryKZIIEyjJsRtPXqj7yzact/4e9glr2X89Y28r+boCi+cYUsLTm",
-	"cRGB/AZOlKk+XPJNttILs9Albxf34lnzap8v/tLaEyvPFn/hmTlrn5eOSt5mUdyLERXMJUqzoHeXPuWb",
-	"55JpZlY6HZLZSODJujIJQg03UPZtxgvfZhXEFF6rGpx8487XsNXUZNd1SXCyPKZGozqARPAriS7paFO6",
-	"l9d0+egvjFhBAmYoHCTD54TnJjemsnStC60JqxnYNMEQY6ZwM4PDIU0k3IYBk5d59rdqrNVzQ1StRM+4",
-	"ppwRuN8oay7Zfi+c6ivo4Qu+8avrkX90RTg6Qy9QgLwuRycwucLZxZ7riYbLEuhrC1dwlF+FEhRc61eH",
-	"zvoSUuX3QdOUVDnTVEhK5Tu1e3/7zu1lZ3co1Yis4z3yI72ib9gdfma+83zBf22x69tyz7ZVmBrfoaj8",
-	"NHd+r3lTYSrqPOJr3lZZoZKfUhkNFrNB+P5YHrlNqe9yAQ+00EOr1MRzEat5U3QRq2lQD0Dfna3u1ZKv",
-	"Fiyk6AS34C1+i6yXFeDrStlYr2ujjfq+kvdFC/MMfjh769yGqkyIW1LOhtSYFL8Lb5Z7Zyf0pO7auySm",
-	"81CzGR8uXuqNs4GBPnCwB1lmlkZe6GRhz2r4pEZ80R0mYDebHyaLoj1JjW8s03xhDsUSfW/gxFzrs1zU",
-	"yjTWw3gup4Unlqh4j4oKlAKRWfC4ppN6DU4lW2Ppo7KiyHl9WiWNJm+GMmfFxMv7YejVYMrjBJ0Nfd0L",
-	"1gfSeCVdrjVUuj+Y9JmMtg9ibGsq9MwnmbeknbQLA2a4lHYTorJEVHmjT63nFYgieET5EwwmvmI3wL0I",
-	"4tlIWGGdKXINMJE2vLMqtiwkZN5eLLDRMiVxFEglRjbHItTCnlNCGRqBJckW5iEspx5cIz3wUK8pTUht",
-	"isIS/1p7vn3wlDhSH8PuPvF6nv7hzn7bw5j9Lp7E7PH7wkSyxx43lj1zNZRwYhpEefbghd6PpuyPuQaw",
-	"+NPyDV2aWDI/RfUIdc24LfuI5SWtnkmSEZYY484TxxFeDO0qckbGUJQbqegSLgrbCqsldiF3duhiS5Py",
-	"UVqrUWLz2+i/kEppAiMkTaQbHX9lw+MvTHGCnxS1rzmpzo1Ibk5oI0oSS8J0Lw3QKYOxdwtkz3JzUfbo",
-	"NB8s/9SM6n9mh3ebqK+mRayfZQeQu9EkaSSkOjS5OUeGKqJaiHHSx9KrDgby6e/6wN0+7Yc93i+Wr83e",
-	"2G/GuUGpZUsIpC0Ht/qOcAW6sULrV0uDNm9JREqqTc22Zo2M5rziU1B0eVhqkV5gi8a87p5DTPHKUq5u",
-	"4KLKcJmLJfp+2JKX6PDm/NRKvhA7nYO9u+uc+lZkVco8n9NZLbC9g/psAAjju11x7sW/aobq8lfB+EPk",
-	"mPtok5Y7gVQvdRd9cEf0wOrKzOplzuSlKU5YU8nXplAyOWclgazceD1foLsyefwXdHZXB37sqbwErtca",
-	"1zoOS98506vBbENvyhUtw5wNmlvPL4vh1UksZWKOsIiSEU3nyMlk+t+QcJiBVAQLMxeuvGVsomdIuV2I",
-	"fTmz4ykHH1My+oVJNkggt88v5Mg/+knOAHMVy0pMqIsjN64M6LCtFqoYKiaZewXuPFLgzSaOpomH3+qZ",
-	"v7591MsmKGITFLFiUMQfJldo5rNRCTUvpwBalOtTwxeiacrU/ByLGCFFHwBNIT2aan6xtt4RHWOhLswP",
-	"9wIbk96009mOrmGOf0C/6BA1Q4cqW4bc1Ta0ri0m9Yei10bNiFf+DSb6Mg97vI88qZ5P/znhgujbxxFI",
-	"qSQZCDXKckVlY2qG4Qq4bgpxdv1zTUdj1DIxLpnNQIOhIYbpN8WcNHOBC8uZjZFSE5NJzE6mCpy+KUtW",
-	"hYVNkoXuR3oifed1bth6s7d9MkkZt0F3WNzdVCnKq7sf2YpXLqrb8RkT9neYm2pJjA/FgjsFyARzbRLG",
-	"0QcqF3tlmDvcadbRRMpY9ZadO6pMtFxeDK42AvMqFRLa5Bh1ZRah0THUpcAxtRLmPW4LJmSEMyRZKhT9",
-	"gfEP11PN3DVtyIdlaELsCve76BDaJsj6GN+PHs8+16tk3HqWDwGz7diISly1RtWj98dEToBem+6w9JMM",
-	"rYYcWW5zBJGTypRjfX2IWx632w+JFBmaYhYkfVbMBz0+E+k1mXJbptGoQn46xoJ6Qwap/OknRO0PH45f",
-	"yTBLBMQwiFNwFlHUVYzJn2IqRxCHJBEz65L2Z5NbFajxbtWAwKaa55Zke6vHR/CFxhCxMU1IzK6YsjVc",
-	"frpgY5CKjidu/LM3L8n29vaBNXEYNBmzKBUmytR9aNROP/2UeVIavU8KWMeLgTwk/d97Ad5oveCQfOoF",
-	"Foy9ICT/89//7/OtSz1Js8yFWf1fLKxHFWj5v/ql9+E0AavXks7lW3CDQnp4UwVHj+91cmv8AXP5x2SM",
-	"NOs6ywoxy59+OjSNSApyIrgEp4TKCFVE05SBLCVkfE5+m2oOzpA9TuZiSlJA7z1UKA0SGBuqZGMEAks3",
-	"gjC4gdT4cQWddrfdQef8CXA6YcFhsN3utLcDVFGMkKSX9C/60RUsSG9ZoAy5Sa9YxxsVwOgiQc7RgVtD",
-	"0sqRWPmEJslzQ0hcPRRPmEMRjPa4PpGu3q1wYJtb6lFuj164ZzZJluAuP7BQeA3gUQkQCAbmx3FwmN3I",
-	"8lK3QYikdAwKS8UtYCXyJk+xDPOi0myldufsn6ZtyRctjVFXFZKxkIpIdsVRWuZW5Hxe43eqlzmBrC61",
-	"HUYfUwn6pwJyY+KhBvMej8R4TPVtyixIBineKoM50XwJUhvcxQnSJuNxKm4gTejEuoh+mSQizqQsvHt+",
-	"m0I6z68eEfi1+xrJyMVyX7eol7Iq4/2qjCzVHDFcE6Q6MFrzjwTf9JMiAw3xAoBpqGL9dAz6tDbVBovF",
-	"Ee6/4NwKUVj09tZdq0Ze1VAQHGyr01mlNuMnz94fbHW29lrdbmtr+6JzcLjdOex02h387x9BuLxkoMGW",
-	"dIqnn/Er6XEg0djlWTIc0eHTp92tZ+1Ou9PuHu539jslSvMs7g53BntbrV26HbV2oLPf2h8ePGttDfai",
-	"g7gDXdrpPnXG2MOgSXOE0z23pmqKqpaYPOW23rk182nKUSox+Zbx67tKS+o28mHVfM23cpqo1ksxNRhw",
-	"19dea1zbjsGhus8yXHv6gsbv3akJ8KPu3R8V6gzjRzt3f+SVt8dPdu/+5B1W6j8RCqv5u7H2mozlV4vX",
-	"X20d3P1VuQz1bRjsNoHhMVdaWEvOUaBBtsd8u333tzV1x1E2y0oMv2VSZW42+jwqeiV9u5JEk41GhPoa",
-	"fVi4Omtce6FnlQeGWJVN+vh/6IwNrpJ9EdWsiOPV0SVHrh4qGVHZ46hcB5bLWYvu6QhRt54QVnmVPEyX",
-	"8cqk1lYX9uudQ1fI+D5nsPjx7qqj7a34QZOz5H+wuyoAGp2c/IPCeUHANzgwJXawBsHoGIi+gCkz16HE",
-	"OOSwVGW0jovItEhNKh57lRBvq9xPNhMmCXyhkUJmyM5l2fiX2HrNswgruk4bn6kv8XsCy/28xzz1Ptbb",
-	"lxeKOae8KOaERrFupBThKjdakufu/0UUy3nNBQ/j3v5VmLeme5yzbPVVwP3iyGuq/v24jI96I6Y83rA9",
-	"K7A9Z/ZoebWw70fKXbS/763cJkd+JRBNW3c6O8WK/Y1Q2lK0CVWj/LBl9o1Fpf7vyCiQk7XMN2ap1iZT",
-	"4D6iwgY1qGGP60+Nwst3usrdwO/U3JR0Pi7zebahoVPt9Phi3Y5b8Ua189VVO03D/P8FlD4Vb/TvVueT",
-	"h3Ks9fIvuU44LqPkH9GUki6KjbHJGKQrTeBxNRORJKLofn/Ip0lyN6eTUdYGk9tajdHZuo+WynltbpRU",
-	"GyXVj6qkcmfK49OyRw1UVB4b831pqDJuY6Og2iio1qWguuuwLJVpXGYcFzVlDoPMBRy5Zg7JE8FqLrY7",
-	"M6R5XJGXObkpL+iL/C4Rzv1UTWUvrXWoxvy9wMn42omlk8gcz5rKhbWQ8ZVx94NK2c1tjUrLjfr0h1Cf",
-	"lmNwlmpPbeN7KE6zi/Sr601/fAHIRIw7+A6napqCJwmlCsZMlkShYKtzcNDqdFvY/TpFou3VRKLt5rrf",
-	"TBCqV/16Id0bze8fXvObx0uuziP5el+HNetR+249ttoXS+AvJsJHSWKq5GeK3dBU159nnrRMEo2uwJUm",
-	"nsavuEiLsYNvpz/9AdR7tcHlX1/FV8hl4EUQ13KhNvQvLYSrW9BYaLw/O/359cuL9rujk6O/vj4rhbkf",
-	"fsoavDx7fXTx+vL967N3x+fnx6cnweeM5m9Hu7A13O+0OoODuLVDn0HrINrqtvaGO/E+7Q6egab5nx8C",
-	"840qbKMK+2FVYUhdvWvL/G6gBMOGtioFTb+x4svcERut10brtS6t1+JzsZSXO8NTUcwWZITk+QSeE8rJ",
-	"lGPsvknSc8VuMEiEpGImF6ph/It1fWL+96iO+TgCWwApTypEpLLRxZhYaNFk/KQ3+VTKQfjfkQaoxEQ3",
-	"UWi4lEB1xG99mopmfNz5XCoYExqPGWdSpVSJJszc0at3xycVVm4lfm2nuYxe4NLq5XQH042Q/ocX0m3G",
-	"9xVJui+em+jMu2XzRlj8yLJ5OaRzuWtWJdNJnW2zkIaksYuWGPZ47tWfRTuKxElDLJV58OHxyS/HF0cX",
-	"x6cn7bfH5xf9MHfBcsG+tT30uOsiz2SgYfPERfF6+fx81y4b8YtxzqYroq9nGw+MoNASf1bwBWuzZVm9",
-	"MNDyjWV4IzEeMA6GEz46eaW5WMMMP5HGY4pkN4txg8I8VBr5kTUwKRZMkSnbJReIaSGZjVgCPZ61Mq5V",
-	"rkRYSqKRYCZTOCUDGtvhEnYNGK1ogsfJB8t85AiPi2NXXKQQPzeJDa0XS49TIhm/Sqy3VznBn5qxCOqY",
-	"ccyc7OHTAt1NKcmRb/Lwy5st5IpKJe3XwH0c+2dAlDk4h8JhMZ2sySZPGI+SaezFxT+eLe21Qc378StZ",
-	"db81wMtOhN1nCmu1WlWVdGJIgEYjj6w9z5MoGKRPYKiImKrGOrwe/2iFVKZCTecaey/eU69XLjR/D7Xe",
-	"xh+0Bpr39Pt8fGWz40fRibBgBHaJ/utg4WdwWZdwmM0CR9f7tnT0hxO1Eu3N73BHfj+cvS0kcQwJlabs",
-	"i0u4kNflRF/uI8cEuDJFxlcb8xqFxpxdYXOeKMPoZPmtER/rlu0q2DUDeF5Jrx7crpLfw2Xy+nxA60EK",
-	"N8sHiMul3EVrnJe+htagbClVWljPBIsVrG36mcwVChMfrdsPKsuqdF8iaVNTfUUrEn4hOCyao2vmTfKt",
-	"5ixvbx+wTN2DXt5XNuJ8Nzac5nohvfJLqS+uw0/BkclqQxhXcGW06E5kbaNI3fToaL7GJH2uAfiRdxCY",
-	"l0znu9HXNIeeSd5jLjqEnAZnu7kmy2ixFjqbaKxkkkyoNAQEeGxqailZKBNNJkIyrCRrd27NoNwopZqb",
-	"3jAdpicne6qpsu6miUGuqMF5JMf0Hq810JE77HMVlYAz1W10AhudwOPoBDay1EaW2shSG1nqjyZLbRxZ",
-	"No4sqziyrMplToSsMRGa8lqylHufainDFaYwJtGs0NOARtchFgWPpwmmTZYuP+7ccZuSjqHHVUq5NMlO",
-	"Me+uDSDo27sIYpciFctrYX0FrPBk8oxaU15287haubpZmBvqetwVr5Ol2nbFSIXQGHUzc5818IHJz4vV",
-	"p01WXH3F4UCgfBsaXqX6tyOXNakkvLrsIelzquUx+7PH+5OR4GCZWP3eT5yjf/8qBpeYatUWdfeZ3r5X",
-	"YtnkrNZMquBDdjVNIUbIaI6AXsNhjxuSqSdLB5i5HxPBZ3hFlBDNmHlEDmu1BqleiHi+otpHQ2QFvY8l",
-	"TG/0V7dhkACVavXP3+Jnt41l8EoHhqoVbfW3FbLdXREWXj3Mhutxxe/us5RFKgW/OAPNMmGX1V3CrGNp",
-	"5c28p6KTxOIAn4rrQme4Sw+GW9B6Rnd3WzvRM2gdDDu0tTfYpnu0E+3RLoY5NXGbqCvr+SBt3MraNFPr",
-	"ZGreo3YoJ9pHmJG5QGWlojyWhCYp0FizJWhsw/5MdY5PwXtDrQq02TS3dRyQ98mrcpgc2+j59FlP31hN",
-	"izPxiV4sCpmsa+fwmiv0aDDqLSikUw8+m+ICut2FnoUpPFHSGiKDZKICCjNB867IA/pc7AB6OxglUphd",
-	"A66NFjsEL0yVC36JA1+CrTOXlbjMwKU/s7m3byoD2klmRbX8SZazUruAScNQ03isbx6TtN65nEi80WqB",
-	"eZFvVZZHfEyVLc5qXthpZIqchaPbaZsNKM/ZlbXDokbcTNAVkHSC2VIInukO0AsIVypHYprEtqhuJn46",
-	"KQfrw8yzKZkBCnM6EUROo1FWti01uqUFPkn+5Gxnn4KXKHymIJVm9k0dCXO3TdPkkKwt1wouwd7zZxXg",
-	"uoVYr7Nsmu4cnJp5oVpOS/Z/udtp7OAgxwY81wjG9Wnbs1OZHfbQw2HL8AyADMXU6pdV6abAvUeCZf2D",
-	"Np6Vdymxuw04fFcrU4i3NLVhLt3dJsCwrnkQv4OYUVMB50fWnL90vOYSIWahB6Qp2gboCVkv5xyZFpLQ",
-	"gvxRrlSlsmqHViYwUgnKWppb0vQZYlM8xrQzBTjUCHrca+surbz/UB8/ya64u9OwPCUOqi8QeuVr8nUf",
-	"T6QdXNNvc2sNE3plM+BlTVGH4a+pEWdvAXZf1t6rFxncdNtH/5DTwdmLd8POAf314h285F8Gg9nr9x8n",
-	"+1NIfnk3nOz/nf5z8turv4qzI/3fX+XrF7tX7a0Pk9noXfKPV5e/Xb+J/vaflzfT68sb+PUjfcYG8PPr",
-	"N790tn+JW0eCXTc3qBWqXDbi4zv3t/g55NHcxQCA2/KBmu1ZkwWwqBbLu18r+W0W9YeQ3VDS75SS2lJa",
-	"JujC4/ZF6shJJPgNcAY8KqCVq3iJdmZItUBlaxJh3F4exG3rPt2DPqegWaIl5PkMbAGotVDnNy6nCa67",
-	"xwsLV4QDxKjjLq6tEeE0K9nQzXXTTQPXR6Obefcburmhm03o5hmU8n6sQu+8mL8YElBQR/HGhh8tqIS0",
-	"sH4lRBwSxslsRBU6URsej5m6hR9HwjwEU7PQy3dkSy/PrVoDGUsU8Xpci9WxIFI8JzPbQVZ+jilyDTDx",
-	"6tQ1oYQxSJWKeTUsceeuQCR9IA1Y4o0Y+WiH+IeVBF9liLXUnrUwmNaXuVZOEFZz4a8h/NYWwbZFJFcw",
-	"ALzKvnkcE8Dm/P3xA2TvNAyvlHopx64PH/TGf77rEjTXjOH9HzbSIhv2Ra49NpV8sywDVkzIjL7V4rFt",
-	"cmrKPrqIy6G9FyWhiggtMQgOPT5jXFYizXY6O820Ldhj8KgMtJxGEUg5nCbJPLva18ZNW/CWytk+AjO9",
-	"Aj3NStgX7R7OPs4l2scELyninkgbA5zr7j8FHySk//Pf/9e3opm/KqbOrO4n/DalSds68CZxdSK1MKta",
-	"+8zgxj5lbVWZZcVVNUYDX2byeVRr2j0sZ49nOKtszHpsZktNZjOqxUWFgq83kbM8KL3EyurpWOBoQjIW",
-	"qTeILO+RHQVr+9JolKuLrV2s5PVSsz+ILv7mmGmbGtJFTGmeT2OawDIDUqGEMdskv9yw7RV2w6y/LMxG",
-	"0zQF6632MGE6ojyC5FH5CGQeBjS6LvAMfloIf3lly3UueDcQK8xqviJLYAZ8NAVb3v234gnQ9K6vQLtx",
-	"et8mCeUc4kIITUQ5GYA34c/rIZK1PszO8QI1OBuquaGaFbO3owMPoYwjiK4fkzC67G1FXWUhhZuTOELj",
-	"b2QCFwtRJeSaixmqJG+YZEqkZA6qTU6sMabHi9YYZISM761Evgo708wNcNXMe1WD5eFqG3TDreG0qbU7",
-	"OcNUyq5GqhDNhhDKZL/MT8j3670sOzZaoSagCYvgP+w82pEYI96ICfCyW6FNueymkTB+vWDgZX3fQ7v0",
-	"EuHbiBJakrxmArihZd+zAeWlPX4PIGzGSPCYlG25FcalQtNCaUhoIgXJgw2MGGukRawg2dBqguagr8f3",
-	"ZYaWR2H7viMzTgMMfiPSAYtjZ4zd0I/vzfBjz8aDSAYmBV2cE/EjqoTtcQcwZtQBDEXqmBjGrw5NCQNs",
-	"ItGKNBtRE02r/1iYIpHPe9zPTOZ0xbk0GZI+fJnoG98Ilk4M6aPmboa2qgIPge7iEzW3SiyTxbDH/4RO",
-	"gNgcvMhsYKkM8xK4ThkKfCjSCIzT/59Dw08JQh0RW1ZrN+O98L0n5DYjd7gda7SiWUCuZENzeWKbUsBf",
-	"mGSDBOq6qKWJdpUb+e6Pa0xzGPBtbWlwg10sJ24jOpkAN3lPC3xNMc+roXExizHr4WwEPDSxFLMRi0bW",
-	"5wQpH4tGRi+taR9yPFoGc4GXKHngmxTjgp37nW91LyvNl7msOOKaAjWacLPoHhdDW/fbXxEyZXSIiYTM",
-	"3BxL0uM9/ho/NSYb9HmJRpRfOTuIpHNvScjbcUPlZriwlCkFvE2OOKFKaSqs4WHN+IYmDjVS2Bgs6HFj",
-	"tAEqtfxqjD6arNvrBR14CBdmRUQMkY8Us2aehwYMjXKuLk6biZ08PGMm+eiyxnz1jJm4pQ9Jm7n2bI+f",
-	"v4lniEHth+VIwz7ukyDN4OKCFGmVeNHMKNdHwtPH6G24wRhp+KJsuHNCpeqbUf509uYl2d/a3/9zaNA2",
-	"Y1BSk8LCZXhwEae9aaezHa077tRS23/Xc/pLF8eA5ySF5C+9AFfSC0Ly9YfWgOoFS4Ni1xkFW5cfYkGm",
-	"KjPrMrUf2Rw0SRJiOlj9l2VlMVNsYSu3li1rzDgbT8fBYV7B1WY700i7yX33NXPf4STzXa4PkSzpVHJj",
-	"ma+WzHQZJ0KZCMR2YKJxrxZEXuKbuh5KOfhu16Dz0JNCwmNDVlVpJc+dd8EmVd8PmKrPUiwxLHLK35jN",
-	"l8Djx9R6Wq9SudA1jkeAHB/ibwpiAhx1pEt1F1oOoGQ4TRItZ/R4woaaU2yUncUw7yzLZ0AViTETjItv",
-	"9Ooy3M0qa/g9iopVWtNyvarV5cRZn7I1z6sj/d6/qdvdd5XfwmTwKl0SyqS8sxKsxiVr89diq+9J5bsL",
-	"hMTiNg7hULvOcyAFNEGu4l71gsaFyKpVPQfwHLon+rBpJlhD291FKHgaRWBo/QydS9lGK7XRtJfvvnND",
-	"IJvq2b2aXst0T8L6uhoFkvFKNJxTWe9kLPkM8TcCDHayCVjxuM5s4rHMslbVt/d4uSbRLNNRow5bjWAs",
-	"IblxSbpmRu9vrOU2mRnP3UKlVaaXku2iwrvH79B4e/D5dvWM/2Xrf5wOh7jy99ku3LMOyI9XIDpf8res",
-	"D+3SmgVbna29Vrfb2tq+6BwcbncOO512B//7RxC6dpeD+WWWJy84DIpv9HnyXrhEyvbRUYQ5UYv5lRtV",
-	"TO+afWDm6F4qpvvj0ySpqWyI2XrvKm6dJxSuK2idJ/xtWKk69LO+HgZHE5EkIntaKdloHjdf/lYQGlLl",
-	"fIDG9Mt/0GgMbbeT9r0d/x39Qt5la8U33s6M6ZfsqZnCwWAL9uJup7UTPRu2doa7tLUfb2+3utChz6Ld",
-	"wd4Q12hbN1GB3ad2d34cNqW7N6W7f+z6AX4d1RKn5r9qUD/Aa/549QPuWd+7wj5tSn1vMiSvNUPyCudo",
-	"qU31Ik/LZVRc98/vnnM/m4oID6yIsMm4/+AJNtouj9988H5NXbjrnaPaoLF1jVc4Go6dXTb2GmrA627k",
-	"0zEs15voK9nqKYxxtKDKcHqS+rAyeTmGNRaJ9yvtWAEppgoufxWMNxDylsgXvtBXlC/YGE19C8QxJi8x",
-	"z1dwOKSJtA+MFih7xIVCbYd1leGatcoMyMWS9BuBdSOwPprAWh1zheEamxM+SEjfwfJcDd+D2n8j9DUS",
-	"+v4KqhAn7fyJS/yqdDmh84Abm03waKpGweGnz6gywRnWcbBHzhscDbA2xSPpj+k1kHTK+xpb02RR/n5E",
-	"bzuduls2YUOo2NGtR6mtOKWE9bBvF6/ZgumhTrOdp3Iwzvgp0LhdLbdW97Glg8iEibs6cmnCa/o5EwnU",
-	"fmOSPFQ/yK710mIXtV1kOqmOWJFdbj/f/v8AAAD//w==",
+	"7L37cts4ljj8Kih+W5WZ/ihFvuXi1NSukziznsmtHKez30RZCyIhC20SUBOQHU2Xq/Y1vhf4Pdg+ya9w",
+	"DkCCN4my5XTSo/6jY5EgLgcHB+d+fgsimc6kYEKr4PC3gH2l6Sxh8PeJuOKaai7Fi4xRzWLzUM3TlGaL",
+	"4DD421xpEtk3YXBFkzkzLSJ+xZNzMU/HLAsOgyAMXKPDYHew+6i3s9Pb3TsbPD3cGxwOBv0B/PePot35",
+	"eHE+mSfJuaApCw6Ddwm/4pS8uxYsK7fiKb1gwaGYJ0np+VyxzH4s4WPz2VxpmbLM9XoUpcx/PJ9zM8PH",
+	"8c5kf/xot3dA96LePhs86T2ZPH3c2x0/ip7GA7ZDBztBGLCU8iQ4DGjCI/YfFmr9SKbmXZbJ7DxlSsHs",
+	"DATYVxbNDSTPlabaPPwQTVk8TwB07OuMZwbmOXz2Bk3wYV91Rs95vi3nmn3VwWHwiRGlaaaJFOSNFDFd",
+	"ECpici3nSUwSecWIlmRKrxhZyDm55npK5qofhIEP5SOzEnKMKwnC4Bc5PtdcJ+bdKVOMZtEU4C+o5lfM",
+	"fRaEgcwuqOD/hCkFh4HtgnwU/IpliutFEAazqRSshBSZhK73ogO2O3ky6A3GT+PePn3Mek+j3Z3eo8l+",
+	"/ITujB+zwb5tfR4zFWV8Zsf5sFCapYTGKRdc6YxqmbmWdnLvT9/97fjFWf/o5ZuTt0EYqEjOqt0ckVkm",
+	"f2GRJnpKNZlShcCEncEPHIRmMklk/lQvZuap/Tp/3B2Pds03Fh1mTMRcXARhMM8MXk21nh0+fLiz+7g/",
+	"6A/6O4dPBk8GD+mMPzS43StwQD0cTA7o08ku6z2mBwe9/chAcDKgvUfjPfqIDqJHdGfnoekYJ9aleXBz",
+	"E3rH/yVLzFZWCUD+OCRCakKjiM00i8mC6S09WJcevPv7lhBsCcF3Twg05Ykqk4HnbCIzZo8/Tr04+/9q",
+	"J/hfBT3LeHEc8xp7eCSknrKMsJ4BLNAhah/Bid/eEAa/ZHax5Rg3flEcNJ/E9/YApQw6bT6Db47fPD8+",
+	"3d4Rt70jjq+cLFnQAis/Ao7FOTOZU4DPvwXRlArBzGLgmCynALs+hq9Jts3s3G74U2mh55NMpud1uGcs",
+	"4jPOhG4ZOWO/zpnS5wDEFcQe3ll4d2SCtGyYk9nrEhV0zzzaFtyEv3UmrncBbaEXWE7IfEBW4bY/eRrv",
+	"RLvjx/QR248HkyfjPXoQ7bCn8ePJLn00+L3gWrldqjDO7w98gRN4Ot5lj+KdgTlDk97+5ID2nsR7e70d",
+	"NqCPo4Pxo8lgN7j5UjpJr7nS5XP0TjBSnObyAdpKWVspaytl/aA3aPngnzIaxxlTajlPvWWhtyz0lgr8",
+	"UfnoU2SFXs2TpEwEjq9YttDTqqalRgCWXpZ/GKT+f/ce75KDgwMy2BkM1sZwwJ6lO28xTT3sglsPm/fw",
+	"NaNVTu5sykhiHuMB4IoIxuKyIW3ZBv7uy7wJgymjMctA1HvNxaX5t3zKP56+VkROiJ4yMprwTOlRSEaz",
+	"jF2ZfwX7qkeAXqOEKj0iM3rByJ9OX70gT3afPPlzSBiNpuR6yjJmusiYAZMUrA8IjNh1GAzng8FetMbR",
+	"/Xczzl924Dv2jGQs+cswgNkNg5BspjuzoKETaDhYTnQ2Z2YnpiylBlSWkimdOX2aAaL6plBcZ3anTGeL",
+	"3tFEm2NXneMHFkkRK0MdrinXZIw6YZ0tuLgg9IJyUdq1A38sc5Wk8zQ4HIRuXC40u2AZDPxfPXuMeicv",
+	"6yOfxA42VnYM4YeiKSNUES7wJ8uuWPZAkURelNGng5DpzZR+fc3EhZ4Gh4/2QzNx93MnbACZmbmaJ7r3",
+	"Qs6Frs/9P+U1SalYkExeK5hnwhXehlwQmiQhkVcsM38RrhVsrSpNf2fZHi6F600YzGhGU6btES6o1seP",
+	"TYA2Tx2oC/zvkyOBlxFhiQLc2h/sl0Hc6fILA25GmVE9hZsBrgS4PZctcSKzlOqiZX0P3gM7WF3MER4T",
+	"vEXgHrOIMqMXXICuKoOtI4rpkEwymZKdPrGfzZBuM8JE7K0YFvDrnGWLYgWmfQmFYjah80TD1uUbtNOI",
+	"+GbqH/g/G6b/FuctJ3aWcPAypueZIDOWwSz75A0cwSkVZG8wIJHBQWXOxN5gsGy658qM2TznwYpJ35jN",
+	"UjMpFLqQPKfxe4dlwKVIoRkeBTqbJTwCJHr4izLL+q3Amd+CCWdJHBx+Dj6wxPCJlFzRhMckmkoesT6J",
+	"ZCIzuDel4VaYQ016RXlCxwmzLVU/MMJVsZh/y9gkOAz+n4eF48tDfKsevjKDHhtJQuFi6lhjF+NGhkkZ",
+	"aHqXYZVgNY1omz8stYUhn9P4TF4y0R1cMKinFqoxGsU7EkuGEwcyPZEZobNZJq+oJ01+NrQAgO19aI4/",
+	"gjLlSpnTVRrmrSQaZu3xL/jg8HNwNuWKwIYasLnTbHoDKrRIJK0Iuh/4hWBxSMZznKSSKSuoTNNUbTd2",
+	"t/mFoHqeseokNVHQMxkviDazwoshJDIjWkoik7ip87w/7N7wAHUom6eIFoRGhrE1rPRk0tQfNHUQ7Yyd",
+	"z2lskaUJOc0UAOJmDnaPYF35lk9lsmFUlTFPmGrgWU7ZZK7MBlJFKPnr8ZkVIcYM99RQXDk3p3os48VG",
+	"J/UCz8yZlK9phrS/O9WJwcANC4BeYXoGoInpK0NqukPe8Of9oPO+odW8bc+WjLBBqLyS2ZjH8TpkpQSP",
+	"/0/OSSwRjYz4N2MZ4JgU5uqZsczcxHikDPJLsTH4RDRJWEYiKohirMJ+ADKZScUSBt8ozE6EZpmgyQeg",
+	"EXAt3BJ6ridLbggoqzYGIdvphPKExX1yooHNJZoliSKpYQLmIgbUyplksuFL6w3TUxm/lfooSeQ1qi1v",
+	"ASfshgyD9x/PhgF6lWGHGwOWYTA9kmhwGbA2haErQIHV1Kmb6QfbKxTftet4Ssv8efD+3YezNQWtu+3E",
+	"W/lhHk0d13srXHUX6gXbINQvQDbwOWe4nIxYY7lwvDpnUnG4PC1TuVE0NQgKbkqGQbwlfF7ARWaQR1HN",
+	"1WRROlfYPcEpbAx82B0ZYe8jUL9qANeoOu1RCMoAp1UyomMu9YNW4OnOziAkigGVJju7/YP+zp83DeVX",
+	"ci5uSwQMlzYx328EfKY3AACgm5DIT+r8Ytnoys1NwSP2UeRSyC1hYDsimqUzmdGMJwsyL3rdGGLFVNMx",
+	"VQYYwsBmbDCZRlMWE5SuxnO16JO3Epnva6pINKXigsXPiM4WhWbHA2FFUbQMgn7TO1O+MynfULGwj9Ud",
+	"GT+zVD3NpNbJpm4fKa22x84Q1QpGdo0SzoT+TuD4UdC5nsqM/3OdexymTMfKtixJhlHGYiY0p4ny5cMc",
+	"5kdzPTXvsWe/Obk2pMtgphFSeQxbceOMd3FdCLtkiweKaJ6imvMK7Az1EUHCBkWb7Qm75QIltxbhzuBE",
+	"zKBJNegl7/kjSIG2HxC/WMK0G2AuLoW8rojoH/GhmXtjl+5GBumuj5u0icOf84LIC9FiF1iVEfr06VPP",
+	"2yXWzBPBsGAi8vsCYa/MFZ1ZVUE7W8TEPAXVAbT8Em6cT/KxvF2OXQkm8mmZJPtHBJuaz2Yy0yx+w2JO",
+	"z6D/W1FaryuSmr6ImSwZBpp91Q9nCeViGBAu3AZsXOI2u/m3D+/ebpAFyGfotJ9OYVPb+GMOnhxqSmeg",
+	"u6QkY5O5oomZjRTs3QTcujprK8PlbU/nCXNNv9yEwQvrgdGgGhfEN8MihpMRqO9GIZEiQY5X0JTFqNVT",
+	"hDrjkpn9LJMzlmmOd0JUxA7m2vqYatYzRBqQmcbvRLJwyFzB2MoG/lZ/j6rrhhdg1K8u75MzhBHnhII6",
+	"SZ1xdgUaKxGTa8M9m34V4Rp1WGBCBUt3bnLIeJfpowdA3VSx4sOb/Ikcg6uDt2m48XDU64YN1LMCRrkV",
+	"AhWxlMEAJXRzKLw0AYhlWNeoRxh87Zlu3hrAmL5K8/l4+jqoTBEMSZVnL/IhS4/f4vilZy/9yXjLf9e2",
+	"9Eu2MFRUZkZYGi9CMuqNgN03DdHX41mhehSmgVn3qE9gSfbDyPDDVPGY+XArQNWrQa0H/3aHl3q+qIOh",
+	"ePgyn235dQVG9onX2gDJkr4adN4JRgxzxkTECB0bCJhDIOc6kmnDsY3zfuqIWdw/n127Lw3oeuz8rz5o",
+	"qlnzpv2nvEbtScbM7Jx3+IJcSKb6QzEUP5FR7rY1Ij3y65zNWQzP32cyYqDoNi/GzIgophd4+e7v5uGU",
+	"itgIM1csM6hhhoJwFNSZQcPjLMOeUYH2jIxKvmQjouhCkevpYig8fPBdyYp5BCG6mEKfHTCiDCK/z/Kb",
+	"0gjlVzheGdQ4+k0Y+FeEuZrjmJtWNHlf2myuWaoaaWjKxQm+LMx9NMvookaZg09W5XCdSXERWjo0XuAf",
+	"z8hISHEOf58DfNUol8QdhwWE9noqE8DHlAt/ljsNGPaKJ5plZ+C7VOOs2FdtttxchuZ6Muc+JIKBQZ3M",
+	"qNYsA9HVM+rvDgaDMLDvgsPgvz//93D4dTD48tO/BQ2k/aRkc6tfo5MJGmmNiJfJhBlmxvwNdwlQKsHy",
+	"+Cj0+ASLiZ5KxUDbzbWBhxEbQYGmG67Xkt9XdRYvzFunYJMT1JwzNED1ycmERH4DyxPFbMIFRGssUO6J",
+	"qLDhfb7lvwy6g0EDgLy7v3YLi9K5T/iE1b0LyJhdUFG6dddiHZp9W2usWDrTi8JDBnMaoPrjIneU6T6S",
+	"9Y+t2+yTpH0QIykacVRIAt83cBpinliVEs5hnTkVvrn3sviyl+9va3xxS+4o926suQMVuJNwcUmueZKQ",
+	"MV59eAFwReBb0GoxVJS2Yzn6OMbcHGXTBX7qbw6zrtg+GTnYb5px2UO5fiSQr85vQLyOCn5USxLL0G4V",
+	"1yTm8TN0umFmDzvtVM0l+reAJkkHWaPhLr/5Uh3wxvOqri7vVSZTZ3KPpIiJFNXDbjZASJJIcWH4N5Zn",
+	"FLg9AWjxc/2tTvRrn5YIhtd8p7G15+Nabr3b1Lrk+Nqh97JfbIcPyk6y5eUeHDR8gP6kKx2qmnzCOxx3",
+	"zz28Q+sGh/EqNv2VaXtY8qeW4ZggnrlLlk/MUWFfudKqT07BRUrhgSE4ommCbWPJlHhgjYK03nenE+Y7",
+	"r3deq7ZalG5n8YP5BhQvjUfQ94i/BWFdkzAUBBcoQ/OUVkjiHg3wZfFvK237Qo0HwtKONuFmaQ+rN1v1",
+	"bvSPQsNZauFYmq/yBqYjLIv3Ns7ej8VE6hzmtxbudvVyaiOc9QukSe7z8ka5qN7q3v9ERmYCRuqiNYHs",
+	"mo2nUl6alwY77M+CO1SaJgn0X5LI7Ips8w7CV22eb7CH2vNPrsvK4lh02aTRpZpQUb3YvOsMdUxjw3XJ",
+	"dDlHf15gZW2cbM4sMwA6OWptFIZfKR+qB6rM5vuMjrYsBFpu+gXFH0uZMCpKrFaN51l+irDVcgx5OUdl",
+	"MWuUoPzcEShBAbuGvmRKg6H7mkcN6ovOczYozZXm4sLHdkdG6spjOWOlvYUJwVSUk2fTZ0SUmP0F7lAk",
+	"U4YWU+eWnmu2wxrBqnL7t72xG/ckJw2ta++4a3AGTjRLW/XcRw3QkikDHbyecnEJsQ0pveTiYp1trLLb",
+	"S33xNwKtdUDSCo7iA7UCGBACUKidy3DxAlBK+ptuN3X79t0AYJ3Gx2eMc6WPjSXqwKJ8PH3dfLOC83mx",
+	"gPUAi97lTexEN8oQu/7uBLngpgqZql60GGb5+iBfRkNETe7xbCMkZzMmWAxWQlEKwHjP5CxhodMgMQX0",
+	"0qAs2mXQUANqJbZAg7qeMtGHy7Ny9RT39brcn7vqDf9XV/EW/tvXVIEwDu444GQhyZg9sxeQpZmi8Dep",
+	"M90r9Uq8ANcdJMdm/cJZ9WZ1V9QEggJ0Nyl8TU3AlMZWG4CO6lOAEI9YWNEOrK8P8HJ2rL/ngLrtgsim",
+	"lQ3NloMcSkpLGS/ZiJtyNpe7CDgNNnzzzoa9PStFoI1cUpFRSXUDmlb0pQrLyI/uetegDGxSwN2EAe7+",
+	"bdbwFr+sL+LTlEdTi1agdqYqP5RcEEAUZQ1H1A/5apygl9al6QRZUmW9FHVOFIgGBZeZSUoXxHqk1bhZ",
+	"Khbg1/zMCvI1okEcM7taM+ElnGma6ci38I8qoYY4/3Em5xdTWAeApzorwcx+d5vNWnoSL8HNSjIFzLN/",
+	"NtbWCxS5ce7j5MDUntUOQkkTS9tU0jf1JD0dwFfJ27NKMW697M3R7Ujmvfw/dRIvbU9okCbUxu6A+gpF",
+	"YhvIqulkYkW7qUzdaUlROaxlnxxVYVbMNCRjFtG5YkNhMRc842RmjrQlnIbvBlZgAw4Klauho5+CpS7N",
+	"1nbvhvIhWt2+GgaUiL2HvWGJqT/3NCXuu+q1VVeOWPIb5vyST/BKNGUdJUQBssI5oBGg+a3b/P6jYpn1",
+	"vGh9XYCtrcmreZK8bW/yKpPpBwuepvdnctnb47SqaSnencqELZm+eb1kXmXWoa2R2c83+XY2NXnrtrhx",
+	"f/Jtb5yhhwrN7wE9Tl5W9EnFvjapy+yJGJFeITKmNK5SSVCgYUinbQz0I2FwP11IIufoHpExc2j9NooC",
+	"V4I9WFWV08Gh3ZgRLeUl3oAyYdAyoiJiSWVi0IxrMqbRJbQyFKrUgqpLFmP8qc1p5Pg4aD+fxbXVMkgy",
+	"SjjO37rVllpkLDXLdk2sa69pwnXZKfgZuc641kwQG70j2FdN1DVjM2Cxbf6Cctip+Tg217mWbojcF9gN",
+	"4tLa2Gw2FtQpFzG2ocT+yt1RHGgNVc+h4paI6Qmxc2ix3J/FSQdWB+r3sjhHCcLrS0hchCFnE+7mZ1nA",
+	"1YN536K3Z8sIjWTdoSiQS8RE89SinSGtFq+CMFB4lixOgJca7H1Q+IGbTwuvbAdwbJqneKxAwhJys/L8",
+	"z9JC1qfe5vS2Em/z8qhYdsPb0wISTd8WwGkatoBXw9sPjeTIvPmYQ7Xh5csc0A0vj3PYN0622I7GleY7",
+	"1Dxsvmntrxev3DY2tHlb7GzrW9xs20uZFnfmXMr+MA7P//j2I79z35pdMT1XTNe+nbxgxEouTJs0Sa0+",
+	"tbDPqKysshzFqxq7Ubx6WQJ+U4sao4YchN3V5lHd2+aBGzmg/M3SGVna9HzRyN2VmzTyiOUmJ2mVgfI8",
+	"gasPG1d6ihjWPED9xXGOf5UX7et5C8jZ/O69QdW3Du8qL9+VEbfy9m9yfGbRuDrHGm+LazJI3jZWnVld",
+	"zqdaYOiMFs/O8DTUGpX44XqC2RPN0lVWG7BEJFzp0AqrNh+Rdf4HpkMqZ5wzYmjB3o0XLnZg67u49V3c",
+	"+i5ufRe3votb38Wt7+LWd3Hru3hPkYJG3rmQPfvQC1IpMX9vcxtiVb5Fg7a19PkLREUdZKiqLl0rlkxc",
+	"vJZVgFv1oUT94iGZJQxC61AHYrgGVP3U9JFW12Sv86our+Gt06l5r61araR+yudV1joVSiTXz1oyJALy",
+	"1Ou7/q5Br4OvmpQo7iM3l9K2bTL40UUyjvq5fvl8vBhB3o+FD+QHipgrBVxJwqGQGXFMWTWxrJCCPSMj",
+	"a/AeLzDBD01Zv0UR6EVTFlPwnuMvx6j0qn6rvRUyf++Kwjxhz94Z2Pixl+UHpbjL8qvni4ZHTe2d9Of/",
+	"bGrnJD7/ZyWSs5ZGusXnidr0IRinqKWtyVp1E/qZJnPrEaS0zFhMdMbTFEnV9yuX1YPxesPh153JcPj1",
+	"8cT8+XTSEp333XPZK1wWW/m/SlErlikpaELM6zykEg3IaiqvBaGKQDYFbAHTNacy4YKRccbopeoYBmnA",
+	"PXhi/jc2/4vM/1jX7VjKk95+l5cyr7fvdgWXe/uOV7HDt+95Fd98+54dg92cEBoOBWS7AScTh4HAyj1Q",
+	"kNSjyeGkmZ1ck5MEF9MvYXCdcc18HinngHrqks96coZhz72Z5AISKgF3V/HZtPpu56PaxX/9g270Xf+J",
+	"jKwl0LAk1xS0ZRYw9sUDW/KCxHRR55qKT1x+XnOZAiPVwXxrC1vUx865oiU23qlMYtVu5NX0konCsusx",
+	"ZkKiadfVATYUh6dlFqwo3NHCjBU1OZqNgY5ZW4dDcyH0duTKi2bOzb5qYNywt3yalReNVjp402ihQ5WE",
+	"W1MJtdAydxtppsXTyruznCcYWGnRsN4PGkZfwXmIsr4zkinmp29x4q/7QHHl2Ic+ccWNwMI+hZAZMMJf",
+	"MK1ApLW6JYwGgbvbcB9aEXktNnHhfgsyt26AwRuaXTI9S2hkEPiKxyxz1iGL0N0EAlffYxNpUdDr2PU4",
+	"FEUy5xFQtPMYmH8MdwFE88wDoKCQgvVJnvqKPkARwWDDJ5rE8+yBCmGCyNg6P9F0JjNNuO4iSlSspr3q",
+	"g1LmFhAn7LytTOF+rSYzdhtKOV1qz0oigPe2bOhrftHybe2bJW0/mAW9xNU1PK0IHu8MK8vFxfs8x3NH",
+	"HMvbq1sIoDl/aKuZMAwQLJBvKCz2jcxpKQmXftYmSPDBRKwAAZXFQHgXS6bWwbuhWBvxaoIq3FeWf0fF",
+	"b6/+yLem9/wfliPp2X89230v/7sDihYbU8LShsdlBPIbOMm2/nDJN/lKz3ChS9629+IZdxuft39pzcu1",
+	"Z+1feFbvxueVo/Ke6mjK4g1cm88QRbkiCZtoYs6I0kagp5CDjG/v1VX3au3uLDawLUoXxXpkeGmeosdF",
+	"3f3ume+6mYDfTcj1VALZu8B05gjKahwCMOc2BzIkHF3XOOwbYr+FXbWhFoBL2ZdnXUfrx5glUlwoCB8B",
+	"+++tIhyqdLk1ugxuF7x+WDIpRftynSeXb7X8rWcMN9RcplzDZgaHE5oodhMGXJ0XuWrrkeEFOTHbzYU5",
+	"VxFzv0EvtGT7veDvb2AzK8WxrG/z+dGNVhC40ELLj6uRRFytcXah52ai4XIa+5r9NYJa1qEEpTCY9aGz",
+	"ufSZxX3QNYFmwdGWUmj6ASje334gSjUwhVXK2jcxhsWRXtOPc4VPqB/oUvI1bXdTXe6Fug7H6Tv/VZ8W",
+	"gSoNb2ocX1P0SsPbOp9a8SmsokE7jwrvT9SR25TmLlsY1FZvykoTz52z4U3ZnbOhQTMAfdfTpldLvmpZ",
+	"SNlhteUtfAt8sVW2NRXesxESyPp9X6mGo9asyB9PXzsXvzoT4pZUsCEN5v/vwvPs1rmUPZVI410S00Vo",
+	"2IyPZy/MxtkgXh840IOqMktTL8y5tGcrU6C08EUr3DXcbH6YnM/2JHW+sbB5a8bnCn3vEHDQGF9QVpl1",
+	"VpJ57uGlJ5aoeI/K2q0SkWl53NBJs3qtllu68lFVi+c8tK0GzZA3pMya8kQ17QfSq/FcxAk4BvuKMahm",
+	"aPBKucywIOHemfRh/v07MbYN9QQXs9yz2U7ahexzWEq/C1FZIqq8MqfW8+AFETyi4gEE/l/wKya8aP/r",
+	"qbTCOtfkkrGZsqHYdbGllZB5e9GinuFawSgsU5CFIJahEfachhBpBBRQbc2aXM2Zs0F64KFeV5qQ2YTK",
+	"Ff618Xz74KlwpD6GrT7xZp7+4c5/28OY/y6fxPzx+9JE8sceN5Y/cxUfYWIGREWtg1ZPZSxSiNcAlKpc",
+	"vqFL02AXp6gZoS65sEWqoRi21TMpMoWCqMJ5zTnCC2GYZc4IjbqFQZku4aKgrbQqfBcea4cut8QE1cpa",
+	"eBObjc/8BVTKEBipaKLc6PArHx5+QToi+KSsGi9IdWHwdXMCe26SWBJmeumATjmMvVsgf1aYdvNH74rB",
+	"ik9xVP8zO7zbRHM1tbF+lh0A7saQpKlU+hAziU+RKoJaiAsygkLxDgbq4W/mwN08HIVDMSoX28/f2G/S",
+	"wtrXswWPsp6DW3NHsALTWIOlumdAW7QkMiP1priteSM0a9T8f8pa3aXeIy1+I1CFxtOFl68s7aoct9Wx",
+	"zd2hQSdtU+aBc6rzKa34Le0Pnj5aXZXdt7/qSp2cgs4age0Na9auA4xXu83din81DNX5L5KLu8gxt9Em",
+	"LXfYql/qLlJoRaTP+srM+mXO1TmWUq5nSWM23RlmyFeEXbEMkxM18wWmK6w61NLZqg78OHF1zoRZa9zo",
+	"5K98R2pezftXq78d+vki0UvTYnh9EkuZmCMo+Yii6QI4mVz/GxLBrpnSZMIzTDvZKf+dZ0i5acW+gtnx",
+	"lIP3KRn9zBUfJ8xLztfGkZesbgwqK6ha/LYzi6HbEQRX6FYVQ80kc6sgu3sKktvGvHXxxl0/S9/vH6G2",
+	"DWDaBjCtGcD0h8lsnjvU1NJCVNN1tWUmN/Bl0TzjevEBSi4CRR8zmrHsaG74xcbqjDSFsqKQy/E5NCbD",
+	"+WCwF12yBfzBRmVvtWvwdovZhM4T7SoxW78jTNOj6SWqGeHKv0JXTHg4FCPgSc18Rs+IkMTcPo5AKq3I",
+	"WOppntctH5OCQ4cwTVmcX//C0NEYtExcKG6zRYE7CDL9WHrSMBewsILZmGo9w6x/djJ14IywiGodFjah",
+	"HfiGmYmMXIQIsvW4tyMyy7iwAbLc9Ic1FZ1iAqvCyqzIwOD4jBn/O1tgbUcuJrLlTmFkBnlxCRfgoFaI",
+	"vSosvCEN64jeMVa9ZecOKhMjl5cTIaDAvE49pz45AV2ZRWhw4nbpqrCy02IobHmnnHCGJE9bZD7AWA5w",
+	"z3Gu1TY8yzI0IXQF+1123u4TYH3Q92Mo8s/NKrmwUSATBpmxbPQzrNqg6tH7E6JmjF5id1CoUoVWQw4s",
+	"Nx5B4KRy5djIHOKex+2OQqJkjqaQscycFfxgKK5ldknmwhaVRlXITydQ/nfCWaZ++glQ++PHk5cqzJN2",
+	"cQi4loJHFHQVKflTTNWUxSFJ5LX1F/wz5kFmFD3RDSCgqeG5FdnbHYop+0pjFvGUJiTmF1zbinM/nfGU",
+	"KU3TmRv/9NULsre399SaOBBNUh5lEiPC3Yeodvrpp9zNFfU+GYOqo5ypQzL6bRjAjTYMDsnnYWDBOAxC",
+	"8r//83++3Lg0sTTPMuocSgiUAaaaGfm//qX34TxhVq+lnH+VFIhCZnis2WfG9zq5QWfNQv7B7K64LlcV",
+	"m8fqp58OsRHJbC5up4TKCVVEs4wzVUme+oz8OjccHJI9QRZyTjIGrpWgUBonLEWqZON5Aks3gjC4Yhn6",
+	"cQWD/k5/AIE0MybojAeHwV5/0N8LQEUxBZJe0b+YRxesJRVtiTIUJj0sDg88pjIHbLxAFwnyAYItDCSt",
+	"HAl12miSPENC4qq3ecIciGB0KMyJdNX5pQPbwlKPantwkT61Ce2kcLm8pYZrAI5KAEBAmJ/EwWF+I6tz",
+	"0wYgktGUaShs28JKFE0evjcXalsh2Uq7D/yf2Lbii5bFoKsKSSqVJopfCJCWhRU5nzU4BZtlzpgzpbph",
+	"zDFVzPzUjFxh7OJ4MRSRTFNqblNuQTLO4FYZL4jhS4DawC7OgDahO7C8YllCZ9Z/9+sskXEuZcHd8+uc",
+	"ZYvi6pGBX2m4k4xcLk5ayqP/pCGJvl4AhhuC1ARGa/5RzDf9ZMBAs7gFYAaqqcysk6e1qXZYLIxw+wUX",
+	"VojSovd2V60aeFWkIDDY7mCwTiXpz569P9gd7D7q7ez0dvfOBk8P9waHg0F/AP/9IwiXFzhGbMnmcPq5",
+	"uFAeBxKlLicackSHDx/u7D7uD/qD/s7hk8GTQYXSPI53JvvjR7u9A7oX9fbZ4EnvyeTp497u+FH0NB6w",
+	"HTrYeeiMsYdBl+YAp1tuTUORglrVzneCwVFxZj5DOSoFsV9zcbmqELZpo4I7lRfHb9U80b0Xco4YsOpr",
+	"rzWsbR9xqOmzHNcePqfxe3dqAvhoZ/VHfr14/Gh/9Udv5Yd5NLV0NdgfHKz+5A3TUxm/lfooMayMHetR",
+	"l7E0xp6BCsl8tft09VdnUr6hYmH3AXbwoAsMT4Q2wlryAQQaYHvw273V35pveMQ+CnpFOWq8QDabpynN",
+	"FsFh8JornbvZmPOo6YXy7UoKTDYGEZorCqfmXs0bN17oeZ2kCdSQVT7+HzpjA6Ia8jEFqlkRx6v6T45c",
+	"9XYypWooQLnOeCFntd3TEaBuMyGs8ypFSD0XtUltrIr9tzuHMuYJU+pWZ7D88cG6oz1a84MuZ8n/4GBd",
+	"AHQ6OcUHpfMCgO9wYCrsYAOC0ZQRcwFTjtehgpwBYaUmehMXkWuR3E217ILy6jbf1LmffCZcEfaVRhqY",
+	"ITuXZeOfQ+sNzyKs6TpthIq5xG8JLPfzFvM0+9hsX24Vc96JspgTomIdpRTp6kxbkufu/zaK5bzmgrtx",
+	"b/8qzFvXPS5YtjqL5ke+bIzK39wz46NfybmIt2zPGmzPqT1ahBLPgeYWpNyF1vneyn1y5FftMbR1f7CP",
+	"IqI9k91Q2lK0GdXT4rDl9g1naUBxs8D9VeF7OVnLfWOWam1yBe49KmxAgxoOhfkUFV6+01XhBr5Sc1PR",
+	"+bgqBfmGhk61MxTtuh234q1q55urdrrmYPgXUPrUvNG/W51PEcqx0cu/4jrhuIyKf0RXStoWG2MzZShX",
+	"RsTjamYySWTZ/f5QzJNkNaeTU9YOk9tdj9HZvY2WynltbpVUWyXVj6qkcmfK49PyRx1UVB4b831pqHJu",
+	"Y6ug2iqoNqWgWnVYlso0Lm2Ri5rCw6AKAUdtmEPyRLCGi21lNkOPK2qsor2cF/RFfpel6HaqpqqX1iZU",
+	"Y/5ewGR87cTSSeSOZ13lwkbI+Mq420Gl6ua2QaXlVn36Q6hPqzE4S7WntvEtFKf5RfrN9aY/vgCEEeMO",
+	"vpO5nmfMk4QyzVKuKqJQsDt4+rQ32OlB95sUifbWE4n2uut+c0GoWfXrhXRvNb9/eM1vES+5Po/k630d",
+	"1mxG7bt732rfTCZsic73KElAHatyxS7QYioWuSctV8SgKxPaEE/0Ky7TYujg99Of/gDqvcbg8m+v4ivl",
+	"MvAiiBu5UBv6l5XC1S1oLDTen7772/GLs/6bo7dHfz0+rYS5H37OG7w4PT46Oz5/f3z65uTDh5N3b4Mv",
+	"Oc3fiw7Y7uTJoDcYP417+/Qx6z2Ndnd6jyb78RO6M37MDM3/cheYb1VhW1XYD6sKA+rqXVv4u4MSDBra",
+	"CjI0+50VX3hHbLVeW63XprRe7ediKS93CqeinC0IheTFjD0jVJC5gNh9TNJzwa8gSIRk8lq1qmH8i3Vz",
+	"Yv73qI75NGW2WFmRVIgobaOLIbFQ22T8pDfFVKpB+N+RBqjCRHdRaLiUQE3Eb3Oaim583IeF0iwlNE65",
+	"4EpnVMsuzNzRyzcnb2us3Fr82n53Gb3EpTXL6Q6mWyH9Dy+k23T8a5J0XzzH6MzVsnknLL5n2bwa0rnc",
+	"NauW6aTJtllKQ9LZRUtOhqLw6s+jHWXipCGeqSL48OTtzydnR2cn7972X598OBuFhQuWC/Zt7GEoXBdF",
+	"JgMDmwcuitfL5+e7dtmIX4hzxq6IuZ5tPDCAwkj8eXEmqKOYZ/WCQMtXluGNZDrmgiEnfPT2peFikRl+",
+	"oNBjiuQ3C7pBQR4qg/zAGmCKBSwIZ7sUEjAtJNdTnrChyFuha5Ur55eRaCo5ZgqnZExjO1zCLxlEK2Lw",
+	"OPlomY8C4WFx/ELIjMXPXLEBjUw3JYqLi8R6e1UT/OlrHrEmZhwyJ3v41KK7qSQ58k0efinCVq7IT9u0",
+	"Ge7jxD8DssrBORQOy+lkMZs84SJK5rEXF39/trRjRM3b8St5Jc4NwMtOhN9mChu1WtWVdHJCGI2mHll7",
+	"ViRRQKR3BTs66/CG4pMVUrkODZ3r7L14S71egY+3Vutt/UEboHlLv8/7VzY7fhScCEtGYJfovwkWfgaX",
+	"TQmH+SxgdLNvS0e/O1Gr0N7iDnfk9+Pp61ISxxBK7Agv4UJRQxd8uY8cE+BqSKGvNuQ1KhJYA8I1rcuV",
+	"k+wG0aKsZTM8XV2cuwvdzQl/NrPrbpZ3kIcryYk2OC9zz2xAm1IppbCZCZbLydv8MrmvE2Q22rSjU542",
+	"6bZU0Oae+oZmIvhCCtY2R9fMm+Rrwzre3NxhmaYHs7xvbKX5bow03RU/ZuXnytxMh5+DI0xbQ7jQ7ALV",
+	"5E4m7YPM3PXoGMYFszo3APzIOwjcy5bz3ShkukMPs/PgTQaQM+Dsd1dVoZqq1ZvEYCVXZEYVEhAmYiya",
+	"pVWpZjuZScWhLpvduQ2Dcqt16m5bg3yXniDs6Z6qypkuFreyiuaePM+N1N9ggSMrDHA1md/Z4rZC/1bo",
+	"vx+hfyssbYWlrbC0FZZ+OGFp64qydUVZxxVlXTZyJptqWGOBLFXJnk+NGOFKS6BRMy/VNKbRZQg11+N5",
+	"AomPVVF22rKTiqZsKHRGhcJ0pZA514YAjOxlw2KX5BQKZEGFBKjRhJlCrTEuZ2hdtVvTLCxMbUPhys+p",
+	"SnW6cqxBiGbZ3GBnTXQMM+xC/WjMa2s4ZxiIad8KBnel+e3IZUMyCK/sfUhGghqBy/4citFsKgWzXKp5",
+	"76e+Mb9/keNzSJZqa+b7XO3IK5KMWacNFyrFhF/MMxYDZMyVTy/Z4VAgyTSTpWPIvQ+p3HO8IlrKbtw6",
+	"IIe1OzOln8t4saZex0BkDcWOJUyvzFc3YZAwqvT6n7+Gz246C9m1DpCqla3tNzWyvbMmLLyKlh3X48rX",
+	"3WYpbToDv7wCzXNZV/VZEtextHZm0VPZzaE9RKfmfDCYHNCnk13We0wPDnr70WPWezoZ0N6j8R59RAfR",
+	"I7oDgUpdHB+aCnPeSd22troMq5XM8T2ofwqifQQ5lUtUVmkqYkVokjEaG7YEzGXQH9bX+By8R2pVos3Y",
+	"3FZisCX2XV0NzJINvktfzPTR7lmeiU/0YlnKRd04h2OhwScB9VeslBA9+ILlAUy7MzMLLB1RUQsCg4R+",
+	"/aWZgIFWFiF5zvsf/BVQSxTm14BrY8QOKUpTFVKcw8DnzFaKy4tU5uAyn9ns2Ve1Ae0k87JY/iSreaVd",
+	"yCMy1DROzc2Daeed04iCG60RmGfFVuWZwFOqbXlVfGGnkWtqWke308YNqM7ZFaaDskQCJ+hKQDrBbCkE",
+	"T00H4McDK1VTOU9iWxY3ly+dlAMVXhb5lHCA0pzeSqLm0TQvvJah8qjFq8ifnO3sc/ACXE0yprRh9rES",
+	"BN5t8yw5JBvLlgJLsPf8aQ24biHWbyyfpjsH73BeoHczovtfVrt9PX1aYAOcawDj5tTp+anMD3vo4bBl",
+	"eMaMTOTcKpB15aaAvQeCZT18tr6Rq7TUOx04fFftUsrXNLOBKjsHXYBhnetY/IbFnGINmx9ZNf7C8ZpL",
+	"hJhWH0Ysu8bAl7FZzjnCForQkvxRrTWl83qFViZAqQRkLcMtGfrMYiz/gu2whIaesqHw2rpLq+g/NMdP",
+	"8Qvh7jQoMAmDmguEXviqetPHA2UHN/Qbb61JQi9sDru8Kegw/DV14uwtwG7L2nsVH4Ornf7RP9R8fPr8",
+	"zWTwlP5y9oa9EF/H4+vj959mT+Ys+fnNZPbk7/Sfs19f/lWeHpn//qqOnx9c9Hc/zq6nb5J/vDz/9fJV",
+	"9J//dX41vzy/Yr98oo/5mP3t+NXPg72f496R5JfdLWalOpWd+PjB7U16DnkMdzFmTNgCgIbt2ZCJr6wW",
+	"K7rfKPntFrcHkN1S0u+UktpiWBg24XH7MnPkJJLiignORFRCK1ezEgzJLDMCla0qBJF3RRi2rdx0C/oc",
+	"TVl02cslI7WEUH+a8mhqeNS6cVMWZXvBi5Pm/thQTglTfNZZlcO8vpZjg221VCOPDcXEcdSGlf1Trh/y",
+	"VExQd7cgsH8GBsn16XHBUEvpgnJBaAo88pSlfXIMDqdoEIiHQoqIhU41JbPYuyzUjCUJSnvkGsDArfsl",
+	"iSD7KRrZUA1lcINmLPbsCaEHB7i/hqLMVVpVspBWXvEEePIKwOCyoaR0QaqFrKBmI+gCuSKXbKYLn01U",
+	"IgxFEZc14TCVfMtdnVRbNSplVIDvejc9lEGf8wJ97nJt+Rh7+DmXzIKjhEfsP2zDfiTTwAlWXYOPir7G",
+	"cryhniKayeTWfR1sclZfcqluc2kpb6HWeumw4IVBivu657GYoMRKeb7CglW0NiEQEzz7QG18idDD2FWo",
+	"BueTiwsP7132nS46so0ia/tcMDfpemhzA3WWRV2ILp3nZpitIwS3owgiQRuDVQzoRdskhlrmuaAxlh2N",
+	"3ffAeK2Bkrl9soDkB5myukZWLVPtlWlgcKJZSnZC1D4dkqX6vhBb74VwyxySVUq/RUUxJSVc7EtmcyzU",
+	"HMCed4yOBp6Fd2cwGBCWsNTA94+icbpfbU9JaVlR+Gx1OVsJZLO6HEN3MVoo5/86W6pbhYiMmRO1RHQ4",
+	"ZbYO7EZUPK9cakMQnoaiJD1pIhiLgSyVBaRO/CyuZKt82bTyBeF6b8qXovut8mVL+rooX05ZJf3fOvTO",
+	"S/0Rs4Rp1kTxUlRql+zKhvBeSBmHqEigGmIpUVHMsXz5p6nEhwxLl3tpT7EcdCH/c62QbUDxPpZEyWfk",
+	"2naQV6HmmlwyNvPKVXehhDFTOpOLenaS/VX5CMyBRLBs+Zf7O8Q/LAvyMkespU5xrTl1fMPN2nmCGy78",
+	"DWThUZYSYC35NbyIXubf3I8f0fb8/fHz5Kz0Ll0rA2uBXR8/mo3/Ar430bTBbqvIqHac5rOYajYKyXiu",
+	"4YIzl4FL3GAuuoWCyAa467pcQzOaaU4T2/GdHB6tWq3s+oXqdjRWNLgFBbSkEZQZeq7V/XpcT82uJx1V",
+	"wt2JwHuzJyz2dgvgc69K14zlqXfWcvwsvroNkcOFdRADHFoRIa9/Z11gq6OhNXI1exsW/oK9ksPgvbgf",
+	"YoBFWSmH0YLE2tmIkJmXJttO4TO6Bs5qwyvQ1o0ZYTHXuZ6x224/p3EJc7s6SdUCU5wZEVZnw22/Tw+p",
+	"DjfAK5mNeRw72XKrh/sD6eHe47VG8mtt+RU+b4oPmVJxYbOneRQjz8QJ1TNzoznxk6D5B6eqcy/ky2dk",
+	"ZF3QR+jZNGJfZzxjagQXuRFVqbYGNjkxJy2dK9Bd0xjyto0TBqEZRLDr0pCehyqqva+tA6vpk2VsKBrj",
+	"TsJqOIohNYfIZkBdUOeDUzAa5cdcQ2xJ+dYnFww0k3mkDKxFEXktwsLQVKE1njMC+Hw5Uf6aKqA6ioyZ",
+	"oY+KCT0UdsGMZgn3nBwmoKSMIPIaIj9TmTH0YEu4uLT6TgcuA0Q7Y4z4ccQOkzTh3gPDBWEmCCuwqkgC",
+	"ZnqghVxPbVtJzHVhg4Q0ei+I2KoNoK1VJOB0cV4FFB4AhGBw8K9bKGT6GvoCT2wyXphOYVbU6nSn0kbh",
+	"+qsLyZgpHjNVEe3yjtVQpCwdQ8B85vzE1WE+X9elAzfA8gKCPV3IFMylT47KaQNjPpmYXrlA1w2YK4dk",
+	"1iR3TylhEBw0mtgNRY9xs2eHBcowVlXl2IWEHogUouZqdngDbHDddl45DzCtFna2nS0O74vV/aY8LjIv",
+	"a7C3x/jBlrP9bjjbbWDNNrCmLbAGRAJzR2dMA9m4z0CbbyBh/VCxMFspbyvl/WtJeR87SHerjIzIIKJv",
+	"xZ01uY3OGWeF8KfpJSvshM4NoxAivaMogVfuk3cTEF1cYutJztFSw+xHkK5mKK65ULWEvvuDfeCmz1yZ",
+	"So5jAzstfBb6gQIuPnTO16pCGJwwIhKmMO+B5TQgjhoE5fjQ8OFD0aqz7hadA4sL7tVXQs2jiCk1mSdG",
+	"VLJW3I05TtidRhFS3089hcHdNfNnXj4FoYDtk6K+61XF/efgo2LZ//7P/+8zh/hXzRHTeo5qwn6d06Rv",
+	"M7olcX0ijTCrR4fj4Mh2WRYsZxCQNRHIt+aczL0yibdgCO+PH6xtzGZYwaWcYCOjZ5m6OjZYxsMCJ1fH",
+	"5IOousM5jGKYTQh6ycMLLatZyZLSsD+ALv7m4LS5ntYwpXsFlXnClrmgZvOEYaJAUEpsLcRbD40q23Jk",
+	"VYBlv6VonmXMZje6G0sTURGx5F5ZGuBjxjS6vKMOvIMHCa7mG7IEOOC9+VIW3f9ePEFNBjZickKFYHGT",
+	"OFxM+MtmiOTZSqFzSzW3VLPmWu/owF0o45RFl/dJGF29vrJbaqlon5M4QlSjYSbrUppRcinkNUhZV1xx",
+	"LTOyYLpP3lq/+6EoO94DI4S52hTwVdZMBcaxH00AhB26u7MgZJBrYPqdZcyFQ2T8YqpLmZZhs3IxNFfr",
+	"+Snpzqs5uZqtNpFMAYXljImqOt/W+3bTABNa88DL+r6FUQQCVLoRZXs7bJgWb8nq9+y2/8IevzvQWHRN",
+	"v08iu9z339XhM/JxSGiiJCnyZFp3CBBcU0gn0s1XH4IQvh0Lmrv33wsH+h0FD2wV+D9+uIE9G3ciGeCx",
+	"0V6QEzyh3HF3Hh9jNpGZ46e4uAAPFdtEQezC9ZRipnfzR2t9TrEYCr8sntOg+05I1jUrRhnXSUQj4KSu",
+	"wY2mxEOAQXamF1afhiU0h+JP6MtkmjOvagDjmfJdoaxelomJzCKGZvU/h8ja5ZlgivYLUJy6LDDoSpaz",
+	"gfDek7d/MHbQYsYGw0jsnq4VROLqJXclxj9zcM5r6qI5EQO+3kq9f9xoEocB9xtMsorQsivoYjmdndLZ",
+	"jAl0jCyxWOV6x0huY0NGNFAvEWJ+CKQZGHQJRJhH08KNE0gEum0iBQMhCN5kkF2/mpDJ0OiqKWFZzKaj",
+	"8+B9CWYPWPRQyIn5M1uUVgT8IZ1AvS2cm+OODKU8hk/RkAW+j5a24XIUXXhLAjZTIMG9hoVlXGsmwA2S",
+	"am0uBAMP6weL5HkCLpc2EddQoCmLUYVeaY4425vOOanhijw/2k6kFMHQqfZwe/lY6OTulWPJJ1dc6ZtX",
+	"joUtvUv52I1XPf3yu4RGImrfrZQg9HGbOoKIiy2VBGtZ13NT5QgIDyaoY1dQaYB91bZoQEKVHuEofzp9",
+	"9YI82X3y5M82X56fz4irok6Ky9s+nA8Ge9Gms7dbavvvZk5/2YEx2DOSseQvwwBWMgxC8u2HNoAaBktT",
+	"y28yl3xTlZWWgm446yq1n9pSTUkSQllk85flqqFicmkrd5ctK+WCp/M0OBzkKGuLAhqk3ZaI/JYlIlU5",
+	"AVazc2VFvVOYEEt505xa5a3ULq0Tut5etPhswpumHiqlKm82oH4xkwLCY9Nw6cpKnjmfi21Fyx+woqWl",
+	"WHJS5pR/ZzZfMRHfpwLWplVQrb6LImLA8QH+ZkzOmAB17VI1ipEDKJnMk8TIGUOR8IkLWFtZ4wiZd54H",
+	"L1BNYohrc1nCnVtCJ1bZwO9etL3KGtybtb6ustTm9L5FdSrl9/59hrj8HlVimoIIpMbKkFaChSBM9IQw",
+	"YmtbIEFILG7DEA61m/wpMgaG2c0FcJ91c+JvyAFNSimgXXxgVorK2Gqltkr/6t33AQlkV5X/jGUQsGyu",
+	"qCW6J2k9gFGBhL6ayDlV9U7UJfQGDTlk+7J1ijHZti3flxv56qr/oQDdf5Lk+v4izBnU6XrKUsWSK1fq",
+	"7hpNEGi4tyUBReEsq6xev1KTGnTvQ5Er35vvHg8+LfqZjSsdaoVI32Uxy4COpVJpqNfBJzyiwoL9GRn1",
+	"RpjZkqnIugY063tkRhQzPzUjQCsVGS+GIpJpSlWfnHGGaqNxBskoxwsbYu1yqoNUZxVuRuBL6Kyzfkiu",
+	"rxt6N5nAyt/nu/Curhp60kEztEqJZtacMT3PhEHJjdZzvaVarFjyrTViX+7GJ332igMGu4PdR72dnd7u",
+	"3tng6eHe4HAw6A/gv38EoWt3Pl6c59Umg8Og/MacJ++FqzduHx1FUFm4XIb8MOiQqXgH94Hj0T3X3PSH",
+	"ScG5OkendrdBUNS6jAzvy7EANprbTev96bu/Hb846785env01+NT99bOrkPA914Q+rWTD4OjmUwSmT+1",
+	"W1jEQuLj7svfDUIkVc4dKaVf/4NGKeu7nbTv7fhv6FfyJl8rvPF2JqVf86c4hafjXfYo3hn09qPHk97+",
+	"5ID2nsR7e70dNqCPo4PxowmscZ288Ddf7nAcbqPUdBnxGlSay5gk00YFG1ex3U8hYxq/d7QquGd27sM8",
+	"mtp7bauUWEspAS6OHk9R5dT8VxiUReMlWlmveUPyeK921wQqnSv/PBw6JglRr1bLOyyq7RDDWfXJEQbP",
+	"0MQIyUMBeesxrLsT+wTJXoJtnfFtnfEN1Rlf4xwttameFcXtUMXl0hpA4hzQUGj2VYdeVSODgI3MXs79",
+	"dDcpmJN5xr5CbeimqYG0NaWKsK800sC52spNbbMoGJh7mAWMbm77paMDO9BcEhnf1OxYTYMCL/RA3WVH",
+	"PN5rc8BANy9u6amZzWLGoFKLK8QOuTcu+BWEDZBMXqvlEwRwbHqCnbbL4zfvvF9zlSehWjGqDaXb1Hil",
+	"o+HY2WVj3x4hSip+9TBly/Um5kp2Ca+SxPP8A1WG05M0B9up85Rtxr+uGifhBKSYanb+i+Sig5C3RL7w",
+	"hb6yfMFTMPW1iGNcnUNKu+BwQhNlH6AWKH8kpAZth3WVEYa1yg3IPp3fCqxbgfUeBdb6mGsM19mc8FGx",
+	"7A1bnsHie1D7b4W+TkLfX5kuRY87f+IKv6pcNqki9seW0zma6ynUnPti3poZNnGwR84xHQywtlAqGaX0",
+	"kpFsLkYGW7OkrUgioLedTtMtm/AJq9nRrUcpkkvwR4Ut65ev2ZLpoUmzXSS4wLiAjNHY68NR16aPLR0E",
+	"Jkyu6siVPmvo51QmrPEbTH1R/yC/1iuLbWvbZjqpj1iTXW6+3PzfAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

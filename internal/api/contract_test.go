@@ -28,7 +28,10 @@ func TestContractNames(t *testing.T) {
 		"user_invitations_count":            "HEAD /api/user-invitations/",
 		"user_invitations_create":           "POST /api/user-invitations/",
 		"user_invitations_retrieve":         "GET /api/user-invitations/{uuid}/",
+		"user_invitations_update":           "PUT /api/user-invitations/{uuid}/",
+		"user_invitations_partial_update":   "PATCH /api/user-invitations/{uuid}/",
 		"user_invitations_destroy":          "DELETE /api/user-invitations/{uuid}/",
+		"user_invitations_check_duplicates": "POST /api/user-invitations/check-duplicates/",
 		"user_invitations_details_retrieve": "GET /api/user-invitations/{uuid}/details/",
 		"user_invitations_events_list":      "GET /api/user-invitations/{uuid}/events/",
 		"user_invitations_accept":           "POST /api/user-invitations/{uuid}/accept/",
@@ -64,6 +67,8 @@ func TestContractNames(t *testing.T) {
 		"InvitationState", "ExecutionStateEnum", "InvitationOEnum", "InvitationEvent", "InvitationEventType",
 		"Customer", "CustomerFieldEnum", "Project", "ProjectFieldEnum", "MarketplaceProviderCustomerProjectOEnum",
 		"RoleDetails", "RoleDetailsFieldEnum", "UserMe", "Permission", "OfferingPermissionOEnum",
+		"InvitationUpdate", "InvitationUpdateRequest", "PatchedInvitationUpdateRequest", "InvitationDuplicateCheckRequest",
+		"InvitationDuplicateCheckItemRequest", "InvitationDuplicateCheckResponse", "InvitationDuplicate",
 	} {
 		require.Contains(t, document.Components.Schemas, name)
 	}

@@ -33,6 +33,7 @@ const (
 	exampleArtemis    = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a03"
 	exampleApollo     = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02"
 	exampleManager    = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03"
+	exampleMember     = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05"
 	exampleAdmin      = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04"
 )
 
@@ -95,6 +96,34 @@ func (x *examples) deliver(id uuid.UUID) {
 func (x *examples) act(user string, id uuid.UUID, action string) response {
 	x.t.Helper()
 	return x.request("POST", at(id.String(), action), user, nil)
+}
+
+// edit changes an invitation as Olivia: pairs of field and value.
+func (x *examples) edit(method string, id uuid.UUID, fields ...string) response {
+	x.t.Helper()
+	body := map[string]string{}
+	for i := 0; i+1 < len(fields); i += 2 {
+		body[fields[i]] = fields[i+1]
+	}
+	return x.request(method, at(id.String()), "olivia", body)
+}
+
+func (x *examples) duplicates(user string, body any) response {
+	x.t.Helper()
+	return x.request("POST", base+"check-duplicates/", user, body)
+}
+
+// requested is the example of a request of an operation.
+func (x *examples) requested(operationID string) any {
+	x.t.Helper()
+	for _, item := range loadContract(x.t).Paths.Map() {
+		for _, operation := range item.Operations() {
+			if operation.OperationID == operationID {
+				return operation.RequestBody.Value.Content.Get("application/json").Example
+			}
+		}
+	}
+	return nil
 }
 
 // token is a token to decide about an invitation with.
@@ -229,6 +258,73 @@ var exampleRequests = map[string]struct {
 	"user_invitations_delete 200": {nil, func(x *examples) response {
 		id, _ := x.invite()
 		return x.act("sam", id, "delete")
+	}},
+	"user_invitations_update 200 edited": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		return x.edit("PUT", id, "email", "alice@example.org", "role", exampleMember)
+	}},
+	"user_invitations_update 400 state": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		x.act("alice", id, "accept").is(http.StatusOK, "")
+		return x.edit("PUT", id, "email", "alice@example.org", "role", exampleMember)
+	}},
+	"user_invitations_update 400 fields": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		return x.edit("PUT", id, "email", "alice")
+	}},
+	"user_invitations_update 400 role": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		return x.edit("PUT", id, "email", "alice@example.com", "role", "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e01")
+	}},
+	"user_invitations_update 400 unknownRole": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		return x.edit("PUT", id, "email", "alice@example.com", "role", "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e99")
+	}},
+	"user_invitations_update 400 manager": {oneManager, func(x *examples) response {
+		id, _ := x.invite()
+		return x.edit("PUT", id, "email", "alice@example.com", "role", exampleManager)
+	}},
+	"user_invitations_update 400 duplicate": {nil, func(x *examples) response {
+		x.invite("email", "alice@example.org")
+		id, _ := x.invite()
+		return x.edit("PUT", id, "email", "alice@example.org", "role", exampleAdmin)
+	}},
+	"user_invitations_update 400 pattern": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		x.pattern()
+		return x.edit("PUT", id, "email", "alice@example.org", "role", exampleAdmin)
+	}},
+	"user_invitations_partial_update 200 readdressed": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		return x.edit("PATCH", id, "email", "alice@example.org")
+	}},
+	"user_invitations_partial_update 400 state": {nil, func(x *examples) response {
+		id, _ := x.invite()
+		x.act("olivia", id, "cancel").is(http.StatusOK, "")
+		return x.edit("PATCH", id, "email", "alice@example.org")
+	}},
+	"user_invitations_partial_update 400 duplicate": {nil, func(x *examples) response {
+		x.invite("email", "alice@example.org")
+		id, _ := x.invite()
+		return x.edit("PATCH", id, "email", "alice@example.org")
+	}},
+	"user_invitations_check_duplicates 200 both": {nil, func(x *examples) response {
+		x.invite()
+		return x.duplicates("olivia", x.requested("user_invitations_check_duplicates"))
+	}},
+	"user_invitations_check_duplicates 200 none": {nil, func(x *examples) response {
+		return x.duplicates("olivia", map[string]any{"scope": x.draft()["scope"], "invitations": []any{}})
+	}},
+	"user_invitations_check_duplicates 400 items": {nil, func(x *examples) response {
+		return x.duplicates("olivia", map[string]any{"scope": x.draft()["scope"], "invitations": []map[string]string{
+			{"email": "alice", "role": exampleAdmin}, {"email": "bob@example.com", "role": exampleAdmin}, {"email": "carol@example.com"},
+		}})
+	}},
+	"user_invitations_check_duplicates 400 many": {nil, func(x *examples) response {
+		return x.duplicates("olivia", map[string]any{"scope": x.draft()["scope"], "invitations": make([]int, 1001)})
+	}},
+	"user_invitations_check_duplicates 400 scope": {nil, func(x *examples) response {
+		return x.duplicates("ina", map[string]any{"scope": x.draft()["scope"], "invitations": []any{}})
 	}},
 	"user_invitations_send 200": {nil, func(x *examples) response {
 		id, _ := x.invite()

@@ -175,6 +175,50 @@ func (h handlers) UserInvitationsDelete(
 	}, nil
 }
 
+func (h handlers) UserInvitationsUpdate(
+	ctx context.Context, request server.UserInvitationsUpdateRequestObject,
+) (server.UserInvitationsUpdateResponseObject, error) {
+	edited, err := h.Service.Update(ctx, caller(ctx), request.UUID, invitation.Edit{
+		Email: &request.Body.Email, Role: &request.Body.Role,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsUpdate200JSONResponse{Body: h.invitation(edited)}, nil
+}
+
+func (h handlers) UserInvitationsPartialUpdate(
+	ctx context.Context, request server.UserInvitationsPartialUpdateRequestObject,
+) (server.UserInvitationsPartialUpdateResponseObject, error) {
+	edited, err := h.Service.Update(ctx, caller(ctx), request.UUID, invitation.Edit{
+		Email: request.Body.Email, Role: request.Body.Role,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server.UserInvitationsPartialUpdate200JSONResponse{Body: h.invitation(edited)}, nil
+}
+
+func (h handlers) UserInvitationsCheckDuplicates(
+	ctx context.Context, request server.UserInvitationsCheckDuplicatesRequestObject,
+) (server.UserInvitationsCheckDuplicatesResponseObject, error) {
+	pairs := make([]invitation.Pair, len(request.Body.Invitations))
+	for i, each := range request.Body.Invitations {
+		pairs[i] = invitation.Pair{Email: each.Email, Role: each.Role}
+	}
+	found, err := h.Service.Duplicates(ctx, caller(ctx), request.Body.Scope, pairs)
+	if err != nil {
+		return nil, err
+	}
+	body := server.InvitationDuplicateCheckResponse{Duplicates: make([]server.InvitationDuplicate, len(found))}
+	for i, each := range found {
+		body.Duplicates[i] = server.InvitationDuplicate{
+			Email: each.Email, Role: each.Role, ExistingInvitationUUID: each.Existing,
+		}
+	}
+	return server.UserInvitationsCheckDuplicates200JSONResponse{Body: body}, nil
+}
+
 func (h handlers) UserInvitationsDestroy(
 	ctx context.Context, request server.UserInvitationsDestroyRequestObject,
 ) (server.UserInvitationsDestroyResponseObject, error) {

@@ -80,12 +80,15 @@ func (w *world) everyOperation(id string) map[string]response {
 		"approve": w.request("POST", base+"approve/", "", map[string]string{"token": w.service.Signer.Sign(token.Approval{
 			Purpose: token.Approve, User: uuid.New(), Invitation: uuid.MustParse(id), Issued: w.clock.Now(),
 		})}),
-		"details": w.request("GET", at(id, "details"), "staff", nil),
-		"events":  w.request("GET", at(id, "events"), "staff", nil),
+		"details":    w.request("GET", at(id, "details"), "staff", nil),
+		"duplicates": w.request("POST", base+"check-duplicates/", "staff", pairs(apollo, "new@example.org", admin)),
+		"update":     w.request("PATCH", at(id), "staff", map[string]string{"email": "other@example.org"}),
+		"events":     w.request("GET", at(id, "events"), "staff", nil),
 	}
 	for _, action := range []string{"check", "send", "accept", "cancel", "delete"} {
 		all[action] = w.request("POST", at(id, action), "staff", nil)
 	}
+	all["destroy"] = w.request("DELETE", at(id), "staff", nil)
 	return all
 }
 
@@ -117,23 +120,25 @@ func TestBrokenDatabase(t *testing.T) {
 			[]string{"ALTER TABLE invitations RENAME TO gone"},
 			map[string]bool{
 				"list": true, "retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true,
-				"cancel": true, "delete": true,
+				"cancel": true, "delete": true, "destroy": true, "update": true, "duplicates": true,
 			},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
 		"no events": {
 			[]string{"ALTER TABLE invitation_events RENAME TO gone"},
-			map[string]bool{"events": true, "create": true, "send": true, "accept": true, "delete": true},
+			map[string]bool{"events": true, "create": true, "send": true, "update": true, "accept": true, "delete": true},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
 		"no queue": {
 			[]string{"ALTER TABLE river_job RENAME TO gone"},
-			map[string]bool{"create": true, "send": true},
+			map[string]bool{"create": true, "send": true, "update": true},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
 		"patterns that are no JSON": {
 			[]string{"UPDATE scopes SET user_email_patterns = 'SELECT {'"},
-			map[string]bool{"create": true, "send": true, "accept": true, "cancel": true, "delete": true},
+			map[string]bool{
+				"create": true, "send": true, "accept": true, "cancel": true, "delete": true, "destroy": true, "update": true,
+			},
 			map[string]string{"sqlite": "invalid character", "postgres": "invalid character"},
 		},
 	} {

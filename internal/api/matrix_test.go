@@ -155,6 +155,23 @@ var operations = []operation{
 	{"delete", known(func(p persona, scope int) int {
 		return first(!p.may(scope, "v"), 404, first(p.name == "staff", 200, 403))
 	}), onOne("POST", "delete")},
+	{"update", known(func(p persona, scope int) int {
+		return first(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), func(w *world, p persona, scope int, id string) response {
+		return w.request("PUT", at(id), p.name, map[string]string{"email": "other@example.org", "role": offer[scope]})
+	}},
+	{"partial update", known(func(p persona, scope int) int {
+		return first(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), func(w *world, p persona, _ int, id string) response {
+		return w.request("PATCH", at(id), p.name, map[string]string{"email": "other@example.org"})
+	}},
+	{"check duplicates", known(func(p persona, scope int) int {
+		return first(!p.may(scope, "s"), 400, first(p.may(scope, "m"), 200, 404))
+	}), func(w *world, p persona, scope int, id string) response {
+		answer := w.request("POST", base+"check-duplicates/", p.name, pairs(where[scope], "invitee@university.example", offer[scope]))
+		require.Equal(w.t, answer.Status == 200, strings.Contains(answer.Body, id), "%q is told of %s", p.name, answer.Body)
+		return answer
+	}},
 	{"destroy", known(func(p persona, scope int) int {
 		return first(p.may(scope, "v") && p.may(scope, "m"), 204, 404)
 	}), onOne("DELETE", "")},
@@ -202,7 +219,7 @@ func TestWhoMayWhatWhere(t *testing.T) {
 					case want == 204 || (want == 200 && each.name == "delete"):
 						w.request("GET", at(id.String()), "staff", nil).is(404, notFound)
 						made = server.Invitation{}
-					case want != 200 || slices.Contains([]string{"list", "check", "events"}, each.name):
+					case want != 200 || slices.Contains([]string{"list", "check", "check duplicates", "events"}, each.name):
 						require.Equal(w.t, made, w.see(id), "%s by %q changed something", each.name, p.name)
 					default:
 						w.request("POST", at(id.String(), "delete"), "staff", nil).is(200, "")

@@ -155,6 +155,20 @@ func destroying(user string) func(*world, uuid.UUID) *http.Request {
 	return func(w *world, id uuid.UUID) *http.Request { return w.newRequest("DELETE", at(id.String()), user, nil) }
 }
 
+// readdressing gives an invitation another e-mail.
+func readdressing(user string) func(*world, uuid.UUID) *http.Request {
+	return func(w *world, id uuid.UUID) *http.Request {
+		return w.newRequest("PATCH", at(id.String()), user, map[string]string{"email": id.String() + "@acme.example"})
+	}
+}
+
+// promoting gives an invitation another role.
+func promoting(user string) func(*world, uuid.UUID) *http.Request {
+	return func(w *world, id uuid.UUID) *http.Request {
+		return w.newRequest("PATCH", at(id.String()), user, map[string]string{"role": manager})
+	}
+}
+
 func decide(path string, purpose token.Purpose) func(*world, uuid.UUID) *http.Request {
 	return func(w *world, id uuid.UUID) *http.Request {
 		return w.newRequest("POST", base+path+"/", "", map[string]string{"token": w.approval(purpose, id.String())})
@@ -222,6 +236,32 @@ var duels = []duel{
 	{"cancel, cancel", pendingFor, act("owner", "cancel"), act("staff", "cancel"), []duelEnd{
 		{200, 400, "canceled", 0, 0, 0},
 		{400, 200, "canceled", 0, 0, 0},
+	}},
+	{"accept, edit", pendingFor, byGuest, readdressing("staff"), []duelEnd{
+		{200, 400, "accepted", 0, 0, 1},
+		{404, 200, "pending", 1, 0, 0},
+	}},
+	{"accept, edit of the role", pendingFor, byGuest, promoting("staff"), []duelEnd{
+		{200, 400, "accepted", 0, 0, 1},
+		{200, 200, "accepted", 0, 0, 1},
+	}},
+	{"cancel, edit", pendingFor, act("owner", "cancel"), promoting("staff"), []duelEnd{
+		{200, 400, "canceled", 0, 0, 0},
+		{200, 200, "canceled", 0, 0, 0},
+	}},
+	{"cancel, edit of the e-mail", pendingFor, act("owner", "cancel"), readdressing("staff"), []duelEnd{
+		{200, 400, "canceled", 0, 0, 0},
+		{200, 200, "canceled", 1, 0, 0},
+	}},
+	{"send, edit", pendingFor, act("owner", "send"), readdressing("staff"), []duelEnd{{200, 200, "pending", 2, 0, 0}}},
+	{"edit, edit", pendingFor, promoting("staff"), readdressing("staff2"), []duelEnd{{200, 200, "pending", 1, 0, 0}}},
+	{"edit, delete", pendingFor, readdressing("staff2"), act("staff", "delete"), []duelEnd{
+		{200, 200, "", 1, 0, 0},
+		{404, 200, "", 0, 0, 0},
+	}},
+	{"edit, destroy", pendingFor, promoting("staff2"), destroying("owner"), []duelEnd{
+		{200, 204, "", 0, 0, 0},
+		{404, 204, "", 0, 0, 0},
 	}},
 	{"accept, destroy", pendingFor, byGuest, destroying("owner"), []duelEnd{
 		{200, 204, "", 0, 0, 1},

@@ -2,6 +2,8 @@ package api
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -48,11 +50,11 @@ func collect(err error, fields fault.Fields) error {
 	return nil
 }
 
-// collectSchema adds the messages of one parameter, or of a body where name is empty: the first for each field,
-// for the second says nothing new about it.
+// collectSchema adds the messages of one parameter, or of a body where name is empty: the first for each field, or for
+// each field of an item of a list, for the second says nothing new about it.
 func collectSchema(err error, name string, schema *openapi3.Schema, fields fault.Fields) {
 	field := name
-	var message string
+	var message, place string
 	switch e := err.(type) { //nolint:errorlint // as above
 	case openapi3.MultiError:
 		for _, each := range e {
@@ -61,7 +63,7 @@ func collectSchema(err error, name string, schema *openapi3.Schema, fields fault
 		return
 	case *openapi3.SchemaError:
 		if path := e.JSONPointer(); field == "" && len(path) > 0 {
-			field = path[0]
+			field, place = path[0], within(path[1:])
 		}
 		message = words(e)
 	default:
@@ -71,9 +73,25 @@ func collectSchema(err error, name string, schema *openapi3.Schema, fields fault
 	if field == "" {
 		field = fault.NonField
 	}
-	if len(fields[field]) == 0 {
-		fields.Add(field, message)
+	said := fields[field]
+	if len(said) == 0 || (place != "" && !strings.HasPrefix(said[len(said)-1], place)) {
+		fields.Add(field, place+message)
 	}
+}
+
+// within names a place in a field that is a list, where it is one.
+func within(path []string) string {
+	var words []string
+	for _, each := range path {
+		if at, err := strconv.Atoi(each); err == nil {
+			each = fmt.Sprintf("Item %d", at+1)
+		}
+		words = append(words, each)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return strings.Join(words, ", ") + ": "
 }
 
 // words says what is wrong with a value as Django REST framework does, whose users read these messages.
@@ -93,7 +111,7 @@ func words(e *openapi3.SchemaError) string {
 	case "maxLength":
 		return fmt.Sprintf("Ensure this field has no more than %d characters.", *e.Schema.MaxLength)
 	case "maxItems":
-		return fmt.Sprintf("Ensure this field has no more than %d elements.", *e.Schema.MaxItems)
+		return tooMany(*e.Schema.MaxItems)
 	case "pattern":
 		return "Control characters are not allowed."
 	case "enum":
@@ -108,6 +126,10 @@ func words(e *openapi3.SchemaError) string {
 	default:
 		return "This value is not valid."
 	}
+}
+
+func tooMany(most uint64) string {
+	return fmt.Sprintf("Ensure this field has no more than %d elements.", most)
 }
 
 func wrongType(schema *openapi3.Schema) string {

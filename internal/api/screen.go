@@ -15,6 +15,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
 
@@ -164,17 +165,7 @@ func trimmed(body []byte) []byte {
 	var object map[string]any
 	reader := json.NewDecoder(bytes.NewReader(body))
 	reader.UseNumber() // a number is not for this function to round
-	if err := reader.Decode(&object); err != nil {
-		return body
-	}
-	changed := false
-	for name, value := range object {
-		if long, ok := value.(string); ok && name != verbatim {
-			short := strings.Trim(long, " \t")
-			object[name], changed = short, changed || short != long
-		}
-	}
-	if !changed {
+	if err := reader.Decode(&object); err != nil || !trim(object) {
 		return body
 	}
 	shorter, err := json.Marshal(object)
@@ -182,6 +173,54 @@ func trimmed(body []byte) []byte {
 		return body
 	}
 	return shorter
+}
+
+// trim takes the spaces away around texts in an object or a list, and tells whether there were any.
+func trim(value any) (changed bool) {
+	short := func(each any) any {
+		if long, ok := each.(string); ok {
+			each = strings.Trim(long, " \t")
+			changed = changed || each != long
+		} else if trim(each) {
+			changed = true
+		}
+		return each
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		for name, each := range v {
+			if name != verbatim {
+				v[name] = short(each)
+			}
+		}
+	case []any:
+		for i, each := range v {
+			v[i] = short(each)
+		}
+	}
+	return changed
+}
+
+// overlong refuses a body with a list that is longer than the contract allows, before anything looks at what is in it:
+// a body of the largest size has room for more mistakes than can be told.
+func overlong(r *http.Request, schema *openapi3.Schema) error {
+	wrong := fault.Fields{}
+	for name, each := range schema.Properties {
+		if each.Value.MaxItems == nil {
+			continue
+		}
+		var object map[string]json.RawMessage
+		var list []json.RawMessage
+		body, err := r.GetBody()
+		if err != nil {
+			return err
+		}
+		if json.NewDecoder(body).Decode(&object) == nil && json.Unmarshal(object[name], &list) == nil &&
+			uint64(len(list)) > *each.Value.MaxItems {
+			wrong.Add(name, tooMany(*each.Value.MaxItems))
+		}
+	}
+	return wrong.Err()
 }
 
 // syntax says what is wrong with a JSON text, and where.

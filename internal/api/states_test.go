@@ -43,6 +43,10 @@ var (
 	remove = action{"delete", func(w *world, id, _ string) response {
 		return w.request("POST", at(id, "delete"), "staff", nil)
 	}}
+	// By staff, for only they may invite in these worlds.
+	edit = action{"edit", func(w *world, id, guest string) response {
+		return w.request("PATCH", at(id), "staff", map[string]string{"email": "new-" + guest + "@acme.example"})
+	}}
 	destroy = action{"destroy", func(w *world, id, _ string) response {
 		return w.request("DELETE", at(id), "owner", nil)
 	}}
@@ -58,12 +62,13 @@ var (
 	reject = action{"reject", func(w *world, id, _ string) response {
 		return w.request("POST", base+"reject/", "", map[string]string{"token": w.approval(token.Reject, id)})
 	}}
-	actions = []action{accept, cancel, resend, remove, destroy, check, look, approve, reject}
+	actions = []action{accept, cancel, resend, edit, remove, destroy, check, look, approve, reject}
 )
 
 // The refusals of the table.
 var (
 	refuseCancel = `["Only pending or planned invitations can be canceled."]`
+	refuseEdit   = `["Only pending invitations can be edited."]`
 	refuseSend   = `["Only pending, expired and canceled invitations can be resent."]`
 	refuseToken  = `["Invalid invitation UUID."]`
 	twice        = `{"email": ["Pending invitation already exists for this email and role."]}`
@@ -78,11 +83,14 @@ type allowed struct {
 	tells       int
 	says        string // the body, where it says something
 	silent      bool   // 204
+	readdressed bool   // its e-mail is another one
 	holdsRoleIn bool
 }
 
 var (
 	staysAsItIs = allowed{}
+	isEdited    = allowed{to: "pending", delivers: 1, readdressed: true}
+	isChanged   = allowed{to: "project", readdressed: true}
 	isDeleted   = allowed{gone: true, says: `{"detail": "Invitation has been successfully deleted."}`}
 	isDestroyed = allowed{gone: true, silent: true}
 	isCanceled  = allowed{to: "canceled", says: `{"detail": "Invitation has been successfully canceled."}`}
@@ -141,18 +149,18 @@ var artemisStarts = time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC).Sub(time.Date(
 
 var stateTable = []stateRow{
 	{"project", "project", byStaff(artemis), 0, map[string]allowed{
-		"cancel": isCanceled, "delete": isDeleted, "destroy": isDestroyed,
+		"cancel": isCanceled, "edit": isChanged, "delete": isDeleted, "destroy": isDestroyed,
 	}},
 	{"requested", "requested", byOwner, 0, map[string]allowed{
 		"delete": isDeleted, "destroy": isDestroyed, "approve": isApproved, "reject": isRejected,
 	}},
 	{"rejected", "rejected", then(byOwner, reject), 0, map[string]allowed{"delete": isDeleted, "destroy": isDestroyed}},
 	{"pending", "pending", byStaff(apollo), 0, map[string]allowed{
-		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "delete": isDeleted, "destroy": isDestroyed,
+		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "edit": isEdited, "delete": isDeleted, "destroy": isDestroyed,
 		"check": staysAsItIs, "details": staysAsItIs,
 	}},
 	{"pending, for a last microsecond", "pending", byStaff(apollo), lifetime - time.Microsecond, map[string]allowed{
-		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "delete": isDeleted, "destroy": isDestroyed,
+		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "edit": isEdited, "delete": isDeleted, "destroy": isDestroyed,
 		"check": staysAsItIs, "details": staysAsItIs,
 	}},
 	{"accepted", "accepted", then(byStaff(apollo), accept), 0, map[string]allowed{
@@ -184,6 +192,7 @@ var refusals = map[string]struct {
 }{
 	"accept": {http.StatusNotFound, notFound}, "check": {http.StatusNotFound, notFound},
 	"details": {http.StatusNotFound, notFound}, "cancel": {http.StatusBadRequest, refuseCancel},
+	"edit": {http.StatusBadRequest, refuseEdit},
 	"send": {http.StatusBadRequest, refuseSend}, "approve": {http.StatusBadRequest, refuseToken},
 	"reject": {http.StatusBadRequest, refuseToken},
 }
@@ -227,10 +236,10 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 		made := w.create("owner", "Invitee@University.example", admin, apollo)
 		id := made.UUID.String()
 		allow := map[string]string{
-			base: "GET, HEAD, POST", at(id): "GET, DELETE", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "accept"): "POST",
+			base: "GET, HEAD, POST", at(id): "GET, PUT, PATCH, DELETE", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST",
 			at(id, "check"):  "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
-			base + "reject/": "POST",
+			base + "reject/": "POST", base + "check-duplicates/": "POST",
 		}
 		done := w.untouched()
 		for path, methods := range allow {
@@ -314,6 +323,9 @@ func (w *world) tryAction(row stateRow, a action, id, guest string) {
 	}
 	is := was
 	is.State = want.to
+	if want.readdressed {
+		is.Email = "new-" + guest + "@acme.example"
+	}
 	if want.fresh {
 		is.Created = w.clock.Now().Format("2006-01-02T15:04:05.000000Z")
 		is.Expires = w.clock.Now().Add(lifetime).Format("2006-01-02T15:04:05.000000Z")

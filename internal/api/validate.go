@@ -98,8 +98,11 @@ func validate(route *routers.Route, options *openapi3filter.Options) echo.Middle
 }
 
 func conforming(c echo.Context, route *routers.Route, options *openapi3filter.Options) error {
-	if route.Operation.RequestBody != nil {
+	if body := route.Operation.RequestBody; body != nil {
 		if err := screenJSON(c.Request()); err != nil {
+			return err
+		}
+		if err := overlong(c.Request(), body.Value.Content.Get(echo.MIMEApplicationJSON).Schema.Value); err != nil {
 			return err
 		}
 	}

@@ -16,11 +16,11 @@ import (
 // fault.NotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUID) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
-		found, err := tx.Lock(id)
+		found, byLink, err := s.offer(tx, id, tx.Lock)
 		if err != nil {
 			return err
 		}
-		if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, caller) || found.Scope.Removed() {
+		if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, byLink, caller) || found.Scope.Removed() {
 			return fault.Missing()
 		}
 		if s.Policy.DisableMultipleRoles || s.Policy.OneProjectManager {

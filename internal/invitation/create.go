@@ -74,7 +74,7 @@ func (s *Service) subject(tx Tx, actor directory.Actor, d Draft) (directory.Scop
 	wrong := fault.Fields{}
 	scope, err := s.scopeByURL(tx, actor, d.ScopeURL)
 	if fault.Is(err, fault.NotFound) {
-		wrong.Add("scope", "Can't restore object from url: "+d.ScopeURL)
+		wrong.Add("scope", msgNoScope+d.ScopeURL)
 	} else if err != nil {
 		return scope, directory.Role{}, err
 	}
@@ -87,10 +87,15 @@ func (s *Service) subject(tx Tx, actor directory.Actor, d Draft) (directory.Scop
 	if err := wrong.Err(); err != nil {
 		return scope, role, err
 	}
+	return scope, role, fits(role, scope)
+}
+
+// fits returns the refusal where a role can't be given in a scope.
+func fits(role directory.Role, scope directory.Scope) error {
 	if !role.IsActive || role.ScopeType != scope.Type {
-		return scope, role, fault.Field(fault.NonField, "Role and scope should belong to the same content type.")
+		return fault.Field(fault.NonField, "Role and scope should belong to the same content type.")
 	}
-	return scope, role, nil
+	return nil
 }
 
 func (s *Service) scopeByURL(tx Tx, actor directory.Actor, address string) (directory.Scope, error) {
@@ -114,12 +119,16 @@ func (s *Service) admissible(tx Tx, i Invitation, admitted bool) error {
 		return err
 	}
 	if !admitted {
-		return fault.Field("email", "This email does not match the email patterns of the organization or the scope.")
+		return fault.Field("email", msgNotAdmitted)
 	}
 	return nil
 }
 
-const msgOneManager = "Project already has an active project manager."
+const (
+	msgNoScope     = "Can't restore object from url: " // and the URL
+	msgOneManager  = "Project already has an active project manager."
+	msgNotAdmitted = "This email does not match the email patterns of the organization or the scope."
+)
 
 // oneManager returns the refusal where only one project manager is allowed, the role is that, and somebody has
 // it.
@@ -142,6 +151,10 @@ func (s *Service) oneManager(tx Tx, role directory.Role, scope uuid.UUID, refusa
 // and it sees only what is written.
 func (s *Service) makeRoom(tx Tx, opening Invitation) error {
 	rival, err := tx.Rival(opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID)
+	if err == nil && rival.UUID != opening.UUID && s.view(rival, tx.Now()).State == Expired {
+		// Locked only where it is to be changed: two that want each other's place would wait for each other.
+		rival, err = tx.Lock(rival.UUID)
+	}
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return nil
@@ -151,6 +164,8 @@ func (s *Service) makeRoom(tx Tx, opening Invitation) error {
 		return nil
 	case s.view(rival, tx.Now()).State != Expired:
 		return errOpen()
+	case rival.StoredState == Expired: // another transaction was first
+		return nil
 	}
 	return expire(tx, rival)
 }

@@ -234,7 +234,11 @@ func (s *Service) approvalLinks(staff directory.User, i Invitation, now time.Tim
 
 // acceptLink is where an invitee accepts.
 func (s *Service) acceptLink(i Invitation) string {
-	return s.FrontendURL + "invitation/" + i.UUID.String() + "/"
+	link := i.UUID
+	if i.LinkUUID != nil {
+		link = *i.LinkUUID
+	}
+	return s.FrontendURL + "invitation/" + link.String() + "/"
 }
 
 // scopeLink is where people see a scope: its own page where it has one, else its customer's.

@@ -57,8 +57,11 @@ type Invitation struct {
 	CreatedByUUID *uuid.UUID
 	CreatedBy     *directory.User `gorm:"foreignKey:CreatedByUUID;references:UUID"` // nil where the creator is gone
 
-	Email               string
-	EmailFolded         string // directory.Fold(Email)
+	Email       string
+	EmailFolded string // directory.Fold(Email)
+	// LinkUUID is what the invitee's link holds since the e-mail was changed; nil: UUID. Whoever has the link that was
+	// mailed before knows UUID, and gains nothing by it: see Service.offer.
+	LinkUUID            *uuid.UUID
 	FullName            string
 	NativeName          string
 	PhoneNumber         string

@@ -134,12 +134,12 @@ func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UU
 		if err != nil {
 			return err
 		}
-		found, err := tx.Find(id)
+		found, byLink, err := s.offer(tx, id, tx.Find)
 		if err != nil {
 			return err
 		}
 		out = s.view(found, tx.Now())
-		offered := slices.Contains([]State{Pending, Expired, Canceled}, out.State) && s.meantFor(found, caller)
+		offered := slices.Contains([]State{Pending, Expired, Canceled}, out.State) && s.meantFor(found, byLink, caller)
 		if offered || actor.SeesAll() || actor.HoldsRoleIn(found.ScopeUUID) || actor.MayManage(found.Scope) {
 			return nil
 		}
@@ -151,11 +151,31 @@ func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UU
 	return out, nil
 }
 
-// meantFor tells whether a user is the one that an invitation names: by civil number where it has one, and by
-// e-mail where that is enforced.
-func (s *Service) meantFor(i Invitation, user directory.User) bool {
+// offer returns the invitation, found by find, of an invitee's link, or of its own uuid, and whether it was the link. They
+// are the same until its e-mail is changed. fault.NotFound where there is neither.
+func (s *Service) offer(
+	tx Tx, id uuid.UUID, find func(uuid.UUID) (Invitation, error),
+) (found Invitation, byLink bool, err error) {
+	found, err = find(id)
+	if !fault.Is(err, fault.NotFound) {
+		return found, found.LinkUUID == nil, err
+	}
+	own, err := tx.Linked(id)
+	if err != nil {
+		return Invitation{}, false, err
+	}
+	found, err = find(own)
+	if err == nil && (found.LinkUUID == nil || *found.LinkUUID != id) { // changed since, while find waited for a lock
+		err = fault.Missing()
+	}
+	return found, true, err
+}
+
+// meantFor tells whether a user is the one that an invitation names: by civil number where it has one, and by e-mail
+// where that is enforced, or where they do not have its link.
+func (s *Service) meantFor(i Invitation, byLink bool, user directory.User) bool {
 	return (i.CivilNumber == "" || i.CivilNumber == user.CivilNumber) &&
-		(!s.Policy.ValidateEmail || i.EmailFolded == user.EmailFolded)
+		((byLink && !s.Policy.ValidateEmail) || i.EmailFolded == user.EmailFolded)
 }
 
 // Check is what anybody with the link may know of a pending invitation.
@@ -164,15 +184,15 @@ type Check struct {
 	CivilNumberRequired bool
 }
 
-// Check returns it; fault.NotFound where the invitation is not pending, or its scope was removed.
+// Check returns it; fault.NotFound where the link leads to none that is pending, or its scope was removed.
 func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 	var out Check
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		found, err := tx.Find(id)
+		found, byLink, err := s.offer(tx, id, tx.Find)
 		if err != nil {
 			return err
 		}
-		if s.view(found, tx.Now()).State != Pending || found.Scope.Removed() {
+		if !byLink || s.view(found, tx.Now()).State != Pending || found.Scope.Removed() {
 			return fault.Missing()
 		}
 		out = Check{Email: found.Email, CivilNumberRequired: found.CivilNumber != ""}

@@ -55,9 +55,13 @@ type Tx interface {
 	Find(id uuid.UUID) (Invitation, error)
 	// Lock is Find with the patterns, and makes other transactions wait that would lock the same invitation.
 	Lock(id uuid.UUID) (Invitation, error)
-	// Rival is the invitation, locked, whose stored state is open for an e-mail (folded), role and scope; there is one at
-	// most.
+	// Linked is the uuid of the invitation whose LinkUUID this is.
+	Linked(link uuid.UUID) (uuid.UUID, error)
+	// Rival is the invitation whose stored state is open for an e-mail (folded), role and scope; there is one at most.
 	Rival(email string, role, scope uuid.UUID) (Invitation, error)
+	// Open lists the invitations whose stored state is open for a scope and any of these pairs of e-mail (folded) and
+	// role, without what belongs to other tables.
+	Open(scope uuid.UUID, pairs []Pair) ([]Invitation, error)
 	// Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked
 	// are left out.
 	Due(what Due, cutoff time.Time, limit int) ([]Invitation, error)

@@ -1,6 +1,9 @@
 package store
 
 import (
+	"database/sql"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,8 +30,9 @@ func (tx *Tx) Find(id uuid.UUID) (invitation.Invitation, error) {
 // same invitation.
 func (tx *Tx) Lock(id uuid.UUID) (invitation.Invitation, error) {
 	var scope, customer []string
+	// The row is locked before it is joined: of one that has changed while this waited, PostgreSQL would join what it was.
 	found, err := tx.one(tx.scanned("SELECT "+wholeColumns+", scopes.user_email_patterns, customers.user_email_patterns"+
-		" FROM invitations"+joined+" WHERE invitations.uuid = ?"+tx.db.dialect.forUpdate(),
+		" FROM (SELECT * FROM invitations WHERE invitations.uuid = ?"+tx.db.dialect.forUpdate()+") AS invitations"+joined,
 		[]any{id}, list{&scope}, list{&customer}))
 	if err == nil {
 		found.Scope.UserEmailPatterns, found.Scope.Customer.UserEmailPatterns = scope, customer
@@ -46,11 +50,42 @@ func (tx *Tx) one(found []invitation.Invitation, err error) (invitation.Invitati
 	return found[0], nil
 }
 
-// Rival is the invitation, locked, whose stored state is open for an e-mail, role and scope. The states are those of the
-// index invitations_open.
+// Linked is the uuid of the invitation whose link holds another one.
+func (tx *Tx) Linked(link uuid.UUID) (uuid.UUID, error) {
+	var found uuid.UUID
+	err := tx.orm.Raw("SELECT uuid FROM invitations WHERE link_uuid = ?", link).Row().Scan(&found)
+	if errors.Is(err, sql.ErrNoRows) {
+		return found, fault.Missing()
+	}
+	return found, tx.db.translate(err)
+}
+
+// openStates are those of the index invitations_open.
+const openStates = "invitations.state IN ('project', 'requested', 'pending')"
+
+// Open lists the invitations whose stored state is open for a scope and any of these pairs of e-mail and role, without
+// what belongs to other tables.
+func (tx *Tx) Open(scope uuid.UUID, pairs []invitation.Pair) ([]invitation.Invitation, error) {
+	wanted := make([][]string, len(pairs))
+	for i, each := range pairs {
+		wanted[i] = []string{each.Email, each.Role.String()}
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return nil, err
+	}
+	var found []invitation.Invitation
+	err = tx.orm.Raw("SELECT uuid, state, created, email_folded, role_uuid FROM invitations WHERE "+openStates+
+		" AND scope_uuid = ? AND (email_folded, role_uuid) IN ("+
+		tx.db.dialect.among([]column{{"email_folded", "text"}, {"role_uuid", "uuid"}})+")", scope, string(list)).
+		Find(&found).Error
+	return found, tx.db.translate(err)
+}
+
+// Rival is the invitation whose stored state is open for an e-mail, role and scope.
 func (tx *Tx) Rival(email string, role, scope uuid.UUID) (invitation.Invitation, error) {
 	return tx.one(tx.wholes("WHERE invitations.email_folded = ? AND invitations.role_uuid = ? AND invitations.scope_uuid = ?"+
-		" AND invitations.state IN ('project', 'requested', 'pending')"+tx.db.dialect.forUpdate(), email, role, scope))
+		" AND "+openStates, email, role, scope))
 }
 
 // Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked are
@@ -76,19 +111,20 @@ func (tx *Tx) Due(what invitation.Due, cutoff time.Time, limit int) ([]invitatio
 func (tx *Tx) Insert(i invitation.Invitation, e invitation.Event) error {
 	_, err := tx.noted(e, "INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded,"+
 		" role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number,"+
-		" organization, job_title, civil_number, extra_invitation_text)"+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" organization, job_title, civil_number, extra_invitation_text, link_uuid)"+
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded,
 		i.RoleUUID, i.ScopeUUID, i.CustomerUUID, i.CreatedByUUID, i.Email, i.EmailFolded, i.FullName, i.NativeName, i.PhoneNumber,
-		i.Organization, i.JobTitle, i.CivilNumber, i.ExtraInvitationText)
+		i.Organization, i.JobTitle, i.CivilNumber, i.ExtraInvitationText, i.LinkUUID)
 	return err
 }
 
 // Replace writes what can change of an invitation over the row that is still in old's states, and the event of it.
 func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) (bool, error) {
 	return tx.noted(e, "UPDATE invitations SET state = ?, created = ?, delivery = ?, execution_state = ?, error_message = ?,"+
-		" reminded = ? WHERE "+unmoved,
+		" reminded = ?, email = ?, email_folded = ?, link_uuid = ?, role_uuid = ? WHERE "+unmoved,
 		changed.StoredState, changed.Created, changed.Delivery, changed.ExecutionState, changed.ErrorMessage, changed.Reminded,
+		changed.Email, changed.EmailFolded, changed.LinkUUID, changed.RoleUUID,
 		old.UUID, old.StoredState, old.Delivery, old.ExecutionState)
 }
 

@@ -369,6 +369,54 @@ func TestTwoWritersWait(t *testing.T) {
 	})
 }
 
+// Whoever waited for a lock finds what the other has made of the invitation, with the role that it offers now.
+func TestALockFindsWhatItWaitedFor(t *testing.T) {
+	onEachPlot(t, func(t *testing.T, p *plot) {
+		other := uuid.MustParse("c0000000-0000-4000-8000-000000000005")
+		file, err := directory.Parse(strings.NewReader(fmt.Sprintf("roles: [{name: PROJECT.MEMBER, uuid: %s, scope_type: project}]", other)))
+		require.NoError(t, err)
+		_, err = directory.Apply(t.Context(), p.db.Directory(), file, nil)
+		require.NoError(t, err)
+		id := p.insert(p.draft("ina@university.example"))
+
+		waited := make(chan error, 1)
+		var found invitation.Invitation
+		require.NoError(t, p.db.Write(t.Context(), func(tx *store.Tx) error {
+			was, err := tx.Lock(id)
+			require.NoError(t, err)
+			go func() {
+				waited <- p.db.Write(t.Context(), func(tx *store.Tx) (err error) {
+					found, err = tx.Lock(id)
+					return err
+				})
+			}()
+			select {
+			case err := <-waited:
+				require.Fail(t, "the second did not wait", "%v", err)
+			case <-time.After(200 * time.Millisecond):
+			}
+			link := uuid.New()
+			changed := was
+			changed.RoleUUID, changed.Email, changed.EmailFolded, changed.LinkUUID = other, "Una@x.example", "una@x.example", &link
+			done, err := tx.Replace(was, changed, invitation.Event{})
+			require.True(t, done)
+			return err
+		}))
+		require.NoError(t, <-waited)
+		require.Equal(t, other, found.RoleUUID)
+		require.Equal(t, "PROJECT.MEMBER", found.Role.Name)
+		require.Equal(t, "Una@x.example", found.Email)
+		require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
+			linked, err := tx.Linked(*found.LinkUUID)
+			require.Equal(t, id, linked)
+			require.NoError(t, err)
+			_, err = tx.Linked(id)
+			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+			return nil
+		}))
+	})
+}
+
 func TestTimesKeepTheirMicroseconds(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		// In order of time. As text, with zeros left out, they would stand in another one.

@@ -203,6 +203,9 @@ func (c *chance) shown(user directory.User, asked ...invitation.State) map[uuid.
 		}
 		if page*size >= got.Total {
 			require.Len(c.t, found, got.Total)
+			counted, err := c.service.Count(c.t.Context(), user, invitation.Query{States: asked})
+			require.NoError(c.t, err)
+			require.Equal(c.t, got.Total, counted)
 			return found
 		}
 	}

@@ -28,7 +28,7 @@ const wholeColumns = "invitations.uuid, invitations.state, invitations.created, 
 	" invitations.execution_state, invitations.error_message, invitations.reminded," +
 	" invitations.email, invitations.email_folded, invitations.full_name, invitations.native_name," +
 	" invitations.phone_number, invitations.organization, invitations.job_title, invitations.civil_number," +
-	" invitations.extra_invitation_text," +
+	" invitations.extra_invitation_text, invitations.link_uuid," +
 	" roles.uuid, roles.name, roles.description, roles.scope_type, roles.is_active," +
 	" scopes.uuid, scopes.type, scopes.name, scopes.description, scopes.start_date, scopes.is_removed," +
 	" customers.uuid, customers.type, customers.name, customers.is_removed," +
@@ -52,7 +52,7 @@ func (w *whole) destinations() []any {
 		&i.ExecutionState, &i.ErrorMessage, &i.Reminded,
 		&i.Email, &i.EmailFolded, &i.FullName, &i.NativeName,
 		&i.PhoneNumber, &i.Organization, &i.JobTitle, &i.CivilNumber,
-		&i.ExtraInvitationText,
+		&i.ExtraInvitationText, &i.LinkUUID,
 		&i.Role.UUID, &i.Role.Name, &i.Role.Description, &i.Role.ScopeType, &i.Role.IsActive,
 		&i.Scope.UUID, &i.Scope.Type, &i.Scope.Name, &i.Scope.Description, &i.Scope.StartDate, &i.Scope.IsRemoved,
 		&customer.UUID, &customer.Type, &customer.Name, &customer.IsRemoved,
