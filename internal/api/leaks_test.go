@@ -84,6 +84,15 @@ func (w *world) everyOperation(id string) map[string]response {
 		"duplicates": w.request("POST", base+"check-duplicates/", "staff", pairs(apollo, "new@example.org", admin)),
 		"update":     w.request("PATCH", at(id), "staff", map[string]string{"email": "other@example.org"}),
 		"events":     w.request("GET", at(id, "events"), "staff", nil),
+
+		"customers":   w.request("GET", customersPath+"?query=a&o=created", "staff", nil),
+		"customer":    w.request("GET", customersPath+acme+"/", "staff", nil),
+		"projects":    w.request("GET", projectsPath+"?customer_name=a&o=-start_date", "staff", nil),
+		"project":     w.request("GET", projectsPath+apollo+"/", "staff", nil),
+		"roles":       w.request("GET", rolesPath+"?name=a", "staff", nil),
+		"role":        w.request("GET", rolesPath+owner+"/", "staff", nil),
+		"permissions": w.request("GET", permissionsPath+"?full_name=a&o=role", "staff", nil),
+		"me":          w.request("GET", me, "staff", nil),
 	}
 	for _, action := range []string{"check", "send", "accept", "cancel", "delete"} {
 		all[action] = w.request("POST", at(id, action), "staff", nil)
@@ -128,6 +137,14 @@ func TestBrokenDatabase(t *testing.T) {
 			[]string{"ALTER TABLE invitation_events RENAME TO gone"},
 			map[string]bool{"events": true, "create": true, "send": true, "update": true, "accept": true, "delete": true},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
+		},
+		"no folded names": {
+			[]string{
+				"ALTER TABLE scopes RENAME COLUMN name_folded TO gone", "ALTER TABLE roles RENAME COLUMN name_folded TO gone",
+				"ALTER TABLE users RENAME COLUMN full_name_folded TO gone",
+			},
+			map[string]bool{"customers": true, "projects": true, "roles": true, "permissions": true},
+			map[string]string{"sqlite": "no such column", "postgres": "42703"},
 		},
 		"no queue": {
 			[]string{"ALTER TABLE river_job RENAME TO gone"},
@@ -273,6 +290,8 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		for path, method := range map[string]string{
 			base + " ": "GET", base: "POST", at(id): "GET", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "check"): "POST", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST", at(id, "send"): "POST", at(id, "delete"): "POST", base + "approve/": "POST", base + "reject/": "POST",
+			customersPath: "GET", projectsPath: "GET", rolesPath: "GET", permissionsPath: "GET", me: "GET", customersPath + acme + "/": "GET",
+			projectsPath + apollo + "/": "GET", rolesPath + owner + "/": "GET",
 		} {
 			path = strings.TrimSpace(path)
 			for _, query := range []string{"%zz", "a;b", "a=%ff"} {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -175,10 +176,70 @@ var operations = []operation{
 	{"destroy", known(func(p persona, scope int) int {
 		return first(p.may(scope, "v") && p.may(scope, "m"), 204, 404)
 	}), onOne("DELETE", "")},
+	{"directory retrieve", known(func(p persona, scope int) int {
+		return first(listOf(scope) != "" && p.may(scope, "s"), 200, 404)
+	}), func(w *world, p persona, scope int, _ string) response {
+		return w.request("GET", cmp.Or(listOf(scope), customersPath)+where[scope]+"/", p.name, nil)
+	}},
+	{"directory list", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
+		answer := w.request("GET", cmp.Or(listOf(scope), projectsPath)+"?page_size=300", p.name, nil)
+		if answer.Status == 200 {
+			require.Equal(w.t, listOf(scope) != "" && p.may(scope, "s"), strings.Contains(answer.Body, `"uuid":"`+where[scope]+`"`),
+				"%q in the list of %q", where[scope], p.name)
+		}
+		return answer
+	}},
+	{"directory count", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
+		answer := w.request("HEAD", cmp.Or(listOf(scope), projectsPath)+"?query="+where[scope], p.name, nil)
+		if answer.Status == 200 {
+			require.Equal(w.t, itoa(first(listOf(scope) != "" && p.may(scope, "s"), 1, 0)), answer.Header.Get("X-Result-Count"))
+		}
+		return answer
+	}},
+	{"permissions", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
+		answer := w.request("GET", permissionsPath+"?scope_uuid="+where[scope], p.name, nil)
+		if answer.Status == 200 {
+			var seen []server.Permission
+			answer.into(&seen)
+			own, others := 0, 0
+			for _, each := range seen {
+				if *each.UserUsername == p.name {
+					own++
+				} else {
+					others++
+				}
+			}
+			require.Equal(w.t, p.may(scope, "h"), own > 0, "own roles of %q in %q", p.name, where[scope])
+			there := map[string]int{acme: 4, apollo: 2, artemis: 1}[where[scope]]
+			require.Equal(w.t, first(p.may(scope, "m") || p.name == "support", there, own), own+others,
+				"others' roles in %q, for %q", where[scope], p.name)
+		}
+		return answer
+	}},
+	{"roles", known(func(persona, int) int { return 200 }), func(w *world, p persona, _ int, _ string) response {
+		return w.request("GET", rolesPath+"?page_size=300", p.name, nil)
+	}},
+	{"me", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
+		answer := w.request("GET", me, p.name, nil)
+		if answer.Status == 200 {
+			require.Equal(w.t, p.may(scope, "h"), strings.Contains(answer.Body, `"scope_uuid":"`+where[scope]+`"`))
+		}
+		return answer
+	}},
 	// The last, for whoever accepts has a role more.
 	{"accept", known(func(p persona, scope int) int {
 		return first(planned(scope), 404, first(p.may(scope, "r"), 400, 200))
 	}), onOne("POST", "accept")},
+}
+
+// reads are the operations that change nothing.
+var reads = []string{
+	"list", "check", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "roles", "me",
+}
+
+// listOf is the list of the directory that has a scope; empty: none has.
+func listOf(scope int) string {
+	return map[string]string{acme: customersPath, apollo: projectsPath, artemis: projectsPath, hydra: projectsPath}[where[scope]]
 }
 
 // known makes it 401 to whom the API does not know.
@@ -219,7 +280,7 @@ func TestWhoMayWhatWhere(t *testing.T) {
 					case want == 204 || (want == 200 && each.name == "delete"):
 						w.request("GET", at(id.String()), "staff", nil).is(404, notFound)
 						made = server.Invitation{}
-					case want != 200 || slices.Contains([]string{"list", "check", "check duplicates", "events"}, each.name):
+					case want != 200 || slices.Contains(reads, each.name):
 						require.Equal(w.t, made, w.see(id), "%s by %q changed something", each.name, p.name)
 					default:
 						w.request("POST", at(id.String(), "delete"), "staff", nil).is(200, "")

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/directory"
 	"invited/internal/store"
 	"invited/internal/storetest"
 )
@@ -100,6 +101,41 @@ func TestMigrateAtOnce(t *testing.T) {
 		}
 		slices.Sort(applied)
 		require.Equal(t, versions, applied, "each step once")
+	})
+}
+
+// Names that were there before they could be searched by can be: by the one rule of case, which is no database's.
+func TestMigrateFoldsNames(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		address := e.Fresh(t)
+		db := storetest.Open(t, address, nil)
+		file, err := directory.Parse(strings.NewReader(`
+users: [{username: ann, full_name: "ÅSA \u212Aelvin"}, {username: nobody}]
+roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`))
+		require.NoError(t, err)
+		_, err = directory.Apply(t.Context(), db.Directory(), file, nil)
+		require.NoError(t, err)
+		folded := func() string {
+			var found string
+			require.NoError(t, outside(t, address).QueryRow(`SELECT u.full_name_folded || '|' || r.name_folded || '|' || r.description_folded
+				FROM users u, roles r WHERE u.username = 'ann'`).Scan(&found))
+			return found
+		}
+		before := folded()
+		require.Equal(t, "åsa \u212aelvin|résumé.owner|déjà vu", before)
+		for _, statement := range []string{
+			"UPDATE users SET full_name_folded = ''", "UPDATE roles SET name_folded = '', description_folded = ''",
+		} {
+			_, err := outside(t, address).Exec(statement)
+			require.NoError(t, err)
+		}
+		require.NotEqual(t, before, folded())
+		tx, err := outside(t, address).Begin()
+		require.NoError(t, err)
+		require.NoError(t, store.FoldNames(t.Context(), tx))
+		require.NoError(t, tx.Commit())
+		require.Equal(t, before, folded())
 	})
 }
 

@@ -61,9 +61,9 @@ class InvitationsLast:
         self.created, self.ended, self.deleted = set(), set(), set()
 
     def after_response(self, ctx, response, case):
-        if not declared(case):
-            return
         operation = operation_of(case)
+        if not declared(case) or not operation.startswith("user_invitations_"):
+            return
         if operation == "user_invitations_create":
             if response.status_code == 201:
                 self.created.add(seen_uuid(response.json()["uuid"]))

@@ -50,9 +50,13 @@ type persona struct {
 }
 
 var (
+	reader = []string{
+		"customers_list", "customers_count", "projects_list", "projects_count", "roles_list", "roles_count", "roles_retrieve",
+		"user_permissions_list", "user_permissions_count", "users_me_retrieve",
+	}
 	public  = []string{"user_invitations_check", "user_invitations_approve", "user_invitations_reject"}
-	invitee = slices.Concat(public, []string{"user_invitations_list", "user_invitations_details_retrieve", "user_invitations_accept"})
-	manager = slices.Concat(invitee, []string{"user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list", "user_invitations_cancel", "user_invitations_send", "user_invitations_destroy"})
+	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_details_retrieve", "user_invitations_accept"})
+	manager = slices.Concat(invitee, []string{"customers_retrieve", "projects_retrieve", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list", "user_invitations_cancel", "user_invitations_send", "user_invitations_destroy"})
 	all     = slices.Concat(manager, []string{"user_invitations_delete"})
 
 	personas = []persona{
@@ -163,7 +167,7 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 		"openapi.yaml": contract, "schemathesis.toml": append(bytes.Clone(settings), p.settings()...),
 		"invitations.dict": dictionary(invitations), "scopes.dict": dictionary(scopes),
 		"roles.dict":     dictionary([]string{role, otherRole}),
-		"customers.dict": dictionary([]string{customer}),
+		"customers.dict": dictionary([]string{customer}), "projects.dict": dictionary(projectIDs()),
 		"approvals.dict": dictionary(approvals), "rejections.dict": dictionary(rejections),
 	}
 	for name, content := range files {
@@ -292,6 +296,14 @@ func projectID(i int) string {
 		return project
 	}
 	return fmt.Sprintf("20000000-0000-4000-8000-%012d", i)
+}
+
+func projectIDs() []string {
+	var all []string
+	for i := range projects {
+		all = append(all, projectID(i))
+	}
+	return all
 }
 
 func directory() string {
