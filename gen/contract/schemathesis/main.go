@@ -55,9 +55,13 @@ var (
 		"user_permissions_list", "user_permissions_count", "users_me_retrieve",
 	}
 	public  = []string{"user_invitations_check", "user_invitations_approve", "user_invitations_reject"}
-	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_details_retrieve", "user_invitations_accept"})
-	manager = slices.Concat(invitee, []string{"customers_retrieve", "projects_retrieve", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list", "user_invitations_cancel", "user_invitations_send", "user_invitations_destroy"})
-	all     = slices.Concat(manager, []string{"user_invitations_delete"})
+	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_count", "user_invitations_details_retrieve", "user_invitations_accept"})
+	manager = slices.Concat(invitee, []string{
+		"customers_retrieve", "projects_retrieve", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list",
+		"user_invitations_check_duplicates", "user_invitations_update", "user_invitations_partial_update", "user_invitations_cancel",
+		"user_invitations_send", "user_invitations_destroy",
+	})
+	all = slices.Concat(manager, []string{"user_invitations_delete"})
 
 	personas = []persona{
 		{"staff", "sam", all},
@@ -151,7 +155,12 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	invitations, err := s.invite(ctx, p)
+	invitations, err := s.invite(ctx, p.name)
+	if err != nil {
+		return err
+	}
+	// To be accepted, and not edited or deleted before.
+	offers, err := s.invite(ctx, p.name+"-offer")
 	if err != nil {
 		return err
 	}
@@ -165,7 +174,7 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 	}
 	files := map[string][]byte{
 		"openapi.yaml": contract, "schemathesis.toml": append(bytes.Clone(settings), p.settings()...),
-		"invitations.dict": dictionary(invitations), "scopes.dict": dictionary(scopes),
+		"invitations.dict": dictionary(invitations), "offers.dict": dictionary(offers), "scopes.dict": dictionary(scopes),
 		"roles.dict":     dictionary([]string{role, otherRole}),
 		"customers.dict": dictionary([]string{customer}), "projects.dict": dictionary(projectIDs()),
 		"approvals.dict": dictionary(approvals), "rejections.dict": dictionary(rejections),
@@ -383,10 +392,10 @@ func (s *server) do(ctx context.Context, user, path string, body map[string]stri
 var direct = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
 
 // invite makes invitations for a persona to find: one to each project, and some that were taken back.
-func (s *server) invite(ctx context.Context, p persona) (uuids []string, err error) {
+func (s *server) invite(ctx context.Context, name string) (uuids []string, err error) {
 	for i := range projects + projects/4 {
 		uuid, err := s.do(ctx, "sam", "", map[string]string{
-			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("%s-%d@university.example", p.name, i),
+			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("%s-%d@university.example", name, i),
 		})
 		if err != nil {
 			return nil, err
