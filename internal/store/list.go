@@ -64,22 +64,31 @@ func (c *conditions) contains(value string, columns ...string) {
 // literal makes every character of a text mean itself in a LIKE pattern with the escape character \.
 var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// within asks for scopes of a reach, the same as directory.Reach.Has: columns have the uuid of the scope and of its
-// customer; the table of scopes is looked at for its type alone.
+// within asks for scopes of a reach, the same as directory.Reach.Has: columns have the uuid of the scope and, where that
+// is not empty, of its customer.
 func (tx *Tx) within(c *conditions, r directory.Reach, scope, customer string) {
-	for _, each := range []struct {
-		column string
-		set    []uuid.UUID
-	}{{customer, r.Customers}, {scope, r.Scopes}} {
-		if len(each.set) > 0 {
-			c.and(tx.db.dialect.in(each.column, each.set))
-		}
+	if len(r.Scopes) > 0 {
+		c.and(tx.db.dialect.in(scope, r.Scopes))
 	}
-	for _, kind := range directory.ScopeTypes {
-		if set := r.OfType[kind]; len(set) > 0 {
-			condition, argument := tx.db.dialect.in(customer, set)
-			c.and("(scopes.type = ? AND "+condition+")", kind, argument)
+	// of asks for the scopes of customers; by a list of scopes where the customer is in another table, so that an index
+	// will do for it.
+	of := func(customers []uuid.UUID, condition string, arguments ...any) {
+		if len(customers) == 0 {
+			return
 		}
+		column := customer
+		if column == "" || condition != "" {
+			column = "within.customer_uuid"
+		}
+		among, list := tx.db.dialect.in(column, customers)
+		if column != customer {
+			among = scope + " IN (SELECT within.uuid FROM scopes AS within WHERE " + condition + among + ")"
+		}
+		c.and(among, append(arguments, list)...)
+	}
+	of(r.Customers, "")
+	for _, kind := range directory.ScopeTypes {
+		of(r.OfType[kind], "within.type = ? AND ", kind)
 	}
 }
 

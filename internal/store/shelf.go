@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,8 +23,10 @@ func (s shelf) Read(ctx context.Context, f func(directory.ShelfTx) error) error 
 
 var _ directory.ShelfTx = (*Tx)(nil)
 
-// present is the condition that neither a scope nor its customer was removed.
-const present = "NOT scopes.is_removed AND NOT customers.is_removed"
+// present is the condition that neither a scope nor its customer was removed. Few customers were: to look at the one of
+// each scope would take several times as long.
+const present = "NOT scopes.is_removed AND scopes.customer_uuid NOT IN" +
+	" (SELECT gone.uuid FROM scopes AS gone WHERE gone.is_removed)"
 
 // scopeColumns are what is shown of a scope, in the order of scopeDestinations. E-mail patterns, of which there can be a
 // megabyte, are not.
@@ -196,8 +199,12 @@ func (tx *Tx) permissionListing(q directory.PermissionQuery) listing {
 	if !q.Visible.All {
 		var any conditions
 		any.and("memberships.user_uuid = ?", q.Visible.User)
-		tx.within(&any, q.Visible.Reach, "memberships.scope_uuid", "scopes.customer_uuid")
-		l.shown.and(any.either(), any.arguments...)
+		tx.within(&any, q.Visible.Reach, "memberships.scope_uuid", "")
+		// Each by an index of its own: for an OR of them SQLite would read all memberships.
+		for i, each := range any.texts {
+			any.texts[i] = "SELECT memberships.uuid FROM memberships WHERE memberships.revoked IS NULL AND " + each
+		}
+		l.shown.and("memberships.uuid IN ("+strings.Join(any.texts, " UNION ALL ")+")", any.arguments...)
 	}
 	l.shown.is("memberships.user_uuid", q.User)
 	l.shown.is("memberships.role_uuid", q.Role)
