@@ -269,6 +269,37 @@ func TestTheOldLinkIsWorthNothing(t *testing.T) {
 	})
 }
 
+// A link that is changed while somebody waits to accept by it is worth nothing either.
+func TestALinkThatEndsWhileItIsUsed(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		made := w.create("owner", "a@x.example", admin, apollo)
+		w.edit("owner", made.UUID, "email", "b@x.example").is(http.StatusOK, "")
+		_, letter := w.letter(made.UUID)
+		accepting := w.newRequest("POST", at(w.linkOf(letter).String(), "accept"), "stranger", nil)
+		waited := make(chan response, 1)
+		require.NoError(w.t, w.db.Invitations().Write(w.t.Context(), func(tx invitation.Tx) error {
+			was, err := tx.Lock(made.UUID)
+			if err != nil {
+				return err
+			}
+			another := uuid.New()
+			changed := was
+			changed.Email, changed.EmailFolded, changed.LinkUUID = "c@x.example", "c@x.example", &another
+			done, err := tx.Replace(was, changed, invitation.Event{})
+			require.True(w.t, done)
+			go func() { waited <- w.race(accepting)[0] }()
+			select {
+			case answer := <-waited:
+				require.Fail(w.t, "it did not wait", answer.Body)
+			case <-time.After(200 * time.Millisecond):
+			}
+			return err
+		}))
+		(<-waited).is(http.StatusNotFound, notFound)
+		require.Equal(w.t, "pending", w.state(made.UUID))
+	})
+}
+
 func (r response) email() string {
 	r.t.Helper()
 	var seen server.InvitationCheck

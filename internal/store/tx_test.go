@@ -417,6 +417,25 @@ func TestALockFindsWhatItWaitedFor(t *testing.T) {
 	})
 }
 
+// Two that want each other's place find each other there, and neither waits for what the other has locked.
+func TestARivalIsNotWaitedFor(t *testing.T) {
+	onEachPlot(t, func(t *testing.T, p *plot) {
+		id := p.insert(p.draft("ina@university.example"))
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		require.NoError(t, p.db.Write(t.Context(), func(tx *store.Tx) error {
+			if _, err := tx.Lock(id); err != nil {
+				return err
+			}
+			return p.db.Read(ctx, func(other *store.Tx) error {
+				found, err := other.Rival("ina@university.example", plotRole, plotProject)
+				require.Equal(t, id, found.UUID)
+				return err
+			})
+		}))
+	})
+}
+
 func TestTimesKeepTheirMicroseconds(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		// In order of time. As text, with zeros left out, they would stand in another one.
