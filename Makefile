@@ -22,7 +22,7 @@ SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench bench-delivery fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench bench-profile bench-delivery fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -119,7 +119,15 @@ gateway-test: go ## run nginx and Caddy before two replicas, FORM=short (a minut
 gateway-check: go ## hold what deploy/gateway/ has for the other gateways to their definitions and to the contract
 	@cd deploy/gateway/check && $(GO) vet . && $(GO) mod tidy -diff && $(GO) test -count=1 $(ARGS) .
 
-bench: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
+bench: build ## measure the server beside a hand-written floor, on each database: build/bench.json (12 minutes)
+	@echo "Measuring build/invited; to narrow it: make bench ARGS='-engine postgres -workload retrieve,list -clients 16'"
+	@$(POSTGRES) $(GO) run ./internal/bench $(ARGS)
+
+bench-profile: go ## where the server's time and memory go, for each kind of request: build/profile
+	@$(GO) build -tags profile -trimpath -o build/invited-profile ./cmd/invited
+	@$(POSTGRES) $(GO) run ./internal/bench -profile build/profile -binary build/invited-profile -clients 16 -seconds 5 $(ARGS)
+
+bench-delivery: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"
 	@$(POSTGRES) $(GO) test -run '^$$' -bench BenchmarkDelivery -benchtime 1x -timeout 20m $(ARGS) ./cmd/invited
 

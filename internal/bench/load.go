@@ -61,6 +61,7 @@ func (c *client) do(r request) error {
 // run is what one server did in one measured stretch.
 type run struct {
 	requests int
+	warm     int // requests that are not among them
 	rps      float64
 	p50, p99 time.Duration
 	server   time.Duration // CPU for each request
@@ -76,6 +77,7 @@ func stretch(
 		all      sync.WaitGroup
 		measured atomic.Bool
 		stopped  atomic.Bool
+		warming  atomic.Int64
 		dry      = make(chan struct{}, clients)
 		took     = make([][]time.Duration, clients)
 		errs     = make([]error, clients)
@@ -98,6 +100,8 @@ func stretch(
 				}
 				if counts {
 					took[i] = append(took[i], time.Since(began))
+				} else {
+					warming.Add(1)
 				}
 			}
 		})
@@ -128,7 +132,7 @@ func stretch(
 	slices.Sort(every)
 	n := time.Duration(len(every))
 	return run{
-		requests: len(every), rps: float64(len(every)) / elapsed.Seconds(),
+		requests: len(every), warm: int(warming.Load()), rps: float64(len(every)) / elapsed.Seconds(),
 		p50: every[len(every)/2], p99: every[len(every)*99/100],
 		server: server / n, database: database / n,
 	}, nil

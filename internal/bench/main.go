@@ -45,6 +45,7 @@ type options struct {
 	runs, rows         int
 	length, warm       time.Duration
 	binary, out        string
+	profile            string // folder; empty: speed is measured
 }
 
 func start(ctx context.Context, args []string, stdout io.Writer) error {
@@ -69,6 +70,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.IntVar(&o.rows, "rows", 10_000, "invitations in the database")
 	flags.StringVar(&o.binary, "binary", "build/invited", "the server")
 	flags.StringVar(&o.out, "out", "build/bench.json", "where the figures are written")
+	flags.StringVar(&o.profile, "profile", "", "folder: write profiles of a server that was built with -tags profile, and compare nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -97,7 +99,11 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	return (&bench{options: o, dir: dir}).compare(ctx, stdout)
+	b := &bench{options: o, dir: dir}
+	if o.profile != "" {
+		return b.profiles(ctx, stdout)
+	}
+	return b.compare(ctx, stdout)
 }
 
 // serveFloor is the process that the server is held against.
