@@ -22,7 +22,7 @@ SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench bench-profile bench-delivery fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench bench-scale bench-profile bench-delivery fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -122,6 +122,9 @@ gateway-check: go ## hold what deploy/gateway/ has for the other gateways to the
 bench: build ## measure the server beside a hand-written floor, on each database: build/bench.json (12 minutes)
 	@echo "Measuring build/invited; to narrow it: make bench ARGS='-engine postgres -workload retrieve,list -clients 16'"
 	@$(POSTGRES) $(GO) run ./internal/bench $(ARGS)
+
+bench-scale: build ## measure reads, start, memory and a sweep at 10,000, 100,000 and 1,000,000 invitations: build/bench-scale.json
+	@$(POSTGRES) $(GO) run ./internal/bench scale -rows 10000,100000,1000000 -runs 3 -out build/bench-scale.json $(ARGS)
 
 bench-profile: go ## where the server's time and memory go, for each kind of request: build/profile
 	@$(GO) build -tags profile -trimpath -o build/invited-profile ./cmd/invited

@@ -188,11 +188,14 @@ func (b *bench) once(
 	if w.writes {
 		state.offers = int64(float64(w.offers) * (b.length + b.warm).Seconds())
 		if state.offers > 0 {
-			if err := d.offers(ctx, int(state.offers)); err != nil {
+			if err := d.offers(ctx, int(state.offers), time.Hour); err != nil {
 				return run{}, err
 			}
 		}
 		defer func() { err = errors.Join(err, d.reset(ctx)) }()
+	}
+	if b.begin != nil {
+		b.begin()
 	}
 	return stretch(ctx, s, d, clients, b.warm, b.length, func(client int) func() (request, bool) {
 		r := dice(i, client)

@@ -67,7 +67,9 @@ func newDatabase(ctx context.Context, engine, dir string) (*database, error) {
 // open opens a database that has been migrated.
 func (d *database) open(ctx context.Context) (err error) {
 	if path, ok := strings.CutPrefix(d.address, "sqlite://"); ok {
-		d.sql, err = openSQLite(path)
+		if d.sql, err = openSQLite(path); err == nil {
+			d.sql.SetMaxOpenConns(1) // pragmas are of a connection
+		}
 		return err
 	}
 	if d.sql, err = sql.Open("pgx", d.address); err != nil {

@@ -3,9 +3,10 @@
 // more than figures of a machine that others use as well.
 //
 //	go run ./internal/bench [-engine E] [-workload W] [-clients N] [-runs N] [-seconds S]
+//	go run ./internal/bench scale [-engine E] [-rows N,…]
 //
 // It needs build/invited and, for PostgreSQL, INVITED_TEST_POSTGRES_URL: `make bench` brings both. It is no part of the
-// server, and a bench for one commit, not for the reader of another machine's figures.
+// server.
 package main
 
 import (
@@ -52,11 +53,15 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) == 3 && args[0] == "floor" {
 		return serveFloor(ctx, args[1], args[2])
 	}
+	growing := len(args) > 0 && args[0] == "scale"
+	if growing {
+		args = args[1:]
+	}
 	var (
-		o                        options
-		engines, chosen, clients string
-		seconds                  float64
-		names                    []string
+		o                              options
+		engines, chosen, clients, rows string
+		seconds                        float64
+		names                          []string
 	)
 	for _, each := range workloads {
 		names = append(names, each.name)
@@ -67,7 +72,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&clients, "clients", "1,16,64", "numbers of clients that ask at once")
 	flags.IntVar(&o.runs, "runs", 5, "runs of each server, in turn")
 	flags.Float64Var(&seconds, "seconds", 1.2, "length of a run")
-	flags.IntVar(&o.rows, "rows", 10_000, "invitations in the database")
+	flags.StringVar(&rows, "rows", "10000", "invitations in the database; scale: in one after the other, comma separated")
 	flags.StringVar(&o.binary, "binary", "build/invited", "the server")
 	flags.StringVar(&o.out, "out", "build/bench.json", "where the figures are written")
 	flags.StringVar(&o.profile, "profile", "", "folder: write profiles of a server that was built with -tags profile, and compare nothing")
@@ -85,13 +90,15 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 			return fmt.Errorf("there is no engine %q: there are postgres and sqlite", each)
 		}
 	}
-	for each := range strings.SplitSeq(clients, ",") {
-		n, err := strconv.Atoi(each)
-		if err != nil || n < 1 {
-			return fmt.Errorf("-clients %s: not a number of clients", each)
-		}
-		o.clients = append(o.clients, n)
+	var err error
+	if o.clients, err = numbers("-clients", clients); err != nil {
+		return err
 	}
+	sizes, err := numbers("-rows", rows)
+	if err != nil {
+		return err
+	}
+	o.rows = sizes[0]
 	o.length = time.Duration(seconds * float64(time.Second))
 	o.warm = min(o.length/4, time.Second)
 	dir, err := os.MkdirTemp("", "invited-bench-")
@@ -100,10 +107,25 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{options: o, dir: dir}
+	if growing {
+		return b.scale(ctx, sizes, stdout)
+	}
 	if o.profile != "" {
 		return b.profiles(ctx, stdout)
 	}
 	return b.compare(ctx, stdout)
+}
+
+// numbers are those of a flag.
+func numbers(flag, list string) (all []int, err error) {
+	for each := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(each)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%s %s: these are no numbers", flag, list)
+		}
+		all = append(all, n)
+	}
+	return all, nil
 }
 
 // serveFloor is the process that the server is held against.

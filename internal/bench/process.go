@@ -89,7 +89,8 @@ func (s *server) stop() {
 // bench is what the measurements are made with.
 type bench struct {
 	options
-	dir string // for what is written meanwhile
+	dir   string // for what is written meanwhile
+	begin func() // called when requests begin; nil: nothing is
 }
 
 // environment of the measured program: the defaults, but for where things are.

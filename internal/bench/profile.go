@@ -57,11 +57,16 @@ func (b *bench) profileOf(ctx context.Context, d *database, data size, w workloa
 	}
 	name := filepath.Join(b.profile, d.engine+"-"+w.name+".cpu.pprof")
 	written := make(chan error, 1)
-	go func() {
-		written <- keep(ctx, fmt.Sprintf("%sprofile?seconds=%d", profiled, max(1, int(b.length.Seconds()))), name)
-	}()
+	b.begin = func() {
+		go func() {
+			written <- keep(ctx, fmt.Sprintf("%sprofile?seconds=%d", profiled, max(1, int(b.length.Seconds()))), name)
+		}()
+	}
 	r, err := b.once(ctx, d, data, w, 0, b.clients[0], s)
-	if err = errors.Join(err, <-written); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := <-written; err != nil {
 		return err
 	}
 	after, err := allocated(ctx)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // pagesOf is a request, and where it is for a list the one for its second page too.
@@ -25,7 +26,7 @@ var ofItsOwn = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0
 // sameWrites fails where the two do not write the same.
 func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 	const invitations = 2
-	if err := d.offers(ctx, invitations); err != nil {
+	if err := d.offers(ctx, invitations, time.Hour); err != nil {
 		return err
 	}
 	var said, left [2]string
@@ -69,7 +70,7 @@ func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 			if err := d.reset(ctx); err != nil {
 				return err
 			}
-			if err := d.offers(ctx, invitations); err != nil {
+			if err := d.offers(ctx, invitations, time.Hour); err != nil {
 				return err
 			}
 		}

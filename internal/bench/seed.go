@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -103,12 +104,14 @@ func (d *database) seed(ctx context.Context, s size) error {
 			d.series(0, s.customers)),
 		fmt.Sprintf(`INSERT INTO api_tokens (digest, user_uuid, created) SELECT %s, %s, %s FROM %s`,
 			d.noKey(), d.id(ofOwner, "i"), d.ago("100000000", "i"), d.series(owners, s.customers)),
-		d.invitations(s),
 	}
 	for i, each := range statements {
 		statements[i] = d.plain(each)
 	}
 	if err := d.exec(ctx, statements...); err != nil {
+		return err
+	}
+	if err := d.bulk(ctx, true, d.plain(d.invitations(s))); err != nil {
 		return err
 	}
 	for _, each := range []struct {
@@ -169,16 +172,68 @@ func quote(d *database, id uuid.UUID) string {
 	return "'" + id.String() + "'::uuid"
 }
 
-// offers makes invitations to be accepted, each invitee's to one project after the other.
-func (d *database) offers(ctx context.Context, count int) error {
+// offers makes invitations to be accepted, of an age, each invitee's to one project after the other.
+func (d *database) offers(ctx context.Context, count int, age time.Duration) error {
 	project := fmt.Sprintf("(i / %d %% %d)", invitees, owners)
-	return d.exec(ctx, d.plain(fmt.Sprintf(`INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message,
+	return d.bulk(ctx, false, d.plain(fmt.Sprintf(`INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message,
 		reminded, role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number,
 		organization, job_title, civil_number, extra_invitation_text)
 		SELECT %s, 'pending', %s, 0, 'OK', '', TRUE, %s, %s, %s, %s, 'invitee' || i || '%s', 'invitee' || i || '%s',
 		'', '', '', '', '', '', '' FROM %s`,
-		d.id(ofOffer, "i"), d.ago("3600", "i"), quote(d, uuidOf(ofRole, roleMember)), d.id(ofProject, project), d.id(ofCustomer, project),
-		d.id(ofOwner, project), made, made, d.series(0, count))))
+		d.id(ofOffer, "i"), d.ago(fmt.Sprint(int(age.Seconds())), "i"), quote(d, uuidOf(ofRole, roleMember)), d.id(ofProject, project),
+		d.id(ofCustomer, project), d.id(ofOwner, project), made, made, d.series(0, count))))
+}
+
+// bulk runs statements on many invitations without what is done for each: their triggers, whose counts are made anew
+// afterwards, and where it is asked for their indexes.
+func (d *database) bulk(ctx context.Context, indexes bool, statements ...string) error {
+	parts := "SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'invitations' AND type = 'trigger' AND sql <> ''"
+	others := " UNION ALL SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'invitations' AND type = 'index' AND sql <> ''"
+	before, after := "PRAGMA foreign_keys = OFF", "PRAGMA foreign_keys = ON"
+	if d.engine == "postgres" {
+		parts = "SELECT '', '', '' WHERE FALSE"
+		others = " UNION ALL SELECT indexname, 'index', indexdef FROM pg_indexes WHERE tablename = 'invitations' AND indexname <> 'invitations_pkey'"
+		before, after = "ALTER TABLE invitations DISABLE TRIGGER ALL", "ALTER TABLE invitations ENABLE TRIGGER ALL"
+	}
+	if indexes {
+		parts += others
+	}
+	taken, err := d.parts(ctx, parts)
+	if err != nil {
+		return err
+	}
+	all := []string{before}
+	for _, each := range taken {
+		all = append(all, "DROP "+each.kind+" "+each.name)
+	}
+	all = append(all, statements...)
+	for _, each := range taken {
+		all = append(all, each.sql)
+	}
+	var counts []string
+	for _, state := range []string{"project", "requested", "rejected", "pending", "accepted", "canceled", "expired"} {
+		counts = append(counts, fmt.Sprintf("%s = CASE WHEN shard = 0 THEN (SELECT count(*) FROM invitations WHERE state = '%s') ELSE 0 END",
+			state, state))
+	}
+	return d.exec(ctx, append(all, after, "UPDATE invitation_counts SET "+strings.Join(counts, ", "))...)
+}
+
+type part struct{ name, kind, sql string }
+
+func (d *database) parts(ctx context.Context, query string) (found []part, err error) {
+	rows, err := d.sql.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var each part
+		if err := rows.Scan(&each.name, &each.kind, &each.sql); err != nil {
+			return nil, err
+		}
+		found = append(found, each)
+	}
+	return found, rows.Err()
 }
 
 // made ends the addresses of what a measurement makes.
@@ -186,7 +241,7 @@ const made = "@made.example"
 
 // reset takes away what a measurement made.
 func (d *database) reset(ctx context.Context) error {
-	err := d.exec(ctx, "DELETE FROM invitations WHERE email_folded LIKE '%"+made+"'",
+	err := d.bulk(ctx, false, "DELETE FROM invitations WHERE email_folded LIKE '%"+made+"'",
 		"DELETE FROM memberships WHERE role_uuid = '"+uuidOf(ofRole, roleMember).String()+"'",
 		"DELETE FROM river_job", "DELETE FROM invitation_events")
 	if err != nil || d.engine == "sqlite" {
