@@ -21,9 +21,10 @@ const owner = "SELECT api_tokens.expires, users.uuid, users.username, users.full
 	" users.civil_number, users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled," +
 	" users.created, " + granted +
 	" FROM api_tokens JOIN users ON users.uuid = api_tokens.user_uuid" +
-	" LEFT JOIN (memberships JOIN scopes ON scopes.uuid = memberships.scope_uuid" +
-	" JOIN roles ON roles.uuid = memberships.role_uuid)" +
-	" ON memberships.user_uuid = users.uuid AND " + inForce +
+	" LEFT JOIN memberships ON memberships.user_uuid = users.uuid AND " + inForce +
+	// One after the other: SQLite makes the whole of a join in parentheses first.
+	" LEFT JOIN scopes ON scopes.uuid = memberships.scope_uuid" +
+	" LEFT JOIN roles ON roles.uuid = memberships.role_uuid" +
 	" WHERE api_tokens.digest = ?"
 
 // Owner returns the token with this digest, its user with what they hold, and the time of the look-up; fault.NotFound
