@@ -409,3 +409,42 @@ func TestCrowdedInvitations(t *testing.T) {
 		require.Len(w.t, slices.Compact(slices.Clone(emails)), len(emails), emails)
 	})
 }
+
+// An edit and the end of an invitation's time, at once: either it was edited and expired then, or it expired and was not.
+func TestEditRacesExpiry(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		edited := 0
+		for round := range 2 * rounds {
+			made := w.create("owner", fmt.Sprintf("old%d@x.example", round), admin, apollo)
+			w.clock.Advance(lifetime - time.Microsecond)
+			request := w.newRequest("PATCH", at(made.UUID.String()), "owner", map[string]string{"email": fmt.Sprintf("new%d@x.example", round)})
+			var end sync.WaitGroup
+			end.Go(func() {
+				w.clock.Advance(time.Microsecond)
+				w.sweep()
+			})
+			answer := w.atOnce(request)[0]
+			end.Wait()
+			w.sweep()
+
+			seen := w.see(made.UUID)
+			require.EqualValues(w.t, "expired", seen.State)
+			require.Equal(w.t, invitation.Expired, w.stored(made.UUID).StoredState)
+			happened := []string{}
+			for _, each := range w.events(made.UUID) {
+				happened = append(happened, string(*each.EventType))
+			}
+			if answer.Status == http.StatusOK {
+				edited++
+				require.Equal(w.t, fmt.Sprintf("new%d@x.example", round), seen.Email)
+				require.Equal(w.t, []string{"created", "updated", "expired"}, happened)
+			} else {
+				answer.is(http.StatusBadRequest, refuseEdit)
+				require.Equal(w.t, made.Email, seen.Email)
+				require.Equal(w.t, []string{"created", "expired"}, happened)
+			}
+			w.chained(made.UUID)
+		}
+		w.t.Logf("%d of %d were edited", edited, 2*rounds)
+	})
+}

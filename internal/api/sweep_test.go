@@ -144,3 +144,19 @@ func TestAShortLifeHasNoReminder(t *testing.T) {
 		require.Empty(t, w.asked(invitation.NoticeReminder))
 	}, func(p *invitation.Policy) { p.Lifetime = invitation.ReminderPeriod })
 }
+
+// A sweep ends only when nothing is due, however many are, and whether or not they were made at one moment.
+func TestSweepOfMoreThanABatch(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		w.fill(250)
+		for i := range 3 {
+			w.clock.Advance(time.Minute)
+			w.create("owner", fmt.Sprintf("later%d@x.example", i), admin, apollo)
+		}
+		w.clock.Advance(lifetime)
+		w.sweep()
+		require.Equal(w.t, "253", w.value("SELECT count(*) FROM invitations WHERE state = 'expired'"))
+		require.Equal(w.t, "253", w.value("SELECT count(*) FROM invitation_events WHERE event_type = 'expired'"))
+		require.Len(w.t, w.asked(invitation.NoticeExpired), 3, "those that have a creator")
+	})
+}

@@ -62,9 +62,9 @@ type Tx interface {
 	// Open lists the invitations whose stored state is open for a scope and any of these pairs of e-mail (folded) and
 	// role, without what belongs to other tables.
 	Open(scope uuid.UUID, pairs []Pair) ([]Invitation, error)
-	// Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked
-	// are left out.
-	Due(what Due, cutoff time.Time, limit int) ([]Invitation, error)
+	// Due lists the first up to limit invitations by creation, locked, for which this is due and that were created at or
+	// after from; those that another transaction has locked are left out.
+	Due(what Due, cutoff, from time.Time, limit int) ([]Invitation, error)
 	// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not
 	// say how many.
 	List(Query) ([]Invitation, int, error)

@@ -38,9 +38,12 @@ func (s *Service) Sweep(ctx context.Context) error {
 		if each.due == DueReminder && s.Policy.Lifetime <= ReminderPeriod {
 			continue
 		}
+		// Each batch begins where the one before ended, or an index would be gone through again and again past the rows that
+		// were due and are not.
+		var from time.Time
 		for more := true; more; {
 			err := s.Store.Write(ctx, func(tx Tx) error {
-				found, err := tx.Due(each.due, tx.Now().Add(-s.Policy.Lifetime), sweepBatch)
+				found, err := tx.Due(each.due, tx.Now().Add(-s.Policy.Lifetime), from, sweepBatch)
 				if err != nil {
 					return err
 				}
@@ -48,6 +51,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 					if err := each.do(tx, i); err != nil {
 						return err
 					}
+					from = i.Created
 				}
 				more = len(found) == sweepBatch
 				return nil

@@ -88,10 +88,11 @@ func (tx *Tx) Rival(email string, role, scope uuid.UUID) (invitation.Invitation,
 		" AND "+openStates, email, role, scope))
 }
 
-// Due lists up to limit invitations, locked, for which this is due; those that another transaction has locked are
-// left out.
-func (tx *Tx) Due(what invitation.Due, cutoff time.Time, limit int) ([]invitation.Invitation, error) {
+// Due lists the first up to limit invitations by creation, locked, for which this is due and that were created at or
+// after from; those that another transaction has locked are left out.
+func (tx *Tx) Due(what invitation.Due, cutoff, from time.Time, limit int) ([]invitation.Invitation, error) {
 	var due conditions
+	due.and("invitations.created >= ?", from)
 	switch what {
 	case invitation.DueExpiry:
 		due.and(lapsed, cutoff, cutoff)
@@ -155,7 +156,10 @@ func (tx *Tx) Delete(id uuid.UUID, e invitation.Event) error {
 // how many.
 func (tx *Tx) List(q invitation.Query) ([]invitation.Invitation, int, error) {
 	l := tx.listing(q)
-	total, counted := tx.total(q)
+	total, counted := l.total(), l.shown.arguments
+	if onlyStates(q, l) {
+		total, counted = kept(q)
+	}
 	query, arguments := l.page(q.Cut, total, counted)
 	var count int
 	rows, err := tx.scanned(query, arguments, &count)
@@ -164,7 +168,11 @@ func (tx *Tx) List(q invitation.Query) ([]invitation.Invitation, int, error) {
 
 // Count is how many invitations a query shows.
 func (tx *Tx) Count(q invitation.Query) (int, error) {
-	return tx.number(tx.total(q))
+	l := tx.listing(q)
+	if onlyStates(q, l) {
+		return tx.number(kept(q))
+	}
+	return tx.counted(l)
 }
 
 // listing is what a query shows: what is visible, and what the caller asks for.
@@ -175,17 +183,16 @@ func (tx *Tx) listing(q invitation.Query) listing {
 	return l
 }
 
-// total is a query for how many invitations a query shows. Who sees all, and asks for nothing but states, is told what
-// was counted as the rows were written: it takes as long for a million as for ten. What time has ended since is counted
-// now, and is no more than a sweep has left.
-func (tx *Tx) total(q invitation.Query) (string, []any) {
+// onlyStates tells whether a query is of somebody who sees all, and asks for nothing but states, which are one condition.
+func onlyStates(q invitation.Query, l listing) bool {
+	return q.Visible.All && len(l.shown.texts) == min(1, len(q.States))
+}
+
+// kept is a query for how many invitations there are in the states of a query, from what was counted as the rows were
+// written: it takes as long for a million as for ten. What time has ended since is counted now, and is no more than a
+// sweep has left.
+func kept(q invitation.Query) (string, []any) {
 	states := q.States
-	q.States = nil
-	if others := tx.listing(q); !q.Visible.All || len(others.shown.texts) > 0 {
-		q.States = states
-		l := tx.listing(q)
-		return l.total(), l.shown.arguments
-	}
 	if len(states) == 0 {
 		states = invitation.States
 	}

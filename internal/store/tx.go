@@ -22,6 +22,7 @@ type Tx struct {
 	orm   *gorm.DB
 	now   time.Time
 	reads bool // nothing is written
+	jobs  []river.InsertManyParams
 }
 
 // Read runs f, which must not write, with each of its statements seeing what was committed when it began: what needs
@@ -50,7 +51,11 @@ func (db *DB) run(ctx context.Context, on *gorm.DB, reads bool, f func(*Tx) erro
 	now, err := db.moment(orm) // before there is a transaction to hold open for it
 	if err == nil {
 		err = orm.Transaction(func(orm *gorm.DB) error {
-			return f(&Tx{db: db, orm: orm, now: now, reads: reads})
+			tx := &Tx{db: db, orm: orm, now: now, reads: reads}
+			if err := f(tx); err != nil {
+				return err
+			}
+			return tx.enqueueAll()
 		}, o)
 	}
 	return db.failed(ctx, err)
@@ -70,6 +75,9 @@ func (db *DB) failed(ctx context.Context, err error) error {
 // than that two clocks do not drift apart by what anybody could notice.
 const staleAfter = time.Second
 
+// promptly is how soon the database has to say what time it is for its answer to be told for longer.
+const promptly = 100 * time.Millisecond
+
 // told is what the database's clock said, and when by this machine: that has a monotonic part, so that a jump of the
 // machine's clock after it changes nothing.
 type told struct{ database, machine time.Time }
@@ -80,17 +88,19 @@ func (db *DB) moment(orm *gorm.DB) (time.Time, error) {
 	if db.clock != nil {
 		return db.clock().UTC().Truncate(time.Microsecond), nil
 	}
-	last := db.told.Load()
-	if last == nil || time.Since(last.machine) > staleAfter {
-		asked := time.Now()
-		now, err := db.dialect.now(orm)
-		if err != nil {
-			return time.Time{}, err
-		}
-		last = &told{now, asked.Add(time.Since(asked) / 2)}
-		db.told.Store(last)
+	if last := db.told.Load(); last != nil && time.Since(last.machine) <= staleAfter {
+		return last.database.Add(time.Since(last.machine)).UTC().Truncate(time.Microsecond), nil
 	}
-	return last.database.Add(time.Since(last.machine)).UTC().Truncate(time.Microsecond), nil
+	asked := time.Now()
+	now, err := db.dialect.now(orm)
+	if err != nil {
+		return time.Time{}, err
+	}
+	// Of a slow answer nobody knows when it was true: a connection had to be made, or waited for.
+	if took := time.Since(asked); took <= promptly {
+		db.told.Store(&told{now, asked.Add(took / 2)})
+	}
+	return now.UTC().Truncate(time.Microsecond), nil
 }
 
 // ErrUnusable is in the chain of every error that comes of the database's being busy, full or out of reach.
@@ -126,8 +136,18 @@ func (tx *Tx) Enqueue(job invitation.Job) error {
 	if tx.reads {
 		return errReading
 	}
-	_, err := tx.db.queue.InsertTx(tx.orm.Statement.Context, tx.inner(), job,
-		&river.InsertOpts{Queue: job.Queue(), MaxAttempts: maxAttempts})
+	tx.jobs = append(tx.jobs, river.InsertManyParams{
+		Args: job, InsertOpts: &river.InsertOpts{Queue: job.Queue(), MaxAttempts: maxAttempts},
+	})
+	return nil
+}
+
+// enqueueAll writes the jobs that were asked for: all at once, for a sweep asks for many.
+func (tx *Tx) enqueueAll() error {
+	if len(tx.jobs) == 0 {
+		return nil
+	}
+	_, err := tx.db.queue.InsertManyTx(tx.orm.Statement.Context, tx.inner(), tx.jobs)
 	return err
 }
 
