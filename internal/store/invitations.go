@@ -17,9 +17,13 @@ import (
 )
 
 // lapsed is the condition, with the cutoff twice as its arguments, that time has ended an invitation: the same
-// as invitation.Invitation.StateAt. Only projects have a start date.
-const lapsed = "(invitations.state IN ('pending', 'project') AND invitations.created <= ?" +
-	" AND (scopes.start_date IS NULL OR scopes.start_date <= ?))"
+// as invitation.Invitation.StateAt. Only projects have a start date, which is looked up only for what is old: to join the
+// scopes would look up that of every row.
+const lapsed = "(" + endable + " AND invitations.created <= ? AND COALESCE((SELECT starting.start_date" +
+	" FROM scopes AS starting WHERE starting.uuid = invitations.scope_uuid), invitations.created) <= ?)"
+
+// endable is the condition of the index invitations_ending, to the letter, or SQLite would not know it again.
+const endable = "invitations.state IN ('project', 'pending')"
 
 // Find is one invitation with its role, scope, customer and creator.
 func (tx *Tx) Find(id uuid.UUID) (invitation.Invitation, error) {
@@ -156,11 +160,11 @@ func (tx *Tx) Delete(id uuid.UUID, e invitation.Event) error {
 // how many.
 func (tx *Tx) List(q invitation.Query) ([]invitation.Invitation, int, error) {
 	l := tx.listing(q)
-	total, counted := l.total(), l.shown.arguments
+	query, arguments := l.page(q.Cut)
 	if onlyStates(q, l) {
-		total, counted = kept(q)
+		total, counted := kept(q)
+		query, arguments = l.pageOf(q.Cut, total, counted)
 	}
-	query, arguments := l.page(q.Cut, total, counted)
 	var count int
 	rows, err := tx.scanned(query, arguments, &count)
 	return rows, count, err
@@ -210,8 +214,7 @@ func kept(q invitation.Query) (string, []any) {
 			if was {
 				sign = " - "
 			}
-			text += sign + "(SELECT count(*) FROM invitations" + joinScope +
-				" WHERE " + lapsed + " AND invitations.state = '" + string(each) + "')"
+			text += sign + "(SELECT count(*) FROM invitations WHERE " + lapsed + " AND invitations.state = '" + string(each) + "')"
 			arguments = append(arguments, q.Cutoff, q.Cutoff)
 		}
 	}
@@ -227,7 +230,7 @@ func (tx *Tx) visible(to *conditions, q invitation.Query) {
 	var any conditions
 	tx.within(&any, v.Reach, "invitations.scope_uuid", "invitations.customer_uuid")
 	if v.Email != "" {
-		any.and("(invitations.email_folded = ? AND invitations.state IN ('pending', 'project') AND NOT "+lapsed+")",
+		any.and("(invitations.email_folded = ? AND "+endable+" AND NOT "+lapsed+")",
 			v.Email, q.Cutoff, q.Cutoff)
 	}
 	to.and(any.either(), any.arguments...)
@@ -271,14 +274,10 @@ func inStates(to *conditions, q invitation.Query) {
 // invitationOrder is the order that a query asks for.
 func invitationOrder(q invitation.Query) ordering {
 	return ordered(q.Order, directory.Order{By: invitation.ByCreated, Descending: true}, map[directory.OrderBy]key{
-		invitation.ByCreated: {text: "invitations.created"},
-		invitation.ByCreatedBy: {
-			text: "CASE WHEN creators.full_name <> '' THEN creators.full_name ELSE COALESCE(creators.username, '') END",
-		},
-		invitation.ByEmail: {text: "invitations.email_folded"},
-		invitation.ByState: {
-			text:      "CASE WHEN " + lapsed + " THEN 'expired' ELSE invitations.state END",
-			arguments: []any{q.Cutoff, q.Cutoff},
-		},
+		invitation.ByCreated: by("invitations.created"),
+		invitation.ByCreatedBy: by(
+			"CASE WHEN creators.full_name <> '' THEN creators.full_name ELSE COALESCE(creators.username, '') END"),
+		invitation.ByEmail: by("invitations.email_folded"),
+		invitation.ByState: by("CASE WHEN "+lapsed+" THEN 'expired' ELSE invitations.state END", q.Cutoff, q.Cutoff),
 	})
 }

@@ -121,31 +121,70 @@ func (l listing) total() string {
 	return "SELECT count(*) FROM " + l.from(where) + where
 }
 
-// page is a query for a part of the list, and for the number that the query total finds after the columns; where there is
-// no row there is no number. It is one statement, so that both are of one moment; and what the page says of a row beside
-// the row itself is looked up for the page alone.
-func (l listing) page(cut directory.Cut, total string, counted []any) (string, []any) {
-	where, order := l.shown.where(), strings.Join(append(slices.Clone(l.order.keys), l.table+".uuid"), ", ")
-	// The numbers stand in the text: a plan made for any number of rows is one for many.
-	page := fmt.Sprintf("SELECT %s.uuid FROM %s%s ORDER BY %s LIMIT %d OFFSET %d",
-		l.table, l.from(where+order), where, order, cut.Limit, cut.Offset)
-	query := "SELECT " + l.columns + ", (" + total + ") FROM (" + page + ") AS page" +
-		" JOIN " + l.table + " ON " + l.table + ".uuid = page.uuid"
+// page is a query for a part of the list, and after the columns for how many rows the list has in all; where there is no
+// row there is no number. It is one statement, so that both are of one moment; and what the page says of a row beside the
+// row itself is looked up for the page alone. All that the list has is found once, and counted and ordered then.
+func (l listing) page(cut directory.Cut) (string, []any) {
+	// Materialized, or a plan would go through all rows in the order that is asked for, in the hope of finding the first few
+	// soon: but all have to be counted.
+	rows, arguments := l.rows()
+	return "WITH hits AS MATERIALIZED (" + rows + ") " +
+		l.filled("SELECT * FROM hits"+l.order.by("found")+bounds(cut), "SELECT count(*) FROM hits"), arguments
+}
+
+// pageOf is page where the number is known to another query, so that no more rows are looked at than are shown.
+func (l listing) pageOf(cut directory.Cut, total string, counted []any) (string, []any) {
+	rows, arguments := l.rows()
+	return l.filled(rows+l.order.by("found")+bounds(cut), total), slices.Concat(counted, arguments)
+}
+
+// rows is a query for what tells the rows of the list apart and orders them.
+func (l listing) rows() (string, []any) {
+	where, keys := l.shown.where(), ""
+	for i, each := range l.order.keys {
+		keys += fmt.Sprintf(", %s AS key%d", each, i)
+	}
+	return fmt.Sprintf("SELECT %s.uuid AS found%s FROM %s%s", l.table, keys, l.from(where+keys), where),
+		slices.Concat(l.order.arguments, l.shown.arguments)
+}
+
+// filled is a query for what is shown of the rows of a page, in its order, and for a number.
+func (l listing) filled(page, total string) string {
+	query := fmt.Sprintf("SELECT %s, (%s) FROM (%s) AS page JOIN %s ON %s.uuid = page.found", l.columns, total, page, l.table, l.table)
 	for _, each := range l.joins {
 		query += each.text
 	}
-	return query + " ORDER BY " + order, slices.Concat(counted, l.shown.arguments, l.order.arguments, l.order.arguments)
+	return query + l.order.by("page.found")
+}
+
+// bounds of a page stand in the text: a plan for any number of rows is one for many.
+func bounds(cut directory.Cut) string {
+	return fmt.Sprintf(" LIMIT %d OFFSET %d", cut.Limit, cut.Offset)
 }
 
 // ordering is what a list is ordered by, most significant first.
 type ordering struct {
-	keys      []string
-	arguments []any
+	keys       []string
+	descending []bool // of each key
+	arguments  []any
 }
 
-// key is what rows are ordered by; of several the last decides, and is the one that can descend.
+// by orders what rows found; last tells apart what the keys don't.
+func (o ordering) by(last string) string {
+	text := " ORDER BY "
+	for i, descends := range o.descending {
+		text += fmt.Sprintf("key%d", i)
+		if descends {
+			text += " DESC"
+		}
+		text += ", "
+	}
+	return text + last
+}
+
+// key is what rows are ordered by; of several texts the last decides, and is the one that can descend.
 type key struct {
-	text      string
+	texts     []string
 	arguments []any
 }
 
@@ -157,13 +196,15 @@ func ordered(asked []directory.Order, otherwise directory.Order, keys map[direct
 	var o ordering
 	for _, each := range asked {
 		k := keys[each.By]
-		if each.Descending {
-			k.text += " DESC"
-		}
-		o.keys, o.arguments = append(o.keys, k.text), append(o.arguments, k.arguments...)
+		o.keys, o.arguments = append(o.keys, k.texts...), append(o.arguments, k.arguments...)
+		o.descending = append(o.descending, make([]bool, len(k.texts))...)
+		o.descending[len(o.descending)-1] = each.Descending
 	}
 	return o
 }
+
+// by is a key of one text.
+func by(text string, arguments ...any) key { return key{[]string{text}, arguments} }
 
 // found are the rows that a query finds, each read from its columns.
 func found[Row any](tx *Tx, query string, arguments []any, read func(scan func(...any) error) (Row, error)) ([]Row, error) {

@@ -86,7 +86,7 @@ func openPostgres(o Options) (*DB, error) {
 		config.RuntimeParams["application_name"] = "invited"
 	}
 	config.ConnectTimeout = 10 * time.Second
-	pool := sql.OpenDB(o.driver(stdlib.GetConnector(*config)))
+	pool := sql.OpenDB(o.driver(stdlib.GetConnector(*config, stdlib.OptionAfterConnect(planOnce))))
 	pool.SetMaxOpenConns(postgresConnections)
 	pool.SetMaxIdleConns(postgresConnections)
 	pool.SetConnMaxIdleTime(5 * time.Minute)
@@ -99,6 +99,14 @@ func openPostgres(o Options) (*DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, refuseWrites(db.reads)
+}
+
+// planOnce has a connection make the plan of a statement once, whatever its arguments. Left alone the server plans most
+// lists anew each time, which takes it several times as long as to carry them out; and it would compile some. It is no
+// parameter of the connection, because poolers between refuse to pass that on.
+func planOnce(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET jit = off")
+	return err
 }
 
 func openSQLite(o Options) (*DB, error) {

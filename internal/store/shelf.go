@@ -83,7 +83,7 @@ func (tx *Tx) ShownScope(kind directory.ScopeType, id uuid.UUID) (directory.Scop
 func (tx *Tx) ShownScopes(q directory.ScopeQuery) ([]directory.Scope, int, error) {
 	l := tx.scopeListing(q)
 	var count int
-	query, arguments := l.page(q.Cut, l.total(), l.shown.arguments)
+	query, arguments := l.page(q.Cut)
 	rows, err := tx.scopes(query, arguments, &count)
 	return rows, count, err
 }
@@ -109,10 +109,10 @@ func (tx *Tx) scopeListing(q directory.ScopeQuery) listing {
 		l.shown.and(tx.db.dialect.in("scopes.customer_uuid", q.Customers))
 	}
 	l.order = ordered(q.Order, directory.Order{By: directory.ByName}, map[directory.OrderBy]key{
-		directory.ByCreated:      {text: "scopes.created"},
-		directory.ByCustomerName: {text: "customers.name_folded"},
-		directory.ByName:         {text: "scopes.name_folded"},
-		directory.ByStartDate:    {text: "scopes.start_date IS NULL, scopes.start_date"},
+		directory.ByCreated:      by("scopes.created"),
+		directory.ByCustomerName: by("customers.name_folded"),
+		directory.ByName:         by("scopes.name_folded"),
+		directory.ByStartDate:    {texts: []string{"scopes.start_date IS NULL", "scopes.start_date"}},
 	})
 	return l
 }
@@ -121,7 +121,7 @@ func (tx *Tx) scopeListing(q directory.ScopeQuery) listing {
 func (tx *Tx) ShownRoles(q directory.RoleQuery) ([]directory.Role, int, error) {
 	l := roleListing(q)
 	var count int
-	query, arguments := l.page(q.Cut, l.total(), l.shown.arguments)
+	query, arguments := l.page(q.Cut)
 	rows, err := found(tx, query, arguments, func(scan func(...any) error) (r directory.Role, err error) {
 		err = scan(&r.UUID, &r.Name, &r.Description, &r.ScopeType, list{&r.Permissions}, &r.IsActive, &count)
 		return r, err
@@ -136,7 +136,7 @@ func roleListing(q directory.RoleQuery) listing {
 	l := listing{
 		table:   "roles",
 		columns: "roles.uuid, roles.name, roles.description, roles.scope_type, roles.permissions, roles.is_active",
-		order:   ordering{keys: []string{"roles.name"}},
+		order:   ordering{keys: []string{"roles.name"}, descending: []bool{false}},
 	}
 	l.shown.contains(q.Name, "roles.name_folded")
 	l.shown.contains(q.Description, "roles.description_folded")
@@ -158,7 +158,7 @@ var permissionJoins = append([]join{
 func (tx *Tx) ShownPermissions(q directory.PermissionQuery) ([]directory.Permission, int, error) {
 	l := tx.permissionListing(q)
 	var count int
-	query, arguments := l.page(q.Cut, l.total(), l.shown.arguments)
+	query, arguments := l.page(q.Cut)
 	rows, err := found(tx, query, arguments, func(scan func(...any) error) (directory.Permission, error) {
 		var (
 			p               directory.Permission
@@ -215,12 +215,12 @@ func (tx *Tx) permissionListing(q directory.PermissionQuery) listing {
 	l.shown.contains(q.FullName, "users.full_name_folded")
 	l.shown.contains(q.ScopeName, "scopes.name_folded")
 	l.order = ordered(q.Order, directory.Order{By: directory.ByCreated, Descending: true}, map[directory.OrderBy]key{
-		directory.ByCreated:        {text: "memberships.created"},
-		directory.ByEmail:          {text: "users.email_folded"},
-		directory.ByExpirationTime: {text: "memberships.expires IS NULL, memberships.expires"},
-		directory.ByFullName:       {text: "users.full_name_folded"},
-		directory.ByRole:           {text: "roles.name"},
-		directory.ByUsername:       {text: "users.username"},
+		directory.ByCreated:        by("memberships.created"),
+		directory.ByEmail:          by("users.email_folded"),
+		directory.ByExpirationTime: {texts: []string{"memberships.expires IS NULL", "memberships.expires"}},
+		directory.ByFullName:       by("users.full_name_folded"),
+		directory.ByRole:           by("roles.name"),
+		directory.ByUsername:       by("users.username"),
 	})
 	return l
 }
