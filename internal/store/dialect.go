@@ -36,6 +36,8 @@ type dialect interface {
 	now(tx *gorm.DB) (time.Time, error)
 	// hasTable is a query for whether there is a table of the name that is its argument.
 	hasTable() string
+	// numbered is a statement, whose arguments stand as ? in it, as the engine takes it.
+	numbered(text string) string
 	// snapshot is how a transaction is begun that only reads, all of it from one moment.
 	snapshot() *sql.TxOptions
 	// in is the condition that a column is one of a set of uuids of any size, and its one argument.
@@ -93,6 +95,8 @@ func (postgresDialect) now(tx *gorm.DB) (time.Time, error) {
 }
 
 func (postgresDialect) hasTable() string { return "SELECT to_regclass(?) IS NOT NULL" }
+
+func (postgresDialect) numbered(text string) string { return numbered(text) }
 
 func (postgresDialect) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
@@ -198,6 +202,8 @@ func (sqliteDialect) now(*gorm.DB) (time.Time, error) { return time.Now(), nil }
 func (sqliteDialect) hasTable() string {
 	return "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = ?"
 }
+
+func (sqliteDialect) numbered(text string) string { return text }
 
 func (sqliteDialect) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 

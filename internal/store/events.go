@@ -20,7 +20,7 @@ func (tx *Tx) eventValues(e invitation.Event) []any {
 	return []any{
 		e.InvitationUUID, tx.now, e.Type, e.UserUUID, e.UserUsername, e.UserFullName, e.FromState, e.ToState,
 		e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage, e.Notice, e.Channel, e.Recipient,
-		invitation.RequestID(tx.orm.Statement.Context),
+		invitation.RequestID(tx.ctx),
 	}
 }
 

@@ -57,7 +57,7 @@ func (tx *Tx) one(found []invitation.Invitation, err error) (invitation.Invitati
 // Linked is the uuid of the invitation whose link holds another one.
 func (tx *Tx) Linked(link uuid.UUID) (uuid.UUID, error) {
 	var found uuid.UUID
-	err := tx.orm.Raw("SELECT uuid FROM invitations WHERE link_uuid = ?", link).Row().Scan(&found)
+	err := tx.row("SELECT uuid FROM invitations WHERE link_uuid = ?", []any{link}, &found)
 	if errors.Is(err, sql.ErrNoRows) {
 		return found, fault.Missing()
 	}

@@ -208,11 +208,11 @@ func by(text string, arguments ...any) key { return key{[]string{text}, argument
 
 // found are the rows that a query finds, each read from its columns.
 func found[Row any](tx *Tx, query string, arguments []any, read func(scan func(...any) error) (Row, error)) ([]Row, error) {
-	rows, err := tx.orm.Raw(query, arguments...).Rows()
+	rows, err := tx.query(query, arguments...)
 	if err != nil {
 		return nil, tx.db.translate(err)
 	}
-	defer func() { _ = rows.Close() }()
+	defer rows.Close()
 	var all []Row
 	for rows.Next() {
 		row, err := read(rows.Scan)
@@ -230,6 +230,6 @@ func (tx *Tx) counted(l listing) (int, error) { return tx.number(l.total(), l.sh
 // number is the one number that a query finds.
 func (tx *Tx) number(query string, arguments []any) (int, error) {
 	var found int
-	err := tx.orm.Raw(query, arguments...).Row().Scan(&found)
+	err := tx.row(query, arguments, &found)
 	return found, tx.db.translate(err)
 }

@@ -16,11 +16,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	sqlite "github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/gormlite"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
+	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -35,8 +37,11 @@ type Options struct {
 	Postgres string // connection URL
 	// Clock is used for the time of transactions; nil: the database's own. Tests pass one to move time.
 	Clock func() time.Time
-	// Driver is put around the engine's driver; nil: nothing is. Tests pass one to fail at a chosen statement.
+	// Driver is put around the engine's driver for database/sql; nil: nothing is. Tests pass one to fail at a chosen
+	// statement.
 	Driver func(driver.Connector) driver.Connector
+	// Tracer is told of all statements on PostgreSQL, also of those that don't go through Driver; nil: nobody is.
+	Tracer pgx.QueryTracer
 }
 
 func (o Options) driver(engine driver.Connector) driver.Connector {
@@ -50,8 +55,9 @@ func (o Options) driver(engine driver.Connector) driver.Connector {
 type DB struct {
 	gorm    *gorm.DB
 	sql     *sql.DB
-	reads   *gorm.DB // for transactions that only read
-	readers *sql.DB  // theirs, which may be the same
+	reads   *gorm.DB      // for transactions that only read
+	readers *sql.DB       // theirs, which may be the same
+	pool    *pgxpool.Pool // PostgreSQL only: what the others are made of
 	dialect dialect
 	lock    string // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
@@ -76,35 +82,43 @@ func Open(o Options) (*DB, error) {
 }
 
 func openPostgres(o Options) (*DB, error) {
-	config, err := pgx.ParseConfig(o.Postgres)
+	config, err := pgxpool.ParseConfig(o.Postgres)
 	if err != nil {
 		// The library's error repeats the URL, password and all.
 		return nil, errors.New("the database URL can't be read; it looks like postgres://user:password@host:5432/name")
 	}
-	config.RuntimeParams["timezone"] = "UTC"
-	if config.RuntimeParams["application_name"] == "" {
-		config.RuntimeParams["application_name"] = "invited"
+	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "invited"
 	}
-	config.ConnectTimeout = 10 * time.Second
-	pool := sql.OpenDB(o.driver(stdlib.GetConnector(*config, stdlib.OptionAfterConnect(planOnce))))
-	pool.SetMaxOpenConns(postgresConnections)
-	pool.SetMaxIdleConns(postgresConnections)
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	db, err := newDB(o, pool, postgres.New(postgres.Config{Conn: pool}), postgresDialect{}, "")
+	config.ConnConfig.ConnectTimeout = 10 * time.Second
+	config.MaxConns = postgresConnections
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.AfterConnect = prepare
+	config.ConnConfig.Tracer = o.Tracer
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
+		return nil, fmt.Errorf("the database can't be opened: %w", err)
+	}
+	shared := sql.OpenDB(o.driver(stdlib.GetPoolConnector(pool)))
+	shared.SetMaxIdleConns(0) // that are kept, pool keeps
+	db, err := newDB(o, shared, postgres.New(postgres.Config{Conn: shared}), postgresDialect{}, "")
+	if err != nil {
+		pool.Close()
 		return nil, err
 	}
-	db.readers = pool
-	if db.reads, err = openORM(postgres.New(postgres.Config{Conn: pool})); err != nil {
+	db.pool, db.readers = pool, shared
+	if db.reads, err = openORM(postgres.New(postgres.Config{Conn: shared})); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, refuseWrites(db.reads)
 }
 
-// planOnce has a connection make the plan of a statement once, whatever its arguments. Left alone the server plans most
+// prepare has a connection make the plan of a statement once, whatever its arguments. Left alone the server plans most
 // lists anew each time, which takes it several times as long as to carry them out; and it would compile some. It is no
 // parameter of the connection, because poolers between refuse to pass that on.
-func planOnce(ctx context.Context, conn *pgx.Conn) error {
+func prepare(ctx context.Context, conn *pgx.Conn) error {
+	pgxuuid.Register(conn.TypeMap())
 	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET jit = off")
 	return err
 }
@@ -207,7 +221,11 @@ func refuseWrites(orm *gorm.DB) error {
 
 // Close closes the database. Transactions that run are finished first.
 func (db *DB) Close() error {
-	return errors.Join(db.readers.Close(), db.sql.Close())
+	err := errors.Join(db.readers.Close(), db.sql.Close())
+	if db.pool != nil {
+		db.pool.Close()
+	}
+	return err
 }
 
 // Ping tells whether the database can be reached.

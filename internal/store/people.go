@@ -38,11 +38,11 @@ func (db *DB) Owner(ctx context.Context, digest string) (directory.APIToken, dir
 	)
 	err := db.Read(ctx, func(tx *Tx) error {
 		now = tx.now
-		rows, err := tx.orm.Raw(owner, now, digest).Rows()
+		rows, err := tx.query(owner, now, digest)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = rows.Close() }()
+		defer rows.Close()
 		for rows.Next() {
 			var (
 				in, customer, role *uuid.UUID

@@ -1,16 +1,12 @@
 package store_test
 
 import (
-	"context"
-	"database/sql/driver"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/ngrok/sqlmw"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
@@ -19,56 +15,14 @@ import (
 	"invited/internal/token"
 )
 
-// tally counts statements.
-type tally struct {
-	sqlmw.NullInterceptor
-	statements atomic.Int64
-}
-
-func (c *tally) ConnQueryContext(
-	ctx context.Context, conn driver.QueryerContext, query string, args []driver.NamedValue,
-) (context.Context, driver.Rows, error) {
-	c.statements.Add(1)
-	rows, err := conn.QueryContext(ctx, query, args)
-	return ctx, rows, err
-}
-
-func (c *tally) StmtQueryContext(
-	ctx context.Context, statement driver.StmtQueryContext, _ string, args []driver.NamedValue,
-) (context.Context, driver.Rows, error) {
-	c.statements.Add(1)
-	rows, err := statement.QueryContext(ctx, args)
-	return ctx, rows, err
-}
-
-func (c *tally) wrap(engine driver.Connector) driver.Connector {
-	wrapped, err := sqlmw.Driver(only{engine}, c).(driver.DriverContext).OpenConnector("")
-	if err != nil {
-		panic(err)
-	}
-	return wrapped
-}
-
-// only is a driver for the one database of a connector.
-type only struct{ connector driver.Connector }
-
-func (o only) Open(string) (driver.Conn, error)               { return o.connector.Connect(context.Background()) }
-func (o only) OpenConnector(string) (driver.Connector, error) { return o.connector, nil }
-
 // Reading the directory takes one statement beside the one that finds out who asks, however much there is.
 func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		address, count := e.Fresh(t), &tally{}
-		options := store.Options{Clock: storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)).Now, Driver: count.wrap}
-		if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
-			options.SQLite = path
-		} else {
-			options.Postgres = address
-		}
-		db, err := store.Open(options)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, db.Close()) })
+		statements := &storetest.Statements{}
+		db := statements.Open(t, e.Fresh(t), store.Options{
+			Clock: storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)).Now,
+		})
 		for _, many := range []int{1, 40} {
 			var file strings.Builder
 			file.WriteString("users: [{username: ann, full_name: Ann, tokens: [ann-key]}]\nroles:\n")
@@ -84,10 +38,10 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 			_, err = directory.Apply(t.Context(), db.Directory(), parsed, nil)
 			require.NoError(t, err)
 
-			before := count.statements.Load()
+			statements.Take()
 			_, ann, _, err := db.Owner(t.Context(), token.Digest("ann-key"))
 			require.NoError(t, err)
-			require.EqualValues(t, 1, count.statements.Load()-before)
+			require.Len(t, statements.Take(), 1)
 			reader := &directory.Reader{Store: db.Shelf()}
 			projects, total, err := reader.Scopes(t.Context(), ann, directory.ScopeQuery{Type: directory.Project}, 1, 300)
 			require.NoError(t, err)
@@ -129,9 +83,9 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 					return err
 				},
 			} {
-				before := count.statements.Load()
+				statements.Take()
 				require.NoError(t, read(), name)
-				require.EqualValues(t, 1, count.statements.Load()-before, "%s of %d", name, many)
+				require.Len(t, statements.Take(), 1, "%s of %d", name, many)
 			}
 		}
 	})

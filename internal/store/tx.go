@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"gorm.io/gorm"
 
@@ -19,7 +20,9 @@ import (
 // returned, nor by two goroutines at once.
 type Tx struct {
 	db    *DB
+	ctx   context.Context //nolint:containedctx // that of the one piece of work that it is for
 	orm   *gorm.DB
+	pool  *pgxpool.Pool // that queries go to; nil: they go where orm goes
 	now   time.Time
 	reads bool // nothing is written
 	jobs  []river.InsertManyParams
@@ -31,7 +34,7 @@ func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
 	orm := db.reads.WithContext(ctx)
 	now, err := db.moment(orm)
 	if err == nil {
-		err = f(&Tx{db: db, orm: orm, now: now, reads: true})
+		err = f(&Tx{db: db, ctx: ctx, orm: orm, pool: db.pool, now: now, reads: true})
 	}
 	return db.failed(ctx, err)
 }
@@ -51,7 +54,7 @@ func (db *DB) run(ctx context.Context, on *gorm.DB, reads bool, f func(*Tx) erro
 	now, err := db.moment(orm) // before there is a transaction to hold open for it
 	if err == nil {
 		err = orm.Transaction(func(orm *gorm.DB) error {
-			tx := &Tx{db: db, orm: orm, now: now, reads: reads}
+			tx := &Tx{db: db, ctx: ctx, orm: orm, now: now, reads: reads}
 			if err := f(tx); err != nil {
 				return err
 			}
@@ -147,7 +150,7 @@ func (tx *Tx) enqueueAll() error {
 	if len(tx.jobs) == 0 {
 		return nil
 	}
-	_, err := tx.db.queue.InsertManyTx(tx.orm.Statement.Context, tx.inner(), tx.jobs)
+	_, err := tx.db.queue.InsertManyTx(tx.ctx, tx.inner(), tx.jobs)
 	return err
 }
 

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// rows are what a query finds. Close has to be called.
+type rows interface {
+	Next() bool
+	Scan(to ...any) error
+	Err() error
+	Close()
+}
+
+type sqlRows struct{ *sql.Rows }
+
+func (r sqlRows) Close() { _ = r.Rows.Close() } // what went wrong, Err says
+
+// query runs a hand-written query, whose arguments stand as ? in its text.
+func (tx *Tx) query(text string, arguments ...any) (rows, error) {
+	text = tx.db.dialect.numbered(text)
+	if tx.pool != nil {
+		return read(tx.ctx, tx.pool, text, arguments)
+	}
+	found, err := tx.orm.Statement.ConnPool.QueryContext(tx.ctx, text, arguments...)
+	if err != nil {
+		return nil, err
+	}
+	return sqlRows{found}, nil
+}
+
+// read is a query by PostgreSQL's driver itself: database/sql has a value made of each field first, of most of them a
+// text, and copies that. As it does, this takes another connection where one turns out to be dead before it was used.
+func read(ctx context.Context, pool *pgxpool.Pool, text string, arguments []any) (found pgx.Rows, err error) {
+	for range postgresConnections {
+		found, err = pool.Query(ctx, text, arguments...)
+		if !pgconn.SafeToRetry(err) || ctx.Err() != nil {
+			break
+		}
+	}
+	return found, err
+}
+
+// row reads the first row of a query; sql.ErrNoRows where there is none.
+func (tx *Tx) row(text string, arguments []any, to ...any) error {
+	found, err := tx.query(text, arguments...)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	if found.Next() {
+		return found.Scan(to...)
+	}
+	if err := found.Err(); err != nil {
+		return err
+	}
+	return sql.ErrNoRows
+}
+
+// numbered has the arguments of a statement as PostgreSQL counts them.
+func numbered(text string) string {
+	var out strings.Builder
+	out.Grow(len(text) + 64)
+	for n := 1; ; n++ {
+		before, after, more := strings.Cut(text, "?")
+		out.WriteString(before)
+		if !more {
+			return out.String()
+		}
+		fmt.Fprintf(&out, "$%d", n)
+		text = after
+	}
+}

@@ -1,0 +1,117 @@
+package storetest
+
+import (
+	"context"
+	"database/sql/driver"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/ngrok/sqlmw"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/store"
+)
+
+// Statements keeps the texts of the statements that a database is given, without those that begin and end transactions.
+// It is safe for use by any number of goroutines.
+type Statements struct {
+	sqlmw.NullInterceptor
+	mu    sync.Mutex
+	texts []string
+}
+
+// Open is Open for a database whose statements s keeps. PostgreSQL's are kept at its driver, which not all go through
+// database/sql to reach.
+func (s *Statements) Open(t *testing.T, address string, o store.Options) *store.DB {
+	t.Helper()
+	if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
+		o.SQLite, o.Driver = path, s.wrap
+	} else {
+		o.Postgres, o.Tracer = address, tracer{s}
+	}
+	db, err := store.Open(o)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+// Take returns what was kept since the last time.
+func (s *Statements) Take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.texts
+	s.texts = nil
+	return taken
+}
+
+func (s *Statements) keep(text string) {
+	verb, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(text)), " ")
+	switch verb {
+	case "begin", "commit", "rollback", "savepoint", "release":
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.texts = append(s.texts, text)
+}
+
+type tracer struct{ *Statements }
+
+// TraceQueryStart implements pgx.QueryTracer.
+func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if !strings.HasPrefix(data.SQL, "SET ") { // a new connection
+		t.keep(data.SQL)
+	}
+	return ctx
+}
+
+// TraceQueryEnd implements pgx.QueryTracer.
+func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *Statements) wrap(engine driver.Connector) driver.Connector {
+	wrapped, err := sqlmw.Driver(only{engine}, s).(driver.DriverContext).OpenConnector("")
+	if err != nil {
+		panic(err)
+	}
+	return wrapped
+}
+
+// only is a driver for the one database of a connector.
+type only struct{ connector driver.Connector }
+
+func (o only) Open(string) (driver.Conn, error)               { return o.connector.Connect(context.Background()) }
+func (o only) OpenConnector(string) (driver.Connector, error) { return o.connector, nil }
+
+// ConnQueryContext keeps a statement.
+func (s *Statements) ConnQueryContext(
+	ctx context.Context, conn driver.QueryerContext, query string, args []driver.NamedValue,
+) (context.Context, driver.Rows, error) {
+	s.keep(query)
+	return s.NullInterceptor.ConnQueryContext(ctx, conn, query, args)
+}
+
+// ConnExecContext keeps a statement.
+func (s *Statements) ConnExecContext(
+	ctx context.Context, conn driver.ExecerContext, query string, args []driver.NamedValue,
+) (driver.Result, error) {
+	s.keep(query)
+	return s.NullInterceptor.ConnExecContext(ctx, conn, query, args)
+}
+
+// StmtQueryContext keeps a statement.
+func (s *Statements) StmtQueryContext(
+	ctx context.Context, statement driver.StmtQueryContext, query string, args []driver.NamedValue,
+) (context.Context, driver.Rows, error) {
+	s.keep(query)
+	return s.NullInterceptor.StmtQueryContext(ctx, statement, query, args)
+}
+
+// StmtExecContext keeps a statement.
+func (s *Statements) StmtExecContext(
+	ctx context.Context, statement driver.StmtExecContext, query string, args []driver.NamedValue,
+) (driver.Result, error) {
+	s.keep(query)
+	return s.NullInterceptor.StmtExecContext(ctx, statement, query, args)
+}
