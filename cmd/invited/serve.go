@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/mail"
-	"os"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -39,9 +38,12 @@ const (
 	maxHeader       = 64 << 10 // bytes
 )
 
-// garbagePercent is how much garbage there may be beside what lives, as GOGC says it. Little lives, and at Go's own 100 to
-// look for garbage would take an eighth of all processor time.
-const garbagePercent = 400
+// garbagePercent is how much garbage there may be beside what lives, as GOGC says it. Little lives, and at Go's own default
+// to look for garbage would take an eighth of all processor time.
+const (
+	garbagePercent = 400
+	garbageDefault = 100
+)
 
 func (p process) serve() *cobra.Command {
 	var migrate, demo bool
@@ -54,8 +56,8 @@ func (p process) serve() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(garbagePercent)
+			if set := debug.SetGCPercent(garbagePercent); set != garbageDefault {
+				debug.SetGCPercent(set) // GOGC says so
 			}
 			s := &server{process: p, config: c, logger: p.logger(c), migrate: migrate}
 			if demo {

@@ -15,6 +15,14 @@ import (
 // reason, where a rule stands against it. Of any number of accepts at once one wins; the others find it accepted:
 // fault.NotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUID) error {
+	var actor directory.Actor
+	err := s.Store.Read(ctx, func(tx Tx) (err error) {
+		actor, err = tx.Actor(caller)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return s.Store.Write(ctx, func(tx Tx) error {
 		found, byLink, err := s.offer(tx, id, tx.Lock)
 		if err != nil {
@@ -28,10 +36,9 @@ func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUI
 			if err := tx.LockScope(found.ScopeUUID); err != nil {
 				return err
 			}
-		}
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
+			if actor, err = tx.Actor(caller); err != nil {
+				return err
+			}
 		}
 		if err := s.acceptable(tx, found, actor); err != nil {
 			return err

@@ -47,20 +47,20 @@ func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (V
 	if err != nil {
 		return View{}, err
 	}
-	admitted := scope.AdmitsEmail(d.Email) // nobody waits for it either: there can be many patterns
+	var refused error                // where nothing that has to be looked up stands against it
+	if !scope.AdmitsEmail(d.Email) { // nobody waits for it either: there can be many patterns
+		refused = fault.Field("email", msgNotAdmitted)
+	} else if !actor.MayManage(scope) {
+		refused = fault.Missing()
+	}
 	var out View
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		made := s.draft(d, scope, role, caller)
 		made.StoredState, made.Created = s.firstState(scope, caller, tx.Now()), tx.Now()
-		if err := s.admissible(tx, made, admitted); err != nil {
+		if err := s.oneManager(tx, role, scope.UUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
 			return err
 		}
-		if !actor.MayManage(scope) {
-			return fault.Missing()
-		}
-		if err := tx.Insert(made, by(caller, EventCreated).event(made, "", made.StoredState)); errors.Is(err, ErrTwice) {
-			return errOpen()
-		} else if err != nil {
+		if err := s.insert(tx, made, by(caller, EventCreated), refused); err != nil {
 			return err
 		}
 		out = s.view(made, tx.Now())
@@ -69,20 +69,40 @@ func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (V
 	return out, err
 }
 
+// insert writes a new invitation. Where another is open for the same e-mail, role and scope, that is the refusal, before
+// the one that stands against it otherwise, if any. Few have another: it is looked for once one is found to be in the way.
+func (s *Service) insert(tx Tx, made Invitation, why cause, refused error) error {
+	if refused == nil {
+		err := tx.Insert(made, why.event(made, "", made.StoredState))
+		if !errors.Is(err, ErrTwice) {
+			return err
+		}
+	}
+	if err := s.makeRoom(tx, made); err != nil {
+		return err
+	}
+	if refused != nil {
+		return refused
+	}
+	err := tx.Insert(made, why.event(made, "", made.StoredState))
+	if errors.Is(err, ErrTwice) {
+		err = errOpen()
+	}
+	return err
+}
+
 // subject finds the scope and the role that a draft names, and reports together what is wrong with either.
 func (s *Service) subject(tx Tx, actor directory.Actor, d Draft) (directory.Scope, directory.Role, error) {
 	wrong := fault.Fields{}
-	scope, err := s.scopeByURL(tx, actor, d.ScopeURL)
-	if fault.Is(err, fault.NotFound) {
-		wrong.Add("scope", msgNoScope+d.ScopeURL)
-	} else if err != nil {
-		return scope, directory.Role{}, err
-	}
-	role, err := tx.Role(d.Role)
-	if fault.Is(err, fault.NotFound) {
-		wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", d.Role))
-	} else if err != nil {
+	scope, role, err := s.named(tx, actor, d.ScopeURL, d.Role)
+	if err != nil {
 		return scope, role, err
+	}
+	if scope.UUID == uuid.Nil {
+		wrong.Add("scope", msgNoScope+d.ScopeURL)
+	}
+	if role.UUID == uuid.Nil {
+		wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", d.Role))
 	}
 	if err := wrong.Err(); err != nil {
 		return scope, role, err
@@ -90,36 +110,22 @@ func (s *Service) subject(tx Tx, actor directory.Actor, d Draft) (directory.Scop
 	return scope, role, fits(role, scope)
 }
 
+// named are the scope of a URL and a role; each has no uuid where it is not there, or the scope is not seen by the actor.
+func (s *Service) named(
+	tx Tx, actor directory.Actor, scopeURL string, role uuid.UUID,
+) (directory.Scope, directory.Role, error) {
+	kind, id, _ := directory.ParseScopeURL(scopeURL) // of none it is the uuid of none
+	scope, found, err := tx.Subject(kind, id, role)
+	if err == nil && scope.UUID != uuid.Nil && !actor.CanSee(scope) {
+		scope = directory.Scope{}
+	}
+	return scope, found, err
+}
+
 // fits returns the refusal where a role can't be given in a scope.
 func fits(role directory.Role, scope directory.Scope) error {
 	if !role.IsActive || role.ScopeType != scope.Type {
 		return fault.Field(fault.NonField, "Role and scope should belong to the same content type.")
-	}
-	return nil
-}
-
-func (s *Service) scopeByURL(tx Tx, actor directory.Actor, address string) (directory.Scope, error) {
-	kind, id, ok := directory.ParseScopeURL(address)
-	if !ok {
-		return directory.Scope{}, fault.Missing()
-	}
-	scope, err := tx.Scope(kind, id)
-	if err == nil && !actor.CanSee(scope) {
-		err = fault.Missing()
-	}
-	return scope, err
-}
-
-// admissible makes the checks on a new invitation; admitted tells whether its e-mail fits the patterns.
-func (s *Service) admissible(tx Tx, i Invitation, admitted bool) error {
-	if err := s.oneManager(tx, i.Role, i.ScopeUUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
-		return err
-	}
-	if err := s.makeRoom(tx, i); err != nil {
-		return err
-	}
-	if !admitted {
-		return fault.Field("email", msgNotAdmitted)
 	}
 	return nil
 }

@@ -32,11 +32,12 @@ func (s *Service) Duplicates(
 		if err != nil {
 			return err
 		}
-		scope, err := s.scopeByURL(tx, actor, scopeURL)
-		if fault.Is(err, fault.NotFound) {
-			return fault.Field("scope", msgNoScope+scopeURL)
-		} else if err != nil {
+		scope, _, err := s.named(tx, actor, scopeURL, uuid.Nil)
+		if err != nil {
 			return err
+		}
+		if scope.UUID == uuid.Nil {
+			return fault.Field("scope", msgNoScope+scopeURL)
 		}
 		if !actor.MayManage(scope) {
 			return fault.Missing()

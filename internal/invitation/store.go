@@ -41,8 +41,9 @@ type Tx interface {
 	EnsureUser(email, fullName string) error
 	// Role is a role.
 	Role(id uuid.UUID) (directory.Role, error)
-	// Scope is a scope that was not removed, with its customer.
-	Scope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error)
+	// Subject is a scope that was not removed, with its customer and the e-mail patterns of both, and a role without its
+	// permissions; each has no uuid where it is not there.
+	Subject(kind directory.ScopeType, scope, role uuid.UUID) (directory.Scope, directory.Role, error)
 	// LockScope makes other transactions wait that would lock the same scope, until this one ends: what is
 	// found out about its members after it stays true.
 	LockScope(id uuid.UUID) error

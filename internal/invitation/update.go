@@ -95,5 +95,14 @@ func (s *Service) edited(tx Tx, was Invitation, e Edit) (Invitation, error) {
 	if err := fits(i.Role, i.Scope); err != nil {
 		return i, err
 	}
-	return i, s.admissible(tx, i, admitted)
+	if err := s.oneManager(tx, i.Role, i.ScopeUUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
+		return i, err
+	}
+	if err := s.makeRoom(tx, i); err != nil {
+		return i, err
+	}
+	if !admitted {
+		return i, fault.Field("email", msgNotAdmitted)
+	}
+	return i, nil
 }

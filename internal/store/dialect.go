@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -17,11 +16,9 @@ import (
 	"github.com/ncruces/go-sqlite3"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
-	"github.com/riverqueue/river/rivertype"
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
@@ -64,8 +61,9 @@ type dialect interface {
 	// unavailable tells whether an error is the database's being busy, full or out of reach.
 	unavailable(err error) bool
 	queue(pool *sql.DB) riverdriver.Driver[*sql.Tx]
-	// hooks are called with every job that is inserted.
-	hooks() []rivertype.Hook
+	// insertJobs is a statement that writes jobs that are due now. Its argument is a JSON list of lists of arguments, kind,
+	// queue, priority and number of attempts.
+	insertJobs() string
 }
 
 // column is a column with its type in PostgreSQL.
@@ -177,15 +175,10 @@ func (postgresDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
 	return riverdatabasesql.New(pool)
 }
 
-func (postgresDialect) hooks() []rivertype.Hook { return []rivertype.Hook{&databaseTime{}} }
-
-// databaseTime has the server say when a job was inserted and is due. The driver passes the machine's time, and on one
-// whose clock is ahead of the others' every job would wait by as much. The query takes the zero time for none.
-type databaseTime struct{ river.HookDefaults }
-
-func (*databaseTime) InsertBegin(_ context.Context, job *rivertype.JobInsertParams) error {
-	job.CreatedAt, job.ScheduledAt = &time.Time{}, &time.Time{}
-	return nil
+func (postgresDialect) insertJobs() string {
+	return "INSERT INTO river_job (args, kind, queue, priority, max_attempts)" +
+		" SELECT (value->0)::jsonb, value->>1, value->>2, (value->>3)::smallint, (value->>4)::smallint" +
+		" FROM json_array_elements(?::json) AS wanted (value)"
 }
 
 type sqliteDialect struct{}
@@ -249,5 +242,9 @@ func (sqliteDialect) lockDirectory() string { return "" }
 
 func (sqliteDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] { return riversqlite.New(pool) }
 
-// The driver leaves the time to the engine.
-func (sqliteDialect) hooks() []rivertype.Hook { return nil }
+// The queue compares times as text.
+func (sqliteDialect) insertJobs() string {
+	return "INSERT INTO river_job (args, kind, queue, priority, max_attempts, created_at, scheduled_at)" +
+		" SELECT CAST(value->>0 AS BLOB), value->>1, value->>2, value->>3, value->>4," +
+		" datetime('now', 'subsec'), datetime('now', 'subsec') FROM json_each(?)"
+}

@@ -28,20 +28,20 @@ func (tx *Tx) eventValues(e invitation.Event) []any {
 // invitation.ErrTwice where another is open.
 func (tx *Tx) noted(e invitation.Event, change string, arguments ...any) (bool, error) {
 	if together := tx.db.dialect.noting(change); together != "" {
-		result := tx.orm.Exec(together, append(arguments, tx.eventValues(e)...)...)
-		return result.RowsAffected == 1, tx.twice(result.Error)
+		written, err := tx.exec(together, append(arguments, tx.eventValues(e)...)...)
+		return written == 1, tx.twice(err)
 	}
-	result := tx.orm.Exec(change, arguments...)
-	if result.Error != nil || result.RowsAffected == 0 {
-		return false, tx.twice(result.Error)
+	written, err := tx.exec(change, arguments...)
+	if err != nil || written == 0 {
+		return false, tx.twice(err)
 	}
 	return true, tx.Record(e)
 }
 
 // Record writes an event that changes no row.
 func (tx *Tx) Record(e invitation.Event) error {
-	return tx.db.translate(tx.orm.Exec("INSERT INTO invitation_events ("+eventColumns+") VALUES ("+eventPlaces+")",
-		tx.eventValues(e)...).Error)
+	_, err := tx.exec("INSERT INTO invitation_events ("+eventColumns+") VALUES ("+eventPlaces+")", tx.eventValues(e)...)
+	return tx.db.translate(err)
 }
 
 // Events is a part of the events of an invitation, the newest first, and how many there are in all; a page past the end

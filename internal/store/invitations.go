@@ -64,8 +64,11 @@ func (tx *Tx) Linked(link uuid.UUID) (uuid.UUID, error) {
 	return found, tx.db.translate(err)
 }
 
-// openStates are those of the index invitations_open.
-const openStates = "invitations.state IN ('project', 'requested', 'pending')"
+// open is the condition of the index invitations_open, and openStates the same of a table that has a name.
+const (
+	open       = "state IN ('project', 'requested', 'pending')"
+	openStates = "invitations." + open
+)
 
 // Open lists the invitations whose stored state is open for a scope and any of these pairs of e-mail and role, without
 // what belongs to other tables.
@@ -114,13 +117,18 @@ func (tx *Tx) Due(what invitation.Due, cutoff, from time.Time, limit int) ([]inv
 
 // Insert writes a new invitation and its first event; invitation.ErrTwice where another is open.
 func (tx *Tx) Insert(i invitation.Invitation, e invitation.Event) error {
-	_, err := tx.noted(e, "INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded,"+
+	made, err := tx.noted(e, "INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded,"+
 		" role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number,"+
 		" organization, job_title, civil_number, extra_invitation_text, link_uuid)"+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
+		// An error would end PostgreSQL's transaction, in which room may yet be made.
+		" ON CONFLICT (email_folded, role_uuid, scope_uuid) WHERE "+open+" DO NOTHING",
 		i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded,
 		i.RoleUUID, i.ScopeUUID, i.CustomerUUID, i.CreatedByUUID, i.Email, i.EmailFolded, i.FullName, i.NativeName, i.PhoneNumber,
 		i.Organization, i.JobTitle, i.CivilNumber, i.ExtraInvitationText, i.LinkUUID)
+	if err == nil && !made {
+		err = invitation.ErrTwice
+	}
 	return err
 }
 
@@ -138,9 +146,9 @@ const unmoved = "uuid = ? AND state = ? AND delivery = ? AND execution_state = ?
 
 // Mark writes how the present delivery of an invitation goes.
 func (tx *Tx) Mark(old invitation.Invitation, to invitation.ExecutionState) error {
-	return tx.db.translate(tx.orm.Model(&invitation.Invitation{}).
-		Where(unmoved, old.UUID, old.StoredState, old.Delivery, old.ExecutionState).
-		Update("execution_state", to).Error)
+	_, err := tx.exec("UPDATE invitations SET execution_state = ? WHERE "+unmoved,
+		to, old.UUID, old.StoredState, old.Delivery, old.ExecutionState)
+	return tx.db.translate(err)
 }
 
 func (tx *Tx) twice(err error) error {

@@ -184,7 +184,7 @@ func newDB(
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	inserter, err := river.NewClient(d.queue(pool), &river.Config{Logger: slog.New(slog.DiscardHandler), Hooks: d.hooks()})
+	inserter, err := river.NewClient(inserts{d.queue(pool), d}, &river.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("the job queue can't be opened: %w", err), pool.Close())
 	}

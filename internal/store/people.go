@@ -130,14 +130,40 @@ func (tx *Tx) Role(id uuid.UUID) (directory.Role, error) {
 	return found, tx.db.translate(err)
 }
 
-// Scope is a scope that was not removed, with its customer.
-func (tx *Tx) Scope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error) {
-	var found directory.Scope
-	err := tx.orm.InnerJoins("Customer").Where("scopes.type = ? AND scopes.uuid = ?", kind, id).Take(&found).Error
-	if err == nil && found.Removed() {
-		return directory.Scope{}, fault.Missing()
+// Subject is a scope that was not removed, with its customer and the e-mail patterns of both, and a role without its
+// permissions; each has no uuid where it is not there.
+func (tx *Tx) Subject(kind directory.ScopeType, scope, role uuid.UUID) (s directory.Scope, r directory.Role, err error) {
+	var (
+		customer                    directory.Scope
+		scopeID, customerID, roleID *uuid.UUID
+	)
+	// One after the other: SQLite makes the whole of a join in parentheses first.
+	err = tx.row("SELECT scopes.uuid, COALESCE(scopes.type, ''), COALESCE(scopes.name, ''), COALESCE(scopes.description, ''),"+
+		" scopes.start_date, scopes.user_email_patterns, COALESCE(scopes.is_removed, FALSE),"+
+		" customers.uuid, COALESCE(customers.type, ''), COALESCE(customers.name, ''), customers.user_email_patterns,"+
+		" COALESCE(customers.is_removed, FALSE), roles.uuid, COALESCE(roles.name, ''), COALESCE(roles.description, ''),"+
+		" COALESCE(roles.scope_type, ''), COALESCE(roles.is_active, FALSE)"+
+		" FROM (SELECT 1) AS asked LEFT JOIN scopes ON scopes.uuid = ? AND scopes.type = ?"+
+		" LEFT JOIN scopes AS customers ON customers.uuid = scopes.customer_uuid LEFT JOIN roles ON roles.uuid = ?",
+		[]any{scope, kind, role},
+		&scopeID, &s.Type, &s.Name, &s.Description, &s.StartDate, list{&s.UserEmailPatterns}, &s.IsRemoved,
+		&customerID, &customer.Type, &customer.Name, list{&customer.UserEmailPatterns}, &customer.IsRemoved,
+		&roleID, &r.Name, &r.Description, &r.ScopeType, &r.IsActive)
+	if err != nil {
+		return s, r, tx.db.translate(err)
 	}
-	return found, tx.db.translate(err)
+	if scopeID != nil {
+		s.UUID, s.CustomerUUID, s.StartDate = *scopeID, *customerID, utc(s.StartDate)
+		customer.UUID, customer.CustomerUUID = *customerID, *customerID
+		s.Customer = &customer
+	}
+	if s.Customer == nil || s.Removed() {
+		s = directory.Scope{}
+	}
+	if roleID != nil {
+		r.UUID = *roleID
+	}
+	return s, r, nil
 }
 
 // LockScope makes other transactions wait that would lock the same scope, until this one ends.
@@ -162,16 +188,16 @@ func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
 // over may be in the way, for the database sees only what is written: it is closed, and the new one tried again.
 func (tx *Tx) Grant(m directory.Membership) error {
 	for range 2 {
-		result := tx.orm.Clauses(clause.OnConflict{DoNothing: true}).Create(&m)
-		if result.Error != nil || result.RowsAffected > 0 {
-			return tx.db.translate(result.Error)
+		written, err := tx.exec("INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires)"+
+			" VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_uuid, role_uuid, scope_uuid) WHERE revoked IS NULL DO NOTHING",
+			m.UUID, m.UserUUID, m.RoleUUID, m.ScopeUUID, m.CreatedByUUID, m.Created, m.Expires)
+		if err != nil || written > 0 {
+			return tx.db.translate(err)
 		}
-		result = tx.orm.Model(&directory.Membership{}).
-			Where("user_uuid = ? AND role_uuid = ? AND scope_uuid = ?", m.UserUUID, m.RoleUUID, m.ScopeUUID).
-			Where("revoked IS NULL AND expires <= ?", tx.now).
-			Update("revoked", tx.now)
-		if result.Error != nil {
-			return tx.db.translate(result.Error)
+		_, err = tx.exec("UPDATE memberships SET revoked = ? WHERE user_uuid = ? AND role_uuid = ? AND scope_uuid = ?"+
+			" AND revoked IS NULL AND expires <= ?", tx.now, m.UserUUID, m.RoleUUID, m.ScopeUUID, tx.now)
+		if err != nil {
+			return tx.db.translate(err)
 		}
 	}
 	return invitation.ErrHeld

@@ -27,9 +27,9 @@ func (r sqlRows) Close() { _ = r.Rows.Close() } // what went wrong, Err says
 func (tx *Tx) query(text string, arguments ...any) (rows, error) {
 	text = tx.db.dialect.numbered(text)
 	if tx.pool != nil {
-		return read(tx.ctx, tx.pool, text, arguments)
+		return read(tx.ctx, tx.pool, text, arguments) //nolint:sqlclosecheck // who asked closes them
 	}
-	found, err := tx.orm.Statement.ConnPool.QueryContext(tx.ctx, text, arguments...)
+	found, err := tx.orm.Statement.ConnPool.QueryContext(tx.ctx, text, arguments...) //nolint:rowserrcheck // and checks
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +46,18 @@ func read(ctx context.Context, pool *pgxpool.Pool, text string, arguments []any)
 		}
 	}
 	return found, err
+}
+
+// exec runs a hand-written statement that writes, whose arguments stand as ? in its text; it returns how many rows it wrote.
+func (tx *Tx) exec(text string, arguments ...any) (int64, error) {
+	if tx.reads {
+		return 0, errReading
+	}
+	result, err := tx.orm.Statement.ConnPool.ExecContext(tx.ctx, tx.db.dialect.numbered(text), arguments...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
 // row reads the first row of a query; sql.ErrNoRows where there is none.

@@ -150,7 +150,7 @@ func (tx *Tx) enqueueAll() error {
 	if len(tx.jobs) == 0 {
 		return nil
 	}
-	_, err := tx.db.queue.InsertManyTx(tx.ctx, tx.inner(), tx.jobs)
+	_, err := tx.db.queue.InsertManyFastTx(tx.ctx, tx.inner(), tx.jobs)
 	return err
 }
 
