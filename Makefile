@@ -22,7 +22,7 @@ SDK_PYTHON     := build/sdk/python/installed
 SDK_TYPESCRIPT := build/sdk/typescript/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check test test-race test-faults test-browser bench bench-scale bench-profile bench-delivery fuzz lint fmt clean
+.PHONY: help go generate verify build run sdk sdk-test examples contract-lint contract-diff contract-tag contract-test schemathesis mock gateway-test gateway-check pgbouncer-test test test-race test-faults test-browser bench bench-scale bench-profile bench-delivery fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -115,6 +115,10 @@ mock: ## serve the examples of openapi.yaml on 127.0.0.1:4010, for front ends
 gateway-test: go ## run nginx and Caddy before two replicas, FORM=short (a minute) or full (6)
 	@echo "Running nginx and Caddy with what deploy/gateway/ has for them, in the $(FORM) form"
 	@$(POSTGRES) $(GO) test -tags gateway -run '^TestGateway' -count=1 -timeout 30m $(if $(filter full,$(FORM)),-gateway.rounds 20) $(ARGS) ./cmd/invited
+
+pgbouncer-test: go ## run two replicas with PgBouncer before the database, in each of its modes
+	@echo "Running two replicas with PgBouncer before the database"
+	@$(POSTGRES) $(GO) test -tags pgbouncer -run '^TestPgBouncer' -count=1 $(ARGS) ./cmd/invited
 
 gateway-check: go ## hold what deploy/gateway/ has for the other gateways to their definitions and to the contract
 	@cd deploy/gateway/check && $(GO) vet . && $(GO) mod tidy -diff && $(GO) test -count=1 $(ARGS) .

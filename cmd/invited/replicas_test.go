@@ -24,21 +24,7 @@ func TestReplicasAtOnce(t *testing.T) {
 	onEachTrial(t, "two replicas asked for the same at once", func(x *trial) {
 		x.s.run(loadPeople(), "directory", "apply", "-f", "-").ok()
 		left, right := x.s.serve(), x.s.serve()
-		var all sync.WaitGroup
-		for i := range crowd {
-			all.Go(func() { x.race(left, right, i) })
-		}
-		all.Wait()
-		require.Len(x.t, x.created, crowd, "one of each pair of creates")
-		for _, state := range []string{"", "pending", "accepted", "canceled"} {
-			there := x.rows("SELECT uuid FROM invitations WHERE state = '" + state + "' OR '' = '" + state + "'")
-			require.NotEmpty(x.t, there)
-			for _, p := range []*served{left, right} {
-				for _, user := range []string{"sam", "olivia"} { // whose numbers are kept, and whose are counted
-					require.Equal(x.t, len(there), p.total(user, state), "%s's %q", user, state)
-				}
-			}
-		}
+		x.crowded(left, right)
 		x.judge(20*time.Second, 0)
 		for _, each := range []*served{left, right} {
 			each.stop()
@@ -46,6 +32,26 @@ func TestReplicasAtOnce(t *testing.T) {
 			require.NotContains(x.t, each.stderr.String(), "status=5")
 		}
 	})
+}
+
+// crowded has two processes asked for the same at once, and holds what they then tell against the database.
+func (x *trial) crowded(left, right *served) {
+	x.t.Helper()
+	var all sync.WaitGroup
+	for i := range crowd {
+		all.Go(func() { x.race(left, right, i) })
+	}
+	all.Wait()
+	require.Len(x.t, x.created, crowd, "one of each pair of creates")
+	for _, state := range []string{"", "pending", "accepted", "canceled"} {
+		there := x.rows("SELECT uuid FROM invitations WHERE state = '" + state + "' OR '' = '" + state + "'")
+		require.NotEmpty(x.t, there)
+		for _, p := range []*served{left, right} {
+			for _, user := range []string{"sam", "olivia"} { // whose numbers are kept, and whose are counted
+				require.Equal(x.t, len(there), p.total(user, state), "%s's %q", user, state)
+			}
+		}
+	}
 }
 
 // race asks both processes for the same invitation, and then, of four in turn, to accept it, to accept it here and cancel it
