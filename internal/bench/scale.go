@@ -113,8 +113,10 @@ func (b *bench) ofSize(ctx context.Context, engine string, rows int, out *scaleR
 	if out.Settings[engine], err = d.settings(ctx); err != nil {
 		return err
 	}
-	if err := b.reads(ctx, d, data, &v, out); err != nil {
-		return err
+	if !b.sweepOnly {
+		if err := b.reads(ctx, d, data, &v, out); err != nil {
+			return err
+		}
 	}
 	if err := b.sweep(ctx, d, data, &v); err != nil {
 		return fmt.Errorf("sweep: %w", err)

@@ -77,6 +77,10 @@ type Tx interface {
 	// it; it tells whether there was one, else nothing is written. ErrTwice where the new state is open and another
 	// is.
 	Replace(old, changed Invitation, e Event) (bool, error)
+	// ReplaceAll is Replace for what time changes, the state and Reminded, of many invitations, in a number of statements
+	// that does not grow with them. Where one of them is not in old's states any more it tells so, and the transaction
+	// has to be given up: others were written.
+	ReplaceAll([]Change) (bool, error)
 	// Mark writes how the present delivery of an invitation goes, over the row that is still in old's states: that an
 	// attempt is being made, or failed as the one before it did. It is the one change without an event.
 	Mark(old Invitation, to ExecutionState) error
@@ -90,6 +94,12 @@ type Tx interface {
 
 	// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
 	Enqueue(Job) error
+}
+
+// Change is an invitation as it was and as it is to be, and the event of it.
+type Change struct {
+	Old, Changed Invitation
+	Event        Event
 }
 
 // Query asks for a page of a list of invitations. Texts are compared as they are; empty ones filter nothing.
@@ -151,6 +161,7 @@ type Job interface {
 // The queues.
 const (
 	QueueMail    = "default" // the mail server
+	QueueNotices = "notices" // the same, for what a sweep asks for by the thousand, and nobody waits for
 	QueueWebhook = "webhook"
 	QueueSweep   = "sweep" // the database alone
 )
@@ -196,5 +207,10 @@ type Notify struct {
 // Kind names the job in the queue.
 func (Notify) Kind() string { return "notify_user" }
 
-// Queue is that of the mail server.
-func (Notify) Queue() string { return QueueMail }
+// Queue is that of the mail server, or where it can be asked for by the thousand the one beside it.
+func (n Notify) Queue() string {
+	if n.Notice == NoticeExpired || n.Notice == NoticeReminder {
+		return QueueNotices
+	}
+	return QueueMail
+}

@@ -11,7 +11,7 @@ const (
 	// this gets no reminder.
 	ReminderPeriod = 24 * time.Hour
 	// sweepBatch is how many invitations are changed in one transaction: few enough to hold nobody up.
-	sweepBatch = 100
+	sweepBatch = 250
 )
 
 // Sweep asks for a look at what time has made due.
@@ -23,46 +23,86 @@ func (Sweep) Kind() string { return "sweep" }
 // Queue is one of its own: what time makes due doesn't wait for a mail server.
 func (Sweep) Queue() string { return QueueSweep }
 
+// passage is what time does to an invitation.
+type passage struct {
+	due  Due
+	to   func(*Invitation)
+	what EventType
+	tell func(Tx, Invitation) error // asks for what is sent then
+	from time.Time                  // where the batch before ended: all that was due and older is done
+}
+
 // Sweep does what time has made due: it writes expiries and tells the creators, lets invitations out whose projects
 // have started, and reminds invitees. Each is done once for an invitation however many sweeps run at once; what is
 // left when ctx ends is the next one's. Nothing that reads depends on it.
 func (s *Service) Sweep(ctx context.Context) error {
-	for _, each := range []struct {
-		due Due
-		do  func(Tx, Invitation) error
-	}{
-		{DueExpiry, expire},
-		{DueActivation, s.activate},
-		{DueReminder, remind},
-	} {
-		if each.due == DueReminder && s.Policy.Lifetime <= ReminderPeriod {
-			continue
-		}
-		// Each batch begins where the one before ended, or an index would be gone through again and again past the rows that
-		// were due and are not.
-		var from time.Time
-		for more := true; more; {
-			err := s.Store.Write(ctx, func(tx Tx) error {
-				found, err := tx.Due(each.due, tx.Now().Add(-s.Policy.Lifetime), from, sweepBatch)
-				if err != nil {
-					return err
-				}
-				for _, i := range found {
-					if err := each.do(tx, i); err != nil {
-						return err
-					}
-					from = i.Created
-				}
-				more = len(found) == sweepBatch
-				return nil
-			})
+	left := []*passage{
+		{due: DueExpiry, to: expired, what: EventExpired, tell: tellExpired},
+		{due: DueActivation, to: active, what: EventActivated, tell: s.announce},
+	}
+	if s.Policy.Lifetime > ReminderPeriod {
+		left = append(left, &passage{due: DueReminder, to: reminded, what: EventReminded, tell: tellInvitee})
+	}
+	// In turns: nobody waits to be let in until all are expired that ran out at once.
+	for len(left) > 0 {
+		var unfinished []*passage
+		for _, each := range left {
+			began := time.Now()
+			more, err := s.pass(ctx, each)
 			if err != nil {
 				return err
 			}
+			if !more {
+				continue
+			}
+			unfinished = append(unfinished, each)
+			// SQLite has one writer at a time, and who waits to be it looks now and then: there has to be a gap to find.
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Since(began) / 2):
+			}
 		}
+		left = unfinished
 	}
 	return nil
 }
+
+// pass does a batch of what is due, and tells whether there may be more. It begins where the one before ended, or an index
+// would be gone through again and again past the rows that were due and are not.
+func (s *Service) pass(ctx context.Context, p *passage) (more bool, err error) {
+	err = s.Store.Write(ctx, func(tx Tx) error {
+		found, err := tx.Due(p.due, tx.Now().Add(-s.Policy.Lifetime), p.from, sweepBatch)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		changes := make([]Change, len(found))
+		for n, i := range found {
+			changed := i
+			p.to(&changed)
+			changes[n] = Change{i, changed, itself(p.what).event(changed, i.StoredState, changed.StoredState)}
+		}
+		done, err := tx.ReplaceAll(changes)
+		if err != nil {
+			return err
+		}
+		if !done {
+			return errMoved
+		}
+		for _, each := range changes {
+			if err := p.tell(tx, each.Changed); err != nil {
+				return err
+			}
+		}
+		p.from, more = found[len(found)-1].Created, len(found) == sweepBatch
+		return nil
+	})
+	return more, err
+}
+
+func expired(i *Invitation)  { i.StoredState = Expired }
+func active(i *Invitation)   { i.StoredState = Pending }
+func reminded(i *Invitation) { i.Reminded = true }
 
 // errMoved says that an invitation that was locked is not what it was, which no transaction can have made it.
 var errMoved = errors.New("invitation: a locked row was changed")
@@ -71,31 +111,19 @@ func expire(tx Tx, i Invitation) error {
 	if _, err := lapse(tx, i); err != nil {
 		return err
 	}
-	return tellCreator(tx, i, NoticeExpired)
+	return tellExpired(tx, i)
 }
 
 // lapse writes that the time of an invitation is over, and returns it as it is then.
 func lapse(tx Tx, i Invitation) (Invitation, error) {
-	expired := i
-	expired.StoredState = Expired
-	return expired, replace(tx, i, expired, itself(EventExpired), errMoved)
+	lapsed := i
+	expired(&lapsed)
+	return lapsed, replace(tx, i, lapsed, itself(EventExpired), errMoved)
 }
 
-func (s *Service) activate(tx Tx, i Invitation) error {
-	active := i
-	active.StoredState = Pending
-	if err := replace(tx, i, active, itself(EventActivated), errMoved); err != nil {
-		return err
-	}
-	return s.announce(tx, active)
-}
+func tellExpired(tx Tx, i Invitation) error { return tellCreator(tx, i, NoticeExpired) }
 
-func remind(tx Tx, i Invitation) error {
-	reminded := i
-	reminded.Reminded = true
-	if err := replace(tx, i, reminded, itself(EventReminded), errMoved); err != nil {
-		return err
-	}
+func tellInvitee(tx Tx, i Invitation) error {
 	return tx.Enqueue(Notify{Notice: NoticeReminder, Invitation: i.UUID, Delivery: i.Delivery})
 }
 

@@ -25,8 +25,11 @@ const (
 	// finishTimeout bounds the note of how an attempt ended, which is made even where the process is stopping. A mail
 	// whose going out can't be noted for so long goes out again.
 	finishTimeout = 45 * time.Second
-	// rescueAfter is when the job of a process that died is taken up again: later than any attempt lasts.
+	// rescueAfter is when the job of a process that died is taken up again: later than any attempt lasts but a sweep,
+	// which the queue leaves alone until its own time is over.
 	rescueAfter = 2 * time.Minute
+	// sweepTimeout bounds a sweep, which goes on until nothing is due.
+	sweepTimeout = 10 * time.Minute
 )
 
 // fetchCooldown is the least time between two looks at a queue that has more than is being done. The queue's own tenth of
@@ -36,6 +39,7 @@ const fetchCooldown = 5 * time.Millisecond
 // concurrency is how many jobs of a queue run at once in one process. Mail servers count a client's connections.
 var concurrency = map[string]river.QueueConfig{
 	invitation.QueueMail:    {MaxWorkers: 8},
+	invitation.QueueNotices: {MaxWorkers: 2}, // all that is mailed for a sweep must not take the machine from who asks
 	invitation.QueueWebhook: {MaxWorkers: 4},
 	invitation.QueueSweep:   {MaxWorkers: 1},
 }

@@ -126,6 +126,9 @@ type sweeper struct {
 	service *invitation.Service
 }
 
+// Timeout is how long a sweep may go on; what is left then is the next one's.
+func (w *sweeper) Timeout(*river.Job[invitation.Sweep]) time.Duration { return sweepTimeout }
+
 func (w *sweeper) Work(ctx context.Context, _ *river.Job[invitation.Sweep]) error {
 	return w.service.Sweep(ctx)
 }

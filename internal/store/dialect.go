@@ -46,7 +46,7 @@ type dialect interface {
 	// forUpdateUnlocked is forUpdate, and leaves out those that others have locked.
 	forUpdateUnlocked() string
 	// among is a query for the rows of a list of any length that is its one argument: JSON, an array of rows, each
-	// an array of texts. There is a limit to how many arguments a query has.
+	// an array of texts, numbers, truths and nulls. There is a limit to how many arguments a query has.
 	among(columns []column) string
 	// noting makes one statement of one that changes an invitation and the writing of its event, with the arguments of
 	// the one and then of the other; empty where they have to be two, which cost nothing.
@@ -68,6 +68,15 @@ type dialect interface {
 
 // column is a column with its type in PostgreSQL.
 type column struct{ name, kind string }
+
+// names are those of columns, in a list.
+func names(columns []column) string {
+	all := make([]string, len(columns))
+	for i, each := range columns {
+		all[i] = each.name
+	}
+	return strings.Join(all, ", ")
+}
 
 type postgresDialect struct{}
 
@@ -240,7 +249,9 @@ func (sqliteDialect) noting(string) string { return "" }
 
 func (sqliteDialect) lockDirectory() string { return "" }
 
-func (sqliteDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] { return riversqlite.New(pool) }
+func (sqliteDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
+	return sqliteQueue{riversqlite.New(pool)}
+}
 
 // The queue compares times as text.
 func (sqliteDialect) insertJobs() string {

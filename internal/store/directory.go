@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"strings"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
@@ -52,13 +51,9 @@ func listed[Row, Want any](tx *Tx, found *[]Row, wanted []Want, texts func(Want)
 	if err != nil {
 		return err
 	}
-	names := make([]string, len(columns))
-	for i, each := range columns {
-		names[i] = each.name
-	}
 	var more []Row
 	err = tx.orm.
-		Where("("+strings.Join(names, ", ")+") IN ("+tx.db.dialect.among(columns)+")", string(list)).
+		Where("("+names(columns)+") IN ("+tx.db.dialect.among(columns)+")", string(list)).
 		Find(&more).Error
 	*found = append(*found, more...)
 	return tx.db.translate(err)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/google/uuid"
@@ -9,12 +10,19 @@ import (
 	"invited/internal/invitation"
 )
 
-// eventColumns are what is written of an event, in the order of eventValues.
-const eventColumns = "invitation_uuid, created, event_type, user_uuid, user_username, user_full_name, from_state, to_state," +
-	" email, role_uuid, role_name, execution_state, error_message, notice, channel, recipient, request_id"
+// eventFields are what is written of an event, in the order of eventValues.
+var eventFields = []column{
+	{"invitation_uuid", "uuid"}, {"created", "timestamptz"}, {"event_type", "text"},
+	{"user_uuid", "uuid"}, {"user_username", "text"}, {"user_full_name", "text"}, {"from_state", "text"}, {"to_state", "text"},
+	{"email", "text"}, {"role_uuid", "uuid"}, {"role_name", "text"}, {"execution_state", "text"}, {"error_message", "text"},
+	{"notice", "text"}, {"channel", "text"}, {"recipient", "text"}, {"request_id", "text"},
+}
 
-// eventPlaces are as many arguments.
-var eventPlaces = "?" + strings.Repeat(", ?", strings.Count(eventColumns, ","))
+var (
+	eventColumns = names(eventFields)
+	// eventPlaces are as many arguments.
+	eventPlaces = "?" + strings.Repeat(", ?", len(eventFields)-1)
+)
 
 func (tx *Tx) eventValues(e invitation.Event) []any {
 	return []any{
@@ -42,6 +50,20 @@ func (tx *Tx) noted(e invitation.Event, change string, arguments ...any) (bool, 
 func (tx *Tx) Record(e invitation.Event) error {
 	_, err := tx.exec("INSERT INTO invitation_events ("+eventColumns+") VALUES ("+eventPlaces+")", tx.eventValues(e)...)
 	return tx.db.translate(err)
+}
+
+// recordAll writes many events in one statement, in their order.
+func (tx *Tx) recordAll(events []invitation.Event) error {
+	rows := make([][]any, len(events))
+	for i, each := range events {
+		rows[i] = withTimes(tx.eventValues(each)) // both engines read that format
+	}
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	return tx.db.translate(tx.orm.Exec("INSERT INTO invitation_events ("+eventColumns+") "+
+		tx.db.dialect.among(eventFields), string(list)).Error)
 }
 
 // Events is a part of the events of an invitation, the newest first, and how many there are in all; a page past the end

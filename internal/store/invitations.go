@@ -144,6 +144,38 @@ func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) (b
 // unmoved is the condition that a row is still in the states of the invitation whose they are: its arguments.
 const unmoved = "uuid = ? AND state = ? AND delivery = ? AND execution_state = ?"
 
+// passing are what ReplaceAll is told of an invitation.
+var passing = []column{
+	{"uuid", "uuid"}, {"was", "text"}, {"delivery", "integer"}, {"execution_state", "text"}, {"state", "text"}, {"reminded", "boolean"},
+}
+
+// ReplaceAll writes what time changes of invitations over the rows that are still in old's states, and their events; it
+// tells whether all were, else the transaction has to be given up.
+func (tx *Tx) ReplaceAll(changes []invitation.Change) (bool, error) {
+	rows := make([][]any, len(changes))
+	events := make([]invitation.Event, len(changes))
+	for i, each := range changes {
+		old, changed := each.Old, each.Changed
+		rows[i] = []any{
+			old.UUID, old.StoredState, old.Delivery, old.ExecutionState, changed.StoredState, changed.Reminded,
+		}
+		events[i] = each.Event
+	}
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return false, err
+	}
+	// No other columns are named: SQLite writes the indexes anew of all that are, whether or not they change.
+	result := tx.orm.Exec("WITH wanted ("+names(passing)+") AS ("+tx.db.dialect.among(passing)+")"+
+		" UPDATE invitations SET state = wanted.state, reminded = wanted.reminded FROM wanted"+
+		" WHERE invitations.uuid = wanted.uuid AND invitations.state = wanted.was"+
+		" AND invitations.delivery = wanted.delivery AND invitations.execution_state = wanted.execution_state", string(list))
+	if result.Error != nil || result.RowsAffected != int64(len(changes)) {
+		return false, tx.twice(result.Error)
+	}
+	return true, tx.recordAll(events)
+}
+
 // Mark writes how the present delivery of an invitation goes.
 func (tx *Tx) Mark(old invitation.Invitation, to invitation.ExecutionState) error {
 	_, err := tx.exec("UPDATE invitations SET execution_state = ? WHERE "+unmoved,
