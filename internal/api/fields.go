@@ -52,6 +52,7 @@ func (l listed[Row]) write(w http.ResponseWriter) error {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
 	header.Set("Link", l.link)
 	header.Set("X-Result-Count", strconv.Itoa(l.total))
 	w.WriteHeader(http.StatusOK)

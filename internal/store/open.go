@@ -22,7 +22,6 @@ import (
 	"github.com/ncruces/go-sqlite3/gormlite"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
-	pgxuuid "github.com/vgarvardt/pgx-google-uuid/v5"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
 	"gorm.io/gorm/logger"
@@ -118,7 +117,6 @@ func openPostgres(o Options) (*DB, error) {
 // lists anew each time, which takes it several times as long as to carry them out; and it would compile some. It is no
 // parameter of the connection, because poolers between refuse to pass that on.
 func prepare(ctx context.Context, conn *pgx.Conn) error {
-	pgxuuid.Register(conn.TypeMap())
 	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET jit = off")
 	return err
 }

@@ -49,9 +49,9 @@ func (db *DB) Owner(ctx context.Context, digest string) (directory.APIToken, dir
 				kind               *directory.ScopeType
 				grant              directory.Grant
 			)
-			err := rows.Scan(&kept.Expires, &user.UUID, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
+			err := rows.Scan(&kept.Expires, id{&user.UUID}, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
 				&user.CivilNumber, &user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled,
-				&user.Created, &in, &kind, &customer, &role, list{&grant.Permissions})
+				&user.Created, maybe{&in}, &kind, maybe{&customer}, maybe{&role}, list{&grant.Permissions})
 			if err != nil {
 				return err
 			}
@@ -146,9 +146,9 @@ func (tx *Tx) Subject(kind directory.ScopeType, scope, role uuid.UUID) (s direct
 		" FROM (SELECT 1) AS asked LEFT JOIN scopes ON scopes.uuid = ? AND scopes.type = ?"+
 		" LEFT JOIN scopes AS customers ON customers.uuid = scopes.customer_uuid LEFT JOIN roles ON roles.uuid = ?",
 		[]any{scope, kind, role},
-		&scopeID, &s.Type, &s.Name, &s.Description, &s.StartDate, list{&s.UserEmailPatterns}, &s.IsRemoved,
-		&customerID, &customer.Type, &customer.Name, list{&customer.UserEmailPatterns}, &customer.IsRemoved,
-		&roleID, &r.Name, &r.Description, &r.ScopeType, &r.IsActive)
+		maybe{&scopeID}, (*string)(&s.Type), &s.Name, &s.Description, &s.StartDate, list{&s.UserEmailPatterns}, &s.IsRemoved,
+		maybe{&customerID}, (*string)(&customer.Type), &customer.Name, list{&customer.UserEmailPatterns}, &customer.IsRemoved,
+		maybe{&roleID}, &r.Name, &r.Description, (*string)(&r.ScopeType), &r.IsActive)
 	if err != nil {
 		return s, r, tx.db.translate(err)
 	}

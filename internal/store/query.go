@@ -3,11 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -89,4 +92,43 @@ func numbered(text string) string {
 		fmt.Fprintf(&out, "$%d", n)
 		text = after
 	}
+}
+
+// id reads a uuid: of PostgreSQL's driver as it is sent, of database/sql as text.
+type id struct{ *uuid.UUID }
+
+// ScanUUID implements pgtype.UUIDScanner.
+func (i id) ScanUUID(read pgtype.UUID) error {
+	if !read.Valid {
+		return errNull
+	}
+	*i.UUID = read.Bytes
+	return nil
+}
+
+var errNull = errors.New("store: a uuid is missing where there has to be one")
+
+// maybe reads a uuid where there may be none.
+type maybe struct{ to **uuid.UUID }
+
+// ScanUUID implements pgtype.UUIDScanner.
+func (m maybe) ScanUUID(read pgtype.UUID) error {
+	*m.to = nil
+	if read.Valid {
+		found := uuid.UUID(read.Bytes)
+		*m.to = &found
+	}
+	return nil
+}
+
+// Scan implements sql.Scanner.
+func (m maybe) Scan(value any) error {
+	*m.to = nil
+	if value == nil {
+		return nil
+	}
+	var found uuid.UUID
+	err := found.Scan(value)
+	*m.to = &found
+	return err
 }
