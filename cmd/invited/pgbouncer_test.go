@@ -24,7 +24,7 @@ func TestPgBouncer(t *testing.T) {
 	for _, each := range []struct{ mode, protocol string }{
 		{"session", ""},
 		{"transaction", "cache_describe"},
-{"transaction", "exec"},
+		{"transaction", "exec"},
 		{"transaction", "simple_protocol"},
 	} {
 		t.Run(each.mode+" "+each.protocol, func(t *testing.T) {

@@ -152,11 +152,19 @@ func newWorld(t *testing.T, e storetest.Engine, tune ...func(*invitation.Policy)
 // newWorldOf is newWorld with another directory.
 func newWorldOf(t *testing.T, e storetest.Engine, file string, tune ...func(*invitation.Policy)) *world {
 	t.Helper()
+	return newWorldOver(t, e, file, func(clock func() time.Time) *store.DB { return e.Open(t, clock) }, tune...)
+}
+
+// newWorldOver is newWorldOf with a database that is opened in another way.
+func newWorldOver(
+	t *testing.T, e storetest.Engine, file string, open func(clock func() time.Time) *store.DB, tune ...func(*invitation.Policy),
+) *world {
+	t.Helper()
 	w := &world{
 		t: t, engine: e, log: &logBuffer{},
 		clock: storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)),
 	}
-	w.db = e.Open(t, w.clock.Now)
+	w.db = open(w.clock.Now)
 	w.apply(file)
 	w.service = &invitation.Service{
 		Store: w.db.Invitations(),

@@ -12,10 +12,23 @@ import (
 
 // eventFields are what is written of an event, in the order of eventValues.
 var eventFields = []column{
-	{"invitation_uuid", "uuid"}, {"created", "timestamptz"}, {"event_type", "text"},
-	{"user_uuid", "uuid"}, {"user_username", "text"}, {"user_full_name", "text"}, {"from_state", "text"}, {"to_state", "text"},
-	{"email", "text"}, {"role_uuid", "uuid"}, {"role_name", "text"}, {"execution_state", "text"}, {"error_message", "text"},
-	{"notice", "text"}, {"channel", "text"}, {"recipient", "text"}, {"request_id", "text"},
+	{"invitation_uuid", "uuid"},
+	{"created", "timestamptz"},
+	{"event_type", "text"},
+	{"user_uuid", "uuid"},
+	{"user_username", "text"},
+	{"user_full_name", "text"},
+	{"from_state", "text"},
+	{"to_state", "text"},
+	{"email", "text"},
+	{"role_uuid", "uuid"},
+	{"role_name", "text"},
+	{"execution_state", "text"},
+	{"error_message", "text"},
+	{"notice", "text"},
+	{"channel", "text"},
+	{"recipient", "text"},
+	{"request_id", "text"},
 }
 
 var (

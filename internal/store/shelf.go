@@ -35,8 +35,10 @@ const scopeColumns = "scopes.uuid, scopes.type, scopes.name, scopes.description,
 
 func scopeDestinations(s, customer *directory.Scope) []any {
 	return []any{
-		id{&s.UUID}, (*string)(&s.Type), &s.Name, &s.Description, &s.StartDate, &s.Created,
-		id{&customer.UUID}, (*string)(&customer.Type), &customer.Name,
+		id{&s.UUID},
+		(*string)(&s.Type), &s.Name, &s.Description, &s.StartDate, &s.Created,
+		id{&customer.UUID},
+		(*string)(&customer.Type), &customer.Name,
 	}
 }
 

@@ -48,15 +48,21 @@ type whole struct {
 func (w *whole) destinations() []any {
 	i, customer, creator := &w.Invitation, &w.customer, &w.creator
 	return []any{
-		id{&i.UUID}, (*string)(&i.StoredState), &i.Created, &i.Delivery,
+		id{&i.UUID},
+		(*string)(&i.StoredState), &i.Created, &i.Delivery,
 		(*string)(&i.ExecutionState), &i.ErrorMessage, &i.Reminded,
 		&i.Email, &i.EmailFolded, &i.FullName, &i.NativeName,
 		&i.PhoneNumber, &i.Organization, &i.JobTitle, &i.CivilNumber,
-		&i.ExtraInvitationText, maybe{&i.LinkUUID},
-		id{&i.Role.UUID}, &i.Role.Name, &i.Role.Description, (*string)(&i.Role.ScopeType), &i.Role.IsActive,
-		id{&i.Scope.UUID}, (*string)(&i.Scope.Type), &i.Scope.Name, &i.Scope.Description, &i.Scope.StartDate, &i.Scope.IsRemoved,
-		id{&customer.UUID}, (*string)(&customer.Type), &customer.Name, &customer.IsRemoved,
-		maybe{&creator.uuid}, &creator.username, &creator.fullName, &creator.email, &creator.image, &creator.isActive,
+		&i.ExtraInvitationText,
+		maybe{&i.LinkUUID},
+		id{&i.Role.UUID},
+		&i.Role.Name, &i.Role.Description, (*string)(&i.Role.ScopeType), &i.Role.IsActive,
+		id{&i.Scope.UUID},
+		(*string)(&i.Scope.Type), &i.Scope.Name, &i.Scope.Description, &i.Scope.StartDate, &i.Scope.IsRemoved,
+		id{&customer.UUID},
+		(*string)(&customer.Type), &customer.Name, &customer.IsRemoved,
+		maybe{&creator.uuid},
+		&creator.username, &creator.fullName, &creator.email, &creator.image, &creator.isActive,
 	}
 }
 

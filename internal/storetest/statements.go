@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -84,20 +85,26 @@ type only struct{ connector driver.Connector }
 func (o only) Open(string) (driver.Conn, error)               { return o.connector.Connect(context.Background()) }
 func (o only) OpenConnector(string) (driver.Connector, error) { return o.connector, nil }
 
-// ConnQueryContext keeps a statement.
+// ConnQueryContext keeps a statement, unless it has to be prepared first.
 func (s *Statements) ConnQueryContext(
 	ctx context.Context, conn driver.QueryerContext, query string, args []driver.NamedValue,
 ) (context.Context, driver.Rows, error) {
-	s.keep(query)
-	return s.NullInterceptor.ConnQueryContext(ctx, conn, query, args)
+	ctx, found, err := s.NullInterceptor.ConnQueryContext(ctx, conn, query, args)
+	if !errors.Is(err, driver.ErrSkip) {
+		s.keep(query)
+	}
+	return ctx, found, err
 }
 
-// ConnExecContext keeps a statement.
+// ConnExecContext keeps a statement, unless it has to be prepared first.
 func (s *Statements) ConnExecContext(
 	ctx context.Context, conn driver.ExecerContext, query string, args []driver.NamedValue,
 ) (driver.Result, error) {
-	s.keep(query)
-	return s.NullInterceptor.ConnExecContext(ctx, conn, query, args)
+	result, err := s.NullInterceptor.ConnExecContext(ctx, conn, query, args)
+	if !errors.Is(err, driver.ErrSkip) {
+		s.keep(query)
+	}
+	return result, err
 }
 
 // StmtQueryContext keeps a statement.

@@ -1,0 +1,58 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/store"
+	"invited/internal/storetest"
+)
+
+// What a request costs the database is a number of statements that does not grow with what there is. On SQLite an event is
+// written by a statement of its own: to ask its engine costs nothing, and it knows no way to do both in one.
+func TestStatementsOfRequests(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		statements := &storetest.Statements{}
+		w := newWorldOver(t, e, worldFile, func(clock func() time.Time) *store.DB {
+			return statements.Open(t, e.Fresh(t), store.Options{Clock: clock})
+		})
+		writes := map[string]int{"sqlite": 1, "postgres": 0}[e.Name]
+		costs := func(most int, method, path, user string, body any, status int) response {
+			t.Helper()
+			statements.Take()
+			answer := w.request(method, path, user, body).is(status, "")
+			texts := statements.Take()
+			require.Len(t, texts, most, "%s %s: %q", method, path, texts)
+			return answer
+		}
+		for _, many := range []int{1, 40} {
+			for i := range many {
+				w.create("owner", fmt.Sprintf("guest.%d.%d@example.org", many, i), member, apollo)
+			}
+			address := fmt.Sprintf("one.%d@example.org", many)
+			var made struct{ UUID string }
+			costs(4+writes, "POST", base, "owner", draft(address, member, apollo), http.StatusCreated).into(&made)
+			// One more each to find what is in the way.
+			costs(4, "POST", base, "owner", draft(address, member, apollo), http.StatusBadRequest)
+			costs(2, "GET", at(made.UUID), "owner", nil, http.StatusOK)
+			costs(1, "POST", at(made.UUID, "check"), "", nil, http.StatusOK)
+			costs(2, "GET", at(made.UUID, "details"), "invitee", nil, http.StatusOK)
+			for _, query := range []string{
+				"", "page=1&page_size=40", "state=pending&o=-created", "email=guest", "scope_name=apo&role_name=PROJECT.MEMBER",
+				"o=created_by&o=state&state=pending&state=expired", "field=uuid",
+			} {
+				for _, user := range []string{"owner", "manager", "staff", "invitee"} {
+					costs(2, "GET", base+"?"+query, user, nil, http.StatusOK)
+				}
+			}
+			costs(2, "HEAD", base, "owner", nil, http.StatusOK)
+			costs(4+writes, "POST", at(made.UUID, "accept"), map[int]string{1: "invitee", 40: "stranger"}[many], nil, http.StatusOK)
+			costs(3, "GET", at(made.UUID, "events"), "owner", nil, http.StatusOK)
+		}
+	})
+}
