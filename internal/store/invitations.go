@@ -105,14 +105,18 @@ func (tx *Tx) Due(what invitation.Due, cutoff, from time.Time, limit int) ([]inv
 		due.and(lapsed, cutoff, cutoff)
 	case invitation.DueActivation:
 		due.and("invitations.state = 'project' AND NOT "+lapsed, cutoff, cutoff)
-		due.and("(scopes.start_date IS NULL OR scopes.start_date <= ?)", tx.now)
+		due.and("NOT EXISTS (SELECT 1 FROM scopes AS starting WHERE starting.uuid = invitations.scope_uuid"+
+			" AND starting.start_date > ?)", tx.now)
 	case invitation.DueReminder:
 		soon := cutoff.Add(invitation.ReminderPeriod)
 		due.and("invitations.state = 'pending' AND NOT invitations.reminded")
 		due.and("NOT "+lapsed+" AND "+lapsed, cutoff, cutoff, soon, soon)
 	}
-	return tx.wholes(fmt.Sprintf("%s ORDER BY invitations.created LIMIT %d%s",
-		due.where(), limit, tx.db.dialect.forUpdateUnlocked()), due.arguments...)
+	// The first by the index, which are then joined: PostgreSQL, which does not know how many are due when it plans, would
+	// join and sort all of them for each batch.
+	return tx.scanned(fmt.Sprintf("SELECT %s FROM (SELECT * FROM invitations%s ORDER BY invitations.created LIMIT %d%s)"+
+		" AS invitations%s ORDER BY invitations.created",
+		wholeColumns, due.where(), limit, tx.db.dialect.forUpdateUnlocked(), joined), due.arguments)
 }
 
 // Insert writes a new invitation and its first event; invitation.ErrTwice where another is open.
