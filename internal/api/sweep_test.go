@@ -36,7 +36,7 @@ func (w *world) sweep() {
 
 func TestSweepWritesExpiryAndTellsTheCreatorOnce(t *testing.T) {
 	inEachWorld(t, func(w *world) {
-		const count = 530 // more than two batches
+		const count = 430 // more than two batches
 		for i := range count {
 			w.create("owner", fmt.Sprintf("guest%d@example.com", i), admin, apollo)
 		}
@@ -148,15 +148,15 @@ func TestAShortLifeHasNoReminder(t *testing.T) {
 // A sweep ends only when nothing is due, however many are, and whether or not they were made at one moment.
 func TestSweepOfMoreThanABatch(t *testing.T) {
 	inEachWorld(t, func(w *world) {
-		w.fill(550)
+		w.fill(450)
 		for i := range 3 {
 			w.clock.Advance(time.Minute)
 			w.create("owner", fmt.Sprintf("later%d@x.example", i), admin, apollo)
 		}
 		w.clock.Advance(lifetime)
 		w.sweep()
-		require.Equal(w.t, "553", w.value("SELECT count(*) FROM invitations WHERE state = 'expired'"))
-		require.Equal(w.t, "553", w.value("SELECT count(*) FROM invitation_events WHERE event_type = 'expired'"))
+		require.Equal(w.t, "453", w.value("SELECT count(*) FROM invitations WHERE state = 'expired'"))
+		require.Equal(w.t, "453", w.value("SELECT count(*) FROM invitation_events WHERE event_type = 'expired'"))
 		require.Len(w.t, w.asked(invitation.NoticeExpired), 3, "those that have a creator")
 	})
 }

@@ -77,7 +77,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.binary, "binary", "build/invited", "the server")
 	flags.StringVar(&o.out, "out", "build/bench.json", "where the figures are written")
 	flags.StringVar(&o.profile, "profile", "", "folder: write profiles of a server that was built with -tags profile, and compare nothing")
-	flags.BoolVar(&o.sweepOnly, "sweep-only", false, "scale: measure only the sweep")
+	flags.BoolVar(&o.sweepOnly, "sweep-only", false, "scale: measure nothing but the sweep")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -55,8 +55,8 @@ const scaleNote = `One client asks, so that p50 is what a request costs and not 
 size an owner sees 50 invitations, and all others are other customers'. "email" asks for a part that few addresses have, "common"
 for one that every 16th has, which has to be counted and so grows with what is found. "deep" is page 10,000 of ten, or the last
 where there are fewer. The sweep finds 100,000 invitations that ran out all at once, and writes each to be expired, with an event
-and a notice to its creator, which is mailed meanwhile into the mail folder; four clients retrieve without a pause. It is
-watched until all are written, or for as long as one sweep may last; what is left then waits for the next.`
+and a notice to its creator, which is mailed afterwards into the mail folder; four clients retrieve without a pause. It is
+watched from the start of the process until all are written, for 65 seconds at most.`
 
 // expiring is how many invitations a sweep finds.
 const expiring = 100_000
@@ -215,10 +215,10 @@ func (b *bench) sweep(ctx context.Context, d *database, data size, v *volume) er
 	return nil
 }
 
-// sweepLimit is a little longer than one sweep may last.
+// sweepLimit is how long a sweep is watched.
 const sweepLimit = 65 * time.Second
 
-// until waits for a count to come to nothing, for as long as a sweep may last, and returns it.
+// until waits for a count to come to nothing, for as long as a sweep is watched, and returns it.
 func (d *database) until(ctx context.Context, query string) (int, error) {
 	limit := time.After(sweepLimit)
 	again := time.NewTicker(500 * time.Millisecond)

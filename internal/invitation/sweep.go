@@ -11,7 +11,10 @@ const (
 	// this gets no reminder.
 	ReminderPeriod = 24 * time.Hour
 	// sweepBatch is how many invitations are changed in one transaction: few enough to hold nobody up.
-	sweepBatch = 250
+	sweepBatch = 200
+	// sweepGap is for those who wait to write: SQLite has one writer at a time, and the others look each millisecond whether
+	// it is their turn.
+	sweepGap = 2 * time.Millisecond
 )
 
 // Sweep asks for a look at what time has made due.
@@ -47,7 +50,6 @@ func (s *Service) Sweep(ctx context.Context) error {
 	for len(left) > 0 {
 		var unfinished []*passage
 		for _, each := range left {
-			began := time.Now()
 			more, err := s.pass(ctx, each)
 			if err != nil {
 				return err
@@ -56,11 +58,10 @@ func (s *Service) Sweep(ctx context.Context) error {
 				continue
 			}
 			unfinished = append(unfinished, each)
-			// SQLite has one writer at a time, and who waits to be it looks now and then: there has to be a gap to find.
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
-			case <-time.After(time.Since(began) / 2):
+			case <-time.After(sweepGap):
 			}
 		}
 		left = unfinished

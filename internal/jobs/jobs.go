@@ -72,10 +72,10 @@ func New(c Config) (*Workers, error) {
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
 	w := &Workers{clock: &clock{ask: c.Now}}
 	w.post = &post{Config: c, clock: w.clock}
-	all := river.NewWorkers()
+	all, sweeping := river.NewWorkers(), &gate{}
 	river.AddWorker(all, &deliverer{post: w.post})
-	river.AddWorker(all, &notifier{post: w.post})
-	river.AddWorker(all, &sweeper{service: c.Service})
+	river.AddWorker(all, &notifier{post: w.post, gate: sweeping})
+	river.AddWorker(all, &sweeper{service: c.Service, gate: sweeping})
 	client, err := river.NewClient[*sql.Tx](queue{c.Queue, w.clock}, &river.Config{
 		Queues:               concurrency,
 		Workers:              all,

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"invited/internal/fault"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
+	"invited/internal/store"
 )
 
 func onlyStaffInvites(p *invitation.Policy) { p.OnlyStaffCanInvite = true }
@@ -197,4 +199,53 @@ func TestCreatorWhoIsNotThereToBeTold(t *testing.T) {
 		require.Empty(t, b.post.to("olivia@acme.example"))
 		require.Equal(t, invitation.Rejected, b.see(asked).StoredState)
 	}, onlyStaffInvites)
+}
+
+// held is a store with nothing due, in which a sweep goes on until it is let end.
+type held struct {
+	invitation.Store
+	begun, let chan struct{}
+}
+
+func (h held) Write(ctx context.Context, f func(invitation.Tx) error) error {
+	var swept bool
+	err := h.Store.Write(ctx, func(tx invitation.Tx) error { return f(nothingDue{tx, &swept}) })
+	if swept {
+		select {
+		case h.begun <- struct{}{}:
+		case <-h.let:
+		}
+		<-h.let
+	}
+	return err
+}
+
+type nothingDue struct {
+	invitation.Tx
+	swept *bool
+}
+
+func (n nothingDue) Due(invitation.Due, time.Time, time.Time, int) ([]invitation.Invitation, error) {
+	*n.swept = true
+	return nil, nil
+}
+
+// What a sweep asks for is mailed when it is over, and invitations all the while.
+func TestNoticesLetASweepGoFirst(t *testing.T) {
+	onEach(t, func(t *testing.T, b *bed) {
+		id := b.create("first@university.example")
+		b.clock.Advance(lifetime)
+		notice := invitation.Notify{Notice: invitation.NoticeExpired, Invitation: id, User: *b.see(id).CreatedByUUID}
+		sweep := held{b.service.Store, make(chan struct{}), make(chan struct{})}
+		b.service.Store = sweep
+		b.start()
+		<-sweep.begun
+		require.NoError(t, b.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Enqueue(notice) }))
+		b.until("the notice waits", func() bool { return b.jobs(noticeKind)[0].State == rivertype.JobStateRunning })
+		b.create("second@university.example")
+		b.mailed("second@university.example")
+		require.Empty(t, b.post.to("olivia@acme.example"))
+		close(sweep.let)
+		b.mailed("olivia@acme.example")
+	})
 }

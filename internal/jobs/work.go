@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -73,9 +74,13 @@ func (p *post) concluded(sent error) error {
 type notifier struct {
 	river.WorkerDefaults[invitation.Notify]
 	*post
+	gate *gate
 }
 
 func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) error {
+	if job.Queue == invitation.QueueNotices {
+		w.gate.pass(ctx)
+	}
 	letter, err := w.Service.Letter(ctx, job.Args)
 	if err != nil || letter == nil {
 		return err
@@ -120,15 +125,43 @@ func insist(ctx context.Context, f func(context.Context) error) error {
 	}
 }
 
+// sweepFirst is how long a notice lets a sweep of its process go on before it is sent all the same.
+const sweepFirst = 20 * time.Second
+
+// gate is shut while a sweep runs: to mail what it asks for at the same time would have both take twice as long, and who
+// asks the server wait. There is one sweep at a time.
+type gate struct{ shut atomic.Pointer[chan struct{}] }
+
+// pass waits until no sweep runs, for sweepFirst at most.
+func (g *gate) pass(ctx context.Context) {
+	shut := g.shut.Load()
+	if shut == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, sweepFirst)
+	defer cancel()
+	select {
+	case <-*shut:
+	case <-ctx.Done():
+	}
+}
+
 // sweeper does what time has made due.
 type sweeper struct {
 	river.WorkerDefaults[invitation.Sweep]
 	service *invitation.Service
+	gate    *gate
 }
 
 // Timeout is how long a sweep may go on; what is left then is the next one's.
 func (w *sweeper) Timeout(*river.Job[invitation.Sweep]) time.Duration { return sweepTimeout }
 
 func (w *sweeper) Work(ctx context.Context, _ *river.Job[invitation.Sweep]) error {
+	over := make(chan struct{})
+	w.gate.shut.Store(&over)
+	defer func() {
+		w.gate.shut.Store(nil)
+		close(over)
+	}()
 	return w.service.Sweep(ctx)
 }

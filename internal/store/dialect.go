@@ -250,7 +250,7 @@ func (sqliteDialect) noting(string) string { return "" }
 func (sqliteDialect) lockDirectory() string { return "" }
 
 func (sqliteDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
-	return sqliteQueue{riversqlite.New(pool)}
+	return riversqlite.New(pool)
 }
 
 // The queue compares times as text.

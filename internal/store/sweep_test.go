@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
@@ -124,17 +123,14 @@ func TestABatchIsWrittenAsAWhole(t *testing.T) {
 }
 
 // Jobs that are inserted at once are those that the queue's own driver would have inserted.
-func TestSQLiteJobsAreThoseOfTheQueue(t *testing.T) {
+func TestJobsAreThoseOfTheQueue(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		address := e.Fresh(t)
-		if !strings.HasPrefix(address, "sqlite://") {
-			t.Skip("PostgreSQL's driver inserts at once by itself")
-		}
 		db, pool := storetest.Open(t, address, nil), outside(t, address)
 		job := invitation.Notify{Notice: invitation.NoticeExpired, Invitation: uuid.New(), Delivery: 3, User: uuid.New()}
 		require.NoError(t, db.Write(t.Context(), func(tx *store.Tx) error { return tx.Enqueue(job) }))
-		client, err := river.NewClient(riversqlite.New(pool), &river.Config{})
+		client, err := river.NewClient(db.Queue(), &river.Config{})
 		require.NoError(t, err)
 		_, err = client.Insert(t.Context(), job, &river.InsertOpts{Queue: job.Queue(), MaxAttempts: 30_000})
 		require.NoError(t, err)
@@ -160,16 +156,18 @@ func TestSQLiteJobsAreThoseOfTheQueue(t *testing.T) {
 			switch each.Name() {
 			case "id":
 			case "metadata": // where the driver leaves a note to itself of which insert it was
-				require.Equal(t, "{}", both[0][i])
+				require.Equal(t, "{}", fmt.Sprintf("%s", both[0][i]))
 			case "created_at", "scheduled_at":
 				require.WithinDuration(t, both[0][i].(time.Time), both[1][i].(time.Time), time.Minute)
 			default:
 				require.Equal(t, both[1][i], both[0][i], each.Name())
 			}
 		}
-		var forms int
-		require.NoError(t, pool.QueryRow("SELECT count(DISTINCT typeof(created_at) || length(created_at) || typeof(args) || typeof(metadata)"+
-			" || typeof(tags)) FROM river_job").Scan(&forms))
-		require.Equal(t, 1, forms)
+		if strings.HasPrefix(address, "sqlite://") { // whose columns take any form, and compare it as it is
+			var forms int
+			require.NoError(t, pool.QueryRow("SELECT count(DISTINCT typeof(created_at) || substr(created_at, 11, 1) || typeof(args) ||"+
+				" typeof(metadata) || typeof(tags)) FROM river_job").Scan(&forms))
+			require.Equal(t, 1, forms)
+		}
 	})
 }
