@@ -37,6 +37,27 @@ func TestCountsAreExact(t *testing.T) {
 							gone := mine[0]
 							mine = mine[1:]
 							return tx.Delete(gone.UUID, invitation.Event{})
+						case random.IntN(4) == 0:
+							batch := make([]invitation.Change, 0, len(mine))
+							for i, each := range mine {
+								changed := each
+								changed.StoredState = invitation.States[random.IntN(len(invitation.States))]
+								batch = append(batch, invitation.Change{Old: each, Changed: changed})
+								if i == 5 {
+									break
+								}
+							}
+							done, err := tx.ReplaceAll(batch)
+							if err != nil {
+								return err
+							}
+							require.True(t, done)
+							if random.IntN(3) == 0 {
+								return errTakenBack
+							}
+							for i, each := range batch {
+								mine[i] = each.Changed
+							}
 						default:
 							at := random.IntN(len(mine))
 							changed := mine[at]

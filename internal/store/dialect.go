@@ -51,6 +51,9 @@ type dialect interface {
 	// noting makes one statement of one that changes an invitation and the writing of its event, with the arguments of
 	// the one and then of the other; empty where they have to be two, which cost nothing.
 	noting(change string) string
+	// batching is a statement after which a transaction counts what it changes once for each statement, and must wait for
+	// nobody any more; empty where that costs nothing.
+	batching() string
 	// lockDirectory is a statement that makes transactions wait for each other which change the directory; empty
 	// where all that write do.
 	lockDirectory() string
@@ -177,6 +180,8 @@ func (postgresDialect) noting(change string) string {
 		eventPlaces + " FROM changed"
 }
 
+func (postgresDialect) batching() string { return "SELECT set_config('invited.batch', 'on', true)" }
+
 // Any number will do that nobody else uses: the migrations' lock is another.
 func (postgresDialect) lockDirectory() string { return "SELECT pg_advisory_xact_lock(4703145181527)" }
 
@@ -246,6 +251,8 @@ func (sqliteDialect) among(columns []column) string {
 }
 
 func (sqliteDialect) noting(string) string { return "" }
+
+func (sqliteDialect) batching() string { return "" }
 
 func (sqliteDialect) lockDirectory() string { return "" }
 

@@ -154,7 +154,7 @@ var passing = []column{
 }
 
 // ReplaceAll writes what time changes of invitations over the rows that are still in old's states, and their events; it
-// tells whether all were, else the transaction has to be given up.
+// tells whether all were, else the transaction has to be given up. After it the transaction must lock nothing more.
 func (tx *Tx) ReplaceAll(changes []invitation.Change) (bool, error) {
 	rows := make([][]any, len(changes))
 	events := make([]invitation.Event, len(changes))
@@ -168,6 +168,11 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) (bool, error) {
 	list, err := json.Marshal(rows)
 	if err != nil {
 		return false, err
+	}
+	if batching := tx.db.dialect.batching(); batching != "" {
+		if err := tx.orm.Exec(batching).Error; err != nil {
+			return false, tx.db.translate(err)
+		}
 	}
 	// No other columns are named: SQLite writes the indexes anew of all that are, whether or not they change.
 	result := tx.orm.Exec("WITH wanted ("+names(passing)+") AS ("+tx.db.dialect.among(passing)+")"+
