@@ -33,8 +33,8 @@ type dialect interface {
 	now(tx *gorm.DB) (time.Time, error)
 	// hasTable is a query for whether there is a table of the name that is its argument.
 	hasTable() string
-	// numbered is a statement, whose arguments stand as ? in it, as the engine takes it.
-	numbered(text string) string
+	// statement is a statement, whose arguments stand as ? in it, as the engine takes it.
+	statement(text string, arguments []any) (string, []any)
 	// snapshot is how a transaction is begun that only reads, all of it from one moment.
 	snapshot() *sql.TxOptions
 	// in is the condition that a column is one of a set of uuids of any size, and its one argument.
@@ -106,7 +106,9 @@ func (postgresDialect) now(tx *gorm.DB) (time.Time, error) {
 
 func (postgresDialect) hasTable() string { return "SELECT to_regclass(?) IS NOT NULL" }
 
-func (postgresDialect) numbered(text string) string { return numbered(text) }
+func (postgresDialect) statement(text string, arguments []any) (string, []any) {
+	return numbered(text), binary(arguments)
+}
 
 func (postgresDialect) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
@@ -210,7 +212,7 @@ func (sqliteDialect) hasTable() string {
 	return "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = ?"
 }
 
-func (sqliteDialect) numbered(text string) string { return text }
+func (sqliteDialect) statement(text string, arguments []any) (string, []any) { return text, arguments }
 
 func (sqliteDialect) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
 

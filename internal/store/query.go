@@ -28,7 +28,7 @@ func (r sqlRows) Close() { _ = r.Rows.Close() } // what went wrong, Err says
 
 // query runs a hand-written query, whose arguments stand as ? in its text.
 func (tx *Tx) query(text string, arguments ...any) (rows, error) {
-	text = tx.db.dialect.numbered(text)
+	text, arguments = tx.db.dialect.statement(text, arguments)
 	if tx.pool != nil {
 		return read(tx.ctx, tx.pool, text, arguments) //nolint:sqlclosecheck // who asked closes them
 	}
@@ -56,7 +56,8 @@ func (tx *Tx) exec(text string, arguments ...any) (int64, error) {
 	if tx.reads {
 		return 0, errReading
 	}
-	result, err := tx.orm.Statement.ConnPool.ExecContext(tx.ctx, tx.db.dialect.numbered(text), arguments...)
+	text, arguments = tx.db.dialect.statement(text, arguments)
+	result, err := tx.orm.Statement.ConnPool.ExecContext(tx.ctx, text, arguments...)
 	if err != nil {
 		return 0, err
 	}
@@ -92,6 +93,24 @@ func numbered(text string) string {
 		fmt.Fprintf(&out, "$%d", n)
 		text = after
 	}
+}
+
+// binary has uuids sent as they are: PostgreSQL's driver would make texts of them first, and read those again.
+func binary(arguments []any) []any {
+	sent := make([]any, len(arguments))
+	for i, each := range arguments {
+		switch value := each.(type) {
+		case uuid.UUID:
+			sent[i] = pgtype.UUID{Bytes: value, Valid: true}
+		case *uuid.UUID:
+			if value != nil {
+				sent[i] = pgtype.UUID{Bytes: *value, Valid: true}
+			}
+		default:
+			sent[i] = each
+		}
+	}
+	return sent
 }
 
 // id reads a uuid: of PostgreSQL's driver as it is sent, of database/sql as text.

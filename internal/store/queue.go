@@ -42,7 +42,8 @@ func (i inserting) JobInsertFastManyNoReturning(ctx context.Context, params *riv
 	if err != nil {
 		return 0, err
 	}
-	result, err := i.tx.ExecContext(ctx, i.dialect.numbered(i.dialect.insertJobs()), string(list))
+	text, arguments := i.dialect.statement(i.dialect.insertJobs(), []any{string(list)})
+	result, err := i.tx.ExecContext(ctx, text, arguments...)
 	if err != nil {
 		return 0, err
 	}
