@@ -67,8 +67,8 @@ type DB struct {
 // Sizes of the connection pools. SQLite has one writer at a time whatever its pool, and the others wait for it with a
 // connection each; who only reads waits for nobody, and so has connections that no writer takes.
 const (
-	postgresConnections = 20
-	sqliteConnections   = 4 // of each of the two pools
+	postgresConnections = 20 // where the URL has no pool_max_conns
+	sqliteConnections   = 4  // of each of the two pools
 )
 
 // Open opens a database. It does not migrate it and does not need to reach it: Ping tells. It returns an error
@@ -91,7 +91,13 @@ func openPostgres(o Options) (*DB, error) {
 		config.ConnConfig.RuntimeParams["application_name"] = "invited"
 	}
 	config.ConnConfig.ConnectTimeout = 10 * time.Second
-	config.MaxConns = postgresConnections
+	plain, err := pgx.ParseConfig(o.Postgres)
+	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library would go by the cores of this machine
+		config.MaxConns = postgresConnections
+	}
+	if config.MaxConns < 2 { // who migrates holds one, and needs another
+		return nil, errors.New("pool_max_conns in the database URL must be at least 2")
+	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.AfterConnect = prepare
 	config.ConnConfig.Tracer = o.Tracer

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -74,6 +75,33 @@ func TestEveryPostgresConnectionIsSetUp(t *testing.T) {
 			require.Equal(t, "invited", application)
 		}
 	})
+}
+
+func TestPostgresPoolIsAsLargeAsTheURLSays(t *testing.T) {
+	t.Parallel()
+	for _, e := range storetest.Engines {
+		if e.Name != "postgres" {
+			continue
+		}
+		address, err := url.Parse(e.Empty(t))
+		require.NoError(t, err)
+		sized := func(size string) string {
+			query := address.Query()
+			query.Set("pool_max_conns", size)
+			sized := *address
+			sized.RawQuery = query.Encode()
+			return sized.String()
+		}
+		db := storetest.Open(t, sized("2"), nil)
+		_, err = db.Migrate(t.Context())
+		require.NoError(t, err)
+		for _, row := range eachConnection(t, db, 2, "SELECT 1") {
+			var one int
+			require.NoError(t, row.Scan(&one))
+		}
+		_, err = store.Open(store.Options{Postgres: sized("1")})
+		require.EqualError(t, err, "pool_max_conns in the database URL must be at least 2")
+	}
 }
 
 func TestSQLiteFileIsItsOwnersOnly(t *testing.T) {

@@ -42,13 +42,12 @@ func (tx *Tx) query(text string, arguments ...any) (rows, error) {
 // read is a query by PostgreSQL's driver itself: database/sql has a value made of each field first, of most of them a
 // text, and copies that. As it does, this takes another connection where one turns out to be dead before it was used.
 func read(ctx context.Context, pool *pgxpool.Pool, text string, arguments []any) (found pgx.Rows, err error) {
-	for range postgresConnections {
+	for tries := int32(1); ; tries++ {
 		found, err = pool.Query(ctx, text, arguments...)
-		if !pgconn.SafeToRetry(err) || ctx.Err() != nil {
-			break
+		if !pgconn.SafeToRetry(err) || ctx.Err() != nil || tries >= pool.Config().MaxConns {
+			return found, err
 		}
 	}
-	return found, err
 }
 
 // exec runs a hand-written statement that writes, whose arguments stand as ? in its text; it returns how many rows it wrote.
