@@ -9,9 +9,11 @@ import (
 	"log"
 	"log/slog"
 	"net"
+	"net/netip"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -240,6 +242,7 @@ func (l letter) link(t *testing.T, page string) string {
 
 // postOffice is a mail server.
 type postOffice struct {
+	held    int // a socket that has the port while nobody answers there; 0: none
 	t       *testing.T
 	address string
 	log     *notes
@@ -256,13 +259,17 @@ func newPostOffice(t *testing.T) *postOffice {
 	t.Helper()
 	p := &postOffice{t: t, log: &notes{}, address: "127.0.0.1:0"}
 	p.open()
-	t.Cleanup(p.close)
+	t.Cleanup(func() {
+		_ = p.server.Close()
+		p.release()
+	})
 	return p
 }
 
 // open takes up work, at the same address as before.
 func (p *postOffice) open() {
 	p.t.Helper()
+	p.release()
 	listener, err := net.Listen("tcp", p.address)
 	require.NoError(p.t, err)
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &visit{office: p}, nil }))
@@ -274,11 +281,26 @@ func (p *postOffice) open() {
 	go func() { _ = server.Serve(listener) }()
 }
 
-// close ends every conversation and answers no more.
+// close ends every conversation and answers no more. The port stays taken: another test's mail server would get it, and
+// the mail that is to be refused here.
 func (p *postOffice) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_ = p.server.Close()
+	held, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(p.t, err)
+	require.NoError(p.t, syscall.SetsockoptInt(held, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
+	at := netip.MustParseAddrPort(p.address)
+	require.NoError(p.t, syscall.Bind(held, &syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}))
+	p.held = held
+}
+
+// release gives the port up that close took.
+func (p *postOffice) release() {
+	if p.held != 0 {
+		_ = syscall.Close(p.held)
+		p.held = 0
+	}
 }
 
 func (p *postOffice) transport() mail.Transport {
