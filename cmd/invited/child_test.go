@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/ngrok/sqlmw"
+
+	"invited/internal/storetest"
 )
 
 // killVariable has this test binary be the program, and kill itself as if by kill -9 where it says:
@@ -39,20 +41,10 @@ func child(where string) int {
 		kind, what, _ := strings.Cut(where, ":")
 		k := &killer{kind: kind, what: what}
 		k.count, _ = strconv.ParseInt(what, 10, 64) // stays 0 for an arg
-		wrapped, err := sqlmw.Driver(only{engine}, k).(driver.DriverContext).OpenConnector("")
-		if err != nil {
-			panic(err)
-		}
-		return wrapped
+		return storetest.Intercepted(engine, k)
 	}
 	return p.run(ctx, os.Args[1:])
 }
-
-// only is a driver for the one database of a connector.
-type only struct{ connector driver.Connector }
-
-func (o only) Open(string) (driver.Conn, error)               { return o.connector.Connect(context.Background()) }
-func (o only) OpenConnector(string) (driver.Connector, error) { return o.connector, nil }
 
 // killer ends its own process at a statement. It takes all statements for those of one transaction: the process that it
 // is in does one thing at a time.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/mail"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,12 +39,9 @@ const (
 	maxHeader       = 64 << 10 // bytes
 )
 
-// garbagePercent is how much garbage there may be beside what lives, as GOGC says it. Little lives, and at Go's own default
-// to look for garbage would take an eighth of all processor time.
-const (
-	garbagePercent = 400
-	garbageDefault = 100
-)
+// garbagePercent is how much garbage there may be beside what lives, where GOGC doesn't say. Little lives, and at Go's own
+// 100 to look for garbage would take an eighth of all processor time.
+const garbagePercent = 400
 
 func (p process) serve() *cobra.Command {
 	var migrate, demo bool
@@ -56,8 +54,8 @@ func (p process) serve() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if set := debug.SetGCPercent(garbagePercent); set != garbageDefault {
-				debug.SetGCPercent(set) // GOGC says so
+			if !slices.ContainsFunc(p.environ, func(each string) bool { return strings.HasPrefix(each, "GOGC=") }) {
+				debug.SetGCPercent(garbagePercent)
 			}
 			s := &server{process: p, config: c, logger: p.logger(c), migrate: migrate}
 			if demo {

@@ -15,6 +15,8 @@ import (
 // reason, where a rule stands against it. Of any number of accepts at once one wins; the others find it accepted:
 // fault.NotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUID) error {
+	// What they hold already. Where a rule goes by it, it is read again once nobody can change it; that nobody holds a role
+	// twice, Grant sees to.
 	var actor directory.Actor
 	err := s.Store.Read(ctx, func(tx Tx) (err error) {
 		actor, err = tx.Actor(caller)

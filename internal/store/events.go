@@ -75,8 +75,8 @@ func (tx *Tx) recordAll(events []invitation.Event) error {
 	if err != nil {
 		return err
 	}
-	return tx.db.translate(tx.orm.Exec("INSERT INTO invitation_events ("+eventColumns+") "+
-		tx.db.dialect.among(eventFields), string(list)).Error)
+	_, err = tx.exec("INSERT INTO invitation_events ("+eventColumns+") "+tx.db.dialect.among(eventFields), string(list))
+	return tx.db.translate(err)
 }
 
 // Events is a part of the events of an invitation, the newest first, and how many there are in all; a page past the end

@@ -170,17 +170,17 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) (bool, error) {
 		return false, err
 	}
 	if batching := tx.db.dialect.batching(); batching != "" {
-		if err := tx.orm.Exec(batching).Error; err != nil {
+		if _, err := tx.exec(batching); err != nil {
 			return false, tx.db.translate(err)
 		}
 	}
 	// No other columns are named: SQLite writes the indexes anew of all that are, whether or not they change.
-	result := tx.orm.Exec("WITH wanted ("+names(passing)+") AS ("+tx.db.dialect.among(passing)+")"+
+	written, err := tx.exec("WITH wanted ("+names(passing)+") AS ("+tx.db.dialect.among(passing)+")"+
 		" UPDATE invitations SET state = wanted.state, reminded = wanted.reminded FROM wanted"+
 		" WHERE invitations.uuid = wanted.uuid AND invitations.state = wanted.was"+
 		" AND invitations.delivery = wanted.delivery AND invitations.execution_state = wanted.execution_state", string(list))
-	if result.Error != nil || result.RowsAffected != int64(len(changes)) {
-		return false, tx.twice(result.Error)
+	if err != nil || written != int64(len(changes)) {
+		return false, tx.twice(err)
 	}
 	return true, tx.recordAll(events)
 }

@@ -129,13 +129,13 @@ func (l listing) page(cut directory.Cut) (string, []any) {
 	// soon: but all have to be counted.
 	rows, arguments := l.rows()
 	return "WITH hits AS MATERIALIZED (" + rows + ") " +
-		l.filled("SELECT * FROM hits"+l.order.by("found")+bounds(cut), "SELECT count(*) FROM hits"), arguments
+		l.filled("SELECT * FROM hits"+l.order.by("found")+bounds(cut), "SELECT count(*) FROM hits"), append(arguments, cut.Offset)
 }
 
 // pageOf is page where the number is known to another query, so that no more rows are looked at than are shown.
 func (l listing) pageOf(cut directory.Cut, total string, counted []any) (string, []any) {
 	rows, arguments := l.rows()
-	return l.filled(rows+l.order.by("found")+bounds(cut), total), slices.Concat(counted, arguments)
+	return l.filled(rows+l.order.by("found")+bounds(cut), total), slices.Concat(counted, arguments, []any{cut.Offset})
 }
 
 // rows is a query for what tells the rows of the list apart and orders them.
@@ -157,10 +157,9 @@ func (l listing) filled(page, total string) string {
 	return query + l.order.by("page.found")
 }
 
-// bounds of a page stand in the text: a plan for any number of rows is one for many.
-func bounds(cut directory.Cut) string {
-	return fmt.Sprintf(" LIMIT %d OFFSET %d", cut.Limit, cut.Offset)
-}
+// bounds of a page. How many rows it has stands in the text, for a plan for any number of rows is one for many; where it
+// begins is an argument, for each page would be a statement of its own, and its plan kept.
+func bounds(cut directory.Cut) string { return fmt.Sprintf(" LIMIT %d OFFSET ?", cut.Limit) }
 
 // ordering is what a list is ordered by, most significant first.
 type ordering struct {

@@ -71,6 +71,10 @@ const (
 	sqliteConnections   = 4  // of each of the two pools
 )
 
+// statementsKept is of how many statements a PostgreSQL connection keeps the plan, which takes memory in the server. Callers
+// choose among many: filters, orders and sizes of pages. It is four times what there is but for those.
+const statementsKept = 128
+
 // Open opens a database. It does not migrate it and does not need to reach it: Ping tells. It returns an error
 // that says what to do where the options make no sense or the SQLite file can't be made.
 func Open(o Options) (*DB, error) {
@@ -101,6 +105,7 @@ func openPostgres(o Options) (*DB, error) {
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.AfterConnect = prepare
 	config.ConnConfig.Tracer = o.Tracer
+	config.ConnConfig.StatementCacheCapacity = min(config.ConnConfig.StatementCacheCapacity, statementsKept)
 	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	if err != nil {
 		return nil, fmt.Errorf("the database can't be opened: %w", err)

@@ -71,10 +71,13 @@ func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 // TraceQueryEnd implements pgx.QueryTracer.
 func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-func (s *Statements) wrap(engine driver.Connector) driver.Connector {
-	wrapped, err := sqlmw.Driver(only{engine}, s).(driver.DriverContext).OpenConnector("")
+func (s *Statements) wrap(engine driver.Connector) driver.Connector { return Intercepted(engine, s) }
+
+// Intercepted is a driver whose calls pass i, as store.Options.Driver takes it.
+func Intercepted(engine driver.Connector, i sqlmw.Interceptor) driver.Connector {
+	wrapped, err := sqlmw.Driver(only{engine}, i).(driver.DriverContext).OpenConnector("")
 	if err != nil {
-		panic(err)
+		panic(err) // only returns none
 	}
 	return wrapped
 }
