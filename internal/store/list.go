@@ -129,13 +129,17 @@ func (l listing) page(cut directory.Cut) (string, []any) {
 	// soon: but all have to be counted.
 	rows, arguments := l.rows()
 	return "WITH hits AS MATERIALIZED (" + rows + ") " +
-		l.filled("SELECT * FROM hits"+l.order.by("found")+bounds(cut), "SELECT count(*) FROM hits"), append(arguments, cut.Offset)
+		// Where it begins is an argument, or each page would be a statement of its own, and its plan kept.
+		l.filled(fmt.Sprintf("SELECT * FROM hits%s LIMIT %d OFFSET ?", l.order.by("found"), cut.Limit),
+			"SELECT count(*) FROM hits"), append(arguments, cut.Offset)
 }
 
-// pageOf is page where the number is known to another query, so that no more rows are looked at than are shown.
+// pageOf is page where the number is known to another query, so that no more rows are looked at than up to its end. Where
+// it begins stands in the text: a plan for any beginning sorts all rows for the first of them.
 func (l listing) pageOf(cut directory.Cut, total string, counted []any) (string, []any) {
 	rows, arguments := l.rows()
-	return l.filled(rows+l.order.by("found")+bounds(cut), total), slices.Concat(counted, arguments, []any{cut.Offset})
+	return l.filled(fmt.Sprintf("%s%s LIMIT %d OFFSET %d", rows, l.order.by("found"), cut.Limit, cut.Offset), total),
+		slices.Concat(counted, arguments)
 }
 
 // rows is a query for what tells the rows of the list apart and orders them.
@@ -148,7 +152,8 @@ func (l listing) rows() (string, []any) {
 		slices.Concat(l.order.arguments, l.shown.arguments)
 }
 
-// filled is a query for what is shown of the rows of a page, in its order, and for a number.
+// filled is a query for what is shown of the rows of a page, in its order, and for a number. How many rows a page has stands in
+// its text: a plan for any number of rows is one for many.
 func (l listing) filled(page, total string) string {
 	query := fmt.Sprintf("SELECT %s, (%s) FROM (%s) AS page JOIN %s ON %s.uuid = page.found", l.columns, total, page, l.table, l.table)
 	for _, each := range l.joins {
@@ -156,10 +161,6 @@ func (l listing) filled(page, total string) string {
 	}
 	return query + l.order.by("page.found")
 }
-
-// bounds of a page. How many rows it has stands in the text, for a plan for any number of rows is one for many; where it
-// begins is an argument, for each page would be a statement of its own, and its plan kept.
-func bounds(cut directory.Cut) string { return fmt.Sprintf(" LIMIT %d OFFSET ?", cut.Limit) }
 
 // ordering is what a list is ordered by, most significant first.
 type ordering struct {
