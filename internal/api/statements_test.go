@@ -51,6 +51,14 @@ func TestStatementsOfRequests(t *testing.T) {
 				}
 			}
 			costs(2, "HEAD", base, "owner", nil, http.StatusOK)
+			// A statement for each page would have the database keep as many plans.
+			var pages [2][]string
+			for i := range pages {
+				statements.Take()
+				w.list("owner", fmt.Sprintf("page_size=1&page=%d", i+1))
+				pages[i] = statements.Take()
+			}
+			require.Equal(t, pages[0], pages[1])
 			costs(4+writes, "POST", at(made.UUID, "accept"), map[int]string{1: "invitee", 40: "stranger"}[many], nil, http.StatusOK)
 			costs(3, "GET", at(made.UUID, "events"), "owner", nil, http.StatusOK)
 		}
