@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io"
@@ -41,8 +40,8 @@ type process struct {
 	environ        []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	// driver is put around the database's: see store.Options.
-	driver func(driver.Connector) driver.Connector
+	// database is how the database is opened, but for which it is.
+	database store.Options
 }
 
 // run runs one command and returns its exit code. It ends early, in good order, when ctx does.
@@ -122,7 +121,7 @@ func (p process) config() (config.Config, error) {
 
 // open opens the database of a configuration.
 func (p process) open(c config.Config) (*store.DB, error) {
-	options := store.Options{Driver: p.driver}
+	options := p.database
 	if c.Database.Engine == config.Postgres {
 		options.Postgres = c.Database.DSN.Reveal()
 	} else {

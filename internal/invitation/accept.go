@@ -25,6 +25,18 @@ func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUI
 	if err != nil {
 		return err
 	}
+	err = s.accept(ctx, caller, actor, id, false)
+	if errors.Is(err, ErrHeld) { // the row that is in the way may be of a membership whose own time is over
+		err = s.accept(ctx, caller, actor, id, true)
+	}
+	if errors.Is(err, ErrHeld) {
+		return errHeld()
+	}
+	return err
+}
+
+// accept gives the role, with room made for it where that is wanted.
+func (s *Service) accept(ctx context.Context, caller directory.User, actor directory.Actor, id uuid.UUID, room bool) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
 		found, byLink, err := s.offer(tx, id, tx.Lock)
 		if err != nil {
@@ -45,22 +57,25 @@ func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUI
 		if err := s.acceptable(tx, found, actor); err != nil {
 			return err
 		}
-		err = tx.Grant(directory.Membership{
+		given := directory.Membership{
 			UUID:          uuid.New(),
 			UserUUID:      caller.UUID,
 			RoleUUID:      found.RoleUUID,
 			ScopeUUID:     found.ScopeUUID,
 			CreatedByUUID: found.CreatedByUUID,
 			Created:       tx.Now(),
-		})
-		if errors.Is(err, ErrHeld) {
-			return errHeld()
-		} else if err != nil {
+		}
+		if room {
+			if err := tx.Retire(given); err != nil {
+				return err
+			}
+		}
+		if err := tx.Grant(given); err != nil {
 			return err
 		}
 		accepted := found
 		accepted.StoredState = Accepted
-		return replace(tx, found, accepted, by(caller, EventAccepted), fault.Missing())
+		return replace(tx, found, accepted, by(caller, EventAccepted))
 	})
 }
 

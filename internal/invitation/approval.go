@@ -21,7 +21,7 @@ func (s *Service) Approve(ctx context.Context, text string) error {
 		if !tx.Now().Before(i.Expires(s.Policy.Lifetime)) {
 			approved.Created = tx.Now() // it waited longer than it lives: what is approved goes out
 		}
-		if err := replace(tx, i, approved, by(staff, EventApproved), errNotRequested()); err != nil {
+		if err := replace(tx, i, approved, by(staff, EventApproved)); err != nil {
 			return err
 		}
 		return s.announce(tx, approved)
@@ -34,7 +34,7 @@ func (s *Service) Reject(ctx context.Context, text string) error {
 	return s.decide(ctx, text, token.Reject, func(tx Tx, staff directory.User, i Invitation) error {
 		rejected := i
 		rejected.StoredState = Rejected
-		if err := replace(tx, i, rejected, by(staff, EventRejected), errNotRequested()); err != nil {
+		if err := replace(tx, i, rejected, by(staff, EventRejected)); err != nil {
 			return err
 		}
 		return tellCreator(tx, i, NoticeRejected)

@@ -53,42 +53,39 @@ func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (V
 	} else if !actor.MayManage(scope) {
 		refused = fault.Missing()
 	}
-	var out View
+	out, err := s.create(ctx, caller, d, scope, role, refused, refused != nil)
+	if errors.Is(err, ErrTwice) { // what is in the way is looked for once something is: few have another
+		out, err = s.create(ctx, caller, d, scope, role, nil, true)
+	}
+	return out, opened(err)
+}
+
+// create writes a new invitation, with room made for it where that is wanted. Where another is open for the same e-mail,
+// role and scope, that is the refusal, before the one that stands against it otherwise, if any.
+func (s *Service) create(
+	ctx context.Context, caller directory.User, d Draft, scope directory.Scope, role directory.Role, refused error, room bool,
+) (out View, err error) {
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		made := s.draft(d, scope, role, caller)
 		made.StoredState, made.Created = s.firstState(scope, caller, tx.Now()), tx.Now()
 		if err := s.oneManager(tx, role, scope.UUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
 			return err
 		}
-		if err := s.insert(tx, made, by(caller, EventCreated), refused); err != nil {
+		if room {
+			if err := s.makeRoom(tx, made); err != nil {
+				return err
+			}
+		}
+		if refused != nil {
+			return refused
+		}
+		if err := tx.Insert(made, by(caller, EventCreated).event(made, "", made.StoredState)); err != nil {
 			return err
 		}
 		out = s.view(made, tx.Now())
 		return s.announce(tx, made)
 	})
 	return out, err
-}
-
-// insert writes a new invitation. Where another is open for the same e-mail, role and scope, that is the refusal, before
-// the one that stands against it otherwise, if any. Few have another: it is looked for once one is found to be in the way.
-func (s *Service) insert(tx Tx, made Invitation, why cause, refused error) error {
-	if refused == nil {
-		err := tx.Insert(made, why.event(made, "", made.StoredState))
-		if !errors.Is(err, ErrTwice) {
-			return err
-		}
-	}
-	if err := s.makeRoom(tx, made); err != nil {
-		return err
-	}
-	if refused != nil {
-		return refused
-	}
-	err := tx.Insert(made, why.event(made, "", made.StoredState))
-	if errors.Is(err, ErrTwice) {
-		err = errOpen()
-	}
-	return err
 }
 
 // subject finds the scope and the role that a draft names, and reports together what is wrong with either.

@@ -58,7 +58,7 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 			default:
 				begun.ErrorMessage = reason
 			}
-			return replace(tx, found, begun, failed, nil)
+			return replace(tx, found, begun, failed)
 		}
 		if s.Policy.CreateMissingUser {
 			if err := tx.EnsureUser(found.Email, found.FullName); err != nil {
@@ -131,7 +131,7 @@ func (s *Service) FinishDelivery(ctx context.Context, job Deliver, l *Letter, o 
 		if o.Failed && done.ErrorMessage == found.ErrorMessage {
 			return tx.Mark(found, Erred)
 		}
-		return replace(tx, found, done, c, nil)
+		return replace(tx, found, done, c)
 	})
 }
 

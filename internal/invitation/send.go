@@ -14,12 +14,11 @@ import (
 // not see or may not manage it, fault.Refused in any other state, and fault.Invalid where another invitation is
 // open for the same e-mail, role and scope.
 func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID) error {
-	return s.Store.Write(ctx, func(tx Tx) error {
+	return opened(s.Store.Write(ctx, func(tx Tx) error {
 		view, err := s.managed(tx, caller, id)
 		if err != nil {
 			return err
 		}
-		refusal := fault.Refuse("Only pending, expired and canceled invitations can be resent.")
 		again := view.Invitation
 		again.StoredState = openState(view.Scope, tx.Now())
 		switch view.State {
@@ -33,13 +32,13 @@ func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID)
 				return err
 			}
 		default:
-			return refusal
+			return fault.Refuse("Only pending, expired and canceled invitations can be resent.")
 		}
 		again.Delivery++
 		again.ExecutionState, again.ErrorMessage = Scheduled, ""
-		if err := replace(tx, view.Invitation, again, by(caller, EventSent), refusal); err != nil {
+		if err := replace(tx, view.Invitation, again, by(caller, EventSent)); err != nil {
 			return err
 		}
 		return s.announce(tx, again)
-	})
+	}))
 }

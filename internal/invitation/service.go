@@ -209,13 +209,12 @@ func (s *Service) Cancel(ctx context.Context, caller directory.User, id uuid.UUI
 		if err != nil {
 			return err
 		}
-		refusal := fault.Refuse("Only pending or planned invitations can be canceled.")
 		if !view.State.open() {
-			return refusal
+			return fault.Refuse("Only pending or planned invitations can be canceled.")
 		}
 		canceled := view.Invitation
 		canceled.StoredState = Canceled
-		return replace(tx, view.Invitation, canceled, by(caller, EventCanceled), refusal)
+		return replace(tx, view.Invitation, canceled, by(caller, EventCanceled))
 	})
 }
 
@@ -242,19 +241,17 @@ func (s *Service) settled(tx Tx, view View) (View, error) {
 	return s.view(expired, tx.Now()), err
 }
 
-// replace writes a changed invitation and the event of it, or returns lost where the row is not in old's states any more: another
-// transaction was first.
-func replace(tx Tx, old, changed Invitation, c cause, lost error) error {
-	done, err := tx.Replace(old, changed, c.event(changed, old.StoredState, changed.StoredState))
-	switch {
-	case errors.Is(err, ErrTwice):
+// replace writes a changed invitation, which is locked, and the event of it.
+func replace(tx Tx, old, changed Invitation, c cause) error {
+	return tx.Replace(old, changed, c.event(changed, old.StoredState, changed.StoredState))
+}
+
+// opened is what a transaction came to that was to open an invitation, or to change one that is open.
+func opened(err error) error {
+	if errors.Is(err, ErrTwice) {
 		return errOpen()
-	case err != nil:
-		return err
-	case !done:
-		return lost
 	}
-	return nil
+	return err
 }
 
 // errOpen refuses a second open invitation.

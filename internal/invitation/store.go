@@ -10,12 +10,16 @@ import (
 	"invited/internal/directory"
 )
 
-// ErrTwice is what Tx.Insert and Tx.Replace return where another open invitation stands for the same e-mail, role
-// and scope.
-var ErrTwice = errors.New("invitation: another one is open for the same e-mail, role and scope")
-
-// ErrHeld is what Tx.Grant returns where the user holds the role in the scope already.
-var ErrHeld = errors.New("invitation: the user holds the role in the scope already")
+// What stands against a write of Tx. The method returns it, or Store.Write once its function has returned nil: writes
+// may be sent together with the end of the transaction. Nothing is left of the transaction then.
+var (
+	// ErrTwice is of Insert and Replace: another open invitation stands for the same e-mail, role and scope.
+	ErrTwice = errors.New("invitation: another one is open for the same e-mail, role and scope")
+	// ErrHeld is of Grant: the row of a membership in force, or of one whose own time is over, is in the way.
+	ErrHeld = errors.New("invitation: the user holds the role in the scope already")
+	// ErrMoved is of Replace and ReplaceAll: a row is not in its old states any more, which cannot be of one that is locked.
+	ErrMoved = errors.New("invitation: it was changed meanwhile")
+)
 
 // Store is what the use cases need of a database.
 type Store interface {
@@ -49,8 +53,10 @@ type Tx interface {
 	LockScope(id uuid.UUID) error
 	// HasMember tells whether anybody holds a role of this name in the scope.
 	HasMember(scope uuid.UUID, roleName string) (bool, error)
-	// Grant makes a user a member; ErrHeld where they are.
+	// Grant makes a user a member; ErrHeld where they are, or were and it was not retired.
 	Grant(directory.Membership) error
+	// Retire closes the row of a membership like this whose own time is over, if there is one.
+	Retire(directory.Membership) error
 
 	// Find is one invitation with its role, scope, customer and creator, but without e-mail patterns.
 	Find(id uuid.UUID) (Invitation, error)
@@ -74,13 +80,11 @@ type Tx interface {
 	// Insert writes a new invitation and its first event; ErrTwice where another is open.
 	Insert(Invitation, Event) error
 	// Replace writes what can change of an invitation over the row that is still in old's states, and the event of
-	// it; it tells whether there was one, else nothing is written. ErrTwice where the new state is open and another
-	// is.
-	Replace(old, changed Invitation, e Event) (bool, error)
+	// it; ErrMoved where there is none, ErrTwice where the new state is open and another is.
+	Replace(old, changed Invitation, e Event) error
 	// ReplaceAll is Replace for what time changes, the state and Reminded, of many invitations, in a number of statements
-	// that does not grow with them. Where one of them is not in old's states any more it tells so, and the transaction
-	// has to be given up: others were written.
-	ReplaceAll([]Change) (bool, error)
+	// that does not grow with them.
+	ReplaceAll([]Change) error
 	// Mark writes how the present delivery of an invitation goes, over the row that is still in old's states: that an
 	// attempt is being made, or failed as the one before it did. It is the one change without an event.
 	Mark(old Invitation, to ExecutionState) error

@@ -2,7 +2,6 @@ package invitation
 
 import (
 	"context"
-	"errors"
 	"time"
 )
 
@@ -83,12 +82,8 @@ func (s *Service) pass(ctx context.Context, p *passage) (more bool, err error) {
 			p.to(&changed)
 			changes[n] = Change{i, changed, itself(p.what).event(changed, i.StoredState, changed.StoredState)}
 		}
-		done, err := tx.ReplaceAll(changes)
-		if err != nil {
+		if err := tx.ReplaceAll(changes); err != nil {
 			return err
-		}
-		if !done {
-			return errMoved
 		}
 		for _, each := range changes {
 			if err := p.tell(tx, each.Changed); err != nil {
@@ -105,9 +100,6 @@ func expired(i *Invitation)  { i.StoredState = Expired }
 func active(i *Invitation)   { i.StoredState = Pending }
 func reminded(i *Invitation) { i.Reminded = true }
 
-// errMoved says that an invitation that was locked is not what it was, which no transaction can have made it.
-var errMoved = errors.New("invitation: a locked row was changed")
-
 func expire(tx Tx, i Invitation) error {
 	if _, err := lapse(tx, i); err != nil {
 		return err
@@ -119,7 +111,7 @@ func expire(tx Tx, i Invitation) error {
 func lapse(tx Tx, i Invitation) (Invitation, error) {
 	lapsed := i
 	expired(&lapsed)
-	return lapsed, replace(tx, i, lapsed, itself(EventExpired), errMoved)
+	return lapsed, replace(tx, i, lapsed, itself(EventExpired))
 }
 
 func tellExpired(tx Tx, i Invitation) error { return tellCreator(tx, i, NoticeExpired) }

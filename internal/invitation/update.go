@@ -32,9 +32,8 @@ func (s *Service) Update(ctx context.Context, caller directory.User, id uuid.UUI
 		if s.Policy.OnlyStaffCanInvite && !caller.IsStaff {
 			return fault.Deny() // what staff approved would be another thing
 		}
-		refusal := fault.Refuse("Only pending invitations can be edited.")
 		if !view.State.open() {
-			return refusal
+			return fault.Refuse("Only pending invitations can be edited.")
 		}
 		out = view
 		edited, err := s.edited(tx, view.Invitation, e)
@@ -53,7 +52,7 @@ func (s *Service) Update(ctx context.Context, caller directory.User, id uuid.UUI
 			edited.Delivery++
 			edited.ExecutionState, edited.ErrorMessage = Scheduled, ""
 		}
-		if err := replace(tx, view.Invitation, edited, by(caller, EventUpdated), refusal); err != nil {
+		if err := replace(tx, view.Invitation, edited, by(caller, EventUpdated)); err != nil {
 			return err
 		}
 		out = s.view(edited, tx.Now())
@@ -63,7 +62,7 @@ func (s *Service) Update(ctx context.Context, caller directory.User, id uuid.UUI
 		return nil
 	})
 	if err != nil {
-		return View{}, err
+		return View{}, opened(err)
 	}
 	return out, nil
 }

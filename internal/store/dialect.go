@@ -50,7 +50,8 @@ type dialect interface {
 	among(columns []column) string
 	// noting makes one statement of one that changes an invitation and the writing of its event, with the arguments of
 	// the one and then of the other; empty where they have to be two, which cost nothing.
-	noting(change string) string
+	// Where there is nothing to change that has to be changed, it fails: missing tells.
+	noting(change string, must bool) string
 	// batching is a statement after which a transaction counts what it changes once for each statement, and must wait for
 	// nobody any more; empty where that costs nothing.
 	batching() string
@@ -61,6 +62,8 @@ type dialect interface {
 	rolledBack(err error) bool
 	// duplicate tells whether an error is the refusal of a second row by a unique index.
 	duplicate(err error) bool
+	// missing tells whether an error is that of noting where nothing was changed.
+	missing(err error) bool
 	// unavailable tells whether an error is the database's being busy, full or out of reach.
 	unavailable(err error) bool
 	queue(pool *sql.DB) riverdriver.Driver[*sql.Tx]
@@ -133,6 +136,7 @@ func (postgresDialect) forUpdateUnlocked() string { return " FOR UPDATE OF invit
 // SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
 const (
 	uniqueViolation        = "23505"
+	notNullViolation       = "23502"
 	classConnection        = "08"
 	classRollback          = "40" // deadlock, serialization
 	classResources         = "53" // disk full, too many connections
@@ -177,9 +181,17 @@ func (postgresDialect) among(columns []column) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_array_elements(?::json) AS wanted (value)"
 }
 
-func (postgresDialect) noting(change string) string {
-	return "WITH changed AS (" + change + " RETURNING uuid) INSERT INTO invitation_events (" + eventColumns + ") SELECT " +
-		eventPlaces + " FROM changed"
+func (postgresDialect) noting(change string, must bool) string {
+	note := "WITH changed AS (" + change + " RETURNING uuid) INSERT INTO invitation_events (" + eventColumns + ") SELECT "
+	if must { // the event of no change would be of no invitation, which its column does not take
+		return note + "CASE WHEN EXISTS (SELECT FROM changed) THEN ?::uuid END, " + eventPlaces
+	}
+	return note + "?, " + eventPlaces + " FROM changed"
+}
+
+func (postgresDialect) missing(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && e.Code == notNullViolation
 }
 
 func (postgresDialect) batching() string { return "SELECT set_config('invited.batch', 'on', true)" }
@@ -252,7 +264,9 @@ func (sqliteDialect) among(columns []column) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
 }
 
-func (sqliteDialect) noting(string) string { return "" }
+func (sqliteDialect) noting(string, bool) string { return "" }
+
+func (sqliteDialect) missing(error) bool { return false }
 
 func (sqliteDialect) batching() string { return "" }
 

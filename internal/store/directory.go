@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/google/uuid"
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
@@ -33,13 +34,15 @@ var _ directory.Tx = (*Tx)(nil)
 // LockDirectory makes other transactions wait that lock it too.
 func (tx *Tx) LockDirectory() error {
 	if lock := tx.db.dialect.lockDirectory(); lock != "" {
-		return tx.db.translate(tx.orm.Exec(lock).Error)
+		return tx.db.translate(tx.model().Exec(lock).Error)
 	}
 	return nil
 }
 
-// listed finds the rows of which some columns are among a list.
-func listed[Row, Want any](tx *Tx, found *[]Row, wanted []Want, texts func(Want) []string, columns ...column) error {
+// listed finds the rows, among those of a query, of which some columns are among a list.
+func listed[Row, Want any](
+	tx *Tx, of *gorm.DB, found *[]Row, wanted []Want, texts func(Want) []string, columns ...column,
+) error {
 	if len(wanted) == 0 {
 		return nil
 	}
@@ -52,7 +55,7 @@ func listed[Row, Want any](tx *Tx, found *[]Row, wanted []Want, texts func(Want)
 		return err
 	}
 	var more []Row
-	err = tx.orm.
+	err = of.
 		Where("("+names(columns)+") IN ("+tx.db.dialect.among(columns)+")", string(list)).
 		Find(&more).Error
 	*found = append(*found, more...)
@@ -78,10 +81,10 @@ func distinct[Row any](rows []Row, idOf func(Row) uuid.UUID) []Row {
 // either finds the rows that have one of the uuids or of the texts in a column that is unique.
 func either[Row any](tx *Tx, ids []uuid.UUID, texts []string, unique string, idOf func(Row) uuid.UUID) ([]Row, error) {
 	var found []Row
-	if err := listed(tx, &found, ids, idText, column{"uuid", "uuid"}); err != nil {
+	if err := listed(tx, tx.model(), &found, ids, idText, column{"uuid", "uuid"}); err != nil {
 		return nil, err
 	}
-	if err := listed(tx, &found, texts, text, column{unique, "text"}); err != nil {
+	if err := listed(tx, tx.model(), &found, texts, text, column{unique, "text"}); err != nil {
 		return nil, err
 	}
 	return distinct(found, idOf), nil
@@ -100,7 +103,7 @@ func (tx *Tx) UsersBy(ids []uuid.UUID, usernames []string) ([]directory.User, er
 // TokensBy returns the tokens that have one of the digests.
 func (tx *Tx) TokensBy(digests []string) ([]directory.APIToken, error) {
 	var found []directory.APIToken
-	return found, listed(tx, &found, digests, text, column{"digest", "text"})
+	return found, listed(tx, tx.model(), &found, digests, text, column{"digest", "text"})
 }
 
 // ScopesBy returns the scopes that have one of the uuids or keys, removed ones too, without their customers.
@@ -114,15 +117,15 @@ func (tx *Tx) ScopesBy(ids []uuid.UUID, keys []directory.ScopeKey) ([]directory.
 		}
 	}
 	var found []directory.Scope
-	if err := listed(tx, &found, ids, idText, column{"uuid", "uuid"}); err != nil {
+	if err := listed(tx, tx.model(), &found, ids, idText, column{"uuid", "uuid"}); err != nil {
 		return nil, err
 	}
 	name := func(k directory.ScopeKey) []string { return []string{string(k.Type), k.Name} }
-	if err := listed(tx, &found, customers, name, column{"type", "text"}, column{"name", "text"}); err != nil {
+	if err := listed(tx, tx.model(), &found, customers, name, column{"type", "text"}, column{"name", "text"}); err != nil {
 		return nil, err
 	}
 	whole := func(k directory.ScopeKey) []string { return []string{string(k.Type), k.Name, k.Customer.String()} }
-	err := listed(tx, &found, others, whole,
+	err := listed(tx, tx.model(), &found, others, whole,
 		column{"type", "text"}, column{"name", "text"}, column{"customer_uuid", "uuid"})
 	return distinct(found, func(s directory.Scope) uuid.UUID { return s.UUID }), err
 }
@@ -130,9 +133,7 @@ func (tx *Tx) ScopesBy(ids []uuid.UUID, keys []directory.ScopeKey) ([]directory.
 // MembershipsBy returns the memberships with one of the keys that are not revoked; the time of some may be over.
 func (tx *Tx) MembershipsBy(keys []directory.MembershipKey) ([]directory.Membership, error) {
 	var found []directory.Membership
-	of := *tx
-	of.orm = tx.orm.Where("revoked IS NULL")
-	err := listed(&of, &found, keys,
+	err := listed(tx, tx.model().Where("revoked IS NULL"), &found, keys,
 		func(k directory.MembershipKey) []string {
 			return []string{k.User.String(), k.Role.String(), k.Scope.String()}
 		},
@@ -143,13 +144,13 @@ func (tx *Tx) MembershipsBy(keys []directory.MembershipKey) ([]directory.Members
 // AllRoles returns every role, by name.
 func (tx *Tx) AllRoles() ([]directory.Role, error) {
 	var found []directory.Role
-	return found, tx.db.translate(tx.orm.Order("name").Find(&found).Error)
+	return found, tx.db.translate(tx.model().Order("name").Find(&found).Error)
 }
 
 // UsersAfter returns the next users by username, from the first where it is empty.
 func (tx *Tx) UsersAfter(username string, limit int) ([]directory.User, error) {
 	var found []directory.User
-	err := tx.orm.Order("username").Limit(limit).Find(&found, "username > ?", username).Error
+	err := tx.model().Order("username").Limit(limit).Find(&found, "username > ?", username).Error
 	return found, tx.db.translate(err)
 }
 
@@ -157,7 +158,7 @@ func (tx *Tx) UsersAfter(username string, limit int) ([]directory.User, error) {
 // empty.
 func (tx *Tx) CustomersAfter(name string, id uuid.UUID, limit int) ([]directory.Scope, error) {
 	var found []directory.Scope
-	err := tx.orm.Order("name, uuid").Limit(limit).
+	err := tx.model().Order("name, uuid").Limit(limit).
 		Find(&found, "type = ? AND (name, uuid) > (?, ?)", directory.Customer, name, id).Error
 	return found, tx.db.translate(err)
 }
@@ -166,7 +167,7 @@ func (tx *Tx) CustomersAfter(name string, id uuid.UUID, limit int) ([]directory.
 func (tx *Tx) ScopesOf(customers []uuid.UUID) ([]directory.Scope, error) {
 	var found []directory.Scope
 	condition, argument := tx.db.dialect.in("customer_uuid", customers)
-	err := tx.orm.Where(condition, argument).Order("type, name, uuid").
+	err := tx.model().Where(condition, argument).Order("type, name, uuid").
 		Find(&found, "type <> ?", directory.Customer).Error
 	return found, tx.db.translate(err)
 }
@@ -175,7 +176,7 @@ func (tx *Tx) ScopesOf(customers []uuid.UUID) ([]directory.Scope, error) {
 func (tx *Tx) HoldersIn(customers []uuid.UUID) ([]directory.Holder, error) {
 	var found []directory.Holder
 	condition, argument := tx.db.dialect.in("scopes.customer_uuid", customers)
-	err := tx.orm.Table("memberships").
+	err := tx.model().Table("memberships").
 		Select("memberships.scope_uuid, users.username, roles.name AS role_name, memberships.expires").
 		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
 		Joins("JOIN users ON users.uuid = memberships.user_uuid").
@@ -217,7 +218,7 @@ const saveRows = 1_000
 
 // save writes rows, over those that have the same key: of these only the columns named.
 func save[Row any](tx *Tx, rows []Row, key string, columns ...string) error {
-	err := tx.orm.Omit(clause.Associations).
+	err := tx.model().Omit(clause.Associations).
 		Clauses(clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.AssignmentColumns(columns)}).
 		CreateInBatches(rows, saveRows).Error
 	return tx.db.translate(err)

@@ -10,7 +10,7 @@ import (
 	"invited/internal/invitation"
 )
 
-// eventFields are what is written of an event, in the order of eventValues.
+// eventFields are what is written of an event: the uuid of its invitation, and the rest in the order of eventValues.
 var eventFields = []column{
 	{"invitation_uuid", "uuid"},
 	{"created", "timestamptz"},
@@ -33,50 +33,56 @@ var eventFields = []column{
 
 var (
 	eventColumns = names(eventFields)
-	// eventPlaces are as many arguments.
-	eventPlaces = "?" + strings.Repeat(", ?", len(eventFields)-1)
+	// eventPlaces are the arguments for all but the first.
+	eventPlaces = "?" + strings.Repeat(", ?", len(eventFields)-2)
 )
 
 func (tx *Tx) eventValues(e invitation.Event) []any {
 	return []any{
-		e.InvitationUUID, tx.now, e.Type, e.UserUUID, e.UserUsername, e.UserFullName, e.FromState, e.ToState,
+		tx.now, e.Type, e.UserUUID, e.UserUsername, e.UserFullName, e.FromState, e.ToState,
 		e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage, e.Notice, e.Channel, e.Recipient,
 		invitation.RequestID(tx.ctx),
 	}
 }
 
-// noted runs a statement that changes one invitation, and writes the event of it; it tells whether there was one to change.
-// invitation.ErrTwice where another is open.
-func (tx *Tx) noted(e invitation.Event, change string, arguments ...any) (bool, error) {
-	if together := tx.db.dialect.noting(change); together != "" {
-		written, err := tx.exec(together, append(arguments, tx.eventValues(e)...)...)
-		return written == 1, tx.twice(err)
+// noted writes a change of one invitation, and the event of it: neither, where there is nothing to change.
+func (tx *Tx) noted(e invitation.Event, w write) error {
+	if together := tx.db.dialect.noting(w.text, w.moved != nil); together != "" {
+		w.text, w.arguments = together, append(append(w.arguments, e.InvitationUUID), tx.eventValues(e)...)
+		return tx.write(w)
 	}
-	written, err := tx.exec(change, arguments...)
-	if err != nil || written == 0 {
-		return false, tx.twice(err)
+	written, err := tx.exec(w.text, w.arguments...)
+	if err != nil {
+		return tx.db.translate(w.means(tx.db.dialect, err))
 	}
-	return true, tx.Record(e)
+	if written == 0 {
+		return w.moved
+	}
+	return tx.Record(e)
 }
 
 // Record writes an event that changes no row.
 func (tx *Tx) Record(e invitation.Event) error {
-	_, err := tx.exec("INSERT INTO invitation_events ("+eventColumns+") VALUES ("+eventPlaces+")", tx.eventValues(e)...)
-	return tx.db.translate(err)
+	return tx.write(write{
+		text:      "INSERT INTO invitation_events (" + eventColumns + ") VALUES (?, " + eventPlaces + ")",
+		arguments: append([]any{e.InvitationUUID}, tx.eventValues(e)...),
+	})
 }
 
 // recordAll writes many events in one statement, in their order.
 func (tx *Tx) recordAll(events []invitation.Event) error {
 	rows := make([][]any, len(events))
 	for i, each := range events {
-		rows[i] = withTimes(tx.eventValues(each)) // both engines read that format
+		rows[i] = append([]any{each.InvitationUUID}, withTimes(tx.eventValues(each))...) // both engines read that format
 	}
 	list, err := json.Marshal(rows)
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec("INSERT INTO invitation_events ("+eventColumns+") "+tx.db.dialect.among(eventFields), string(list))
-	return tx.db.translate(err)
+	return tx.write(write{
+		text:      "INSERT INTO invitation_events (" + eventColumns + ") " + tx.db.dialect.among(eventFields),
+		arguments: []any{string(list)},
+	})
 }
 
 // Events is a part of the events of an invitation, the newest first, and how many there are in all; a page past the end
@@ -86,7 +92,7 @@ func (tx *Tx) Events(id uuid.UUID, c directory.Cut) ([]invitation.Event, int, er
 		invitation.Event `gorm:"embedded"`
 		Total            int
 	}
-	err := tx.orm.Table("invitation_events").Select("*, count(*) OVER () AS total").Where("invitation_uuid = ?", id).
+	err := tx.model().Table("invitation_events").Select("*, count(*) OVER () AS total").Where("invitation_uuid = ?", id).
 		Order("id DESC").Offset(c.Offset).Limit(c.Limit).Find(&rows).Error
 	found, total := make([]invitation.Event, 0, len(rows)), 0
 	for _, each := range rows {

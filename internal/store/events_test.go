@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -47,25 +48,28 @@ func TestAnEventIsOfAChange(t *testing.T) {
 
 		other := one
 		other.StoredState = invitation.Expired
-		require.NoError(t, write(func(tx *store.Tx) error {
-			done, err := tx.Replace(other, canceled, of("canceled"))
-			require.False(t, done, "another was first")
-			return err
-		}))
-		require.ErrorIs(t, write(func(tx *store.Tx) error {
-			done, err := tx.Replace(one, canceled, of("canceled"))
-			require.NoError(t, err)
-			require.True(t, done)
-			return errOnPurpose
-		}), errOnPurpose)
+		for _, looks := range []bool{false, true} { // before what was written is committed
+			look := func(tx *store.Tx) error {
+				if !looks {
+					return nil
+				}
+				_, err := tx.StaffToNotify()
+				return err
+			}
+			require.ErrorIs(t, write(func(tx *store.Tx) error {
+				return errors.Join(tx.Replace(other, canceled, of("canceled")), look(tx))
+			}), invitation.ErrMoved, "another was first")
+			require.ErrorIs(t, write(func(tx *store.Tx) error {
+				require.NoError(t, errors.Join(tx.Replace(one, canceled, of("canceled")), look(tx)))
+				return errOnPurpose
+			}), errOnPurpose)
+		}
 		require.NoError(t, write(func(tx *store.Tx) error { return tx.Mark(one, invitation.Processing) }))
 		require.Equal(t, []invitation.EventType{"created"}, p.events(one.UUID))
 
 		one.ExecutionState = invitation.Processing
 		require.NoError(t, write(func(tx *store.Tx) error {
-			done, err := tx.Replace(one, canceled, of("canceled"))
-			require.True(t, done)
-			return err
+			return tx.Replace(one, canceled, of("canceled"))
 		}))
 		for range 2 {
 			require.NoError(t, write(func(tx *store.Tx) error { return tx.Delete(one.UUID, of("deleted")) }))

@@ -82,7 +82,7 @@ func (tx *Tx) Open(scope uuid.UUID, pairs []invitation.Pair) ([]invitation.Invit
 		return nil, err
 	}
 	var found []invitation.Invitation
-	err = tx.orm.Raw("SELECT uuid, state, created, email_folded, role_uuid FROM invitations WHERE "+openStates+
+	err = tx.model().Raw("SELECT uuid, state, created, email_folded, role_uuid FROM invitations WHERE "+openStates+
 		" AND scope_uuid = ? AND (email_folded, role_uuid) IN ("+
 		tx.db.dialect.among([]column{{"email_folded", "text"}, {"role_uuid", "uuid"}})+")", scope, string(list)).
 		Find(&found).Error
@@ -121,28 +121,34 @@ func (tx *Tx) Due(what invitation.Due, cutoff, from time.Time, limit int) ([]inv
 
 // Insert writes a new invitation and its first event; invitation.ErrTwice where another is open.
 func (tx *Tx) Insert(i invitation.Invitation, e invitation.Event) error {
-	made, err := tx.noted(e, "INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded,"+
-		" role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number,"+
-		" organization, job_title, civil_number, extra_invitation_text, link_uuid)"+
-		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
-		// An error would end PostgreSQL's transaction, in which room may yet be made.
-		" ON CONFLICT (email_folded, role_uuid, scope_uuid) WHERE "+open+" DO NOTHING",
-		i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded,
-		i.RoleUUID, i.ScopeUUID, i.CustomerUUID, i.CreatedByUUID, i.Email, i.EmailFolded, i.FullName, i.NativeName, i.PhoneNumber,
-		i.Organization, i.JobTitle, i.CivilNumber, i.ExtraInvitationText, i.LinkUUID)
-	if err == nil && !made {
-		err = invitation.ErrTwice
-	}
-	return err
+	return tx.noted(e, write{
+		text: "INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded," +
+			" role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number," +
+			" organization, job_title, civil_number, extra_invitation_text, link_uuid)" +
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		arguments: []any{
+			i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded,
+			i.RoleUUID, i.ScopeUUID, i.CustomerUUID, i.CreatedByUUID, i.Email, i.EmailFolded, i.FullName, i.NativeName, i.PhoneNumber,
+			i.Organization, i.JobTitle, i.CivilNumber, i.ExtraInvitationText, i.LinkUUID,
+		},
+		twice: invitation.ErrTwice,
+	})
 }
 
-// Replace writes what can change of an invitation over the row that is still in old's states, and the event of it.
-func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) (bool, error) {
-	return tx.noted(e, "UPDATE invitations SET state = ?, created = ?, delivery = ?, execution_state = ?, error_message = ?,"+
-		" reminded = ?, email = ?, email_folded = ?, link_uuid = ?, role_uuid = ? WHERE "+unmoved,
-		changed.StoredState, changed.Created, changed.Delivery, changed.ExecutionState, changed.ErrorMessage, changed.Reminded,
-		changed.Email, changed.EmailFolded, changed.LinkUUID, changed.RoleUUID,
-		old.UUID, old.StoredState, old.Delivery, old.ExecutionState)
+// Replace writes what can change of an invitation over the row that is still in old's states, and the event of it;
+// invitation.ErrMoved where there is none, invitation.ErrTwice where another is open.
+func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) error {
+	return tx.noted(e, write{
+		text: "UPDATE invitations SET state = ?, created = ?, delivery = ?, execution_state = ?, error_message = ?," +
+			" reminded = ?, email = ?, email_folded = ?, link_uuid = ?, role_uuid = ? WHERE " + unmoved,
+		arguments: []any{
+			changed.StoredState, changed.Created, changed.Delivery, changed.ExecutionState, changed.ErrorMessage, changed.Reminded,
+			changed.Email, changed.EmailFolded, changed.LinkUUID, changed.RoleUUID,
+			old.UUID, old.StoredState, old.Delivery, old.ExecutionState,
+		},
+		twice: invitation.ErrTwice,
+		moved: invitation.ErrMoved,
+	})
 }
 
 // unmoved is the condition that a row is still in the states of the invitation whose they are: its arguments.
@@ -153,9 +159,9 @@ var passing = []column{
 	{"uuid", "uuid"}, {"was", "text"}, {"delivery", "integer"}, {"execution_state", "text"}, {"state", "text"}, {"reminded", "boolean"},
 }
 
-// ReplaceAll writes what time changes of invitations over the rows that are still in old's states, and their events; it
-// tells whether all were, else the transaction has to be given up. After it the transaction must lock nothing more.
-func (tx *Tx) ReplaceAll(changes []invitation.Change) (bool, error) {
+// ReplaceAll writes what time changes of invitations over the rows that are still in old's states, and their events;
+// invitation.ErrMoved where one is not. After it the transaction must lock nothing more.
+func (tx *Tx) ReplaceAll(changes []invitation.Change) error {
 	rows := make([][]any, len(changes))
 	events := make([]invitation.Event, len(changes))
 	for i, each := range changes {
@@ -167,11 +173,11 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) (bool, error) {
 	}
 	list, err := json.Marshal(rows)
 	if err != nil {
-		return false, err
+		return err
 	}
 	if batching := tx.db.dialect.batching(); batching != "" {
-		if _, err := tx.exec(batching); err != nil {
-			return false, tx.db.translate(err)
+		if err := tx.write(write{text: batching}); err != nil {
+			return err
 		}
 	}
 	// No other columns are named: SQLite writes the indexes anew of all that are, whether or not they change.
@@ -179,30 +185,26 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) (bool, error) {
 		" UPDATE invitations SET state = wanted.state, reminded = wanted.reminded FROM wanted"+
 		" WHERE invitations.uuid = wanted.uuid AND invitations.state = wanted.was"+
 		" AND invitations.delivery = wanted.delivery AND invitations.execution_state = wanted.execution_state", string(list))
-	if err != nil || written != int64(len(changes)) {
-		return false, tx.twice(err)
+	if err != nil {
+		return tx.db.translate(err)
 	}
-	return true, tx.recordAll(events)
+	if written != int64(len(changes)) {
+		return invitation.ErrMoved
+	}
+	return tx.recordAll(events)
 }
 
 // Mark writes how the present delivery of an invitation goes.
 func (tx *Tx) Mark(old invitation.Invitation, to invitation.ExecutionState) error {
-	_, err := tx.exec("UPDATE invitations SET execution_state = ? WHERE "+unmoved,
-		to, old.UUID, old.StoredState, old.Delivery, old.ExecutionState)
-	return tx.db.translate(err)
-}
-
-func (tx *Tx) twice(err error) error {
-	if err != nil && tx.db.dialect.duplicate(err) {
-		return invitation.ErrTwice
-	}
-	return tx.db.translate(err)
+	return tx.write(write{
+		text:      "UPDATE invitations SET execution_state = ? WHERE " + unmoved,
+		arguments: []any{to, old.UUID, old.StoredState, old.Delivery, old.ExecutionState},
+	})
 }
 
 // Delete removes an invitation for good, and writes its last event; nothing where it is gone.
 func (tx *Tx) Delete(id uuid.UUID, e invitation.Event) error {
-	_, err := tx.noted(e, "DELETE FROM invitations WHERE uuid = ?", id)
-	return err
+	return tx.noted(e, write{text: "DELETE FROM invitations WHERE uuid = ?", arguments: []any{id}})
 }
 
 // List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not say

@@ -207,21 +207,17 @@ func ordered(asked []directory.Order, otherwise directory.Order, keys map[direct
 func by(text string, arguments ...any) key { return key{[]string{text}, arguments} }
 
 // found are the rows that a query finds, each read from its columns.
-func found[Row any](tx *Tx, query string, arguments []any, read func(scan func(...any) error) (Row, error)) ([]Row, error) {
-	rows, err := tx.query(query, arguments...)
+func found[Row any](tx *Tx, query string, arguments []any, read func(scan) (Row, error)) ([]Row, error) {
+	var all []Row
+	err := tx.query(query, arguments, func(scan scan) error {
+		row, err := read(scan)
+		all = append(all, row)
+		return err
+	})
 	if err != nil {
 		return nil, tx.db.translate(err)
 	}
-	defer rows.Close()
-	var all []Row
-	for rows.Next() {
-		row, err := read(rows.Scan)
-		if err != nil {
-			return nil, tx.db.translate(err)
-		}
-		all = append(all, row)
-	}
-	return all, tx.db.translate(rows.Err())
+	return all, nil
 }
 
 // counted is how many rows a list has in all.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -20,7 +19,6 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	sqlite "github.com/ncruces/go-sqlite3/driver"
 	"github.com/ncruces/go-sqlite3/gormlite"
-	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"gorm.io/driver/postgres"
 	"gorm.io/gorm"
@@ -36,10 +34,9 @@ type Options struct {
 	Postgres string // connection URL
 	// Clock is used for the time of transactions; nil: the database's own. Tests pass one to move time.
 	Clock func() time.Time
-	// Driver is put around the engine's driver for database/sql; nil: nothing is. Tests pass one to fail at a chosen
-	// statement.
+	// Driver is put around SQLite's driver; nil: nothing is. Tests pass one to fail at a chosen statement, or to count them.
 	Driver func(driver.Connector) driver.Connector
-	// Tracer is told of all statements on PostgreSQL, also of those that don't go through Driver; nil: nobody is.
+	// Tracer is told of all statements on PostgreSQL; nil: nobody is. Tests pass one for the same.
 	Tracer pgx.QueryTracer
 }
 
@@ -61,7 +58,6 @@ type DB struct {
 	lock    string // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
 	told    atomic.Pointer[told]
-	queue   *river.Client[*sql.Tx] // inserts only; package jobs works
 }
 
 // Sizes of the connection pools. SQLite has one writer at a time whatever its pool, and the others wait for it with a
@@ -110,8 +106,7 @@ func openPostgres(o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the database can't be opened: %w", err)
 	}
-	shared := sql.OpenDB(o.driver(stdlib.GetPoolConnector(pool)))
-	shared.SetMaxIdleConns(0) // that are kept, pool keeps
+	shared := stdlib.OpenDBFromPool(pool)
 	db, err := newDB(o, shared, postgres.New(postgres.Config{Conn: shared}), postgresDialect{}, "")
 	if err != nil {
 		pool.Close()
@@ -193,11 +188,7 @@ func newDB(
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	inserter, err := river.NewClient(inserts{d.queue(pool), d}, &river.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the job queue can't be opened: %w", err), pool.Close())
-	}
-	return &DB{gorm: orm, sql: pool, dialect: d, lock: lock, clock: o.Clock, queue: inserter}, nil
+	return &DB{gorm: orm, sql: pool, dialect: d, lock: lock, clock: o.Clock}, nil
 }
 
 func openORM(dialector gorm.Dialector) (*gorm.DB, error) {

@@ -280,6 +280,9 @@ func TestPostgresThatGoesAndComesBack(t *testing.T) {
 			if err := tx.Enqueue(invitation.Deliver{Invitation: uuid.New()}); err != nil {
 				return err
 			}
+			if err := tx.LockDirectory(); err != nil {
+				return err
+			}
 			terminate()
 			return nil
 		})

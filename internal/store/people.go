@@ -38,35 +38,25 @@ func (db *DB) Owner(ctx context.Context, digest string) (directory.APIToken, dir
 	)
 	err := db.Read(ctx, func(tx *Tx) error {
 		now = tx.now
-		rows, err := tx.query(owner, now, digest)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for rows.Next() {
+		err := tx.query(owner, []any{now, digest}, func(scan scan) error {
 			var (
 				in, customer, role *uuid.UUID
 				kind               *directory.ScopeType
 				grant              directory.Grant
 			)
-			err := rows.Scan(&kept.Expires, id{&user.UUID}, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
+			err := scan(&kept.Expires, id{&user.UUID}, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
 				&user.CivilNumber, &user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled,
 				&user.Created, maybe{&in}, &kind, maybe{&customer}, maybe{&role}, list{&grant.Permissions})
-			if err != nil {
-				return err
-			}
-			if in != nil {
+			if err == nil && in != nil {
 				grant.ScopeUUID, grant.ScopeType, grant.CustomerUUID, grant.RoleUUID = *in, *kind, *customer, *role
 				held = append(held, grant)
 			}
-		}
-		if err := rows.Err(); err != nil {
 			return err
+		})
+		if err == nil && user.UUID == uuid.Nil {
+			err = fault.Missing()
 		}
-		if user.UUID == uuid.Nil {
-			return fault.Missing()
-		}
-		return nil
+		return err
 	})
 	kept.UserUUID, user.Held = user.UUID, &held
 	return kept, user, now, err
@@ -82,7 +72,7 @@ func (tx *Tx) Actor(user directory.User) (directory.Actor, error) {
 		return directory.Actor{User: user, Grants: *user.Held}, nil
 	}
 	actor := directory.Actor{User: user}
-	err := tx.orm.Table("memberships").Select(granted).
+	err := tx.model().Table("memberships").Select(granted).
 		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
 		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
 		Where("memberships.user_uuid = ?", user.UUID).
@@ -94,14 +84,14 @@ func (tx *Tx) Actor(user directory.User) (directory.Actor, error) {
 // Staff is a user who is active staff now.
 func (tx *Tx) Staff(id uuid.UUID) (directory.User, error) {
 	var found directory.User
-	err := tx.orm.Take(&found, "uuid = ? AND is_staff AND is_active", id).Error
+	err := tx.model().Take(&found, "uuid = ? AND is_staff AND is_active", id).Error
 	return found, tx.db.translate(err)
 }
 
 // StaffToNotify lists the active staff users with an e-mail address who want mail.
 func (tx *Tx) StaffToNotify() ([]directory.User, error) {
 	var found []directory.User
-	err := tx.orm.Order("uuid").
+	err := tx.model().Order("uuid").
 		Find(&found, "is_staff AND is_active AND notifications_enabled AND email <> ''").Error
 	return found, tx.db.translate(err)
 }
@@ -110,14 +100,14 @@ func (tx *Tx) StaffToNotify() ([]directory.User, error) {
 func (tx *Tx) EnsureUser(email, fullName string) error {
 	folded := directory.Fold(email)
 	var count int64
-	if err := tx.orm.Model(&directory.User{}).Where("email_folded = ?", folded).Count(&count).Error; err != nil {
+	if err := tx.model().Model(&directory.User{}).Where("email_folded = ?", folded).Count(&count).Error; err != nil {
 		return tx.db.translate(err)
 	}
 	if count > 0 {
 		return nil
 	}
 	// Somebody else may have the address for a username: they are left alone.
-	return tx.db.translate(tx.orm.Clauses(clause.OnConflict{DoNothing: true}).Create(&directory.User{
+	return tx.db.translate(tx.model().Clauses(clause.OnConflict{DoNothing: true}).Create(&directory.User{
 		UUID: uuid.New(), Username: folded, FullName: fullName, FullNameFolded: directory.Fold(fullName), Email: email, EmailFolded: folded,
 		IsActive: true, NotificationsEnabled: true, Created: tx.now,
 	}).Error)
@@ -126,7 +116,7 @@ func (tx *Tx) EnsureUser(email, fullName string) error {
 // Role is a role.
 func (tx *Tx) Role(id uuid.UUID) (directory.Role, error) {
 	var found directory.Role
-	err := tx.orm.Take(&found, "uuid = ?", id).Error
+	err := tx.model().Take(&found, "uuid = ?", id).Error
 	return found, tx.db.translate(err)
 }
 
@@ -169,14 +159,14 @@ func (tx *Tx) Subject(kind directory.ScopeType, scope, role uuid.UUID) (s direct
 // LockScope makes other transactions wait that would lock the same scope, until this one ends.
 func (tx *Tx) LockScope(id uuid.UUID) error {
 	var found directory.Scope
-	err := tx.db.dialect.locked(tx.orm.Select("uuid"), "scopes").Take(&found, "uuid = ?", id).Error
+	err := tx.db.dialect.locked(tx.model().Select("uuid"), "scopes").Take(&found, "uuid = ?", id).Error
 	return tx.db.translate(err)
 }
 
 // HasMember tells whether anybody holds a role of this name in the scope.
 func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
 	var count int64
-	err := tx.orm.Model(&directory.Membership{}).
+	err := tx.model().Model(&directory.Membership{}).
 		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
 		Where("memberships.scope_uuid = ? AND roles.name = ?", scope, roleName).
 		Where(inForce, tx.now).
@@ -184,21 +174,22 @@ func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
 	return count > 0, tx.db.translate(err)
 }
 
-// Grant makes a user a member; invitation.ErrHeld where they are. The row of an earlier membership whose own time is
-// over may be in the way, for the database sees only what is written: it is closed, and the new one tried again.
+// Grant makes a user a member; invitation.ErrHeld where they are, or the row of an earlier membership says so: see Retire.
 func (tx *Tx) Grant(m directory.Membership) error {
-	for range 2 {
-		written, err := tx.exec("INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires)"+
-			" VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_uuid, role_uuid, scope_uuid) WHERE revoked IS NULL DO NOTHING",
-			m.UUID, m.UserUUID, m.RoleUUID, m.ScopeUUID, m.CreatedByUUID, m.Created, m.Expires)
-		if err != nil || written > 0 {
-			return tx.db.translate(err)
-		}
-		_, err = tx.exec("UPDATE memberships SET revoked = ? WHERE user_uuid = ? AND role_uuid = ? AND scope_uuid = ?"+
-			" AND revoked IS NULL AND expires <= ?", tx.now, m.UserUUID, m.RoleUUID, m.ScopeUUID, tx.now)
-		if err != nil {
-			return tx.db.translate(err)
-		}
-	}
-	return invitation.ErrHeld
+	return tx.write(write{
+		text: "INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires)" +
+			" VALUES (?, ?, ?, ?, ?, ?, ?)",
+		arguments: []any{m.UUID, m.UserUUID, m.RoleUUID, m.ScopeUUID, m.CreatedByUUID, m.Created, m.Expires},
+		twice:     invitation.ErrHeld,
+	})
+}
+
+// Retire closes the row of a membership like this whose own time is over: the database, which sees only what is written,
+// would refuse another.
+func (tx *Tx) Retire(m directory.Membership) error {
+	return tx.write(write{
+		text: "UPDATE memberships SET revoked = ? WHERE user_uuid = ? AND role_uuid = ? AND scope_uuid = ?" +
+			" AND revoked IS NULL AND expires <= ?",
+		arguments: []any{tx.now, m.UserUUID, m.RoleUUID, m.ScopeUUID, tx.now},
+	})
 }

@@ -8,47 +8,55 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"gorm.io/gorm"
 )
 
-// rows are what a query finds. Close has to be called.
-type rows interface {
-	Next() bool
-	Scan(to ...any) error
-	Err() error
-	Close()
+// scan reads the columns of a row.
+type scan func(to ...any) error
+
+// statements are where the statements of a Tx go. Those given to it are as the engine takes them.
+type statements interface {
+	// query runs a query and has each row read that it finds; it ends with the first error of that.
+	query(text string, arguments []any, each func(scan) error) error
+	// exec runs a statement and returns how many rows it wrote.
+	exec(text string, arguments []any) (int64, error)
+	// write runs a statement whose result nobody waits for: now, or with what is run next. What stands against it is an
+	// error of whatever it is run with.
+	write(w write) error
+	// model is GORM over the same, for one statement.
+	model() *gorm.DB
 }
 
-type sqlRows struct{ *sql.Rows }
+// write is a statement that writes.
+type write struct {
+	text      string
+	arguments []any
+	twice     error // what it means where a unique index refuses what is written; nil: that it is a fault of ours
+	moved     error // what it means where nothing is written; nil: that nothing was to be
+}
 
-func (r sqlRows) Close() { _ = r.Rows.Close() } // what went wrong, Err says
+// means is the error that a failed write is.
+func (w write) means(d dialect, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case w.twice != nil && d.duplicate(err):
+		return w.twice
+	case w.moved != nil && d.missing(err):
+		return w.moved
+	}
+	return err
+}
 
-// query runs a hand-written query, whose arguments stand as ? in its text.
-func (tx *Tx) query(text string, arguments ...any) (rows, error) {
+// query runs a hand-written query, whose arguments stand as ? in its text, and has each row read that it finds.
+func (tx *Tx) query(text string, arguments []any, each func(scan) error) error {
 	text, arguments = tx.db.dialect.statement(text, arguments)
-	if tx.pool != nil {
-		return read(tx.ctx, tx.pool, text, arguments) //nolint:sqlclosecheck // who asked closes them
-	}
-	found, err := tx.orm.Statement.ConnPool.QueryContext(tx.ctx, text, arguments...) //nolint:rowserrcheck // and checks
-	if err != nil {
-		return nil, err
-	}
-	return sqlRows{found}, nil
+	return tx.to.query(text, arguments, each)
 }
 
-// read is a query by PostgreSQL's driver itself: database/sql has a value made of each field first, of most of them a
-// text, and copies that. As it does, this takes another connection where one turns out to be dead before it was used.
-func read(ctx context.Context, pool *pgxpool.Pool, text string, arguments []any) (found pgx.Rows, err error) {
-	for tries := int32(1); ; tries++ {
-		found, err = pool.Query(ctx, text, arguments...)
-		if !pgconn.SafeToRetry(err) || ctx.Err() != nil || tries >= pool.Config().MaxConns {
-			return found, err
-		}
-	}
-}
+// model is GORM, for one statement.
+func (tx *Tx) model() *gorm.DB { return tx.to.model() }
 
 // exec runs a hand-written statement that writes, whose arguments stand as ? in its text; it returns how many rows it wrote.
 func (tx *Tx) exec(text string, arguments ...any) (int64, error) {
@@ -56,28 +64,72 @@ func (tx *Tx) exec(text string, arguments ...any) (int64, error) {
 		return 0, errReading
 	}
 	text, arguments = tx.db.dialect.statement(text, arguments)
-	result, err := tx.orm.Statement.ConnPool.ExecContext(tx.ctx, text, arguments...)
+	return tx.to.exec(text, arguments)
+}
+
+// write runs a hand-written statement, whose arguments stand as ? in its text, now or with what is run next.
+func (tx *Tx) write(w write) error {
+	if tx.reads {
+		return errReading
+	}
+	w.text, w.arguments = tx.db.dialect.statement(w.text, w.arguments)
+	return tx.db.translate(tx.to.write(w))
+}
+
+// row reads the first row of a query; sql.ErrNoRows where there is none.
+func (tx *Tx) row(text string, arguments []any, to ...any) error {
+	none := sql.ErrNoRows
+	err := tx.query(text, arguments, func(scan scan) error {
+		if none == nil {
+			return nil
+		}
+		none = nil
+		return scan(to...)
+	})
+	if err != nil {
+		return err
+	}
+	return none
+}
+
+// through is a pool or a transaction of database/sql, as GORM has it.
+type through struct {
+	ctx     context.Context //nolint:containedctx // that of the one piece of work that it is for
+	dialect dialect
+	orm     *gorm.DB
+}
+
+func (t through) query(text string, arguments []any, each func(scan) error) error {
+	rows, err := t.orm.Statement.ConnPool.QueryContext(t.ctx, text, arguments...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (t through) exec(text string, arguments []any) (int64, error) {
+	result, err := t.orm.Statement.ConnPool.ExecContext(t.ctx, text, arguments...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
-// row reads the first row of a query; sql.ErrNoRows where there is none.
-func (tx *Tx) row(text string, arguments []any, to ...any) error {
-	found, err := tx.query(text, arguments...)
-	if err != nil {
-		return err
+func (t through) write(w write) error {
+	written, err := t.exec(w.text, w.arguments)
+	if err == nil && written == 0 && w.moved != nil {
+		return w.moved
 	}
-	defer found.Close()
-	if found.Next() {
-		return found.Scan(to...)
-	}
-	if err := found.Err(); err != nil {
-		return err
-	}
-	return sql.ErrNoRows
+	return w.means(t.dialect, err)
 }
+
+func (t through) model() *gorm.DB { return t.orm }
 
 // numbered has the arguments of a statement as PostgreSQL counts them.
 func numbered(text string) string {

@@ -1,52 +1,37 @@
 package store
 
 import (
-	"context"
-	"database/sql"
 	"encoding/json"
-	"fmt"
 
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/rivertype"
+	"github.com/riverqueue/river"
+
+	"invited/internal/invitation"
 )
 
-// inserts is the queue's driver for jobs that a transaction asks for.
-type inserts struct {
-	riverdriver.Driver[*sql.Tx]
-	dialect dialect
+// maxAttempts is how often a job is tried: an attempt an hour for more than three years. When to stop is not the queue's
+// to say, whose column holds 32767.
+const maxAttempts = 30_000
+
+// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
+func (tx *Tx) Enqueue(job invitation.Job) error {
+	if tx.reads {
+		return errReading
+	}
+	tx.jobs = append(tx.jobs, []any{job, job.Kind(), job.Queue(), river.PriorityDefault, maxAttempts})
+	return nil
 }
 
-// UnwrapExecutor returns what writes within a transaction.
-func (i inserts) UnwrapExecutor(tx *sql.Tx) riverdriver.ExecutorTx {
-	return inserting{i.Driver.UnwrapExecutor(tx), tx, i.dialect}
-}
-
-type inserting struct {
-	riverdriver.ExecutorTx
-	tx      *sql.Tx
-	dialect dialect
-}
-
-// JobInsertFastManyNoReturning writes jobs that are due at once, in one statement and dated by the database. The library's
+// enqueueAll writes the jobs that were asked for, due at once, in one statement and dated by the database. The library's
 // own statement takes PostgreSQL as long as writing the invitation does, is one for each job on SQLite, and dates them by
-// this machine: where its clock is ahead of the others', every job would wait by as much.
-func (i inserting) JobInsertFastManyNoReturning(ctx context.Context, params *riverdriver.JobInsertFastManyParams) (int, error) {
-	jobs := make([][]any, len(params.Jobs))
-	for at, each := range params.Jobs {
-		if each.State != rivertype.JobStateAvailable || len(each.UniqueKey) > 0 || len(each.Tags) > 0 {
-			return 0, fmt.Errorf("store: a job of kind %s asks for what is not written", each.Kind)
-		}
-		jobs[at] = []any{json.RawMessage(each.EncodedArgs), each.Kind, each.Queue, each.Priority, each.MaxAttempts}
+// this machine: where its clock is ahead of the others', every job would wait by as much. And it tells those who listen of
+// them, whom this program has none of; PostgreSQL has transactions that tell wait for each other.
+func (tx *Tx) enqueueAll() error {
+	if len(tx.jobs) == 0 {
+		return nil
 	}
-	list, err := json.Marshal(jobs)
+	list, err := json.Marshal(tx.jobs)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	text, arguments := i.dialect.statement(i.dialect.insertJobs(), []any{string(list)})
-	result, err := i.tx.ExecContext(ctx, text, arguments...)
-	if err != nil {
-		return 0, err
-	}
-	written, err := result.RowsAffected()
-	return int(written), err
+	return tx.write(write{text: tx.db.dialect.insertJobs(), arguments: []any{string(list)}})
 }

@@ -94,16 +94,9 @@ func TestABatchIsWrittenAsAWhole(t *testing.T) {
 			moved := changes[1]
 			move(&moved.Old)
 			replace := func(batch ...invitation.Change) error {
-				return p.db.Write(t.Context(), func(tx *store.Tx) error {
-					done, err := tx.ReplaceAll(batch)
-					require.NoError(t, err)
-					if !done {
-						return errOnPurpose
-					}
-					return nil
-				})
+				return p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.ReplaceAll(batch) })
 			}
-			require.ErrorIs(t, replace(changes[0], moved, changes[2]), errOnPurpose, name)
+			require.ErrorIs(t, replace(changes[0], moved, changes[2]), invitation.ErrMoved, name)
 			for _, each := range changes {
 				found, err := p.find(each.Old.UUID)
 				require.NoError(t, err)

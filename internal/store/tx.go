@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river"
 	"gorm.io/gorm"
 
 	"invited/internal/fault"
-	"invited/internal/invitation"
 )
 
 // Tx is the database within one transaction. It must not be used after the function that it was passed to has
@@ -21,47 +18,63 @@ import (
 type Tx struct {
 	db    *DB
 	ctx   context.Context //nolint:containedctx // that of the one piece of work that it is for
-	orm   *gorm.DB
-	pool  *pgxpool.Pool // that queries go to; nil: they go where orm goes
+	to    statements
 	now   time.Time
 	reads bool // nothing is written
-	jobs  []river.InsertManyParams
+	jobs  [][]any
 }
 
 // Read runs f, which must not write, with each of its statements seeing what was committed when it began: what needs
 // one view of the database asks for it in one statement, or takes a Snapshot. There is nothing to begin and to end.
 func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
-	orm := db.reads.WithContext(ctx)
-	now, err := db.moment(orm)
+	now, err := db.moment(ctx)
 	if err == nil {
-		err = f(&Tx{db: db, ctx: ctx, orm: orm, pool: db.pool, now: now, reads: true})
+		var to statements = lookups{ctx, db.pool, db.reads}
+		if db.pool == nil {
+			to = through{ctx, db.dialect, db.reads.WithContext(ctx)}
+		}
+		err = f(&Tx{db: db, ctx: ctx, to: to, now: now, reads: true})
 	}
 	return db.failed(ctx, err)
 }
 
 // Snapshot runs f with one consistent view of the database. What f wants to write fails.
 func (db *DB) Snapshot(ctx context.Context, f func(*Tx) error) error {
-	return db.run(ctx, db.reads, true, f, db.dialect.snapshot())
-}
-
-// Write runs f in one transaction and commits where it returns nil; nothing is left of it otherwise.
-func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
-	return db.run(ctx, db.gorm, false, f, nil)
-}
-
-func (db *DB) run(ctx context.Context, on *gorm.DB, reads bool, f func(*Tx) error, o *sql.TxOptions) error {
-	orm := on.WithContext(ctx)
-	now, err := db.moment(orm) // before there is a transaction to hold open for it
+	now, err := db.moment(ctx)
 	if err == nil {
-		err = orm.Transaction(func(orm *gorm.DB) error {
-			tx := &Tx{db: db, ctx: ctx, orm: orm, now: now, reads: reads}
+		err = db.reads.WithContext(ctx).Transaction(func(orm *gorm.DB) error {
+			return f(&Tx{db: db, ctx: ctx, to: through{ctx, db.dialect, orm}, now: now, reads: true})
+		}, db.dialect.snapshot())
+	}
+	return db.failed(ctx, err)
+}
+
+// Write runs f in one transaction and commits where it returns nil; nothing is left of it otherwise. What stands against a
+// write may be told by Write itself, when f has returned nil: see invitation.Tx.
+func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
+	now, err := db.moment(ctx) // before there is a transaction to hold open for it
+	if err == nil {
+		err = db.transact(ctx, func(to statements) error {
+			tx := &Tx{db: db, ctx: ctx, to: to, now: now}
 			if err := f(tx); err != nil {
 				return err
 			}
 			return tx.enqueueAll()
-		}, o)
+		})
 	}
 	return db.failed(ctx, err)
+}
+
+func (db *DB) transact(ctx context.Context, f func(statements) error) error {
+	if db.pool == nil {
+		return db.gorm.WithContext(ctx).Transaction(func(orm *gorm.DB) error { return f(through{ctx, db.dialect, orm}) })
+	}
+	p := &pipeline{ctx: ctx, db: db}
+	defer p.end(context.WithoutCancel(ctx))
+	if err := f(p); err != nil {
+		return err
+	}
+	return p.commit()
 }
 
 // failed is what a piece of work came to that failed with err, or did not.
@@ -87,7 +100,7 @@ type told struct{ database, machine time.Time }
 
 // moment is now by the database's clock, in UTC and whole microseconds. To ask for it each time would cost every
 // transaction one statement more.
-func (db *DB) moment(orm *gorm.DB) (time.Time, error) {
+func (db *DB) moment(ctx context.Context) (time.Time, error) {
 	if db.clock != nil {
 		return db.clock().UTC().Truncate(time.Microsecond), nil
 	}
@@ -95,7 +108,7 @@ func (db *DB) moment(orm *gorm.DB) (time.Time, error) {
 		return last.database.Add(time.Since(last.machine)).UTC().Truncate(time.Microsecond), nil
 	}
 	asked := time.Now()
-	now, err := db.dialect.now(orm)
+	now, err := db.dialect.now(db.reads.WithContext(ctx))
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -129,35 +142,3 @@ func (db *DB) translate(err error) error {
 
 // Now is the moment of the transaction, in UTC and whole microseconds.
 func (tx *Tx) Now() time.Time { return tx.now }
-
-// maxAttempts is how often a job is tried: an attempt an hour for more than three years. When to stop is not the queue's
-// to say, whose column holds 32767.
-const maxAttempts = 30_000
-
-// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
-func (tx *Tx) Enqueue(job invitation.Job) error {
-	if tx.reads {
-		return errReading
-	}
-	tx.jobs = append(tx.jobs, river.InsertManyParams{
-		Args: job, InsertOpts: &river.InsertOpts{Queue: job.Queue(), MaxAttempts: maxAttempts},
-	})
-	return nil
-}
-
-// enqueueAll writes the jobs that were asked for: all at once, for a sweep asks for many.
-func (tx *Tx) enqueueAll() error {
-	if len(tx.jobs) == 0 {
-		return nil
-	}
-	_, err := tx.db.queue.InsertManyFastTx(tx.ctx, tx.inner(), tx.jobs)
-	return err
-}
-
-// inner is the transaction that GORM runs in. Its PrepareStmt must stay off: it would wrap it.
-func (tx *Tx) inner() *sql.Tx {
-	if wrapped, ok := tx.orm.Statement.ConnPool.(*sqliteTx); ok {
-		return wrapped.tx
-	}
-	return tx.orm.Statement.ConnPool.(*sql.Tx)
-}

@@ -169,6 +169,9 @@ func TestWriteThatFailsLeavesNothing(t *testing.T) {
 				if err := tx.Enqueue(invitation.Deliver{Invitation: one.UUID}); err != nil {
 					return err
 				}
+				if _, err := tx.Find(one.UUID); err != nil { // has it written by now
+					return err
+				}
 				return end()
 			})
 		}
@@ -207,6 +210,7 @@ func TestWritePastItsDeadlineIsUnavailable(t *testing.T) {
 		for range 20 {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Millisecond)
 			err := p.db.Write(ctx, func(tx *store.Tx) error {
+				_ = tx.LockDirectory() // in time or not
 				<-ctx.Done()
 				// The driver ends the transaction in the background, so that commit finds it ended or not.
 				time.Sleep(time.Millisecond) //nolint:forbidigo // see above
@@ -222,7 +226,10 @@ func TestWriteOfACancelledRequestSaysSo(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		for range 20 {
 			ctx, cancel := context.WithCancel(t.Context())
-			err := p.db.Write(ctx, func(*store.Tx) error {
+			err := p.db.Write(ctx, func(tx *store.Tx) error {
+				if err := tx.LockDirectory(); err != nil {
+					return err
+				}
 				cancel()
 				time.Sleep(time.Millisecond) //nolint:forbidigo // as above
 				return nil
@@ -265,9 +272,7 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 			changed := before
 			changed.StoredState = invitation.Canceled
 			require.NoError(t, p.db.Write(t.Context(), func(other *store.Tx) error {
-				done, err := other.Replace(before, changed, invitation.Event{})
-				require.True(t, done)
-				return errors.Join(err, other.Insert(p.draft("ina@university.example"), invitation.Event{}))
+				return errors.Join(other.Replace(before, changed, invitation.Event{}), other.Insert(p.draft("ina@university.example"), invitation.Event{}))
 			}))
 
 			after, err := tx.Find(id)
@@ -293,7 +298,7 @@ func TestReadsRefuseWrites(t *testing.T) {
 		} {
 			for name, write := range map[string]func(*store.Tx) error{
 				"insert":  func(tx *store.Tx) error { return tx.Insert(p.draft("other@university.example"), invitation.Event{}) },
-				"replace": func(tx *store.Tx) error { _, err := tx.Replace(p.draft("x"), canceled, invitation.Event{}); return err },
+				"replace": func(tx *store.Tx) error { return tx.Replace(p.draft("x"), canceled, invitation.Event{}) },
 				"delete":  func(tx *store.Tx) error { return tx.Delete(id, invitation.Event{}) },
 				"record":  func(tx *store.Tx) error { return tx.Record(invitation.Event{}) },
 				"enqueue": func(tx *store.Tx) error { return tx.Enqueue(invitation.Deliver{Invitation: id}) },
@@ -328,9 +333,7 @@ func TestTwoWritersWait(t *testing.T) {
 			}
 			changed := found
 			changed.Delivery++
-			done, err := tx.Replace(found, changed, invitation.Event{})
-			assert.True(t, done)
-			return err
+			return tx.Replace(found, changed, invitation.Event{})
 		}
 		holds, release := make(chan struct{}), make(chan struct{})
 		first, second := make(chan error, 1), make(chan error, 1)
@@ -398,9 +401,7 @@ func TestALockFindsWhatItWaitedFor(t *testing.T) {
 			link := uuid.New()
 			changed := was
 			changed.RoleUUID, changed.Email, changed.EmailFolded, changed.LinkUUID = other, "Una@x.example", "una@x.example", &link
-			done, err := tx.Replace(was, changed, invitation.Event{})
-			require.True(t, done)
-			return err
+			return tx.Replace(was, changed, invitation.Event{})
 		}))
 		require.NoError(t, <-waited)
 		require.Equal(t, other, found.RoleUUID)

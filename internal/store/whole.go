@@ -108,7 +108,7 @@ func (tx *Tx) wholes(rest string, arguments ...any) ([]invitation.Invitation, er
 
 // scanned are the invitations that a query finds, which asks for wholeColumns and for what goes to more.
 func (tx *Tx) scanned(query string, arguments []any, more ...any) ([]invitation.Invitation, error) {
-	return found(tx, query, arguments, func(scan func(...any) error) (invitation.Invitation, error) {
+	return found(tx, query, arguments, func(scan scan) (invitation.Invitation, error) {
 		var each whole
 		err := scan(append(each.destinations(), more...)...)
 		return each.read(), err

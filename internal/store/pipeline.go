@@ -1,0 +1,217 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"gorm.io/gorm"
+)
+
+// lookups are reads on PostgreSQL by its driver itself: database/sql has a value made of each field first, of most of them
+// a text, and copies that. Each sees what was committed when it began.
+type lookups struct {
+	ctx  context.Context //nolint:containedctx // that of the one piece of work that it is for
+	pool *pgxpool.Pool
+	orm  *gorm.DB
+}
+
+// query takes another connection where one turns out to be dead before it was used, as database/sql does.
+func (l lookups) query(text string, arguments []any, each func(scan) error) error {
+	for tries := int32(1); ; tries++ {
+		rows, err := l.pool.Query(l.ctx, text, arguments...)
+		if err == nil {
+			return eachRow(rows, each)
+		}
+		if !pgconn.SafeToRetry(err) || l.ctx.Err() != nil || tries >= l.pool.Config().MaxConns {
+			return err
+		}
+	}
+}
+
+func eachRow(rows pgx.Rows, each func(scan) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows.Scan); err != nil {
+			return err
+		}
+	}
+	rows.Close()
+	return rows.Err()
+}
+
+func (lookups) exec(string, []any) (int64, error) { return 0, errReading }
+
+func (lookups) write(write) error { return errReading }
+
+func (l lookups) model() *gorm.DB { return l.orm.WithContext(l.ctx) }
+
+// pipeline is a transaction on PostgreSQL that sends as little as it can: BEGIN goes out with the first statement, writes
+// that nobody waits for with the next statement or with COMMIT, and where there is nothing but such writes they are a
+// transaction by themselves. Each message is a round trip, in which both sides wake up and go to sleep again; beside that, a
+// statement of this program costs little. What fails ends the transaction, and what was sent behind it is not done.
+type pipeline struct {
+	ctx     context.Context //nolint:containedctx // that of the one piece of work that it is for
+	db      *DB
+	conn    *sql.Conn // nil until there is something to send
+	waiting []write
+	begun   bool
+}
+
+// onto runs f on the driver's connection. The pool's is reached through database/sql, because GORM needs that.
+func (p *pipeline) onto(f func(*pgx.Conn) error) (err error) {
+	if p.conn == nil {
+		if p.conn, err = p.db.sql.Conn(p.ctx); err != nil {
+			return err
+		}
+	}
+	return p.conn.Raw(func(conn any) error { return f(conn.(*stdlib.Conn).Conn()) })
+}
+
+// message is what is sent at once: what waits, and what is named here.
+type message struct {
+	begin     bool // within BEGIN and COMMIT; else it is a transaction by itself
+	text      string
+	arguments []any
+	answered  func(pgx.BatchResults) error // reads the answer to text
+}
+
+// send takes another connection where one turns out to be dead before it was used.
+func (p *pipeline) send(m message) error {
+	for tries := int32(1); ; tries++ {
+		err := p.onto(func(conn *pgx.Conn) error { return p.exchange(conn, m) })
+		if p.begun || !pgconn.SafeToRetry(err) || p.ctx.Err() != nil || tries >= p.db.pool.Config().MaxConns {
+			return err
+		}
+		p.release()
+	}
+}
+
+func (p *pipeline) exchange(conn *pgx.Conn, m message) error {
+	batch, begins := &pgx.Batch{}, m.begin && !p.begun
+	if begins {
+		batch.Queue("BEGIN")
+	}
+	for _, each := range p.waiting {
+		batch.Queue(each.text, each.arguments...)
+	}
+	if m.text != "" {
+		batch.Queue(m.text, m.arguments...)
+	}
+	answers := conn.SendBatch(p.ctx, batch)
+	err := p.answers(answers, begins, m)
+	if closed := answers.Close(); err == nil {
+		err = closed
+	}
+	if !pgconn.SafeToRetry(err) { // else nothing was sent
+		p.begun, p.waiting = p.begun || begins, nil
+	}
+	return err
+}
+
+func (p *pipeline) answers(answers pgx.BatchResults, begins bool, m message) error {
+	if begins {
+		if _, err := answers.Exec(); err != nil {
+			return err
+		}
+	}
+	for _, each := range p.waiting {
+		if _, err := answers.Exec(); err != nil {
+			return each.means(p.db.dialect, err)
+		}
+	}
+	if m.text != "" {
+		return m.answered(answers)
+	}
+	return nil
+}
+
+func (p *pipeline) query(text string, arguments []any, each func(scan) error) error {
+	return p.send(message{true, text, arguments, func(answers pgx.BatchResults) error {
+		rows, err := answers.Query()
+		if err != nil {
+			return err
+		}
+		return eachRow(rows, each)
+	}})
+}
+
+func (p *pipeline) exec(text string, arguments []any) (written int64, err error) {
+	err = p.send(message{true, text, arguments, func(answers pgx.BatchResults) error {
+		done, err := answers.Exec()
+		written = done.RowsAffected()
+		return err
+	}})
+	return written, err
+}
+
+func (p *pipeline) write(w write) error {
+	p.waiting = append(p.waiting, w)
+	return nil
+}
+
+// model sends all that waits before GORM's statement.
+func (p *pipeline) model() *gorm.DB {
+	orm := p.db.gorm.Session(&gorm.Session{NewDB: true, Context: p.ctx})
+	if !p.begun || len(p.waiting) > 0 {
+		if err := p.send(message{begin: true}); err != nil {
+			_ = orm.AddError(err)
+			return orm
+		}
+	}
+	orm.Statement.ConnPool = p.conn
+	return orm
+}
+
+// commit ends the transaction: what waits is written, and all of it stays.
+func (p *pipeline) commit() error {
+	switch {
+	case p.ctx.Err() != nil:
+		return p.ctx.Err()
+	case p.begun:
+		return p.send(message{text: "COMMIT", answered: func(answers pgx.BatchResults) error {
+			done, err := answers.Exec()
+			if err == nil && done.String() == "ROLLBACK" {
+				err = pgx.ErrTxCommitRollback // a statement had failed, and whoever asked for it went on
+			}
+			return err
+		}})
+	case len(p.waiting) > 0:
+		return p.send(message{})
+	default:
+		return nil
+	}
+}
+
+// rollbackTimeout bounds how long the end of a transaction that came to nothing may take, whose caller may be gone.
+const rollbackTimeout = 5 * time.Second
+
+// end gives the connection back. Of what was not committed nothing is left.
+func (p *pipeline) end(ctx context.Context) {
+	if p.conn == nil {
+		return
+	}
+	_ = p.conn.Raw(func(conn any) error {
+		native := conn.(*stdlib.Conn).Conn()
+		if native.IsClosed() || native.PgConn().TxStatus() == idle {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, rollbackTimeout)
+		defer cancel()
+		_, err := native.Exec(ctx, "ROLLBACK") // where it fails, the pool closes the connection, which does the same
+		return err
+	})
+	p.release()
+}
+
+// idle is a connection's status outside of a transaction (PostgreSQL documentation, ReadyForQuery).
+const idle = 'I'
+
+func (p *pipeline) release() {
+	_ = p.conn.Close()
+	p.conn = nil
+}
