@@ -67,11 +67,12 @@ func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitat
 			return err
 		}
 	}
-	staff, err := directory.Authenticate(ctx, db, d.Staff)
+	ctx, caller, err := directory.Authenticate(ctx, db, d.Staff)
 	if err != nil {
 		return err
 	}
 	waiting := invitation.Query{States: []invitation.State{invitation.Pending}}
+	staff := caller.User // whose key is new: it was looked up
 	open, err := service.List(ctx, staff, waiting, 1, 100)
 	for _, each := range open.Invitations {
 		err = errors.Join(err, service.Cancel(ctx, staff, each.UUID))

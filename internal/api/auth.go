@@ -6,19 +6,21 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"invited/gen/server"
 	"invited/internal/directory"
 	"invited/internal/fault"
 )
 
 type callerKey struct{}
 
-// callerOf is the user that a request was authenticated as.
-func callerOf(ctx context.Context) (directory.User, bool) {
-	user, ok := ctx.Value(callerKey{}).(directory.User)
-	return user, ok
+// callerOf is whom a request comes from; nil: nobody knows.
+func callerOf(ctx context.Context) *directory.Caller {
+	found, _ := ctx.Value(callerKey{}).(*directory.Caller)
+	return found
 }
 
-// authenticate finds out who calls, and puts the user into the request's context.
+// authenticate finds out who calls, and puts them into the request's context. Who that is may turn out only once the
+// database is asked for something: see confirmed.
 func authenticate(keys directory.Keys) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -26,14 +28,40 @@ func authenticate(keys directory.Keys) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
-			ctx := c.Request().Context()
-			user, err := directory.Authenticate(ctx, keys, key)
+			ctx, who, err := directory.Authenticate(c.Request().Context(), keys, key)
 			if err != nil {
 				return err
 			}
-			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, user)))
-			return next(c)
+			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, who)))
+			if err := next(c); err != nil {
+				// Refused before an operation was reached, by what does not go by who they are.
+				if _, wrong := who.Confirm(ctx); wrong != nil {
+					return wrong
+				}
+				return err
+			}
+			return nil
 		}
+	}
+}
+
+// confirmed has an operation done anew where it was done for another than who calls, before a word of it is told.
+func confirmed(next server.StrictHandlerFunc, _ string) server.StrictHandlerFunc {
+	return func(c echo.Context, request any) (any, error) {
+		response, err := next(c, request)
+		ctx := c.Request().Context()
+		who := callerOf(ctx)
+		if who == nil { // an operation for anybody
+			return response, err
+		}
+		held, wrong := who.Confirm(ctx)
+		if wrong != nil {
+			return nil, wrong
+		}
+		if !held {
+			return next(c, request)
+		}
+		return response, err
 	}
 }
 

@@ -263,11 +263,11 @@ func (h handlers) UserInvitationsReject(
 
 // caller is who calls an operation that is only reached authenticated.
 func caller(ctx context.Context) directory.User {
-	user, ok := callerOf(ctx)
-	if !ok {
+	found := callerOf(ctx)
+	if found == nil {
 		panic("api: an operation that needs a caller was reached without one")
 	}
-	return user
+	return found.User
 }
 
 // text is an optional text, trimmed.

@@ -187,6 +187,10 @@ func (f badKeys) Owner(ctx context.Context, _ string) (directory.APIToken, direc
 	return directory.APIToken{}, user, time.Time{}, err
 }
 
+func (badKeys) Recall(ctx context.Context, _ string) (context.Context, *directory.Recollection) {
+	return ctx, nil
+}
+
 // withKeys is a server like the world's but for how it looks up callers.
 func (w *world) withKeys(keys directory.Keys) http.Handler {
 	w.t.Helper()

@@ -77,8 +77,8 @@ func access(logger *slog.Logger) echo.MiddlewareFunc {
 				slog.Int64("bytes", c.Response().Size),
 				slog.String("client", c.RealIP()),
 			}
-			if user, ok := callerOf(c.Request().Context()); ok {
-				attributes = append(attributes, slog.String("user", user.Username))
+			if who := callerOf(c.Request().Context()); who != nil && who.Confirmed() {
+				attributes = append(attributes, slog.String("user", who.User.Username))
 			}
 			logger.LogAttrs(c.Request().Context(), level, "request", attributes...)
 			return nil

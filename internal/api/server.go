@@ -76,7 +76,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{answered})
+	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{answered, confirmed})
 	server.RegisterHandlersWithOptions(e, strict, server.RegisterHandlersOptions{OperationMiddlewares: guards})
 	refuseOtherMethods(e, allowed)
 	return e, nil

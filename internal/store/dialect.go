@@ -110,7 +110,7 @@ func (postgresDialect) now(tx *gorm.DB) (time.Time, error) {
 func (postgresDialect) hasTable() string { return "SELECT to_regclass(?) IS NOT NULL" }
 
 func (postgresDialect) statement(text string, arguments []any) (string, []any) {
-	return numbered(text), binary(arguments)
+	return numbered(text), native(arguments)
 }
 
 func (postgresDialect) snapshot() *sql.TxOptions {

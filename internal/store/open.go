@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -58,6 +59,7 @@ type DB struct {
 	lock    string // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
 	told    atomic.Pointer[told]
+	callers *lru.Cache[string, *known] // PostgreSQL only: by the digests of their keys
 }
 
 // Sizes of the connection pools. SQLite has one writer at a time whatever its pool, and the others wait for it with a
@@ -113,6 +115,9 @@ func openPostgres(o Options) (*DB, error) {
 		return nil, err
 	}
 	db.pool, db.readers = pool, shared
+	if db.callers, err = lru.New[string, *known](knownCallers); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if db.reads, err = openORM(postgres.New(postgres.Config{Conn: shared})); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

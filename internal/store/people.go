@@ -1,66 +1,16 @@
 package store
 
 import (
-	"context"
-	"time"
-
 	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
-	"invited/internal/fault"
 	"invited/internal/invitation"
 )
 
 // inForce is the condition, with now as its argument, that a membership is active. The row of one whose own time
 // is over may not say so yet.
 const inForce = "memberships.revoked IS NULL AND (memberships.expires IS NULL OR memberships.expires > ?)"
-
-// owner finds a token's user with what they hold: a row for each membership, or one without.
-const owner = "SELECT api_tokens.expires, users.uuid, users.username, users.full_name, users.email, users.email_folded," +
-	" users.civil_number, users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled," +
-	" users.created, " + granted +
-	" FROM api_tokens JOIN users ON users.uuid = api_tokens.user_uuid" +
-	" LEFT JOIN memberships ON memberships.user_uuid = users.uuid AND " + inForce +
-	// One after the other: SQLite makes the whole of a join in parentheses first.
-	" LEFT JOIN scopes ON scopes.uuid = memberships.scope_uuid" +
-	" LEFT JOIN roles ON roles.uuid = memberships.role_uuid" +
-	" WHERE api_tokens.digest = ?"
-
-// Owner returns the token with this digest, its user with what they hold, and the time of the look-up; fault.NotFound
-// where there is none. It takes one statement, because every request begins with it.
-func (db *DB) Owner(ctx context.Context, digest string) (directory.APIToken, directory.User, time.Time, error) {
-	var (
-		kept = directory.APIToken{Digest: digest}
-		user directory.User
-		held = []directory.Grant{}
-		now  time.Time
-	)
-	err := db.Read(ctx, func(tx *Tx) error {
-		now = tx.now
-		err := tx.query(owner, []any{now, digest}, func(scan scan) error {
-			var (
-				in, customer, role *uuid.UUID
-				kind               *directory.ScopeType
-				grant              directory.Grant
-			)
-			err := scan(&kept.Expires, id{&user.UUID}, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
-				&user.CivilNumber, &user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled,
-				&user.Created, maybe{&in}, &kind, maybe{&customer}, maybe{&role}, list{&grant.Permissions})
-			if err == nil && in != nil {
-				grant.ScopeUUID, grant.ScopeType, grant.CustomerUUID, grant.RoleUUID = *in, *kind, *customer, *role
-				held = append(held, grant)
-			}
-			return err
-		})
-		if err == nil && user.UUID == uuid.Nil {
-			err = fault.Missing()
-		}
-		return err
-	})
-	kept.UserUUID, user.Held = user.UUID, &held
-	return kept, user, now, err
-}
 
 // granted are the columns of a directory.Grant.
 const granted = "memberships.scope_uuid, scopes.type AS scope_type, scopes.customer_uuid, memberships.role_uuid, roles.permissions"
@@ -176,6 +126,7 @@ func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
 
 // Grant makes a user a member; invitation.ErrHeld where they are, or the row of an earlier membership says so: see Retire.
 func (tx *Tx) Grant(m directory.Membership) error {
+	tx.db.forget(tx.ctx)
 	return tx.write(write{
 		text: "INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires)" +
 			" VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/gorm"
 )
@@ -15,22 +14,82 @@ import (
 // lookups are reads on PostgreSQL by its driver itself: database/sql has a value made of each field first, of most of them
 // a text, and copies that. Each sees what was committed when it began.
 type lookups struct {
-	ctx  context.Context //nolint:containedctx // that of the one piece of work that it is for
-	pool *pgxpool.Pool
-	orm  *gorm.DB
+	db  *DB
+	ctx context.Context //nolint:containedctx // that of the one piece of work that it is for
 }
 
-// query takes another connection where one turns out to be dead before it was used, as database/sql does.
 func (l lookups) query(text string, arguments []any, each func(scan) error) error {
-	for tries := int32(1); ; tries++ {
-		rows, err := l.pool.Query(l.ctx, text, arguments...)
+	r, err := toSettle(l.ctx)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return l.db.lookUp(l.ctx, text, arguments, func(rows pgx.Rows) error { return eachRow(rows, each) })
+	}
+	return l.db.again(l.ctx, func() error {
+		both := &pgx.Batch{}
+		both.Queue(postgresOwner, r.arguments()...)
+		both.Queue(text, arguments...)
+		answers := l.db.pool.SendBatch(l.ctx, both)
+		err := l.db.settled(r, answers)
 		if err == nil {
-			return eachRow(rows, each)
+			err = answerRows(answers, each)
 		}
-		if !pgconn.SafeToRetry(err) || l.ctx.Err() != nil || tries >= l.pool.Config().MaxConns {
+		if closed := answers.Close(); err == nil {
+			err = closed
+		}
+		return err
+	})
+}
+
+func (lookups) exec(string, []any) (int64, error) { return 0, errReading }
+
+func (lookups) write(write) error { return errReading }
+
+func (l lookups) model() *gorm.DB {
+	orm := l.db.reads.WithContext(l.ctx)
+	if err := l.db.settle(l.ctx); err != nil {
+		_ = orm.AddError(err)
+	}
+	return orm
+}
+
+// lookUp runs a query on any connection.
+func (db *DB) lookUp(ctx context.Context, text string, arguments []any, read func(pgx.Rows) error) error {
+	return db.again(ctx, func() error {
+		rows, err := db.pool.Query(ctx, text, arguments...)
+		if err != nil {
+			return err
+		}
+		return read(rows)
+	})
+}
+
+// again has something done on another connection where the one turns out to be dead before it was used, as database/sql does.
+func (db *DB) again(ctx context.Context, do func() error) error {
+	for tries := int32(1); ; tries++ {
+		err := do()
+		if !pgconn.SafeToRetry(err) || ctx.Err() != nil || tries >= db.pool.Config().MaxConns {
 			return err
 		}
 	}
+}
+
+// settled reads the answer to the look-up of a recollection.
+func (db *DB) settled(r *recollection, answers pgx.BatchResults) error {
+	rows, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	return db.judge(r, rows)
+}
+
+func answerRows(answers pgx.BatchResults, each func(scan) error) error {
+	rows, err := answers.Query()
+	if err != nil {
+		return err
+	}
+	return eachRow(rows, each)
 }
 
 func eachRow(rows pgx.Rows, each func(scan) error) error {
@@ -43,12 +102,6 @@ func eachRow(rows pgx.Rows, each func(scan) error) error {
 	rows.Close()
 	return rows.Err()
 }
-
-func (lookups) exec(string, []any) (int64, error) { return 0, errReading }
-
-func (lookups) write(write) error { return errReading }
-
-func (l lookups) model() *gorm.DB { return l.orm.WithContext(l.ctx) }
 
 // pipeline is a transaction on PostgreSQL that sends as little as it can: BEGIN goes out with the first statement, writes
 // that nobody waits for with the next statement or with COMMIT, and where there is nothing but such writes they are a
@@ -75,26 +128,43 @@ func (p *pipeline) onto(f func(*pgx.Conn) error) (err error) {
 // message is what is sent at once: what waits, and what is named here.
 type message struct {
 	begin     bool // within BEGIN and COMMIT; else it is a transaction by itself
+	reads     bool // text writes nothing
 	text      string
 	arguments []any
 	answered  func(pgx.BatchResults) error // reads the answer to text
 }
 
-// send takes another connection where one turns out to be dead before it was used.
 func (p *pipeline) send(m message) error {
-	for tries := int32(1); ; tries++ {
+	return p.db.again(p.ctx, func() error {
 		err := p.onto(func(conn *pgx.Conn) error { return p.exchange(conn, m) })
-		if p.begun || !pgconn.SafeToRetry(err) || p.ctx.Err() != nil || tries >= p.db.pool.Config().MaxConns {
-			return err
+		if pgconn.SafeToRetry(err) && !p.begun {
+			p.release()
 		}
-		p.release()
-	}
+		return err
+	})
 }
 
 func (p *pipeline) exchange(conn *pgx.Conn, m message) error {
+	r, err := toSettle(p.ctx)
+	if err != nil {
+		return err
+	}
+	if r != nil && (!m.reads || len(p.waiting) > 0) { // who writes is known
+		rows, err := conn.Query(p.ctx, postgresOwner, r.arguments()...)
+		if err == nil {
+			err = p.db.judge(r, rows)
+		}
+		if err != nil {
+			return err
+		}
+		r = nil
+	}
 	batch, begins := &pgx.Batch{}, m.begin && !p.begun
 	if begins {
 		batch.Queue("BEGIN")
+	}
+	if r != nil {
+		batch.Queue(postgresOwner, r.arguments()...)
 	}
 	for _, each := range p.waiting {
 		batch.Queue(each.text, each.arguments...)
@@ -103,7 +173,7 @@ func (p *pipeline) exchange(conn *pgx.Conn, m message) error {
 		batch.Queue(m.text, m.arguments...)
 	}
 	answers := conn.SendBatch(p.ctx, batch)
-	err := p.answers(answers, begins, m)
+	err = p.answers(answers, begins, r, m)
 	if closed := answers.Close(); err == nil {
 		err = closed
 	}
@@ -113,9 +183,14 @@ func (p *pipeline) exchange(conn *pgx.Conn, m message) error {
 	return err
 }
 
-func (p *pipeline) answers(answers pgx.BatchResults, begins bool, m message) error {
+func (p *pipeline) answers(answers pgx.BatchResults, begins bool, r *recollection, m message) error {
 	if begins {
 		if _, err := answers.Exec(); err != nil {
+			return err
+		}
+	}
+	if r != nil {
+		if err := p.db.settled(r, answers); err != nil {
 			return err
 		}
 	}
@@ -131,17 +206,13 @@ func (p *pipeline) answers(answers pgx.BatchResults, begins bool, m message) err
 }
 
 func (p *pipeline) query(text string, arguments []any, each func(scan) error) error {
-	return p.send(message{true, text, arguments, func(answers pgx.BatchResults) error {
-		rows, err := answers.Query()
-		if err != nil {
-			return err
-		}
-		return eachRow(rows, each)
+	return p.send(message{begin: true, reads: true, text: text, arguments: arguments, answered: func(answers pgx.BatchResults) error {
+		return answerRows(answers, each)
 	}})
 }
 
 func (p *pipeline) exec(text string, arguments []any) (written int64, err error) {
-	err = p.send(message{true, text, arguments, func(answers pgx.BatchResults) error {
+	err = p.send(message{begin: true, text: text, arguments: arguments, answered: func(answers pgx.BatchResults) error {
 		done, err := answers.Exec()
 		written = done.RowsAffected()
 		return err

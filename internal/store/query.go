@@ -146,8 +146,8 @@ func numbered(text string) string {
 	}
 }
 
-// binary has uuids sent as they are: PostgreSQL's driver would make texts of them first, and read those again.
-func binary(arguments []any) []any {
+// native has uuids sent as they are: PostgreSQL's driver would make texts of them first, and read those again.
+func native(arguments []any) []any {
 	sent := make([]any, len(arguments))
 	for i, each := range arguments {
 		switch value := each.(type) {

@@ -29,7 +29,7 @@ type Tx struct {
 func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
 	now, err := db.moment(ctx)
 	if err == nil {
-		var to statements = lookups{ctx, db.pool, db.reads}
+		var to statements = lookups{db, ctx}
 		if db.pool == nil {
 			to = through{ctx, db.dialect, db.reads.WithContext(ctx)}
 		}
@@ -41,6 +41,9 @@ func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
 // Snapshot runs f with one consistent view of the database. What f wants to write fails.
 func (db *DB) Snapshot(ctx context.Context, f func(*Tx) error) error {
 	now, err := db.moment(ctx)
+	if err == nil {
+		err = db.settle(ctx)
+	}
 	if err == nil {
 		err = db.reads.WithContext(ctx).Transaction(func(orm *gorm.DB) error {
 			return f(&Tx{db: db, ctx: ctx, to: through{ctx, db.dialect, orm}, now: now, reads: true})
