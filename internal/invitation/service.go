@@ -188,7 +188,7 @@ type Check struct {
 func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 	var out Check
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		found, byLink, err := s.offer(tx, id, tx.Find)
+		found, byLink, err := s.offer(tx, id, tx.Glance)
 		if err != nil {
 			return err
 		}

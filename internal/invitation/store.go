@@ -62,6 +62,9 @@ type Tx interface {
 	Find(id uuid.UUID) (Invitation, error)
 	// Lock is Find with the patterns, and makes other transactions wait that would lock the same invitation.
 	Lock(id uuid.UUID) (Invitation, error)
+	// Glance is Find for who asks whether an invitation is open and to whom: of scope and customer it has what State and
+	// Removed go by, and nothing of role, creator and texts.
+	Glance(id uuid.UUID) (Invitation, error)
 	// Linked is the uuid of the invitation whose LinkUUID this is.
 	Linked(link uuid.UUID) (uuid.UUID, error)
 	// Rival is the invitation whose stored state is open for an e-mail (folded), role and scope; there is one at most.

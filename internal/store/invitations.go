@@ -44,6 +44,24 @@ func (tx *Tx) Lock(id uuid.UUID) (invitation.Invitation, error) {
 	return found, err
 }
 
+// Glance is Find for who asks whether an invitation is open and to whom.
+func (tx *Tx) Glance(id uuid.UUID) (invitation.Invitation, error) {
+	var (
+		i        = invitation.Invitation{UUID: id}
+		customer directory.Scope
+	)
+	err := tx.row("SELECT invitations.state, invitations.created, invitations.email, invitations.email_folded,"+
+		" invitations.civil_number, invitations.link_uuid, scopes.start_date, scopes.is_removed, customers.is_removed"+
+		" FROM invitations"+joinScope+joinCustomer+" WHERE invitations.uuid = ?", []any{id},
+		(*string)(&i.StoredState), &i.Created, &i.Email, &i.EmailFolded,
+		&i.CivilNumber, maybe{&i.LinkUUID}, &i.Scope.StartDate, &i.Scope.IsRemoved, &customer.IsRemoved)
+	if errors.Is(err, sql.ErrNoRows) {
+		return i, fault.Missing()
+	}
+	i.Created, i.Scope.StartDate, i.Scope.Customer = i.Created.UTC(), utc(i.Scope.StartDate), &customer
+	return i, tx.db.translate(err)
+}
+
 func (tx *Tx) one(found []invitation.Invitation, err error) (invitation.Invitation, error) {
 	switch {
 	case err != nil:

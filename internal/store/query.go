@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -141,7 +141,8 @@ func numbered(text string) string {
 		if !more {
 			return out.String()
 		}
-		fmt.Fprintf(&out, "$%d", n)
+		out.WriteByte('$')
+		out.WriteString(strconv.Itoa(n))
 		text = after
 	}
 }
