@@ -15,68 +15,80 @@ import (
 // reason, where a rule stands against it. Of any number of accepts at once one wins; the others find it accepted:
 // fault.NotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUID) error {
-	// What they hold already. Where a rule goes by it, it is read again once nobody can change it; that nobody holds a role
-	// twice, Grant sees to.
-	var actor directory.Actor
-	err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		actor, err = tx.Actor(caller)
-		return err
+	var err error
+	if !s.Policy.DisableMultipleRoles && !s.Policy.OneProjectManager { // whose rules go by other members
+		// Nobody waits: where another has changed the invitation since it was read, or the role is held, nothing is written.
+		var found Invitation
+		err = s.Store.Read(ctx, func(tx Tx) error {
+			found, err = s.offered(tx, caller, id, tx.Look)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		err = s.Store.Write(ctx, func(tx Tx) error { return s.admit(tx, caller, found) })
+		if !errors.Is(err, ErrMoved) && !errors.Is(err, ErrHeld) {
+			return err
+		}
+	}
+	err = s.Store.Write(ctx, func(tx Tx) error {
+		found, err := s.offered(tx, caller, id, tx.Lock)
+		if err != nil {
+			return err
+		}
+		// The row that is in the way may be of a membership whose own time is over.
+		if err := tx.Retire(membership(tx, caller, found)); err != nil {
+			return err
+		}
+		return s.admit(tx, caller, found)
 	})
-	if err != nil {
-		return err
-	}
-	err = s.accept(ctx, caller, actor, id, false)
-	if errors.Is(err, ErrHeld) { // the row that is in the way may be of a membership whose own time is over
-		err = s.accept(ctx, caller, actor, id, true)
-	}
 	if errors.Is(err, ErrHeld) {
 		return errHeld()
 	}
 	return err
 }
 
-// accept gives the role, with room made for it where that is wanted.
-func (s *Service) accept(ctx context.Context, caller directory.User, actor directory.Actor, id uuid.UUID, room bool) error {
-	return s.Store.Write(ctx, func(tx Tx) error {
-		found, byLink, err := s.offer(tx, id, tx.Lock)
-		if err != nil {
-			return err
+// offered returns the invitation, found by find, that the caller may accept.
+func (s *Service) offered(
+	tx Tx, caller directory.User, id uuid.UUID, find func(uuid.UUID) (Invitation, error),
+) (Invitation, error) {
+	found, byLink, err := s.offer(tx, id, find)
+	if err != nil {
+		return found, err
+	}
+	if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, byLink, caller) || found.Scope.Removed() {
+		return found, fault.Missing()
+	}
+	if s.Policy.DisableMultipleRoles || s.Policy.OneProjectManager {
+		// What the rules below find out about the scope's members must still be so when the role is given.
+		if err := tx.LockScope(found.ScopeUUID); err != nil {
+			return found, err
 		}
-		if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, byLink, caller) || found.Scope.Removed() {
-			return fault.Missing()
-		}
-		if s.Policy.DisableMultipleRoles || s.Policy.OneProjectManager {
-			// What the rules below find out about the scope's members must still be so when the role is given.
-			if err := tx.LockScope(found.ScopeUUID); err != nil {
-				return err
-			}
-			if actor, err = tx.Actor(caller); err != nil {
-				return err
-			}
-		}
-		if err := s.acceptable(tx, found, actor); err != nil {
-			return err
-		}
-		given := directory.Membership{
-			UUID:          uuid.New(),
-			UserUUID:      caller.UUID,
-			RoleUUID:      found.RoleUUID,
-			ScopeUUID:     found.ScopeUUID,
-			CreatedByUUID: found.CreatedByUUID,
-			Created:       tx.Now(),
-		}
-		if room {
-			if err := tx.Retire(given); err != nil {
-				return err
-			}
-		}
-		if err := tx.Grant(given); err != nil {
-			return err
-		}
-		accepted := found
-		accepted.StoredState = Accepted
-		return replace(tx, found, accepted, by(caller, EventAccepted))
-	})
+	}
+	actor, err := tx.Actor(caller)
+	if err != nil {
+		return found, err
+	}
+	return found, s.acceptable(tx, found, actor)
+}
+
+// admit writes that the caller has accepted an invitation, and gives them its role.
+func (s *Service) admit(tx Tx, caller directory.User, found Invitation) error {
+	accepted := found
+	accepted.StoredState = Accepted
+	e := by(caller, EventAccepted).event(accepted, found.StoredState, accepted.StoredState)
+	return tx.Admit(found, accepted, e, membership(tx, caller, found))
+}
+
+func membership(tx Tx, caller directory.User, i Invitation) directory.Membership {
+	return directory.Membership{
+		UUID:          uuid.New(),
+		UserUUID:      caller.UUID,
+		RoleUUID:      i.RoleUUID,
+		ScopeUUID:     i.ScopeUUID,
+		CreatedByUUID: i.CreatedByUUID,
+		Created:       tx.Now(),
+	}
 }
 
 func errHeld() error { return fault.Refuse("User has already the same role in this scope.") }

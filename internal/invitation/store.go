@@ -15,9 +15,9 @@ import (
 var (
 	// ErrTwice is of Insert and Replace: another open invitation stands for the same e-mail, role and scope.
 	ErrTwice = errors.New("invitation: another one is open for the same e-mail, role and scope")
-	// ErrHeld is of Grant: the row of a membership in force, or of one whose own time is over, is in the way.
+	// ErrHeld is of Admit: the row of a membership in force, or of one whose own time is over, is in the way.
 	ErrHeld = errors.New("invitation: the user holds the role in the scope already")
-	// ErrMoved is of Replace and ReplaceAll: a row is not in its old states any more, which cannot be of one that is locked.
+	// ErrMoved is of Replace, ReplaceAll and Admit: a row is not what it was, which cannot be of one that is locked.
 	ErrMoved = errors.New("invitation: it was changed meanwhile")
 )
 
@@ -53,14 +53,16 @@ type Tx interface {
 	LockScope(id uuid.UUID) error
 	// HasMember tells whether anybody holds a role of this name in the scope.
 	HasMember(scope uuid.UUID, roleName string) (bool, error)
-	// Grant makes a user a member; ErrHeld where they are, or were and it was not retired.
-	Grant(directory.Membership) error
+	// Admit is Replace, and makes a user a member; ErrHeld where they are, or were and it was not retired.
+	Admit(old, accepted Invitation, e Event, m directory.Membership) error
 	// Retire closes the row of a membership like this whose own time is over, if there is one.
 	Retire(directory.Membership) error
 
 	// Find is one invitation with its role, scope, customer and creator, but without e-mail patterns.
 	Find(id uuid.UUID) (Invitation, error)
-	// Lock is Find with the patterns, and makes other transactions wait that would lock the same invitation.
+	// Look is Find with the patterns.
+	Look(id uuid.UUID) (Invitation, error)
+	// Lock is Look, and makes other transactions wait that would lock or change the same invitation.
 	Lock(id uuid.UUID) (Invitation, error)
 	// Glance is Find for who asks whether an invitation is open and to whom: of scope and customer it has what State and
 	// Removed go by, and nothing of role, creator and texts.
@@ -82,13 +84,12 @@ type Tx interface {
 	Count(Query) (int, error)
 	// Insert writes a new invitation and its first event; ErrTwice where another is open.
 	Insert(Invitation, Event) error
-	// Replace writes what can change of an invitation over the row that is still in old's states, and the event of
-	// it; ErrMoved where there is none, ErrTwice where the new state is open and another is.
+	// Replace writes what can change of an invitation over the row that is still as old is, and the event of it; ErrMoved where there is none, ErrTwice where the new state is open and another is.
 	Replace(old, changed Invitation, e Event) error
 	// ReplaceAll is Replace for what time changes, the state and Reminded, of many invitations, in a number of statements
 	// that does not grow with them.
 	ReplaceAll([]Change) error
-	// Mark writes how the present delivery of an invitation goes, over the row that is still in old's states: that an
+	// Mark writes how the present delivery of an invitation goes, over the row that is still as old is: that an
 	// attempt is being made, or failed as the one before it did. It is the one change without an event.
 	Mark(old Invitation, to ExecutionState) error
 	// Delete removes an invitation for good, and writes its last event; nothing where it is gone.

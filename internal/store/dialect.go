@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,10 +50,10 @@ type dialect interface {
 	// among is a query for the rows of a list of any length that is its one argument: JSON, an array of rows, each
 	// an array of texts, numbers, truths and nulls. There is a limit to how many arguments a query has.
 	among(columns []column) string
-	// noting makes one statement of one that changes an invitation and the writing of its event, with the arguments of
-	// the one and then of the other; empty where they have to be two, which cost nothing.
-	// Where there is nothing to change that has to be changed, it fails: missing tells.
-	noting(change string, must bool) string
+	// noting makes one statement of one that changes an invitation, the writing of its event and that of rows, with the
+	// arguments of each in this order; empty where they have to be several, which cost nothing. Where there is nothing to
+	// change that has to be changed, it fails: missing tells.
+	noting(change string, must bool, with []row) string
 	// batching is a statement after which a transaction counts what it changes once for each statement, and must wait for
 	// nobody any more; empty where that costs nothing.
 	batching() string
@@ -110,8 +112,21 @@ func (postgresDialect) now(tx *gorm.DB) (time.Time, error) {
 func (postgresDialect) hasTable() string { return "SELECT to_regclass(?) IS NOT NULL" }
 
 func (postgresDialect) statement(text string, arguments []any) (string, []any) {
-	return numbered(text), native(arguments)
+	if known, ok := numberedTexts.Load(text); ok {
+		return known.(string), native(arguments)
+	}
+	out := numbered(text)
+	if numberedCount.Add(1) <= statementsKept {
+		numberedTexts.Store(text, out)
+	}
+	return out, native(arguments)
 }
+
+// The first statements that were numbered, which are those that are run again and again.
+var (
+	numberedTexts sync.Map // text to text
+	numberedCount atomic.Int64
+)
 
 func (postgresDialect) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
@@ -181,12 +196,19 @@ func (postgresDialect) among(columns []column) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_array_elements(?::json) AS wanted (value)"
 }
 
-func (postgresDialect) noting(change string, must bool) string {
-	note := "WITH changed AS (" + change + " RETURNING uuid) INSERT INTO invitation_events (" + eventColumns + ") SELECT "
+func (postgresDialect) noting(change string, must bool, with []row) string {
+	text := "WITH changed AS (" + change + " RETURNING uuid)"
+	last := "INSERT INTO invitation_events (" + eventColumns + ") SELECT "
 	if must { // the event of no change would be of no invitation, which its column does not take
-		return note + "CASE WHEN EXISTS (SELECT FROM changed) THEN ?::uuid END, " + eventPlaces
+		last += "CASE WHEN EXISTS (SELECT FROM changed) THEN ?::uuid END, " + eventPlaces
+	} else {
+		last += "?, " + eventPlaces + " FROM changed"
 	}
-	return note + "?, " + eventPlaces + " FROM changed"
+	for i, each := range with {
+		text += fmt.Sprintf(", done%d AS (%s)", i, last)
+		last = each.into() + " SELECT " + each.places() + " FROM changed"
+	}
+	return text + " " + last
 }
 
 func (postgresDialect) missing(err error) bool {
@@ -264,7 +286,7 @@ func (sqliteDialect) among(columns []column) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
 }
 
-func (sqliteDialect) noting(string, bool) string { return "" }
+func (sqliteDialect) noting(string, bool, []row) string { return "" }
 
 func (sqliteDialect) missing(error) bool { return false }
 

@@ -45,10 +45,14 @@ func (tx *Tx) eventValues(e invitation.Event) []any {
 	}
 }
 
-// noted writes a change of one invitation, and the event of it: neither, where there is nothing to change.
-func (tx *Tx) noted(e invitation.Event, w write) error {
-	if together := tx.db.dialect.noting(w.text, w.moved != nil); together != "" {
+// noted writes a change of one invitation, the event of it, and a row of another table if one is given: nothing of it where
+// there is nothing to change.
+func (tx *Tx) noted(e invitation.Event, w write, with ...row) error {
+	if together := tx.db.dialect.noting(w.text, w.moved != nil, with); together != "" {
 		w.text, w.arguments = together, append(append(w.arguments, e.InvitationUUID), tx.eventValues(e)...)
+		for _, each := range with {
+			w.arguments = append(w.arguments, each.values...)
+		}
 		return tx.write(w)
 	}
 	written, err := tx.exec(w.text, w.arguments...)
@@ -58,8 +62,23 @@ func (tx *Tx) noted(e invitation.Event, w write) error {
 	if written == 0 {
 		return w.moved
 	}
+	for _, each := range with {
+		if err := tx.write(write{text: each.into() + " VALUES (" + each.places() + ")", arguments: each.values, twice: w.twice}); err != nil {
+			return err
+		}
+	}
 	return tx.Record(e)
 }
+
+// row is one of a table, to be written.
+type row struct {
+	table   string
+	columns string
+	values  []any
+}
+
+func (r row) into() string   { return "INSERT INTO " + r.table + " (" + r.columns + ")" }
+func (r row) places() string { return "?" + strings.Repeat(", ?", len(r.values)-1) }
 
 // Record writes an event that changes no row.
 func (tx *Tx) Record(e invitation.Event) error {

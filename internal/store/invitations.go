@@ -25,19 +25,32 @@ const lapsed = "(" + endable + " AND invitations.created <= ? AND COALESCE((SELE
 // endable is the condition of the index invitations_ending, to the letter, or SQLite would not know it again.
 const endable = "invitations.state IN ('project', 'pending')"
 
+const (
+	findText = "SELECT " + wholeColumns + " FROM invitations" + joined + " WHERE invitations.uuid = ?"
+	lookText = "SELECT " + wholeColumns + patterns + " FROM invitations" + joined + " WHERE invitations.uuid = ?"
+	patterns = ", scopes.user_email_patterns, customers.user_email_patterns"
+)
+
 // Find is one invitation with its role, scope, customer and creator.
 func (tx *Tx) Find(id uuid.UUID) (invitation.Invitation, error) {
-	return tx.one(tx.wholes("WHERE invitations.uuid = ?", id))
+	return tx.one(tx.scanned(findText, []any{id}))
 }
 
-// Lock is Find with the e-mail patterns of scope and customer, and makes other transactions wait that would lock the
-// same invitation.
+// Look is Find with the e-mail patterns of scope and customer.
+func (tx *Tx) Look(id uuid.UUID) (invitation.Invitation, error) {
+	return tx.patterned(lookText, id)
+}
+
+// Lock is Look, and makes other transactions wait that would lock or change the same invitation.
 func (tx *Tx) Lock(id uuid.UUID) (invitation.Invitation, error) {
-	var scope, customer []string
 	// The row is locked before it is joined: of one that has changed while this waited, PostgreSQL would join what it was.
-	found, err := tx.one(tx.scanned("SELECT "+wholeColumns+", scopes.user_email_patterns, customers.user_email_patterns"+
-		" FROM (SELECT * FROM invitations WHERE invitations.uuid = ?"+tx.db.dialect.forUpdate()+") AS invitations"+joined,
-		[]any{id}, list{&scope}, list{&customer}))
+	return tx.patterned("SELECT "+wholeColumns+patterns+" FROM (SELECT * FROM invitations WHERE invitations.uuid = ?"+
+		tx.db.dialect.forUpdate()+") AS invitations"+joined, id)
+}
+
+func (tx *Tx) patterned(query string, id uuid.UUID) (invitation.Invitation, error) {
+	var scope, customer []string
+	found, err := tx.one(tx.scanned(query, []any{id}, list{&scope}, list{&customer}))
 	if err == nil {
 		found.Scope.UserEmailPatterns, found.Scope.Customer.UserEmailPatterns = scope, customer
 	}
@@ -109,8 +122,8 @@ func (tx *Tx) Open(scope uuid.UUID, pairs []invitation.Pair) ([]invitation.Invit
 
 // Rival is the invitation whose stored state is open for an e-mail, role and scope.
 func (tx *Tx) Rival(email string, role, scope uuid.UUID) (invitation.Invitation, error) {
-	return tx.one(tx.wholes("WHERE invitations.email_folded = ? AND invitations.role_uuid = ? AND invitations.scope_uuid = ?"+
-		" AND "+openStates, email, role, scope))
+	return tx.one(tx.scanned("SELECT "+wholeColumns+" FROM invitations"+joined+" WHERE invitations.email_folded = ?"+
+		" AND invitations.role_uuid = ? AND invitations.scope_uuid = ? AND "+openStates, []any{email, role, scope}))
 }
 
 // Due lists the first up to limit invitations by creation, locked, for which this is due and that were created at or
@@ -153,24 +166,63 @@ func (tx *Tx) Insert(i invitation.Invitation, e invitation.Event) error {
 	})
 }
 
-// Replace writes what can change of an invitation over the row that is still in old's states, and the event of it;
+// Replace writes what can change of an invitation over the row that is still as old is, and the event of it;
 // invitation.ErrMoved where there is none, invitation.ErrTwice where another is open.
 func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) error {
-	return tx.noted(e, write{
-		text: "UPDATE invitations SET state = ?, created = ?, delivery = ?, execution_state = ?, error_message = ?," +
-			" reminded = ?, email = ?, email_folded = ?, link_uuid = ?, role_uuid = ? WHERE " + unmoved,
-		arguments: []any{
-			changed.StoredState, changed.Created, changed.Delivery, changed.ExecutionState, changed.ErrorMessage, changed.Reminded,
-			changed.Email, changed.EmailFolded, changed.LinkUUID, changed.RoleUUID,
-			old.UUID, old.StoredState, old.Delivery, old.ExecutionState,
-		},
-		twice: invitation.ErrTwice,
-		moved: invitation.ErrMoved,
+	w := replacing(old, changed)
+	w.twice = invitation.ErrTwice
+	return tx.noted(e, w)
+}
+
+// Admit is Replace by one who accepts, and makes them a member; invitation.ErrHeld where they are, or the row of an earlier
+// membership says so: see Retire.
+func (tx *Tx) Admit(old, accepted invitation.Invitation, e invitation.Event, m directory.Membership) error {
+	tx.db.forget(tx.ctx)
+	w := replacing(old, accepted)
+	w.twice = invitation.ErrHeld
+	return tx.noted(e, w, row{
+		"memberships", "uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires",
+		[]any{m.UUID, m.UserUUID, m.RoleUUID, m.ScopeUUID, m.CreatedByUUID, m.Created, m.Expires},
 	})
 }
 
-// unmoved is the condition that a row is still in the states of the invitation whose they are: its arguments.
-const unmoved = "uuid = ? AND state = ? AND delivery = ? AND execution_state = ?"
+// replacing writes what has changed of an invitation and nothing else: SQLite writes the indexes anew of all columns that are
+// named.
+func replacing(old, changed invitation.Invitation) write {
+	w := write{moved: invitation.ErrMoved}
+	set := func(column string, differs bool, value any) {
+		if differs {
+			w.text += ", " + column + " = ?"
+			w.arguments = append(w.arguments, value)
+		}
+	}
+	set("state", old.StoredState != changed.StoredState, changed.StoredState)
+	set("created", !old.Created.Equal(changed.Created), changed.Created)
+	set("delivery", old.Delivery != changed.Delivery, changed.Delivery)
+	set("execution_state", old.ExecutionState != changed.ExecutionState, changed.ExecutionState)
+	set("error_message", old.ErrorMessage != changed.ErrorMessage, changed.ErrorMessage)
+	set("reminded", old.Reminded != changed.Reminded, changed.Reminded)
+	set("email", old.Email != changed.Email, changed.Email)
+	set("email_folded", old.EmailFolded != changed.EmailFolded, changed.EmailFolded)
+	set("link_uuid", old.LinkUUID != changed.LinkUUID, changed.LinkUUID)
+	set("role_uuid", old.RoleUUID != changed.RoleUUID, changed.RoleUUID)
+	if w.text == "" {
+		set("state", true, changed.StoredState)
+	}
+	w.text = "UPDATE invitations SET " + w.text[len(", "):] + " WHERE " + unmoved
+	w.arguments = append(w.arguments, as(old)...)
+	return w
+}
+
+// unmoved is the condition that a row is still as an invitation is, in all that can change. Its link changes with its
+// delivery.
+const unmoved = "uuid = ? AND state = ? AND created = ? AND delivery = ? AND execution_state = ? AND error_message = ?" +
+	" AND reminded = ? AND email = ? AND role_uuid = ?"
+
+// as are the arguments of unmoved.
+func as(i invitation.Invitation) []any {
+	return []any{i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded, i.Email, i.RoleUUID}
+}
 
 // passing are what ReplaceAll is told of an invitation.
 var passing = []column{
@@ -216,7 +268,7 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) error {
 func (tx *Tx) Mark(old invitation.Invitation, to invitation.ExecutionState) error {
 	return tx.write(write{
 		text:      "UPDATE invitations SET execution_state = ? WHERE " + unmoved,
-		arguments: []any{to, old.UUID, old.StoredState, old.Delivery, old.ExecutionState},
+		arguments: append([]any{to}, as(old)...),
 	})
 }
 

@@ -5,7 +5,6 @@ import (
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
-	"invited/internal/invitation"
 )
 
 // inForce is the condition, with now as its argument, that a membership is active. The row of one whose own time
@@ -13,7 +12,7 @@ import (
 const inForce = "memberships.revoked IS NULL AND (memberships.expires IS NULL OR memberships.expires > ?)"
 
 // granted are the columns of a directory.Grant.
-const granted = "memberships.scope_uuid, scopes.type AS scope_type, scopes.customer_uuid, memberships.role_uuid, roles.permissions"
+const granted = "memberships.scope_uuid, scopes.type, scopes.customer_uuid, memberships.role_uuid, roles.permissions"
 
 // Actor is the user with what they hold now. Where nothing is written, that is what they held when they were
 // authenticated for the same request.
@@ -21,14 +20,13 @@ func (tx *Tx) Actor(user directory.User) (directory.Actor, error) {
 	if tx.reads && user.Held != nil {
 		return directory.Actor{User: user, Grants: *user.Held}, nil
 	}
-	actor := directory.Actor{User: user}
-	err := tx.model().Table("memberships").Select(granted).
-		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
-		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
-		Where("memberships.user_uuid = ?", user.UUID).
-		Where(inForce, tx.now).
-		Find(&actor.Grants).Error
-	return actor, tx.db.translate(err)
+	grants, err := found(tx, "SELECT "+granted+" FROM memberships JOIN scopes ON scopes.uuid = memberships.scope_uuid"+
+		" JOIN roles ON roles.uuid = memberships.role_uuid WHERE memberships.user_uuid = ? AND "+inForce, []any{user.UUID, tx.now},
+		func(scan scan) (g directory.Grant, err error) {
+			err = scan(id{&g.ScopeUUID}, (*string)(&g.ScopeType), id{&g.CustomerUUID}, id{&g.RoleUUID}, list{&g.Permissions})
+			return g, err
+		})
+	return directory.Actor{User: user, Grants: grants}, err
 }
 
 // Staff is a user who is active staff now.
@@ -122,17 +120,6 @@ func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
 		Where(inForce, tx.now).
 		Count(&count).Error
 	return count > 0, tx.db.translate(err)
-}
-
-// Grant makes a user a member; invitation.ErrHeld where they are, or the row of an earlier membership says so: see Retire.
-func (tx *Tx) Grant(m directory.Membership) error {
-	tx.db.forget(tx.ctx)
-	return tx.write(write{
-		text: "INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires)" +
-			" VALUES (?, ?, ?, ?, ?, ?, ?)",
-		arguments: []any{m.UUID, m.UserUUID, m.RoleUUID, m.ScopeUUID, m.CreatedByUUID, m.Created, m.Expires},
-		twice:     invitation.ErrHeld,
-	})
 }
 
 // Retire closes the row of a membership like this whose own time is over: the database, which sees only what is written,

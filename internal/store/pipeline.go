@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"gorm.io/gorm"
 )
@@ -115,8 +116,11 @@ type pipeline struct {
 	begun   bool
 }
 
-// onto runs f on the driver's connection. The pool's is reached through database/sql, because GORM needs that.
-func (p *pipeline) onto(f func(*pgx.Conn) error) (err error) {
+// onto runs f on a connection: any, or the transaction's. That is reached through database/sql, because GORM needs it.
+func (p *pipeline) onto(begin bool, f func(*pgx.Conn) error) (err error) {
+	if p.conn == nil && !begin {
+		return p.db.pool.AcquireFunc(p.ctx, func(conn *pgxpool.Conn) error { return f(conn.Conn()) })
+	}
 	if p.conn == nil {
 		if p.conn, err = p.db.sql.Conn(p.ctx); err != nil {
 			return err
@@ -136,8 +140,8 @@ type message struct {
 
 func (p *pipeline) send(m message) error {
 	return p.db.again(p.ctx, func() error {
-		err := p.onto(func(conn *pgx.Conn) error { return p.exchange(conn, m) })
-		if pgconn.SafeToRetry(err) && !p.begun {
+		err := p.onto(m.begin, func(conn *pgx.Conn) error { return p.exchange(conn, m) })
+		if pgconn.SafeToRetry(err) && !p.begun && p.conn != nil {
 			p.release()
 		}
 		return err
@@ -158,6 +162,11 @@ func (p *pipeline) exchange(conn *pgx.Conn, m message) error {
 			return err
 		}
 		r = nil
+	}
+	if !m.begin && !p.begun && len(p.waiting) == 1 {
+		w := p.waiting[0]
+		_, err := conn.Exec(p.ctx, w.text, w.arguments...)
+		return w.means(p.db.dialect, err)
 	}
 	batch, begins := &pgx.Batch{}, m.begin && !p.begun
 	if begins {

@@ -22,8 +22,10 @@ func TestDirectoryShowsWhatTheRulesLetThrough(t *testing.T) {
 			}
 			some["permissions"] += c.comparePermissions(user)
 		}
-		require.NotZero(c.t, some["customer"]+some["project"], "a world in which everybody sees all scopes, or none, proves nothing")
-		require.NotZero(c.t, some["permissions"], "nor does one in which they do so of permissions")
+		if c.proves {
+			require.NotZero(c.t, some["customer"]+some["project"], "a world in which everybody sees all scopes, or none, proves nothing")
+			require.NotZero(c.t, some["permissions"], "nor does one in which they do so of permissions")
+		}
 	})
 }
 

@@ -30,16 +30,18 @@ func TestListShowsWhatTheRuleOpens(t *testing.T) {
 	inRandomWorlds(t, (*chance).compare)
 }
 
+var knownSeeds = []uint64{1, 2, 3}
+
 // inRandomWorlds runs a test in some, on both engines.
 func inRandomWorlds(t *testing.T, test func(*chance)) {
 	t.Helper()
-	seeds := []uint64{1, 2, 3}
+	seeds := knownSeeds
 	if text := os.Getenv(seedVariable); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
 		require.NoError(t, err)
 		seeds = []uint64{seed}
 	} else {
-		seeds = append(seeds, rand.Uint64()) // and one that nobody has seen
+		seeds = append(slices.Clone(seeds), rand.Uint64()) // and one that nobody has seen
 	}
 	for _, seed := range seeds {
 		t.Run(fmt.Sprintf("%s=%d", seedVariable, seed), func(t *testing.T) {
@@ -67,6 +69,8 @@ type chance struct {
 	scopes      []directory.Scope
 	memberships []directory.Membership
 	invitations []invitation.Invitation
+
+	proves bool // it is known to be one in which somebody sees a part
 }
 
 func newChance(t *testing.T, e storetest.Engine, seed uint64) *chance {
@@ -74,7 +78,7 @@ func newChance(t *testing.T, e storetest.Engine, seed uint64) *chance {
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	db := e.Open(t, storetest.NewClock(now).Now)
 	c := &chance{
-		t: t, random: rand.New(rand.NewPCG(seed, 0)), now: now,
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), now: now, proves: slices.Contains(knownSeeds, seed),
 		service: &invitation.Service{Store: db.Invitations(), Policy: invitation.Policy{Lifetime: life}},
 		reader:  &directory.Reader{Store: db.Shelf()},
 	}

@@ -101,11 +101,6 @@ func (l list) Scan(value any) error {
 	}
 }
 
-// wholes are the invitations that the rest of a query asks for, WHERE and what follows it.
-func (tx *Tx) wholes(rest string, arguments ...any) ([]invitation.Invitation, error) {
-	return tx.scanned("SELECT "+wholeColumns+" FROM invitations"+joined+" "+rest, arguments)
-}
-
 // scanned are the invitations that a query finds, which asks for wholeColumns and for what goes to more.
 func (tx *Tx) scanned(query string, arguments []any, more ...any) ([]invitation.Invitation, error) {
 	return found(tx, query, arguments, func(scan scan) (invitation.Invitation, error) {

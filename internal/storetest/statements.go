@@ -19,8 +19,9 @@ import (
 // It is safe for use by any number of goroutines.
 type Statements struct {
 	sqlmw.NullInterceptor
-	mu    sync.Mutex
-	texts []string
+	mu       sync.Mutex
+	texts    []string
+	messages int
 }
 
 // Open is Open for a database whose statements s keeps. PostgreSQL's are kept at its driver, which not all go through
@@ -43,8 +44,22 @@ func (s *Statements) Take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.texts
-	s.texts = nil
+	s.texts, s.messages = nil, 0
 	return taken
+}
+
+// Messages is how many messages PostgreSQL was sent since Take, each of which is a round trip; those that begin and end
+// transactions are among them.
+func (s *Statements) Messages() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.messages
+}
+
+func (s *Statements) sent() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.messages++
 }
 
 func (s *Statements) keep(text string) {
@@ -62,6 +77,7 @@ type tracer struct{ *Statements }
 
 // TraceBatchStart implements pgx.BatchTracer.
 func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
+	t.sent()
 	for _, each := range data.Batch.QueuedQueries {
 		t.keep(each.SQL)
 	}
@@ -77,6 +93,7 @@ func (tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {
 // TraceQueryStart implements pgx.QueryTracer.
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	if !strings.HasPrefix(data.SQL, "SET ") { // a new connection
+		t.sent()
 		t.keep(data.SQL)
 	}
 	return ctx
