@@ -201,8 +201,12 @@ func (b *bench) sweep(ctx context.Context, d *database, data size, v *volume) er
 	defer sweeping.stop()
 	failed := make(chan error, 1)
 	go func() {
-		left, err := d.until(ctx, "SELECT count(*) FROM invitations WHERE state = 'pending' AND created < '"+
-			time.Now().Add(-lifetime).UTC().Format(timestamp)+"'")
+		due := "FROM invitations WHERE state = 'pending' AND created < '" + time.Now().Add(-lifetime).UTC().Format(timestamp) + "'"
+		// To count them twice a second would weigh on what is measured.
+		left, err := d.until(ctx, "SELECT count(*) FROM (SELECT 1 "+due+" ORDER BY created DESC LIMIT 1) AS last")
+		if err == nil && left > 0 {
+			left, err = d.count(ctx, "SELECT count(*) "+due)
+		}
 		v.SweepSeconds, v.Swept = time.Since(began).Seconds(), expiring-left
 		done.Store(true)
 		failed <- err

@@ -75,7 +75,8 @@ type Tx interface {
 	// role, without what belongs to other tables.
 	Open(scope uuid.UUID, pairs []Pair) ([]Invitation, error)
 	// Due lists the first up to limit invitations by creation, locked, for which this is due and that were created at or
-	// after from; those that another transaction has locked are left out.
+	// after from; those that another transaction has locked are left out. Of what belongs to other tables they have the name
+	// of the role and the type of the scope.
 	Due(what Due, cutoff, from time.Time, limit int) ([]Invitation, error)
 	// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not
 	// say how many.

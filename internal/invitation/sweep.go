@@ -10,10 +10,10 @@ const (
 	// this gets no reminder.
 	ReminderPeriod = 24 * time.Hour
 	// sweepBatch is how many invitations are changed in one transaction: few enough to hold nobody up.
-	sweepBatch = 200
+	sweepBatch = 75
 	// sweepGap is for those who wait to write: SQLite has one writer at a time, and the others look each millisecond whether
 	// it is their turn.
-	sweepGap = 2 * time.Millisecond
+	sweepGap = 3 * time.Millisecond
 )
 
 // Sweep asks for a look at what time has made due.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -85,6 +86,10 @@ func New(c Config) (*Workers, error) {
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		RetryPolicy:          pauses{w.clock},
+		// Without those that migration 9 has dropped.
+		ReindexerIndexNames: slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
+			return name == "river_job_args_index" || name == "river_job_metadata_index"
+		}),
 		ErrorHandler:         errorLog{c.Logger},
 		Logger:               slog.New(quiet{c.Logger.Handler()}),
 		// Meant for tests, and the one way to have the queue go by a clock that all of its processes share.

@@ -193,7 +193,7 @@ func (postgresDialect) among(columns []column) string {
 	for i, each := range columns {
 		values[i] = fmt.Sprintf("(value->>%d)::%s", i, each.kind)
 	}
-	return "SELECT " + strings.Join(values, ", ") + " FROM json_array_elements(?::json) AS wanted (value)"
+	return "SELECT " + strings.Join(values, ", ") + " FROM jsonb_array_elements(?::jsonb) AS wanted (value)" // of a json each value is looked for from its beginning
 }
 
 func (postgresDialect) noting(change string, must bool, with []row) string {
@@ -227,8 +227,8 @@ func (postgresDialect) queue(pool *sql.DB) riverdriver.Driver[*sql.Tx] {
 
 func (postgresDialect) insertJobs() string {
 	return "INSERT INTO river_job (args, kind, queue, priority, max_attempts)" +
-		" SELECT (value->0)::jsonb, value->>1, value->>2, (value->>3)::smallint, (value->>4)::smallint" +
-		" FROM json_array_elements(?::json) AS wanted (value)"
+		" SELECT value->0, value->>1, value->>2, (value->>3)::smallint, (value->>4)::smallint" +
+		" FROM jsonb_array_elements(?::jsonb) AS wanted (value)"
 }
 
 type sqliteDialect struct{}

@@ -127,7 +127,7 @@ func (tx *Tx) Rival(email string, role, scope uuid.UUID) (invitation.Invitation,
 }
 
 // Due lists the first up to limit invitations by creation, locked, for which this is due and that were created at or
-// after from; those that another transaction has locked are left out.
+// after from, without those that another transaction has locked.
 func (tx *Tx) Due(what invitation.Due, cutoff, from time.Time, limit int) ([]invitation.Invitation, error) {
 	var due conditions
 	due.and("invitations.created >= ?", from)
@@ -143,11 +143,20 @@ func (tx *Tx) Due(what invitation.Due, cutoff, from time.Time, limit int) ([]inv
 		due.and("invitations.state = 'pending' AND NOT invitations.reminded")
 		due.and("NOT "+lapsed+" AND "+lapsed, cutoff, cutoff, soon, soon)
 	}
-	// The first by the index, which are then joined: PostgreSQL, which does not know how many are due when it plans, would
-	// join and sort all of them for each batch.
-	return tx.scanned(fmt.Sprintf("SELECT %s FROM (SELECT * FROM invitations%s ORDER BY invitations.created LIMIT %d%s)"+
-		" AS invitations%s ORDER BY invitations.created",
-		wholeColumns, due.where(), limit, tx.db.dialect.forUpdateUnlocked(), joined), due.arguments)
+	// Nothing is joined: PostgreSQL, which does not know how many are due when it plans, would read the whole directory for
+	// each batch.
+	return found(tx, fmt.Sprintf("SELECT invitations.uuid, invitations.state, invitations.created, invitations.delivery,"+
+		" invitations.execution_state, invitations.error_message, invitations.reminded, invitations.email, invitations.created_by_uuid,"+
+		" invitations.role_uuid, (SELECT roles.name FROM roles WHERE roles.uuid = invitations.role_uuid),"+
+		" invitations.scope_uuid, (SELECT scopes.type FROM scopes WHERE scopes.uuid = invitations.scope_uuid)"+
+		" FROM invitations%s ORDER BY invitations.created LIMIT %d%s", due.where(), limit, tx.db.dialect.forUpdateUnlocked()),
+		due.arguments, func(scan scan) (i invitation.Invitation, err error) {
+			err = scan(id{&i.UUID}, (*string)(&i.StoredState), &i.Created, &i.Delivery,
+				(*string)(&i.ExecutionState), &i.ErrorMessage, &i.Reminded, &i.Email, maybe{&i.CreatedByUUID},
+				id{&i.RoleUUID}, &i.Role.Name, id{&i.ScopeUUID}, (*string)(&i.Scope.Type))
+			i.Created = i.Created.UTC()
+			return i, err
+		})
 }
 
 // Insert writes a new invitation and its first event; invitation.ErrTwice where another is open.

@@ -54,6 +54,7 @@ type DB struct {
 	sql     *sql.DB
 	reads   *gorm.DB      // for transactions that only read
 	readers *sql.DB       // theirs, which may be the same
+	queue   *sql.DB       // the job queue's, of the same connections as sql
 	pool    *pgxpool.Pool // PostgreSQL only: what the others are made of
 	dialect dialect
 	lock    string // SQLite only: path of the file that migrating processes lock
@@ -115,6 +116,8 @@ func openPostgres(o Options) (*DB, error) {
 		return nil, err
 	}
 	db.pool, db.readers = pool, shared
+	db.queue = sql.OpenDB(unkept{stdlib.GetPoolConnector(pool)})
+	db.queue.SetMaxIdleConns(0) // that are kept, pool keeps
 	if db.callers, err = lru.New[string, *known](knownCallers); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -193,7 +196,7 @@ func newDB(
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
-	return &DB{gorm: orm, sql: pool, dialect: d, lock: lock, clock: o.Clock}, nil
+	return &DB{gorm: orm, sql: pool, queue: pool, dialect: d, lock: lock, clock: o.Clock}, nil
 }
 
 func openORM(dialector gorm.Dialector) (*gorm.DB, error) {
@@ -226,7 +229,7 @@ func refuseWrites(orm *gorm.DB) error {
 
 // Close closes the database. Transactions that run are finished first.
 func (db *DB) Close() error {
-	err := errors.Join(db.readers.Close(), db.sql.Close())
+	err := errors.Join(db.readers.Close(), db.sql.Close(), db.queue.Close())
 	if db.pool != nil {
 		db.pool.Close()
 	}
@@ -249,7 +252,7 @@ func (db *DB) Now(ctx context.Context) (time.Time, error) {
 }
 
 // Queue returns the driver that a job queue's worker runs on: the same connections as everything else.
-func (db *DB) Queue() riverdriver.Driver[*sql.Tx] { return db.dialect.queue(db.sql) }
+func (db *DB) Queue() riverdriver.Driver[*sql.Tx] { return db.dialect.queue(db.queue) }
 
 // Invitations returns the database as package invitation needs it.
 func (db *DB) Invitations() invitation.Store { return invitations{db} }

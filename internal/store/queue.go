@@ -1,8 +1,12 @@
 package store
 
 import (
+	"context"
+	"database/sql/driver"
 	"encoding/json"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/riverqueue/river"
 
 	"invited/internal/invitation"
@@ -34,4 +38,38 @@ func (tx *Tx) enqueueAll() error {
 		return err
 	}
 	return tx.write(write{text: tx.db.dialect.insertJobs(), arguments: []any{string(list)}})
+}
+
+// unkept is a driver whose statements PostgreSQL plans each time. The queue's tables go from nothing to a hundred thousand rows
+// and back in a minute: a plan that was made while there was nothing reads all of it for each look, until the table is
+// analyzed.
+type unkept struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (u unkept) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := u.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return unkeptConn{conn.(*stdlib.Conn)}, nil
+}
+
+type unkeptConn struct{ *stdlib.Conn }
+
+// QueryContext implements driver.QueryerContext.
+func (c unkeptConn) QueryContext(ctx context.Context, text string, arguments []driver.NamedValue) (driver.Rows, error) {
+	return c.Conn.QueryContext(ctx, text, described(arguments))
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c unkeptConn) ExecContext(ctx context.Context, text string, arguments []driver.NamedValue) (driver.Result, error) {
+	return c.Conn.ExecContext(ctx, text, described(arguments))
+}
+
+// described has the driver keep what a statement takes and returns, and no more of it.
+func described(arguments []driver.NamedValue) []driver.NamedValue {
+	if len(arguments) == 0 { // there may be several statements, which only go as they are
+		return arguments
+	}
+	return append([]driver.NamedValue{{Value: pgx.QueryExecModeCacheDescribe}}, arguments...)
 }

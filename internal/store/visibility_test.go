@@ -261,8 +261,10 @@ func (c *chance) compare() {
 			require.Equal(c.t, union, c.shown(user, asked...), "%v", asked)
 		}
 	}
-	require.NotZero(c.t, seen, "a world in which nobody sees anything proves nothing")
-	require.NotZero(c.t, some, "a world in which everybody sees everything proves nothing")
+	if c.proves {
+		require.NotZero(c.t, seen, "a world in which nobody sees anything proves nothing")
+		require.NotZero(c.t, some, "a world in which everybody sees everything proves nothing")
+	}
 }
 
 // state is what time has made of an invitation.
