@@ -171,8 +171,10 @@ func (k postgresKiller) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.T
 func (k postgresKiller) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
 	for _, each := range data.Batch.QueuedQueries {
 		k.given(each.Arguments)
+		if !strings.HasPrefix(each.SQL, "SELECT") {
+			k.writing.Store(true)
+		}
 	}
-	k.writing.Store(true)
 	k.step()
 	return ctx
 }

@@ -53,7 +53,7 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 				for i := 1; len(points) <= i; i++ {
 					point := fmt.Sprintf("write:%d", i)
 					if !x.killed(operation, point) {
-						require.Greater(x.t, i, 3, "there are more steps than that")
+						require.Greater(x.t, i, 2, "there are more steps than that")
 						break
 					}
 					points = append(points, point)

@@ -40,7 +40,7 @@ type process struct {
 	environ        []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	// database is how the database is opened, but for which it is.
+	// database are the options of the database, but for its address.
 	database store.Options
 }
 

@@ -13,7 +13,7 @@ import (
 
 type callerKey struct{}
 
-// callerOf is whom a request comes from; nil: nobody knows.
+// callerOf is whom a request comes from; nil: its operation is for anybody.
 func callerOf(ctx context.Context) *directory.Caller {
 	found, _ := ctx.Value(callerKey{}).(*directory.Caller)
 	return found
@@ -54,14 +54,15 @@ func confirmed(next server.StrictHandlerFunc, _ string) server.StrictHandlerFunc
 		if who == nil { // an operation for anybody
 			return response, err
 		}
-		held, wrong := who.Confirm(ctx)
-		if wrong != nil {
+		same, wrong := who.Confirm(ctx)
+		switch {
+		case wrong != nil:
 			return nil, wrong
-		}
-		if !held {
+		case !same:
 			return next(c, request)
+		default:
+			return response, err
 		}
-		return response, err
 	}
 }
 

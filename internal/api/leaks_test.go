@@ -189,14 +189,16 @@ func TestBrokenDatabase(t *testing.T) {
 // badKeys is a look-up of callers that fails.
 type badKeys func(ctx context.Context) (directory.User, error)
 
-func (f badKeys) Owner(ctx context.Context, _ string) (directory.APIToken, directory.User, time.Time, error) {
+func (f badKeys) Owner(ctx context.Context, _ string) (directory.Owner, error) {
 	user, err := f(ctx)
-	return directory.APIToken{}, user, time.Time{}, err
+	return directory.Owner{User: user}, err
 }
 
-func (badKeys) Recall(ctx context.Context, _ string) (context.Context, *directory.Recollection) {
+func (badKeys) Cached(ctx context.Context, _ string) (context.Context, *directory.Owner) {
 	return ctx, nil
 }
+
+func (badKeys) Revalidate(context.Context) (bool, error) { return true, nil }
 
 // withKeys is a server like the world's but for how it looks up callers.
 func (w *world) withKeys(keys directory.Keys) http.Handler {

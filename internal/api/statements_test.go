@@ -13,7 +13,7 @@ import (
 )
 
 // What a request costs the database is a number of statements that does not grow with what there is, sent to PostgreSQL in one
-// or two messages where the caller is remembered. On SQLite rows of several tables are written by as many statements: to ask its
+// to three messages where the caller is cached, and nothing is in the way. On SQLite rows of several tables are written by as many statements: to ask its
 // engine costs nothing, and it knows no way to do that in one.
 func TestStatementsOfRequests(t *testing.T) {
 	t.Parallel()
@@ -23,7 +23,7 @@ func TestStatementsOfRequests(t *testing.T) {
 			return statements.Open(t, e.Fresh(t), store.Options{Clock: clock})
 		})
 		writes := map[string]int{"sqlite": 1, "postgres": 0}[e.Name]
-		costs := func(most, trips int, method, path, user string, body any, status int) response {
+		costs := func(count, trips int, method, path, user string, body any, status int) response {
 			t.Helper()
 			if user != "" {
 				w.request("GET", me, user, nil)
@@ -31,7 +31,7 @@ func TestStatementsOfRequests(t *testing.T) {
 			statements.Take()
 			answer := w.request(method, path, user, body).is(status, "")
 			messages, texts := statements.Messages(), statements.Take()
-			require.Len(t, texts, most, "%s %s: %q", method, path, texts)
+			require.Len(t, texts, count, "%s %s: %q", method, path, texts)
 			if e.Name == "postgres" {
 				require.Equal(t, trips, messages, "%s %s: %q", method, path, texts)
 			}

@@ -65,7 +65,7 @@ type User struct {
 	IsActive             bool   // an inactive user's keys do not work
 	NotificationsEnabled bool   // staff only: gets mail about requests to approve
 	Created              time.Time
-	// Held is what the user held when they were authenticated; nil: they were not.
+	// Held is what the user holds by what a request was authenticated with; nil: it was not.
 	Held *[]Grant `gorm:"-"`
 }
 

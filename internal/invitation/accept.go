@@ -15,23 +15,12 @@ import (
 // reason, where a rule stands against it. Of any number of accepts at once one wins; the others find it accepted:
 // fault.NotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUID) error {
-	var err error
-	if !s.Policy.DisableMultipleRoles && !s.Policy.OneProjectManager { // whose rules go by other members
-		// Nobody waits: where another has changed the invitation since it was read, or the role is held, nothing is written.
-		var found Invitation
-		err = s.Store.Read(ctx, func(tx Tx) error {
-			found, err = s.offered(tx, caller, id, tx.Look)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		err = s.Store.Write(ctx, func(tx Tx) error { return s.admit(tx, caller, found) })
-		if !errors.Is(err, ErrMoved) && !errors.Is(err, ErrHeld) {
+	if !s.Policy.byMembers() {
+		if done, err := s.acceptUnlocked(ctx, caller, id); done || err != nil {
 			return err
 		}
 	}
-	err = s.Store.Write(ctx, func(tx Tx) error {
+	err := s.Store.Write(ctx, func(tx Tx) error {
 		found, err := s.offered(tx, caller, id, tx.Lock)
 		if err != nil {
 			return err
@@ -48,6 +37,24 @@ func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUI
 	return err
 }
 
+// acceptUnlocked is Accept by which nobody waits. Where another has changed the invitation since it was read, or the role
+// is held, it is not done, and nothing is written.
+func (s *Service) acceptUnlocked(ctx context.Context, caller directory.User, id uuid.UUID) (done bool, err error) {
+	var found Invitation
+	err = s.Store.Read(ctx, func(tx Tx) (err error) {
+		found, err = s.offered(tx, caller, id, tx.FindWithPatterns)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	err = s.Store.Write(ctx, func(tx Tx) error { return s.admit(tx, caller, found) })
+	if errors.Is(err, ErrChanged) || errors.Is(err, ErrHeld) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // offered returns the invitation, found by find, that the caller may accept.
 func (s *Service) offered(
 	tx Tx, caller directory.User, id uuid.UUID, find func(uuid.UUID) (Invitation, error),
@@ -59,7 +66,7 @@ func (s *Service) offered(
 	if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, byLink, caller) || found.Scope.Removed() {
 		return found, fault.Missing()
 	}
-	if s.Policy.DisableMultipleRoles || s.Policy.OneProjectManager {
+	if s.Policy.byMembers() {
 		// What the rules below find out about the scope's members must still be so when the role is given.
 		if err := tx.LockScope(found.ScopeUUID); err != nil {
 			return found, err

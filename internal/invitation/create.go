@@ -57,11 +57,12 @@ func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (V
 	if errors.Is(err, ErrTwice) { // what is in the way is looked for once something is: few have another
 		out, err = s.create(ctx, caller, d, scope, role, nil, true)
 	}
-	return out, opened(err)
+	return out, refuseTwice(err)
 }
 
-// create writes a new invitation, with room made for it where that is wanted. Where another is open for the same e-mail,
-// role and scope, that is the refusal, before the one that stands against it otherwise, if any.
+// create writes a new invitation. With room it looks for another that is open for the same e-mail, role and scope, and
+// expires it where its time is over; else that is the refusal, before the one that stands against it otherwise, if any.
+// Without, it returns ErrTwice where there is another.
 func (s *Service) create(
 	ctx context.Context, caller directory.User, d Draft, scope directory.Scope, role directory.Role, refused error, room bool,
 ) (out View, err error) {

@@ -14,7 +14,7 @@ import (
 // not see or may not manage it, fault.Refused in any other state, and fault.Invalid where another invitation is
 // open for the same e-mail, role and scope.
 func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID) error {
-	return opened(s.Store.Write(ctx, func(tx Tx) error {
+	return refuseTwice(s.Store.Write(ctx, func(tx Tx) error {
 		view, err := s.managed(tx, caller, id)
 		if err != nil {
 			return err

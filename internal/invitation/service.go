@@ -27,6 +27,9 @@ type Policy struct {
 	AllowedFields        []string      // which of the invitee's own fields are taken; see Allows
 }
 
+// byMembers tells whether there are rules that go by who else is a member of a scope.
+func (p Policy) byMembers() bool { return p.DisableMultipleRoles || p.OneProjectManager }
+
 // Allows tells whether one of full_name, native_name, phone_number, organization, job_title and civil_number is
 // taken from a request and shown in responses.
 func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
@@ -188,7 +191,7 @@ type Check struct {
 func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 	var out Check
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		found, byLink, err := s.offer(tx, id, tx.Glance)
+		found, byLink, err := s.offer(tx, id, tx.FindOffer)
 		if err != nil {
 			return err
 		}
@@ -246,8 +249,8 @@ func replace(tx Tx, old, changed Invitation, c cause) error {
 	return tx.Replace(old, changed, c.event(changed, old.StoredState, changed.StoredState))
 }
 
-// opened is what a transaction came to that was to open an invitation, or to change one that is open.
-func opened(err error) error {
+// refuseTwice is what a transaction came to that was to open an invitation, or to change one that is open.
+func refuseTwice(err error) error {
 	if errors.Is(err, ErrTwice) {
 		return errOpen()
 	}

@@ -17,15 +17,16 @@ var (
 	ErrTwice = errors.New("invitation: another one is open for the same e-mail, role and scope")
 	// ErrHeld is of Admit: the row of a membership in force, or of one whose own time is over, is in the way.
 	ErrHeld = errors.New("invitation: the user holds the role in the scope already")
-	// ErrMoved is of Replace, ReplaceAll and Admit: a row is not what it was, which cannot be of one that is locked.
-	ErrMoved = errors.New("invitation: it was changed meanwhile")
+	// ErrChanged is of Replace, ReplaceAll and Admit: a row is not what it was, which cannot be of one that is locked.
+	ErrChanged = errors.New("invitation: it was changed meanwhile")
 )
 
 // Store is what the use cases need of a database.
 type Store interface {
 	// Read runs f, which must not write; each method of Tx sees what was committed when it was called.
 	Read(ctx context.Context, f func(Tx) error) error
-	// Write runs f in one transaction and commits where it returns nil. Nothing is left of it otherwise.
+	// Write runs f in one transaction and commits where it returns nil. Nothing is left of it otherwise. It returns ErrTwice,
+	// ErrHeld or ErrChanged where one of them stands against what f wrote.
 	Write(ctx context.Context, f func(Tx) error) error
 }
 
@@ -60,13 +61,13 @@ type Tx interface {
 
 	// Find is one invitation with its role, scope, customer and creator, but without e-mail patterns.
 	Find(id uuid.UUID) (Invitation, error)
-	// Look is Find with the patterns.
-	Look(id uuid.UUID) (Invitation, error)
-	// Lock is Look, and makes other transactions wait that would lock or change the same invitation.
+	// FindWithPatterns is Find with the patterns.
+	FindWithPatterns(id uuid.UUID) (Invitation, error)
+	// Lock is FindWithPatterns, and makes other transactions wait that would lock or change the same invitation.
 	Lock(id uuid.UUID) (Invitation, error)
-	// Glance is Find for who asks whether an invitation is open and to whom: of scope and customer it has what State and
+	// FindOffer is Find for who asks whether an invitation is open and to whom: of scope and customer it has what State and
 	// Removed go by, and nothing of role, creator and texts.
-	Glance(id uuid.UUID) (Invitation, error)
+	FindOffer(id uuid.UUID) (Invitation, error)
 	// Linked is the uuid of the invitation whose LinkUUID this is.
 	Linked(link uuid.UUID) (uuid.UUID, error)
 	// Rival is the invitation whose stored state is open for an e-mail (folded), role and scope; there is one at most.
@@ -85,7 +86,8 @@ type Tx interface {
 	Count(Query) (int, error)
 	// Insert writes a new invitation and its first event; ErrTwice where another is open.
 	Insert(Invitation, Event) error
-	// Replace writes what can change of an invitation over the row that is still as old is, and the event of it; ErrMoved where there is none, ErrTwice where the new state is open and another is.
+	// Replace writes what can change of an invitation over the row that is still as old is, and the event of it; ErrChanged
+	// where there is none, ErrTwice where the new state is open and another is.
 	Replace(old, changed Invitation, e Event) error
 	// ReplaceAll is Replace for what time changes, the state and Reminded, of many invitations, in a number of statements
 	// that does not grow with them.

@@ -62,7 +62,7 @@ func (s *Service) Update(ctx context.Context, caller directory.User, id uuid.UUI
 		return nil
 	})
 	if err != nil {
-		return View{}, opened(err)
+		return View{}, refuseTwice(err)
 	}
 	return out, nil
 }

@@ -90,8 +90,8 @@ func New(c Config) (*Workers, error) {
 		ReindexerIndexNames: slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
 			return name == "river_job_args_index" || name == "river_job_metadata_index"
 		}),
-		ErrorHandler:         errorLog{c.Logger},
-		Logger:               slog.New(quiet{c.Logger.Handler()}),
+		ErrorHandler: errorLog{c.Logger},
+		Logger:       slog.New(quiet{c.Logger.Handler()}),
 		// Meant for tests, and the one way to have the queue go by a clock that all of its processes share.
 		Test: river.TestConfig{Time: w.clock},
 	})

@@ -9,11 +9,10 @@ import (
 	"io/fs"
 	"net"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/ncruces/go-sqlite3"
 	"github.com/pressly/goose/v3"
@@ -50,10 +49,10 @@ type dialect interface {
 	// among is a query for the rows of a list of any length that is its one argument: JSON, an array of rows, each
 	// an array of texts, numbers, truths and nulls. There is a limit to how many arguments a query has.
 	among(columns []column) string
-	// noting makes one statement of one that changes an invitation, the writing of its event and that of rows, with the
-	// arguments of each in this order; empty where they have to be several, which cost nothing. Where there is nothing to
-	// change that has to be changed, it fails: missing tells.
-	noting(change string, must bool, with []row) string
+	// noting makes one statement of one that changes an invitation, of a row that is written with it, if any, and of the
+	// writing of its event, with the arguments of each in this order; empty where they have to be several, which cost nothing.
+	// Where nothing is changed that has to be, or the row is not written, it fails: nothingWritten tells.
+	noting(change string, must bool, with *row) string
 	// batching is a statement after which a transaction counts what it changes once for each statement, and must wait for
 	// nobody any more; empty where that costs nothing.
 	batching() string
@@ -62,10 +61,11 @@ type dialect interface {
 	lockDirectory() string
 	// rolledBack tells whether the engine ended a transaction so that another could go on.
 	rolledBack(err error) bool
-	// duplicate tells whether an error is the refusal of a second row by a unique index.
-	duplicate(err error) bool
-	// missing tells whether an error is that of noting where nothing was changed.
-	missing(err error) bool
+	// duplicate tells whether an error is the refusal of a second row by a unique index, of this name if it has one and the
+	// engine tells.
+	duplicate(err error, index string) bool
+	// nothingWritten tells whether an error is that of noting where nothing was changed, or where the row was not written.
+	nothingWritten(err error) (change, row bool)
 	// unavailable tells whether an error is the database's being busy, full or out of reach.
 	unavailable(err error) bool
 	queue(pool *sql.DB) riverdriver.Driver[*sql.Tx]
@@ -112,21 +112,16 @@ func (postgresDialect) now(tx *gorm.DB) (time.Time, error) {
 func (postgresDialect) hasTable() string { return "SELECT to_regclass(?) IS NOT NULL" }
 
 func (postgresDialect) statement(text string, arguments []any) (string, []any) {
-	if known, ok := numberedTexts.Load(text); ok {
-		return known.(string), native(arguments)
+	found, ok := numberedTexts.Get(text)
+	if !ok {
+		found = numbered(text)
+		numberedTexts.Add(text, found)
 	}
-	out := numbered(text)
-	if numberedCount.Add(1) <= statementsKept {
-		numberedTexts.Store(text, out)
-	}
-	return out, native(arguments)
+	return found, native(arguments)
 }
 
-// The first statements that were numbered, which are those that are run again and again.
-var (
-	numberedTexts sync.Map // text to text
-	numberedCount atomic.Int64
-)
+// numberedTexts are statements as PostgreSQL takes them: to make them is a fortieth of what a read costs.
+var numberedTexts, _ = lru.New[string, string](statementsKept) // it fails for a size below one
 
 func (postgresDialect) snapshot() *sql.TxOptions {
 	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
@@ -151,7 +146,7 @@ func (postgresDialect) forUpdateUnlocked() string { return " FOR UPDATE OF invit
 // SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
 const (
 	uniqueViolation        = "23505"
-	notNullViolation       = "23502"
+	invalidText            = "22P02"
 	classConnection        = "08"
 	classRollback          = "40" // deadlock, serialization
 	classResources         = "53" // disk full, too many connections
@@ -159,9 +154,9 @@ const (
 	readOnlyTransaction    = "25006"
 )
 
-func (postgresDialect) duplicate(err error) bool {
+func (postgresDialect) duplicate(err error, index string) bool {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == uniqueViolation
+	return errors.As(err, &e) && e.Code == uniqueViolation && (index == "" || e.ConstraintName == index)
 }
 
 func (postgresDialect) unavailable(err error) bool {
@@ -196,24 +191,35 @@ func (postgresDialect) among(columns []column) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM jsonb_array_elements(?::jsonb) AS wanted (value)" // of a json each value is looked for from its beginning
 }
 
-func (postgresDialect) noting(change string, must bool, with []row) string {
+// What noting tells of what it counted.
+const (
+	nothingChanged = "0 changed"
+	nothingAdded   = "0 added"
+)
+
+func (postgresDialect) noting(change string, must bool, with *row) string {
 	text := "WITH changed AS (" + change + " RETURNING uuid)"
-	last := "INSERT INTO invitation_events (" + eventColumns + ") SELECT "
-	if must { // the event of no change would be of no invitation, which its column does not take
-		last += "CASE WHEN EXISTS (SELECT FROM changed) THEN ?::uuid END, " + eventPlaces
-	} else {
-		last += "?, " + eventPlaces + " FROM changed"
+	all, counts := "EXISTS (SELECT FROM changed)", "(SELECT count(*) || ' changed' FROM changed)"
+	if with != nil {
+		text += ", added AS (" + with.into() + " SELECT " + with.places() + " FROM changed " + with.unless + " RETURNING uuid)"
+		all += " AND EXISTS (SELECT FROM added)"
+		counts += " || (SELECT ', ' || count(*) || ' added' FROM added)"
 	}
-	for i, each := range with {
-		text += fmt.Sprintf(", done%d AS (%s)", i, last)
-		last = each.into() + " SELECT " + each.places() + " FROM changed"
+	text += " INSERT INTO invitation_events (" + eventColumns + ") SELECT "
+	if !must {
+		return text + "?, " + eventPlaces + " FROM changed"
 	}
-	return text + " " + last
+	// What is no uuid ends the transaction, and with it what was sent behind this. PostgreSQL writes it into its log, where
+	// what a constraint refuses would stand with people's addresses.
+	return text + "CASE WHEN " + all + " THEN ?::uuid ELSE (" + counts + ")::uuid END, " + eventPlaces
 }
 
-func (postgresDialect) missing(err error) bool {
+func (postgresDialect) nothingWritten(err error) (change, row bool) {
 	var e *pgconn.PgError
-	return errors.As(err, &e) && e.Code == notNullViolation
+	if !errors.As(err, &e) || e.Code != invalidText {
+		return false, false
+	}
+	return strings.Contains(e.Message, nothingChanged), strings.Contains(e.Message, nothingAdded)
 }
 
 func (postgresDialect) batching() string { return "SELECT set_config('invited.batch', 'on', true)" }
@@ -262,7 +268,9 @@ func (sqliteDialect) forUpdate() string { return "" }
 
 func (sqliteDialect) forUpdateUnlocked() string { return "" }
 
-func (sqliteDialect) duplicate(err error) bool { return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) }
+func (sqliteDialect) duplicate(err error, _ string) bool {
+	return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE)
+}
 
 func (sqliteDialect) unavailable(err error) bool {
 	for _, code := range []error{
@@ -286,9 +294,9 @@ func (sqliteDialect) among(columns []column) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
 }
 
-func (sqliteDialect) noting(string, bool, []row) string { return "" }
+func (sqliteDialect) noting(string, bool, *row) string { return "" }
 
-func (sqliteDialect) missing(error) bool { return false }
+func (sqliteDialect) nothingWritten(error) (change, row bool) { return false, false }
 
 func (sqliteDialect) batching() string { return "" }
 

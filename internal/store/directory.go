@@ -23,7 +23,7 @@ func (s keeping) Read(ctx context.Context, f func(directory.Tx) error) error {
 
 func (s keeping) Write(ctx context.Context, f func(directory.Tx) error) error {
 	err := s.db.Write(ctx, func(tx *Tx) error { return f(tx) })
-	if err != nil && (s.db.dialect.duplicate(err) || s.db.dialect.rolledBack(err)) {
+	if err != nil && (s.db.dialect.duplicate(err, "") || s.db.dialect.rolledBack(err)) {
 		return directory.ErrConflict
 	}
 	return err

@@ -45,14 +45,14 @@ func (tx *Tx) eventValues(e invitation.Event) []any {
 	}
 }
 
-// noted writes a change of one invitation, the event of it, and a row of another table if one is given: nothing of it where
-// there is nothing to change.
-func (tx *Tx) noted(e invitation.Event, w write, with ...row) error {
-	if together := tx.db.dialect.noting(w.text, w.moved != nil, with); together != "" {
-		w.text, w.arguments = together, append(append(w.arguments, e.InvitationUUID), tx.eventValues(e)...)
-		for _, each := range with {
-			w.arguments = append(w.arguments, each.values...)
+// noted writes a change of one invitation, a row of another table with it, if any, and the event of it: all or nothing.
+func (tx *Tx) noted(e invitation.Event, w write, with *row) error {
+	if together := tx.db.dialect.noting(w.text, w.unchanged != nil, with); together != "" {
+		w.text = together
+		if with != nil {
+			w.arguments = append(w.arguments, with.values...)
 		}
+		w.arguments = append(append(w.arguments, e.InvitationUUID), tx.eventValues(e)...)
 		return tx.write(w)
 	}
 	written, err := tx.exec(w.text, w.arguments...)
@@ -60,11 +60,15 @@ func (tx *Tx) noted(e invitation.Event, w write, with ...row) error {
 		return tx.db.translate(w.means(tx.db.dialect, err))
 	}
 	if written == 0 {
-		return w.moved
+		return w.unchanged
 	}
-	for _, each := range with {
-		if err := tx.write(write{text: each.into() + " VALUES (" + each.places() + ")", arguments: each.values, twice: w.twice}); err != nil {
-			return err
+	if with != nil {
+		written, err := tx.exec(with.into()+" VALUES ("+with.places()+") "+with.unless, with.values...)
+		if err != nil {
+			return tx.db.translate(err)
+		}
+		if written == 0 {
+			return w.unadded
 		}
 	}
 	return tx.Record(e)
@@ -75,6 +79,7 @@ type row struct {
 	table   string
 	columns string
 	values  []any
+	unless  string // ON CONFLICT …: where it is not written
 }
 
 func (r row) into() string   { return "INSERT INTO " + r.table + " (" + r.columns + ")" }

@@ -58,7 +58,7 @@ func TestAnEventIsOfAChange(t *testing.T) {
 			}
 			require.ErrorIs(t, write(func(tx *store.Tx) error {
 				return errors.Join(tx.Replace(other, canceled, of("canceled")), look(tx))
-			}), invitation.ErrMoved, "another was first")
+			}), invitation.ErrChanged, "another was first")
 			require.ErrorIs(t, write(func(tx *store.Tx) error {
 				require.NoError(t, errors.Join(tx.Replace(one, canceled, of("canceled")), look(tx)))
 				return errOnPurpose

@@ -25,23 +25,20 @@ const lapsed = "(" + endable + " AND invitations.created <= ? AND COALESCE((SELE
 // endable is the condition of the index invitations_ending, to the letter, or SQLite would not know it again.
 const endable = "invitations.state IN ('project', 'pending')"
 
-const (
-	findText = "SELECT " + wholeColumns + " FROM invitations" + joined + " WHERE invitations.uuid = ?"
-	lookText = "SELECT " + wholeColumns + patterns + " FROM invitations" + joined + " WHERE invitations.uuid = ?"
-	patterns = ", scopes.user_email_patterns, customers.user_email_patterns"
-)
+// patterns are columns beside wholeColumns.
+const patterns = ", scopes.user_email_patterns, customers.user_email_patterns"
 
 // Find is one invitation with its role, scope, customer and creator.
 func (tx *Tx) Find(id uuid.UUID) (invitation.Invitation, error) {
-	return tx.one(tx.scanned(findText, []any{id}))
+	return tx.one(tx.scanned("SELECT "+wholeColumns+" FROM invitations"+joined+" WHERE invitations.uuid = ?", []any{id}))
 }
 
-// Look is Find with the e-mail patterns of scope and customer.
-func (tx *Tx) Look(id uuid.UUID) (invitation.Invitation, error) {
-	return tx.patterned(lookText, id)
+// FindWithPatterns is Find with the e-mail patterns of scope and customer.
+func (tx *Tx) FindWithPatterns(id uuid.UUID) (invitation.Invitation, error) {
+	return tx.patterned("SELECT "+wholeColumns+patterns+" FROM invitations"+joined+" WHERE invitations.uuid = ?", id)
 }
 
-// Lock is Look, and makes other transactions wait that would lock or change the same invitation.
+// Lock is FindWithPatterns, and makes other transactions wait that would lock or change the same invitation.
 func (tx *Tx) Lock(id uuid.UUID) (invitation.Invitation, error) {
 	// The row is locked before it is joined: of one that has changed while this waited, PostgreSQL would join what it was.
 	return tx.patterned("SELECT "+wholeColumns+patterns+" FROM (SELECT * FROM invitations WHERE invitations.uuid = ?"+
@@ -57,8 +54,8 @@ func (tx *Tx) patterned(query string, id uuid.UUID) (invitation.Invitation, erro
 	return found, err
 }
 
-// Glance is Find for who asks whether an invitation is open and to whom.
-func (tx *Tx) Glance(id uuid.UUID) (invitation.Invitation, error) {
+// FindOffer is Find for who asks whether an invitation is open and to whom.
+func (tx *Tx) FindOffer(id uuid.UUID) (invitation.Invitation, error) {
 	var (
 		i        = invitation.Invitation{UUID: id}
 		customer directory.Scope
@@ -150,10 +147,10 @@ func (tx *Tx) Due(what invitation.Due, cutoff, from time.Time, limit int) ([]inv
 		" invitations.role_uuid, (SELECT roles.name FROM roles WHERE roles.uuid = invitations.role_uuid),"+
 		" invitations.scope_uuid, (SELECT scopes.type FROM scopes WHERE scopes.uuid = invitations.scope_uuid)"+
 		" FROM invitations%s ORDER BY invitations.created LIMIT %d%s", due.where(), limit, tx.db.dialect.forUpdateUnlocked()),
-		due.arguments, func(scan scan) (i invitation.Invitation, err error) {
-			err = scan(id{&i.UUID}, (*string)(&i.StoredState), &i.Created, &i.Delivery,
+		due.arguments, func(scan scanFunc) (i invitation.Invitation, err error) {
+			err = scan(uuidInto{&i.UUID}, (*string)(&i.StoredState), &i.Created, &i.Delivery,
 				(*string)(&i.ExecutionState), &i.ErrorMessage, &i.Reminded, &i.Email, maybe{&i.CreatedByUUID},
-				id{&i.RoleUUID}, &i.Role.Name, id{&i.ScopeUUID}, (*string)(&i.Scope.Type))
+				uuidInto{&i.RoleUUID}, &i.Role.Name, uuidInto{&i.ScopeUUID}, (*string)(&i.Scope.Type))
 			i.Created = i.Created.UTC()
 			return i, err
 		})
@@ -165,22 +162,23 @@ func (tx *Tx) Insert(i invitation.Invitation, e invitation.Event) error {
 		text: "INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message, reminded," +
 			" role_uuid, scope_uuid, customer_uuid, created_by_uuid, email, email_folded, full_name, native_name, phone_number," +
 			" organization, job_title, civil_number, extra_invitation_text, link_uuid)" +
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)" +
+			" ON CONFLICT (email_folded, role_uuid, scope_uuid) WHERE " + open + " DO NOTHING",
 		arguments: []any{
 			i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded,
 			i.RoleUUID, i.ScopeUUID, i.CustomerUUID, i.CreatedByUUID, i.Email, i.EmailFolded, i.FullName, i.NativeName, i.PhoneNumber,
 			i.Organization, i.JobTitle, i.CivilNumber, i.ExtraInvitationText, i.LinkUUID,
 		},
-		twice: invitation.ErrTwice,
-	})
+		unchanged: invitation.ErrTwice,
+	}, nil)
 }
 
 // Replace writes what can change of an invitation over the row that is still as old is, and the event of it;
-// invitation.ErrMoved where there is none, invitation.ErrTwice where another is open.
+// invitation.ErrChanged where there is none, invitation.ErrTwice where another is open.
 func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) error {
 	w := replacing(old, changed)
-	w.twice = invitation.ErrTwice
-	return tx.noted(e, w)
+	w.index, w.twice = "invitations_open", invitation.ErrTwice
+	return tx.noted(e, w, nil)
 }
 
 // Admit is Replace by one who accepts, and makes them a member; invitation.ErrHeld where they are, or the row of an earlier
@@ -188,17 +186,19 @@ func (tx *Tx) Replace(old, changed invitation.Invitation, e invitation.Event) er
 func (tx *Tx) Admit(old, accepted invitation.Invitation, e invitation.Event, m directory.Membership) error {
 	tx.db.forget(tx.ctx)
 	w := replacing(old, accepted)
-	w.twice = invitation.ErrHeld
-	return tx.noted(e, w, row{
-		"memberships", "uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires",
-		[]any{m.UUID, m.UserUUID, m.RoleUUID, m.ScopeUUID, m.CreatedByUUID, m.Created, m.Expires},
+	w.unadded = invitation.ErrHeld
+	return tx.noted(e, w, &row{
+		table:   "memberships",
+		columns: "uuid, user_uuid, role_uuid, scope_uuid, created_by_uuid, created, expires",
+		values:  []any{m.UUID, m.UserUUID, m.RoleUUID, m.ScopeUUID, m.CreatedByUUID, m.Created, m.Expires},
+		unless:  "ON CONFLICT (user_uuid, role_uuid, scope_uuid) WHERE revoked IS NULL DO NOTHING",
 	})
 }
 
 // replacing writes what has changed of an invitation and nothing else: SQLite writes the indexes anew of all columns that are
 // named.
 func replacing(old, changed invitation.Invitation) write {
-	w := write{moved: invitation.ErrMoved}
+	w := write{unchanged: invitation.ErrChanged}
 	set := func(column string, differs bool, value any) {
 		if differs {
 			w.text += ", " + column + " = ?"
@@ -218,19 +218,22 @@ func replacing(old, changed invitation.Invitation) write {
 	if w.text == "" {
 		set("state", true, changed.StoredState)
 	}
-	w.text = "UPDATE invitations SET " + w.text[len(", "):] + " WHERE " + unmoved
+	w.text = "UPDATE invitations SET " + w.text[len(", "):] + " WHERE " + asItWas
 	w.arguments = append(w.arguments, as(old)...)
 	return w
 }
 
-// unmoved is the condition that a row is still as an invitation is, in all that can change. Its link changes with its
+// asItWas is the condition that a row is still as an invitation is, in all that can change. Its link changes with its
 // delivery.
-const unmoved = "uuid = ? AND state = ? AND created = ? AND delivery = ? AND execution_state = ? AND error_message = ?" +
-	" AND reminded = ? AND email = ? AND role_uuid = ?"
+const asItWas = "uuid = ? AND state = ? AND created = ? AND delivery = ? AND execution_state = ? AND error_message = ?" +
+	" AND reminded = ? AND email = ? AND role_uuid = ? AND created_by_uuid IS NOT DISTINCT FROM ?"
 
-// as are the arguments of unmoved.
+// as are the arguments of asItWas.
 func as(i invitation.Invitation) []any {
-	return []any{i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded, i.Email, i.RoleUUID}
+	return []any{
+		i.UUID, i.StoredState, i.Created, i.Delivery, i.ExecutionState, i.ErrorMessage, i.Reminded, i.Email, i.RoleUUID,
+		i.CreatedByUUID,
+	}
 }
 
 // passing are what ReplaceAll is told of an invitation.
@@ -239,7 +242,7 @@ var passing = []column{
 }
 
 // ReplaceAll writes what time changes of invitations over the rows that are still in old's states, and their events;
-// invitation.ErrMoved where one is not. After it the transaction must lock nothing more.
+// invitation.ErrChanged where one is not. After it the transaction must lock nothing more.
 func (tx *Tx) ReplaceAll(changes []invitation.Change) error {
 	rows := make([][]any, len(changes))
 	events := make([]invitation.Event, len(changes))
@@ -268,7 +271,7 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) error {
 		return tx.db.translate(err)
 	}
 	if written != int64(len(changes)) {
-		return invitation.ErrMoved
+		return invitation.ErrChanged
 	}
 	return tx.recordAll(events)
 }
@@ -276,14 +279,14 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) error {
 // Mark writes how the present delivery of an invitation goes.
 func (tx *Tx) Mark(old invitation.Invitation, to invitation.ExecutionState) error {
 	return tx.write(write{
-		text:      "UPDATE invitations SET execution_state = ? WHERE " + unmoved,
+		text:      "UPDATE invitations SET execution_state = ? WHERE " + asItWas,
 		arguments: append([]any{to}, as(old)...),
 	})
 }
 
 // Delete removes an invitation for good, and writes its last event; nothing where it is gone.
 func (tx *Tx) Delete(id uuid.UUID, e invitation.Event) error {
-	return tx.noted(e, write{text: "DELETE FROM invitations WHERE uuid = ?", arguments: []any{id}})
+	return tx.noted(e, write{text: "DELETE FROM invitations WHERE uuid = ?", arguments: []any{id}}, nil)
 }
 
 // List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not say

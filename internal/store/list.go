@@ -207,9 +207,9 @@ func ordered(asked []directory.Order, otherwise directory.Order, keys map[direct
 func by(text string, arguments ...any) key { return key{[]string{text}, arguments} }
 
 // found are the rows that a query finds, each read from its columns.
-func found[Row any](tx *Tx, query string, arguments []any, read func(scan) (Row, error)) ([]Row, error) {
+func found[Row any](tx *Tx, query string, arguments []any, read func(scanFunc) (Row, error)) ([]Row, error) {
 	var all []Row
-	err := tx.query(query, arguments, func(scan scan) error {
+	err := tx.query(query, arguments, func(scan scanFunc) error {
 		row, err := read(scan)
 		all = append(all, row)
 		return err

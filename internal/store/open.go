@@ -60,7 +60,7 @@ type DB struct {
 	lock    string // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
 	told    atomic.Pointer[told]
-	callers *lru.Cache[string, *known] // PostgreSQL only: by the digests of their keys
+	owners  *lru.Cache[string, *cachedOwner] // PostgreSQL only: by the digests of their keys
 }
 
 // Sizes of the connection pools. SQLite has one writer at a time whatever its pool, and the others wait for it with a
@@ -118,7 +118,7 @@ func openPostgres(o Options) (*DB, error) {
 	db.pool, db.readers = pool, shared
 	db.queue = sql.OpenDB(unkept{stdlib.GetPoolConnector(pool)})
 	db.queue.SetMaxIdleConns(0) // that are kept, pool keeps
-	if db.callers, err = lru.New[string, *known](knownCallers); err != nil {
+	if db.owners, err = lru.New[string, *cachedOwner](cachedOwners); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	if db.reads, err = openORM(postgres.New(postgres.Config{Conn: shared})); err != nil {
@@ -189,9 +189,7 @@ func sqliteDSN(path string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "+", "%20")
 }
 
-func newDB(
-	o Options, pool *sql.DB, dialector gorm.Dialector, d dialect, lock string,
-) (*DB, error) {
+func newDB(o Options, pool *sql.DB, dialector gorm.Dialector, d dialect, lock string) (*DB, error) {
 	orm, err := openORM(dialector)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())

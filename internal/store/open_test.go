@@ -232,7 +232,7 @@ func TestUnreachablePostgres(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	_, migrating := db.Migrate(t.Context())
 	_, asking := db.Current(t.Context())
-	_, _, _, owning := db.Owner(t.Context(), "digest")
+	_, owning := db.Owner(t.Context(), "digest")
 	for what, err := range map[string]error{
 		"ping":    db.Ping(t.Context()),
 		"migrate": migrating,

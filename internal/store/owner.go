@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,8 +13,8 @@ import (
 	"invited/internal/fault"
 )
 
-// owner finds a token's user with what they hold: a row for each membership, or one without.
-const owner = "SELECT api_tokens.expires, users.uuid, users.username, users.full_name, users.email, users.email_folded," +
+// ownerQuery finds a token's user with what they hold: a row for each membership, or one without.
+const ownerQuery = "SELECT api_tokens.expires, users.uuid, users.username, users.full_name, users.email, users.email_folded," +
 	" users.civil_number, users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled," +
 	" users.created, " + granted +
 	" FROM api_tokens JOIN users ON users.uuid = api_tokens.user_uuid" +
@@ -25,76 +24,69 @@ const owner = "SELECT api_tokens.expires, users.uuid, users.username, users.full
 	" LEFT JOIN roles ON roles.uuid = memberships.role_uuid" +
 	" WHERE api_tokens.digest = ?"
 
-var postgresOwner = numbered(owner)
+var postgresOwnerQuery = numbered(ownerQuery)
 
-// known is what was found for a digest. It is shared by requests, and never changed.
-type known struct {
-	sent []byte // all of it, as PostgreSQL sent it; nil: it can't be told again
-	key  directory.APIToken
-	user directory.User
-	held []directory.Grant
+// cachedOwner is what was found for a digest. It is shared by requests, and never changed.
+type cachedOwner struct {
+	directory.Owner
+	sent []byte // all of it, as PostgreSQL sent it
 }
 
-// read reads a row.
-func (k *known) read(scan scan) error {
+// The cache of owners.
+const (
+	cachedOwners = 2_048
+	cachedBytes  = 4 << 10 // of one owner, as it is sent: about ten memberships. Who has more is looked up each time
+)
+
+// Owner implements directory.Keys, in one statement.
+func (db *DB) Owner(ctx context.Context, digest string) (directory.Owner, error) {
+	now, err := db.moment(ctx)
+	if err != nil {
+		return directory.Owner{}, db.failed(ctx, err)
+	}
+	found := directory.Owner{Token: directory.APIToken{Digest: digest}, User: directory.User{Held: &[]directory.Grant{}}, At: now}
+	read := func(scan scanFunc) error { return scanOwner(scan, &found) }
+	var sent []byte
+	if db.pool == nil {
+		err = sqlExecutor{ctx, db.dialect, db.reads.WithContext(ctx)}.query(ownerQuery, []any{now, digest}, read)
+	} else {
+		err = db.queryPool(ctx, postgresOwnerQuery, []any{now, digest}, func(rows pgx.Rows) error {
+			return eachRow(rows, func(scan scanFunc) error {
+				sent = appendRow(sent, rows)
+				return read(scan)
+			})
+		})
+	}
+	if err == nil && found.User.UUID == uuid.Nil {
+		err = fault.Missing()
+	}
+	if err != nil {
+		return directory.Owner{}, db.failed(ctx, err)
+	}
+	found.Token.UserUUID = found.User.UUID
+	if r := revalidationOf(ctx); r != nil {
+		r.state = current
+	}
+	if sent != nil && len(sent) <= cachedBytes {
+		db.owners.Add(digest, &cachedOwner{found, sent})
+	}
+	return found, nil
+}
+
+// scanOwner reads a row of ownerQuery.
+func scanOwner(scan scanFunc, to *directory.Owner) error {
 	var (
 		in, customer, role *uuid.UUID
 		kind               *directory.ScopeType
 		grant              directory.Grant
-		user               = &k.user
+		user               = &to.User
 	)
-	err := scan(&k.key.Expires, id{&user.UUID}, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
+	err := scan(&to.Token.Expires, uuidInto{&user.UUID}, &user.Username, &user.FullName, &user.Email, &user.EmailFolded,
 		&user.CivilNumber, &user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled,
 		&user.Created, maybe{&in}, &kind, maybe{&customer}, maybe{&role}, list{&grant.Permissions})
 	if err == nil && in != nil {
 		grant.ScopeUUID, grant.ScopeType, grant.CustomerUUID, grant.RoleUUID = *in, *kind, *customer, *role
-		k.held = append(k.held, grant)
-	}
-	return err
-}
-
-// What is remembered of callers.
-const (
-	knownCallers = 2_048
-	knownBytes   = 4 << 10 // of one caller, as it is sent: about ten memberships
-)
-
-// Owner returns the token with this digest, its user with what they hold, and the time of the look-up; fault.NotFound
-// where there is none. It takes one statement, because every request begins with it.
-func (db *DB) Owner(ctx context.Context, digest string) (directory.APIToken, directory.User, time.Time, error) {
-	found := &known{key: directory.APIToken{Digest: digest}, held: []directory.Grant{}}
-	now, err := db.moment(ctx)
-	if err == nil {
-		err = db.look(ctx, now, digest, found)
-	}
-	if err == nil && found.user.UUID == uuid.Nil {
-		err = fault.Missing()
-	}
-	found.key.UserUUID, found.user.Held = found.user.UUID, &found.held
-	if err == nil {
-		if found.sent != nil {
-			db.callers.Add(digest, found)
-		}
-		if r := recollectionOf(ctx); r != nil {
-			r.state = settled
-		}
-	}
-	return found.key, found.user, now, db.failed(ctx, err)
-}
-
-func (db *DB) look(ctx context.Context, now time.Time, digest string, found *known) error {
-	if db.pool == nil {
-		return through{ctx, db.dialect, db.reads.WithContext(ctx)}.query(owner, []any{now, digest}, found.read)
-	}
-	var sent []byte
-	err := db.lookUp(ctx, postgresOwner, []any{now, digest}, func(rows pgx.Rows) error {
-		return eachRow(rows, func(scan scan) error {
-			sent = appendRow(sent, rows)
-			return found.read(scan)
-		})
-	})
-	if len(sent) <= knownBytes {
-		found.sent = sent
+		*user.Held = append(*user.Held, grant)
 	}
 	return err
 }
@@ -111,74 +103,75 @@ func appendRow(to []byte, rows pgx.Rows) []byte {
 	return to
 }
 
-// recollection is what all rests on that is done with a context: a caller as they were known, who is looked up with the
-// first query, and before anything is written.
-type recollection struct {
+// revalidation is of an owner on whom all rests that is done with a context. It is looked up with the first query, and
+// before anything is written. A context has one, and is used by one goroutine at a time.
+type revalidation struct {
 	digest string
-	was    *known
-	now    time.Time
-	state  recollectionState
+	cached *cachedOwner
+	state  validity
 }
 
-type recollectionState int
+type validity int
 
 const (
-	unsettled recollectionState = iota
-	settled
+	unchecked validity = iota
+	current
 	stale
 )
 
-// errStale is what becomes of all that rests on a recollection that does not hold.
+// errStale is what becomes of all that rests on an owner who has changed.
 var errStale = errors.New("store: the caller is not who they were")
 
-type recollectionKey struct{}
+type revalidationKey struct{}
 
-func recollectionOf(ctx context.Context) *recollection {
-	r, _ := ctx.Value(recollectionKey{}).(*recollection)
+func revalidationOf(ctx context.Context) *revalidation {
+	r, _ := ctx.Value(revalidationKey{}).(*revalidation)
 	return r
 }
 
-// Recall implements directory.Keys. On SQLite nobody is remembered: to ask it is no way to go.
-func (db *DB) Recall(ctx context.Context, digest string) (context.Context, *directory.Recollection) {
+// Cached implements directory.Keys. SQLite has no cache: it runs in this process, and to ask it is no round trip.
+func (db *DB) Cached(ctx context.Context, digest string) (context.Context, *directory.Owner) {
 	if db.pool == nil {
 		return ctx, nil
 	}
-	r := &recollection{digest: digest, state: settled}
-	ctx = context.WithValue(ctx, recollectionKey{}, r)
-	was, ok := db.callers.Get(digest)
+	r := &revalidation{digest: digest, state: current}
+	ctx = context.WithValue(ctx, revalidationKey{}, r)
+	cached, ok := db.owners.Get(digest)
 	if !ok {
 		return ctx, nil
 	}
 	now, err := db.moment(ctx)
 	if err != nil {
-		return ctx, nil // Owner says so too
+		return ctx, nil // Owner will say so
 	}
-	r.was, r.now, r.state = was, now, unsettled
-	return ctx, &directory.Recollection{
-		Token: was.key, User: was.user, Now: now,
-		Holds: func(ctx context.Context) (bool, error) {
-			err := db.settle(ctx)
-			if errors.Is(err, errStale) {
-				return false, nil
-			}
-			return err == nil, db.failed(ctx, err)
-		},
-	}
+	found := cached.Owner
+	found.At = now
+	r.cached, r.state = &cachedOwner{found, cached.sent}, unchecked
+	return ctx, &found
 }
 
-// forget has the caller of a context looked up the next time: what they hold changes.
+// Revalidate implements directory.Keys.
+func (db *DB) Revalidate(ctx context.Context) (bool, error) {
+	err := db.revalidate(ctx)
+	if errors.Is(err, errStale) {
+		return false, nil
+	}
+	return err == nil, db.failed(ctx, err)
+}
+
+// forget has the owner of a context looked up the next time: what they hold changes.
 func (db *DB) forget(ctx context.Context) {
-	if r := recollectionOf(ctx); r != nil {
-		db.callers.Remove(r.digest)
+	if r := revalidationOf(ctx); r != nil {
+		db.owners.Remove(r.digest)
 	}
 }
 
-// toSettle is the recollection that has to be looked up before anything that rests on it; nil: there is none. It fails where
-// that was looked up, and does not hold.
-func toSettle(ctx context.Context) (*recollection, error) {
-	r := recollectionOf(ctx)
+// toRevalidate is what has to be looked up before anything is done with a context; nil: nothing. It fails where that was
+// looked up and has changed.
+func toRevalidate(ctx context.Context) (*revalidation, error) {
+	r := revalidationOf(ctx)
 	switch {
-	case r == nil || r.state == settled:
+	case r == nil || r.state == current:
 		return nil, nil
 	case r.state == stale:
 		return nil, errStale
@@ -187,32 +180,32 @@ func toSettle(ctx context.Context) (*recollection, error) {
 	}
 }
 
-// settle looks up the recollection of a context, if there is one to settle.
-func (db *DB) settle(ctx context.Context) error {
-	r, err := toSettle(ctx)
+// revalidate looks up the owner of a context, if that has to be.
+func (db *DB) revalidate(ctx context.Context) error {
+	r, err := toRevalidate(ctx)
 	if r == nil {
 		return err
 	}
-	return db.lookUp(ctx, postgresOwner, r.arguments(), func(rows pgx.Rows) error { return db.judge(r, rows) })
+	return db.queryPool(ctx, postgresOwnerQuery, r.arguments(), func(rows pgx.Rows) error { return db.compare(r, rows) })
 }
 
-func (r *recollection) arguments() []any { return []any{r.now, r.digest} }
+func (r *revalidation) arguments() []any { return []any{r.cached.At, r.digest} }
 
-// judge settles a recollection by what the look-up found.
-func (db *DB) judge(r *recollection, rows pgx.Rows) error {
-	defer rows.Close()
+// compare reads what was found of an owner.
+func (db *DB) compare(r *revalidation, rows pgx.Rows) error {
 	var sent []byte
-	for rows.Next() {
+	err := eachRow(rows, func(scanFunc) error {
 		sent = appendRow(sent, rows)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	if rows.Close(); rows.Err() != nil {
-		return rows.Err()
-	}
-	if !bytes.Equal(sent, r.was.sent) {
+	if !bytes.Equal(sent, r.cached.sent) {
 		r.state = stale
-		db.callers.Remove(r.digest)
+		db.owners.Remove(r.digest)
 		return errStale
 	}
-	r.state = settled
+	r.state = current
 	return nil
 }

@@ -14,16 +14,15 @@ const inForce = "memberships.revoked IS NULL AND (memberships.expires IS NULL OR
 // granted are the columns of a directory.Grant.
 const granted = "memberships.scope_uuid, scopes.type, scopes.customer_uuid, memberships.role_uuid, roles.permissions"
 
-// Actor is the user with what they hold now. Where nothing is written, that is what they held when they were
-// authenticated for the same request.
+// Actor is the user with what they hold now. Where nothing is written, that is what the request was authenticated with.
 func (tx *Tx) Actor(user directory.User) (directory.Actor, error) {
 	if tx.reads && user.Held != nil {
 		return directory.Actor{User: user, Grants: *user.Held}, nil
 	}
 	grants, err := found(tx, "SELECT "+granted+" FROM memberships JOIN scopes ON scopes.uuid = memberships.scope_uuid"+
 		" JOIN roles ON roles.uuid = memberships.role_uuid WHERE memberships.user_uuid = ? AND "+inForce, []any{user.UUID, tx.now},
-		func(scan scan) (g directory.Grant, err error) {
-			err = scan(id{&g.ScopeUUID}, (*string)(&g.ScopeType), id{&g.CustomerUUID}, id{&g.RoleUUID}, list{&g.Permissions})
+		func(scan scanFunc) (g directory.Grant, err error) {
+			err = scan(uuidInto{&g.ScopeUUID}, (*string)(&g.ScopeType), uuidInto{&g.CustomerUUID}, uuidInto{&g.RoleUUID}, list{&g.Permissions})
 			return g, err
 		})
 	return directory.Actor{User: user, Grants: grants}, err

@@ -12,51 +12,40 @@ import (
 	"gorm.io/gorm"
 )
 
-// lookups are reads on PostgreSQL by its driver itself: database/sql has a value made of each field first, of most of them
-// a text, and copies that. Each sees what was committed when it began.
-type lookups struct {
+// poolExecutor is for reads on PostgreSQL by its driver itself: database/sql has a value made of each field first, of most of
+// them a text, and copies that. Each sees what was committed when it began.
+type poolExecutor struct {
 	db  *DB
 	ctx context.Context //nolint:containedctx // that of the one piece of work that it is for
 }
 
-func (l lookups) query(text string, arguments []any, each func(scan) error) error {
-	r, err := toSettle(l.ctx)
+func (e poolExecutor) query(text string, arguments []any, each func(scanFunc) error) error {
+	r, err := toRevalidate(e.ctx)
 	if err != nil {
 		return err
 	}
-	if r == nil {
-		return l.db.lookUp(l.ctx, text, arguments, func(rows pgx.Rows) error { return eachRow(rows, each) })
+	if r != nil {
+		return (&txExecutor{ctx: e.ctx, db: e.db}).send(message{
+			reads: true, text: text, arguments: arguments, answered: rowsOf(each),
+		})
 	}
-	return l.db.again(l.ctx, func() error {
-		both := &pgx.Batch{}
-		both.Queue(postgresOwner, r.arguments()...)
-		both.Queue(text, arguments...)
-		answers := l.db.pool.SendBatch(l.ctx, both)
-		err := l.db.settled(r, answers)
-		if err == nil {
-			err = answerRows(answers, each)
-		}
-		if closed := answers.Close(); err == nil {
-			err = closed
-		}
-		return err
-	})
+	return e.db.queryPool(e.ctx, text, arguments, func(rows pgx.Rows) error { return eachRow(rows, each) })
 }
 
-func (lookups) exec(string, []any) (int64, error) { return 0, errReading }
+// Tx has refused what writes before it gets here.
+func (poolExecutor) exec(string, []any) (int64, error) { return 0, errReading }
+func (poolExecutor) write(write) error                 { return errReading }
 
-func (lookups) write(write) error { return errReading }
-
-func (l lookups) model() *gorm.DB {
-	orm := l.db.reads.WithContext(l.ctx)
-	if err := l.db.settle(l.ctx); err != nil {
+func (e poolExecutor) model() *gorm.DB {
+	orm := e.db.reads.WithContext(e.ctx)
+	if err := e.db.revalidate(e.ctx); err != nil {
 		_ = orm.AddError(err)
 	}
 	return orm
 }
 
-// lookUp runs a query on any connection.
-func (db *DB) lookUp(ctx context.Context, text string, arguments []any, read func(pgx.Rows) error) error {
+// queryPool runs a query on any connection.
+func (db *DB) queryPool(ctx context.Context, text string, arguments []any, read func(pgx.Rows) error) error {
 	return db.again(ctx, func() error {
 		rows, err := db.pool.Query(ctx, text, arguments...)
 		if err != nil {
@@ -76,136 +65,127 @@ func (db *DB) again(ctx context.Context, do func() error) error {
 	}
 }
 
-// settled reads the answer to the look-up of a recollection.
-func (db *DB) settled(r *recollection, answers pgx.BatchResults) error {
-	rows, err := answers.Query()
-	if err != nil {
-		return err
-	}
-	return db.judge(r, rows)
-}
-
-func answerRows(answers pgx.BatchResults, each func(scan) error) error {
-	rows, err := answers.Query()
-	if err != nil {
-		return err
-	}
-	return eachRow(rows, each)
-}
-
-func eachRow(rows pgx.Rows, each func(scan) error) error {
+func eachRow(rows pgx.Rows, each func(scanFunc) error) error {
 	defer rows.Close()
 	for rows.Next() {
 		if err := each(rows.Scan); err != nil {
 			return err
 		}
 	}
-	rows.Close()
 	return rows.Err()
 }
 
-// pipeline is a transaction on PostgreSQL that sends as little as it can: BEGIN goes out with the first statement, writes
+// txExecutor is a transaction on PostgreSQL that sends as little as it can: BEGIN goes out with the first statement, writes
 // that nobody waits for with the next statement or with COMMIT, and where there is nothing but such writes they are a
 // transaction by themselves. Each message is a round trip, in which both sides wake up and go to sleep again; beside that, a
 // statement of this program costs little. What fails ends the transaction, and what was sent behind it is not done.
-type pipeline struct {
+type txExecutor struct {
 	ctx     context.Context //nolint:containedctx // that of the one piece of work that it is for
 	db      *DB
 	conn    *sql.Conn // nil until there is something to send
 	waiting []write
 	begun   bool
-}
-
-// onto runs f on a connection: any, or the transaction's. That is reached through database/sql, because GORM needs it.
-func (p *pipeline) onto(begin bool, f func(*pgx.Conn) error) (err error) {
-	if p.conn == nil && !begin {
-		return p.db.pool.AcquireFunc(p.ctx, func(conn *pgxpool.Conn) error { return f(conn.Conn()) })
-	}
-	if p.conn == nil {
-		if p.conn, err = p.db.sql.Conn(p.ctx); err != nil {
-			return err
-		}
-	}
-	return p.conn.Raw(func(conn any) error { return f(conn.(*stdlib.Conn).Conn()) })
+	failed  error // what ended it
 }
 
 // message is what is sent at once: what waits, and what is named here.
 type message struct {
-	begin     bool // within BEGIN and COMMIT; else it is a transaction by itself
+	begin     bool // opens the transaction where it is not open
 	reads     bool // text writes nothing
 	text      string
 	arguments []any
 	answered  func(pgx.BatchResults) error // reads the answer to text
 }
 
-func (p *pipeline) send(m message) error {
-	return p.db.again(p.ctx, func() error {
-		err := p.onto(m.begin, func(conn *pgx.Conn) error { return p.exchange(conn, m) })
-		if pgconn.SafeToRetry(err) && !p.begun && p.conn != nil {
-			p.release()
+func (e *txExecutor) send(m message) error {
+	if e.failed != nil { // whoever asked went on; what is sent now would be a transaction of its own
+		return e.failed
+	}
+	if e.begun { // on its connection or nowhere
+		e.failed = e.onto(m.begin, func(conn *pgx.Conn) error { return e.exchange(conn, m) })
+		return e.failed
+	}
+	e.failed = e.db.again(e.ctx, func() error {
+		err := e.onto(m.begin, func(conn *pgx.Conn) error { return e.exchange(conn, m) })
+		if pgconn.SafeToRetry(err) && e.conn != nil {
+			e.release()
 		}
 		return err
 	})
+	return e.failed
 }
 
-func (p *pipeline) exchange(conn *pgx.Conn, m message) error {
-	r, err := toSettle(p.ctx)
+// onto runs f on a connection: any, or the transaction's. That is reached through database/sql, because GORM needs it.
+func (e *txExecutor) onto(begin bool, f func(*pgx.Conn) error) (err error) {
+	if e.conn == nil && !begin {
+		return e.db.pool.AcquireFunc(e.ctx, func(conn *pgxpool.Conn) error { return f(conn.Conn()) })
+	}
+	if e.conn == nil {
+		if e.conn, err = e.db.sql.Conn(e.ctx); err != nil {
+			return err
+		}
+	}
+	return e.conn.Raw(func(conn any) error { return f(conn.(*stdlib.Conn).Conn()) })
+}
+
+func (e *txExecutor) exchange(conn *pgx.Conn, m message) error {
+	r, err := toRevalidate(e.ctx)
 	if err != nil {
 		return err
 	}
-	if r != nil && (!m.reads || len(p.waiting) > 0) { // who writes is known
-		rows, err := conn.Query(p.ctx, postgresOwner, r.arguments()...)
+	if r != nil && (!m.reads || len(e.waiting) > 0) {
+		// In a message of its own: together with it, what writes would be done before the answer is read.
+		rows, err := conn.Query(e.ctx, postgresOwnerQuery, r.arguments()...)
 		if err == nil {
-			err = p.db.judge(r, rows)
+			err = e.db.compare(r, rows)
 		}
 		if err != nil {
 			return err
 		}
 		r = nil
 	}
-	if !m.begin && !p.begun && len(p.waiting) == 1 {
-		w := p.waiting[0]
-		_, err := conn.Exec(p.ctx, w.text, w.arguments...)
-		return w.means(p.db.dialect, err)
-	}
-	batch, begins := &pgx.Batch{}, m.begin && !p.begun
+	batch, begins := &pgx.Batch{}, m.begin && !e.begun
 	if begins {
 		batch.Queue("BEGIN")
 	}
 	if r != nil {
-		batch.Queue(postgresOwner, r.arguments()...)
+		batch.Queue(postgresOwnerQuery, r.arguments()...)
 	}
-	for _, each := range p.waiting {
+	for _, each := range e.waiting {
 		batch.Queue(each.text, each.arguments...)
 	}
 	if m.text != "" {
 		batch.Queue(m.text, m.arguments...)
 	}
-	answers := conn.SendBatch(p.ctx, batch)
-	err = p.answers(answers, begins, r, m)
+	answers := conn.SendBatch(e.ctx, batch)
+	err = e.answers(answers, begins, r, m)
 	if closed := answers.Close(); err == nil {
 		err = closed
 	}
-	if !pgconn.SafeToRetry(err) { // else nothing was sent
-		p.begun, p.waiting = p.begun || begins, nil
+	if err == nil {
+		e.begun, e.waiting = e.begun || begins, nil
 	}
 	return err
 }
 
-func (p *pipeline) answers(answers pgx.BatchResults, begins bool, r *recollection, m message) error {
+func (e *txExecutor) answers(answers pgx.BatchResults, begins bool, r *revalidation, m message) error {
 	if begins {
 		if _, err := answers.Exec(); err != nil {
 			return err
 		}
 	}
 	if r != nil {
-		if err := p.db.settled(r, answers); err != nil {
+		rows, err := answers.Query()
+		if err == nil {
+			err = e.db.compare(r, rows)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	for _, each := range p.waiting {
+	for _, each := range e.waiting {
 		if _, err := answers.Exec(); err != nil {
-			return each.means(p.db.dialect, err)
+			return each.means(e.db.dialect, err)
 		}
 	}
 	if m.text != "" {
@@ -214,14 +194,22 @@ func (p *pipeline) answers(answers pgx.BatchResults, begins bool, r *recollectio
 	return nil
 }
 
-func (p *pipeline) query(text string, arguments []any, each func(scan) error) error {
-	return p.send(message{begin: true, reads: true, text: text, arguments: arguments, answered: func(answers pgx.BatchResults) error {
-		return answerRows(answers, each)
-	}})
+func (e *txExecutor) query(text string, arguments []any, each func(scanFunc) error) error {
+	return e.send(message{begin: true, reads: true, text: text, arguments: arguments, answered: rowsOf(each)})
 }
 
-func (p *pipeline) exec(text string, arguments []any) (written int64, err error) {
-	err = p.send(message{begin: true, text: text, arguments: arguments, answered: func(answers pgx.BatchResults) error {
+func rowsOf(each func(scanFunc) error) func(pgx.BatchResults) error {
+	return func(answers pgx.BatchResults) error {
+		rows, err := answers.Query()
+		if err != nil {
+			return err
+		}
+		return eachRow(rows, each)
+	}
+}
+
+func (e *txExecutor) exec(text string, arguments []any) (written int64, err error) {
+	err = e.send(message{begin: true, text: text, arguments: arguments, answered: func(answers pgx.BatchResults) error {
 		done, err := answers.Exec()
 		written = done.RowsAffected()
 		return err
@@ -229,39 +217,39 @@ func (p *pipeline) exec(text string, arguments []any) (written int64, err error)
 	return written, err
 }
 
-func (p *pipeline) write(w write) error {
-	p.waiting = append(p.waiting, w)
+func (e *txExecutor) write(w write) error {
+	e.waiting = append(e.waiting, w)
 	return nil
 }
 
 // model sends all that waits before GORM's statement.
-func (p *pipeline) model() *gorm.DB {
-	orm := p.db.gorm.Session(&gorm.Session{NewDB: true, Context: p.ctx})
-	if !p.begun || len(p.waiting) > 0 {
-		if err := p.send(message{begin: true}); err != nil {
+func (e *txExecutor) model() *gorm.DB {
+	orm := e.db.gorm.Session(&gorm.Session{NewDB: true, Context: e.ctx})
+	if !e.begun || len(e.waiting) > 0 {
+		if err := e.send(message{begin: true}); err != nil {
 			_ = orm.AddError(err)
 			return orm
 		}
 	}
-	orm.Statement.ConnPool = p.conn
+	orm.Statement.ConnPool = e.conn
 	return orm
 }
 
 // commit ends the transaction: what waits is written, and all of it stays.
-func (p *pipeline) commit() error {
+func (e *txExecutor) commit() error {
 	switch {
-	case p.ctx.Err() != nil:
-		return p.ctx.Err()
-	case p.begun:
-		return p.send(message{text: "COMMIT", answered: func(answers pgx.BatchResults) error {
+	case e.ctx.Err() != nil:
+		return e.ctx.Err()
+	case e.begun:
+		return e.send(message{text: "COMMIT", answered: func(answers pgx.BatchResults) error {
 			done, err := answers.Exec()
 			if err == nil && done.String() == "ROLLBACK" {
 				err = pgx.ErrTxCommitRollback // a statement had failed, and whoever asked for it went on
 			}
 			return err
 		}})
-	case len(p.waiting) > 0:
-		return p.send(message{})
+	case len(e.waiting) > 0:
+		return e.send(message{})
 	default:
 		return nil
 	}
@@ -271,27 +259,27 @@ func (p *pipeline) commit() error {
 const rollbackTimeout = 5 * time.Second
 
 // end gives the connection back. Of what was not committed nothing is left.
-func (p *pipeline) end(ctx context.Context) {
-	if p.conn == nil {
+func (e *txExecutor) end(ctx context.Context) {
+	if e.conn == nil {
 		return
 	}
-	_ = p.conn.Raw(func(conn any) error {
-		native := conn.(*stdlib.Conn).Conn()
-		if native.IsClosed() || native.PgConn().TxStatus() == idle {
+	_ = e.conn.Raw(func(raw any) error {
+		conn := raw.(*stdlib.Conn).Conn()
+		if conn.IsClosed() || conn.PgConn().TxStatus() == idle {
 			return nil
 		}
 		ctx, cancel := context.WithTimeout(ctx, rollbackTimeout)
 		defer cancel()
-		_, err := native.Exec(ctx, "ROLLBACK") // where it fails, the pool closes the connection, which does the same
+		_, err := conn.Exec(ctx, "ROLLBACK") // where it fails, the pool closes the connection, which does the same
 		return err
 	})
-	p.release()
+	e.release()
 }
 
 // idle is a connection's status outside of a transaction (PostgreSQL documentation, ReadyForQuery).
 const idle = 'I'
 
-func (p *pipeline) release() {
-	_ = p.conn.Close()
-	p.conn = nil
+func (e *txExecutor) release() {
+	_ = e.conn.Close()
+	e.conn = nil
 }

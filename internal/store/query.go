@@ -12,13 +12,13 @@ import (
 	"gorm.io/gorm"
 )
 
-// scan reads the columns of a row.
-type scan func(to ...any) error
+// scanFunc reads the columns of a row.
+type scanFunc func(to ...any) error
 
-// statements are where the statements of a Tx go. Those given to it are as the engine takes them.
-type statements interface {
+// executor is where the statements of a Tx go. Those given to it are as the engine takes them.
+type executor interface {
 	// query runs a query and has each row read that it finds; it ends with the first error of that.
-	query(text string, arguments []any, each func(scan) error) error
+	query(text string, arguments []any, each func(scanFunc) error) error
 	// exec runs a statement and returns how many rows it wrote.
 	exec(text string, arguments []any) (int64, error)
 	// write runs a statement whose result nobody waits for: now, or with what is run next. What stands against it is an
@@ -32,25 +32,31 @@ type statements interface {
 type write struct {
 	text      string
 	arguments []any
-	twice     error // what it means where a unique index refuses what is written; nil: that it is a fault of ours
-	moved     error // what it means where nothing is written; nil: that nothing was to be
+	index     string // a unique index that may refuse what is written
+	twice     error  // what that means
+	unchanged error  // of a change that is noted: what it means that there is nothing to change; nil: nothing
+	unadded   error  // of a change that is noted: what it means that the row with it is there already
 }
 
 // means is the error that a failed write is.
 func (w write) means(d dialect, err error) error {
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case w.twice != nil && d.duplicate(err):
+	}
+	change, row := d.nothingWritten(err)
+	switch {
+	case change && w.unchanged != nil:
+		return w.unchanged
+	case row && w.unadded != nil:
+		return w.unadded
+	case w.twice != nil && d.duplicate(err, w.index):
 		return w.twice
-	case w.moved != nil && d.missing(err):
-		return w.moved
 	}
 	return err
 }
 
 // query runs a hand-written query, whose arguments stand as ? in its text, and has each row read that it finds.
-func (tx *Tx) query(text string, arguments []any, each func(scan) error) error {
+func (tx *Tx) query(text string, arguments []any, each func(scanFunc) error) error {
 	text, arguments = tx.db.dialect.statement(text, arguments)
 	return tx.to.query(text, arguments, each)
 }
@@ -79,7 +85,7 @@ func (tx *Tx) write(w write) error {
 // row reads the first row of a query; sql.ErrNoRows where there is none.
 func (tx *Tx) row(text string, arguments []any, to ...any) error {
 	none := sql.ErrNoRows
-	err := tx.query(text, arguments, func(scan scan) error {
+	err := tx.query(text, arguments, func(scan scanFunc) error {
 		if none == nil {
 			return nil
 		}
@@ -92,15 +98,15 @@ func (tx *Tx) row(text string, arguments []any, to ...any) error {
 	return none
 }
 
-// through is a pool or a transaction of database/sql, as GORM has it.
-type through struct {
+// sqlExecutor is a pool or a transaction of database/sql, as GORM has it.
+type sqlExecutor struct {
 	ctx     context.Context //nolint:containedctx // that of the one piece of work that it is for
 	dialect dialect
 	orm     *gorm.DB
 }
 
-func (t through) query(text string, arguments []any, each func(scan) error) error {
-	rows, err := t.orm.Statement.ConnPool.QueryContext(t.ctx, text, arguments...)
+func (e sqlExecutor) query(text string, arguments []any, each func(scanFunc) error) error {
+	rows, err := e.orm.Statement.ConnPool.QueryContext(e.ctx, text, arguments...)
 	if err != nil {
 		return err
 	}
@@ -113,23 +119,20 @@ func (t through) query(text string, arguments []any, each func(scan) error) erro
 	return rows.Err()
 }
 
-func (t through) exec(text string, arguments []any) (int64, error) {
-	result, err := t.orm.Statement.ConnPool.ExecContext(t.ctx, text, arguments...)
+func (e sqlExecutor) exec(text string, arguments []any) (int64, error) {
+	result, err := e.orm.Statement.ConnPool.ExecContext(e.ctx, text, arguments...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
-func (t through) write(w write) error {
-	written, err := t.exec(w.text, w.arguments)
-	if err == nil && written == 0 && w.moved != nil {
-		return w.moved
-	}
-	return w.means(t.dialect, err)
+func (e sqlExecutor) write(w write) error {
+	_, err := e.exec(w.text, w.arguments)
+	return w.means(e.dialect, err)
 }
 
-func (t through) model() *gorm.DB { return t.orm }
+func (e sqlExecutor) model() *gorm.DB { return e.orm }
 
 // numbered has the arguments of a statement as PostgreSQL counts them.
 func numbered(text string) string {
@@ -165,11 +168,11 @@ func native(arguments []any) []any {
 	return sent
 }
 
-// id reads a uuid: of PostgreSQL's driver as it is sent, of database/sql as text.
-type id struct{ *uuid.UUID }
+// uuidInto reads a uuid: of PostgreSQL's driver as it is sent, of database/sql as text.
+type uuidInto struct{ *uuid.UUID }
 
 // ScanUUID implements pgtype.UUIDScanner.
-func (i id) ScanUUID(read pgtype.UUID) error {
+func (i uuidInto) ScanUUID(read pgtype.UUID) error {
 	if !read.Valid {
 		return errNull
 	}

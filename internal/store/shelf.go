@@ -35,9 +35,9 @@ const scopeColumns = "scopes.uuid, scopes.type, scopes.name, scopes.description,
 
 func scopeDestinations(s, customer *directory.Scope) []any {
 	return []any{
-		id{&s.UUID},
+		uuidInto{&s.UUID},
 		(*string)(&s.Type), &s.Name, &s.Description, &s.StartDate, &s.Created,
-		id{&customer.UUID},
+		uuidInto{&customer.UUID},
 		(*string)(&customer.Type), &customer.Name,
 	}
 }
@@ -62,7 +62,7 @@ var scopeJoins = []join{{"customers", " JOIN scopes AS customers ON customers.uu
 
 // scopes are the scopes that a query finds, which asks for scopeColumns and for what goes to more.
 func (tx *Tx) scopes(query string, arguments []any, more ...any) ([]directory.Scope, error) {
-	return found(tx, query, arguments, func(scan scan) (directory.Scope, error) {
+	return found(tx, query, arguments, func(scan scanFunc) (directory.Scope, error) {
 		var scope, customer directory.Scope
 		err := scan(append(scopeDestinations(&scope, &customer), more...)...)
 		return wholeScope(scope, customer), err
@@ -125,7 +125,7 @@ func (tx *Tx) ShownRoles(q directory.RoleQuery) ([]directory.Role, int, error) {
 	l := roleListing(q)
 	var count int
 	query, arguments := l.page(q.Cut)
-	rows, err := found(tx, query, arguments, func(scan scan) (r directory.Role, err error) {
+	rows, err := found(tx, query, arguments, func(scan scanFunc) (r directory.Role, err error) {
 		err = scan(&r.UUID, &r.Name, &r.Description, &r.ScopeType, list{&r.Permissions}, &r.IsActive, &count)
 		return r, err
 	})
@@ -162,7 +162,7 @@ func (tx *Tx) ShownPermissions(q directory.PermissionQuery) ([]directory.Permiss
 	l := tx.permissionListing(q)
 	var count int
 	query, arguments := l.page(q.Cut)
-	rows, err := found(tx, query, arguments, func(scan scan) (directory.Permission, error) {
+	rows, err := found(tx, query, arguments, func(scan scanFunc) (directory.Permission, error) {
 		var (
 			p               directory.Permission
 			scope, customer directory.Scope

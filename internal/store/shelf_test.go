@@ -39,7 +39,8 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 			require.NoError(t, err)
 
 			statements.Take()
-			_, ann, _, err := db.Owner(t.Context(), token.Digest("ann-key"))
+			found, err := db.Owner(t.Context(), token.Digest("ann-key"))
+			ann := found.User
 			require.NoError(t, err)
 			require.Len(t, statements.Take(), 1)
 			reader := &directory.Reader{Store: db.Shelf()}

@@ -18,7 +18,7 @@ import (
 type Tx struct {
 	db    *DB
 	ctx   context.Context //nolint:containedctx // that of the one piece of work that it is for
-	to    statements
+	to    executor
 	now   time.Time
 	reads bool // nothing is written
 	jobs  [][]any
@@ -29,9 +29,9 @@ type Tx struct {
 func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
 	now, err := db.moment(ctx)
 	if err == nil {
-		var to statements = lookups{db, ctx}
+		var to executor = poolExecutor{db, ctx}
 		if db.pool == nil {
-			to = through{ctx, db.dialect, db.reads.WithContext(ctx)}
+			to = sqlExecutor{ctx, db.dialect, db.reads.WithContext(ctx)}
 		}
 		err = f(&Tx{db: db, ctx: ctx, to: to, now: now, reads: true})
 	}
@@ -42,22 +42,22 @@ func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
 func (db *DB) Snapshot(ctx context.Context, f func(*Tx) error) error {
 	now, err := db.moment(ctx)
 	if err == nil {
-		err = db.settle(ctx)
+		err = db.revalidate(ctx)
 	}
 	if err == nil {
 		err = db.reads.WithContext(ctx).Transaction(func(orm *gorm.DB) error {
-			return f(&Tx{db: db, ctx: ctx, to: through{ctx, db.dialect, orm}, now: now, reads: true})
+			return f(&Tx{db: db, ctx: ctx, to: sqlExecutor{ctx, db.dialect, orm}, now: now, reads: true})
 		}, db.dialect.snapshot())
 	}
 	return db.failed(ctx, err)
 }
 
 // Write runs f in one transaction and commits where it returns nil; nothing is left of it otherwise. What stands against a
-// write may be told by Write itself, when f has returned nil: see invitation.Tx.
+// write may be told by Write itself, when f has returned nil: see invitation.ErrTwice.
 func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
 	now, err := db.moment(ctx) // before there is a transaction to hold open for it
 	if err == nil {
-		err = db.transact(ctx, func(to statements) error {
+		err = db.transact(ctx, func(to executor) error {
 			tx := &Tx{db: db, ctx: ctx, to: to, now: now}
 			if err := f(tx); err != nil {
 				return err
@@ -68,11 +68,11 @@ func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
 	return db.failed(ctx, err)
 }
 
-func (db *DB) transact(ctx context.Context, f func(statements) error) error {
+func (db *DB) transact(ctx context.Context, f func(executor) error) error {
 	if db.pool == nil {
-		return db.gorm.WithContext(ctx).Transaction(func(orm *gorm.DB) error { return f(through{ctx, db.dialect, orm}) })
+		return db.gorm.WithContext(ctx).Transaction(func(orm *gorm.DB) error { return f(sqlExecutor{ctx, db.dialect, orm}) })
 	}
-	p := &pipeline{ctx: ctx, db: db}
+	p := &txExecutor{ctx: ctx, db: db}
 	defer p.end(context.WithoutCancel(ctx))
 	if err := f(p); err != nil {
 		return err

@@ -23,7 +23,7 @@ var wholeJoins = []join{{"roles", joinRole}, {"scopes", joinScope}, {"customers"
 
 // wholeColumns are what is read of an invitation, in the order of destinations. GORM would read all columns of five
 // tables, and spend more time on finding out where each belongs than the database on finding them. The e-mail patterns
-// of scope and customer, of which there can be a megabyte, are read by Lock alone: they matter where something is decided.
+// of scope and customer, of which there can be a megabyte, are read only they matter where something is decided.
 const wholeColumns = "invitations.uuid, invitations.state, invitations.created, invitations.delivery," +
 	" invitations.execution_state, invitations.error_message, invitations.reminded," +
 	" invitations.email, invitations.email_folded, invitations.full_name, invitations.native_name," +
@@ -48,18 +48,18 @@ type whole struct {
 func (w *whole) destinations() []any {
 	i, customer, creator := &w.Invitation, &w.customer, &w.creator
 	return []any{
-		id{&i.UUID},
+		uuidInto{&i.UUID},
 		(*string)(&i.StoredState), &i.Created, &i.Delivery,
 		(*string)(&i.ExecutionState), &i.ErrorMessage, &i.Reminded,
 		&i.Email, &i.EmailFolded, &i.FullName, &i.NativeName,
 		&i.PhoneNumber, &i.Organization, &i.JobTitle, &i.CivilNumber,
 		&i.ExtraInvitationText,
 		maybe{&i.LinkUUID},
-		id{&i.Role.UUID},
+		uuidInto{&i.Role.UUID},
 		&i.Role.Name, &i.Role.Description, (*string)(&i.Role.ScopeType), &i.Role.IsActive,
-		id{&i.Scope.UUID},
+		uuidInto{&i.Scope.UUID},
 		(*string)(&i.Scope.Type), &i.Scope.Name, &i.Scope.Description, &i.Scope.StartDate, &i.Scope.IsRemoved,
-		id{&customer.UUID},
+		uuidInto{&customer.UUID},
 		(*string)(&customer.Type), &customer.Name, &customer.IsRemoved,
 		maybe{&creator.uuid},
 		&creator.username, &creator.fullName, &creator.email, &creator.image, &creator.isActive,
@@ -103,7 +103,7 @@ func (l list) Scan(value any) error {
 
 // scanned are the invitations that a query finds, which asks for wholeColumns and for what goes to more.
 func (tx *Tx) scanned(query string, arguments []any, more ...any) ([]invitation.Invitation, error) {
-	return found(tx, query, arguments, func(scan scan) (invitation.Invitation, error) {
+	return found(tx, query, arguments, func(scan scanFunc) (invitation.Invitation, error) {
 		var each whole
 		err := scan(append(each.destinations(), more...)...)
 		return each.read(), err
