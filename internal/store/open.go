@@ -57,7 +57,8 @@ type DB struct {
 	queue   *sql.DB       // the job queue's, of the same connections as sql
 	pool    *pgxpool.Pool // PostgreSQL only: what the others are made of
 	dialect dialect
-	lock    string // SQLite only: path of the file that migrating processes lock
+	kept    *prepared // SQLite only: of readers
+	lock    string    // SQLite only: path of the file that migrating processes lock
 	clock   func() time.Time
 	told    atomic.Pointer[told]
 	owners  *lru.Cache[string, *cachedOwner] // PostgreSQL only: by the digests of their keys
@@ -163,6 +164,9 @@ func openSQLite(o Options) (*DB, error) {
 		return nil, errors.Join(err, readers.Close())
 	}
 	db.readers = readers
+	if db.kept, err = newPrepared(readers); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if db.reads, err = openORM(gormlite.OpenDB(sqlitePool{readers})); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

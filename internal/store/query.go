@@ -103,10 +103,19 @@ type sqlExecutor struct {
 	ctx     context.Context //nolint:containedctx // that of the one piece of work that it is for
 	dialect dialect
 	orm     *gorm.DB
+	kept    *prepared // of the same pool, whose queries are kept prepared; nil: they are not
 }
 
 func (e sqlExecutor) query(text string, arguments []any, each func(scanFunc) error) error {
-	rows, err := e.orm.Statement.ConnPool.QueryContext(e.ctx, text, arguments...)
+	var (
+		rows *sql.Rows
+		err  error
+	)
+	if e.kept != nil {
+		rows, err = e.kept.query(e.ctx, text, withTimes(arguments))
+	} else {
+		rows, err = e.orm.Statement.ConnPool.QueryContext(e.ctx, text, arguments...)
+	}
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// prepared are the statements of a SQLite pool that were run last, kept prepared: to prepare one takes SQLite as long as to
+// run it. PostgreSQL's driver keeps its own.
+type prepared struct {
+	pool *sql.DB
+	// Held by who runs a statement, so that none is closed meanwhile.
+	mu    sync.RWMutex
+	texts *lru.Cache[string, *sql.Stmt]
+}
+
+func newPrepared(pool *sql.DB) (*prepared, error) {
+	texts, err := lru.NewWithEvict(statementsKept, func(_ string, s *sql.Stmt) { _ = s.Close() })
+	return &prepared{pool: pool, texts: texts}, err
+}
+
+func (p *prepared) query(ctx context.Context, text string, arguments []any) (*sql.Rows, error) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	found, ok := p.texts.Get(text)
+	if !ok {
+		p.mu.RUnlock()
+		err := p.prepare(ctx, text)
+		p.mu.RLock()
+		if err != nil {
+			return nil, err
+		}
+		if found, ok = p.texts.Get(text); !ok { // others have pushed it out
+			return p.pool.QueryContext(ctx, text, arguments...) //nolint:sqlclosecheck // as below
+		}
+	}
+	return found.QueryContext(ctx, arguments...) //nolint:sqlclosecheck // who asked closes them
+}
+
+func (p *prepared) prepare(ctx context.Context, text string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.texts.Contains(text) {
+		return nil
+	}
+	made, err := p.pool.PrepareContext(ctx, text)
+	if err == nil {
+		p.texts.Add(text, made)
+	}
+	return err
+}
