@@ -52,7 +52,9 @@ func (db *DB) Owner(ctx context.Context, digest string) (directory.Owner, error)
 	} else {
 		err = db.queryPool(ctx, postgresOwnerQuery, []any{now, digest}, func(rows pgx.Rows) error {
 			return eachRow(rows, func(scan scanFunc) error {
-				sent = appendRow(sent, rows)
+				if len(sent) <= cachedBytes {
+					sent = appendRow(sent, rows)
+				}
 				return read(scan)
 			})
 		})
