@@ -6,10 +6,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
@@ -137,5 +140,58 @@ func TestARoleThatRunsOutIsNotRemembered(t *testing.T) {
 		w.request("GET", at(made.UUID.String()), "owner", nil).is(http.StatusNotFound, "")
 		w.do("owner", made.UUID, "cancel").is(http.StatusNotFound, "")
 		require.Equal(w.t, "pending", w.state(made.UUID))
+	})
+}
+
+// Whatever many ask at once, from the moment that a user is shut out none of their requests is answered but with 401, and
+// from the moment that they are let in again all are.
+func TestACallerWhoIsShutOutAndLetInAgain(t *testing.T) {
+	inEachWorld(t, func(w *world) {
+		var told atomic.Int64   // how many answers were judged
+		var moment atomic.Int64 // even: nothing is being changed; of these every other one is of a user who is shut out
+		ask := func() {
+			r := w.newRequest("GET", base, "owner", nil)
+			before := moment.Load()
+			answer, err := w.server.Client().Do(r)
+			if !assert.NoError(w.t, err) {
+				return
+			}
+			assert.NoError(w.t, answer.Body.Close())
+			if before%2 == 0 && moment.Load() == before {
+				assert.Equal(w.t, map[bool]int{false: http.StatusOK, true: http.StatusUnauthorized}[before%4 == 2], answer.StatusCode)
+				told.Add(1)
+			}
+		}
+		const times, askers = 20, 4
+		for i := range 2 * times {
+			asked := make(chan struct{}, askers)
+			over := make(chan struct{})
+			var all sync.WaitGroup
+			for range askers {
+				all.Go(func() {
+					for {
+						ask()
+						select {
+						case <-over:
+							return
+						case asked <- struct{}{}:
+						default:
+						}
+					}
+				})
+			}
+			for range askers {
+				<-asked
+			}
+			moment.Add(1)
+			w.exec(fmt.Sprintf("UPDATE users SET is_active = %t WHERE username = 'owner'", i%2 == 1))
+			moment.Add(1)
+			for range askers {
+				<-asked
+			}
+			close(over)
+			all.Wait()
+		}
+		require.Greater(w.t, told.Load(), int64(times))
 	})
 }
