@@ -57,7 +57,7 @@ func (tx *Tx) noted(e invitation.Event, w write, with *row) error {
 	}
 	written, err := tx.exec(w.text, w.arguments...)
 	if err != nil {
-		return tx.db.translate(w.means(tx.db.dialect, err))
+		return w.means(tx.db.dialect, err)
 	}
 	if written == 0 {
 		return w.unchanged
@@ -65,7 +65,7 @@ func (tx *Tx) noted(e invitation.Event, w write, with *row) error {
 	if with != nil {
 		written, err := tx.exec(with.into()+" VALUES ("+with.places()+") "+with.unless, with.values...)
 		if err != nil {
-			return tx.db.translate(err)
+			return err
 		}
 		if written == 0 {
 			return w.unadded

@@ -69,7 +69,7 @@ func (tx *Tx) FindOffer(id uuid.UUID) (invitation.Invitation, error) {
 		return i, fault.Missing()
 	}
 	i.Created, i.Scope.StartDate, i.Scope.Customer = i.Created.UTC(), utc(i.Scope.StartDate), &customer
-	return i, tx.db.translate(err)
+	return i, err
 }
 
 func (tx *Tx) one(found []invitation.Invitation, err error) (invitation.Invitation, error) {
@@ -89,7 +89,7 @@ func (tx *Tx) Linked(link uuid.UUID) (uuid.UUID, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return found, fault.Missing()
 	}
-	return found, tx.db.translate(err)
+	return found, err
 }
 
 // open is the condition of the index invitations_open, and openStates the same of a table that has a name.
@@ -268,7 +268,7 @@ func (tx *Tx) ReplaceAll(changes []invitation.Change) error {
 		" WHERE invitations.uuid = wanted.uuid AND invitations.state = wanted.was"+
 		" AND invitations.delivery = wanted.delivery AND invitations.execution_state = wanted.execution_state", string(list))
 	if err != nil {
-		return tx.db.translate(err)
+		return err
 	}
 	if written != int64(len(changes)) {
 		return invitation.ErrChanged

@@ -215,7 +215,7 @@ func found[Row any](tx *Tx, query string, arguments []any, read func(scanFunc) (
 		return err
 	})
 	if err != nil {
-		return nil, tx.db.translate(err)
+		return nil, err
 	}
 	return all, nil
 }
@@ -227,5 +227,5 @@ func (tx *Tx) counted(l listing) (int, error) { return tx.number(l.total(), l.sh
 func (tx *Tx) number(query string, arguments []any) (int, error) {
 	var found int
 	err := tx.row(query, arguments, &found)
-	return found, tx.db.translate(err)
+	return found, err
 }

@@ -87,7 +87,7 @@ func (tx *Tx) Subject(kind directory.ScopeType, scope, role uuid.UUID) (s direct
 		maybe{&customerID}, (*string)(&customer.Type), &customer.Name, list{&customer.UserEmailPatterns}, &customer.IsRemoved,
 		maybe{&roleID}, &r.Name, &r.Description, (*string)(&r.ScopeType), &r.IsActive)
 	if err != nil {
-		return s, r, tx.db.translate(err)
+		return s, r, err
 	}
 	if scopeID != nil {
 		s.UUID, s.CustomerUUID, s.StartDate = *scopeID, *customerID, utc(s.StartDate)

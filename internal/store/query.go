@@ -58,7 +58,7 @@ func (w write) means(d dialect, err error) error {
 // query runs a hand-written query, whose arguments stand as ? in its text, and has each row read that it finds.
 func (tx *Tx) query(text string, arguments []any, each func(scanFunc) error) error {
 	text, arguments = tx.db.dialect.statement(text, arguments)
-	return tx.to.query(text, arguments, each)
+	return tx.db.translate(tx.to.query(text, arguments, each))
 }
 
 // model is GORM, for one statement.
@@ -70,7 +70,8 @@ func (tx *Tx) exec(text string, arguments ...any) (int64, error) {
 		return 0, errReading
 	}
 	text, arguments = tx.db.dialect.statement(text, arguments)
-	return tx.to.exec(text, arguments)
+	written, err := tx.to.exec(text, arguments)
+	return written, tx.db.translate(err)
 }
 
 // write runs a hand-written statement, whose arguments stand as ? in its text, now or with what is run next.

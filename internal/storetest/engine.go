@@ -62,13 +62,17 @@ func (e Engine) Open(t *testing.T, clock func() time.Time) *store.DB {
 // Open opens the database of a URL for the length of the test.
 func Open(t *testing.T, address string, clock func() time.Time) *store.DB {
 	t.Helper()
-	options := store.Options{Clock: clock}
+	return open(t, address, store.Options{Clock: clock})
+}
+
+func open(t *testing.T, address string, o store.Options) *store.DB {
+	t.Helper()
 	if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
-		options.SQLite = path
+		o.SQLite = path
 	} else {
-		options.Postgres = address
+		o.Postgres = address
 	}
-	db, err := store.Open(options)
+	db, err := store.Open(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db

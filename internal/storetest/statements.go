@@ -10,7 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/ngrok/sqlmw"
-	"github.com/stretchr/testify/require"
 
 	"invited/internal/store"
 )
@@ -28,15 +27,8 @@ type Statements struct {
 // database/sql to reach.
 func (s *Statements) Open(t *testing.T, address string, o store.Options) *store.DB {
 	t.Helper()
-	if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
-		o.SQLite, o.Driver = path, s.wrap
-	} else {
-		o.Postgres, o.Tracer = address, tracer{s}
-	}
-	db, err := store.Open(o)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	return db
+	o.Driver, o.Tracer = s.wrap, tracer{s} // each engine has one
+	return open(t, address, o)
 }
 
 // Take returns what was kept since the last time.
