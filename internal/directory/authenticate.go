@@ -44,7 +44,7 @@ type Caller struct {
 	keys    Keys
 	digest  string
 	cached  bool  // User is who it was at an earlier request
-	refused error // what Confirm came to
+	refused error // why Confirm did not
 }
 
 // Authenticate returns the caller whose API key this is, and the context for what is done for them. It returns

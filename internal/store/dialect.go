@@ -188,7 +188,8 @@ func (postgresDialect) among(columns []column) string {
 	for i, each := range columns {
 		values[i] = fmt.Sprintf("(value->>%d)::%s", i, each.kind)
 	}
-	return "SELECT " + strings.Join(values, ", ") + " FROM jsonb_array_elements(?::jsonb) AS wanted (value)" // of a json each value is looked for from its beginning
+	// Of a json each value would be looked for from its beginning.
+	return "SELECT " + strings.Join(values, ", ") + " FROM jsonb_array_elements(?::jsonb) AS wanted (value)"
 }
 
 // What noting tells of what it counted.

@@ -48,7 +48,7 @@ func (db *DB) Owner(ctx context.Context, digest string) (directory.Owner, error)
 	read := func(scan scanFunc) error { return scanOwner(scan, &found) }
 	var sent []byte
 	if db.pool == nil {
-		err = sqlExecutor{ctx: ctx, dialect: db.dialect, kept: db.kept}.query(ownerQuery, []any{now, digest}, read)
+		err = sqlExecutor{dialect: db.dialect, kept: db.kept}.query(ctx, ownerQuery, []any{now, digest}, read)
 	} else {
 		err = db.queryPool(ctx, postgresOwnerQuery, []any{now, digest}, func(rows pgx.Rows) error {
 			return eachRow(rows, func(scan scanFunc) error {

@@ -14,31 +14,28 @@ import (
 
 // poolExecutor is for reads on PostgreSQL by its driver itself: database/sql has a value made of each field first, of most of
 // them a text, and copies that. Each sees what was committed when it began.
-type poolExecutor struct {
-	db  *DB
-	ctx context.Context //nolint:containedctx // that of the one piece of work that it is for
-}
+type poolExecutor struct{ db *DB }
 
-func (e poolExecutor) query(text string, arguments []any, each func(scanFunc) error) error {
-	r, err := toRevalidate(e.ctx)
+func (e poolExecutor) query(ctx context.Context, text string, arguments []any, each func(scanFunc) error) error {
+	r, err := toRevalidate(ctx)
 	if err != nil {
 		return err
 	}
 	if r != nil {
-		return (&txExecutor{ctx: e.ctx, db: e.db}).send(message{
+		return (&txExecutor{db: e.db}).send(ctx, message{
 			reads: true, text: text, arguments: arguments, answered: rowsOf(each),
 		})
 	}
-	return e.db.queryPool(e.ctx, text, arguments, func(rows pgx.Rows) error { return eachRow(rows, each) })
+	return e.db.queryPool(ctx, text, arguments, func(rows pgx.Rows) error { return eachRow(rows, each) })
 }
 
 // Tx has refused what writes before it gets here.
-func (poolExecutor) exec(string, []any) (int64, error) { return 0, errReading }
-func (poolExecutor) write(write) error                 { return errReading }
+func (poolExecutor) exec(context.Context, string, []any) (int64, error) { return 0, errReading }
+func (poolExecutor) write(context.Context, write) error                 { return errReading }
 
-func (e poolExecutor) model() *gorm.DB {
-	orm := e.db.reads.WithContext(e.ctx)
-	if err := e.db.revalidate(e.ctx); err != nil {
+func (e poolExecutor) model(ctx context.Context) *gorm.DB {
+	orm := e.db.reads.WithContext(ctx)
+	if err := e.db.revalidate(ctx); err != nil {
 		_ = orm.AddError(err)
 	}
 	return orm
@@ -80,7 +77,6 @@ func eachRow(rows pgx.Rows, each func(scanFunc) error) error {
 // transaction by themselves. Each message is a round trip, in which both sides wake up and go to sleep again; beside that, a
 // statement of this program costs little. What fails ends the transaction, and what was sent behind it is not done.
 type txExecutor struct {
-	ctx     context.Context //nolint:containedctx // that of the one piece of work that it is for
 	db      *DB
 	conn    *sql.Conn // nil until there is something to send
 	waiting []write
@@ -97,16 +93,16 @@ type message struct {
 	answered  func(pgx.BatchResults) error // reads the answer to text
 }
 
-func (e *txExecutor) send(m message) error {
+func (e *txExecutor) send(ctx context.Context, m message) error {
 	if e.failed != nil { // whoever asked went on; what is sent now would be a transaction of its own
 		return e.failed
 	}
 	if e.begun { // on its connection or nowhere
-		e.failed = e.onto(m.begin, func(conn *pgx.Conn) error { return e.exchange(conn, m) })
+		e.failed = e.onto(ctx, m.begin, func(conn *pgx.Conn) error { return e.exchange(ctx, conn, m) })
 		return e.failed
 	}
-	e.failed = e.db.again(e.ctx, func() error {
-		err := e.onto(m.begin, func(conn *pgx.Conn) error { return e.exchange(conn, m) })
+	e.failed = e.db.again(ctx, func() error {
+		err := e.onto(ctx, m.begin, func(conn *pgx.Conn) error { return e.exchange(ctx, conn, m) })
 		if pgconn.SafeToRetry(err) && e.conn != nil {
 			e.release()
 		}
@@ -116,26 +112,26 @@ func (e *txExecutor) send(m message) error {
 }
 
 // onto runs f on a connection: any, or the transaction's. That is reached through database/sql, because GORM needs it.
-func (e *txExecutor) onto(begin bool, f func(*pgx.Conn) error) (err error) {
+func (e *txExecutor) onto(ctx context.Context, begin bool, f func(*pgx.Conn) error) (err error) {
 	if e.conn == nil && !begin {
-		return e.db.pool.AcquireFunc(e.ctx, func(conn *pgxpool.Conn) error { return f(conn.Conn()) })
+		return e.db.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return f(conn.Conn()) })
 	}
 	if e.conn == nil {
-		if e.conn, err = e.db.sql.Conn(e.ctx); err != nil {
+		if e.conn, err = e.db.sql.Conn(ctx); err != nil {
 			return err
 		}
 	}
 	return e.conn.Raw(func(conn any) error { return f(conn.(*stdlib.Conn).Conn()) })
 }
 
-func (e *txExecutor) exchange(conn *pgx.Conn, m message) error {
-	r, err := toRevalidate(e.ctx)
+func (e *txExecutor) exchange(ctx context.Context, conn *pgx.Conn, m message) error {
+	r, err := toRevalidate(ctx)
 	if err != nil {
 		return err
 	}
 	if r != nil && (!m.reads || len(e.waiting) > 0) {
 		// In a message of its own: together with it, what writes would be done before the answer is read.
-		rows, err := conn.Query(e.ctx, postgresOwnerQuery, r.arguments()...)
+		rows, err := conn.Query(ctx, postgresOwnerQuery, r.arguments()...)
 		if err == nil {
 			err = e.db.compare(r, rows)
 		}
@@ -157,7 +153,7 @@ func (e *txExecutor) exchange(conn *pgx.Conn, m message) error {
 	if m.text != "" {
 		batch.Queue(m.text, m.arguments...)
 	}
-	answers := conn.SendBatch(e.ctx, batch)
+	answers := conn.SendBatch(ctx, batch)
 	err = e.answers(answers, begins, r, m)
 	if closed := answers.Close(); err == nil {
 		err = closed
@@ -194,8 +190,8 @@ func (e *txExecutor) answers(answers pgx.BatchResults, begins bool, r *revalidat
 	return nil
 }
 
-func (e *txExecutor) query(text string, arguments []any, each func(scanFunc) error) error {
-	return e.send(message{begin: true, reads: true, text: text, arguments: arguments, answered: rowsOf(each)})
+func (e *txExecutor) query(ctx context.Context, text string, arguments []any, each func(scanFunc) error) error {
+	return e.send(ctx, message{begin: true, reads: true, text: text, arguments: arguments, answered: rowsOf(each)})
 }
 
 func rowsOf(each func(scanFunc) error) func(pgx.BatchResults) error {
@@ -208,8 +204,8 @@ func rowsOf(each func(scanFunc) error) func(pgx.BatchResults) error {
 	}
 }
 
-func (e *txExecutor) exec(text string, arguments []any) (written int64, err error) {
-	err = e.send(message{begin: true, text: text, arguments: arguments, answered: func(answers pgx.BatchResults) error {
+func (e *txExecutor) exec(ctx context.Context, text string, arguments []any) (written int64, err error) {
+	err = e.send(ctx, message{begin: true, text: text, arguments: arguments, answered: func(answers pgx.BatchResults) error {
 		done, err := answers.Exec()
 		written = done.RowsAffected()
 		return err
@@ -217,16 +213,16 @@ func (e *txExecutor) exec(text string, arguments []any) (written int64, err erro
 	return written, err
 }
 
-func (e *txExecutor) write(w write) error {
+func (e *txExecutor) write(_ context.Context, w write) error {
 	e.waiting = append(e.waiting, w)
 	return nil
 }
 
 // model sends all that waits before GORM's statement.
-func (e *txExecutor) model() *gorm.DB {
-	orm := e.db.gorm.Session(&gorm.Session{NewDB: true, Context: e.ctx})
+func (e *txExecutor) model(ctx context.Context) *gorm.DB {
+	orm := e.db.gorm.Session(&gorm.Session{NewDB: true, Context: ctx})
 	if !e.begun || len(e.waiting) > 0 {
-		if err := e.send(message{begin: true}); err != nil {
+		if err := e.send(ctx, message{begin: true}); err != nil {
 			_ = orm.AddError(err)
 			return orm
 		}
@@ -236,12 +232,12 @@ func (e *txExecutor) model() *gorm.DB {
 }
 
 // commit ends the transaction: what waits is written, and all of it stays.
-func (e *txExecutor) commit() error {
+func (e *txExecutor) commit(ctx context.Context) error {
 	switch {
-	case e.ctx.Err() != nil:
-		return e.ctx.Err()
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case e.begun:
-		return e.send(message{text: "COMMIT", answered: func(answers pgx.BatchResults) error {
+		return e.send(ctx, message{text: "COMMIT", answered: func(answers pgx.BatchResults) error {
 			done, err := answers.Exec()
 			if err == nil && done.String() == "ROLLBACK" {
 				err = pgx.ErrTxCommitRollback // a statement had failed, and whoever asked for it went on
@@ -249,7 +245,7 @@ func (e *txExecutor) commit() error {
 			return err
 		}})
 	case len(e.waiting) > 0:
-		return e.send(message{})
+		return e.send(ctx, message{})
 	default:
 		return nil
 	}

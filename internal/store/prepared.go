@@ -23,21 +23,28 @@ func newPrepared(pool *sql.DB) (*prepared, error) {
 }
 
 func (p *prepared) query(ctx context.Context, text string, arguments []any) (*sql.Rows, error) {
+	rows, kept, err := p.run(ctx, text, arguments)
+	if kept {
+		return rows, err
+	}
+	if err := p.prepare(ctx, text); err != nil {
+		return nil, err
+	}
+	if rows, kept, err = p.run(ctx, text, arguments); kept {
+		return rows, err
+	}
+	return p.pool.QueryContext(ctx, text, arguments...) // others have pushed it out
+}
+
+// run runs a statement, if it is kept.
+func (p *prepared) run(ctx context.Context, text string, arguments []any) (rows *sql.Rows, kept bool, err error) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	found, ok := p.texts.Get(text)
-	if !ok {
-		p.mu.RUnlock()
-		err := p.prepare(ctx, text)
-		p.mu.RLock()
-		if err != nil {
-			return nil, err
-		}
-		if found, ok = p.texts.Get(text); !ok { // others have pushed it out
-			return p.pool.QueryContext(ctx, text, arguments...) //nolint:sqlclosecheck // as below
-		}
+	found, kept := p.texts.Get(text) //nolint:sqlclosecheck // newPrepared has it closed when it is pushed out
+	if kept {
+		rows, err = found.QueryContext(ctx, arguments...) //nolint:sqlclosecheck // sqlExecutor.query closes them
 	}
-	return found.QueryContext(ctx, arguments...) //nolint:sqlclosecheck // who asked closes them
+	return rows, kept, err
 }
 
 func (p *prepared) prepare(ctx context.Context, text string) error {

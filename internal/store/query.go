@@ -18,14 +18,14 @@ type scanFunc func(to ...any) error
 // executor is where the statements of a Tx go. Those given to it are as the engine takes them.
 type executor interface {
 	// query runs a query and has each row read that it finds; it ends with the first error of that.
-	query(text string, arguments []any, each func(scanFunc) error) error
+	query(ctx context.Context, text string, arguments []any, each func(scanFunc) error) error
 	// exec runs a statement and returns how many rows it wrote.
-	exec(text string, arguments []any) (int64, error)
+	exec(ctx context.Context, text string, arguments []any) (int64, error)
 	// write runs a statement whose result nobody waits for: now, or with what is run next. What stands against it is an
 	// error of whatever it is run with.
-	write(w write) error
+	write(ctx context.Context, w write) error
 	// model is GORM over the same, for one statement.
-	model() *gorm.DB
+	model(ctx context.Context) *gorm.DB
 }
 
 // write is a statement that writes.
@@ -58,11 +58,11 @@ func (w write) means(d dialect, err error) error {
 // query runs a hand-written query, whose arguments stand as ? in its text, and has each row read that it finds.
 func (tx *Tx) query(text string, arguments []any, each func(scanFunc) error) error {
 	text, arguments = tx.db.dialect.statement(text, arguments)
-	return tx.db.translate(tx.to.query(text, arguments, each))
+	return tx.db.translate(tx.to.query(tx.ctx, text, arguments, each))
 }
 
 // model is GORM, for one statement.
-func (tx *Tx) model() *gorm.DB { return tx.to.model() }
+func (tx *Tx) model() *gorm.DB { return tx.to.model(tx.ctx) }
 
 // exec runs a hand-written statement that writes, whose arguments stand as ? in its text; it returns how many rows it wrote.
 func (tx *Tx) exec(text string, arguments ...any) (int64, error) {
@@ -70,7 +70,7 @@ func (tx *Tx) exec(text string, arguments ...any) (int64, error) {
 		return 0, errReading
 	}
 	text, arguments = tx.db.dialect.statement(text, arguments)
-	written, err := tx.to.exec(text, arguments)
+	written, err := tx.to.exec(tx.ctx, text, arguments)
 	return written, tx.db.translate(err)
 }
 
@@ -80,7 +80,7 @@ func (tx *Tx) write(w write) error {
 		return errReading
 	}
 	w.text, w.arguments = tx.db.dialect.statement(w.text, w.arguments)
-	return tx.db.translate(tx.to.write(w))
+	return tx.db.translate(tx.to.write(tx.ctx, w))
 }
 
 // row reads the first row of a query; sql.ErrNoRows where there is none.
@@ -101,21 +101,20 @@ func (tx *Tx) row(text string, arguments []any, to ...any) error {
 
 // sqlExecutor is a pool or a transaction of database/sql, as GORM has it.
 type sqlExecutor struct {
-	ctx     context.Context //nolint:containedctx // that of the one piece of work that it is for
 	dialect dialect
 	orm     *gorm.DB
 	kept    *prepared // of the same pool, whose queries are kept prepared; nil: they are not
 }
 
-func (e sqlExecutor) query(text string, arguments []any, each func(scanFunc) error) error {
+func (e sqlExecutor) query(ctx context.Context, text string, arguments []any, each func(scanFunc) error) error {
 	var (
 		rows *sql.Rows
 		err  error
 	)
 	if e.kept != nil {
-		rows, err = e.kept.query(e.ctx, text, withTimes(arguments))
+		rows, err = e.kept.query(ctx, text, withTimes(arguments))
 	} else {
-		rows, err = e.orm.Statement.ConnPool.QueryContext(e.ctx, text, arguments...)
+		rows, err = e.orm.Statement.ConnPool.QueryContext(ctx, text, arguments...)
 	}
 	if err != nil {
 		return err
@@ -129,20 +128,20 @@ func (e sqlExecutor) query(text string, arguments []any, each func(scanFunc) err
 	return rows.Err()
 }
 
-func (e sqlExecutor) exec(text string, arguments []any) (int64, error) {
-	result, err := e.orm.Statement.ConnPool.ExecContext(e.ctx, text, arguments...)
+func (e sqlExecutor) exec(ctx context.Context, text string, arguments []any) (int64, error) {
+	result, err := e.orm.Statement.ConnPool.ExecContext(ctx, text, arguments...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
-func (e sqlExecutor) write(w write) error {
-	_, err := e.exec(w.text, w.arguments)
+func (e sqlExecutor) write(ctx context.Context, w write) error {
+	_, err := e.exec(ctx, w.text, w.arguments)
 	return w.means(e.dialect, err)
 }
 
-func (e sqlExecutor) model() *gorm.DB { return e.orm }
+func (e sqlExecutor) model(context.Context) *gorm.DB { return e.orm }
 
 // numbered has the arguments of a statement as PostgreSQL counts them.
 func numbered(text string) string {

@@ -29,9 +29,9 @@ type Tx struct {
 func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
 	now, err := db.moment(ctx)
 	if err == nil {
-		var to executor = poolExecutor{db, ctx}
+		var to executor = poolExecutor{db}
 		if db.pool == nil {
-			to = sqlExecutor{ctx, db.dialect, db.reads.WithContext(ctx), db.kept}
+			to = sqlExecutor{db.dialect, db.reads.WithContext(ctx), db.kept}
 		}
 		err = f(&Tx{db: db, ctx: ctx, to: to, now: now, reads: true})
 	}
@@ -46,7 +46,7 @@ func (db *DB) Snapshot(ctx context.Context, f func(*Tx) error) error {
 	}
 	if err == nil {
 		err = db.reads.WithContext(ctx).Transaction(func(orm *gorm.DB) error {
-			return f(&Tx{db: db, ctx: ctx, to: sqlExecutor{ctx: ctx, dialect: db.dialect, orm: orm}, now: now, reads: true})
+			return f(&Tx{db: db, ctx: ctx, to: sqlExecutor{dialect: db.dialect, orm: orm}, now: now, reads: true})
 		}, db.dialect.snapshot())
 	}
 	return db.failed(ctx, err)
@@ -70,14 +70,14 @@ func (db *DB) Write(ctx context.Context, f func(*Tx) error) error {
 
 func (db *DB) transact(ctx context.Context, f func(executor) error) error {
 	if db.pool == nil {
-		return db.gorm.WithContext(ctx).Transaction(func(orm *gorm.DB) error { return f(sqlExecutor{ctx: ctx, dialect: db.dialect, orm: orm}) })
+		return db.gorm.WithContext(ctx).Transaction(func(orm *gorm.DB) error { return f(sqlExecutor{dialect: db.dialect, orm: orm}) })
 	}
-	p := &txExecutor{ctx: ctx, db: db}
-	defer p.end(context.WithoutCancel(ctx))
-	if err := f(p); err != nil {
+	tx := &txExecutor{db: db}
+	defer tx.end(context.WithoutCancel(ctx))
+	if err := f(tx); err != nil {
 		return err
 	}
-	return p.commit()
+	return tx.commit(ctx)
 }
 
 // failed is what a piece of work came to that failed with err, or did not.
