@@ -220,7 +220,7 @@ func TestTheLinksInTheMailHold(t *testing.T) {
 	inEachWorld(t, func(w *world) {
 		for _, each := range decisions {
 			made := w.create("owner", each.action+"@x.example", admin, apollo)
-			letter, err := w.service.Letter(w.t.Context(), w.notices(made.UUID)[0])
+			letter, err := w.service.BeginNotice(w.t.Context(), w.notices(made.UUID)[0])
 			require.NoError(w.t, err)
 			link := letter.ApproveLink
 			if each.action == "reject" {

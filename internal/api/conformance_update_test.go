@@ -26,7 +26,7 @@ func (w *world) edit(user string, id uuid.UUID, fields ...string) response {
 }
 
 // letter begins the newest delivery of an invitation.
-func (w *world) letter(id uuid.UUID) (invitation.Deliver, *invitation.Letter) {
+func (w *world) letter(id uuid.UUID) (invitation.Deliver, *invitation.Message) {
 	w.t.Helper()
 	jobs := w.deliveries(id)
 	newest := jobs[0]
@@ -42,7 +42,7 @@ func (w *world) letter(id uuid.UUID) (invitation.Deliver, *invitation.Letter) {
 }
 
 // linkOf is the uuid in the link that an invitee is mailed.
-func (w *world) linkOf(letter *invitation.Letter) uuid.UUID {
+func (w *world) linkOf(letter *invitation.Message) uuid.UUID {
 	w.t.Helper()
 	rest, ok := strings.CutPrefix(letter.Link, "https://front.example/invitation/")
 	require.True(w.t, ok, letter.Link)
@@ -51,7 +51,7 @@ func (w *world) linkOf(letter *invitation.Letter) uuid.UUID {
 	return link
 }
 
-func (w *world) delivered(job invitation.Deliver, letter *invitation.Letter, o invitation.Outcome) {
+func (w *world) delivered(job invitation.Deliver, letter *invitation.Message, o invitation.Outcome) {
 	w.t.Helper()
 	require.NoError(w.t, w.service.FinishDelivery(w.t.Context(), job, letter, o))
 }
@@ -431,7 +431,7 @@ func TestANewAddresseeIsReminded(t *testing.T) {
 		w.sweep()
 		require.Len(w.t, w.asked(invitation.NoticeReminder), 2)
 		for _, each := range reminders {
-			letter, err := w.service.Letter(w.t.Context(), each)
+			letter, err := w.service.BeginNotice(w.t.Context(), each)
 			require.NoError(w.t, err)
 			if each.Invitation == late.UUID {
 				require.Nil(w.t, letter, "the earlier address gets nothing more")

@@ -86,11 +86,11 @@ func TestNoticesAboutARemovedScope(t *testing.T) {
 		made := w.create("owner", "guest@example.org", admin, apollo)
 		asked := w.asked(invitation.NoticeRequested)[0]
 		w.rewrite(apolloHead, apolloRemoved)
-		letter, err := w.service.Letter(t.Context(), asked)
+		letter, err := w.service.BeginNotice(t.Context(), asked)
 		require.NoError(t, err)
 		require.Nil(t, letter)
 		w.decide("reject", w.sign(token.Reject, w.userID("staff"), made.UUID)).is(http.StatusOK, "")
-		letter, err = w.service.Letter(t.Context(), w.asked(invitation.NoticeRejected)[0])
+		letter, err = w.service.BeginNotice(t.Context(), w.asked(invitation.NoticeRejected)[0])
 		require.NoError(t, err)
 		require.NotNil(t, letter)
 		require.Equal(t, "owner@acme.example", letter.To)

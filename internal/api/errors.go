@@ -58,22 +58,22 @@ func shape(err error, c echo.Context) (int, any) {
 	var refusal *fault.Error
 	if errors.As(err, &refusal) {
 		switch refusal.Kind {
-		case fault.Invalid:
+		case fault.KindInvalid:
 			return http.StatusBadRequest, server.FieldErrors(refusal.Fields)
-		case fault.Refused:
+		case fault.KindRejected:
 			return http.StatusBadRequest, server.RuleErrors{refusal.Message}
-		case fault.Unauthenticated:
+		case fault.KindUnauthenticated:
 			return http.StatusUnauthorized, server.Detail{Detail: refusal.Message}
-		case fault.Forbidden:
+		case fault.KindForbidden:
 			return http.StatusForbidden, server.Detail{Detail: refusal.Message}
-		case fault.NotFound:
+		case fault.KindNotFound:
 			return http.StatusNotFound, server.Detail{Detail: refusal.Message}
-		case fault.Unavailable:
+		case fault.KindUnavailable:
 			return http.StatusServiceUnavailable, server.Detail{Detail: refusal.Message}
 		}
 	}
 	if errors.Is(err, context.Canceled) { // nobody is there to read it
-		return http.StatusServiceUnavailable, server.Detail{Detail: fault.Down(nil).Message}
+		return http.StatusServiceUnavailable, server.Detail{Detail: fault.Unavailable(nil).Message}
 	}
 	var protocol *echo.HTTPError
 	if errors.As(err, &protocol) {
@@ -81,7 +81,7 @@ func shape(err error, c echo.Context) (int, any) {
 		case http.StatusBadRequest: // what the generated code could not bind, though it was valid
 			return protocol.Code, server.FieldErrors{fault.NonField: {"The request can't be read."}}
 		case http.StatusNotFound:
-			return protocol.Code, server.Detail{Detail: fault.Missing().Message}
+			return protocol.Code, server.Detail{Detail: fault.NotFound().Message}
 		case http.StatusMethodNotAllowed:
 			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Method %q not allowed.", cut(c.Request().Method))}
 		case http.StatusNotAcceptable:

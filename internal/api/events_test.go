@@ -484,9 +484,9 @@ func TestEventsTellNoSecrets(t *testing.T) {
 		made := w.create("owner", "guest@example.org", admin, apollo)
 		asked := w.asked(invitation.NoticeRequested)
 		require.NotEmpty(w.t, asked)
-		letter, err := w.service.Letter(t.Context(), asked[0])
+		letter, err := w.service.BeginNotice(t.Context(), asked[0])
 		require.NoError(w.t, err)
-		require.NoError(w.t, w.service.Notified(t.Context(), letter, invitation.Outcome{}))
+		require.NoError(w.t, w.service.FinishNotice(t.Context(), letter, invitation.Outcome{}))
 		text := w.sign(token.Approve, w.userID("staff"), made.UUID)
 		w.decide("approve", text).is(http.StatusOK, "")
 		w.attempt(made.UUID)("")
@@ -509,10 +509,10 @@ func TestEventsTellNoSecrets(t *testing.T) {
 func TestEventsOfNotices(t *testing.T) {
 	inEachWorld(t, func(w *world) {
 		made := w.create("owner", "guest@example.org", admin, apollo)
-		letter, err := w.service.Letter(t.Context(), w.asked(invitation.NoticeRequested)[0])
+		letter, err := w.service.BeginNotice(t.Context(), w.asked(invitation.NoticeRequested)[0])
 		require.NoError(w.t, err)
 		note := func(reason string) {
-			require.NoError(w.t, w.service.Notified(t.Context(), letter, invitation.Outcome{Failed: reason != "", Reason: reason}))
+			require.NoError(w.t, w.service.FinishNotice(t.Context(), letter, invitation.Outcome{Failed: reason != "", Reason: reason}))
 		}
 		note("No such mailbox.")
 		w.decide("approve", w.sign(token.Approve, w.userID("staff"), made.UUID)).is(http.StatusOK, "")

@@ -38,7 +38,7 @@ func FuzzScreenQuery(f *testing.F) {
 			require.Error(t, err)
 		}
 		if err != nil {
-			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+			require.True(t, fault.Is(err, fault.KindInvalid), "%v", err)
 			require.True(t, utf8.ValidString(err.Error()))
 			return
 		}
@@ -132,7 +132,7 @@ func FuzzScreenJSON(f *testing.F) {
 		}
 		good := json.Valid(body) && utf8.Valid(body) && namesOnce(body)
 		if err != nil {
-			require.True(t, fault.Is(err, fault.Invalid), "%v", err)
+			require.True(t, fault.Is(err, fault.KindInvalid), "%v", err)
 			require.True(t, utf8.ValidString(err.Error()), "%q", err.Error())
 			require.Less(t, len(err.Error()), 500)
 			require.False(t, good && !loneSurrogate.Match(body) && depth(body) < 10_000, "%q: %v", body, err)

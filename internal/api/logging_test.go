@@ -15,7 +15,7 @@ import (
 func TestApprovalTokensAreNotLogged(t *testing.T) {
 	inEachWorld(t, func(w *world) {
 		made := w.create("owner", "guest@example.com", admin, apollo)
-		letter, err := w.service.Letter(t.Context(), w.asked(invitation.NoticeRequested)[0])
+		letter, err := w.service.BeginNotice(t.Context(), w.asked(invitation.NoticeRequested)[0])
 		require.NoError(t, err)
 		for _, link := range []string{letter.ApproveLink, letter.RejectLink} {
 			path := strings.TrimPrefix(link, "https://front.example")
@@ -49,7 +49,7 @@ func TestALateApprovalGoesOut(t *testing.T) {
 		approve := func(made string, id int) {
 			notice := w.asked(invitation.NoticeRequested)[id]
 			require.Equal(t, made, notice.Invitation.String())
-			letter, err := w.service.Letter(t.Context(), notice)
+			letter, err := w.service.BeginNotice(t.Context(), notice)
 			require.NoError(t, err)
 			text := strings.Split(strings.Trim(strings.TrimPrefix(letter.ApproveLink, "https://front.example"), "/"), "/")[1]
 			_, err = token.NewSigner("the secret of the tests").Verify(text, token.Approve, w.clock.Now(), maxAge)

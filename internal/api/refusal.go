@@ -38,9 +38,9 @@ func collect(err error, fields fault.Fields) error {
 		case p == nil:
 			collectSchema(e.Err, "", nil, fields)
 		case p.In == openapi3.ParameterInPath:
-			return fault.Missing()
+			return fault.NotFound()
 		case p.Name == "page":
-			return fault.MissingPage()
+			return fault.PageNotFound()
 		default:
 			collectSchema(e.Err, p.Name, p.Schema.Value, fields)
 		}

@@ -129,7 +129,7 @@ func TestOneReminderForEachLife(t *testing.T) {
 		require.NotEqual(t, reminders[0].Delivery, reminders[1].Delivery, "the second is another mail")
 
 		w.request("POST", at(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusOK, "")
-		letter, err := w.service.Letter(t.Context(), reminders[1])
+		letter, err := w.service.BeginNotice(t.Context(), reminders[1])
 		require.NoError(t, err)
 		require.Nil(t, letter, "nobody is reminded of what was taken back")
 	})

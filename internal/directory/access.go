@@ -13,8 +13,8 @@ type Actor struct {
 	Grants []Grant // active memberships; may be left out for a user who sees all and manages all
 }
 
-// Reach is a set of scopes. It is made here once, and read by queries and by rules on single scopes alike.
-type Reach struct {
+// ScopeSet is a set of scopes. It is made here once, and read by queries and by rules on single scopes alike.
+type ScopeSet struct {
 	All       bool
 	Customers []uuid.UUID               // all scopes of these, themselves included
 	OfType    map[ScopeType][]uuid.UUID // of these customers, the scopes of the type
@@ -22,18 +22,18 @@ type Reach struct {
 }
 
 // Has tells whether a scope is in the set.
-func (r Reach) Has(s Scope) bool {
+func (r ScopeSet) Has(s Scope) bool {
 	return r.All || slices.Contains(r.Scopes, s.UUID) || slices.Contains(r.Customers, s.CustomerUUID) ||
 		slices.Contains(r.OfType[s.Type], s.CustomerUUID)
 }
 
 // Sees is the scopes that the actor can see: staff and support see all; others the scopes where they hold a role, every
 // scope of a customer where they hold one, and the customer of any scope where they hold one.
-func (a Actor) Sees() Reach {
+func (a Actor) Sees() ScopeSet {
 	if a.SeesAll() {
-		return Reach{All: true}
+		return ScopeSet{All: true}
 	}
-	var r Reach
+	var r ScopeSet
 	for _, g := range a.Grants {
 		r.Scopes = append(r.Scopes, g.ScopeUUID, g.CustomerUUID)
 		if g.ScopeType == Customer {
@@ -46,11 +46,11 @@ func (a Actor) Sees() Reach {
 // Manages is the scopes whose invitations the actor may create, cancel and send, while they are not removed: staff all;
 // others the scopes where a role of theirs carries the scope type's create permission, those of a customer where one
 // carries it, and all of a customer where one carries CUSTOMER.CREATE_PERMISSION.
-func (a Actor) Manages() Reach {
+func (a Actor) Manages() ScopeSet {
 	if a.IsStaff {
-		return Reach{All: true}
+		return ScopeSet{All: true}
 	}
-	r := Reach{OfType: map[ScopeType][]uuid.UUID{}}
+	r := ScopeSet{OfType: map[ScopeType][]uuid.UUID{}}
 	for _, g := range a.Grants {
 		if g.carries(g.ScopeType.CreatePermission()) {
 			r.Scopes = append(r.Scopes, g.ScopeUUID)
@@ -85,8 +85,8 @@ func (a Actor) HoldsRoleIn(scope uuid.UUID) bool {
 // Visibility says which invitations somebody sees. It is made here once, and read by the query and by the rule
 // on single invitations alike.
 type Visibility struct {
-	Reach        // every invitation to a scope of these
-	Email string // folded; invitations to this address that wait for their invitee; empty: none
+	ScopeSet        // every invitation to a scope of these
+	Email    string // folded; invitations to this address that wait for their invitee; empty: none
 }
 
 // Visibility of invitations: staff and support see all; others those of customers where a role of theirs
@@ -94,7 +94,7 @@ type Visibility struct {
 // and those that wait for their own e-mail.
 func (a Actor) Visibility() Visibility {
 	if a.SeesAll() {
-		return Visibility{Reach: Reach{All: true}}
+		return Visibility{ScopeSet: ScopeSet{All: true}}
 	}
 	v := Visibility{Email: a.EmailFolded}
 	for _, g := range a.Grants {
@@ -110,13 +110,13 @@ func (a Actor) Visibility() Visibility {
 
 // PermissionVisibility says whose roles somebody sees: those held in the scopes that they manage, and their own.
 type PermissionVisibility struct {
-	Reach
+	ScopeSet
 	User uuid.UUID
 }
 
 // PermissionVisibility of the actor: staff and support see all.
 func (a Actor) PermissionVisibility() PermissionVisibility {
-	v := PermissionVisibility{Reach: a.Manages(), User: a.UUID}
+	v := PermissionVisibility{ScopeSet: a.Manages(), User: a.UUID}
 	v.All = a.SeesAll()
 	return v
 }

@@ -64,7 +64,7 @@ const (
 // Progress is told of, from time to time, in steps; each record takes two. It may be nil.
 //
 // Apply returns a *FileError where the file does not fit the database, ErrConflict where another transaction got in
-// the way three times over, and fault.Unavailable where the database can't be reached or is busy. Nothing is
+// the way three times over, and fault.KindUnavailable where the database can't be reached or is busy. Nothing is
 // written then.
 func Apply(ctx context.Context, store Store, file *File, progress func(done, total int)) (Report, error) {
 	if progress == nil {

@@ -27,7 +27,7 @@ func (o Owner) admitted() error {
 
 // Keys is what a caller is looked up in.
 type Keys interface {
-	// Owner looks up the owner of the token with this digest; fault.NotFound where there is none.
+	// Owner looks up the owner of the token with this digest; fault.KindNotFound where there is none.
 	Owner(ctx context.Context, digest string) (Owner, error)
 	// Cached returns what Owner found for a digest the last time, as of now, nil where that is not kept, and a context for what
 	// is done on the strength of it. With that context it is looked up again together with the first query, in one round trip,
@@ -48,7 +48,7 @@ type Caller struct {
 }
 
 // Authenticate returns the caller whose API key this is, and the context for what is done for them. It returns
-// fault.Unauthenticated with the reason where the key is unknown or expired, or its user inactive.
+// fault.KindUnauthenticated with the reason where the key is unknown or expired, or its user inactive.
 //
 // The caller may be who it was at an earlier request: Confirm must be asked before anybody is told what was done for them,
 // and be it a refusal.
@@ -64,7 +64,7 @@ func Authenticate(ctx context.Context, keys Keys, key string) (context.Context, 
 
 func (c *Caller) lookUp(ctx context.Context) error {
 	found, err := c.keys.Owner(ctx, c.digest)
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.KindNotFound) {
 		return fault.Unauthorized("Invalid token.")
 	} else if err != nil {
 		return err

@@ -20,7 +20,7 @@ const (
 
 // Export writes the directory in the form that Parse reads: every role, user and scope with its uuid, and the
 // memberships in force, in an order that depends on nothing else. What has its default is left out; tokens always
-// are. To apply it to the same directory changes nothing. It returns fault.Unavailable where the database can't be
+// are. To apply it to the same directory changes nothing. It returns fault.KindUnavailable where the database can't be
 // reached or is busy, and the writer's own error where writing fails.
 func Export(ctx context.Context, store Store, w io.Writer) error {
 	out := bufio.NewWriter(w)

@@ -26,7 +26,7 @@ type Store interface {
 
 // Tx is the database within one transaction. Its methods take and return any number of rows, in any order where none
 // is named; a row that two arguments ask for comes once, and one that is not there does not come. They return
-// fault.Unavailable where the database can't be reached or is busy.
+// fault.KindUnavailable where the database can't be reached or is busy.
 type Tx interface {
 	// Now is the moment of the transaction, by the database's clock, in UTC and whole microseconds.
 	Now() time.Time

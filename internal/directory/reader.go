@@ -9,30 +9,30 @@ import (
 )
 
 // Reader is what the API tells of the directory, one method for each operation. A refusal is a *fault.Error: beside
-// those that a method names, fault.Unavailable where the database is out of reach or busy. Any other error is internal.
-type Reader struct{ Store Shelf }
+// those that a method names, fault.KindUnavailable where the database is out of reach or busy. Any other error is internal.
+type Reader struct{ Store ReadStore }
 
-// Shelf is what reading the directory needs of a database.
-type Shelf interface {
-	// Read runs f, which must not write; each method of ShelfTx sees what was committed when it was called.
-	Read(ctx context.Context, f func(ShelfTx) error) error
+// ReadStore is what reading the directory needs of a database.
+type ReadStore interface {
+	// Read runs f, which must not write; each method of ReadTx sees what was committed when it was called.
+	Read(ctx context.Context, f func(ReadTx) error) error
 }
 
-// ShelfTx is the database while it is read. Methods that look for one thing return fault.NotFound where it is not
+// ReadTx is the database while it is read. Methods that look for one thing return fault.KindNotFound where it is not
 // there; those that look for a page say how many rows there are in all, but not of a page past the end. Scopes come
 // without their e-mail patterns, and with their customers.
-type ShelfTx interface {
+type ReadTx interface {
 	// Actor is the user with what they hold now.
 	Actor(User) (Actor, error)
-	// ShownScope is a scope that was not removed.
-	ShownScope(kind ScopeType, id uuid.UUID) (Scope, error)
-	ShownScopes(ScopeQuery) ([]Scope, int, error)
+	// FindScope is a scope that was not removed.
+	FindScope(kind ScopeType, id uuid.UUID) (Scope, error)
+	ListScopes(ScopeQuery) ([]Scope, int, error)
 	CountScopes(ScopeQuery) (int, error)
 	// Role is a role.
 	Role(id uuid.UUID) (Role, error)
-	ShownRoles(RoleQuery) ([]Role, int, error)
+	ListRoles(RoleQuery) ([]Role, int, error)
 	CountRoles(RoleQuery) (int, error)
-	ShownPermissions(PermissionQuery) ([]Permission, int, error)
+	ListPermissions(PermissionQuery) ([]Permission, int, error)
 	CountPermissions(PermissionQuery) (int, error)
 }
 
@@ -49,7 +49,7 @@ type Permission struct {
 // compared as they are; empty ones filter nothing.
 type ScopeQuery struct {
 	Type    ScopeType
-	Visible Reach
+	Visible ScopeSet
 
 	Name         string // contained, case aside
 	NameExact    string
@@ -60,7 +60,7 @@ type ScopeQuery struct {
 	Customers    []uuid.UUID // any of these; none: all
 
 	Order []Order // none: by name; ties fall to the uuid
-	Cut
+	Window
 }
 
 // RoleQuery asks for a page of the roles, by name.
@@ -69,7 +69,7 @@ type RoleQuery struct {
 	Description string // contained, case aside
 	ScopeType   string
 	Active      *bool
-	Cut
+	Window
 }
 
 // PermissionQuery asks for a page of the memberships in force in scopes that were not removed, and whose customer was
@@ -87,7 +87,7 @@ type PermissionQuery struct {
 	ScopeType string
 
 	Order []Order // none: the newest first; ties fall to the uuid
-	Cut
+	Window
 }
 
 // The keys that scopes and permissions can be ordered by. Names and addresses order case aside; what has no start or no
@@ -105,18 +105,18 @@ const (
 )
 
 // Scopes returns the page'th page of size scopes of a type, from 1, that the caller can see and the query asks for, and
-// how many there are on all pages. It returns fault.NotFound for a page past the end; page 1 of nothing is empty. It
-// sets the query's Visible and Cut itself.
+// how many there are on all pages. It returns fault.KindNotFound for a page past the end; page 1 of nothing is empty. It
+// sets the query's Visible and Window itself.
 func (r *Reader) Scopes(ctx context.Context, caller User, q ScopeQuery, page, size int) (rows []Scope, total int, err error) {
-	err = r.Store.Read(ctx, func(tx ShelfTx) error {
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
 		actor, err := tx.Actor(caller)
 		if err != nil {
 			return err
 		}
 		q.Visible = actor.Sees()
-		rows, total, err = Paged(page, size, func(c Cut) ([]Scope, int, error) {
-			q.Cut = c
-			return tx.ShownScopes(q)
+		rows, total, err = Paginate(page, size, func(c Window) ([]Scope, int, error) {
+			q.Window = c
+			return tx.ListScopes(q)
 		})
 		return err
 	})
@@ -125,7 +125,7 @@ func (r *Reader) Scopes(ctx context.Context, caller User, q ScopeQuery, page, si
 
 // CountScopes returns how many scopes there are on all pages of Scopes.
 func (r *Reader) CountScopes(ctx context.Context, caller User, q ScopeQuery) (total int, err error) {
-	err = r.Store.Read(ctx, func(tx ShelfTx) error {
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
 		actor, err := tx.Actor(caller)
 		if err != nil {
 			return err
@@ -137,20 +137,20 @@ func (r *Reader) CountScopes(ctx context.Context, caller User, q ScopeQuery) (to
 	return total, err
 }
 
-// Scope returns a scope that the caller sees in the list; fault.NotFound otherwise.
+// Scope returns a scope that the caller sees in the list; fault.KindNotFound otherwise.
 func (r *Reader) Scope(ctx context.Context, caller User, kind ScopeType, id uuid.UUID) (Scope, error) {
 	var found Scope
-	err := r.Store.Read(ctx, func(tx ShelfTx) error {
+	err := r.Store.Read(ctx, func(tx ReadTx) error {
 		actor, err := tx.Actor(caller)
 		if err != nil {
 			return err
 		}
-		scope, err := tx.ShownScope(kind, id)
+		scope, err := tx.FindScope(kind, id)
 		if err != nil {
 			return err
 		}
 		if !actor.CanSee(scope) {
-			return fault.Missing()
+			return fault.NotFound()
 		}
 		found = scope
 		return nil
@@ -159,12 +159,12 @@ func (r *Reader) Scope(ctx context.Context, caller User, kind ScopeType, id uuid
 }
 
 // Roles returns the page'th page of size roles, from 1, that the query asks for, and how many there are on all pages;
-// fault.NotFound for a page past the end. Everybody sees all roles. It sets the query's Cut itself.
+// fault.KindNotFound for a page past the end. Everybody sees all roles. It sets the query's Window itself.
 func (r *Reader) Roles(ctx context.Context, q RoleQuery, page, size int) (rows []Role, total int, err error) {
-	err = r.Store.Read(ctx, func(tx ShelfTx) error {
-		rows, total, err = Paged(page, size, func(c Cut) ([]Role, int, error) {
-			q.Cut = c
-			return tx.ShownRoles(q)
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
+		rows, total, err = Paginate(page, size, func(c Window) ([]Role, int, error) {
+			q.Window = c
+			return tx.ListRoles(q)
 		})
 		return err
 	})
@@ -173,17 +173,17 @@ func (r *Reader) Roles(ctx context.Context, q RoleQuery, page, size int) (rows [
 
 // CountRoles returns how many roles there are on all pages of Roles.
 func (r *Reader) CountRoles(ctx context.Context, q RoleQuery) (total int, err error) {
-	err = r.Store.Read(ctx, func(tx ShelfTx) error {
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
 		total, err = tx.CountRoles(q)
 		return err
 	})
 	return total, err
 }
 
-// Role returns a role; fault.NotFound where there is none.
+// Role returns a role; fault.KindNotFound where there is none.
 func (r *Reader) Role(ctx context.Context, id uuid.UUID) (Role, error) {
 	var found Role
-	err := r.Store.Read(ctx, func(tx ShelfTx) (err error) {
+	err := r.Store.Read(ctx, func(tx ReadTx) (err error) {
 		found, err = tx.Role(id)
 		return err
 	})
@@ -191,19 +191,19 @@ func (r *Reader) Role(ctx context.Context, id uuid.UUID) (Role, error) {
 }
 
 // Permissions returns the page'th page of size permissions, from 1, that the caller can see and the query asks for, and
-// how many there are on all pages; fault.NotFound for a page past the end. It sets the query's Visible and Cut itself.
+// how many there are on all pages; fault.KindNotFound for a page past the end. It sets the query's Visible and Window itself.
 func (r *Reader) Permissions(
 	ctx context.Context, caller User, q PermissionQuery, page, size int,
 ) (rows []Permission, total int, err error) {
-	err = r.Store.Read(ctx, func(tx ShelfTx) error {
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
 		actor, err := tx.Actor(caller)
 		if err != nil {
 			return err
 		}
 		q.Visible = actor.PermissionVisibility()
-		rows, total, err = Paged(page, size, func(c Cut) ([]Permission, int, error) {
-			q.Cut = c
-			return tx.ShownPermissions(q)
+		rows, total, err = Paginate(page, size, func(c Window) ([]Permission, int, error) {
+			q.Window = c
+			return tx.ListPermissions(q)
 		})
 		return err
 	})
@@ -212,7 +212,7 @@ func (r *Reader) Permissions(
 
 // CountPermissions returns how many permissions there are on all pages of Permissions.
 func (r *Reader) CountPermissions(ctx context.Context, caller User, q PermissionQuery) (total int, err error) {
-	err = r.Store.Read(ctx, func(tx ShelfTx) error {
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
 		actor, err := tx.Actor(caller)
 		if err != nil {
 			return err

@@ -10,18 +10,18 @@ import (
 type Kind int
 
 const (
-	// Invalid: fields of the request do not validate (400, field → messages).
-	Invalid Kind = iota + 1
-	// Refused: a rule refuses the action (400, a bare list of messages).
-	Refused
-	// Unauthenticated: the caller did not prove who they are (401).
-	Unauthenticated
-	// Forbidden: the caller can see the thing but not do this to it (403).
-	Forbidden
-	// NotFound: the thing is not there, or not for the caller; which of the two is never told (404).
-	NotFound
-	// Unavailable: the database cannot be reached or is busy; nothing was changed (503).
-	Unavailable
+	// KindInvalid: fields of the request do not validate (400, field → messages).
+	KindInvalid Kind = iota + 1
+	// KindRejected: a rule refuses the action (400, a bare list of messages).
+	KindRejected
+	// KindUnauthenticated: the caller did not prove who they are (401).
+	KindUnauthenticated
+	// KindForbidden: the caller can see the thing but not do this to it (403).
+	KindForbidden
+	// KindNotFound: the thing is not there, or not for the caller; which of the two is never told (404).
+	KindNotFound
+	// KindUnavailable: the database cannot be reached or is busy; nothing was changed (503).
+	KindUnavailable
 )
 
 // NonField is the key of messages about a request as a whole.
@@ -38,7 +38,7 @@ type Error struct {
 // Error gives the refusal in one line, the cause included: it is for logs and tests, not for clients.
 func (e *Error) Error() string {
 	text := e.Message
-	if e.Kind == Invalid {
+	if e.Kind == KindInvalid {
 		parts := make([]string, 0, len(e.Fields))
 		for field, messages := range e.Fields {
 			parts = append(parts, field+": "+strings.Join(messages, " "))
@@ -57,29 +57,29 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Field refuses a request for one message about one field.
 func Field(field, message string) *Error {
-	return &Error{Kind: Invalid, Fields: map[string][]string{field: {message}}}
+	return &Error{Kind: KindInvalid, Fields: map[string][]string{field: {message}}}
 }
 
 // Refuse refuses an action by a rule.
-func Refuse(message string) *Error { return &Error{Kind: Refused, Message: message} }
+func Rejected(message string) *Error { return &Error{Kind: KindRejected, Message: message} }
 
 // Unauthorized refuses a request whose caller is not known.
-func Unauthorized(message string) *Error { return &Error{Kind: Unauthenticated, Message: message} }
+func Unauthorized(message string) *Error { return &Error{Kind: KindUnauthenticated, Message: message} }
 
 // Deny refuses an action that the caller may not do.
-func Deny() *Error {
-	return &Error{Kind: Forbidden, Message: "You do not have permission to perform this action."}
+func Forbidden() *Error {
+	return &Error{Kind: KindForbidden, Message: "You do not have permission to perform this action."}
 }
 
 // Missing says that the thing is not there, or not for the caller.
-func Missing() *Error { return &Error{Kind: NotFound, Message: "Not found."} }
+func NotFound() *Error { return &Error{Kind: KindNotFound, Message: "Not found."} }
 
 // MissingPage says that a list has no such page.
-func MissingPage() *Error { return &Error{Kind: NotFound, Message: "Invalid page."} }
+func PageNotFound() *Error { return &Error{Kind: KindNotFound, Message: "Invalid page."} }
 
 // Down says that the database cannot be reached or is busy, for the reason given to the log.
-func Down(cause error) *Error {
-	return &Error{Kind: Unavailable, Message: "Service temporarily unavailable.", Cause: cause}
+func Unavailable(cause error) *Error {
+	return &Error{Kind: KindUnavailable, Message: "Service temporarily unavailable.", Cause: cause}
 }
 
 // Is tells whether err is a refusal of this kind.
@@ -99,5 +99,5 @@ func (f Fields) Err() error {
 	if len(f) == 0 {
 		return nil
 	}
-	return &Error{Kind: Invalid, Fields: f}
+	return &Error{Kind: KindInvalid, Fields: f}
 }

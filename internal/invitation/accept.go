@@ -10,10 +10,10 @@ import (
 	"invited/internal/fault"
 )
 
-// Accept gives the caller the role that a pending invitation offers. It returns fault.NotFound where the
-// invitation is not pending, is not meant for the caller, or its scope was removed, and fault.Refused, with the
+// Accept gives the caller the role that a pending invitation offers. It returns fault.KindNotFound where the
+// invitation is not pending, is not meant for the caller, or its scope was removed, and fault.KindRejected, with the
 // reason, where a rule stands against it. Of any number of accepts at once one wins; the others find it accepted:
-// fault.NotFound.
+// fault.KindNotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.User, id uuid.UUID) error {
 	if !s.Policy.byMembers() {
 		if done, err := s.acceptUnlocked(ctx, caller, id); done || err != nil {
@@ -64,7 +64,7 @@ func (s *Service) offered(
 		return found, err
 	}
 	if s.view(found, tx.Now()).State != Pending || !s.meantFor(found, byLink, caller) || found.Scope.Removed() {
-		return found, fault.Missing()
+		return found, fault.NotFound()
 	}
 	if s.Policy.byMembers() {
 		// What the rules below find out about the scope's members must still be so when the role is given.
@@ -98,7 +98,7 @@ func membership(tx Tx, caller directory.User, i Invitation) directory.Membership
 	}
 }
 
-func errHeld() error { return fault.Refuse("User has already the same role in this scope.") }
+func errHeld() error { return fault.Rejected("User has already the same role in this scope.") }
 
 // acceptable makes the checks on an invitation that the caller could accept, each with the reason they are told.
 func (s *Service) acceptable(tx Tx, i Invitation, actor directory.Actor) error {
@@ -111,13 +111,13 @@ func (s *Service) acceptable(tx Tx, i Invitation, actor directory.Actor) error {
 	}
 	switch {
 	case s.Policy.StrictCheck && i.EmailFolded != actor.EmailFolded:
-		return fault.Refuse("User’s email and email of the invitation are not equal.")
+		return fault.Rejected("User’s email and email of the invitation are not equal.")
 	case s.Policy.DisableMultipleRoles && held:
-		return fault.Refuse("User already has role within this scope.")
+		return fault.Rejected("User already has role within this scope.")
 	case !i.Scope.AdmitsEmail(actor.Email):
-		return fault.Refuse("User’s email does not match the email patterns of the organization or the scope.")
+		return fault.Rejected("User’s email does not match the email patterns of the organization or the scope.")
 	case !i.Role.IsActive:
-		return fault.Refuse("Role of the invitation is not active any more.")
+		return fault.Rejected("Role of the invitation is not active any more.")
 	}
-	return s.oneManager(tx, i.Role, i.ScopeUUID, fault.Refuse(msgOneManager))
+	return s.oneManager(tx, i.Role, i.ScopeUUID, fault.Rejected(msgOneManager))
 }

@@ -9,7 +9,7 @@ import (
 	"invited/internal/token"
 )
 
-// Approve lets a requested invitation go out, by the token that a staff user was mailed. It returns fault.Refused
+// Approve lets a requested invitation go out, by the token that a staff user was mailed. It returns fault.KindRejected
 // with what does not hold of the token, its user or its invitation.
 func (s *Service) Approve(ctx context.Context, text string) error {
 	return s.decide(ctx, text, token.Approve, func(tx Tx, staff directory.User, i Invitation) error {
@@ -41,7 +41,7 @@ func (s *Service) Reject(ctx context.Context, text string) error {
 	})
 }
 
-func errNotRequested() error { return fault.Refuse("Invalid invitation UUID.") }
+func errNotRequested() error { return fault.Rejected("Invalid invitation UUID.") }
 
 // decide runs f on the requested invitation, locked, that a token is good for, and on the staff user whom it names.
 func (s *Service) decide(
@@ -50,18 +50,18 @@ func (s *Service) decide(
 	return s.Store.Write(ctx, func(tx Tx) error {
 		said, err := s.Signer.Verify(text, purpose, tx.Now(), s.Policy.MaxAge)
 		if errors.Is(err, token.ErrPayload) {
-			return fault.Refuse("Invalid payload.")
+			return fault.Rejected("Invalid payload.")
 		} else if err != nil {
-			return fault.Refuse("Invalid signature.")
+			return fault.Rejected("Invalid signature.")
 		}
 		staff, err := tx.Staff(said.User)
-		if fault.Is(err, fault.NotFound) {
-			return fault.Refuse("Invalid user UUID.")
+		if fault.Is(err, fault.KindNotFound) {
+			return fault.Rejected("Invalid user UUID.")
 		} else if err != nil {
 			return err
 		}
 		found, err := tx.Lock(said.Invitation)
-		if fault.Is(err, fault.NotFound) || (err == nil && found.StoredState != Requested) {
+		if fault.Is(err, fault.KindNotFound) || (err == nil && found.StoredState != Requested) {
 			return errNotRequested()
 		} else if err != nil {
 			return err

@@ -27,10 +27,10 @@ type Draft struct {
 }
 
 // Create makes an invitation and asks for its delivery in the same transaction, unless staff have to approve it
-// or its project has not started. It returns fault.Invalid where the scope can't be found among those that the
+// or its project has not started. It returns fault.KindInvalid where the scope can't be found among those that the
 // caller sees, the role does not exist, is not active or is for another scope type, the project has its one
 // manager, another invitation is open for the same e-mail, role and scope, or the e-mail is not admitted; and
-// fault.NotFound where the caller may not manage the scope. The checks are made in this order.
+// fault.KindNotFound where the caller may not manage the scope. The checks are made in this order.
 func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (View, error) {
 	var (
 		actor directory.Actor
@@ -51,7 +51,7 @@ func (s *Service) Create(ctx context.Context, caller directory.User, d Draft) (V
 	if !scope.AdmitsEmail(d.Email) { // nobody waits for it either: there can be many patterns
 		refused = fault.Field("email", msgNotAdmitted)
 	} else if !actor.MayManage(scope) {
-		refused = fault.Missing()
+		refused = fault.NotFound()
 	}
 	out, err := s.create(ctx, caller, d, scope, role, refused, refused != nil)
 	if errors.Is(err, ErrTwice) { // what is in the way is looked for once something is: few have another
@@ -160,7 +160,7 @@ func (s *Service) makeRoom(tx Tx, opening Invitation) error {
 		rival, err = tx.Lock(rival.UUID)
 	}
 	switch {
-	case fault.Is(err, fault.NotFound):
+	case fault.Is(err, fault.KindNotFound):
 		return nil
 	case err != nil:
 		return err

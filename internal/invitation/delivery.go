@@ -10,8 +10,8 @@ import (
 	"invited/internal/token"
 )
 
-// Letter is what a mail about an invitation says and to whom; package jobs has it rendered and sent.
-type Letter struct {
+// Message is what a mail about an invitation says and to whom; package jobs has it rendered and sent.
+type Message struct {
 	Notice      Notice // empty: the invitation itself, to its invitee
 	To          string
 	ID          string // the same for every attempt at one delivery, another for every other
@@ -33,11 +33,11 @@ type Outcome struct {
 // BeginDelivery notes that a delivery is being made and returns its letter; nil where there is nothing to send:
 // the invitation was deleted, was delivered, or has a newer delivery. An invitation that does not wait for its
 // invitee any more, or whose scope was removed, is not sent, and its row says why.
-func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, error) {
-	var out *Letter
+func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Message, error) {
+	var out *Message
 	err := s.Store.Write(ctx, func(tx Tx) error {
 		found, err := tx.Lock(job.Invitation)
-		if fault.Is(err, fault.NotFound) {
+		if fault.Is(err, fault.KindNotFound) {
 			return nil
 		} else if err != nil {
 			return err
@@ -66,7 +66,7 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Letter, erro
 			}
 		}
 		begun.ExecutionState = Processing
-		out = &Letter{
+		out = &Message{
 			To:         begun.Email,
 			ID:         fmt.Sprintf("%s.%d", begun.UUID, begun.Delivery),
 			Invitation: s.view(begun, tx.Now()),
@@ -109,7 +109,7 @@ func unsendable(v View) string {
 // FinishDelivery notes how the attempt ended that BeginDelivery began with this letter. Where the invitation was deleted
 // or has a newer delivery meanwhile, only the event is written, for the letter may have arrived all the same. A failure
 // for the same reason as that of the attempt before it is no event: there can be an attempt an hour for weeks.
-func (s *Service) FinishDelivery(ctx context.Context, job Deliver, l *Letter, o Outcome) error {
+func (s *Service) FinishDelivery(ctx context.Context, job Deliver, l *Message, o Outcome) error {
 	c := itself(EventDelivered)
 	if o.Failed {
 		c.what = EventDeliveryFailed
@@ -118,7 +118,7 @@ func (s *Service) FinishDelivery(ctx context.Context, job Deliver, l *Letter, o 
 	return s.Store.Write(ctx, func(tx Tx) error {
 		found, err := tx.Lock(job.Invitation)
 		switch {
-		case fault.Is(err, fault.NotFound):
+		case fault.Is(err, fault.KindNotFound):
 			return tx.Record(c.event(o.of(l.Invitation.Invitation), "", ""))
 		case err != nil:
 			return err
@@ -144,8 +144,8 @@ func (o Outcome) of(i Invitation) Invitation {
 	return i
 }
 
-// Notified notes how the sending of a notice ended, whatever became of its invitation meanwhile.
-func (s *Service) Notified(ctx context.Context, l *Letter, o Outcome) error {
+// FinishNotice notes how the sending of a notice ended, whatever became of its invitation meanwhile.
+func (s *Service) FinishNotice(ctx context.Context, l *Message, o Outcome) error {
 	c := itself(EventNotified)
 	if o.Failed {
 		c.what = EventNotificationFailed
@@ -154,7 +154,7 @@ func (s *Service) Notified(ctx context.Context, l *Letter, o Outcome) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
 		found, err := tx.Lock(l.Invitation.UUID)
 		state := found.StoredState
-		if fault.Is(err, fault.NotFound) {
+		if fault.Is(err, fault.KindNotFound) {
 			found = l.Invitation.Invitation
 		} else if err != nil {
 			return err
@@ -166,16 +166,16 @@ func (s *Service) Notified(ctx context.Context, l *Letter, o Outcome) error {
 	})
 }
 
-// Letter returns the letter of a notice, with approval links of the moment; nil where there is nothing to say any
+// Message returns the letter of a notice, with approval links of the moment; nil where there is nothing to say any
 // more: the invitation is gone or not what it was when the notice was asked for, or its reader is gone.
-func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
-	var out *Letter
+func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error) {
+	var out *Message
 	err := s.Store.Read(ctx, func(tx Tx) error {
 		found, err := tx.Find(job.Invitation)
 		if err != nil {
 			return err
 		}
-		letter := Letter{
+		letter := Message{
 			Notice:     job.Notice,
 			ID:         fmt.Sprintf("%s.%s.%d.%s", found.UUID, job.Notice, job.Delivery, job.User),
 			Invitation: s.view(found, tx.Now()),
@@ -209,7 +209,7 @@ func (s *Service) Letter(ctx context.Context, job Notify) (*Letter, error) {
 		}
 		return nil
 	})
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.KindNotFound) {
 		return nil, nil
 	}
 	return out, err

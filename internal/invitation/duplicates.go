@@ -22,8 +22,8 @@ type Duplicate struct {
 }
 
 // Duplicates returns which of many invitations to a scope would stand twice, each once, as and in the order in which it
-// first came. It returns fault.Invalid where the scope can't be found among those that the caller sees, and
-// fault.NotFound where they may not manage it.
+// first came. It returns fault.KindInvalid where the scope can't be found among those that the caller sees, and
+// fault.KindNotFound where they may not manage it.
 func (s *Service) Duplicates(
 	ctx context.Context, caller directory.User, scopeURL string, pairs []Pair,
 ) (out []Duplicate, err error) {
@@ -40,7 +40,7 @@ func (s *Service) Duplicates(
 			return fault.Field("scope", msgNoScope+scopeURL)
 		}
 		if !actor.MayManage(scope) {
-			return fault.Missing()
+			return fault.NotFound()
 		}
 		times := make(map[Pair]int, len(pairs))
 		var distinct []Pair // as they first came

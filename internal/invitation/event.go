@@ -127,7 +127,7 @@ type EventPage struct {
 }
 
 // Events returns the page'th page of size events, from 1, of an invitation that the caller sees in the list and may
-// manage, the newest first; fault.NotFound otherwise, and for a page past the end. Staff read the events of any
+// manage, the newest first; fault.KindNotFound otherwise, and for a page past the end. Staff read the events of any
 // invitation, also of one that was deleted or whose scope was removed.
 func (s *Service) Events(ctx context.Context, caller directory.User, id uuid.UUID, page, size int) (EventPage, error) {
 	var out EventPage
@@ -138,10 +138,10 @@ func (s *Service) Events(ctx context.Context, caller directory.User, id uuid.UUI
 				return err
 			}
 			if !actor.MayManage(view.Scope) {
-				return fault.Missing()
+				return fault.NotFound()
 			}
 		}
-		found, total, err := directory.Paged(page, size, func(c directory.Cut) ([]Event, int, error) { return tx.Events(id, c) })
+		found, total, err := directory.Paginate(page, size, func(c directory.Window) ([]Event, int, error) { return tx.Events(id, c) })
 		if err != nil {
 			return err
 		}

@@ -10,8 +10,8 @@ import (
 )
 
 // Send delivers a pending invitation once more, or reopens an expired or canceled one with a full new life. Where
-// its project starts in the future it waits for that day instead. It returns fault.NotFound where the caller does
-// not see or may not manage it, fault.Refused in any other state, and fault.Invalid where another invitation is
+// its project starts in the future it waits for that day instead. It returns fault.KindNotFound where the caller does
+// not see or may not manage it, fault.KindRejected in any other state, and fault.KindInvalid where another invitation is
 // open for the same e-mail, role and scope.
 func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID) error {
 	return refuseTwice(s.Store.Write(ctx, func(tx Tx) error {
@@ -32,7 +32,7 @@ func (s *Service) Send(ctx context.Context, caller directory.User, id uuid.UUID)
 				return err
 			}
 		default:
-			return fault.Refuse("Only pending, expired and canceled invitations can be resent.")
+			return fault.Rejected("Only pending, expired and canceled invitations can be resent.")
 		}
 		again.Delivery++
 		again.ExecutionState, again.ErrorMessage = Scheduled, ""

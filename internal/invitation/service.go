@@ -35,7 +35,7 @@ func (p Policy) byMembers() bool { return p.DisableMultipleRoles || p.OneProject
 func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
 
 // Service is the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
-// *fault.Error: beside those that a method names, fault.Unavailable where the database is out of reach or busy. Any
+// *fault.Error: beside those that a method names, fault.KindUnavailable where the database is out of reach or busy. Any
 // other error is internal. Every field but Policy must be set.
 type Service struct {
 	Store  Store
@@ -56,7 +56,7 @@ type Page struct {
 }
 
 // List returns the page'th page of size invitations, from 1, that the caller can see and the query asks for. It
-// returns fault.NotFound for a page past the end; page 1 of nothing is empty. It sets the query's Visible, Cutoff
+// returns fault.KindNotFound for a page past the end; page 1 of nothing is empty. It sets the query's Visible, Cutoff
 // and Cut itself.
 func (s *Service) List(ctx context.Context, caller directory.User, q Query, page, size int) (Page, error) {
 	var out Page
@@ -66,8 +66,8 @@ func (s *Service) List(ctx context.Context, caller directory.User, q Query, page
 			return err
 		}
 		q.Visible, q.Cutoff = actor.Visibility(), tx.Now().Add(-s.Policy.Lifetime)
-		rows, total, err := directory.Paged(page, size, func(c directory.Cut) ([]Invitation, int, error) {
-			q.Cut = c
+		rows, total, err := directory.Paginate(page, size, func(c directory.Window) ([]Invitation, int, error) {
+			q.Window = c
 			return tx.List(q)
 		})
 		if err != nil {
@@ -97,7 +97,7 @@ func (s *Service) Count(ctx context.Context, caller directory.User, q Query) (to
 	return total, err
 }
 
-// Retrieve returns an invitation that the caller sees in the list; fault.NotFound otherwise.
+// Retrieve returns an invitation that the caller sees in the list; fault.KindNotFound otherwise.
 func (s *Service) Retrieve(ctx context.Context, caller directory.User, id uuid.UUID) (View, error) {
 	var out View
 	err := s.Store.Read(ctx, func(tx Tx) (err error) {
@@ -122,14 +122,14 @@ func (s *Service) visible(
 	}
 	view := s.view(found, tx.Now())
 	if !found.visibleTo(actor.Visibility(), view.State) {
-		return View{}, actor, fault.Missing()
+		return View{}, actor, fault.NotFound()
 	}
 	return view, actor, nil
 }
 
 // Details returns what an invitee may see before accepting. Staff and support see any; others one that is
 // pending, expired or canceled, whose civil number is empty or their own (and whose e-mail is theirs, where that
-// is enforced), any to a scope where they hold a role, and any that they may manage; fault.NotFound otherwise.
+// is enforced), any to a scope where they hold a role, and any that they may manage; fault.KindNotFound otherwise.
 func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UUID) (View, error) {
 	var out View
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -146,7 +146,7 @@ func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UU
 		if offered || actor.SeesAll() || actor.HoldsRoleIn(found.ScopeUUID) || actor.MayManage(found.Scope) {
 			return nil
 		}
-		return fault.Missing()
+		return fault.NotFound()
 	})
 	if err != nil {
 		return View{}, err
@@ -155,12 +155,12 @@ func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UU
 }
 
 // offer returns the invitation, found by find, of an invitee's link, or of its own uuid, and whether it was the link. They
-// are the same until its e-mail is changed. fault.NotFound where there is neither.
+// are the same until its e-mail is changed. fault.KindNotFound where there is neither.
 func (s *Service) offer(
 	tx Tx, id uuid.UUID, find func(uuid.UUID) (Invitation, error),
 ) (found Invitation, byLink bool, err error) {
 	found, err = find(id)
-	if !fault.Is(err, fault.NotFound) {
+	if !fault.Is(err, fault.KindNotFound) {
 		return found, found.LinkUUID == nil, err
 	}
 	own, err := tx.Linked(id)
@@ -169,7 +169,7 @@ func (s *Service) offer(
 	}
 	found, err = find(own)
 	if err == nil && (found.LinkUUID == nil || *found.LinkUUID != id) { // changed since, while find waited for a lock
-		err = fault.Missing()
+		err = fault.NotFound()
 	}
 	return found, true, err
 }
@@ -187,7 +187,7 @@ type Check struct {
 	CivilNumberRequired bool
 }
 
-// Check returns it; fault.NotFound where the link leads to none that is pending, or its scope was removed.
+// Check returns it; fault.KindNotFound where the link leads to none that is pending, or its scope was removed.
 func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 	var out Check
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -196,7 +196,7 @@ func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 			return err
 		}
 		if !byLink || s.view(found, tx.Now()).State != Pending || found.Scope.Removed() {
-			return fault.Missing()
+			return fault.NotFound()
 		}
 		out = Check{Email: found.Email, CivilNumberRequired: found.CivilNumber != ""}
 		return nil
@@ -205,7 +205,7 @@ func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 }
 
 // Cancel takes back a pending or project invitation that the caller sees and may manage. It returns
-// fault.NotFound where they don't or may not, fault.Refused in any other state.
+// fault.KindNotFound where they don't or may not, fault.KindRejected in any other state.
 func (s *Service) Cancel(ctx context.Context, caller directory.User, id uuid.UUID) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
 		view, err := s.managed(tx, caller, id)
@@ -213,7 +213,7 @@ func (s *Service) Cancel(ctx context.Context, caller directory.User, id uuid.UUI
 			return err
 		}
 		if !view.State.open() {
-			return fault.Refuse("Only pending or planned invitations can be canceled.")
+			return fault.Rejected("Only pending or planned invitations can be canceled.")
 		}
 		canceled := view.Invitation
 		canceled.StoredState = Canceled
@@ -221,7 +221,7 @@ func (s *Service) Cancel(ctx context.Context, caller directory.User, id uuid.UUI
 	})
 }
 
-// managed returns an invitation, locked, that the caller sees in the list and may manage; fault.NotFound
+// managed returns an invitation, locked, that the caller sees in the list and may manage; fault.KindNotFound
 // otherwise.
 func (s *Service) managed(tx Tx, caller directory.User, id uuid.UUID) (View, error) {
 	view, actor, err := s.visible(tx, caller, id, tx.Lock)
@@ -229,7 +229,7 @@ func (s *Service) managed(tx Tx, caller directory.User, id uuid.UUID) (View, err
 		return View{}, err
 	}
 	if !actor.MayManage(view.Scope) {
-		return View{}, fault.Missing()
+		return View{}, fault.NotFound()
 	}
 	return s.settled(tx, view)
 }
@@ -262,7 +262,7 @@ func errOpen() error {
 	return fault.Field("email", "Pending invitation already exists for this email and role.")
 }
 
-// Delete removes an invitation that the caller sees: fault.NotFound where they don't, fault.Forbidden where they
+// Delete removes an invitation that the caller sees: fault.KindNotFound where they don't, fault.KindForbidden where they
 // are not staff.
 func (s *Service) Delete(ctx context.Context, caller directory.User, id uuid.UUID) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
@@ -271,7 +271,7 @@ func (s *Service) Delete(ctx context.Context, caller directory.User, id uuid.UUI
 			return err
 		}
 		if !caller.IsStaff {
-			return fault.Deny()
+			return fault.Forbidden()
 		}
 		view, err = s.settled(tx, view)
 		if err != nil {
@@ -281,7 +281,7 @@ func (s *Service) Delete(ctx context.Context, caller directory.User, id uuid.UUI
 	})
 }
 
-// Destroy removes an invitation that the caller sees in the list and may manage; fault.NotFound otherwise.
+// Destroy removes an invitation that the caller sees in the list and may manage; fault.KindNotFound otherwise.
 func (s *Service) Destroy(ctx context.Context, caller directory.User, id uuid.UUID) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
 		view, err := s.managed(tx, caller, id)

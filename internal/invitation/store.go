@@ -30,7 +30,7 @@ type Store interface {
 	Write(ctx context.Context, f func(Tx) error) error
 }
 
-// Tx is the database within one transaction. Methods that look for one thing return fault.NotFound where it is
+// Tx is the database within one transaction. Methods that look for one thing return fault.KindNotFound where it is
 // not there.
 type Tx interface {
 	// Now is the moment of the transaction, by the database's clock, in UTC and whole microseconds.
@@ -101,7 +101,7 @@ type Tx interface {
 	Record(Event) error
 	// Events is a part of the events of an invitation, which need not be there any more, the newest first, and how many
 	// there are in all; a page past the end does not say how many.
-	Events(id uuid.UUID, c directory.Cut) ([]Event, int, error)
+	Events(id uuid.UUID, c directory.Window) ([]Event, int, error)
 
 	// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
 	Enqueue(Job) error
@@ -133,7 +133,7 @@ type Query struct {
 	States           []State // any of these; none: all
 
 	Order []directory.Order // none: the newest first; ties fall to the uuid
-	directory.Cut
+	directory.Window
 }
 
 // ScopeRef names a scope.
@@ -181,7 +181,7 @@ const (
 type Deliver struct {
 	Invitation uuid.UUID `json:"invitation"`
 	Delivery   int       `json:"delivery"` // Invitation.Delivery when it was asked for
-	// Webhook puts it into that queue. How the delivery is made is decided when it is: see Letter.
+	// Webhook puts it into that queue. How the delivery is made is decided when it is: see Message.
 	Webhook bool `json:"webhook,omitempty"`
 }
 

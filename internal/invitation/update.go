@@ -19,8 +19,8 @@ type Edit struct {
 // Update changes the e-mail and the role of a pending or project invitation that the caller sees in the list and may
 // manage, and returns it. One that has another e-mail then, case aside, gets another link, and where it is pending a
 // delivery of its own, for which it asks in the same transaction: the link and the delivery before are of no account any
-// more. It returns fault.NotFound where the caller does not see or may not manage the invitation, fault.Forbidden where
-// only staff may invite and they are not, fault.Refused in any other state, and fault.Invalid where the role does not
+// more. It returns fault.KindNotFound where the caller does not see or may not manage the invitation, fault.KindForbidden where
+// only staff may invite and they are not, fault.KindRejected in any other state, and fault.KindInvalid where the role does not
 // exist, or what would come of it is nothing that Create would make.
 func (s *Service) Update(ctx context.Context, caller directory.User, id uuid.UUID, e Edit) (View, error) {
 	var out View
@@ -30,10 +30,10 @@ func (s *Service) Update(ctx context.Context, caller directory.User, id uuid.UUI
 			return err
 		}
 		if s.Policy.OnlyStaffCanInvite && !caller.IsStaff {
-			return fault.Deny() // what staff approved would be another thing
+			return fault.Forbidden() // what staff approved would be another thing
 		}
 		if !view.State.open() {
-			return fault.Refuse("Only pending invitations can be edited.")
+			return fault.Rejected("Only pending invitations can be edited.")
 		}
 		out = view
 		edited, err := s.edited(tx, view.Invitation, e)
@@ -76,7 +76,7 @@ func (s *Service) edited(tx Tx, was Invitation, e Edit) (Invitation, error) {
 	admitted := i.Scope.AdmitsEmail(i.Email)
 	if e.Role != nil && *e.Role != i.RoleUUID {
 		role, err := tx.Role(*e.Role)
-		if fault.Is(err, fault.NotFound) {
+		if fault.Is(err, fault.KindNotFound) {
 			wrong := fault.Fields{}
 			wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", *e.Role))
 			if !admitted {

@@ -20,7 +20,7 @@ import (
 func (b *bed) sent(id uuid.UUID) (all []string) {
 	b.t.Helper()
 	require.NoError(b.t, b.db.Read(b.t.Context(), func(tx *store.Tx) error {
-		found, total, err := tx.Events(id, directory.Cut{Limit: 1000})
+		found, total, err := tx.Events(id, directory.Window{Limit: 1000})
 		require.Len(b.t, found, total)
 		for _, e := range slices.Backward(found) {
 			if e.Channel != "" {

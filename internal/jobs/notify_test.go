@@ -62,14 +62,14 @@ func TestStaffAreAsked(t *testing.T) {
 		// Each link does what it says, for its own invitation, and nothing else.
 		asked := about(first, both)
 		approve, reject := asked.link(t, "invitation_approve"), asked.link(t, "invitation_reject")
-		require.True(t, fault.Is(b.service.Approve(t.Context(), reject), fault.Refused))
-		require.True(t, fault.Is(b.service.Reject(t.Context(), approve), fault.Refused))
+		require.True(t, fault.Is(b.service.Approve(t.Context(), reject), fault.KindRejected))
+		require.True(t, fault.Is(b.service.Reject(t.Context(), approve), fault.KindRejected))
 		require.NoError(t, b.service.Approve(t.Context(), approve))
 		require.Equal(t, invitation.Pending, b.settled(first, invitation.OK).StoredState)
 		require.Equal(t, first.String(), b.mailed("first@university.example").link(t, "invitation"))
 		other := about(first, b.post.to("sue@staff.example"))
 		require.NotEqual(t, approve, other.link(t, "invitation_approve"))
-		require.True(t, fault.Is(b.service.Reject(t.Context(), other.link(t, "invitation_reject")), fault.Refused), "decided")
+		require.True(t, fault.Is(b.service.Reject(t.Context(), other.link(t, "invitation_reject")), fault.KindRejected), "decided")
 
 		require.NoError(t, b.service.Reject(t.Context(), about(second, both).link(t, "invitation_reject")))
 		require.Equal(t, invitation.Rejected, b.see(second).StoredState)

@@ -24,7 +24,7 @@ type post struct {
 
 // send hands a letter over, dated when it was asked for: a second attempt is the same mail. The error is what the
 // transport or the webhook says of it. A panic is an error too: the row must not stay Processing for it.
-func (p *post) send(ctx context.Context, l *invitation.Letter, asked time.Time) (err error) {
+func (p *post) send(ctx context.Context, l *invitation.Message, asked time.Time) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic while sending: %v\n%s", value, debug.Stack())
@@ -50,7 +50,7 @@ var kinds = map[invitation.Notice]mail.Kind{
 }
 
 // content is what a mail says.
-func content(l *invitation.Letter) mail.Invitation {
+func content(l *invitation.Message) mail.Invitation {
 	v := l.Invitation
 	out := mail.Invitation{
 		Email:           v.Email,
@@ -81,7 +81,7 @@ func content(l *invitation.Letter) mail.Invitation {
 }
 
 // payload is what the webhook is told.
-func payload(l *invitation.Letter) webhook.Payload {
+func payload(l *invitation.Message) webhook.Payload {
 	v := l.Invitation
 	out := webhook.Payload{
 		Email:               v.Email,

@@ -81,7 +81,7 @@ func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) 
 	if job.Queue == invitation.QueueNotices {
 		w.gate.pass(ctx)
 	}
-	letter, err := w.Service.Letter(ctx, job.Args)
+	letter, err := w.Service.BeginNotice(ctx, job.Args)
 	if err != nil || letter == nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (w *notifier) Work(ctx context.Context, job *river.Job[invitation.Notify]) 
 	}
 	if outcome := outcomeOf(sent); !old(job.JobRow, sent, outcome) {
 		if err := insist(ctx, func(ctx context.Context) error {
-			return w.Service.Notified(ctx, letter, outcome)
+			return w.Service.FinishNotice(ctx, letter, outcome)
 		}); err != nil {
 			// A mail is not sent again for the sake of its event.
 			w.Logger.ErrorContext(ctx, "how a notice ended could not be noted", "args", string(job.EncodedArgs), "error", err)

@@ -84,7 +84,7 @@ func TestCountsAreExact(t *testing.T) {
 			require.NoError(t, pool.QueryRow("SELECT count(*) FROM invitations WHERE state = '"+string(state)+"'").Scan(&there))
 			require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) (err error) {
 				_, total, err = tx.List(invitation.Query{
-					Visible: directory.Visibility{Reach: directory.Reach{All: true}}, States: []invitation.State{state}, Cut: directory.Cut{Limit: 1},
+					Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}, States: []invitation.State{state}, Window: directory.Window{Limit: 1},
 				})
 				return err
 			}))

@@ -111,7 +111,7 @@ func (tx *Tx) recordAll(events []invitation.Event) error {
 
 // Events is a part of the events of an invitation, the newest first, and how many there are in all; a page past the end
 // does not say how many.
-func (tx *Tx) Events(id uuid.UUID, c directory.Cut) ([]invitation.Event, int, error) {
+func (tx *Tx) Events(id uuid.UUID, c directory.Window) ([]invitation.Event, int, error) {
 	var rows []struct {
 		invitation.Event `gorm:"embedded"`
 		Total            int

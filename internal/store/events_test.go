@@ -18,7 +18,7 @@ func (p *plot) events(id uuid.UUID) []invitation.EventType {
 	p.t.Helper()
 	types := []invitation.EventType{}
 	require.NoError(p.t, p.db.Read(p.t.Context(), func(tx *store.Tx) error {
-		found, total, err := tx.Events(id, directory.Cut{Limit: 100})
+		found, total, err := tx.Events(id, directory.Window{Limit: 100})
 		require.Len(p.t, found, total)
 		for _, each := range found {
 			require.Equal(p.t, id, each.InvitationUUID)
@@ -97,7 +97,7 @@ func TestEventsAreReadAsWritten(t *testing.T) {
 				return way(tx)
 			}))
 			require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
-				found, _, err := tx.Events(one.UUID, directory.Cut{Limit: 1})
+				found, _, err := tx.Events(one.UUID, directory.Window{Limit: 1})
 				require.Len(t, found, 1)
 				want := written
 				want.ID, want.Created, want.RequestID = found[0].ID, now, "the-request"

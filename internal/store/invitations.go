@@ -66,7 +66,7 @@ func (tx *Tx) FindOffer(id uuid.UUID) (invitation.Invitation, error) {
 		(*string)(&i.StoredState), &i.Created, &i.Email, &i.EmailFolded,
 		&i.CivilNumber, maybe{&i.LinkUUID}, &i.Scope.StartDate, &i.Scope.IsRemoved, &customer.IsRemoved)
 	if errors.Is(err, sql.ErrNoRows) {
-		return i, fault.Missing()
+		return i, fault.NotFound()
 	}
 	i.Created, i.Scope.StartDate, i.Scope.Customer = i.Created.UTC(), utc(i.Scope.StartDate), &customer
 	return i, err
@@ -77,7 +77,7 @@ func (tx *Tx) one(found []invitation.Invitation, err error) (invitation.Invitati
 	case err != nil:
 		return invitation.Invitation{}, err
 	case len(found) == 0:
-		return invitation.Invitation{}, fault.Missing()
+		return invitation.Invitation{}, fault.NotFound()
 	}
 	return found[0], nil
 }
@@ -87,7 +87,7 @@ func (tx *Tx) Linked(link uuid.UUID) (uuid.UUID, error) {
 	var found uuid.UUID
 	err := tx.row("SELECT uuid FROM invitations WHERE link_uuid = ?", []any{link}, &found)
 	if errors.Is(err, sql.ErrNoRows) {
-		return found, fault.Missing()
+		return found, fault.NotFound()
 	}
 	return found, err
 }
@@ -293,10 +293,10 @@ func (tx *Tx) Delete(id uuid.UUID, e invitation.Event) error {
 // how many.
 func (tx *Tx) List(q invitation.Query) ([]invitation.Invitation, int, error) {
 	l := tx.listing(q)
-	query, arguments := l.page(q.Cut)
+	query, arguments := l.page(q.Window)
 	if onlyStates(q, l) {
 		total, counted := kept(q)
-		query, arguments = l.pageOf(q.Cut, total, counted)
+		query, arguments = l.pageOf(q.Window, total, counted)
 	}
 	var count int
 	rows, err := tx.scanned(query, arguments, &count)
@@ -361,7 +361,7 @@ func (tx *Tx) visible(to *conditions, q invitation.Query) {
 		return
 	}
 	var any conditions
-	tx.within(&any, v.Reach, "invitations.scope_uuid", "invitations.customer_uuid")
+	tx.within(&any, v.ScopeSet, "invitations.scope_uuid", "invitations.customer_uuid")
 	if v.Email != "" {
 		any.and("(invitations.email_folded = ? AND "+endable+" AND NOT "+lapsed+")",
 			v.Email, q.Cutoff, q.Cutoff)

@@ -64,9 +64,9 @@ func (c *conditions) contains(value string, columns ...string) {
 // literal makes every character of a text mean itself in a LIKE pattern with the escape character \.
 var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// within asks for scopes of a reach, the same as directory.Reach.Has: columns have the uuid of the scope and, where that
+// within asks for scopes of a reach, the same as directory.ScopeSet.Has: columns have the uuid of the scope and, where that
 // is not empty, of its customer.
-func (tx *Tx) within(c *conditions, r directory.Reach, scope, customer string) {
+func (tx *Tx) within(c *conditions, r directory.ScopeSet, scope, customer string) {
 	if len(r.Scopes) > 0 {
 		c.and(tx.db.dialect.in(scope, r.Scopes))
 	}
@@ -124,7 +124,7 @@ func (l listing) total() string {
 // page is a query for a part of the list, and after the columns for how many rows the list has in all; where there is no
 // row there is no number. It is one statement, so that both are of one moment; and what the page says of a row beside the
 // row itself is looked up for the page alone. All that the list has is found once, and counted and ordered then.
-func (l listing) page(cut directory.Cut) (string, []any) {
+func (l listing) page(cut directory.Window) (string, []any) {
 	// Materialized, or a plan would go through all rows in the order that is asked for, in the hope of finding the first few
 	// soon: but all have to be counted.
 	rows, arguments := l.rows()
@@ -136,7 +136,7 @@ func (l listing) page(cut directory.Cut) (string, []any) {
 
 // pageOf is page where the number is known to another query, so that no more rows are looked at than up to its end. Where
 // it begins stands in the text: a plan for any beginning sorts all rows for the first of them.
-func (l listing) pageOf(cut directory.Cut, total string, counted []any) (string, []any) {
+func (l listing) pageOf(cut directory.Window, total string, counted []any) (string, []any) {
 	rows, arguments := l.rows()
 	return l.filled(fmt.Sprintf("%s%s LIMIT %d OFFSET %d", rows, l.order.by("found"), cut.Limit, cut.Offset), total),
 		slices.Concat(counted, arguments)

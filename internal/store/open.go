@@ -247,7 +247,7 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // Now is the moment by the database's own clock, which all who use the database share, in UTC. Options.Clock does not
-// move it. It returns fault.Unavailable where the database can't tell.
+// move it. It returns fault.KindUnavailable where the database can't tell.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	now, err := db.dialect.now(db.gorm.WithContext(ctx))
 	return now.UTC(), db.translate(err)

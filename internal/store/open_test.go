@@ -217,7 +217,7 @@ func TestBusySQLite(t *testing.T) {
 
 		begun = time.Now()
 		err = write()
-		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+		require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
 		require.ErrorIs(t, err, store.ErrUnusable)
 		require.Greater(t, time.Since(begun), 4*time.Second)
 		require.NoError(t, letGo())
@@ -241,7 +241,7 @@ func TestUnreachablePostgres(t *testing.T) {
 		"read":    db.Read(t.Context(), func(*store.Tx) error { return nil }),
 		"write":   db.Write(t.Context(), func(*store.Tx) error { return nil }),
 	} {
-		require.True(t, fault.Is(err, fault.Unavailable), "%s: %v", what, err)
+		require.True(t, fault.Is(err, fault.KindUnavailable), "%s: %v", what, err)
 		require.ErrorIs(t, err, store.ErrUnusable, what)
 		require.NotContains(t, err.Error(), "pa55word", what)
 	}
@@ -286,7 +286,7 @@ func TestPostgresThatGoesAndComesBack(t *testing.T) {
 			terminate()
 			return nil
 		})
-		require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+		require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
 		require.Empty(t, storetest.Jobs(t, db, invitation.Deliver{}.Kind()))
 
 		require.NoError(t, db.Write(t.Context(), func(tx *store.Tx) error {
@@ -327,6 +327,6 @@ func TestPostgresDeadlockIsUnavailable(t *testing.T) {
 			errs[0], errs[1] = errs[1], errs[0]
 		}
 		require.NoError(t, errs[1])
-		require.True(t, fault.Is(errs[0], fault.Unavailable), "%v", errs[0])
+		require.True(t, fault.Is(errs[0], fault.KindUnavailable), "%v", errs[0])
 	})
 }

@@ -60,7 +60,7 @@ func (db *DB) Owner(ctx context.Context, digest string) (directory.Owner, error)
 		})
 	}
 	if err == nil && found.User.UUID == uuid.Nil {
-		err = fault.Missing()
+		err = fault.NotFound()
 	}
 	if err != nil {
 		return directory.Owner{}, db.failed(ctx, err)

@@ -32,7 +32,7 @@ func TestManyStatementsAtOnce(t *testing.T) {
 					at := (start*many/8 + i) % many // stands in the text of the statement
 					assert.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
 						rows, total, err := tx.List(invitation.Query{
-							Visible: directory.Visibility{Reach: directory.Reach{All: true}}, Cut: directory.Cut{Offset: at, Limit: 3},
+							Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}, Window: directory.Window{Offset: at, Limit: 3},
 						})
 						assert.Len(t, rows, min(3, many-at))
 						assert.Equal(t, many, total)

@@ -12,16 +12,16 @@ import (
 )
 
 // Shelf returns the database as reading the directory needs it.
-func (db *DB) Shelf() directory.Shelf { return shelf{db} }
+func (db *DB) Shelf() directory.ReadStore { return shelf{db} }
 
-// shelf adapts DB to directory.Shelf: the same reads, with the narrower interface.
+// shelf adapts DB to directory.ReadStore: the same reads, with the narrower interface.
 type shelf struct{ db *DB }
 
-func (s shelf) Read(ctx context.Context, f func(directory.ShelfTx) error) error {
+func (s shelf) Read(ctx context.Context, f func(directory.ReadTx) error) error {
 	return s.db.Read(ctx, func(tx *Tx) error { return f(tx) })
 }
 
-var _ directory.ShelfTx = (*Tx)(nil)
+var _ directory.ReadTx = (*Tx)(nil)
 
 // present is the condition that neither a scope nor its customer was removed. Few customers were: to look at the one of
 // each scope would take several times as long.
@@ -69,12 +69,12 @@ func (tx *Tx) scopes(query string, arguments []any, more ...any) ([]directory.Sc
 	})
 }
 
-// ShownScope is a scope that was not removed.
-func (tx *Tx) ShownScope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error) {
+// FindScope is a scope that was not removed.
+func (tx *Tx) FindScope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error) {
 	rows, err := tx.scopes("SELECT "+scopeColumns+" FROM scopes"+scopeJoins[0].text+
 		" WHERE scopes.type = ? AND scopes.uuid = ? AND "+present, []any{kind, id})
 	if err == nil && len(rows) == 0 {
-		err = fault.Missing()
+		err = fault.NotFound()
 	}
 	if err != nil {
 		return directory.Scope{}, err
@@ -82,11 +82,11 @@ func (tx *Tx) ShownScope(kind directory.ScopeType, id uuid.UUID) (directory.Scop
 	return rows[0], nil
 }
 
-// ShownScopes is a page of scopes, and how many there are in all.
-func (tx *Tx) ShownScopes(q directory.ScopeQuery) ([]directory.Scope, int, error) {
+// ListScopes is a page of scopes, and how many there are in all.
+func (tx *Tx) ListScopes(q directory.ScopeQuery) ([]directory.Scope, int, error) {
 	l := tx.scopeListing(q)
 	var count int
-	query, arguments := l.page(q.Cut)
+	query, arguments := l.page(q.Window)
 	rows, err := tx.scopes(query, arguments, &count)
 	return rows, count, err
 }
@@ -120,11 +120,11 @@ func (tx *Tx) scopeListing(q directory.ScopeQuery) listing {
 	return l
 }
 
-// ShownRoles is a page of roles, and how many there are in all.
-func (tx *Tx) ShownRoles(q directory.RoleQuery) ([]directory.Role, int, error) {
+// ListRoles is a page of roles, and how many there are in all.
+func (tx *Tx) ListRoles(q directory.RoleQuery) ([]directory.Role, int, error) {
 	l := roleListing(q)
 	var count int
-	query, arguments := l.page(q.Cut)
+	query, arguments := l.page(q.Window)
 	rows, err := found(tx, query, arguments, func(scan scanFunc) (r directory.Role, err error) {
 		err = scan(&r.UUID, &r.Name, &r.Description, &r.ScopeType, list{&r.Permissions}, &r.IsActive, &count)
 		return r, err
@@ -157,11 +157,11 @@ var permissionJoins = append([]join{
 	{"creators", " LEFT JOIN users AS creators ON creators.uuid = memberships.created_by_uuid"},
 }, scopeJoins...)
 
-// ShownPermissions is a page of memberships in force, and how many there are in all.
-func (tx *Tx) ShownPermissions(q directory.PermissionQuery) ([]directory.Permission, int, error) {
+// ListPermissions is a page of memberships in force, and how many there are in all.
+func (tx *Tx) ListPermissions(q directory.PermissionQuery) ([]directory.Permission, int, error) {
 	l := tx.permissionListing(q)
 	var count int
-	query, arguments := l.page(q.Cut)
+	query, arguments := l.page(q.Window)
 	rows, err := found(tx, query, arguments, func(scan scanFunc) (directory.Permission, error) {
 		var (
 			p               directory.Permission
@@ -202,7 +202,7 @@ func (tx *Tx) permissionListing(q directory.PermissionQuery) listing {
 	if !q.Visible.All {
 		var any conditions
 		any.and("memberships.user_uuid = ?", q.Visible.User)
-		tx.within(&any, q.Visible.Reach, "memberships.scope_uuid", "")
+		tx.within(&any, q.Visible.ScopeSet, "memberships.scope_uuid", "")
 		// Each by an index of its own: for an OR of them SQLite would read all memberships.
 		for i, each := range any.texts {
 			any.texts[i] = "SELECT memberships.uuid FROM memberships WHERE memberships.revoked IS NULL AND " + each

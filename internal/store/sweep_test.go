@@ -66,7 +66,7 @@ func TestSweepingManyTakesNoMoreStatementsThanOne(t *testing.T) {
 func (p *plot) lastEvent(id uuid.UUID) (last invitation.Event) {
 	p.t.Helper()
 	require.NoError(p.t, p.db.Read(p.t.Context(), func(tx *store.Tx) error {
-		found, _, err := tx.Events(id, directory.Cut{Limit: 1})
+		found, _, err := tx.Events(id, directory.Window{Limit: 1})
 		require.Len(p.t, found, 1)
 		last = found[0]
 		return err

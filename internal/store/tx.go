@@ -125,20 +125,20 @@ func (db *DB) moment(ctx context.Context) (time.Time, error) {
 // ErrUnusable is in the chain of every error that comes of the database's being busy, full or out of reach.
 var ErrUnusable = errors.New("can't be used now")
 
-// translate makes an error of a driver one that the rest of the program understands: fault.NotFound where a row
-// is not there, fault.Unavailable where trying again later may help. Refusals and the rest stay what they are.
+// translate makes an error of a driver one that the rest of the program understands: fault.KindNotFound where a row
+// is not there, fault.KindUnavailable where trying again later may help. Refusals and the rest stay what they are.
 func (db *DB) translate(err error) error {
 	var refusal *fault.Error
 	switch {
 	case err == nil, errors.As(err, &refusal):
 		return err
 	case errors.Is(err, gorm.ErrRecordNotFound):
-		return fault.Missing()
+		return fault.NotFound()
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone),
 		db.dialect.unavailable(err):
-		return fault.Down(fmt.Errorf("%w: %w", ErrUnusable, err))
+		return fault.Unavailable(fmt.Errorf("%w: %w", ErrUnusable, err))
 	}
 	return err
 }

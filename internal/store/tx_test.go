@@ -75,7 +75,7 @@ func (p *plot) insert(i invitation.Invitation) uuid.UUID {
 	return i.UUID
 }
 
-// find reads an invitation; fault.NotFound where it is not there.
+// find reads an invitation; fault.KindNotFound where it is not there.
 func (p *plot) find(id uuid.UUID) (found invitation.Invitation, err error) {
 	p.t.Helper()
 	err = p.db.Read(p.t.Context(), func(tx *store.Tx) (err error) {
@@ -180,7 +180,7 @@ func TestWriteThatFailsLeavesNothing(t *testing.T) {
 			id, err := write(t.Context(), func() error { return errOnPurpose })
 			require.ErrorIs(t, err, errOnPurpose)
 			_, err = p.find(id)
-			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+			require.True(t, fault.Is(err, fault.KindNotFound), "%v", err)
 
 			require.PanicsWithValue(t, "on purpose", func() {
 				_, _ = write(t.Context(), func() error { panic("on purpose") })
@@ -189,7 +189,7 @@ func TestWriteThatFailsLeavesNothing(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			_, err = write(ctx, func() error { cancel(); return nil })
 			require.Error(t, err)
-			require.False(t, fault.Is(err, fault.NotFound), "%v", err)
+			require.False(t, fault.Is(err, fault.KindNotFound), "%v", err)
 		}
 		require.Empty(t, storetest.Jobs(t, p.db, invitation.Deliver{}.Kind()))
 		var rows int
@@ -217,7 +217,7 @@ func TestWritePastItsDeadlineIsUnavailable(t *testing.T) {
 				return nil
 			})
 			cancel()
-			require.True(t, fault.Is(err, fault.Unavailable), "%v", err)
+			require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
 		}
 	})
 }
@@ -246,19 +246,19 @@ func TestMistakesAreNoOutage(t *testing.T) {
 		orphan.RoleUUID = uuid.New()
 		err := p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(orphan, invitation.Event{}) })
 		requireRefused(t, err, noParent)
-		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
+		require.False(t, fault.Is(err, fault.KindUnavailable), "%v", err)
 
 		odd := p.draft("ina@university.example")
 		odd.StoredState = "odd"
 		err = p.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Insert(odd, invitation.Event{}) })
 		requireRefused(t, err, failsCheck)
-		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
+		require.False(t, fault.Is(err, fault.KindUnavailable), "%v", err)
 
 		require.NoError(t, p.exec("ALTER TABLE invitations RENAME TO lost"))
 		_, err = p.find(orphan.UUID)
 		require.Error(t, err)
-		require.False(t, fault.Is(err, fault.Unavailable), "%v", err)
-		require.False(t, fault.Is(err, fault.NotFound), "%v", err)
+		require.False(t, fault.Is(err, fault.KindUnavailable), "%v", err)
+		require.False(t, fault.Is(err, fault.KindNotFound), "%v", err)
 	})
 }
 
@@ -278,7 +278,7 @@ func TestSnapshotIsOfOneMoment(t *testing.T) {
 			after, err := tx.Find(id)
 			require.NoError(t, err)
 			require.Equal(t, invitation.Pending, after.StoredState)
-			_, total, err := tx.List(invitation.Query{Visible: directory.Visibility{Reach: directory.Reach{All: true}}, Cut: directory.Cut{Limit: 10}})
+			_, total, err := tx.List(invitation.Query{Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}, Window: directory.Window{Limit: 10}})
 			require.Equal(t, 1, total)
 			return err
 		}))
@@ -412,7 +412,7 @@ func TestALockFindsWhatItWaitedFor(t *testing.T) {
 			require.Equal(t, id, linked)
 			require.NoError(t, err)
 			_, err = tx.Linked(id)
-			require.True(t, fault.Is(err, fault.NotFound), "%v", err)
+			require.True(t, fault.Is(err, fault.KindNotFound), "%v", err)
 			return nil
 		}))
 	})
@@ -457,7 +457,7 @@ func TestTimesKeepTheirMicroseconds(t *testing.T) {
 		}
 		order := []directory.Order{{By: invitation.ByCreated}}
 		require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
-			rows, _, err := tx.List(invitation.Query{Visible: directory.Visibility{Reach: directory.Reach{All: true}}, Cut: directory.Cut{Limit: 100}, Order: order})
+			rows, _, err := tx.List(invitation.Query{Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}, Window: directory.Window{Limit: 100}, Order: order})
 			for i, each := range rows {
 				require.Equal(t, ids[i], each.UUID, "%s at place %d", each.Created, i)
 			}
@@ -468,7 +468,7 @@ func TestTimesKeepTheirMicroseconds(t *testing.T) {
 		for i, offset := range offsets {
 			require.NoError(t, p.db.Read(t.Context(), func(tx *store.Tx) error {
 				_, lapsed, err := tx.List(invitation.Query{
-					Visible: directory.Visibility{Reach: directory.Reach{All: true}}, Cut: directory.Cut{Limit: 100},
+					Visible: directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}, Window: directory.Window{Limit: 100},
 					Cutoff: second.Add(offset), States: []invitation.State{invitation.Expired},
 				})
 				require.Equal(t, i+1, lapsed, offset)

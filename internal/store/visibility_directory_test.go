@@ -55,7 +55,7 @@ func (c *chance) compareScopes(user directory.User, kind directory.ScopeType) in
 		if err == nil {
 			opened[each.UUID] = true
 		} else {
-			require.True(c.t, fault.Is(err, fault.NotFound), "%v", err)
+			require.True(c.t, fault.Is(err, fault.KindNotFound), "%v", err)
 		}
 		if each.Type != kind || c.removed(each) {
 			continue

@@ -226,7 +226,7 @@ func (c *chance) compare() {
 			if err == nil {
 				opened[each.UUID] = view.State
 			} else {
-				require.True(c.t, fault.Is(err, fault.NotFound), "%v", err)
+				require.True(c.t, fault.Is(err, fault.KindNotFound), "%v", err)
 			}
 			if _, stored := everything[each.UUID]; stored && c.sees(user, each) {
 				ruled[each.UUID] = c.state(each)
