@@ -6,29 +6,30 @@ import (
 	"github.com/google/uuid"
 )
 
-// Actor is a user together with all that they hold at one moment: whatever is decided about a caller is decided
-// from this value.
+// Actor is a user together with the grants that they hold at one moment. Every decision about a caller is made from this
+// value.
 type Actor struct {
 	User
-	Grants []Grant // active memberships; may be left out for a user who sees all and manages all
+	Grants []Grant // one for each active membership
 }
 
-// ScopeSet is a set of scopes. It is made here once, and read by queries and by rules on single scopes alike.
+// ScopeSet is a set of scopes. The rules about who sees and manages what return sets; the store's queries and the rules
+// about single scopes (Has) read the same set.
 type ScopeSet struct {
 	All       bool
-	Customers []uuid.UUID               // all scopes of these, themselves included
-	OfType    map[ScopeType][]uuid.UUID // of these customers, the scopes of the type
-	Scopes    []uuid.UUID               // exactly these
+	Customers []uuid.UUID               // all scopes of these customers, and the customers themselves
+	OfType    map[ScopeType][]uuid.UUID // for a type, the customers whose scopes of that type are in the set
+	Scopes    []uuid.UUID               // these scopes
 }
 
-// Has tells whether a scope is in the set.
+// Has reports whether a scope is in the set.
 func (r ScopeSet) Has(s Scope) bool {
 	return r.All || slices.Contains(r.Scopes, s.UUID) || slices.Contains(r.Customers, s.CustomerUUID) ||
 		slices.Contains(r.OfType[s.Type], s.CustomerUUID)
 }
 
-// Sees is the scopes that the actor can see: staff and support see all; others the scopes where they hold a role, every
-// scope of a customer where they hold one, and the customer of any scope where they hold one.
+// Sees returns the scopes that the actor can see. Staff and support see all. Others see the scopes in which they hold a
+// role, every scope of a customer in which they hold a role, and the customer of every scope in which they hold a role.
 func (a Actor) Sees() ScopeSet {
 	if a.SeesAll() {
 		return ScopeSet{All: true}
@@ -43,9 +44,10 @@ func (a Actor) Sees() ScopeSet {
 	return r
 }
 
-// Manages is the scopes whose invitations the actor may create, cancel and send, while they are not removed: staff all;
-// others the scopes where a role of theirs carries the scope type's create permission, those of a customer where one
-// carries it, and all of a customer where one carries CUSTOMER.CREATE_PERMISSION.
+// Manages returns the scopes whose invitations the actor may create, cancel and send, as long as the scopes are not
+// removed. Staff manage all. Others manage the scopes in which their role carries the create permission of the scope's
+// type, the scopes of that type of a customer in which their role carries it, and every scope of a customer in which their
+// role carries CUSTOMER.CREATE_PERMISSION.
 func (a Actor) Manages() ScopeSet {
 	if a.IsStaff {
 		return ScopeSet{All: true}
@@ -71,27 +73,27 @@ func (a Actor) Manages() ScopeSet {
 	return r
 }
 
-// MayManage tells whether the actor may create, cancel and send invitations of a scope. Nobody may for a removed one.
+// MayManage reports whether the actor may create, cancel and send invitations of a scope. Nobody may in a removed scope.
 func (a Actor) MayManage(s Scope) bool { return !s.Removed() && a.Manages().Has(s) }
 
-// CanSee tells whether the actor can see a scope.
+// CanSee reports whether the actor can see a scope.
 func (a Actor) CanSee(s Scope) bool { return a.Sees().Has(s) }
 
-// HoldsRoleIn tells whether the actor holds any role in exactly this scope.
+// HoldsRoleIn reports whether the actor holds a role in this very scope.
 func (a Actor) HoldsRoleIn(scope uuid.UUID) bool {
 	return slices.ContainsFunc(a.Grants, func(g Grant) bool { return g.ScopeUUID == scope })
 }
 
-// Visibility says which invitations somebody sees. It is made here once, and read by the query and by the rule
-// on single invitations alike.
+// Visibility describes the invitations that an actor sees. The store's list and the rule about single invitations read
+// the same value.
 type Visibility struct {
-	ScopeSet        // every invitation to a scope of these
+	ScopeSet        // every invitation into a scope of this set
 	Email    string // folded; invitations to this address that wait for their invitee; empty: none
 }
 
-// Visibility of invitations: staff and support see all; others those of customers where a role of theirs
-// carries INVITATION.LIST, those of scopes where a role of theirs carries the scope type's create permission,
-// and those that wait for their own e-mail.
+// Visibility returns the invitations that the actor sees. Staff and support see all. Others see the invitations of
+// customers in which their role carries INVITATION.LIST, of scopes in which their role carries the create permission of
+// the scope's type, and the invitations that wait for their own e-mail address.
 func (a Actor) Visibility() Visibility {
 	if a.SeesAll() {
 		return Visibility{ScopeSet: ScopeSet{All: true}}
@@ -108,20 +110,21 @@ func (a Actor) Visibility() Visibility {
 	return v
 }
 
-// PermissionVisibility says whose roles somebody sees: those held in the scopes that they manage, and their own.
+// PermissionVisibility describes the memberships that an actor sees: those in the scopes of the set, and those of one user.
 type PermissionVisibility struct {
 	ScopeSet
 	User uuid.UUID
 }
 
-// PermissionVisibility of the actor: staff and support see all.
+// PermissionVisibility returns the memberships that the actor sees: their own and those in the scopes that they manage.
+// Staff and support see all.
 func (a Actor) PermissionVisibility() PermissionVisibility {
 	v := PermissionVisibility{ScopeSet: a.Manages(), User: a.UUID}
 	v.All = a.SeesAll()
 	return v
 }
 
-// VisibleTo tells whether a permission is among those that a visibility shows.
+// VisibleTo reports whether a visibility includes the permission.
 func (p Permission) VisibleTo(v PermissionVisibility) bool {
 	return p.UserUUID == v.User || v.Has(p.Scope)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ScopeType is the kind of thing that a role is held in.
+// ScopeType is the kind of a scope: of a thing that roles are held in.
 type ScopeType string
 
 // The scope types, as the API names them. A customer is an organization.
@@ -22,17 +22,16 @@ const (
 // ScopeTypes lists every scope type.
 var ScopeTypes = []ScopeType{Customer, Project, Offering, Call, Proposal}
 
-// Permissions that decide about invitations, by Waldur's names. Roles may carry others; they mean nothing here.
+// Permissions that concern invitations, by Waldur's names. Roles may carry others, which this program ignores.
 const (
 	InvitationList           = "INVITATION.LIST"
 	CustomerCreatePermission = "CUSTOMER.CREATE_PERMISSION"
 )
 
-// ProjectManager is the role that a policy can limit to one user for each project.
+// ProjectManager is the role that the policy OneProjectManager limits to one user for each project.
 const ProjectManager = "PROJECT.MANAGER"
 
-// CreatePermission is the permission that lets a member invite into scopes of this type; empty for a type that
-// there is not.
+// CreatePermission returns the permission that lets a member invite into scopes of this type; empty for an unknown type.
 func (t ScopeType) CreatePermission() string {
 	switch t {
 	case Customer:
@@ -50,7 +49,7 @@ func (t ScopeType) CreatePermission() string {
 	}
 }
 
-// User is somebody who can call the API, invite and be invited.
+// User is a person who can call the API, invite and be invited.
 type User struct {
 	UUID                 uuid.UUID `gorm:"primaryKey"`
 	Username             string    // unique
@@ -62,14 +61,12 @@ type User struct {
 	Image                string // URL, or empty
 	IsStaff              bool   // manages everything
 	IsSupport            bool   // sees everything
-	IsActive             bool   // an inactive user's keys do not work
+	IsActive             bool   // the API keys of an inactive user do not work
 	NotificationsEnabled bool   // staff only: gets mail about requests to approve
 	Created              time.Time
-	// Held is what the user holds by what a request was authenticated with; nil: it was not.
-	Held *[]Grant `gorm:"-"`
 }
 
-// DisplayName is how a person is named to others: the full name, else the username.
+// DisplayName is the name that other people see: the full name, else the username.
 func (u User) DisplayName() string {
 	if u.FullName != "" {
 		return u.FullName
@@ -77,10 +74,10 @@ func (u User) DisplayName() string {
 	return u.Username
 }
 
-// SeesAll tells whether the user sees every scope and every invitation.
+// SeesAll reports whether the user sees every scope and every invitation.
 func (u User) SeesAll() bool { return u.IsStaff || u.IsSupport }
 
-// APIToken is what is kept of an API key.
+// APIToken is the stored part of an API key. The key itself is not stored.
 type APIToken struct {
 	Digest   string `gorm:"primaryKey"` // token.Digest of the key
 	UserUUID uuid.UUID
@@ -88,11 +85,11 @@ type APIToken struct {
 	Expires  *time.Time // nil: never
 }
 
-// TableName is the table of API tokens.
+// TableName implements gorm's Tabler.
 func (APIToken) TableName() string { return "api_tokens" }
 
-// Role is a named bundle of permissions for scopes of one type. A role that is not active can't be given any
-// more; who holds it keeps it.
+// Role is a named bundle of permissions for scopes of one type. An inactive role can't be given any more; users who hold
+// the role keep it.
 type Role struct {
 	UUID              uuid.UUID `gorm:"primaryKey"`
 	Name              string    // unique
@@ -104,7 +101,7 @@ type Role struct {
 	IsActive          bool
 }
 
-// Scope is a thing that roles are held in. Every scope belongs to one customer; a customer is its own.
+// Scope is a thing that roles are held in. Every scope belongs to one customer; a customer belongs to itself.
 type Scope struct {
 	UUID              uuid.UUID `gorm:"primaryKey"`
 	Type              ScopeType
@@ -114,33 +111,33 @@ type Scope struct {
 	DescriptionFolded string // Fold(Description)
 	CustomerUUID      uuid.UUID
 	Customer          *Scope     `gorm:"foreignKey:CustomerUUID;references:UUID"`
-	StartDate         *time.Time // 00:00 UTC of the day a project starts; nil: started
-	UserEmailPatterns []string   `gorm:"serializer:json"` // regular expressions; none: any e-mail
+	StartDate         *time.Time // 00:00 UTC of the day on which a project starts; nil: the project has started
+	UserEmailPatterns []string   `gorm:"serializer:json"` // regular expressions; none: every address is admitted
 	IsRemoved         bool
 	Created           time.Time
 }
 
-// StartsAfter tells whether the scope is a project that has not started at now.
+// StartsAfter reports whether the scope is a project that starts after now.
 func (s Scope) StartsAfter(now time.Time) bool {
 	return s.Type == Project && s.StartDate != nil && s.StartDate.After(now)
 }
 
-// Removed tells whether the scope, or the customer that it belongs to, was removed.
+// Removed reports whether the scope or its customer was removed.
 func (s Scope) Removed() bool { return s.IsRemoved || (s.Customer != nil && s.Customer.IsRemoved) }
 
-// Membership says that a user holds a role in a scope, until it is revoked or its own time is over.
+// Membership is a role that a user holds in a scope, until the membership is revoked or expires.
 type Membership struct {
 	UUID          uuid.UUID `gorm:"primaryKey"`
 	UserUUID      uuid.UUID
 	RoleUUID      uuid.UUID
 	ScopeUUID     uuid.UUID
-	CreatedByUUID *uuid.UUID // who gave the role; nil where nobody or not known
+	CreatedByUUID *uuid.UUID // the user who gave the role; nil: unknown
 	Created       time.Time
 	Expires       *time.Time // nil: never
-	Revoked       *time.Time // nil: in force
+	Revoked       *time.Time // nil: not revoked
 }
 
-// Grant is one active membership with what it is worth: the role's permissions in the scope.
+// Grant is an active membership with the permissions of its role.
 type Grant struct {
 	ScopeUUID    uuid.UUID
 	ScopeType    ScopeType

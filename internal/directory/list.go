@@ -2,7 +2,7 @@ package directory
 
 import "invited/internal/fault"
 
-// Order is one key to order a list by.
+// Order is one key that a list is ordered by.
 type Order struct {
 	By         OrderBy
 	Descending bool
@@ -11,22 +11,22 @@ type Order struct {
 // OrderBy names a key.
 type OrderBy string
 
-// Window is the part of a list that a query is for.
+// Window is the part of a list that a query returns.
 type Window struct{ Offset, Limit int }
 
-// Paginate is the page'th page of size rows of a list, from 1, with how many rows the list has in all. find finds a part of
-// the list and says how many there are in all, unless the part is past the end. It returns fault.KindNotFound for a page
-// past the end; page 1 of nothing is empty.
+// Paginate returns the rows of one page, from 1, of a list with size rows a page, and the number of rows of the whole
+// list. find returns the rows of a window and that number, which find need not know where the window begins past the end
+// of the list. Paginate returns fault.KindNotFound for a page past the end; page 1 of an empty list is empty.
 func Paginate[Row any](page, size int, find func(Window) ([]Row, int, error)) ([]Row, int, error) {
-	if page > 1<<40/size { // past any end; kept from overflowing
+	if page > 1<<40/size { // past the end of any list, and near to an overflow
 		return nil, 0, fault.PageNotFound()
 	}
-	cut := Window{Offset: (page - 1) * size, Limit: size}
-	rows, total, err := find(cut)
+	window := Window{Offset: (page - 1) * size, Limit: size}
+	rows, total, err := find(window)
 	if err != nil {
 		return nil, 0, err
 	}
-	if page > 1 && cut.Offset >= total {
+	if page > 1 && window.Offset >= total {
 		return nil, 0, fault.PageNotFound()
 	}
 	return rows, total, nil

@@ -8,90 +8,86 @@ import (
 	"invited/internal/fault"
 )
 
-// Reader is what the API tells of the directory, one method for each operation. A refusal is a *fault.Error: beside
-// those that a method names, fault.KindUnavailable where the database is out of reach or busy. Any other error is internal.
+// Reader is the use cases that read the directory, one method for each operation of the API. A refusal is a
+// *fault.Error: beside those that a method names, fault.KindUnavailable where the database is out of reach or busy. Any
+// other error is internal.
 type Reader struct{ Store ReadStore }
 
-// ReadStore is what reading the directory needs of a database.
+// ReadStore is the database as Reader needs it.
 type ReadStore interface {
-	// Read runs f, which must not write; each method of ReadTx sees what was committed when it was called.
+	// Read runs f, which must not write; each method of ReadTx sees what was committed when the method was called.
 	Read(ctx context.Context, f func(ReadTx) error) error
 }
 
-// ReadTx is the database while it is read. Methods that look for one thing return fault.KindNotFound where it is not
-// there; those that look for a page say how many rows there are in all, but not of a page past the end. Scopes come
-// without their e-mail patterns, and with their customers.
+// ReadTx reads the directory. Methods that find one row return fault.KindNotFound where the row is missing. Methods that
+// list return the rows of the query's window and the number of rows on all pages; the number is 0 for a window past the
+// end. Scopes have their customer and lack their e-mail patterns.
 type ReadTx interface {
-	// Actor is the user with what they hold now.
-	Actor(User) (Actor, error)
-	// FindScope is a scope that was not removed.
-	FindScope(kind ScopeType, id uuid.UUID) (Scope, error)
+	FindScope(kind ScopeType, id uuid.UUID) (Scope, error) // removed scopes are missing
 	ListScopes(ScopeQuery) ([]Scope, int, error)
 	CountScopes(ScopeQuery) (int, error)
-	// Role is a role.
-	Role(id uuid.UUID) (Role, error)
+	FindRole(id uuid.UUID) (Role, error)
 	ListRoles(RoleQuery) ([]Role, int, error)
 	CountRoles(RoleQuery) (int, error)
 	ListPermissions(PermissionQuery) ([]Permission, int, error)
 	CountPermissions(PermissionQuery) (int, error)
 }
 
-// Permission is a membership in force with all that belongs to it. Of the creator only the names are there.
+// Permission is an active membership with its user, role and scope. The creator has a uuid and names only.
 type Permission struct {
 	Membership
 	User      User
 	Role      Role
-	Scope     Scope // with its customer
-	CreatedBy *User // nil where nobody or not known
+	Scope     Scope
+	CreatedBy *User // nil: unknown
 }
 
-// ScopeQuery asks for a page of the scopes of one type that were not removed, and whose customer was not. Texts are
-// compared as they are; empty ones filter nothing.
+// ScopeQuery asks for the scopes of one type that are not removed and whose customer is not removed. Empty texts filter
+// nothing.
 type ScopeQuery struct {
 	Type    ScopeType
 	Visible ScopeSet
 
-	Name         string // contained, case aside
+	Name         string // substring, case-insensitive
 	NameExact    string
-	Description  string // contained, case aside
-	CustomerName string // contained, case aside
-	Any          string // contained in name, description or uuid, case aside
+	Description  string // substring, case-insensitive
+	CustomerName string // substring, case-insensitive
+	Any          string // substring of name, description or uuid, case-insensitive
 	Customer     *uuid.UUID
 	Customers    []uuid.UUID // any of these; none: all
 
-	Order []Order // none: by name; ties fall to the uuid
+	Order []Order // none: by name; ties are broken by uuid
 	Window
 }
 
-// RoleQuery asks for a page of the roles, by name.
+// RoleQuery asks for roles, ordered by name.
 type RoleQuery struct {
-	Name        string // contained, case aside
-	Description string // contained, case aside
+	Name        string // substring, case-insensitive
+	Description string // substring, case-insensitive
 	ScopeType   string
 	Active      *bool
 	Window
 }
 
-// PermissionQuery asks for a page of the memberships in force in scopes that were not removed, and whose customer was
-// not.
+// PermissionQuery asks for active memberships in scopes that are not removed and whose customer is not removed.
 type PermissionQuery struct {
 	Visible PermissionVisibility
 
 	User      *uuid.UUID
 	Username  string
-	FullName  string // contained, case aside
+	FullName  string // substring, case-insensitive
 	Role      *uuid.UUID
 	RoleName  string
 	Scope     *uuid.UUID
-	ScopeName string // contained, case aside
+	ScopeName string // substring, case-insensitive
 	ScopeType string
 
-	Order []Order // none: the newest first; ties fall to the uuid
+	Order []Order // none: the newest first; ties are broken by uuid
 	Window
 }
 
-// The keys that scopes and permissions can be ordered by. Names and addresses order case aside; what has no start or no
-// end comes after what has.
+// The keys that scopes and permissions can be ordered by. Names and addresses are ordered case-insensitively; rows
+// without a start date or an expiry come last.
 const (
 	ByCreated        OrderBy = "created"
 	ByCustomerName   OrderBy = "customer_name"
@@ -104,18 +100,13 @@ const (
 	ByUsername       OrderBy = "username"
 )
 
-// Scopes returns the page'th page of size scopes of a type, from 1, that the caller can see and the query asks for, and
-// how many there are on all pages. It returns fault.KindNotFound for a page past the end; page 1 of nothing is empty. It
-// sets the query's Visible and Window itself.
-func (r *Reader) Scopes(ctx context.Context, caller User, q ScopeQuery, page, size int) (rows []Scope, total int, err error) {
+// Scopes returns one page of the scopes of a type that the caller can see, and the number of scopes on all pages; see
+// Paginate. Scopes sets the query's Visible and Window.
+func (r *Reader) Scopes(ctx context.Context, caller Actor, q ScopeQuery, page, size int) (rows []Scope, total int, err error) {
+	q.Visible = caller.Sees()
 	err = r.Store.Read(ctx, func(tx ReadTx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		q.Visible = actor.Sees()
-		rows, total, err = Paginate(page, size, func(c Window) ([]Scope, int, error) {
-			q.Window = c
+		rows, total, err = Paginate(page, size, func(w Window) ([]Scope, int, error) {
+			q.Window = w
 			return tx.ListScopes(q)
 		})
 		return err
@@ -123,47 +114,37 @@ func (r *Reader) Scopes(ctx context.Context, caller User, q ScopeQuery, page, si
 	return rows, total, err
 }
 
-// CountScopes returns how many scopes there are on all pages of Scopes.
-func (r *Reader) CountScopes(ctx context.Context, caller User, q ScopeQuery) (total int, err error) {
+// CountScopes returns the number of scopes on all pages of Scopes.
+func (r *Reader) CountScopes(ctx context.Context, caller Actor, q ScopeQuery) (total int, err error) {
+	q.Visible = caller.Sees()
 	err = r.Store.Read(ctx, func(tx ReadTx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		q.Visible = actor.Sees()
 		total, err = tx.CountScopes(q)
 		return err
 	})
 	return total, err
 }
 
-// Scope returns a scope that the caller sees in the list; fault.KindNotFound otherwise.
-func (r *Reader) Scope(ctx context.Context, caller User, kind ScopeType, id uuid.UUID) (Scope, error) {
-	var found Scope
-	err := r.Store.Read(ctx, func(tx ReadTx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		scope, err := tx.FindScope(kind, id)
-		if err != nil {
-			return err
-		}
-		if !actor.CanSee(scope) {
-			return fault.NotFound()
-		}
-		found = scope
-		return nil
+// Scope returns a scope that the caller can see; fault.KindNotFound otherwise.
+func (r *Reader) Scope(ctx context.Context, caller Actor, kind ScopeType, id uuid.UUID) (found Scope, err error) {
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
+		found, err = tx.FindScope(kind, id)
+		return err
 	})
-	return found, err
+	if err == nil && !caller.CanSee(found) {
+		err = fault.NotFound()
+	}
+	if err != nil {
+		return Scope{}, err
+	}
+	return found, nil
 }
 
-// Roles returns the page'th page of size roles, from 1, that the query asks for, and how many there are on all pages;
-// fault.KindNotFound for a page past the end. Everybody sees all roles. It sets the query's Window itself.
+// Roles returns one page of the roles and the number of roles on all pages; see Paginate. Every caller sees all roles.
+// Roles sets the query's Window.
 func (r *Reader) Roles(ctx context.Context, q RoleQuery, page, size int) (rows []Role, total int, err error) {
 	err = r.Store.Read(ctx, func(tx ReadTx) error {
-		rows, total, err = Paginate(page, size, func(c Window) ([]Role, int, error) {
-			q.Window = c
+		rows, total, err = Paginate(page, size, func(w Window) ([]Role, int, error) {
+			q.Window = w
 			return tx.ListRoles(q)
 		})
 		return err
@@ -171,7 +152,7 @@ func (r *Reader) Roles(ctx context.Context, q RoleQuery, page, size int) (rows [
 	return rows, total, err
 }
 
-// CountRoles returns how many roles there are on all pages of Roles.
+// CountRoles returns the number of roles on all pages of Roles.
 func (r *Reader) CountRoles(ctx context.Context, q RoleQuery) (total int, err error) {
 	err = r.Store.Read(ctx, func(tx ReadTx) error {
 		total, err = tx.CountRoles(q)
@@ -180,29 +161,24 @@ func (r *Reader) CountRoles(ctx context.Context, q RoleQuery) (total int, err er
 	return total, err
 }
 
-// Role returns a role; fault.KindNotFound where there is none.
-func (r *Reader) Role(ctx context.Context, id uuid.UUID) (Role, error) {
-	var found Role
-	err := r.Store.Read(ctx, func(tx ReadTx) (err error) {
-		found, err = tx.Role(id)
+// Role returns a role; fault.KindNotFound where the role is missing.
+func (r *Reader) Role(ctx context.Context, id uuid.UUID) (found Role, err error) {
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
+		found, err = tx.FindRole(id)
 		return err
 	})
 	return found, err
 }
 
-// Permissions returns the page'th page of size permissions, from 1, that the caller can see and the query asks for, and
-// how many there are on all pages; fault.KindNotFound for a page past the end. It sets the query's Visible and Window itself.
+// Permissions returns one page of the permissions that the caller can see and the number of permissions on all pages; see
+// Paginate. Permissions sets the query's Visible and Window.
 func (r *Reader) Permissions(
-	ctx context.Context, caller User, q PermissionQuery, page, size int,
+	ctx context.Context, caller Actor, q PermissionQuery, page, size int,
 ) (rows []Permission, total int, err error) {
+	q.Visible = caller.PermissionVisibility()
 	err = r.Store.Read(ctx, func(tx ReadTx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		q.Visible = actor.PermissionVisibility()
-		rows, total, err = Paginate(page, size, func(c Window) ([]Permission, int, error) {
-			q.Window = c
+		rows, total, err = Paginate(page, size, func(w Window) ([]Permission, int, error) {
+			q.Window = w
 			return tx.ListPermissions(q)
 		})
 		return err
@@ -210,25 +186,21 @@ func (r *Reader) Permissions(
 	return rows, total, err
 }
 
-// CountPermissions returns how many permissions there are on all pages of Permissions.
-func (r *Reader) CountPermissions(ctx context.Context, caller User, q PermissionQuery) (total int, err error) {
+// CountPermissions returns the number of permissions on all pages of Permissions.
+func (r *Reader) CountPermissions(ctx context.Context, caller Actor, q PermissionQuery) (total int, err error) {
+	q.Visible = caller.PermissionVisibility()
 	err = r.Store.Read(ctx, func(tx ReadTx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		q.Visible = actor.PermissionVisibility()
 		total, err = tx.CountPermissions(q)
 		return err
 	})
 	return total, err
 }
 
-// ownPermissions is how many permissions somebody is told of themselves at most.
-const ownPermissions = 10_000
+// maxOwnPermissions is the largest number of permissions that Own returns.
+const maxOwnPermissions = 10_000
 
-// Own returns what the caller holds, newest first.
-func (r *Reader) Own(ctx context.Context, caller User) ([]Permission, error) {
-	rows, _, err := r.Permissions(ctx, caller, PermissionQuery{User: &caller.UUID}, 1, ownPermissions)
+// Own returns the permissions that the caller holds, the newest first.
+func (r *Reader) Own(ctx context.Context, caller Actor) ([]Permission, error) {
+	rows, _, err := r.Permissions(ctx, caller, PermissionQuery{User: &caller.UUID}, 1, maxOwnPermissions)
 	return rows, err
 }

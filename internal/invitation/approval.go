@@ -9,63 +9,46 @@ import (
 	"invited/internal/token"
 )
 
-// Approve lets a requested invitation go out, by the token that a staff user was mailed. It returns fault.KindRejected
-// with what does not hold of the token, its user or its invitation.
+// Approve lets a requested invitation go out, by the token that was mailed to a staff user. Approve returns
+// fault.KindRejected, with the reason, where the token, its user or its invitation is not valid.
 func (s *Service) Approve(ctx context.Context, text string) error {
-	return s.decide(ctx, text, token.Approve, func(tx Tx, staff directory.User, i Invitation) error {
-		if i.Scope.Removed() {
-			return errNotRequested()
-		}
-		approved := i
-		approved.StoredState = openState(i.Scope, tx.Now())
-		if !tx.Now().Before(i.Expires(s.Policy.Lifetime)) {
-			approved.Created = tx.Now() // it waited longer than it lives: what is approved goes out
-		}
-		if err := replace(tx, i, approved, by(staff, EventApproved)); err != nil {
-			return err
-		}
-		return s.announce(tx, approved)
+	return s.review(ctx, text, token.Approve, func(tx Tx, v View, staff directory.User) (Change, error) {
+		return s.Policy.approve(v, staff, tx.Now())
 	})
 }
 
-// Reject ends a requested invitation, by the token that a staff user was mailed, and tells its creator. It
-// returns what Approve does.
+// Reject ends a requested invitation, by the token that was mailed to a staff user, and tells the creator. Reject returns
+// the errors that Approve returns.
 func (s *Service) Reject(ctx context.Context, text string) error {
-	return s.decide(ctx, text, token.Reject, func(tx Tx, staff directory.User, i Invitation) error {
-		rejected := i
-		rejected.StoredState = Rejected
-		if err := replace(tx, i, rejected, by(staff, EventRejected)); err != nil {
-			return err
-		}
-		return tellCreator(tx, i, NoticeRejected)
+	return s.review(ctx, text, token.Reject, func(_ Tx, v View, staff directory.User) (Change, error) {
+		return s.Policy.reject(v, staff)
 	})
 }
 
-func errNotRequested() error { return fault.Rejected("Invalid invitation UUID.") }
-
-// decide runs f on the requested invitation, locked, that a token is good for, and on the staff user whom it names.
-func (s *Service) decide(
-	ctx context.Context, text string, purpose token.Purpose, f func(Tx, directory.User, Invitation) error,
+// review makes the change that decide returns for the invitation and the staff user of a token.
+func (s *Service) review(
+	ctx context.Context, text string, purpose token.Purpose, decide func(Tx, View, directory.User) (Change, error),
 ) error {
-	return s.Store.Write(ctx, func(tx Tx) error {
-		said, err := s.Signer.Verify(text, purpose, tx.Now(), s.Policy.MaxAge)
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		approval, err := s.Signer.Verify(text, purpose, tx.Now(), s.Policy.MaxAge)
 		if errors.Is(err, token.ErrPayload) {
-			return fault.Rejected("Invalid payload.")
+			return nil, fault.Rejected("Invalid payload.")
 		} else if err != nil {
-			return fault.Rejected("Invalid signature.")
+			return nil, fault.Rejected("Invalid signature.")
 		}
-		staff, err := tx.Staff(said.User)
+		staff, err := tx.FindStaff(approval.User)
 		if fault.Is(err, fault.KindNotFound) {
-			return fault.Rejected("Invalid user UUID.")
+			return nil, fault.Rejected("Invalid user UUID.")
 		} else if err != nil {
-			return err
+			return nil, err
 		}
-		found, err := tx.Lock(said.Invitation)
-		if fault.Is(err, fault.KindNotFound) || (err == nil && found.StoredState != Requested) {
-			return errNotRequested()
+		found, err := tx.FindForChange(approval.Invitation)
+		if fault.Is(err, fault.KindNotFound) {
+			return nil, notRequested()
 		} else if err != nil {
-			return err
+			return nil, err
 		}
-		return f(tx, staff, found)
+		reviewed, err := decide(tx, s.view(tx, found), staff)
+		return []Change{reviewed}, err
 	})
 }

@@ -5,138 +5,35 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/token"
 )
 
-// Message is what a mail about an invitation says and to whom; package jobs has it rendered and sent.
+// Message is what is sent about an invitation and to whom; package jobs renders and sends it.
 type Message struct {
 	Notice      Notice // empty: the invitation itself, to its invitee
-	To          string
-	ID          string // the same for every attempt at one delivery, another for every other
+	To          string // address
+	ID          string // the same for every attempt at one delivery, and different for every other delivery
 	Invitation  View
 	Link        string
 	ScopeLink   string // where people see the scope
-	Webhook     bool   // it goes to the webhook rather than by mail
-	ApproveLink string // of a NoticeRequested only, with RejectLink
+	Webhook     bool   // the message goes to the webhook rather than by mail
+	ApproveLink string // of a NoticeRequested only, as are the next two
 	RejectLink  string
-	LinksEnd    time.Time // when they stop working
+	LinksEnd    time.Time // when the two links stop working
 }
 
-// Outcome is how an attempt to hand a letter over ended. The zero value is success.
+// Outcome is how an attempt to hand a message over ended. The zero value is success.
 type Outcome struct {
 	Failed bool
-	Reason string // words that the people who manage the invitation can act on
+	Reason string // in words that the people who manage the invitation can act on
 }
 
-// BeginDelivery notes that a delivery is being made and returns its letter; nil where there is nothing to send:
-// the invitation was deleted, was delivered, or has a newer delivery. An invitation that does not wait for its
-// invitee any more, or whose scope was removed, is not sent, and its row says why.
-func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Message, error) {
-	var out *Message
-	err := s.Store.Write(ctx, func(tx Tx) error {
-		found, err := tx.Lock(job.Invitation)
-		if fault.Is(err, fault.KindNotFound) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		if found.Delivery != job.Delivery || found.ExecutionState == OK {
-			return nil
-		}
-		begun := found
-		if reason := unsendable(s.view(found, tx.Now())); reason != "" {
-			begun.ExecutionState = Erred
-			failed := itself(EventDeliveryFailed)
-			switch found.ExecutionState {
-			case Erred: // says already why no attempt succeeded
-				return nil
-			case Processing: // an attempt was cut off
-				begun.ErrorMessage = "The server stopped while it sent the invitation: it may have arrived or not."
-				failed.channel, failed.recipient = channel(s.byWebhook(found.Scope)), found.Email
-			default:
-				begun.ErrorMessage = reason
-			}
-			return replace(tx, found, begun, failed)
-		}
-		if s.Policy.CreateMissingUser {
-			if err := tx.EnsureUser(found.Email, found.FullName); err != nil {
-				return err
-			}
-		}
-		begun.ExecutionState = Processing
-		out = &Message{
-			To:         begun.Email,
-			ID:         fmt.Sprintf("%s.%d", begun.UUID, begun.Delivery),
-			Invitation: s.view(begun, tx.Now()),
-			Link:       s.acceptLink(begun),
-			ScopeLink:  s.scopeLink(begun.Scope),
-			Webhook:    s.byWebhook(begun.Scope),
-		}
-		return tx.Mark(found, Processing)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func channel(webhook bool) Channel {
-	if webhook {
-		return ByWebhook
-	}
-	return ByMail
-}
-
-// byWebhook tells whether invitations into a scope are delivered by webhook.
-func (s *Service) byWebhook(scope directory.Scope) bool {
-	return s.Policy.UseWebhooks && scope.Type == directory.Project
-}
-
-// unsendable is the reason not to deliver an invitation; empty where there is none.
-func unsendable(v View) string {
-	switch {
-	case v.Scope.Removed():
-		return "Not sent: " + v.Scope.Name + " was removed. Invite into another scope."
-	case v.State == Pending:
-		return ""
-	default:
-		return fmt.Sprintf("Not sent: the invitation was %s before it could be delivered.", v.State)
-	}
-}
-
-// FinishDelivery notes how the attempt ended that BeginDelivery began with this letter. Where the invitation was deleted
-// or has a newer delivery meanwhile, only the event is written, for the letter may have arrived all the same. A failure
-// for the same reason as that of the attempt before it is no event: there can be an attempt an hour for weeks.
-func (s *Service) FinishDelivery(ctx context.Context, job Deliver, l *Message, o Outcome) error {
-	c := itself(EventDelivered)
-	if o.Failed {
-		c.what = EventDeliveryFailed
-	}
-	c.channel, c.recipient = channel(l.Webhook), l.To
-	return s.Store.Write(ctx, func(tx Tx) error {
-		found, err := tx.Lock(job.Invitation)
-		switch {
-		case fault.Is(err, fault.KindNotFound):
-			return tx.Record(c.event(o.of(l.Invitation.Invitation), "", ""))
-		case err != nil:
-			return err
-		case found.Delivery != job.Delivery:
-			return tx.Record(c.event(o.of(found), found.StoredState, found.StoredState))
-		case found.ExecutionState != Processing: // it was noted, and the answer to that was lost
-			return nil
-		}
-		done := o.of(found)
-		if o.Failed && done.ErrorMessage == found.ErrorMessage {
-			return tx.Mark(found, Erred)
-		}
-		return replace(tx, found, done, c)
-	})
-}
-
-// of is an invitation whose delivery ended so.
-func (o Outcome) of(i Invitation) Invitation {
+// apply returns an invitation whose delivery ended with the outcome.
+func (o Outcome) apply(i Invitation) Invitation {
 	i.ExecutionState, i.ErrorMessage = OK, ""
 	if o.Failed {
 		i.ExecutionState, i.ErrorMessage = Erred, o.Reason
@@ -144,30 +41,92 @@ func (o Outcome) of(i Invitation) Invitation {
 	return i
 }
 
-// FinishNotice notes how the sending of a notice ended, whatever became of its invitation meanwhile.
-func (s *Service) FinishNotice(ctx context.Context, l *Message, o Outcome) error {
-	c := itself(EventNotified)
-	if o.Failed {
-		c.what = EventNotificationFailed
+// BeginDelivery records that a delivery is being made and returns its message; nil where there is nothing to send.
+func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Message, error) {
+	var out *Message
+	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		out = nil
+		found, err := tx.FindForChange(job.Invitation)
+		if fault.Is(err, fault.KindNotFound) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+		begun, send := s.Policy.beginDelivery(s.view(tx, found), job)
+		if !send {
+			return []Change{begun}, nil
+		}
+		if s.Policy.CreateMissingUser {
+			known, err := tx.HasUser(found.EmailFolded)
+			if err != nil {
+				return nil, err
+			}
+			if !known {
+				begun.User = newUser(found, tx.Now())
+			}
+		}
+		out = &Message{
+			To:         begun.After.Email,
+			ID:         fmt.Sprintf("%s.%d", begun.After.UUID, begun.After.Delivery),
+			Invitation: s.view(tx, *begun.After),
+			Link:       s.acceptLink(*begun.After),
+			ScopeLink:  s.scopeLink(begun.After.Scope),
+			Webhook:    s.Policy.byWebhook(begun.After.Scope),
+		}
+		return []Change{begun}, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	c.notice, c.channel, c.recipient = l.Notice, ByMail, l.To
-	return s.Store.Write(ctx, func(tx Tx) error {
-		found, err := tx.Lock(l.Invitation.UUID)
+	return out, nil
+}
+
+// newUser is the user record of an invitee whom nobody knows.
+func newUser(i Invitation, now time.Time) *directory.User {
+	return &directory.User{
+		UUID: uuid.New(), Username: i.EmailFolded, FullName: i.FullName, FullNameFolded: directory.Fold(i.FullName),
+		Email: i.Email, EmailFolded: i.EmailFolded, IsActive: true, NotificationsEnabled: true, Created: now,
+	}
+}
+
+// FinishDelivery records how the attempt ended that BeginDelivery began with this message. Where the invitation was
+// deleted or has a newer delivery since, only the event is recorded: the message may have arrived all the same.
+func (s *Service) FinishDelivery(ctx context.Context, job Deliver, m *Message, o Outcome) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		found, err := tx.FindForChange(job.Invitation)
+		if fault.Is(err, fault.KindNotFound) {
+			return []Change{finishDelivery(nil, job, m, o)}, nil
+		} else if err != nil {
+			return nil, err
+		}
+		return []Change{finishDelivery(&found, job, m, o)}, nil
+	})
+}
+
+// FinishNotice records how the sending of a notice ended, whatever happened to its invitation since.
+func (s *Service) FinishNotice(ctx context.Context, m *Message, o Outcome) error {
+	c := byServer(EventNotified)
+	if o.Failed {
+		c.event = EventNotificationFailed
+	}
+	c.notice, c.channel, c.recipient = m.Notice, ByMail, m.To
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		found, err := tx.Find(m.Invitation.UUID)
 		state := found.StoredState
 		if fault.Is(err, fault.KindNotFound) {
-			found = l.Invitation.Invitation
+			found = m.Invitation.Invitation
 		} else if err != nil {
-			return err
+			return nil, err
 		}
 		if o.Failed {
 			found.ErrorMessage = o.Reason
 		}
-		return tx.Record(c.event(found, state, state))
+		return []Change{{Event: c.record(found, state, state)}}, nil
 	})
 }
 
-// Message returns the letter of a notice, with approval links of the moment; nil where there is nothing to say any
-// more: the invitation is gone or not what it was when the notice was asked for, or its reader is gone.
+// BeginNotice returns the message of a notice, with approval links of this moment; nil where there is nothing to say any
+// more: the invitation is gone or has changed since the notice was asked for, or the recipient is gone.
 func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error) {
 	var out *Message
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -175,37 +134,37 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error)
 		if err != nil {
 			return err
 		}
-		letter := Message{
+		m := Message{
 			Notice:     job.Notice,
 			ID:         fmt.Sprintf("%s.%s.%d.%s", found.UUID, job.Notice, job.Delivery, job.User),
-			Invitation: s.view(found, tx.Now()),
+			Invitation: s.view(tx, found),
 			Link:       s.scopeLink(found.Scope),
 			ScopeLink:  s.scopeLink(found.Scope),
 		}
-		if found.Delivery != job.Delivery || letter.Invitation.State != stateOf[job.Notice] {
+		if found.Delivery != job.Delivery || m.Invitation.State != noticeStates[job.Notice] {
 			return nil
 		}
 		if found.Scope.Removed() && (job.Notice == NoticeRequested || job.Notice == NoticeReminder) {
-			return nil // nobody is asked to act for what is gone; what became of it is told all the same
+			return nil // nobody is asked to act on a removed scope; the other notices say what happened
 		}
 		switch job.Notice {
 		case NoticeRequested:
-			staff, err := tx.Staff(job.User)
+			staff, err := tx.FindStaff(job.User)
 			if err != nil {
 				return err
 			}
-			letter.To = staff.Email
-			letter.ApproveLink, letter.RejectLink = s.approvalLinks(staff, found, tx.Now())
-			letter.LinksEnd = tx.Now().Add(s.Policy.MaxAge)
+			m.To = staff.Email
+			m.ApproveLink, m.RejectLink = s.approvalLinks(staff, found, tx.Now())
+			m.LinksEnd = tx.Now().Add(s.Policy.MaxAge)
 		case NoticeRejected, NoticeExpired:
 			if creator := found.CreatedBy; creator != nil && creator.UUID == job.User && creator.IsActive {
-				letter.To = creator.Email
+				m.To = creator.Email
 			}
 		case NoticeReminder:
-			letter.To, letter.Link = found.Email, s.acceptLink(found)
+			m.To, m.Link = found.Email, s.acceptLink(found)
 		}
-		if letter.To != "" {
-			out = &letter
+		if m.To != "" {
+			out = &m
 		}
 		return nil
 	})
@@ -215,15 +174,16 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error)
 	return out, err
 }
 
-// stateOf is the state that a notice is about; a notice that there is not is about none.
-var stateOf = map[Notice]State{
+// noticeStates are the states that notices are about. An unknown notice is about no state.
+var noticeStates = map[Notice]State{
 	NoticeRequested: Requested,
 	NoticeRejected:  Rejected,
 	NoticeExpired:   Expired,
 	NoticeReminder:  Pending,
 }
 
-// approvalLinks name a staff user; they are made when the mail is, and never stored.
+// approvalLinks returns the links by which a staff user approves or rejects. Links are made when the mail is, and never
+// stored.
 func (s *Service) approvalLinks(staff directory.User, i Invitation, now time.Time) (approve, reject string) {
 	a := token.Approval{Purpose: token.Approve, User: staff.UUID, Invitation: i.UUID, Issued: now}
 	r := a
@@ -232,7 +192,7 @@ func (s *Service) approvalLinks(staff directory.User, i Invitation, now time.Tim
 		s.FrontendURL + "invitation_reject/" + s.Signer.Sign(r) + "/"
 }
 
-// acceptLink is where an invitee accepts.
+// acceptLink returns the link by which an invitee accepts.
 func (s *Service) acceptLink(i Invitation) string {
 	link := i.UUID
 	if i.LinkUUID != nil {
@@ -241,7 +201,7 @@ func (s *Service) acceptLink(i Invitation) string {
 	return s.FrontendURL + "invitation/" + link.String() + "/"
 }
 
-// scopeLink is where people see a scope: its own page where it has one, else its customer's.
+// scopeLink returns where people see a scope: the project's own page, or the customer's.
 func (s *Service) scopeLink(scope directory.Scope) string {
 	if scope.Type == directory.Project {
 		return s.FrontendURL + "projects/" + scope.UUID.String() + "/"

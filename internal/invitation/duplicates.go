@@ -9,54 +9,52 @@ import (
 	"invited/internal/fault"
 )
 
-// Pair is who is to be invited, as what.
+// Pair is an address and the role to invite it to.
 type Pair struct {
 	Email string
 	Role  uuid.UUID
 }
 
-// Duplicate is a pair that would stand twice.
+// folded returns the pair in the form in which pairs are compared.
+func (p Pair) folded() Pair { return Pair{directory.Fold(p.Email), p.Role} }
+
+// Duplicate is a pair that can't be invited as asked.
 type Duplicate struct {
 	Pair
-	Existing *uuid.UUID // the open invitation of the pair; nil: it only comes again among those that were asked about
+	Existing *uuid.UUID // the open invitation of the pair; nil: the pair only occurs more than once in the question
 }
 
-// Duplicates returns which of many invitations to a scope would stand twice, each once, as and in the order in which it
-// first came. It returns fault.KindInvalid where the scope can't be found among those that the caller sees, and
-// fault.KindNotFound where they may not manage it.
+// Duplicates returns those pairs among many that have an open invitation into the scope or occur more than once, each
+// once, in the order and the spelling of its first occurrence. Duplicates returns fault.KindInvalid where the scope is not
+// among those that the caller sees, and fault.KindNotFound where they may not manage it.
 func (s *Service) Duplicates(
-	ctx context.Context, caller directory.User, scopeURL string, pairs []Pair,
+	ctx context.Context, caller directory.Actor, scopeURL string, pairs []Pair,
 ) (out []Duplicate, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		scope, _, err := s.named(tx, actor, scopeURL, uuid.Nil)
+		scope, _, err := resolveTarget(tx, caller, scopeURL, uuid.Nil)
 		if err != nil {
 			return err
 		}
 		if scope.UUID == uuid.Nil {
 			return fault.Field("scope", msgNoScope+scopeURL)
 		}
-		if !actor.MayManage(scope) {
+		if !caller.MayManage(scope) {
 			return fault.NotFound()
 		}
 		times := make(map[Pair]int, len(pairs))
-		var distinct []Pair // as they first came
-		for _, each := range pairs {
-			key := each.folded()
-			if times[key]++; times[key] == 1 {
-				distinct = append(distinct, each)
+		var first []Pair // each pair once
+		for _, pair := range pairs {
+			if times[pair.folded()]++; times[pair.folded()] == 1 {
+				first = append(first, pair)
 			}
 		}
-		open, err := s.open(tx, scope, distinct)
+		open, err := s.findOpen(tx, scope, first)
 		if err != nil {
 			return err
 		}
-		for _, each := range distinct {
-			if existing := open[each.folded()]; existing != nil || times[each.folded()] > 1 {
-				out = append(out, Duplicate{each, existing})
+		for _, pair := range first {
+			if existing := open[pair.folded()]; existing != nil || times[pair.folded()] > 1 {
+				out = append(out, Duplicate{pair, existing})
 			}
 		}
 		return nil
@@ -64,21 +62,18 @@ func (s *Service) Duplicates(
 	return out, err
 }
 
-// folded is the pair as pairs are compared.
-func (p Pair) folded() Pair { return Pair{directory.Fold(p.Email), p.Role} }
-
-// open is, for each of these pairs that has one, folded, the invitation to a scope that is open for it now.
-func (s *Service) open(tx Tx, scope directory.Scope, pairs []Pair) (map[Pair]*uuid.UUID, error) {
+// findOpen returns, by folded pair, the UUIDs of the invitations into a scope that are open now for any of the pairs.
+func (s *Service) findOpen(tx Tx, scope directory.Scope, pairs []Pair) (map[Pair]*uuid.UUID, error) {
 	folded := make([]Pair, len(pairs))
-	for i, each := range pairs {
-		folded[i] = each.folded()
+	for i, pair := range pairs {
+		folded[i] = pair.folded()
 	}
-	found, err := tx.Open(scope.UUID, folded)
+	found, err := tx.FindOpenAll(scope.UUID, folded)
 	open := make(map[Pair]*uuid.UUID, len(found))
-	for _, each := range found {
-		each.Scope = scope
-		if each.StateAt(tx.Now(), s.Policy.Lifetime) != Expired {
-			open[Pair{each.EmailFolded, each.RoleUUID}] = &each.UUID
+	for _, i := range found {
+		i.Scope = scope
+		if s.view(tx, i).State != Expired {
+			open[Pair{i.EmailFolded, i.RoleUUID}] = &i.UUID
 		}
 	}
 	return open, err

@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"invited/internal/directory"
-	"invited/internal/fault"
 )
 
 // EventType names what happened to an invitation.
@@ -20,19 +19,19 @@ const (
 	EventRejected           EventType = "rejected"
 	EventAccepted           EventType = "accepted"
 	EventCanceled           EventType = "canceled"
-	EventSent               EventType = "sent"                // somebody asked for another delivery
-	EventUpdated            EventType = "updated"             // somebody edited it
-	EventDeleted            EventType = "deleted"             // and its row is gone
-	EventExpired            EventType = "expired"             // its time is over, and the row says so
-	EventActivated          EventType = "activated"           // its project started
+	EventSent               EventType = "sent"                // a user asked for another delivery
+	EventUpdated            EventType = "updated"             // a user edited the invitation
+	EventDeleted            EventType = "deleted"             // the row is gone
+	EventExpired            EventType = "expired"             // the row says that the invitation is expired
+	EventActivated          EventType = "activated"           // the project started
 	EventReminded           EventType = "reminded"            // a reminder was asked for
-	EventDelivered          EventType = "delivered"           // it was handed over
-	EventDeliveryFailed     EventType = "delivery_failed"     // it was not
+	EventDelivered          EventType = "delivered"           // the invitation was handed over
+	EventDeliveryFailed     EventType = "delivery_failed"     // the invitation was not handed over
 	EventNotified           EventType = "notified"            // a notice was handed over
-	EventNotificationFailed EventType = "notification_failed" // it was not
+	EventNotificationFailed EventType = "notification_failed" // a notice was not handed over
 )
 
-// Channel is a way out for what is sent.
+// Channel is the way by which something is sent.
 type Channel string
 
 // The channels, as the API names them.
@@ -41,55 +40,55 @@ const (
 	ByWebhook Channel = "webhook"
 )
 
-// Event is something that happened to an invitation. It outlives the invitation and who did it, and is never changed:
-// who and what it names, it names as they were called then. It holds no token and no link.
+// Event records something that happened to an invitation. Events outlive the invitation and the user, and never change:
+// names in an event are the names of that time. Events hold no token and no link.
 type Event struct {
 	ID             int64 `gorm:"primaryKey"` // in the order of writing
 	InvitationUUID uuid.UUID
-	Created        time.Time // the moment of the transaction: Tx sets it
+	Created        time.Time // time of the transaction; the store sets it
 	Type           EventType `gorm:"column:event_type"`
 	UserUUID       *uuid.UUID
-	UserUsername   string // empty, with the others: the server itself
+	UserUsername   string // empty, with the other two: the server itself
 	UserFullName   string
 
-	// FromState and ToState are the states that stood in the row before and after it; empty where there was no row.
+	// FromState and ToState are the stored states before and after the change; empty where there was no row.
 	FromState, ToState State
-	// What the row said after it, or said at last.
+	// The row after the change, or the last row of a deleted invitation.
 	Email          string
 	RoleUUID       uuid.UUID
 	RoleName       string
 	ExecutionState ExecutionState
-	ErrorMessage   string // of EventNotificationFailed: why the notice failed
+	ErrorMessage   string // of an EventNotificationFailed: why the notice failed
 
-	Notice    Notice  // that was sent; empty: none
+	Notice    Notice  // the notice that was sent; empty: none
 	Channel   Channel // empty: nothing was sent
-	Recipient string  // the address that it was sent to
-	RequestID string  // empty: no request asked for it; Tx sets it
+	Recipient string  // the address that the message was sent to
+	RequestID string  // of the request that caused the change; empty: none. The store sets it
 }
 
-// TableName is where events are kept.
+// TableName implements gorm's Tabler.
 func (Event) TableName() string { return "invitation_events" }
 
-// cause is why an invitation changes: what its event says that its row does not.
+// cause is what an event says beside what the invitation's row says.
 type cause struct {
-	what      EventType
-	who       *directory.User // nil: the server itself
+	event     EventType
+	user      *directory.User // nil: the server itself
 	notice    Notice
 	channel   Channel
 	recipient string
 }
 
-// by is something that a user does.
-func by(user directory.User, what EventType) cause { return cause{what: what, who: &user} }
+// byUser is the cause of a change that a user makes.
+func byUser(user directory.User, event EventType) cause { return cause{event: event, user: &user} }
 
-// itself is something that the server does.
-func itself(what EventType) cause { return cause{what: what} }
+// byServer is the cause of a change that the server makes by itself.
+func byServer(event EventType) cause { return cause{event: event} }
 
-// event is what is noted of a change that leaves an invitation as it is given.
-func (c cause) event(i Invitation, from, to State) Event {
-	e := Event{
+// record returns the event of a change between two stored states after which the invitation is i.
+func (c cause) record(i Invitation, from, to State) *Event {
+	e := &Event{
 		InvitationUUID: i.UUID,
-		Type:           c.what,
+		Type:           c.event,
 		FromState:      from,
 		ToState:        to,
 		Email:          i.Email,
@@ -101,58 +100,21 @@ func (c cause) event(i Invitation, from, to State) Event {
 		Channel:        c.channel,
 		Recipient:      c.recipient,
 	}
-	if c.who != nil {
-		e.UserUUID, e.UserUsername, e.UserFullName = &c.who.UUID, c.who.Username, c.who.FullName
+	if c.user != nil {
+		e.UserUUID, e.UserUsername, e.UserFullName = &c.user.UUID, c.user.Username, c.user.FullName
 	}
 	return e
 }
 
 type requestIDKey struct{}
 
-// WithRequestID returns a context whose events were asked for by the request of this id.
+// WithRequestID returns a context whose events have the id of the request that caused them.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID is the id of the request that a context is of; empty where it is of none.
+// RequestID returns the id of the request that a context belongs to; empty: none.
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
-}
-
-// EventPage is a part of the events of an invitation.
-type EventPage struct {
-	Events []Event
-	Total  int // over all pages
-}
-
-// Events returns the page'th page of size events, from 1, of an invitation that the caller sees in the list and may
-// manage, the newest first; fault.KindNotFound otherwise, and for a page past the end. Staff read the events of any
-// invitation, also of one that was deleted or whose scope was removed.
-func (s *Service) Events(ctx context.Context, caller directory.User, id uuid.UUID, page, size int) (EventPage, error) {
-	var out EventPage
-	err := s.Store.Read(ctx, func(tx Tx) error {
-		if !caller.IsStaff {
-			view, actor, err := s.visible(tx, caller, id, tx.Find)
-			if err != nil {
-				return err
-			}
-			if !actor.MayManage(view.Scope) {
-				return fault.NotFound()
-			}
-		}
-		found, total, err := directory.Paginate(page, size, func(c directory.Window) ([]Event, int, error) { return tx.Events(id, c) })
-		if err != nil {
-			return err
-		}
-		if total == 0 && caller.IsStaff {
-			// One that was made before events were kept may have none; one that never was has none.
-			if _, err := tx.Find(id); err != nil {
-				return err
-			}
-		}
-		out = EventPage{found, total}
-		return nil
-	})
-	return out, err
 }

@@ -8,7 +8,7 @@ import (
 	"invited/internal/directory"
 )
 
-// State is where an invitation is in its life.
+// State is a state in the life of an invitation; see Transitions.
 type State string
 
 // The states, as the API names them.
@@ -22,10 +22,13 @@ const (
 	Expired   State = "expired"   // nobody accepted in time
 )
 
-// States are all of them.
+// States lists every state.
 var States = []State{Project, Requested, Rejected, Pending, Accepted, Canceled, Expired}
 
-// ExecutionState is how the present delivery of an invitation goes.
+// canExpire reports whether time ends an invitation in this stored state.
+func (s State) canExpire() bool { return s == Pending || s == Project }
+
+// ExecutionState is the state of an invitation's latest delivery.
 type ExecutionState string
 
 // The states of a delivery, as the API names them.
@@ -40,10 +43,11 @@ const (
 type Invitation struct {
 	UUID uuid.UUID `gorm:"primaryKey"`
 
-	// StoredState is the state that was last written. Time may have moved on: ask StateAt.
+	// StoredState is the state that was written last. Time may have ended the invitation since: StateAt is the state.
 	StoredState State     `gorm:"column:state"`
 	Created     time.Time // when the present life began
-	// Delivery counts the deliveries that were asked for, so that a job of an earlier one knows it is late.
+	// Delivery counts the deliveries that were asked for. A job of an earlier delivery finds a higher count and does
+	// nothing.
 	Delivery       int
 	ExecutionState ExecutionState
 	ErrorMessage   string
@@ -53,29 +57,26 @@ type Invitation struct {
 	Role          directory.Role `gorm:"foreignKey:RoleUUID;references:UUID"`
 	ScopeUUID     uuid.UUID
 	Scope         directory.Scope `gorm:"foreignKey:ScopeUUID;references:UUID"`
-	CustomerUUID  uuid.UUID       // of the scope; kept here for filters
+	CustomerUUID  uuid.UUID       // of the scope; copied here for filters
 	CreatedByUUID *uuid.UUID
-	CreatedBy     *directory.User `gorm:"foreignKey:CreatedByUUID;references:UUID"` // nil where the creator is gone
+	CreatedBy     *directory.User `gorm:"foreignKey:CreatedByUUID;references:UUID"` // nil: the creator's user was deleted
 
 	Email       string
 	EmailFolded string // directory.Fold(Email)
-	// LinkUUID is what the invitee's link holds since the e-mail was changed; nil: UUID. Whoever has the link that was
-	// mailed before knows UUID, and gains nothing by it: see Service.offer.
+	// LinkUUID is the uuid in the invitee's link; nil: the link has UUID. Update sets another one when the address changes:
+	// whoever was mailed the former link knows UUID, which admits only the user with the new address; see meantFor.
 	LinkUUID            *uuid.UUID
 	FullName            string
 	NativeName          string
 	PhoneNumber         string
 	Organization        string
 	JobTitle            string
-	CivilNumber         string // empty: anybody can accept
+	CivilNumber         string // empty: anybody may accept
 	ExtraInvitationText string
 }
 
-// open tells whether the stored state is one that time can end.
-func (s State) open() bool { return s == Pending || s == Project }
-
-// Expires is the moment from which the invitation is expired if nobody accepts: the lifetime after its creation,
-// or after the start of its project where that is later.
+// Expires returns the moment from which the invitation is expired unless it was accepted: the lifetime after its
+// creation, or after the start of its project where the start is later.
 func (i Invitation) Expires(lifetime time.Duration) time.Time {
 	from := i.Created
 	if start := i.Scope.StartDate; i.Scope.Type == directory.Project && start != nil && start.After(from) {
@@ -84,24 +85,24 @@ func (i Invitation) Expires(lifetime time.Duration) time.Time {
 	return from.Add(lifetime)
 }
 
-// StateAt is the state at a moment: the stored one, or expired where its time is over. The store's filters and
-// ordering compute the same in SQL.
+// StateAt returns the state at a moment: the stored state, or expired from the moment that Expires returns. The store's
+// filters and orders compute the same in SQL; a property test compares the two.
 func (i Invitation) StateAt(now time.Time, lifetime time.Duration) State {
-	if i.StoredState.open() && !now.Before(i.Expires(lifetime)) {
+	if i.StoredState.canExpire() && !now.Before(i.Expires(lifetime)) {
 		return Expired
 	}
 	return i.StoredState
 }
 
-// visibleTo tells whether an invitation is among those that a visibility shows: the rule that the store's
-// queries apply to many.
-func (i Invitation) visibleTo(v directory.Visibility, state State) bool {
-	return v.Has(i.Scope) || (v.Email != "" && v.Email == i.EmailFolded && state.open())
-}
-
-// View is an invitation at one moment.
+// View is an invitation with its state at one moment.
 type View struct {
 	Invitation
 	State   State
 	Expires time.Time
+}
+
+// isVisible reports whether a visibility includes the invitation. The store's list applies the same rule in SQL; a
+// property test compares the two.
+func (v View) isVisible(to directory.Visibility) bool {
+	return to.Has(v.Scope) || (to.Email != "" && to.Email == v.EmailFolded && v.State.canExpire())
 }

@@ -13,84 +13,50 @@ import (
 	"invited/internal/token"
 )
 
-// Policy is what an operator decides for the whole installation. The names are Waldur's.
-type Policy struct {
-	Lifetime             time.Duration // of an invitation, from its creation
-	MaxAge               time.Duration // of an approval token, from its issue
-	OnlyStaffCanInvite   bool          // others' invitations wait for approval
-	ValidateEmail        bool          // only a user with the invitation's e-mail sees and accepts it
-	StrictCheck          bool          // accepting with another e-mail is refused in words
-	DisableMultipleRoles bool          // one role for each user and scope
-	OneProjectManager    bool          // at most one PROJECT.MANAGER for each project
-	CreateMissingUser    bool          // an unknown invitee gets a user record before delivery
-	UseWebhooks          bool          // invitations into projects are delivered by webhook
-	AllowedFields        []string      // which of the invitee's own fields are taken; see Allows
-}
-
-// byMembers tells whether there are rules that go by who else is a member of a scope.
-func (p Policy) byMembers() bool { return p.DisableMultipleRoles || p.OneProjectManager }
-
-// Allows tells whether one of full_name, native_name, phone_number, organization, job_title and civil_number is
-// taken from a request and shown in responses.
-func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
-
 // Service is the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
-// *fault.Error: beside those that a method names, fault.KindUnavailable where the database is out of reach or busy. Any
-// other error is internal. Every field but Policy must be set.
+// *fault.Error: beside those that a method names, fault.KindUnauthenticated where the caller was deleted or made inactive
+// since they were authenticated, and fault.KindUnavailable where the database is out of reach or busy. Any other error is
+// internal. Every field but Policy must be set.
 type Service struct {
 	Store  Store
 	Policy Policy
-	Signer *token.Signer // approval tokens
+	Signer *token.Signer // signs approval tokens
 	// FrontendURL is the base of the links in mails, with a slash at its end.
 	FrontendURL string
 }
 
-func (s *Service) view(i Invitation, now time.Time) View {
-	return View{Invitation: i, State: i.StateAt(now, s.Policy.Lifetime), Expires: i.Expires(s.Policy.Lifetime)}
-}
-
-// Page is a part of a list.
+// Page is one page of a list.
 type Page struct {
 	Invitations []View
-	Total       int // over all pages
+	Total       int // on all pages
 }
 
-// List returns the page'th page of size invitations, from 1, that the caller can see and the query asks for. It
-// returns fault.KindNotFound for a page past the end; page 1 of nothing is empty. It sets the query's Visible, Cutoff
-// and Cut itself.
-func (s *Service) List(ctx context.Context, caller directory.User, q Query, page, size int) (Page, error) {
+// List returns one page, from 1, of size invitations that the caller can see and the query asks for; see
+// directory.Paginate. List sets the query's Visible, Cutoff and Window.
+func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (Page, error) {
 	var out Page
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		q.Visible, q.Cutoff = actor.Visibility(), tx.Now().Add(-s.Policy.Lifetime)
-		rows, total, err := directory.Paginate(page, size, func(c directory.Window) ([]Invitation, int, error) {
-			q.Window = c
+		q.Visible, q.Cutoff = caller.Visibility(), s.cutoff(tx)
+		rows, total, err := directory.Paginate(page, size, func(w directory.Window) ([]Invitation, int, error) {
+			q.Window = w
 			return tx.List(q)
 		})
 		if err != nil {
 			return err
 		}
-		out = Page{Total: total, Invitations: make([]View, 0, len(rows))}
-		for _, each := range rows {
-			out.Invitations = append(out.Invitations, s.view(each, tx.Now()))
+		out = Page{Total: total, Invitations: make([]View, len(rows))}
+		for i, row := range rows {
+			out.Invitations[i] = s.view(tx, row)
 		}
 		return nil
 	})
 	return out, err
 }
 
-// Count returns how many invitations the caller can see that the query asks for. It sets the query's Visible and Cutoff
-// itself.
-func (s *Service) Count(ctx context.Context, caller directory.User, q Query) (total int, err error) {
+// Count returns the number of invitations on all pages of List.
+func (s *Service) Count(ctx context.Context, caller directory.Actor, q Query) (total int, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		actor, err := tx.Actor(caller)
-		if err != nil {
-			return err
-		}
-		q.Visible, q.Cutoff = actor.Visibility(), tx.Now().Add(-s.Policy.Lifetime)
+		q.Visible, q.Cutoff = caller.Visibility(), s.cutoff(tx)
 		total, err = tx.Count(q)
 		return err
 	})
@@ -98,52 +64,28 @@ func (s *Service) Count(ctx context.Context, caller directory.User, q Query) (to
 }
 
 // Retrieve returns an invitation that the caller sees in the list; fault.KindNotFound otherwise.
-func (s *Service) Retrieve(ctx context.Context, caller directory.User, id uuid.UUID) (View, error) {
-	var out View
-	err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		out, _, err = s.visible(tx, caller, id, tx.Find)
+func (s *Service) Retrieve(ctx context.Context, caller directory.Actor, id uuid.UUID) (out View, err error) {
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		out, err = s.findVisible(tx, caller, id, tx.Find)
 		return err
 	})
 	return out, err
 }
 
-// visible returns an invitation that the caller sees in the list, found by find, and the caller with what they
-// hold.
-func (s *Service) visible(
-	tx Tx, caller directory.User, id uuid.UUID, find func(uuid.UUID) (Invitation, error),
-) (View, directory.Actor, error) {
-	actor, err := tx.Actor(caller)
-	if err != nil {
-		return View{}, actor, err
-	}
-	found, err := find(id)
-	if err != nil {
-		return View{}, actor, err
-	}
-	view := s.view(found, tx.Now())
-	if !found.visibleTo(actor.Visibility(), view.State) {
-		return View{}, actor, fault.NotFound()
-	}
-	return view, actor, nil
-}
-
-// Details returns what an invitee may see before accepting. Staff and support see any; others one that is
-// pending, expired or canceled, whose civil number is empty or their own (and whose e-mail is theirs, where that
-// is enforced), any to a scope where they hold a role, and any that they may manage; fault.KindNotFound otherwise.
-func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UUID) (View, error) {
+// Details returns what an invitee may see before accepting. Staff and support see any invitation. Others see one that is
+// pending, expired or canceled and meant for them, any into a scope in which they hold a role, and any that they may
+// manage. Details returns fault.KindNotFound otherwise.
+func (s *Service) Details(ctx context.Context, caller directory.Actor, id uuid.UUID) (View, error) {
 	var out View
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		actor, err := tx.Actor(caller)
+		found, byLink, err := resolveLink(tx, id, tx.Find)
 		if err != nil {
 			return err
 		}
-		found, byLink, err := s.offer(tx, id, tx.Find)
-		if err != nil {
-			return err
-		}
-		out = s.view(found, tx.Now())
-		offered := slices.Contains([]State{Pending, Expired, Canceled}, out.State) && s.meantFor(found, byLink, caller)
-		if offered || actor.SeesAll() || actor.HoldsRoleIn(found.ScopeUUID) || actor.MayManage(found.Scope) {
+		out = s.view(tx, found)
+		shown := slices.Contains([]State{Pending, Expired, Canceled}, out.State) &&
+			s.Policy.meantFor(found, byLink, caller.User)
+		if shown || caller.SeesAll() || caller.HoldsRoleIn(found.ScopeUUID) || caller.MayManage(found.Scope) {
 			return nil
 		}
 		return fault.NotFound()
@@ -154,48 +96,22 @@ func (s *Service) Details(ctx context.Context, caller directory.User, id uuid.UU
 	return out, nil
 }
 
-// offer returns the invitation, found by find, of an invitee's link, or of its own uuid, and whether it was the link. They
-// are the same until its e-mail is changed. fault.KindNotFound where there is neither.
-func (s *Service) offer(
-	tx Tx, id uuid.UUID, find func(uuid.UUID) (Invitation, error),
-) (found Invitation, byLink bool, err error) {
-	found, err = find(id)
-	if !fault.Is(err, fault.KindNotFound) {
-		return found, found.LinkUUID == nil, err
-	}
-	own, err := tx.Linked(id)
-	if err != nil {
-		return Invitation{}, false, err
-	}
-	found, err = find(own)
-	if err == nil && (found.LinkUUID == nil || *found.LinkUUID != id) { // changed since, while find waited for a lock
-		err = fault.NotFound()
-	}
-	return found, true, err
-}
-
-// meantFor tells whether a user is the one that an invitation names: by civil number where it has one, and by e-mail
-// where that is enforced, or where they do not have its link.
-func (s *Service) meantFor(i Invitation, byLink bool, user directory.User) bool {
-	return (i.CivilNumber == "" || i.CivilNumber == user.CivilNumber) &&
-		((byLink && !s.Policy.ValidateEmail) || i.EmailFolded == user.EmailFolded)
-}
-
-// Check is what anybody with the link may know of a pending invitation.
+// Check is what anybody who has the link may know of a pending invitation.
 type Check struct {
 	Email               string
 	CivilNumberRequired bool
 }
 
-// Check returns it; fault.KindNotFound where the link leads to none that is pending, or its scope was removed.
-func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
+// Check returns the check of a link; fault.KindNotFound where the link leads to no pending invitation, or its scope was
+// removed.
+func (s *Service) Check(ctx context.Context, link uuid.UUID) (Check, error) {
 	var out Check
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		found, byLink, err := s.offer(tx, id, tx.FindOffer)
+		found, byLink, err := resolveLink(tx, link, tx.FindForCheck)
 		if err != nil {
 			return err
 		}
-		if !byLink || s.view(found, tx.Now()).State != Pending || found.Scope.Removed() {
+		if !byLink || s.view(tx, found).State != Pending || found.Scope.Removed() {
 			return fault.NotFound()
 		}
 		out = Check{Email: found.Email, CivilNumberRequired: found.CivilNumber != ""}
@@ -204,94 +120,220 @@ func (s *Service) Check(ctx context.Context, id uuid.UUID) (Check, error) {
 	return out, err
 }
 
-// Cancel takes back a pending or project invitation that the caller sees and may manage. It returns
-// fault.KindNotFound where they don't or may not, fault.KindRejected in any other state.
-func (s *Service) Cancel(ctx context.Context, caller directory.User, id uuid.UUID) error {
-	return s.Store.Write(ctx, func(tx Tx) error {
-		view, err := s.managed(tx, caller, id)
+// EventPage is one page of the events of an invitation.
+type EventPage struct {
+	Events []Event
+	Total  int // on all pages
+}
+
+// Events returns one page, from 1, of size events of an invitation that the caller sees in the list and may manage, the
+// newest first; fault.KindNotFound otherwise, and for a page past the end. Staff read the events of every invitation, also
+// of one that was deleted or whose scope was removed.
+func (s *Service) Events(ctx context.Context, caller directory.Actor, id uuid.UUID, page, size int) (EventPage, error) {
+	var out EventPage
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		if !caller.IsStaff {
+			if _, err := s.findManaged(tx, caller, id, tx.Find); err != nil {
+				return err
+			}
+		}
+		events, total, err := directory.Paginate(page, size, func(w directory.Window) ([]Event, int, error) {
+			return tx.ListEvents(id, w)
+		})
 		if err != nil {
 			return err
 		}
-		if !view.State.open() {
-			return fault.Rejected("Only pending or planned invitations can be canceled.")
+		if total == 0 && caller.IsStaff {
+			// An invitation that is older than events may have none; an unknown one has none.
+			if _, err := tx.Find(id); err != nil {
+				return err
+			}
 		}
-		canceled := view.Invitation
-		canceled.StoredState = Canceled
-		return replace(tx, view.Invitation, canceled, by(caller, EventCanceled))
+		out = EventPage{events, total}
+		return nil
+	})
+	return out, err
+}
+
+// Cancel takes back a pending or project invitation that the caller sees in the list and may manage. Cancel returns
+// fault.KindNotFound where they don't or may not, and fault.KindRejected in any other state.
+func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, view, err := s.findToManage(tx, caller, id)
+		if err != nil {
+			return nil, err
+		}
+		canceled, err := s.Policy.cancel(view, actor.User)
+		return []Change{canceled}, err
 	})
 }
 
-// managed returns an invitation, locked, that the caller sees in the list and may manage; fault.KindNotFound
-// otherwise.
-func (s *Service) managed(tx Tx, caller directory.User, id uuid.UUID) (View, error) {
-	view, actor, err := s.visible(tx, caller, id, tx.Lock)
-	if err != nil {
-		return View{}, err
-	}
-	if !actor.MayManage(view.Scope) {
-		return View{}, fault.NotFound()
-	}
-	return s.settled(tx, view)
-}
-
-// settled writes that time has ended an invitation where its row does not say so, before anything else is done to it:
-// its events tell all of its life.
-func (s *Service) settled(tx Tx, view View) (View, error) {
-	if view.State != Expired || view.StoredState == Expired {
-		return view, nil
-	}
-	expired, err := lapse(tx, view.Invitation)
-	return s.view(expired, tx.Now()), err
-}
-
-// replace writes a changed invitation, which is locked, and the event of it.
-func replace(tx Tx, old, changed Invitation, c cause) error {
-	return tx.Replace(old, changed, c.event(changed, old.StoredState, changed.StoredState))
-}
-
-// refuseTwice is what a transaction came to that was to open an invitation, or to change one that is open.
-func refuseTwice(err error) error {
-	if errors.Is(err, ErrTwice) {
-		return errOpen()
-	}
-	return err
-}
-
-// errOpen refuses a second open invitation.
-func errOpen() error {
-	return fault.Field("email", "Pending invitation already exists for this email and role.")
-}
-
-// Delete removes an invitation that the caller sees: fault.KindNotFound where they don't, fault.KindForbidden where they
-// are not staff.
-func (s *Service) Delete(ctx context.Context, caller directory.User, id uuid.UUID) error {
-	return s.Store.Write(ctx, func(tx Tx) error {
-		view, _, err := s.visible(tx, caller, id, tx.Lock)
+// Send delivers a pending invitation once more, or reopens an expired or canceled one. Where the project starts in the
+// future the invitation waits for the start. Send returns fault.KindNotFound where the caller does not see the invitation
+// in the list or may not manage it, fault.KindRejected in any other state, and fault.KindInvalid where another invitation
+// is open for the same address, role and scope.
+func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
+	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, view, err := s.findToManage(tx, caller, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if !caller.IsStaff {
-			return fault.Forbidden()
-		}
-		view, err = s.settled(tx, view)
+		view, changes := s.Policy.recordExpiry(view, tx.Now())
+		sent, err := s.Policy.send(view, actor.User, tx.Now())
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return removed(tx, caller, view)
+		if view.State != Pending {
+			expired, err := s.ensureNoDuplicate(tx, view.Invitation)
+			if err != nil {
+				return nil, err
+			}
+			changes = append(changes, expired...)
+		}
+		return append(changes, sent), nil
+	})
+	return refuseDuplicate(err)
+}
+
+// Delete removes an invitation that the caller sees in the list. Delete returns fault.KindNotFound where they don't, and
+// fault.KindForbidden where they are not staff.
+func (s *Service) Delete(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, err := s.refresh(tx, caller)
+		if err != nil {
+			return nil, err
+		}
+		view, err := s.findVisible(tx, actor, id, tx.FindForChange)
+		if err != nil {
+			return nil, err
+		}
+		if !actor.IsStaff {
+			return nil, fault.Forbidden()
+		}
+		view, changes := s.Policy.recordExpiry(view, tx.Now())
+		return append(changes, remove(view, actor.User)), nil
 	})
 }
 
 // Destroy removes an invitation that the caller sees in the list and may manage; fault.KindNotFound otherwise.
-func (s *Service) Destroy(ctx context.Context, caller directory.User, id uuid.UUID) error {
-	return s.Store.Write(ctx, func(tx Tx) error {
-		view, err := s.managed(tx, caller, id)
+func (s *Service) Destroy(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, view, err := s.findToManage(tx, caller, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return removed(tx, caller, view)
+		view, changes := s.Policy.recordExpiry(view, tx.Now())
+		return append(changes, remove(view, actor.User)), nil
 	})
 }
 
-func removed(tx Tx, caller directory.User, view View) error {
-	return tx.Delete(view.UUID, by(caller, EventDeleted).event(view.Invitation, view.StoredState, ""))
+// view returns an invitation with its state at the time of the transaction.
+func (s *Service) view(tx Tx, i Invitation) View { return s.Policy.view(i, tx.Now()) }
+
+// cutoff returns the creation time of the invitations that expire at the time of the transaction.
+func (s *Service) cutoff(tx Tx) time.Time { return tx.Now().Add(-s.Policy.Lifetime) }
+
+// refresh returns the caller as they are in the transaction. Somebody may have changed their grants since the request was
+// authenticated: what is written must not depend on older ones.
+func (s *Service) refresh(tx Tx, caller directory.Actor) (directory.Actor, error) {
+	actor, err := tx.FindActor(caller.UUID)
+	if fault.Is(err, fault.KindNotFound) || (err == nil && !actor.IsActive) {
+		return actor, fault.Unauthorized("User inactive or deleted.")
+	}
+	return actor, err
+}
+
+// find reads one invitation: one of the methods Find, FindForChange and FindForCheck of Tx.
+type find = func(id uuid.UUID) (Invitation, error)
+
+// findVisible returns an invitation that the actor sees in the list; fault.KindNotFound otherwise.
+func (s *Service) findVisible(tx Tx, actor directory.Actor, id uuid.UUID, find find) (View, error) {
+	found, err := find(id)
+	if err != nil {
+		return View{}, err
+	}
+	view := s.view(tx, found)
+	if !view.isVisible(actor.Visibility()) {
+		return View{}, fault.NotFound()
+	}
+	return view, nil
+}
+
+// findManaged returns an invitation that the actor sees in the list and may manage; fault.KindNotFound otherwise.
+func (s *Service) findManaged(tx Tx, actor directory.Actor, id uuid.UUID, find find) (View, error) {
+	view, err := s.findVisible(tx, actor, id, find)
+	if err == nil && !actor.MayManage(view.Scope) {
+		err = fault.NotFound()
+	}
+	if err != nil {
+		return View{}, err
+	}
+	return view, nil
+}
+
+// findToManage is findManaged for a change, and returns the caller as they are now.
+func (s *Service) findToManage(tx Tx, caller directory.Actor, id uuid.UUID) (directory.Actor, View, error) {
+	actor, err := s.refresh(tx, caller)
+	if err != nil {
+		return actor, View{}, err
+	}
+	view, err := s.findManaged(tx, actor, id, tx.FindForChange)
+	return actor, view, err
+}
+
+// resolveLink returns the invitation whose link or UUID id is, and whether id is its link. An invitation's link is its
+// UUID until the address is changed. resolveLink returns fault.KindNotFound where id is neither.
+func resolveLink(tx Tx, id uuid.UUID, find find) (found Invitation, byLink bool, err error) {
+	found, err = find(id)
+	if !fault.Is(err, fault.KindNotFound) {
+		return found, found.LinkUUID == nil, err
+	}
+	owner, err := tx.FindByLink(id)
+	if err != nil {
+		return Invitation{}, false, err
+	}
+	found, err = find(owner)
+	if err == nil && (found.LinkUUID == nil || *found.LinkUUID != id) { // changed between the two statements
+		err = fault.NotFound()
+	}
+	return found, true, err
+}
+
+// ensureNoDuplicate refuses to open an invitation beside another one that is open for the same address, role and scope.
+// Where time has ended the other one and its row still says open, ensureNoDuplicate returns the change that expires it:
+// the database compares stored states.
+func (s *Service) ensureNoDuplicate(tx Tx, opening Invitation) ([]Change, error) {
+	found, err := tx.FindOpen(opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID)
+	switch {
+	case fault.Is(err, fault.KindNotFound) || (err == nil && found.UUID == opening.UUID):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case s.view(tx, found).State != Expired:
+		return nil, duplicate()
+	}
+	return []Change{expire(found)}, nil
+}
+
+// refuseDuplicate turns ErrDuplicate into the refusal that a client is told.
+func refuseDuplicate(err error) error {
+	if errors.Is(err, ErrDuplicate) {
+		return duplicate()
+	}
+	return err
+}
+
+func duplicate() error {
+	return fault.Field("email", "Pending invitation already exists for this email and role.")
+}
+
+const msgOneManager = "Project already has an active project manager."
+
+// hasManager reports whether the policy allows one project manager, the role is that one, and a user holds it in the
+// scope.
+func (s *Service) hasManager(tx Tx, role directory.Role, scope uuid.UUID) (bool, error) {
+	if !s.Policy.OneProjectManager || role.Name != directory.ProjectManager {
+		return false, nil
+	}
+	return tx.HasMember(scope, directory.ProjectManager)
 }

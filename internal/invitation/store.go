@@ -10,129 +10,111 @@ import (
 	"invited/internal/directory"
 )
 
-// What stands against a write of Tx. The method returns it, or Store.Write once its function has returned nil: writes
-// may be sent together with the end of the transaction. Nothing is left of the transaction then.
+// The errors of Store.Change that mean that a row in the database stands in the way. Nothing was written.
 var (
-	// ErrTwice is of Insert and Replace: another open invitation stands for the same e-mail, role and scope.
-	ErrTwice = errors.New("invitation: another one is open for the same e-mail, role and scope")
-	// ErrHeld is of Admit: the row of a membership in force, or of one whose own time is over, is in the way.
-	ErrHeld = errors.New("invitation: the user holds the role in the scope already")
-	// ErrChanged is of Replace, ReplaceAll and Admit: a row is not what it was, which cannot be of one that is locked.
-	ErrChanged = errors.New("invitation: it was changed meanwhile")
+	// ErrDuplicate means that another invitation is open for the same address, role and scope.
+	ErrDuplicate = errors.New("invitation: another one is open for the same e-mail, role and scope")
+	// ErrAlreadyMember means that the user of a Change's Member holds the role in the scope.
+	ErrAlreadyMember = errors.New("invitation: the user holds the role in the scope already")
+	// ErrConflict means that an invitation is no longer what a Change's Before says.
+	ErrConflict = errors.New("invitation: the invitation was changed meanwhile")
 )
 
-// Store is what the use cases need of a database.
+// Store is the database as the use cases need it.
 type Store interface {
-	// Read runs f, which must not write; each method of Tx sees what was committed when it was called.
+	// Read runs f. Each method of Tx sees what was committed when the method was called.
 	Read(ctx context.Context, f func(Tx) error) error
-	// Write runs f in one transaction and commits where it returns nil. Nothing is left of it otherwise. It returns ErrTwice,
-	// ErrHeld or ErrChanged where one of them stands against what f wrote.
-	Write(ctx context.Context, f func(Tx) error) error
+	// Change runs decide in a transaction and writes the changes that decide returns, in their order, in the same
+	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where an invitation
+	// was changed by somebody else while decide ran, Change runs decide once more, with the rows locked as they are read.
+	// Change returns ErrDuplicate or ErrAlreadyMember where a row stands in the way, and fault.KindUnavailable where the
+	// database is out of reach or busy.
+	Change(ctx context.Context, decide func(Tx) ([]Change, error)) error
 }
 
-// Tx is the database within one transaction. Methods that look for one thing return fault.KindNotFound where it is
-// not there.
+// Change is one change of an invitation with everything that is written with it.
+type Change struct {
+	Before *Invitation // what the row has to be still; nil: there is no row yet
+	After  *Invitation // what the row becomes; nil: the row is deleted. Both nil: no row changes
+	Event  *Event      // nil: none
+	Jobs   []Job       // run once the transaction has committed, never otherwise
+	Member *directory.Membership
+	User   *directory.User // a new user; nothing is written where the username is taken
+}
+
+// Tx reads the database within one Read or Change. Methods that find one row return fault.KindNotFound where the row is
+// missing.
 type Tx interface {
-	// Now is the moment of the transaction, by the database's clock, in UTC and whole microseconds.
+	// Now is the time of the transaction, by the database's clock, in UTC and whole microseconds.
 	Now() time.Time
 
-	// Actor is the user with what they hold now.
-	Actor(directory.User) (directory.Actor, error)
-	// Staff is a user who is active staff now.
-	Staff(id uuid.UUID) (directory.User, error)
-	// StaffToNotify lists the active staff users with an e-mail address who want mail.
-	StaffToNotify() ([]directory.User, error)
-	// EnsureUser makes a user for an address that nobody has; it does nothing where somebody has it.
-	EnsureUser(email, fullName string) error
-	// Role is a role.
-	Role(id uuid.UUID) (directory.Role, error)
-	// Subject is a scope that was not removed, with its customer and the e-mail patterns of both, and a role without its
-	// permissions; each has no uuid where it is not there.
-	Subject(kind directory.ScopeType, scope, role uuid.UUID) (directory.Scope, directory.Role, error)
-	// LockScope makes other transactions wait that would lock the same scope, until this one ends: what is
-	// found out about its members after it stays true.
+	// FindActor returns a user with the grants that they hold now.
+	FindActor(user uuid.UUID) (directory.Actor, error)
+	// FindStaff returns a user who is active staff now.
+	FindStaff(user uuid.UUID) (directory.User, error)
+	// ListStaffToNotify returns the active staff users who have an address and notifications on.
+	ListStaffToNotify() ([]directory.User, error)
+	// HasUser reports whether a user has the address (folded).
+	HasUser(email string) (bool, error)
+	FindRole(id uuid.UUID) (directory.Role, error)
+	// FindTarget returns a scope that is not removed, with its customer and the e-mail patterns of both, and a role without
+	// its permissions. A scope or role that is missing has no UUID.
+	FindTarget(kind directory.ScopeType, scope, role uuid.UUID) (directory.Scope, directory.Role, error)
+	// LockScope makes other transactions wait that lock the same scope, until this transaction ends: what this
+	// transaction reads about the scope's members afterwards stays true.
 	LockScope(id uuid.UUID) error
-	// HasMember tells whether anybody holds a role of this name in the scope.
+	// HasMember reports whether any user holds a role of this name in the scope.
 	HasMember(scope uuid.UUID, roleName string) (bool, error)
-	// Admit is Replace, and makes a user a member; ErrHeld where they are, or were and it was not retired.
-	Admit(old, accepted Invitation, e Event, m directory.Membership) error
-	// Retire closes the row of a membership like this whose own time is over, if there is one.
-	Retire(directory.Membership) error
 
-	// Find is one invitation with its role, scope, customer and creator, but without e-mail patterns.
+	// Find returns an invitation with its role, scope, customer and creator, without e-mail patterns.
 	Find(id uuid.UUID) (Invitation, error)
-	// FindWithPatterns is Find with the patterns.
-	FindWithPatterns(id uuid.UUID) (Invitation, error)
-	// Lock is FindWithPatterns, and makes other transactions wait that would lock or change the same invitation.
-	Lock(id uuid.UUID) (Invitation, error)
-	// FindOffer is Find for who asks whether an invitation is open and to whom: of scope and customer it has what State and
-	// Removed go by, and nothing of role, creator and texts.
-	FindOffer(id uuid.UUID) (Invitation, error)
-	// Linked is the uuid of the invitation whose LinkUUID this is.
-	Linked(link uuid.UUID) (uuid.UUID, error)
-	// Rival is the invitation whose stored state is open for an e-mail (folded), role and scope; there is one at most.
-	Rival(email string, role, scope uuid.UUID) (Invitation, error)
-	// Open lists the invitations whose stored state is open for a scope and any of these pairs of e-mail (folded) and
-	// role, without what belongs to other tables.
-	Open(scope uuid.UUID, pairs []Pair) ([]Invitation, error)
-	// Due lists the first up to limit invitations by creation, locked, for which this is due and that were created at or
-	// after from; those that another transaction has locked are left out. Of what belongs to other tables they have the name
-	// of the role and the type of the scope.
-	Due(what Due, cutoff, from time.Time, limit int) ([]Invitation, error)
-	// List is a page of the invitations that a query shows, and how many it shows in all; a page past the end does not
-	// say how many.
+	// FindForChange is Find with the e-mail patterns of scope and customer. The row is locked where Change runs a second
+	// time.
+	FindForChange(id uuid.UUID) (Invitation, error)
+	// FindForCheck is Find with the columns that Check reads: the state, the times, the address, the civil number, the
+	// link, and whether scope and customer are removed.
+	FindForCheck(id uuid.UUID) (Invitation, error)
+	// FindByLink returns the UUID of the invitation with this LinkUUID.
+	FindByLink(link uuid.UUID) (uuid.UUID, error)
+	// FindOpen returns the invitation whose stored state is open for an address (folded), role and scope.
+	FindOpen(email string, role, scope uuid.UUID) (Invitation, error)
+	// FindOpenAll returns the invitations whose stored state is open for a scope and any of these pairs (folded), without
+	// the rows of other tables.
+	FindOpenAll(scope uuid.UUID, pairs []Pair) ([]Invitation, error)
+	// LockDue returns and locks the invitations for which something is due, ordered by creation from a moment on, at most
+	// limit of them; it skips those that another transaction has locked. Of other tables they have the name of the role and
+	// the type of the scope.
+	LockDue(what Due, cutoff, from time.Time, limit int) ([]Invitation, error)
+	// List returns the invitations of the query's window and the number of invitations on all pages; the number is 0 for a
+	// window past the end.
 	List(Query) ([]Invitation, int, error)
-	// Count is how many invitations a query shows.
+	// Count returns the number of invitations on all pages.
 	Count(Query) (int, error)
-	// Insert writes a new invitation and its first event; ErrTwice where another is open.
-	Insert(Invitation, Event) error
-	// Replace writes what can change of an invitation over the row that is still as old is, and the event of it; ErrChanged
-	// where there is none, ErrTwice where the new state is open and another is.
-	Replace(old, changed Invitation, e Event) error
-	// ReplaceAll is Replace for what time changes, the state and Reminded, of many invitations, in a number of statements
-	// that does not grow with them.
-	ReplaceAll([]Change) error
-	// Mark writes how the present delivery of an invitation goes, over the row that is still as old is: that an
-	// attempt is being made, or failed as the one before it did. It is the one change without an event.
-	Mark(old Invitation, to ExecutionState) error
-	// Delete removes an invitation for good, and writes its last event; nothing where it is gone.
-	Delete(id uuid.UUID, e Event) error
-	// Record writes an event that changes no row.
-	Record(Event) error
-	// Events is a part of the events of an invitation, which need not be there any more, the newest first, and how many
-	// there are in all; a page past the end does not say how many.
-	Events(id uuid.UUID, c directory.Window) ([]Event, int, error)
-
-	// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
-	Enqueue(Job) error
+	// ListEvents returns events of an invitation, which may be deleted, the newest first, and the number of its events; the
+	// number is 0 for a window past the end.
+	ListEvents(id uuid.UUID, window directory.Window) ([]Event, int, error)
 }
 
-// Change is an invitation as it was and as it is to be, and the event of it.
-type Change struct {
-	Old, Changed Invitation
-	Event        Event
-}
-
-// Query asks for a page of a list of invitations. Texts are compared as they are; empty ones filter nothing.
+// Query asks for invitations. Empty texts filter nothing.
 type Query struct {
 	Visible directory.Visibility
-	// Cutoff is now less the lifetime: what was created, and whose project started, no later than this is
-	// expired.
+	// Cutoff is the present time less the lifetime. An invitation is expired where its creation and the start of its
+	// project are not after Cutoff.
 	Cutoff time.Time
 
 	CivilNumber      string
 	Customer         *uuid.UUID
-	Email            string // contained, case aside
-	EmailExact       string // case aside
+	Email            string // substring, case-insensitive
+	EmailExact       string // case-insensitive
 	RoleName         string
 	Role             *uuid.UUID
 	Scope            *ScopeRef
-	ScopeDescription string // contained, case aside
-	ScopeName        string // contained, case aside
+	ScopeDescription string // substring, case-insensitive
+	ScopeName        string // substring, case-insensitive
 	ScopeType        string
 	States           []State // any of these; none: all
 
-	Order []directory.Order // none: the newest first; ties fall to the uuid
+	Order []directory.Order // none: the newest first; ties are broken by uuid
 	directory.Window
 }
 
@@ -142,17 +124,7 @@ type ScopeRef struct {
 	UUID uuid.UUID
 }
 
-// Due is something that time makes due.
-type Due int
-
-// What the sweep looks for.
-const (
-	DueExpiry     Due = iota // its time is over, and its row does not say so
-	DueActivation            // it waits for a project that has started
-	DueReminder              // it ends within ReminderPeriod, and its invitee was not reminded
-)
-
-// The keys that a list can be ordered by. Creators are ordered by the name shown of them.
+// The keys that a list can be ordered by. Creators are ordered by their full name, else their username.
 const (
 	ByCreated                     = directory.ByCreated
 	ByCreatedBy directory.OrderBy = "created_by"
@@ -160,68 +132,12 @@ const (
 	ByState     directory.OrderBy = "state"
 )
 
-// Job is something to be done after a commit, at least once. Its JSON is what the queue keeps: ids, never
-// addresses or secrets.
-type Job interface {
-	// Kind names what is to be done.
-	Kind() string
-	// Queue names what it waits for, so that who waits for one thing doesn't hold up who waits for another.
-	Queue() string
-}
+// Due is something that becomes due by time.
+type Due int
 
-// The queues.
+// What a sweep looks for.
 const (
-	QueueMail    = "default" // the mail server
-	QueueNotices = "notices" // the same, for what a sweep asks for by the thousand, and nobody waits for
-	QueueWebhook = "webhook"
-	QueueSweep   = "sweep" // the database alone
+	DueExpiry     Due = iota // the invitation is expired, and its row does not say so yet
+	DueActivation            // the invitation waits for a project that has started
+	DueReminder              // the invitation expires within ReminderPeriod, and its invitee was not reminded
 )
-
-// Deliver asks for a delivery of an invitation to its invitee.
-type Deliver struct {
-	Invitation uuid.UUID `json:"invitation"`
-	Delivery   int       `json:"delivery"` // Invitation.Delivery when it was asked for
-	// Webhook puts it into that queue. How the delivery is made is decided when it is: see Message.
-	Webhook bool `json:"webhook,omitempty"`
-}
-
-// Kind names the job in the queue.
-func (Deliver) Kind() string { return "deliver_invitation" }
-
-// Queue is that of the mail server or the webhook.
-func (d Deliver) Queue() string {
-	if d.Webhook {
-		return QueueWebhook
-	}
-	return QueueMail
-}
-
-// Notice is a mail about an invitation other than the invitation itself.
-type Notice string
-
-// The notices.
-const (
-	NoticeRequested Notice = "requested" // to a staff user: please approve or reject
-	NoticeRejected  Notice = "rejected"  // to the creator
-	NoticeExpired   Notice = "expired"   // to the creator
-	NoticeReminder  Notice = "reminder"  // to the invitee, once in the life of an invitation
-)
-
-// Notify asks for a notice.
-type Notify struct {
-	Notice     Notice    `json:"notice"`
-	Invitation uuid.UUID `json:"invitation"`
-	Delivery   int       `json:"delivery"` // Invitation.Delivery when it was asked for
-	User       uuid.UUID `json:"user"`     // whom to; nil for a NoticeReminder, which goes to the invitee
-}
-
-// Kind names the job in the queue.
-func (Notify) Kind() string { return "notify_user" }
-
-// Queue is that of the mail server, or where it can be asked for by the thousand the one beside it.
-func (n Notify) Queue() string {
-	if n.Notice == NoticeExpired || n.Notice == NoticeReminder {
-		return QueueNotices
-	}
-	return QueueMail
-}

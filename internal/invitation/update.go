@@ -10,98 +10,82 @@ import (
 	"invited/internal/fault"
 )
 
-// Edit is what a caller says to change an invitation: trimmed, and valid by the contract. What is nil stays as it is.
+// Edit is what a caller says to change an invitation: trimmed, and valid by the contract. A field that is nil stays as it
+// is.
 type Edit struct {
 	Email *string
 	Role  *uuid.UUID
 }
 
-// Update changes the e-mail and the role of a pending or project invitation that the caller sees in the list and may
-// manage, and returns it. One that has another e-mail then, case aside, gets another link, and where it is pending a
-// delivery of its own, for which it asks in the same transaction: the link and the delivery before are of no account any
-// more. It returns fault.KindNotFound where the caller does not see or may not manage the invitation, fault.KindForbidden where
-// only staff may invite and they are not, fault.KindRejected in any other state, and fault.KindInvalid where the role does not
-// exist, or what would come of it is nothing that Create would make.
-func (s *Service) Update(ctx context.Context, caller directory.User, id uuid.UUID, e Edit) (View, error) {
+// Update changes the address and the role of a pending or project invitation that the caller sees in the list and may
+// manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and, where it is
+// pending, another delivery. Update returns fault.KindNotFound where the caller does not see or may not manage the
+// invitation, fault.KindForbidden where only staff may invite and they are not, fault.KindRejected in any other state, and
+// fault.KindInvalid where the role is missing or Create would refuse the edited invitation.
+func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (View, error) {
 	var out View
-	err := s.Store.Write(ctx, func(tx Tx) error {
-		view, err := s.managed(tx, caller, id)
+	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, view, err := s.findToManage(tx, caller, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if s.Policy.OnlyStaffCanInvite && !caller.IsStaff {
-			return fault.Forbidden() // what staff approved would be another thing
+		if err := s.Policy.canUpdate(view, actor.User); err != nil {
+			return nil, err
 		}
-		if !view.State.open() {
-			return fault.Rejected("Only pending invitations can be edited.")
+		edited, changes, err := s.edit(tx, view.Invitation, e)
+		if err != nil {
+			return nil, err
 		}
 		out = view
-		edited, err := s.edited(tx, view.Invitation, e)
-		if err != nil {
-			return err
-		}
 		if edited.Email == view.Email && edited.RoleUUID == view.RoleUUID {
-			return nil
+			return nil, nil
 		}
-		readdressed := edited.EmailFolded != view.EmailFolded
-		if readdressed {
-			link := uuid.New() // random, as the first one
-			edited.LinkUUID = &link
-			// Whoever is told within the time of the reminder needs none.
-			edited.Reminded = !tx.Now().Before(view.Expires.Add(-ReminderPeriod))
-			edited.Delivery++
-			edited.ExecutionState, edited.ErrorMessage = Scheduled, ""
-		}
-		if err := replace(tx, view.Invitation, edited, by(caller, EventUpdated)); err != nil {
-			return err
-		}
-		out = s.view(edited, tx.Now())
-		if readdressed {
-			return s.announce(tx, edited)
-		}
-		return nil
+		updated := s.Policy.update(view, edited, actor.User, tx.Now())
+		out = s.view(tx, *updated.After)
+		return append(changes, updated), nil
 	})
 	if err != nil {
-		return View{}, refuseTwice(err)
+		return View{}, refuseDuplicate(err)
 	}
 	return out, nil
 }
 
-// edited is an invitation as an edit makes it; a refusal where that is another one, and not admissible.
-func (s *Service) edited(tx Tx, was Invitation, e Edit) (Invitation, error) {
-	i := was
+// edit returns an invitation with another address and role, and the changes that have to come first. It refuses an
+// invitation that Create would refuse, unless nothing changes.
+func (s *Service) edit(tx Tx, i Invitation, e Edit) (Invitation, []Change, error) {
+	edited := i
 	if e.Email != nil {
-		i.Email, i.EmailFolded = *e.Email, directory.Fold(*e.Email)
+		edited.Email, edited.EmailFolded = *e.Email, directory.Fold(*e.Email)
 	}
-	admitted := i.Scope.AdmitsEmail(i.Email)
+	admitted := edited.Scope.AdmitsEmail(edited.Email)
 	if e.Role != nil && *e.Role != i.RoleUUID {
-		role, err := tx.Role(*e.Role)
+		role, err := tx.FindRole(*e.Role)
 		if fault.Is(err, fault.KindNotFound) {
 			wrong := fault.Fields{}
 			wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", *e.Role))
 			if !admitted {
 				wrong.Add("email", msgNotAdmitted)
 			}
-			return i, wrong.Err()
+			return edited, nil, wrong.Err()
 		} else if err != nil {
-			return i, err
+			return edited, nil, err
 		}
-		i.RoleUUID, i.Role = role.UUID, role
+		edited.RoleUUID, edited.Role = role.UUID, role
 	}
-	if i.Email == was.Email && i.RoleUUID == was.RoleUUID {
-		return i, nil
+	if edited.Email == i.Email && edited.RoleUUID == i.RoleUUID {
+		return edited, nil, nil
 	}
-	if err := fits(i.Role, i.Scope); err != nil {
-		return i, err
+	if err := checkRoleFits(edited.Role, edited.Scope); err != nil {
+		return edited, nil, err
 	}
-	if err := s.oneManager(tx, i.Role, i.ScopeUUID, fault.Field(fault.NonField, msgOneManager)); err != nil {
-		return i, err
+	if taken, err := s.hasManager(tx, edited.Role, edited.ScopeUUID); err != nil {
+		return edited, nil, err
+	} else if taken {
+		return edited, nil, fault.Field(fault.NonField, msgOneManager)
 	}
-	if err := s.makeRoom(tx, i); err != nil {
-		return i, err
+	changes, err := s.ensureNoDuplicate(tx, edited)
+	if err == nil && !admitted {
+		err = fault.Field("email", msgNotAdmitted)
 	}
-	if !admitted {
-		return i, fault.Field("email", msgNotAdmitted)
-	}
-	return i, nil
+	return edited, changes, err
 }

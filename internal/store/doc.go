@@ -1,8 +1,8 @@
-// Package store is both databases behind one door: SQLite, inside the process, and PostgreSQL. It opens and
-// migrates them, runs transactions, turns queries into SQL, and enqueues jobs in the same commit as rows. It has
-// no rules of its own: what it writes was decided by packages invitation and directory.
+// Package store holds every statement about our tables, on GORM. It satisfies the interfaces that packages directory and
+// invitation declare, and has no rules of its own: those packages decide what is written.
 //
-// Statements that requests wait for go to PostgreSQL by its driver, as few messages as can be; GORM has the rest, and shares
-// the connections with them and with the job queue. The two engines have the same schema and give the same answers;
-// where their SQL differs, the difference is a method of dialect.
+// Both engines have the same schema and give the same answers; package database hides their differences. Models live
+// beside their rules (directory.User, invitation.Invitation). Filters, visibility, order and page are GORM scopes. Five
+// statements are SQL text, each with its reason: the caller (users.go), the page of a list with its count (page.go),
+// the counts by state (list.go), the change of many invitations (change.go), and check (invitations.go).
 package store

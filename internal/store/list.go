@@ -1,231 +1,140 @@
 package store
 
 import (
-	"fmt"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
-	"github.com/google/uuid"
+	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
+	"invited/internal/invitation"
 )
 
-// conditions have all to hold.
-type conditions struct {
-	texts     []string
-	arguments []any
-}
-
-func (c *conditions) and(text string, arguments ...any) {
-	c.texts, c.arguments = append(c.texts, text), append(c.arguments, arguments...)
-}
-
-func (c *conditions) where() string {
-	if len(c.texts) == 0 {
-		return ""
+// List implements invitation.Tx.
+func (tx *Tx) List(q invitation.Query) (rows []invitation.Invitation, total int, err error) {
+	l := tx.invitations(q)
+	page := l.page(tx, q.Window)
+	if byStateOnly(q) {
+		page = l.pageWithCount(tx, q.Window, countByState(q))
 	}
-	return " WHERE " + strings.Join(c.texts, " AND ")
+	rows, err = collect(page, func(scan scan) (invitation.Invitation, error) { return scanInvitation(scan, &total) })
+	return rows, total, err
 }
 
-// either is that one of them holds; none does where there are none.
-func (c *conditions) either() string {
-	if len(c.texts) == 0 {
-		return "1 = 0"
+// Count implements invitation.Tx.
+func (tx *Tx) Count(q invitation.Query) (int, error) {
+	if !byStateOnly(q) {
+		return tx.invitations(q).count(tx)
 	}
-	return "(" + strings.Join(c.texts, " OR ") + ")"
+	var count int
+	query := countByState(q)
+	return count, tx.db.Raw("SELECT "+query.SQL, query.Vars...).Row().Scan(&count)
 }
 
-// equal asks for the text of a column, where there is one to ask for.
-func (c *conditions) equal(column, value string) {
-	if value != "" {
-		c.and(column+" = ?", value)
+func (tx *Tx) invitations(q invitation.Query) listing {
+	l := listing{table: "invitations", columns: invitationColumns, joins: invitationJoins}
+	l.filters = []filter{
+		tx.visible(q),
+		equal("invitations.civil_number", q.CivilNumber),
+		equal("invitations.email_folded", directory.Fold(q.EmailExact)),
+		contains(q.Email, "invitations.email_folded"),
+		equalUUID("invitations.customer_uuid", q.Customer),
+		equalUUID("invitations.role_uuid", q.Role),
+		inStates(q),
 	}
-}
-
-// is asks for the uuid of a column, where there is one to ask for.
-func (c *conditions) is(column string, id *uuid.UUID) {
-	if id != nil {
-		c.and(column+" = ?", *id)
+	if q.RoleName != "" {
+		l.filters = append(l.filters, tx.in("invitations.role_uuid", "roles", equal("roles.name", q.RoleName)))
 	}
-}
-
-// contains asks for a text in one of some columns of folded texts, case aside, where there is one to ask for.
-func (c *conditions) contains(value string, columns ...string) {
-	if value == "" {
-		return
+	if q.ScopeType != "" || q.ScopeName != "" || q.ScopeDescription != "" {
+		l.filters = append(l.filters, tx.in("invitations.scope_uuid", "scopes", equal("scopes.type", q.ScopeType),
+			contains(q.ScopeName, "scopes.name_folded"), contains(q.ScopeDescription, "scopes.description_folded")))
 	}
-	var any conditions
-	for _, each := range columns {
-		any.and(each+` LIKE ? ESCAPE '\'`, "%"+literal.Replace(directory.Fold(value))+"%")
+	if q.Scope != nil {
+		l.filters = append(l.filters, where("invitations.scope_uuid = ?", q.Scope.UUID),
+			tx.in("invitations.scope_uuid", "scopes", where("scopes.uuid = ? AND scopes.type = ?", q.Scope.UUID, q.Scope.Type)))
 	}
-	c.and(any.either(), any.arguments...)
-}
-
-// literal makes every character of a text mean itself in a LIKE pattern with the escape character \.
-var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
-
-// within asks for scopes of a reach, the same as directory.ScopeSet.Has: columns have the uuid of the scope and, where that
-// is not empty, of its customer.
-func (tx *Tx) within(c *conditions, r directory.ScopeSet, scope, customer string) {
-	if len(r.Scopes) > 0 {
-		c.and(tx.db.dialect.in(scope, r.Scopes))
-	}
-	// of asks for the scopes of customers; by a list of scopes where the customer is in another table, so that an index
-	// will do for it.
-	of := func(customers []uuid.UUID, condition string, arguments ...any) {
-		if len(customers) == 0 {
-			return
-		}
-		column := customer
-		if column == "" || condition != "" {
-			column = "within.customer_uuid"
-		}
-		among, list := tx.db.dialect.in(column, customers)
-		if column != customer {
-			among = scope + " IN (SELECT within.uuid FROM scopes AS within WHERE " + condition + among + ")"
-		}
-		c.and(among, append(arguments, list)...)
-	}
-	of(r.Customers, "")
-	for _, kind := range directory.ScopeTypes {
-		of(r.OfType[kind], "within.type = ? AND ", kind)
-	}
-}
-
-// join is a table that belongs to the rows of another.
-type join struct{ name, text string }
-
-// listing is a list of which a page is asked for.
-type listing struct {
-	table   string // whose uuid tells rows apart
-	joins   []join // all that columns, conditions and order can speak of
-	columns string
-	shown   conditions
-	order   ordering
-}
-
-// from is the table with the others that a text speaks of.
-func (l listing) from(text string) string {
-	tables := l.table
-	for _, each := range l.joins {
-		if strings.Contains(text, each.name+".") {
-			tables += each.text
-		}
-	}
-	return tables
-}
-
-// total is a query for how many rows the list has in all.
-func (l listing) total() string {
-	where := l.shown.where()
-	return "SELECT count(*) FROM " + l.from(where) + where
-}
-
-// page is a query for a part of the list, and after the columns for how many rows the list has in all; where there is no
-// row there is no number. It is one statement, so that both are of one moment; and what the page says of a row beside the
-// row itself is looked up for the page alone. All that the list has is found once, and counted and ordered then.
-func (l listing) page(cut directory.Window) (string, []any) {
-	// Materialized, or a plan would go through all rows in the order that is asked for, in the hope of finding the first few
-	// soon: but all have to be counted.
-	rows, arguments := l.rows()
-	return "WITH hits AS MATERIALIZED (" + rows + ") " +
-		// Where it begins is an argument, or each page would be a statement of its own, and its plan kept.
-		l.filled(fmt.Sprintf("SELECT * FROM hits%s LIMIT %d OFFSET ?", l.order.by("found"), cut.Limit),
-			"SELECT count(*) FROM hits"), append(arguments, cut.Offset)
-}
-
-// pageOf is page where the number is known to another query, so that no more rows are looked at than up to its end. Where
-// it begins stands in the text: a plan for any beginning sorts all rows for the first of them.
-func (l listing) pageOf(cut directory.Window, total string, counted []any) (string, []any) {
-	rows, arguments := l.rows()
-	return l.filled(fmt.Sprintf("%s%s LIMIT %d OFFSET %d", rows, l.order.by("found"), cut.Limit, cut.Offset), total),
-		slices.Concat(counted, arguments)
-}
-
-// rows is a query for what tells the rows of the list apart and orders them.
-func (l listing) rows() (string, []any) {
-	where, keys := l.shown.where(), ""
-	for i, each := range l.order.keys {
-		keys += fmt.Sprintf(", %s AS key%d", each, i)
-	}
-	return fmt.Sprintf("SELECT %s.uuid AS found%s FROM %s%s", l.table, keys, l.from(where+keys), where),
-		slices.Concat(l.order.arguments, l.shown.arguments)
-}
-
-// filled is a query for what is shown of the rows of a page, in its order, and for a number. How many rows a page has stands in
-// its text: a plan for any number of rows is one for many.
-func (l listing) filled(page, total string) string {
-	query := fmt.Sprintf("SELECT %s, (%s) FROM (%s) AS page JOIN %s ON %s.uuid = page.found", l.columns, total, page, l.table, l.table)
-	for _, each := range l.joins {
-		query += each.text
-	}
-	return query + l.order.by("page.found")
-}
-
-// ordering is what a list is ordered by, most significant first.
-type ordering struct {
-	keys       []string
-	descending []bool // of each key
-	arguments  []any
-}
-
-// by orders what rows found; last tells apart what the keys don't.
-func (o ordering) by(last string) string {
-	text := " ORDER BY "
-	for i, descends := range o.descending {
-		text += fmt.Sprintf("key%d", i)
-		if descends {
-			text += " DESC"
-		}
-		text += ", "
-	}
-	return text + last
-}
-
-// key is what rows are ordered by; of several texts the last decides, and is the one that can descend.
-type key struct {
-	texts     []string
-	arguments []any
-}
-
-// ordered is the order asked for, or another where none is.
-func ordered(asked []directory.Order, otherwise directory.Order, keys map[directory.OrderBy]key) ordering {
-	if len(asked) == 0 {
-		asked = []directory.Order{otherwise}
-	}
-	var o ordering
-	for _, each := range asked {
-		k := keys[each.By]
-		o.keys, o.arguments = append(o.keys, k.texts...), append(o.arguments, k.arguments...)
-		o.descending = append(o.descending, make([]bool, len(k.texts))...)
-		o.descending[len(o.descending)-1] = each.Descending
-	}
-	return o
-}
-
-// by is a key of one text.
-func by(text string, arguments ...any) key { return key{[]string{text}, arguments} }
-
-// found are the rows that a query finds, each read from its columns.
-func found[Row any](tx *Tx, query string, arguments []any, read func(scanFunc) (Row, error)) ([]Row, error) {
-	var all []Row
-	err := tx.query(query, arguments, func(scan scanFunc) error {
-		row, err := read(scan)
-		all = append(all, row)
-		return err
+	l.order = ordering(q.Order, directory.Order{By: invitation.ByCreated, Descending: true}, map[directory.OrderBy][]key{
+		invitation.ByCreated: by("invitations.created"),
+		invitation.ByCreatedBy: {{
+			sql:  "CASE WHEN creators.full_name <> '' THEN creators.full_name ELSE COALESCE(creators.username, '') END",
+			join: joinCreator,
+		}},
+		invitation.ByEmail: by("invitations.email_folded"),
+		invitation.ByState: by("CASE WHEN "+isExpired+" THEN 'expired' ELSE invitations.state END", q.Cutoff, q.Cutoff),
 	})
-	if err != nil {
-		return nil, err
-	}
-	return all, nil
+	return l
 }
 
-// counted is how many rows a list has in all.
-func (tx *Tx) counted(l listing) (int, error) { return tx.number(l.total(), l.shown.arguments) }
+// visible is the filter by a visibility: the same as the rule of package invitation for a single one.
+func (tx *Tx) visible(q invitation.Query) filter {
+	v := q.Visible
+	if v.All {
+		return all
+	}
+	alternatives := tx.within(v.ScopeSet, "invitations.scope_uuid", "invitations.customer_uuid")
+	if v.Email != "" {
+		alternatives = append(alternatives, clause.Expr{
+			SQL:  "invitations.email_folded = ? AND " + canExpire + " AND NOT " + isExpired,
+			Vars: []any{v.Email, q.Cutoff, q.Cutoff},
+		})
+	}
+	return anyOf(alternatives...)
+}
 
-// number is the one number that a query finds.
-func (tx *Tx) number(query string, arguments []any) (int, error) {
-	var found int
-	err := tx.row(query, arguments, &found)
-	return found, err
+// inStates is the filter by the states that invitations are in now. The states are text: each set of them has a plan of
+// its own.
+func inStates(q invitation.Query) filter {
+	if len(q.States) == 0 {
+		return all
+	}
+	names := make([]string, len(q.States))
+	for i, state := range q.States {
+		names[i] = "'" + string(state) + "'" // one of the contract's: see invitation.States
+	}
+	condition, args := "invitations.state IN ("+strings.Join(names, ", ")+")", []any{}
+	if slices.ContainsFunc(q.States, func(s invitation.State) bool { return s == invitation.Pending || s == invitation.Project }) {
+		condition, args = "("+condition+" AND NOT "+isExpired+")", append(args, q.Cutoff, q.Cutoff)
+	}
+	if slices.Contains(q.States, invitation.Expired) {
+		condition, args = "("+condition+" OR "+isExpired+")", append(args, q.Cutoff, q.Cutoff)
+	}
+	return where(condition, args...)
+}
+
+// byStateOnly reports whether a query is by a caller who sees all invitations, and filters by nothing but states.
+func byStateOnly(q invitation.Query) bool {
+	filters := q
+	filters.Visible, filters.Cutoff, filters.States = directory.Visibility{}, time.Time{}, nil
+	filters.Order, filters.Window = nil, directory.Window{}
+	return q.Visible.All && reflect.DeepEqual(filters, invitation.Query{})
+}
+
+// countByState is the expression for the number of invitations in the states of a query. Triggers keep the number of
+// stored states, so that a million rows are counted as fast as ten. The rows that time has ended since are counted by the
+// expression, and there are no more of them than a sweep has left.
+func countByState(q invitation.Query) clause.Expr {
+	states := q.States
+	if len(states) == 0 {
+		states = invitation.States
+	}
+	var names []string
+	for _, state := range invitation.States {
+		if slices.Contains(states, state) {
+			names = append(names, string(state))
+		}
+	}
+	count := clause.Expr{SQL: "(SELECT CAST(SUM(" + strings.Join(names, " + ") + ") AS bigint) FROM invitation_counts)"}
+	for _, state := range []invitation.State{invitation.Pending, invitation.Project} {
+		if stored, shown := slices.Contains(states, state), slices.Contains(states, invitation.Expired); stored != shown {
+			sign := " + "
+			if stored {
+				sign = " - "
+			}
+			count.SQL += sign + "(SELECT count(*) FROM invitations WHERE " + isExpired + " AND invitations.state = '" + string(state) + "')"
+			count.Vars = append(count.Vars, q.Cutoff, q.Cutoff)
+		}
+	}
+	return count
 }

@@ -2,74 +2,82 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
+	"database/sql"
 	"encoding/json"
+	"log/slog"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
+	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivermigrate"
 
 	"invited/internal/invitation"
 )
 
-// maxAttempts is how often a job is tried: an attempt an hour for more than three years. When to stop is not the queue's
-// to say, whose column holds 32767.
-const maxAttempts = 30_000
+// This file is the one that knows River, the job queue's library: its driver, its schema, and the row of a job.
 
-// Enqueue asks for a job to be run once the transaction has committed, and never if it has not.
-func (tx *Tx) Enqueue(job invitation.Job) error {
-	if tx.reads {
-		return errReading
+// Queue returns the driver for the workers of the job queue.
+func (s *Store) Queue() riverdriver.Driver[*sql.Tx] {
+	if s.IsPostgres() {
+		return riverdatabasesql.New(s.QueuePool())
 	}
-	tx.jobs = append(tx.jobs, []any{job, job.Kind(), job.Queue(), river.PriorityDefault, maxAttempts})
-	return nil
+	return riversqlite.New(s.QueuePool())
 }
 
-// enqueueAll writes the jobs that were asked for, due at once, in one statement and dated by the database. The library's
-// own statement takes PostgreSQL as long as writing the invitation does, is one for each job on SQLite, and dates them by
-// this machine: where its clock is ahead of the others', every job would wait by as much. And it tells those who listen of
-// them, whom this program has none of; PostgreSQL has transactions that tell wait for each other.
-func (tx *Tx) enqueueAll() error {
-	if len(tx.jobs) == 0 {
+// maxAttempts is the number of attempts at a job: one an hour for more than three years. The use cases decide when to
+// stop. The column holds at most 32,767.
+const maxAttempts = 30_000
+
+// job is a row of the queue. The other columns have defaults: the job is due at once, by the database's clock.
+type job struct {
+	Args        []byte // JSON
+	Kind        string
+	Queue       string
+	Priority    int
+	MaxAttempts int
+}
+
+// TableName implements gorm's Tabler.
+func (job) TableName() string { return "river_job" }
+
+// enqueue writes jobs in one statement. River's own insert takes PostgreSQL as long as the insert of the invitation, is one
+// statement for each job on SQLite, and uses this machine's clock: jobs from a machine whose clock is ahead would wait. It
+// also notifies listeners, of which there are none, and transactions that notify wait for each other. A test compares the
+// rows with those of River's own insert.
+func (tx *Tx) enqueue(jobs []invitation.Job) error {
+	rows := make([]job, len(jobs))
+	for i, each := range jobs {
+		args, err := json.Marshal(each)
+		if err != nil {
+			return err
+		}
+		rows[i] = job{args, each.Kind(), each.Queue(), river.PriorityDefault, maxAttempts}
+	}
+	if len(rows) == 0 {
 		return nil
 	}
-	list, err := json.Marshal(tx.jobs)
+	return tx.db.CreateInBatches(rows, rowsPerStatement).Error
+}
+
+// The job queue's own schema is migration 2. River migrates up to the version that this program was built with; a later
+// version of River's schema will be a later migration. River takes several transactions, because PostgreSQL can't use a
+// value in the transaction that added it to an enumeration, and continues where it was interrupted.
+const (
+	queueMigration = 2
+	queueVersion   = 6
+)
+
+func (s *Store) migrateQueue(ctx context.Context, _ *sql.DB) error {
+	migrator, err := rivermigrate.New(s.Queue(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
-	return tx.write(write{text: tx.db.dialect.insertJobs(), arguments: []any{string(list)}})
+	_, err = migrator.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: queueVersion})
+	return err
 }
 
-// unkept is a driver whose statements PostgreSQL plans each time. The queue's tables go from nothing to a hundred thousand rows
-// and back in a minute: a plan that was made while there was nothing reads all of it for each look, until the table is
-// analyzed.
-type unkept struct{ driver.Connector }
-
-// Connect implements driver.Connector.
-func (u unkept) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := u.Connector.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return unkeptConn{conn.(*stdlib.Conn)}, nil
-}
-
-type unkeptConn struct{ *stdlib.Conn }
-
-// QueryContext implements driver.QueryerContext.
-func (c unkeptConn) QueryContext(ctx context.Context, text string, arguments []driver.NamedValue) (driver.Rows, error) {
-	return c.Conn.QueryContext(ctx, text, described(arguments))
-}
-
-// ExecContext implements driver.ExecerContext.
-func (c unkeptConn) ExecContext(ctx context.Context, text string, arguments []driver.NamedValue) (driver.Result, error) {
-	return c.Conn.ExecContext(ctx, text, described(arguments))
-}
-
-// described has the driver keep what a statement takes and returns, and no more of it.
-func described(arguments []driver.NamedValue) []driver.NamedValue {
-	if len(arguments) == 0 { // there may be several statements, which only go as they are
-		return arguments
-	}
-	return append([]driver.NamedValue{{Value: pgx.QueryExecModeCacheDescribe}}, arguments...)
+func (s *Store) queueStep() *goose.Migration {
+	return goose.NewGoMigration(queueMigration, &goose.GoFunc{RunDB: s.migrateQueue}, nil)
 }

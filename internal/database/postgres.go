@@ -1,0 +1,223 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"gorm.io/driver/postgres"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"invited/migrations"
+)
+
+// postgresConnections is the size of the pool where the URL has no pool_max_conns.
+const postgresConnections = 20
+
+// statementCacheSize is the number of statements whose plan a connection keeps, which takes memory in the server. There
+// are about 30 statements, and lists multiply some by their filters, orders and page sizes.
+const statementCacheSize = 128
+
+type postgresEngine struct{}
+
+func openPostgres(o Options) (*DB, error) {
+	config, err := pgxpool.ParseConfig(o.Postgres)
+	if err != nil {
+		// The library's error repeats the URL with its password.
+		return nil, errors.New("the database URL can't be read; it looks like postgres://user:password@host:5432/name")
+	}
+	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if config.ConnConfig.RuntimeParams["application_name"] == "" {
+		config.ConnConfig.RuntimeParams["application_name"] = "invited"
+	}
+	config.ConnConfig.ConnectTimeout = 10 * time.Second
+	plain, err := pgx.ParseConfig(o.Postgres)
+	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library's default depends on this machine's cores
+		config.MaxConns = postgresConnections
+	}
+	if config.MaxConns < 2 { // a process that migrates holds one connection and needs another
+		return nil, errors.New("pool_max_conns in the database URL must be at least 2")
+	}
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.AfterConnect = setUpConnection
+	config.ConnConfig.Tracer = o.Tracer
+	config.ConnConfig.StatementCacheCapacity = min(config.ConnConfig.StatementCacheCapacity, statementCacheSize)
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		return nil, fmt.Errorf("the database can't be opened: %w", err)
+	}
+	shared, queue := stdlib.OpenDBFromPool(pool), sql.OpenDB(replanning{stdlib.GetPoolConnector(pool)})
+	queue.SetMaxIdleConns(0) // pool keeps the idle connections
+	dialector := postgresDialector{postgres.New(postgres.Config{Conn: shared})}
+	db := &DB{engine: postgresEngine{}, pools: []*sql.DB{shared}, queue: queue, close: pool.Close}
+	return db.init(o, dialector, dialector)
+}
+
+// setUpConnection makes the server plan each statement once, whatever its arguments. By default the server plans most
+// lists again each time, which takes several times as long as to run them, and compiles some. These are no parameters of
+// the connection, because some poolers refuse those.
+func setUpConnection(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET jit = off")
+	return err
+}
+
+// postgresDialector writes the number of a LIMIT into the text of a statement, as gormlite does: a plan for any number of
+// rows is a plan for many.
+type postgresDialector struct{ gorm.Dialector }
+
+// Initialize implements gorm.Dialector.
+func (d postgresDialector) Initialize(db *gorm.DB) error {
+	db.ClauseBuilders["LIMIT"] = func(c clause.Clause, builder clause.Builder) {
+		limit, ok := c.Expression.(clause.Limit)
+		if !ok {
+			return
+		}
+		if limit.Limit != nil {
+			_, _ = builder.WriteString("LIMIT " + strconv.Itoa(*limit.Limit))
+		}
+		if limit.Offset > 0 {
+			_, _ = builder.WriteString(" OFFSET ")
+			builder.AddVar(builder, limit.Offset)
+		}
+	}
+	return d.Dialector.Initialize(db)
+}
+
+// Translate implements gorm.ErrorTranslator.
+func (d postgresDialector) Translate(err error) error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == uniqueViolation {
+		return gorm.ErrDuplicatedKey
+	}
+	return err
+}
+
+// How often a process that waits to migrate looks again, in seconds, and how many times.
+const (
+	lockPeriod   = 1
+	lockAttempts = 300
+)
+
+func (postgresEngine) migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error) {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(lockPeriod, lockAttempts))
+	if err != nil {
+		return "", nil, nil, err
+	}
+	files, err := fs.Sub(migrations.Postgres, "postgres")
+	return goose.DialectPostgres, files, []goose.ProviderOption{goose.WithSessionLocker(locker)}, err
+}
+
+func (postgresEngine) now(session *gorm.DB) (now time.Time, err error) {
+	return now, session.Raw("SELECT now()").Row().Scan(&now)
+}
+
+func (postgresEngine) hasTable() string { return "SELECT to_regclass(?) IS NOT NULL" }
+
+func (postgresEngine) snapshot() *sql.TxOptions {
+	return &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+}
+
+func (postgresEngine) in(column string, ids []uuid.UUID) clause.Expr {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return clause.Expr{SQL: column + " = ANY (?::uuid[])", Vars: []any{"{" + strings.Join(texts, ",") + "}"}}
+}
+
+func (postgresEngine) list(columns []Column) string {
+	values := make([]string, len(columns))
+	for i, column := range columns {
+		values[i] = fmt.Sprintf("(value->>%d)::%s", i, column.Type)
+	}
+	// In json, unlike jsonb, each value is searched for from the beginning of the text.
+	return "SELECT " + strings.Join(values, ", ") + " FROM jsonb_array_elements(?::jsonb) AS listed (value)"
+}
+
+func (postgresEngine) advisoryLock() string { return "SELECT pg_advisory_xact_lock(?)" }
+
+func (postgresEngine) setLocal() string { return "SELECT set_config(?, ?, true)" }
+
+// SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
+const (
+	uniqueViolation        = "23505"
+	classConnection        = "08"
+	classRollback          = "40" // deadlock, serialization failure
+	classResources         = "53" // disk full, too many connections
+	classOperatorIntervene = "57" // shutting down, starting up, timed out
+	readOnlyTransaction    = "25006"
+)
+
+func (postgresEngine) unavailable(err error) bool {
+	var connect *pgconn.ConnectError // for any reason of the server's: a password, a missing database
+	var network *net.OpError
+	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, pgconn.ErrConnClosed) { // an earlier statement ended the connection
+		return true
+	}
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return false
+	}
+	for _, class := range []string{classConnection, classRollback, classResources, classOperatorIntervene} {
+		if strings.HasPrefix(refused.Code, class) {
+			return true
+		}
+	}
+	return refused.Code == readOnlyTransaction
+}
+
+func (postgresEngine) rolledBack(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && strings.HasPrefix(refused.Code, classRollback)
+}
+
+// replanning is a driver whose statements PostgreSQL plans each time. The queue's tables go from empty to a hundred
+// thousand rows and back within a minute: a plan that was made for the empty table reads the whole table at each look,
+// until the table is analyzed.
+type replanning struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (r replanning) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := r.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return replanningConn{conn.(*stdlib.Conn)}, nil
+}
+
+type replanningConn struct{ *stdlib.Conn }
+
+// QueryContext implements driver.QueryerContext.
+func (c replanningConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.Conn.QueryContext(ctx, query, describedOnly(args))
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c replanningConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return c.Conn.ExecContext(ctx, query, describedOnly(args))
+}
+
+// describedOnly makes the driver keep the types of a statement's arguments and columns, and no prepared statement.
+func describedOnly(args []driver.NamedValue) []driver.NamedValue {
+	if len(args) == 0 { // a text without arguments may hold several statements, which can't be described
+		return args
+	}
+	return append([]driver.NamedValue{{Value: pgx.QueryExecModeCacheDescribe}}, args...)
+}

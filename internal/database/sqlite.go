@@ -1,0 +1,157 @@
+package database
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ncruces/go-sqlite3"
+	sqlite "github.com/ncruces/go-sqlite3/driver"
+	"github.com/ncruces/go-sqlite3/gormlite"
+	"github.com/pressly/goose/v3"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"invited/migrations"
+)
+
+// sqliteConnections is the size of each of the two pools. SQLite has one writer at a time whatever the pool, and the
+// other writers wait with a connection each; readers wait for nobody, and have a pool that no writer takes from.
+const sqliteConnections = 4
+
+type sqliteEngine struct{}
+
+func openSQLite(o Options) (*DB, error) {
+	path, err := filepath.Abs(o.SQLite)
+	if err != nil {
+		return nil, fmt.Errorf("the database file %s: %w", o.SQLite, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("the folder of the database file can't be made: %w", err)
+	}
+	// Created here so that nobody else can read the file: it holds people's addresses.
+	if file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err == nil {
+		_ = file.Close()
+	} else if !errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("the database file can't be opened: %w", err)
+	}
+	connector, err := (&sqlite.SQLite{}).OpenConnector(sqliteDSN(path))
+	if err != nil {
+		return nil, fmt.Errorf("the database file can't be opened: %w", err)
+	}
+	if o.Driver != nil {
+		connector = o.Driver(connector)
+	}
+	writers, readers := sql.OpenDB(connector), sql.OpenDB(connector)
+	for _, pool := range []*sql.DB{writers, readers} {
+		pool.SetMaxOpenConns(sqliteConnections)
+		pool.SetMaxIdleConns(sqliteConnections)
+	}
+	db := &DB{
+		engine: sqliteEngine{}, pools: []*sql.DB{readers, writers}, queue: writers, lockFile: path + ".migrate.lock",
+	}
+	return db.init(o, sqliteDialector{gormlite.OpenDB(writers)}, sqliteDialector{gormlite.OpenDB(readers)})
+}
+
+func sqliteDSN(path string) string {
+	query := url.Values{
+		"_pragma": {
+			"busy_timeout(5000)", // first: the pragmas below wait for other processes too
+			"journal_mode(WAL)",  // readers and the writer don't wait for each other
+			"synchronous(FULL)",  // an answered request survives a power cut
+			"foreign_keys(ON)",
+		},
+		// A transaction that begins as a reader and then writes fails at once where another wrote in between,
+		// busy_timeout or not.
+		"_txlock": {"immediate"},
+		// The job queue compares times as text, in SQLite's own format; in the driver's, which has a T where SQLite's has
+		// a space, a job that is due again today waits until tomorrow.
+		"_timefmt": {"sqlite"},
+		"modeof":   {path}, // the log beside the file, which has the same contents, gets the same permissions
+	}
+	// A plus is no space in SQLite's URIs.
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "+", "%20")
+}
+
+// sqliteTime is the format of times in our tables: text of one width in UTC, which sorts as time does. The driver's own
+// format drops trailing zeros, and then "…05.5Z" sorts before "…05Z".
+const sqliteTime = "2006-01-02T15:04:05.000000Z"
+
+// sqliteDialector passes times in that format. The setting of the driver is for the job queue's tables.
+type sqliteDialector struct{ gorm.Dialector }
+
+// BindVarTo implements gorm.Dialector.
+func (d sqliteDialector) BindVarTo(writer clause.Writer, statement *gorm.Statement, value any) {
+	last := &statement.Vars[len(statement.Vars)-1]
+	switch at := value.(type) {
+	case time.Time:
+		*last = at.UTC().Format(sqliteTime)
+	case *time.Time:
+		if at != nil {
+			*last = at.UTC().Format(sqliteTime)
+		}
+	}
+	d.Dialector.BindVarTo(writer, statement, value)
+}
+
+// Translate implements gorm.ErrorTranslator.
+func (d sqliteDialector) Translate(err error) error {
+	if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {
+		return gorm.ErrDuplicatedKey
+	}
+	return err
+}
+
+// Processes that migrate wait for each other at a file; see DB.Migrate.
+func (sqliteEngine) migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error) {
+	files, err := fs.Sub(migrations.SQLite, "sqlite")
+	return goose.DialectSQLite3, files, nil, err
+}
+
+// now is the machine's time: the engine runs in this process.
+func (sqliteEngine) now(*gorm.DB) (time.Time, error) { return time.Now(), nil }
+
+func (sqliteEngine) hasTable() string {
+	return "SELECT count(*) > 0 FROM sqlite_master WHERE type = 'table' AND name = ?"
+}
+
+func (sqliteEngine) snapshot() *sql.TxOptions { return &sql.TxOptions{ReadOnly: true} }
+
+func (sqliteEngine) in(column string, ids []uuid.UUID) clause.Expr {
+	list, _ := json.Marshal(ids) // UUIDs always encode
+	return clause.Expr{SQL: column + " IN (SELECT value FROM json_each(?))", Vars: []any{string(list)}}
+}
+
+func (sqliteEngine) list(columns []Column) string {
+	values := make([]string, len(columns))
+	for i := range columns {
+		values[i] = fmt.Sprintf("value->>%d", i)
+	}
+	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
+}
+
+func (sqliteEngine) advisoryLock() string { return "" }
+
+func (sqliteEngine) setLocal() string { return "" }
+
+func (sqliteEngine) unavailable(err error) bool {
+	for _, code := range []error{
+		sqlite3.BUSY, sqlite3.LOCKED, sqlite3.FULL, sqlite3.IOERR, sqlite3.READONLY, sqlite3.CANTOPEN,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+// rolledBack is always false: one transaction writes at a time, and the engine ends none for another.
+func (sqliteEngine) rolledBack(error) bool { return false }

@@ -1,0 +1,93 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"time"
+
+	"gorm.io/gorm"
+
+	"invited/internal/fault"
+)
+
+// Read runs f, which must not write, with the time of the database. Each statement sees what was committed when the
+// statement began: f asks in one statement for what has to be of one moment, or uses Snapshot. There is no transaction
+// to begin and to end.
+func (db *DB) Read(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
+	now, err := db.clock.now(ctx)
+	if err == nil {
+		err = f(db.reader.WithContext(ctx), now)
+	}
+	return db.result(ctx, err)
+}
+
+// Snapshot runs f, which must not write, with one consistent view of the database.
+func (db *DB) Snapshot(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
+	now, err := db.clock.now(ctx)
+	if err == nil {
+		err = db.reader.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return f(tx, now) }, db.engine.snapshot())
+	}
+	return db.result(ctx, err)
+}
+
+// Write runs f in one transaction and commits where f returns nil. Nothing is left of the transaction otherwise.
+func (db *DB) Write(ctx context.Context, f func(tx *gorm.DB, now time.Time) error) error {
+	now, err := db.clock.now(ctx) // asked before the transaction begins, which would be held open for the answer
+	if err == nil {
+		err = db.writer.WithContext(ctx).Transaction(func(tx *gorm.DB) error { return f(tx, now) })
+	}
+	return db.result(ctx, err)
+}
+
+// result is the error of a unit of work. Where ctx has ended, the engine's error only says that the transaction is over.
+func (db *DB) result(ctx context.Context, err error) error {
+	var refusal *fault.Error
+	if ended := ctx.Err(); ended != nil && err != nil && !errors.As(err, &refusal) {
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
+	return translate(db.engine, err)
+}
+
+// ErrUnavailable is in the chain of every error that means that the database is busy, full or out of reach.
+var ErrUnavailable = errors.New("can't be used now")
+
+// RolledBack reports whether PostgreSQL ended a transaction so that another could go on (a deadlock, a serialization
+// failure). The same transaction may succeed the next time.
+func (db *DB) RolledBack(err error) bool { return db.engine.rolledBack(err) }
+
+// translate turns an error of a driver into one that the rest of the program understands: fault.KindNotFound where a
+// row is missing, fault.KindUnavailable where a later try may succeed, gorm.ErrDuplicatedKey for a unique index. Other
+// errors, refusals among them, are returned as they are.
+func translate(e engine, err error) error {
+	var refusal *fault.Error
+	switch {
+	case err == nil, errors.As(err, &refusal), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, gorm.ErrRecordNotFound):
+		return fault.NotFound()
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone),
+		e.unavailable(err):
+		return fault.Unavailable(fmt.Errorf("%w: %w", ErrUnavailable, err))
+	}
+	return err
+}
+
+// translating is a dialector whose statements fail with translated errors.
+type translating struct {
+	gorm.Dialector
+	engine engine
+}
+
+// Translate implements gorm.ErrorTranslator.
+func (t translating) Translate(err error) error {
+	err = translate(t.engine, err)
+	if translator, ok := t.Dialector.(gorm.ErrorTranslator); ok && err != nil {
+		if known := translator.Translate(err); errors.Is(known, gorm.ErrDuplicatedKey) {
+			return fmt.Errorf("%w: %w", gorm.ErrDuplicatedKey, err)
+		}
+	}
+	return err
+}

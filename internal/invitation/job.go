@@ -1,0 +1,75 @@
+package invitation
+
+import "github.com/google/uuid"
+
+// Job is work to be done after a commit, at least once. The queue keeps a job's JSON: ids, never addresses or secrets.
+type Job interface {
+	Kind() string  // names the work
+	Queue() string // names what the work waits for: jobs that wait for different things don't hold each other up
+}
+
+// The queues.
+const (
+	QueueMail    = "default" // the mail server
+	QueueNotices = "notices" // the mail server, for notices that a sweep asks for by the thousand
+	QueueWebhook = "webhook"
+	QueueSweep   = "sweep" // the database alone
+)
+
+// Deliver is a delivery of an invitation to its invitee.
+type Deliver struct {
+	Invitation uuid.UUID `json:"invitation"`
+	Delivery   int       `json:"delivery"` // Invitation.Delivery when the job was enqueued
+	// Webhook chooses the queue only. BeginDelivery decides how the delivery is made.
+	Webhook bool `json:"webhook,omitempty"`
+}
+
+// Kind implements Job.
+func (Deliver) Kind() string { return "deliver_invitation" }
+
+// Queue implements Job.
+func (d Deliver) Queue() string {
+	if d.Webhook {
+		return QueueWebhook
+	}
+	return QueueMail
+}
+
+// Notice names a mail about an invitation other than the invitation itself.
+type Notice string
+
+// The notices.
+const (
+	NoticeRequested Notice = "requested" // to a staff user: please approve or reject
+	NoticeRejected  Notice = "rejected"  // to the creator
+	NoticeExpired   Notice = "expired"   // to the creator
+	NoticeReminder  Notice = "reminder"  // to the invitee, once in each life of an invitation
+)
+
+// Notify is the sending of a notice.
+type Notify struct {
+	Notice     Notice    `json:"notice"`
+	Invitation uuid.UUID `json:"invitation"`
+	Delivery   int       `json:"delivery"` // Invitation.Delivery when the job was enqueued
+	User       uuid.UUID `json:"user"`     // the recipient; nil for a NoticeReminder, which goes to the invitee
+}
+
+// Kind implements Job.
+func (Notify) Kind() string { return "notify_user" }
+
+// Queue implements Job.
+func (n Notify) Queue() string {
+	if n.Notice == NoticeExpired || n.Notice == NoticeReminder {
+		return QueueNotices
+	}
+	return QueueMail
+}
+
+// Sweep is a look at what time has made due.
+type Sweep struct{}
+
+// Kind implements Job.
+func (Sweep) Kind() string { return "sweep" }
+
+// Queue implements Job. A sweep waits for no mail server.
+func (Sweep) Queue() string { return QueueSweep }

@@ -1,0 +1,379 @@
+package invitation
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// Action is something that a person or time does to an invitation and that can change its state.
+type Action string
+
+// The actions.
+const (
+	ActionCreate  Action = "create"
+	ActionStart   Action = "start" // the project starts
+	ActionApprove Action = "approve"
+	ActionReject  Action = "reject"
+	ActionAccept  Action = "accept"
+	ActionUpdate  Action = "update"
+	ActionSend    Action = "send"
+	ActionCancel  Action = "cancel"
+	ActionExpire  Action = "expire" // the lifetime ends
+)
+
+// Transition says which states an action can lead to from a state.
+type Transition struct {
+	Action Action
+	From   State // empty: there was no invitation
+	To     []State
+}
+
+// Transitions are all changes of state. An action that has no row for a state is refused in that state. The functions of
+// this file decide which of several states an invitation gets; a test holds the functions against this table, and the
+// picture in the package's documentation too.
+var Transitions = []Transition{
+	{ActionCreate, "", []State{Requested, Project, Pending}},
+	{ActionStart, Project, []State{Pending}},
+	{ActionApprove, Requested, []State{Project, Pending}},
+	{ActionReject, Requested, []State{Rejected}},
+	{ActionAccept, Pending, []State{Accepted}},
+	{ActionUpdate, Project, []State{Project}},
+	{ActionUpdate, Pending, []State{Pending}},
+	{ActionSend, Pending, []State{Project, Pending}},
+	{ActionSend, Expired, []State{Project, Pending}},
+	{ActionSend, Canceled, []State{Project, Pending}},
+	{ActionCancel, Project, []State{Canceled}},
+	{ActionCancel, Pending, []State{Canceled}},
+	{ActionExpire, Project, []State{Expired}},
+	{ActionExpire, Pending, []State{Expired}},
+}
+
+// canDo reports whether an action is possible in a state.
+func canDo(action Action, state State) bool {
+	return slices.ContainsFunc(Transitions, func(t Transition) bool { return t.Action == action && t.From == state })
+}
+
+// openState returns the state of an invitation that may go out: it waits for its project to start, or for its invitee.
+func openState(scope directory.Scope, now time.Time) State {
+	if scope.StartsAfter(now) {
+		return Project
+	}
+	return Pending
+}
+
+// change is the change of an invitation for a cause, with the jobs that follow from it.
+func change(before, after Invitation, c cause, jobs ...Job) Change {
+	return Change{
+		Before: &before, After: &after, Event: c.record(after, before.StoredState, after.StoredState), Jobs: jobs,
+	}
+}
+
+// announce returns the jobs that tell people of an invitation's new state: the invitee where it is pending, staff where
+// it waits for approval.
+func (p Policy) announce(i Invitation, staff []directory.User) []Job {
+	var jobs []Job
+	switch i.StoredState {
+	case Pending:
+		jobs = append(jobs, Deliver{Invitation: i.UUID, Delivery: i.Delivery, Webhook: p.byWebhook(i.Scope)})
+	case Requested:
+		for _, user := range staff {
+			jobs = append(jobs, Notify{Notice: NoticeRequested, Invitation: i.UUID, Delivery: i.Delivery, User: user.UUID})
+		}
+	}
+	return jobs
+}
+
+// noticeToCreator returns the job that sends a notice to the creator, unless their user was deleted.
+func noticeToCreator(i Invitation, notice Notice) []Job {
+	if i.CreatedByUUID == nil {
+		return nil
+	}
+	return []Job{Notify{Notice: notice, Invitation: i.UUID, Delivery: i.Delivery, User: *i.CreatedByUUID}}
+}
+
+// newInvitation is the invitation that a draft asks for.
+func (p Policy) newInvitation(
+	d Draft, scope directory.Scope, role directory.Role, creator directory.User, now time.Time,
+) Invitation {
+	allowed := func(field, value string) string {
+		if p.Allows(field) {
+			return value
+		}
+		return ""
+	}
+	i := Invitation{
+		// Random, never ordered by time: whoever knows the UUID of an invitation can check it.
+		UUID:                uuid.New(),
+		StoredState:         openState(scope, now),
+		Created:             now,
+		ExecutionState:      Scheduled,
+		RoleUUID:            role.UUID,
+		Role:                role,
+		ScopeUUID:           scope.UUID,
+		Scope:               scope,
+		CustomerUUID:        scope.CustomerUUID,
+		CreatedByUUID:       &creator.UUID,
+		CreatedBy:           &creator,
+		Email:               d.Email,
+		EmailFolded:         directory.Fold(d.Email),
+		FullName:            allowed("full_name", d.FullName),
+		NativeName:          allowed("native_name", d.NativeName),
+		PhoneNumber:         allowed("phone_number", d.PhoneNumber),
+		Organization:        allowed("organization", d.Organization),
+		JobTitle:            allowed("job_title", d.JobTitle),
+		CivilNumber:         allowed("civil_number", d.CivilNumber),
+		ExtraInvitationText: d.ExtraInvitationText,
+	}
+	if p.OnlyStaffCanInvite && !creator.IsStaff {
+		i.StoredState = Requested
+	}
+	return i
+}
+
+// create is the change that writes a new invitation.
+func (p Policy) create(i Invitation, creator directory.User, staff []directory.User) Change {
+	return Change{
+		After: &i, Event: byUser(creator, EventCreated).record(i, "", i.StoredState), Jobs: p.announce(i, staff),
+	}
+}
+
+// offered reports whether an invitation can be accepted at all by a user who came by its link or by its UUID.
+func (p Policy) offered(v View, byLink bool, user directory.User) bool {
+	return canDo(ActionAccept, v.State) && p.meantFor(v.Invitation, byLink, user) && !v.Scope.Removed()
+}
+
+// accept is the change by which an invitation that is offered to a user becomes their membership. It is refused, with
+// the reason, where a rule forbids the membership. hasManager reports whether the scope has its one project manager.
+func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.Time) (Change, error) {
+	holdsAny := false
+	for _, grant := range user.Grants {
+		if grant.ScopeUUID == v.ScopeUUID && grant.RoleUUID == v.RoleUUID {
+			return Change{}, alreadyMember()
+		}
+		holdsAny = holdsAny || grant.ScopeUUID == v.ScopeUUID
+	}
+	switch {
+	case p.StrictCheck && v.EmailFolded != user.EmailFolded:
+		return Change{}, fault.Rejected("User’s email and email of the invitation are not equal.")
+	case p.DisableMultipleRoles && holdsAny:
+		return Change{}, fault.Rejected("User already has role within this scope.")
+	case !v.Scope.AdmitsEmail(user.Email):
+		return Change{}, fault.Rejected("User’s email does not match the email patterns of the organization or the scope.")
+	case !v.Role.IsActive:
+		return Change{}, fault.Rejected("Role of the invitation is not active any more.")
+	case hasManager:
+		return Change{}, fault.Rejected(msgOneManager)
+	}
+	accepted := v.Invitation
+	accepted.StoredState = Accepted
+	c := change(v.Invitation, accepted, byUser(user.User, EventAccepted))
+	c.Member = &directory.Membership{
+		UUID:          uuid.New(),
+		UserUUID:      user.UUID,
+		RoleUUID:      v.RoleUUID,
+		ScopeUUID:     v.ScopeUUID,
+		CreatedByUUID: v.CreatedByUUID,
+		Created:       now,
+	}
+	return c, nil
+}
+
+func alreadyMember() error { return fault.Rejected("User has already the same role in this scope.") }
+
+// approve is the change by which staff let a requested invitation go out.
+func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, error) {
+	if !canDo(ActionApprove, v.State) || v.Scope.Removed() {
+		return Change{}, notRequested()
+	}
+	approved := v.Invitation
+	approved.StoredState = openState(v.Scope, now)
+	if !now.Before(v.Expires) {
+		approved.Created = now // the request waited longer than an invitation lives; its life begins with the approval
+	}
+	return change(v.Invitation, approved, byUser(staff, EventApproved), p.announce(approved, nil)...), nil
+}
+
+// reject is the change by which staff end a requested invitation.
+func (p Policy) reject(v View, staff directory.User) (Change, error) {
+	if !canDo(ActionReject, v.State) {
+		return Change{}, notRequested()
+	}
+	rejected := v.Invitation
+	rejected.StoredState = Rejected
+	return change(v.Invitation, rejected, byUser(staff, EventRejected), noticeToCreator(rejected, NoticeRejected)...), nil
+}
+
+func notRequested() error { return fault.Rejected("Invalid invitation UUID.") }
+
+// cancel is the change by which a user takes an invitation back.
+func (p Policy) cancel(v View, user directory.User) (Change, error) {
+	if !canDo(ActionCancel, v.State) {
+		return Change{}, fault.Rejected("Only pending or planned invitations can be canceled.")
+	}
+	canceled := v.Invitation
+	canceled.StoredState = Canceled
+	return change(v.Invitation, canceled, byUser(user, EventCanceled)), nil
+}
+
+// send is the change by which a user asks for another delivery. It reopens an invitation that is over, with a full new
+// life.
+func (p Policy) send(v View, user directory.User, now time.Time) (Change, error) {
+	if !canDo(ActionSend, v.State) {
+		return Change{}, fault.Rejected("Only pending, expired and canceled invitations can be resent.")
+	}
+	sent := v.Invitation
+	sent.StoredState = openState(v.Scope, now)
+	if v.State != Pending || sent.StoredState == Project {
+		sent.Created, sent.Reminded = now, false
+	}
+	scheduleDelivery(&sent)
+	return change(v.Invitation, sent, byUser(user, EventSent), p.announce(sent, nil)...), nil
+}
+
+// scheduleDelivery begins another delivery of an invitation, which makes the one before it stale.
+func scheduleDelivery(i *Invitation) {
+	i.Delivery++
+	i.ExecutionState, i.ErrorMessage = Scheduled, ""
+}
+
+// canUpdate refuses to edit an invitation where the policy or the state forbids it.
+func (p Policy) canUpdate(v View, user directory.User) error {
+	if p.OnlyStaffCanInvite && !user.IsStaff {
+		return fault.Forbidden() // staff approved another invitation than the edited one
+	}
+	if !canDo(ActionUpdate, v.State) {
+		return fault.Rejected("Only pending invitations can be edited.")
+	}
+	return nil
+}
+
+// update is the change by which a user gives an invitation another address or role. Another address, unlike another
+// spelling of the same address, gets a link and a delivery of its own; the former link is dead.
+func (p Policy) update(v View, edited Invitation, user directory.User, now time.Time) Change {
+	if edited.EmailFolded == v.EmailFolded {
+		return change(v.Invitation, edited, byUser(user, EventUpdated))
+	}
+	link := uuid.New() // random, as the UUID
+	edited.LinkUUID = &link
+	// An invitee who is told within the time of the reminder needs no reminder.
+	edited.Reminded = !now.Before(v.Expires.Add(-ReminderPeriod))
+	scheduleDelivery(&edited)
+	return change(v.Invitation, edited, byUser(user, EventUpdated), p.announce(edited, nil)...)
+}
+
+// remove is the change by which a user deletes an invitation for good.
+func remove(v View, user directory.User) Change {
+	return Change{Before: &v.Invitation, Event: byUser(user, EventDeleted).record(v.Invitation, v.StoredState, "")}
+}
+
+// recordExpiry returns a view whose stored state says what time has done, and the change that writes it, if any. What is
+// done to an expired invitation comes after that change, so that the events tell the whole life.
+func (p Policy) recordExpiry(v View, now time.Time) (View, []Change) {
+	if v.State != Expired || v.StoredState == Expired {
+		return v, nil
+	}
+	expired := v.Invitation
+	expired.StoredState = Expired
+	return p.view(expired, now), []Change{change(v.Invitation, expired, byServer(EventExpired))}
+}
+
+// expire is the change that records that an invitation's lifetime is over and tells its creator.
+func expire(i Invitation) Change {
+	expired := i
+	expired.StoredState = Expired
+	return change(i, expired, byServer(EventExpired), noticeToCreator(expired, NoticeExpired)...)
+}
+
+// start is the change by which an invitation goes out whose project has started.
+func (p Policy) start(i Invitation) Change {
+	started := i
+	started.StoredState = Pending
+	return change(i, started, byServer(EventActivated), p.announce(started, nil)...)
+}
+
+// remind is the change that records that an invitee is reminded.
+func remind(i Invitation) Change {
+	reminded := i
+	reminded.Reminded = true
+	return change(i, reminded, byServer(EventReminded),
+		Notify{Notice: NoticeReminder, Invitation: i.UUID, Delivery: i.Delivery})
+}
+
+// beginDelivery is the change by which a job begins the delivery that it was enqueued for, and whether there is something
+// to send. The change is empty where there is nothing to do: the invitation was delivered, or has a newer delivery. Of an
+// invitation that does not wait for its invitee any more, or whose scope was removed, the row says why it is not sent.
+func (p Policy) beginDelivery(v View, job Deliver) (c Change, send bool) {
+	if v.Delivery != job.Delivery || v.ExecutionState == OK {
+		return Change{}, false
+	}
+	begun := v.Invitation
+	reason := notSent(v)
+	if reason == "" {
+		begun.ExecutionState = Processing
+		return Change{Before: &v.Invitation, After: &begun}, true
+	}
+	begun.ExecutionState, begun.ErrorMessage = Erred, reason
+	failed := byServer(EventDeliveryFailed)
+	switch v.ExecutionState {
+	case Erred: // the row already says why no attempt succeeded
+		return Change{}, false
+	case Processing: // an attempt was cut off
+		begun.ErrorMessage = "The server stopped while it sent the invitation: it may have arrived or not."
+		failed.channel, failed.recipient = p.channel(v.Scope), v.Email
+	}
+	return change(v.Invitation, begun, failed), false
+}
+
+// channel returns how invitations into a scope are delivered.
+func (p Policy) channel(scope directory.Scope) Channel {
+	if p.byWebhook(scope) {
+		return ByWebhook
+	}
+	return ByMail
+}
+
+// notSent returns the reason not to deliver an invitation; empty: none.
+func notSent(v View) string {
+	switch {
+	case v.Scope.Removed():
+		return "Not sent: " + v.Scope.Name + " was removed. Invite into another scope."
+	case v.State == Pending:
+		return ""
+	default:
+		return fmt.Sprintf("Not sent: the invitation was %s before it could be delivered.", v.State)
+	}
+}
+
+// finishDelivery is the change that records how an attempt at the job's delivery ended. found is the invitation now; nil:
+// it was deleted. The change has no row where the invitation was deleted or has a newer delivery, and is empty where the
+// outcome is recorded already.
+func finishDelivery(found *Invitation, job Deliver, m *Message, o Outcome) Change {
+	c := byServer(EventDelivered)
+	if o.Failed {
+		c.event = EventDeliveryFailed
+	}
+	c.channel, c.recipient = ByMail, m.To
+	if m.Webhook {
+		c.channel = ByWebhook
+	}
+	switch {
+	case found == nil:
+		return Change{Event: c.record(o.apply(m.Invitation.Invitation), "", "")}
+	case found.Delivery != job.Delivery:
+		return Change{Event: c.record(o.apply(*found), found.StoredState, found.StoredState)}
+	case found.ExecutionState != Processing: // recorded before; the answer to that was lost
+		return Change{}
+	}
+	finished := o.apply(*found)
+	if o.Failed && finished.ErrorMessage == found.ErrorMessage {
+		// No event for the same failure again: there can be an attempt an hour for weeks.
+		return Change{Before: found, After: &finished}
+	}
+	return change(*found, finished, c)
+}

@@ -1,0 +1,46 @@
+package invitation
+
+import (
+	"slices"
+	"time"
+
+	"invited/internal/directory"
+)
+
+// Policy is what an operator decides for the whole installation. The names are Waldur's.
+type Policy struct {
+	Lifetime             time.Duration // of an invitation, from its creation
+	MaxAge               time.Duration // of an approval token, from its issue
+	OnlyStaffCanInvite   bool          // invitations by anybody else wait for approval
+	ValidateEmail        bool          // only a user with the invitation's address sees and accepts it
+	StrictCheck          bool          // accepting with another address is refused with a reason
+	DisableMultipleRoles bool          // a user holds at most one role in a scope
+	OneProjectManager    bool          // a project has at most one PROJECT.MANAGER
+	CreateMissingUser    bool          // an unknown invitee gets a user record before the delivery
+	UseWebhooks          bool          // invitations into projects are delivered by webhook
+	AllowedFields        []string      // which of the invitee's own fields are stored; see Allows
+}
+
+// dependsOnMembers reports whether a rule depends on who else is a member of the scope.
+func (p Policy) dependsOnMembers() bool { return p.DisableMultipleRoles || p.OneProjectManager }
+
+// Allows reports whether one of the fields full_name, native_name, phone_number, organization, job_title and civil_number
+// is stored from a request and shown in responses.
+func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
+
+// byWebhook reports whether invitations into a scope are delivered by webhook rather than by mail.
+func (p Policy) byWebhook(scope directory.Scope) bool {
+	return p.UseWebhooks && scope.Type == directory.Project
+}
+
+// view returns an invitation with its state at a moment.
+func (p Policy) view(i Invitation, now time.Time) View {
+	return View{Invitation: i, State: i.StateAt(now, p.Lifetime), Expires: i.Expires(p.Lifetime)}
+}
+
+// meantFor reports whether an invitation names a user: by civil number where the invitation has one, and by address where
+// the policy requires it or where the user does not have the invitation's link.
+func (p Policy) meantFor(i Invitation, byLink bool, user directory.User) bool {
+	return (i.CivilNumber == "" || i.CivilNumber == user.CivilNumber) &&
+		((byLink && !p.ValidateEmail) || i.EmailFolded == user.EmailFolded)
+}

@@ -1,0 +1,226 @@
+package store
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"invited/internal/database"
+	"invited/internal/directory"
+	"invited/internal/invitation"
+)
+
+// save writes changes in their order: the rows first, then all events and all jobs, each in one statement. It returns
+// invitation.ErrConflict, ErrDuplicate or ErrAlreadyMember where a row stands in the way.
+func (tx *Tx) save(changes []invitation.Change) error {
+	if err := tx.saveRows(changes); err != nil {
+		return err
+	}
+	var events []*invitation.Event
+	var jobs []invitation.Job
+	requestID := invitation.RequestID(tx.db.Statement.Context)
+	for _, c := range changes {
+		if c.Event != nil {
+			event := *c.Event
+			event.Created, event.RequestID = tx.now, requestID
+			events = append(events, &event)
+		}
+		jobs = append(jobs, c.Jobs...)
+	}
+	if len(events) > 0 {
+		if err := tx.db.CreateInBatches(events, rowsPerStatement).Error; err != nil {
+			return err
+		}
+	}
+	return tx.enqueue(jobs)
+}
+
+// rowsPerStatement is the number of rows that one statement writes. No table has more than 22 columns, and SQLite takes
+// 32,766 arguments.
+const rowsPerStatement = 1_000
+
+func (tx *Tx) saveRows(changes []invitation.Change) error {
+	if len(changes) > 1 && allByTime(changes) {
+		return tx.updateByTime(changes)
+	}
+	for _, c := range changes {
+		if err := tx.saveRow(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) saveRow(c invitation.Change) error {
+	if c.User != nil {
+		// The address may be the username of somebody else, who is left alone.
+		if err := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(c.User).Error; err != nil {
+			return err
+		}
+	}
+	var err error
+	switch {
+	case c.Before == nil && c.After != nil:
+		err = tx.insert(*c.After)
+	case c.Before != nil && c.After != nil:
+		err = affectsOne(tx.unchanged(*c.Before).Updates(updates(*c.Before, *c.After)))
+	case c.Before != nil:
+		err = affectsOne(tx.unchanged(*c.Before).Delete(&invitation.Invitation{}))
+	}
+	if err == nil && c.Member != nil {
+		err = tx.insertMember(*c.Member)
+	}
+	return err
+}
+
+// insert writes a new invitation. The conflict is asked for rather than caught, because on PostgreSQL an error ends the
+// transaction and writes the address into the server's log.
+func (tx *Tx) insert(i invitation.Invitation) error {
+	result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
+		Columns:     []clause.Column{{Name: "email_folded"}, {Name: "role_uuid"}, {Name: "scope_uuid"}},
+		TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: isOpen}}},
+		DoNothing:   true,
+	}).Create(&i)
+	if result.Error == nil && result.RowsAffected == 0 {
+		return invitation.ErrDuplicate
+	}
+	return result.Error
+}
+
+// unchanged is the query for the row of an invitation, if the row is still what the invitation says in every column that
+// can change. The link changes with the delivery.
+func (tx *Tx) unchanged(i invitation.Invitation) *gorm.DB {
+	return tx.db.Model(&invitation.Invitation{}).Where("uuid = ? AND state = ? AND created = ? AND delivery = ?"+
+		" AND execution_state = ? AND error_message = ? AND reminded = ? AND email = ? AND role_uuid = ?"+
+		" AND created_by_uuid IS NOT DISTINCT FROM ?",
+		i.UUID, i.StoredState, i.Created, i.Delivery,
+		i.ExecutionState, i.ErrorMessage, i.Reminded, i.Email, i.RoleUUID,
+		i.CreatedByUUID)
+}
+
+// affectsOne returns the error of a statement that has to write one row.
+func affectsOne(result *gorm.DB) error {
+	switch {
+	case errors.Is(result.Error, gorm.ErrDuplicatedKey): // the index invitations_open
+		return invitation.ErrDuplicate
+	case result.Error != nil:
+		return result.Error
+	case result.RowsAffected == 0:
+		return invitation.ErrConflict
+	}
+	return nil
+}
+
+// updates returns the columns that change and nothing else: SQLite rewrites the indexes of every column that is named.
+func updates(before, after invitation.Invitation) map[string]any {
+	set := map[string]any{}
+	if before.StoredState != after.StoredState {
+		set["state"] = after.StoredState
+	}
+	if !before.Created.Equal(after.Created) {
+		set["created"] = after.Created
+	}
+	if before.Delivery != after.Delivery {
+		set["delivery"] = after.Delivery
+	}
+	if before.ExecutionState != after.ExecutionState {
+		set["execution_state"] = after.ExecutionState
+	}
+	if before.ErrorMessage != after.ErrorMessage {
+		set["error_message"] = after.ErrorMessage
+	}
+	if before.Reminded != after.Reminded {
+		set["reminded"] = after.Reminded
+	}
+	if before.Email != after.Email {
+		set["email"], set["email_folded"] = after.Email, after.EmailFolded
+	}
+	if before.LinkUUID != after.LinkUUID {
+		set["link_uuid"] = after.LinkUUID
+	}
+	if before.RoleUUID != after.RoleUUID {
+		set["role_uuid"] = after.RoleUUID
+	}
+	if len(set) == 0 {
+		set["delivery"] = after.Delivery // GORM writes no empty update, and the guard has to be asked
+	}
+	return set
+}
+
+// insertMember writes a membership. The row of an expired membership that is not revoked stands in the way of another
+// one, and is revoked first.
+func (tx *Tx) insertMember(m directory.Membership) error {
+	for range 2 {
+		result := tx.db.Clauses(clause.OnConflict{
+			Columns:     []clause.Column{{Name: "user_uuid"}, {Name: "role_uuid"}, {Name: "scope_uuid"}},
+			TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "revoked IS NULL"}}},
+			DoNothing:   true,
+		}).Create(&m)
+		if result.Error != nil || result.RowsAffected == 1 {
+			return result.Error
+		}
+		expired := tx.db.Model(&directory.Membership{}).
+			Where("user_uuid = ? AND role_uuid = ? AND scope_uuid = ?", m.UserUUID, m.RoleUUID, m.ScopeUUID).
+			Where("revoked IS NULL AND expires <= ?", tx.now).
+			Update("revoked", tx.now)
+		if expired.Error != nil {
+			return expired.Error
+		}
+	}
+	return invitation.ErrAlreadyMember
+}
+
+// allByTime reports whether each change is of another invitation and changes only what a sweep changes.
+func allByTime(changes []invitation.Change) bool {
+	seen := make(map[uuid.UUID]bool, len(changes))
+	for _, c := range changes {
+		if c.Before == nil || c.After == nil || c.Member != nil || c.User != nil || seen[c.Before.UUID] {
+			return false
+		}
+		seen[c.Before.UUID] = true
+		for column := range updates(*c.Before, *c.After) {
+			if column != "state" && column != "reminded" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// updateByTime writes what a sweep changes of many invitations. This is SQL text, because GORM has no UPDATE with another
+// value for each row: one statement for a batch takes a fifth of the time of one for each row. The rows are locked already
+// (LockDue), so that fewer columns are compared than unchanged compares. On PostgreSQL the counts by state are updated
+// once for the statement (migration 8), after which the transaction must wait for nobody.
+func (tx *Tx) updateByTime(changes []invitation.Change) error {
+	rows := make([][]any, len(changes))
+	for i, c := range changes {
+		rows[i] = []any{
+			c.Before.UUID, c.Before.StoredState, c.Before.Delivery, c.Before.ExecutionState, c.After.StoredState, c.After.Reminded,
+		}
+	}
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	if err := tx.engine.SetLocal(tx.db, "invited.batch", "on"); err != nil {
+		return err
+	}
+	result := tx.db.Exec("WITH listed (uuid, was, delivery, execution_state, state, reminded) AS (?)"+
+		" UPDATE invitations SET state = listed.state, reminded = listed.reminded FROM listed"+
+		" WHERE invitations.uuid = listed.uuid AND invitations.state = listed.was"+
+		" AND invitations.delivery = listed.delivery AND invitations.execution_state = listed.execution_state",
+		tx.engine.List(list,
+			database.Column{Name: "uuid", Type: "uuid"}, database.Column{Name: "was", Type: "text"},
+			database.Column{Name: "delivery", Type: "integer"}, database.Column{Name: "execution_state", Type: "text"},
+			database.Column{Name: "state", Type: "text"}, database.Column{Name: "reminded", Type: "boolean"}))
+	switch {
+	case result.Error != nil:
+		return result.Error
+	case result.RowsAffected != int64(len(changes)):
+		return invitation.ErrConflict
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// actorColumns, actorJoins and scanActor read a user with their grants: one row for each active membership, or one row
+// without a membership. The joins take the present time as an argument. This is SQL text because every request runs it,
+// and because one statement sees the user and the grants as of one moment. The joins stand one after the other: SQLite
+// computes the whole of a join in parentheses first.
+const (
+	actorColumns = "users.uuid, users.username, users.full_name, users.email, users.email_folded, users.civil_number," +
+		" users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled, users.created," +
+		" memberships.scope_uuid, scopes.type, scopes.customer_uuid, memberships.role_uuid, roles.permissions"
+	actorJoins = " LEFT JOIN memberships ON memberships.user_uuid = users.uuid AND " + isActive +
+		" LEFT JOIN scopes ON scopes.uuid = memberships.scope_uuid" +
+		" LEFT JOIN roles ON roles.uuid = memberships.role_uuid"
+)
+
+func scanActor(scan scan, into *directory.Actor, more ...any) error {
+	var (
+		user                  = &into.User
+		scope, customer, role *uuid.UUID
+		kind                  *directory.ScopeType
+		permissions           []string
+	)
+	err := scan(append([]any{
+		&user.UUID, &user.Username, &user.FullName, &user.Email, &user.EmailFolded, &user.CivilNumber,
+		&user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled, &user.Created,
+		&scope, &kind, &customer, &role, jsonStrings{&permissions},
+	}, more...)...)
+	if err == nil && scope != nil {
+		into.Grants = append(into.Grants, directory.Grant{
+			ScopeUUID: *scope, ScopeType: *kind, CustomerUUID: *customer, RoleUUID: *role, Permissions: permissions,
+		})
+	}
+	return err
+}
+
+// Credential implements directory.Authenticator.
+func (s *Store) Credential(ctx context.Context, digest string) (found directory.Credential, err error) {
+	err = s.Read(ctx, func(db *gorm.DB, now time.Time) error {
+		found.Token.Digest, found.Read = digest, now
+		rows, err := collect(db.Raw("SELECT "+actorColumns+", api_tokens.expires FROM api_tokens"+
+			" JOIN users ON users.uuid = api_tokens.user_uuid"+actorJoins+" WHERE api_tokens.digest = ?", now, digest),
+			func(scan scan) (struct{}, error) { return struct{}{}, scanActor(scan, &found.Actor, &found.Token.Expires) })
+		if err == nil && len(rows) == 0 {
+			err = fault.NotFound()
+		}
+		return err
+	})
+	found.Token.UserUUID = found.UUID
+	return found, err
+}
+
+// FindActor implements invitation.Tx.
+func (tx *Tx) FindActor(user uuid.UUID) (found directory.Actor, err error) {
+	rows, err := collect(tx.db.Raw("SELECT "+actorColumns+" FROM users"+actorJoins+" WHERE users.uuid = ?", tx.now, user),
+		func(scan scan) (struct{}, error) { return struct{}{}, scanActor(scan, &found) })
+	if err == nil && len(rows) == 0 {
+		err = fault.NotFound()
+	}
+	return found, err
+}
+
+// FindStaff implements invitation.Tx.
+func (tx *Tx) FindStaff(user uuid.UUID) (found directory.User, err error) {
+	return found, tx.db.Take(&found, "uuid = ? AND is_staff AND is_active", user).Error
+}
+
+// ListStaffToNotify implements invitation.Tx.
+func (tx *Tx) ListStaffToNotify() (found []directory.User, err error) {
+	return found, tx.db.Order("uuid").
+		Find(&found, "is_staff AND is_active AND notifications_enabled AND email <> ''").Error
+}
+
+// HasUser implements invitation.Tx.
+func (tx *Tx) HasUser(email string) (bool, error) {
+	var count int64
+	err := tx.db.Model(&directory.User{}).Where("email_folded = ?", email).Limit(1).Count(&count).Error
+	return count > 0, err
+}
+
+// FindRole implements invitation.Tx and directory.ReadTx.
+func (tx *Tx) FindRole(id uuid.UUID) (found directory.Role, err error) {
+	return found, tx.db.Take(&found, "uuid = ?", id).Error
+}
+
+// LockScope implements invitation.Tx.
+func (tx *Tx) LockScope(id uuid.UUID) error {
+	var found directory.Scope
+	return tx.db.Clauses(clause.Locking{Strength: "UPDATE"}).Select("uuid").Take(&found, "uuid = ?", id).Error
+}
+
+// HasMember implements invitation.Tx.
+func (tx *Tx) HasMember(scope uuid.UUID, roleName string) (bool, error) {
+	var count int64
+	err := tx.db.Model(&directory.Membership{}).
+		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
+		Where("memberships.scope_uuid = ? AND roles.name = ?", scope, roleName).
+		Where(isActive, tx.now).
+		Count(&count).Error
+	return count > 0, err
+}
