@@ -16,6 +16,7 @@ import (
 
 	"invited/internal/config"
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/store"
 )
@@ -52,14 +53,14 @@ func (d *demonstration) allow(c *config.Config) error {
 // load brings the database to where the demonstration begins, however far an earlier one went. It refuses one that
 // has users of its own.
 func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitation.Service) error {
-	file, err := directory.Parse(bytes.NewReader(demoDirectory))
+	file, err := dirfile.Decode(bytes.NewReader(demoDirectory))
 	if err != nil {
 		return err
 	}
 	if err := d.foreign(ctx, db.Directory()); err != nil {
 		return err
 	}
-	if _, err := directory.Apply(ctx, db.Directory(), file, nil); err != nil {
+	if _, err := dirfile.Apply(ctx, db.Directory(), file, nil); err != nil {
 		return err
 	}
 	for name, key := range map[string]*string{"sam": &d.Staff, "olivia": &d.Owner, "ina": &d.Invitee} {
@@ -81,8 +82,8 @@ func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitat
 }
 
 // foreign refuses a directory that has users who are not the demonstration's.
-func (d *demonstration) foreign(ctx context.Context, s directory.Store) error {
-	return s.Read(ctx, func(tx directory.Tx) error {
+func (d *demonstration) foreign(ctx context.Context, s directory.FileStore) error {
+	return s.Read(ctx, func(tx directory.FileTx) error {
 		users, err := tx.UsersAfter("", 100)
 		if err != nil {
 			return err

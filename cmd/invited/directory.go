@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/store"
 )
 
@@ -31,7 +32,7 @@ repeated, and it works on the database of a running server.`,
 				return err
 			}
 			defer func() { _ = input.Close() }()
-			file, err := directory.Parse(input)
+			file, err := dirfile.Decode(input)
 			if err != nil {
 				return located(path, err)
 			}
@@ -39,7 +40,7 @@ repeated, and it works on the database of a running server.`,
 				if _, err := db.Migrate(ctx); err != nil {
 					return err
 				}
-				report, err := directory.Apply(ctx, db.Directory(), file, p.progress("Applying"))
+				report, err := dirfile.Apply(ctx, db.Directory(), file, p.progress("Applying"))
 				if err != nil {
 					return located(path, err)
 				}
@@ -52,7 +53,7 @@ repeated, and it works on the database of a running server.`,
 	export := leaf("export", "Print the directory in the form that apply reads",
 		"Prints users, roles, scopes and memberships in the form that `directory apply` reads. Tokens are never printed.",
 		func(ctx context.Context) error {
-			return p.withDirectory(ctx, func(s directory.Store) error { return directory.Export(ctx, s, p.stdout) })
+			return p.withDirectory(ctx, func(s directory.FileStore) error { return dirfile.Export(ctx, s, p.stdout) })
 		})
 	return group("directory", "Keep users, roles, scopes and memberships in a file", apply, export)
 }
@@ -62,7 +63,7 @@ func located(path string, err error) error {
 	if path == "-" {
 		path = "standard input"
 	}
-	var problems *directory.FileError
+	var problems *dirfile.Error
 	if !errors.As(err, &problems) {
 		return err
 	}

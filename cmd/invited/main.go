@@ -144,7 +144,7 @@ func (p process) withDatabase(f func(*store.DB) error) error {
 }
 
 // withDirectory runs f on the configured database, whose schema must be current.
-func (p process) withDirectory(ctx context.Context, f func(directory.Store) error) error {
+func (p process) withDirectory(ctx context.Context, f func(directory.FileStore) error) error {
 	return p.withDatabase(func(db *store.DB) error {
 		if err := current(ctx, db); err != nil {
 			return err

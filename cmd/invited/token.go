@@ -26,7 +26,7 @@ func (p process) token() *cobra.Command {
 			if ttl <= 0 && create.Flags().Changed("ttl") {
 				return usageError{errors.New("--ttl must be positive, such as 720h; leave it out for a token that never expires")}
 			}
-			return p.withDirectory(ctx, func(s directory.Store) error {
+			return p.withDirectory(ctx, func(s directory.FileStore) error {
 				key, err := directory.IssueToken(ctx, s, user, ttl)
 				if err != nil {
 					return err

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 )
 
@@ -39,7 +39,7 @@ func TestAcceptGivesTheRole(t *testing.T) {
 		w.create("stranger", "next@x.example", admin, apollo)
 
 		var out bytes.Buffer
-		require.NoError(w.t, directory.Export(w.t.Context(), w.db.Directory(), &out))
+		require.NoError(w.t, dirfile.Export(w.t.Context(), w.db.Directory(), &out))
 		require.Equal(w.t, 1, strings.Count(out.String(), "user: stranger"))
 		require.Regexp(w.t, `user: stranger\n +role: PROJECT\.MANAGER\n`, out.String())
 

@@ -18,7 +18,7 @@ import (
 func (w *world) usersWith(email string) []directory.User {
 	w.t.Helper()
 	var found []directory.User
-	require.NoError(w.t, w.db.Directory().Read(w.t.Context(), func(tx directory.Tx) error {
+	require.NoError(w.t, w.db.Directory().Read(w.t.Context(), func(tx directory.FileTx) error {
 		all, err := tx.UsersAfter("", 1000)
 		for _, each := range all {
 			if each.EmailFolded == directory.Fold(email) {

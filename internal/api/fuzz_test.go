@@ -16,6 +16,7 @@ import (
 
 	"invited/internal/api"
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/store"
 	"invited/internal/storetest"
@@ -31,9 +32,9 @@ func fuzzed(f *testing.F) http.Handler {
 	f.Cleanup(func() { require.NoError(f, db.Close()) })
 	_, err = db.Migrate(f.Context())
 	require.NoError(f, err)
-	parsed, err := directory.Parse(strings.NewReader(worldFile))
+	parsed, err := dirfile.Decode(strings.NewReader(worldFile))
 	require.NoError(f, err)
-	_, err = directory.Apply(f.Context(), db.Directory(), parsed, nil)
+	_, err = dirfile.Apply(f.Context(), db.Directory(), parsed, nil)
 	require.NoError(f, err)
 	handler, err := api.New(api.Config{
 		Service: &invitation.Service{

@@ -23,6 +23,7 @@ import (
 	"invited/gen/server"
 	"invited/internal/api"
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/store"
 	"invited/internal/storetest"
@@ -192,9 +193,9 @@ func newWorldOver(
 // apply applies a directory file.
 func (w *world) apply(file string) {
 	w.t.Helper()
-	parsed, err := directory.Parse(strings.NewReader(file))
+	parsed, err := dirfile.Decode(strings.NewReader(file))
 	require.NoError(w.t, err)
-	_, err = directory.Apply(w.t.Context(), w.db.Directory(), parsed, nil)
+	_, err = dirfile.Apply(w.t.Context(), w.db.Directory(), parsed, nil)
 	require.NoError(w.t, err)
 }
 

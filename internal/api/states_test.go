@@ -358,8 +358,8 @@ func (w *world) approval(purpose token.Purpose, id string) string {
 func (w *world) user(username string) directory.User {
 	w.t.Helper()
 	var found []directory.User
-	require.NoError(w.t, w.db.Directory().Read(w.t.Context(), func(tx directory.Tx) (err error) {
-		found, err = tx.UsersBy(nil, []string{username})
+	require.NoError(w.t, w.db.Directory().Read(w.t.Context(), func(tx directory.FileTx) (err error) {
+		found, err = tx.FindUsers(nil, []string{username})
 		return err
 	}))
 	require.Len(w.t, found, 1)
@@ -370,7 +370,7 @@ func (w *world) user(username string) directory.User {
 func (w *world) holders() []directory.Holder {
 	w.t.Helper()
 	var found []directory.Holder
-	require.NoError(w.t, w.db.Directory().Read(w.t.Context(), func(tx directory.Tx) (err error) {
+	require.NoError(w.t, w.db.Directory().Read(w.t.Context(), func(tx directory.FileTx) (err error) {
 		found, err = tx.HoldersIn([]uuid.UUID{uuid.MustParse(acme), uuid.MustParse(globex)})
 		return err
 	}))

@@ -1,5 +1,6 @@
-// Package directory owns users, roles, scopes and memberships: what they are, who can see and manage what as
-// pure rules, how a caller is known by an API key, and the YAML file that an operator keeps them in, which
-// is read by Parse, brought into a database by Apply and written by Export. It knows of permissions that concern
-// invitations, but not of invitations.
+// Package directory owns users, roles, scopes and memberships. Pure rules decide what a user sees and manages.
+// Authenticate finds the user of an API key, and IssueToken makes a key. Package dirfile, below this one, reads and
+// writes the YAML file in which an operator keeps the directory.
+//
+// The package knows permissions that concern invitations, but no invitation.
 package directory

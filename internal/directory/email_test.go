@@ -12,7 +12,7 @@ import (
 	"invited/internal/directory"
 )
 
-func TestAddresses(t *testing.T) {
+func TestValidEmail(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"a@example.org", "A.B@Example.ORG", "a+tag@example.org", "o'hara@example.org", "!#$%&'*+/=?^_`{|}~-@example.org",
@@ -35,9 +35,9 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// A domain that the rules of internationalized names would make another of is refused: what is stored, shown and
-// compared would not be where the mail goes, and package mail sends to no such address.
-func TestDomainsThatLookLikeOthers(t *testing.T) {
+// A domain that IDNA maps to another domain is refused: mail would go to a domain other than the one that is stored, shown
+// and compared, and package mail refuses to send to it.
+func TestValidEmailRefusesLookAlikeDomains(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"a@example.org\u200b", "a@ex\u00adample.org", "a@ｅxample.org", "a@\u212aind.example", "a@exa\u2060mple.org",
@@ -50,8 +50,8 @@ func TestDomainsThatLookLikeOthers(t *testing.T) {
 	}
 }
 
-// Two texts that are not the same to a mail server must not fold to the same (CVE-2019-19844).
-func TestFoldsThatMustDiffer(t *testing.T) {
+// Texts that a mail server distinguishes must fold to different texts (CVE-2019-19844).
+func TestFold(t *testing.T) {
 	t.Parallel()
 	for _, pair := range [][2]string{
 		{"kate", "\u212aate"},
@@ -76,8 +76,8 @@ func TestFoldsThatMustDiffer(t *testing.T) {
 	}
 }
 
-// What is taken for an address is one, the whole of it and nothing else, to whoever reads it by the standard; and it
-// holds nothing that a mail or a log could be led astray by.
+// FuzzValidEmail checks that net/mail reads every valid address as that address and nothing else, and that the address has
+// no character with a meaning in a mail header or a log.
 func FuzzValidEmail(f *testing.F) {
 	for _, seed := range []string{
 		"a@example.org", "A.B+c@Example.ORG", "a@bücher.example", "a@localhost", `"a b"@example.org`, "a@[127.0.0.1]",
@@ -104,7 +104,7 @@ func FuzzValidEmail(f *testing.F) {
 		ascii, err := idna.Lookup.ToASCII(domain)
 		require.NoError(t, err, "%q", text)
 		require.NotEmpty(t, ascii)
-		require.Equal(t, directory.Fold(text), directory.Fold(strings.ToUpper(local)+"@"+domain), "case is of no account")
+		require.Equal(t, directory.Fold(text), directory.Fold(strings.ToUpper(local)+"@"+domain), "case is ignored")
 		require.Equal(t, directory.Fold(text), directory.Fold(directory.Fold(text)))
 	})
 }

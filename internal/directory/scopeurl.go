@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// segments names the path under /api/ where scopes of a type stand.
-var segments = map[string]ScopeType{
+// typeOfSegment maps the path segment after /api/ to the type of the scopes below it.
+var typeOfSegment = map[string]ScopeType{
 	"customers":                      Customer,
 	"projects":                       Project,
 	"marketplace-provider-offerings": Offering,
@@ -18,9 +18,10 @@ var segments = map[string]ScopeType{
 
 var scopePath = regexp.MustCompile(`/api/([a-z-]+)/([^/]+)/$`)
 
-// ParseScopeURL returns the type and uuid of the scope that a URL names. Its host is of no account; its path ends
-// in /api/customers/{uuid}/, /api/projects/{uuid}/, /api/marketplace-provider-offerings/{uuid}/,
-// /api/proposal-protected-calls/{uuid}/ or /api/proposal-proposals/{uuid}/.
+// ParseScopeURL returns the type and uuid of the scope that a URL identifies, and false when the URL identifies no
+// scope. The URL's path ends in /api/customers/{uuid}/, /api/projects/{uuid}/,
+// /api/marketplace-provider-offerings/{uuid}/, /api/proposal-protected-calls/{uuid}/ or /api/proposal-proposals/{uuid}/.
+// The scheme is http, https or empty, and the host is ignored.
 func ParseScopeURL(address string) (ScopeType, uuid.UUID, bool) {
 	parsed, err := url.Parse(address)
 	if err != nil || (parsed.Scheme != "" && parsed.Scheme != "http" && parsed.Scheme != "https") {
@@ -30,15 +31,15 @@ func ParseScopeURL(address string) (ScopeType, uuid.UUID, bool) {
 	if found == nil {
 		return "", uuid.Nil, false
 	}
-	kind, known := segments[found[1]]
+	kind, known := typeOfSegment[found[1]]
 	id, ok := ParseUUID(found[2])
 	return kind, id, known && ok
 }
 
 var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$|^[0-9a-fA-F]{32}$`)
 
-// ParseUUID reads a uuid in canonical form or as 32 hexadecimal digits, and in no other form: uuid.Parse takes
-// URNs and braces too.
+// ParseUUID returns the uuid that text is in canonical form or as 32 hexadecimal digits, and false for any other text.
+// uuid.Parse is too lenient: it accepts URNs and braces.
 func ParseUUID(text string) (uuid.UUID, bool) {
 	if !uuidForm.MatchString(text) {
 		return uuid.Nil, false

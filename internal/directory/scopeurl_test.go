@@ -18,23 +18,23 @@ const (
 	upperHex = "5D9F6A142C8E4F0B8A6D1E7B3C9D5F20"
 )
 
-// pathOf is where scopes of a type stand under /api/.
-var pathOf = map[directory.ScopeType]string{
+// segmentOf maps a scope type to the path segment after /api/.
+var segmentOf = map[directory.ScopeType]string{
 	directory.Customer: "customers", directory.Project: "projects", directory.Offering: "marketplace-provider-offerings",
 	directory.Call: "proposal-protected-calls", directory.Proposal: "proposal-proposals",
 }
 
-func TestScopeURLs(t *testing.T) {
+func TestParseScopeURL(t *testing.T) {
 	t.Parallel()
-	require.Len(t, pathOf, len(directory.ScopeTypes))
-	for kind, path := range pathOf {
-		for _, before := range []string{
+	require.Len(t, segmentOf, len(directory.ScopeTypes))
+	for kind, segment := range segmentOf {
+		for _, prefix := range []string{
 			"https://waldur.example", "http://127.0.0.1:8080", "", "//h", "https://user:pw@h.example:1", "https://h.example/deep/er",
 			"HTTPS://H.EXAMPLE", "https://[::1]", "https://bücher.example",
 		} {
 			for _, id := range []string{someID, someHex, upperID, upperHex} {
-				for _, after := range []string{"", "?x=y", "#z", "?/api/customers/" + someHex[1:] + "0/"} {
-					address := before + "/api/" + path + "/" + id + "/" + after
+				for _, suffix := range []string{"", "?x=y", "#z", "?/api/customers/" + someHex[1:] + "0/"} {
+					address := prefix + "/api/" + segment + "/" + id + "/" + suffix
 					gotKind, gotID, ok := directory.ParseScopeURL(address)
 					require.True(t, ok, address)
 					require.Equal(t, kind, gotKind, address)
@@ -45,7 +45,7 @@ func TestScopeURLs(t *testing.T) {
 	}
 }
 
-func TestURLsOfNoScope(t *testing.T) {
+func TestParseScopeURLRefusesOtherURLs(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{
 		"", "/", "/api/", "/api/projects/", "/api/projects//", "/api/projects/" + someID, "/api/projects/" + someID + "//",
@@ -65,7 +65,7 @@ func TestURLsOfNoScope(t *testing.T) {
 	}
 }
 
-func TestUUIDs(t *testing.T) {
+func TestParseUUID(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{someID, someHex, upperID, upperHex} {
 		id, ok := directory.ParseUUID(text)
@@ -83,7 +83,7 @@ func TestUUIDs(t *testing.T) {
 	}
 }
 
-// What is a uuid is 32 hexadecimal digits, dashed in the canonical places or nowhere, and comes out the same.
+// FuzzParseUUID checks that ParseUUID accepts exactly 32 hexadecimal digits, with dashes in the canonical places or nowhere.
 func FuzzParseUUID(f *testing.F) {
 	for _, seed := range []string{someID, someHex, upperID, "{" + someID + "}", "urn:uuid:" + someID, "", strings.Repeat("-", 36)} {
 		f.Add(seed)
@@ -95,8 +95,8 @@ func FuzzParseUUID(f *testing.F) {
 			canonical = strings.Join([]string{canonical[:8], canonical[8:12], canonical[12:16], canonical[16:20], canonical[20:]}, "-")
 		}
 		parsed, err := uuid.Parse(canonical)
-		isOne := err == nil && parsed.String() == canonical && isASCII(text)
-		require.Equal(t, isOne, ok, "%q", text)
+		valid := err == nil && parsed.String() == canonical && isASCII(text)
+		require.Equal(t, valid, ok, "%q", text)
 		if !ok {
 			require.Equal(t, uuid.Nil, id)
 			return
@@ -112,10 +112,10 @@ func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r > 127 })
 }
 
-// What is the URL of a scope is one still with its parts put together anew, and says the same.
+// FuzzParseScopeURL checks that a URL composed of the returned type and uuid is parsed to the same type and uuid.
 func FuzzParseScopeURL(f *testing.F) {
-	for _, path := range pathOf {
-		f.Add("https://waldur.example/api/" + path + "/" + someID + "/")
+	for _, segment := range segmentOf {
+		f.Add("https://waldur.example/api/" + segment + "/" + someID + "/")
 	}
 	for _, seed := range []string{
 		"/api/projects/" + someHex + "/", "javascript:/api/projects/" + someID + "/", "https://h/?/api/projects/" + someID + "/",
@@ -128,21 +128,21 @@ func FuzzParseScopeURL(f *testing.F) {
 		if !ok {
 			return
 		}
-		require.Contains(t, pathOf, kind)
+		require.Contains(t, segmentOf, kind)
 		parsed, err := url.Parse(address)
 		require.NoError(t, err)
 		require.Contains(t, []string{"", "http", "https"}, parsed.Scheme)
 		rest, ok := strings.CutSuffix(parsed.Path, "/")
 		require.True(t, ok, address)
 		at := strings.LastIndex(rest, "/")
-		read, ok := directory.ParseUUID(rest[at+1:])
+		inPath, ok := directory.ParseUUID(rest[at+1:])
 		require.True(t, ok, address)
-		require.Equal(t, id, read)
-		require.True(t, strings.HasSuffix(rest[:at], "/api/"+pathOf[kind]), address)
+		require.Equal(t, id, inPath)
+		require.True(t, strings.HasSuffix(rest[:at], "/api/"+segmentOf[kind]), address)
 
-		again, sameID, ok := directory.ParseScopeURL("https://h/api/" + pathOf[kind] + "/" + id.String() + "/")
+		sameKind, sameID, ok := directory.ParseScopeURL("https://h/api/" + segmentOf[kind] + "/" + id.String() + "/")
 		require.True(t, ok)
-		require.Equal(t, kind, again)
+		require.Equal(t, kind, sameKind)
 		require.Equal(t, id, sameID)
 	})
 }

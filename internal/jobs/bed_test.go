@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/mail"
@@ -95,9 +96,9 @@ func onEach(t *testing.T, test func(t *testing.T, b *bed), tune ...func(*invitat
 
 func (b *bed) apply(file string) {
 	b.t.Helper()
-	parsed, err := directory.Parse(strings.NewReader(file))
+	parsed, err := dirfile.Decode(strings.NewReader(file))
 	require.NoError(b.t, err)
-	_, err = directory.Apply(b.t.Context(), b.db.Directory(), parsed, nil)
+	_, err = dirfile.Apply(b.t.Context(), b.db.Directory(), parsed, nil)
 	require.NoError(b.t, err)
 }
 
@@ -135,7 +136,7 @@ func (b *bed) user(name string) directory.User {
 	b.t.Helper()
 	var found []directory.User
 	require.NoError(b.t, b.db.Read(b.t.Context(), func(tx *store.Tx) (err error) {
-		found, err = tx.UsersBy(nil, []string{name})
+		found, err = tx.FindUsers(nil, []string{name})
 		return err
 	}))
 	require.Len(b.t, found, 1)

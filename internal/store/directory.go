@@ -11,17 +11,17 @@ import (
 	"invited/internal/directory"
 )
 
-// Directory returns the database as package directory needs it.
-func (db *DB) Directory() directory.Store { return keeping{db} }
+// Directory returns the database as directory.IssueToken and package dirfile use it.
+func (db *DB) Directory() directory.FileStore { return fileStore{db} }
 
-// keeping adapts DB to directory.Store: the same transactions, with the narrower interface.
-type keeping struct{ db *DB }
+// fileStore adapts DB to directory.FileStore.
+type fileStore struct{ db *DB }
 
-func (s keeping) Read(ctx context.Context, f func(directory.Tx) error) error {
+func (s fileStore) Read(ctx context.Context, f func(directory.FileTx) error) error {
 	return s.db.Snapshot(ctx, func(tx *Tx) error { return f(tx) })
 }
 
-func (s keeping) Write(ctx context.Context, f func(directory.Tx) error) error {
+func (s fileStore) Write(ctx context.Context, f func(directory.FileTx) error) error {
 	err := s.db.Write(ctx, func(tx *Tx) error { return f(tx) })
 	if err != nil && (s.db.dialect.duplicate(err, "") || s.db.dialect.rolledBack(err)) {
 		return directory.ErrConflict
@@ -29,9 +29,9 @@ func (s keeping) Write(ctx context.Context, f func(directory.Tx) error) error {
 	return err
 }
 
-var _ directory.Tx = (*Tx)(nil)
+var _ directory.FileTx = (*Tx)(nil)
 
-// LockDirectory makes other transactions wait that lock it too.
+// LockDirectory makes every other transaction that calls it wait until this transaction ends.
 func (tx *Tx) LockDirectory() error {
 	if lock := tx.db.dialect.lockDirectory(); lock != "" {
 		return tx.db.translate(tx.model().Exec(lock).Error)
@@ -39,187 +39,181 @@ func (tx *Tx) LockDirectory() error {
 	return nil
 }
 
-// listed finds the rows, among those of a query, of which some columns are among a list.
-func listed[Row, Want any](
-	tx *Tx, of *gorm.DB, found *[]Row, wanted []Want, texts func(Want) []string, columns ...column,
-) error {
-	if len(wanted) == 0 {
-		return nil
-	}
-	rows := make([][]string, len(wanted))
-	for i, each := range wanted {
-		rows[i] = texts(each)
-	}
-	list, err := json.Marshal(rows)
-	if err != nil {
-		return err
-	}
-	var more []Row
-	err = of.
-		Where("("+names(columns)+") IN ("+tx.db.dialect.among(columns)+")", string(list)).
-		Find(&more).Error
-	*found = append(*found, more...)
-	return tx.db.translate(err)
+// FindRoles returns the roles that have one of the uuids or names.
+func (tx *Tx) FindRoles(ids []uuid.UUID, roleNames []string) ([]directory.Role, error) {
+	return findByIDOrText(tx, ids, roleNames, column{"name", "text"}, func(r directory.Role) uuid.UUID { return r.UUID })
 }
 
-func text(value string) []string { return []string{value} }
+// FindUsers returns the users that have one of the uuids or usernames.
+func (tx *Tx) FindUsers(ids []uuid.UUID, usernames []string) ([]directory.User, error) {
+	return findByIDOrText(tx, ids, usernames, column{"username", "text"}, func(u directory.User) uuid.UUID { return u.UUID })
+}
 
-func idText(id uuid.UUID) []string { return []string{id.String()} }
+// FindTokens returns the API tokens that have one of the digests.
+func (tx *Tx) FindTokens(digests []string) ([]directory.APIToken, error) {
+	return findAll[directory.APIToken](tx, tx.model(), tuples(digests), column{"digest", "text"})
+}
 
-// distinct leaves out rows that come again.
+// FindScopes returns the scopes that have one of the uuids or keys, removed scopes included, without their customers.
+func (tx *Tx) FindScopes(ids []uuid.UUID, keys []directory.ScopeKey) ([]directory.Scope, error) {
+	var customers, others [][]any
+	for _, k := range keys {
+		if k.Type == directory.Customer { // its customer is its own uuid, which is not known
+			customers = append(customers, []any{k.Type, k.Name})
+		} else {
+			others = append(others, []any{k.Type, k.Name, k.Customer})
+		}
+	}
+	kind, name, customer := column{"type", "text"}, column{"name", "text"}, column{"customer_uuid", "uuid"}
+	byID, err := findAll[directory.Scope](tx, tx.model(), tuples(ids), column{"uuid", "uuid"})
+	if err != nil {
+		return nil, err
+	}
+	byName, err := findAll[directory.Scope](tx, tx.model(), customers, kind, name)
+	if err != nil {
+		return nil, err
+	}
+	byKey, err := findAll[directory.Scope](tx, tx.model(), others, kind, name, customer)
+	return distinct(append(append(byID, byName...), byKey...), func(s directory.Scope) uuid.UUID { return s.UUID }), err
+}
+
+// FindMemberships returns the memberships that have one of the keys and are not revoked, expired ones included.
+func (tx *Tx) FindMemberships(keys []directory.MembershipKey) ([]directory.Membership, error) {
+	wanted := make([][]any, len(keys))
+	for i, k := range keys {
+		wanted[i] = []any{k.User, k.Role, k.Scope}
+	}
+	return findAll[directory.Membership](tx, tx.model().Where("revoked IS NULL"), wanted,
+		column{"user_uuid", "uuid"}, column{"role_uuid", "uuid"}, column{"scope_uuid", "uuid"})
+}
+
+// findByIDOrText returns the rows that have one of the uuids, or one of the texts in a column with unique values. Two
+// queries are faster than one with OR, for which PostgreSQL reads the whole table.
+func findByIDOrText[Row any](tx *Tx, ids []uuid.UUID, texts []string, unique column, idOf func(Row) uuid.UUID) ([]Row, error) {
+	byID, err := findAll[Row](tx, tx.model(), tuples(ids), column{"uuid", "uuid"})
+	if err != nil {
+		return nil, err
+	}
+	byText, err := findAll[Row](tx, tx.model(), tuples(texts), unique)
+	return distinct(append(byID, byText...), idOf), err
+}
+
+// findAll returns the rows of a query whose values in some columns equal one of the wanted tuples. The tuples are a single
+// argument, because PostgreSQL allows 65,535 arguments and SQLite 32,766.
+func findAll[Row any](tx *Tx, query *gorm.DB, wanted [][]any, columns ...column) ([]Row, error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	list, err := json.Marshal(wanted)
+	if err != nil {
+		return nil, err
+	}
+	var rows []Row
+	err = query.Find(&rows, "("+names(columns)+") IN ("+tx.db.dialect.among(columns)+")", string(list)).Error
+	return rows, tx.db.translate(err)
+}
+
+// tuples returns a tuple of one for each value.
+func tuples[Value any](values []Value) [][]any {
+	all := make([][]any, len(values))
+	for i, each := range values {
+		all[i] = []any{each}
+	}
+	return all
+}
+
+// distinct returns the rows without repetitions.
 func distinct[Row any](rows []Row, idOf func(Row) uuid.UUID) []Row {
-	seen, kept := make(map[uuid.UUID]bool, len(rows)), rows[:0]
+	seen, once := make(map[uuid.UUID]bool, len(rows)), rows[:0]
 	for _, each := range rows {
 		if id := idOf(each); !seen[id] {
 			seen[id] = true
-			kept = append(kept, each)
+			once = append(once, each)
 		}
 	}
-	return kept
-}
-
-// either finds the rows that have one of the uuids or of the texts in a column that is unique.
-func either[Row any](tx *Tx, ids []uuid.UUID, texts []string, unique string, idOf func(Row) uuid.UUID) ([]Row, error) {
-	var found []Row
-	if err := listed(tx, tx.model(), &found, ids, idText, column{"uuid", "uuid"}); err != nil {
-		return nil, err
-	}
-	if err := listed(tx, tx.model(), &found, texts, text, column{unique, "text"}); err != nil {
-		return nil, err
-	}
-	return distinct(found, idOf), nil
-}
-
-// RolesBy returns the roles that have one of the uuids or names.
-func (tx *Tx) RolesBy(ids []uuid.UUID, names []string) ([]directory.Role, error) {
-	return either(tx, ids, names, "name", func(r directory.Role) uuid.UUID { return r.UUID })
-}
-
-// UsersBy returns the users who have one of the uuids or usernames.
-func (tx *Tx) UsersBy(ids []uuid.UUID, usernames []string) ([]directory.User, error) {
-	return either(tx, ids, usernames, "username", func(u directory.User) uuid.UUID { return u.UUID })
-}
-
-// TokensBy returns the tokens that have one of the digests.
-func (tx *Tx) TokensBy(digests []string) ([]directory.APIToken, error) {
-	var found []directory.APIToken
-	return found, listed(tx, tx.model(), &found, digests, text, column{"digest", "text"})
-}
-
-// ScopesBy returns the scopes that have one of the uuids or keys, removed ones too, without their customers.
-func (tx *Tx) ScopesBy(ids []uuid.UUID, keys []directory.ScopeKey) ([]directory.Scope, error) {
-	var customers, others []directory.ScopeKey
-	for _, each := range keys {
-		if each.Type == directory.Customer {
-			customers = append(customers, each)
-		} else {
-			others = append(others, each)
-		}
-	}
-	var found []directory.Scope
-	if err := listed(tx, tx.model(), &found, ids, idText, column{"uuid", "uuid"}); err != nil {
-		return nil, err
-	}
-	name := func(k directory.ScopeKey) []string { return []string{string(k.Type), k.Name} }
-	if err := listed(tx, tx.model(), &found, customers, name, column{"type", "text"}, column{"name", "text"}); err != nil {
-		return nil, err
-	}
-	whole := func(k directory.ScopeKey) []string { return []string{string(k.Type), k.Name, k.Customer.String()} }
-	err := listed(tx, tx.model(), &found, others, whole,
-		column{"type", "text"}, column{"name", "text"}, column{"customer_uuid", "uuid"})
-	return distinct(found, func(s directory.Scope) uuid.UUID { return s.UUID }), err
-}
-
-// MembershipsBy returns the memberships with one of the keys that are not revoked; the time of some may be over.
-func (tx *Tx) MembershipsBy(keys []directory.MembershipKey) ([]directory.Membership, error) {
-	var found []directory.Membership
-	err := listed(tx, tx.model().Where("revoked IS NULL"), &found, keys,
-		func(k directory.MembershipKey) []string {
-			return []string{k.User.String(), k.Role.String(), k.Scope.String()}
-		},
-		column{"user_uuid", "uuid"}, column{"role_uuid", "uuid"}, column{"scope_uuid", "uuid"})
-	return found, err
+	return once
 }
 
 // AllRoles returns every role, by name.
 func (tx *Tx) AllRoles() ([]directory.Role, error) {
-	var found []directory.Role
-	return found, tx.db.translate(tx.model().Order("name").Find(&found).Error)
+	var rows []directory.Role
+	err := tx.model().Order("name").Find(&rows).Error
+	return rows, tx.db.translate(err)
 }
 
-// UsersAfter returns the next users by username, from the first where it is empty.
+// UsersAfter returns the first users, by username, whose username is greater than the given one.
 func (tx *Tx) UsersAfter(username string, limit int) ([]directory.User, error) {
-	var found []directory.User
-	err := tx.model().Order("username").Limit(limit).Find(&found, "username > ?", username).Error
-	return found, tx.db.translate(err)
+	var rows []directory.User
+	err := tx.model().Where("username > ?", username).Order("username").Limit(limit).Find(&rows).Error
+	return rows, tx.db.translate(err)
 }
 
-// CustomersAfter returns the next customers by name and uuid, removed ones too, from the first where the name is
-// empty.
+// CustomersAfter returns the first customers, by name and uuid, that follow the given name and uuid. Removed customers are
+// included.
 func (tx *Tx) CustomersAfter(name string, id uuid.UUID, limit int) ([]directory.Scope, error) {
-	var found []directory.Scope
-	err := tx.model().Order("name, uuid").Limit(limit).
-		Find(&found, "type = ? AND (name, uuid) > (?, ?)", directory.Customer, name, id).Error
-	return found, tx.db.translate(err)
+	var rows []directory.Scope
+	err := tx.model().Where("type = ? AND (name, uuid) > (?, ?)", directory.Customer, name, id).
+		Order("name, uuid").Limit(limit).Find(&rows).Error
+	return rows, tx.db.translate(err)
 }
 
-// ScopesOf returns the scopes of customers that are no customers, by type, name and uuid; removed ones too.
+// ScopesOf returns the scopes of customers, by type, name and uuid. Removed scopes are included, and the customers
+// themselves are not.
 func (tx *Tx) ScopesOf(customers []uuid.UUID) ([]directory.Scope, error) {
-	var found []directory.Scope
-	condition, argument := tx.db.dialect.in("customer_uuid", customers)
-	err := tx.model().Where(condition, argument).Order("type, name, uuid").
-		Find(&found, "type <> ?", directory.Customer).Error
-	return found, tx.db.translate(err)
+	var rows []directory.Scope
+	err := tx.model().Where("customer_uuid IN ? AND type <> ?", customers, directory.Customer).
+		Order("type, name, uuid").Find(&rows).Error
+	return rows, tx.db.translate(err)
 }
 
-// HoldersIn returns the memberships in force in the scopes of customers, their own included, by username and role.
+// HoldersIn returns the active memberships in customers and in their scopes, by username and role name.
 func (tx *Tx) HoldersIn(customers []uuid.UUID) ([]directory.Holder, error) {
-	var found []directory.Holder
-	condition, argument := tx.db.dialect.in("scopes.customer_uuid", customers)
-	err := tx.model().Table("memberships").
+	var rows []directory.Holder
+	err := tx.model().Model(&directory.Membership{}).
 		Select("memberships.scope_uuid, users.username, roles.name AS role_name, memberships.expires").
 		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
 		Joins("JOIN users ON users.uuid = memberships.user_uuid").
 		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
-		Where(condition, argument).
+		Where("scopes.customer_uuid IN ?", customers).
 		Where(inForce, tx.now).
 		Order("users.username, roles.name").
-		Find(&found).Error
-	return found, tx.db.translate(err)
+		Find(&rows).Error
+	return rows, tx.db.translate(err)
 }
 
-// SaveRoles writes roles over those with the same uuid, or as new ones.
+// SaveRoles inserts roles, and updates those whose uuid exists. An update keeps the scope type.
 func (tx *Tx) SaveRoles(rows []directory.Role) error {
 	return save(tx, rows, "uuid", "name", "name_folded", "description", "description_folded", "permissions", "is_active")
 }
 
-// SaveUsers writes users over those with the same uuid, or as new ones.
+// SaveUsers inserts users, and updates those whose uuid exists. An update keeps the time of creation.
 func (tx *Tx) SaveUsers(rows []directory.User) error {
 	return save(tx, rows, "uuid", "username", "full_name", "full_name_folded", "email", "email_folded", "civil_number", "image",
 		"is_staff", "is_support", "is_active", "notifications_enabled")
 }
 
-// SaveTokens writes tokens over those with the same digest, or as new ones.
+// SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.
 func (tx *Tx) SaveTokens(rows []directory.APIToken) error { return save(tx, rows, "digest", "expires") }
 
-// SaveScopes writes scopes over those with the same uuid, or as new ones.
+// SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the time of
+// creation.
 func (tx *Tx) SaveScopes(rows []directory.Scope) error {
 	return save(tx, rows, "uuid", "name", "name_folded", "description", "description_folded", "start_date",
 		"user_email_patterns", "is_removed")
 }
 
-// SaveMemberships writes memberships over those with the same uuid, or as new ones.
+// SaveMemberships inserts memberships, and updates the expiry and revocation of those whose uuid exists.
 func (tx *Tx) SaveMemberships(rows []directory.Membership) error {
 	return save(tx, rows, "uuid", "expires", "revoked")
 }
 
-// saveRows is how many rows one statement has: no table has more than 20 columns, and SQLite takes 32,766 arguments.
-const saveRows = 1_000
+// saveBatch is the number of rows of one statement. No table has more than 20 columns, and SQLite allows 32,766 arguments.
+const saveBatch = 1_000
 
-// save writes rows, over those that have the same key: of these only the columns named.
+// save inserts rows. For a row whose key exists, it updates the given columns.
 func save[Row any](tx *Tx, rows []Row, key string, columns ...string) error {
 	err := tx.model().Omit(clause.Associations).
 		Clauses(clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.AssignmentColumns(columns)}).
-		CreateInBatches(rows, saveRows).Error
+		CreateInBatches(rows, saveBatch).Error
 	return tx.db.translate(err)
 }

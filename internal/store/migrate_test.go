@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/store"
 	"invited/internal/storetest"
 )
@@ -110,11 +110,11 @@ func TestMigrateFoldsNames(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		address := e.Fresh(t)
 		db := storetest.Open(t, address, nil)
-		file, err := directory.Parse(strings.NewReader(`
+		file, err := dirfile.Decode(strings.NewReader(`
 users: [{username: ann, full_name: "ÅSA \u212Aelvin"}, {username: nobody}]
 roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`))
 		require.NoError(t, err)
-		_, err = directory.Apply(t.Context(), db.Directory(), file, nil)
+		_, err = dirfile.Apply(t.Context(), db.Directory(), file, nil)
 		require.NoError(t, err)
 		folded := func() string {
 			var found string

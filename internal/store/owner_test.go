@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/store"
 	"invited/internal/storetest"
@@ -87,9 +88,9 @@ func TestAnOwnerOfManyRolesIsNotCached(t *testing.T) {
 		for i := range 60 {
 			fmt.Fprintf(&file, "- {name: C%d, members: [{user: ann, role: R}]}\n", i)
 		}
-		parsed, err := directory.Parse(strings.NewReader(file.String()))
+		parsed, err := dirfile.Decode(strings.NewReader(file.String()))
 		require.NoError(t, err)
-		_, err = directory.Apply(t.Context(), db.Directory(), parsed, nil)
+		_, err = dirfile.Apply(t.Context(), db.Directory(), parsed, nil)
 		require.NoError(t, err)
 		for key, kept := range map[string]bool{"ann-key": false, "bob-key": e.Name == "postgres"} {
 			found, err := db.Owner(t.Context(), token.Digest(key))

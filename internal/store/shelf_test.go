@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/store"
 	"invited/internal/storetest"
 	"invited/internal/token"
@@ -33,9 +34,9 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 			for i := range many {
 				fmt.Fprintf(&file, "- {name: C%d, projects: [{name: P%d, members: [{user: ann, role: ROLE.%d}]}]}\n", i, i, i)
 			}
-			parsed, err := directory.Parse(strings.NewReader(file.String()))
+			parsed, err := dirfile.Decode(strings.NewReader(file.String()))
 			require.NoError(t, err)
-			_, err = directory.Apply(t.Context(), db.Directory(), parsed, nil)
+			_, err = dirfile.Apply(t.Context(), db.Directory(), parsed, nil)
 			require.NoError(t, err)
 
 			statements.Take()

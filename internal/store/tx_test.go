@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/fault"
 	"invited/internal/invitation"
 	"invited/internal/store"
@@ -51,9 +52,9 @@ func onEachPlot(t *testing.T, test func(t *testing.T, p *plot)) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		p := &plot{t: t, url: e.Fresh(t)}
 		p.db = storetest.Open(t, p.url, nil)
-		file, err := directory.Parse(strings.NewReader(plotFile))
+		file, err := dirfile.Decode(strings.NewReader(plotFile))
 		require.NoError(t, err)
-		_, err = directory.Apply(t.Context(), p.db.Directory(), file, nil)
+		_, err = dirfile.Apply(t.Context(), p.db.Directory(), file, nil)
 		require.NoError(t, err)
 		test(t, p)
 	})
@@ -376,9 +377,9 @@ func TestTwoWritersWait(t *testing.T) {
 func TestALockFindsWhatItWaitedFor(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		other := uuid.MustParse("c0000000-0000-4000-8000-000000000005")
-		file, err := directory.Parse(strings.NewReader(fmt.Sprintf("roles: [{name: PROJECT.MEMBER, uuid: %s, scope_type: project}]", other)))
+		file, err := dirfile.Decode(strings.NewReader(fmt.Sprintf("roles: [{name: PROJECT.MEMBER, uuid: %s, scope_type: project}]", other)))
 		require.NoError(t, err)
-		_, err = directory.Apply(t.Context(), p.db.Directory(), file, nil)
+		_, err = dirfile.Apply(t.Context(), p.db.Directory(), file, nil)
 		require.NoError(t, err)
 		id := p.insert(p.draft("ina@university.example"))
 

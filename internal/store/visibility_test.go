@@ -83,7 +83,7 @@ func newChance(t *testing.T, e storetest.Engine, seed uint64) *chance {
 		reader:  &directory.Reader{Store: db.Shelf()},
 	}
 	c.invent()
-	require.NoError(t, db.Directory().Write(t.Context(), func(tx directory.Tx) error {
+	require.NoError(t, db.Directory().Write(t.Context(), func(tx directory.FileTx) error {
 		return errors.Join(tx.SaveRoles(c.roles), tx.SaveUsers(c.users), tx.SaveScopes(c.scopes), tx.SaveMemberships(c.memberships))
 	}))
 	for _, each := range c.invitations {

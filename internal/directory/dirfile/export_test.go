@@ -1,4 +1,4 @@
-package directory_test
+package dirfile_test
 
 import (
 	"context"
@@ -12,11 +12,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/storetest"
 )
 
-func TestExportLooksLikeTheFile(t *testing.T) {
+func TestExportReproducesTheFile(t *testing.T) {
 	t.Parallel()
 	id := func(i int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", i) }
 	text := `roles:
@@ -69,53 +69,53 @@ customers:
     type: call
     name: Apollo
 `
-	onEach(t, func(t *testing.T, s directory.Store) {
-		require.Empty(t, export(t, s))
-		apply(t, s, text)
-		require.Equal(t, text, export(t, s))
+	eachEngine(t, func(t *testing.T, e *env) {
+		require.Empty(t, e.export())
+		e.apply(text)
+		require.Equal(t, text, e.export())
 	})
 }
 
 func TestExportReturnsTheWritersError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken pipe")
-	onEach(t, func(t *testing.T, s directory.Store) {
-		apply(t, s, acme)
-		require.ErrorIs(t, directory.Export(context.Background(), s, failing{broken}), broken)
+	eachEngine(t, func(t *testing.T, e *env) {
+		e.apply(acme)
+		require.ErrorIs(t, dirfile.Export(context.Background(), e.store, failingWriter{broken}), broken)
 	})
 }
 
-type failing struct{ err error }
+type failingWriter struct{ err error }
 
-func (w failing) Write([]byte) (int, error) { return 0, w.err }
+func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
-// TestApplyOfAnExportChangesNothing makes directories of texts that are hard to write down, and applies what is
-// exported of them, to the same database and to an empty one.
+// TestApplyOfAnExportChangesNothing fills a database with texts that YAML must quote or escape, and applies the export to
+// the same database and to an empty one.
 func TestApplyOfAnExportChangesNothing(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		s := e.Open(t, nil).Directory()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		e := setup(t, engine, nil)
 		for seed := range uint64(4) {
 			text := randomDirectory(rand.New(rand.NewPCG(seed, 0)), seed)
-			apply(t, s, text)
-			exported := export(t, s)
-			report := apply(t, s, exported)
-			for _, each := range []directory.Count{
+			e.apply(text)
+			exported := e.export()
+			report := e.apply(exported)
+			for _, each := range []dirfile.Count{
 				report.Roles, report.Users, report.Customers, report.Projects, report.OtherScopes, report.Memberships,
 			} {
 				require.Zero(t, each.Created+each.Changed)
 				require.NotZero(t, each.Unchanged)
 			}
-			require.Equal(t, exported, export(t, s))
+			require.Equal(t, exported, e.export())
 		}
-		other := e.Open(t, nil).Directory()
-		exported := export(t, s)
-		apply(t, other, exported)
-		require.Equal(t, exported, export(t, other))
+		other := setup(t, engine, nil)
+		exported := e.export()
+		other.apply(exported)
+		require.Equal(t, exported, other.export())
 	})
 }
 
-// randomDirectory is a directory file in which every text is quoted, as JSON would.
+// randomDirectory returns a directory file in which every text is a JSON string.
 func randomDirectory(random *rand.Rand, seed uint64) string {
 	pieces := []string{
 		"a", "B", "ß", "İ", "K", "日本", "🙂", "e\u0301", "'", `"`, `\`, "#", " #", ": ", "- ", "-", "?", "!", "!!str ", "&a", "*a", "|", ">",
@@ -123,16 +123,15 @@ func randomDirectory(random *rand.Rand, seed uint64) string {
 		"\u00a0", "\u200b", "\ufeff", "\ufffd", "---", "...", "$", "\u202e",
 	}
 	lines := append([]string{"\n", "\n\n", "\n  ", "\n\t", "\t", "\n- ", "\n#", "\n---\n", " \n"}, pieces...)
-	text := func(from []string, most int) string {
+	text := func(from []string, limit int) string {
 		var out strings.Builder
-		for range random.IntN(most + 1) {
+		for range random.IntN(limit + 1) {
 			out.WriteString(from[random.IntN(len(from))])
 		}
 		return out.String()
 	}
 	quote := func(s string) string {
-		s = strconv.QuoteToASCII(strings.TrimSpace(s))
-		return s
+		return strconv.QuoteToASCII(strings.TrimSpace(s))
 	}
 	names := 0
 	name := func() string {

@@ -1,4 +1,4 @@
-package directory
+package dirfile
 
 import (
 	"fmt"
@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// render is all that a file says, without the lines: YAML has more line breaks than one, and a piece's line is counted
-// by only the usual.
+// render returns all of a file but its line numbers. They differ for a rare line break, such as U+2028: the YAML library
+// counts it, and split does not.
 func render(f *File) string {
 	var text strings.Builder
 	for _, each := range f.roles {
@@ -35,8 +35,8 @@ func render(f *File) string {
 	return text.String()
 }
 
-// FuzzParse holds reading in pieces against reading whole: both refuse the same files, and read the same from others.
-func FuzzParse(f *testing.F) {
+// FuzzDecode compares decoding in pieces with decoding as a whole: both refuse the same files, and decode the same records.
+func FuzzDecode(f *testing.F) {
 	for _, each := range []string{
 		fullFile,
 		"users:\n- username: \"a\n- username: b\"\n- username: c\n",
@@ -65,7 +65,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(each))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		inPieces, errPieces := parse(data, 1)
+		inPieces, errPieces := decodeBytes(data, 1)
 		whole := newDecoder()
 		whole.whole(data)
 		if err := whole.err(); err != nil {
@@ -77,8 +77,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestPiecesMeanWhatTheWholeMeans puts lines together that can stand open, or look like a cut.
-func TestPiecesMeanWhatTheWholeMeans(t *testing.T) {
+// TestPiecesDecodeLikeTheWhole combines lines that begin a multi-line value, or look like the begin of a piece.
+func TestPiecesDecodeLikeTheWhole(t *testing.T) {
 	t.Parallel()
 	lines := []string{
 		"users:", "roles:", "customers:", "users: # x", "- username: a", "- username: b", "  - username: c", "- {username: d,",
@@ -88,14 +88,14 @@ func TestPiecesMeanWhatTheWholeMeans(t *testing.T) {
 		"    role: w}", "? x", ": y", "\t", "  \t# z",
 	}
 	random := rand.New(rand.NewPCG(1, 2))
-	agreed := 0
+	valid := 0
 	for range 15_000 {
 		var text strings.Builder
 		text.WriteString("users:\n- username: first\n")
 		for range 1 + random.IntN(8) {
 			text.WriteString(lines[random.IntN(len(lines))] + "\n")
 		}
-		inPieces, errPieces := parse([]byte(text.String()), 1)
+		inPieces, errPieces := decodeBytes([]byte(text.String()), 1)
 		whole := newDecoder()
 		whole.whole([]byte(text.String()))
 		if whole.err() != nil {
@@ -104,37 +104,37 @@ func TestPiecesMeanWhatTheWholeMeans(t *testing.T) {
 		}
 		require.NoError(t, errPieces, text.String())
 		require.Equal(t, render(whole.file), render(inPieces), text.String())
-		agreed++
+		valid++
 	}
-	require.Greater(t, agreed, 500)
+	require.Greater(t, valid, 500)
 }
 
-func TestCutTakesTheUsualShapes(t *testing.T) {
+func TestSplit(t *testing.T) {
 	t.Parallel()
-	pieces, ok := cut([]byte(fullFile), 1)
+	pieces, ok := split([]byte(fullFile), 1)
 	require.True(t, ok)
 	require.Len(t, pieces, 5)
 	for _, each := range pieces {
 		require.Equal(t, 1, each.items)
 	}
 	require.Equal(t, "  - username: bob\n    email:\n", string(pieces[3].text))
-	require.Equal(t, 22, pieces[3].line)
+	require.Equal(t, 22, pieces[3].linesBefore)
 	require.True(t, newDecoder().pieces(pieces))
 
-	pieces, ok = cut([]byte(fullFile), pieceSize)
+	pieces, ok = split([]byte(fullFile), pieceSize)
 	require.True(t, ok)
 	require.Len(t, pieces, 3)
 }
 
-func TestParseKnowsTheLineInEveryPiece(t *testing.T) {
+func TestProblemsInPiecesHaveTheirLine(t *testing.T) {
 	t.Parallel()
-	_, err := parse([]byte(fullFile+"    - {type: call, name: GPU nodes, price: 1}\n"), 1)
+	_, err := decodeBytes([]byte(fullFile+"    - {type: call, name: GPU nodes, price: 1}\n"), 1)
 	require.EqualError(t, err, "customers[0].scopes[1].price: is no key of a scope (line 45)")
 }
 
-// Not parallel: what other tests allocate would be counted.
-func TestAliasesStandForSoMuch(t *testing.T) {
-	file, err := Parse(strings.NewReader(
+// The test is not parallel, because it measures the memory that the process allocates.
+func TestAliasesAreLimited(t *testing.T) {
+	file, err := Decode(strings.NewReader(
 		"roles:\n- {name: A, scope_type: call, permissions: &p [X, Y]}\n- {name: B, scope_type: call, permissions: *p}\n"))
 	require.NoError(t, err)
 	require.Equal(t, []string{"X", "Y"}, file.roles[1].Permissions)
@@ -143,7 +143,7 @@ func TestAliasesStandForSoMuch(t *testing.T) {
 		strings.Repeat("  - {name: P, members: *m}\n", 10_000)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, err = Parse(strings.NewReader(bomb))
+	_, err = Decode(strings.NewReader(bomb))
 	runtime.ReadMemStats(&after)
 	require.Error(t, err)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(200<<20))
@@ -152,17 +152,17 @@ func TestAliasesStandForSoMuch(t *testing.T) {
 	for i := 'b'; i < 'j'; i++ {
 		text += fmt.Sprintf("%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", i, i, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1, i-1)
 	}
-	_, err = Parse(strings.NewReader(text + "users: *i\n"))
+	_, err = Decode(strings.NewReader(text + "users: *i\n"))
 	require.Error(t, err)
 
 	text = "customers:\n- name: C\n  user_email_patterns: &p [" + strings.Repeat("x,", 9_998) + "x]\n  projects:\n"
 	for i := range 101 {
 		text += fmt.Sprintf("  - {name: P%d, user_email_patterns: *p}\n", i)
 	}
-	_, err = Parse(strings.NewReader(text))
+	_, err = Decode(strings.NewReader(text))
 	require.EqualError(t, err,
 		"customers[0].projects[100].user_email_patterns: aliases stand for more than 1000000 values (line 105)")
 
-	_, err = Parse(strings.NewReader("customers: &c [{name: A, projects: *c, scopes: *c, members: *c}]"))
+	_, err = Decode(strings.NewReader("customers: &c [{name: A, projects: *c, scopes: *c, members: *c}]"))
 	require.Error(t, err)
 }

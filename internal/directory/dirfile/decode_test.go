@@ -1,4 +1,4 @@
-package directory
+package dirfile
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/directory"
 	"invited/internal/token"
 )
 
@@ -60,42 +61,42 @@ customers:
     - {type: offering, name: GPU nodes, description: ''}
 `
 
-func TestParseReadsEveryKey(t *testing.T) {
+func TestDecodeReadsEveryKey(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{1, pieceSize} {
-		file, err := parse([]byte(fullFile), size)
+		file, err := decodeBytes([]byte(fullFile), size)
 		require.NoError(t, err)
 		require.Equal(t, 9, file.Records())
 
-		require.Equal(t, Role{
+		require.Equal(t, directory.Role{
 			UUID: uuid.MustParse("5d3f6f0e-1c8b-4b57-9a43-0c1f8a5f2a11"), Name: "PROJECT.ADMIN",
 			NameFolded: "project.admin", Description: "System administrator", DescriptionFolded: "system administrator",
-			ScopeType: Project, Permissions: []string{InvitationList},
+			ScopeType: directory.Project, Permissions: []string{directory.InvitationList},
 		}, file.roles[0].Role)
-		require.Equal(t, Role{
-			Name: "CUSTOMER.OWNER", NameFolded: "customer.owner", ScopeType: Customer, Permissions: []string{}, IsActive: true,
+		require.Equal(t, directory.Role{
+			Name: "CUSTOMER.OWNER", NameFolded: "customer.owner", ScopeType: directory.Customer, Permissions: []string{}, IsActive: true,
 		}, file.roles[1].Role)
 
-		require.Equal(t, User{
+		require.Equal(t, directory.User{
 			Username: "alice", FullName: "Alice Owner", FullNameFolded: "alice owner", Email: "Alice@example.com", EmailFolded: "alice@example.com",
 			CivilNumber: "0123", Image: "https://example.com/alice.png", IsStaff: true, IsSupport: true,
 		}, file.users[0].User)
 		require.Equal(t, []string{token.Digest("alice-token")}, file.users[0].tokens)
-		require.Equal(t, User{Username: "bob", IsActive: true, NotificationsEnabled: true}, file.users[1].User)
+		require.Equal(t, directory.User{Username: "bob", IsActive: true, NotificationsEnabled: true}, file.users[1].User)
 		require.Equal(t, 23, file.users[1].line)
 
 		acme, apollo, gpu := file.scopes[0], file.scopes[1], file.scopes[2]
-		require.Equal(t, Scope{
-			UUID: uuid.MustParse("9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10"), Type: Customer, Name: "Acme", NameFolded: "acme",
+		require.Equal(t, directory.Scope{
+			UUID: uuid.MustParse("9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10"), Type: directory.Customer, Name: "Acme", NameFolded: "acme",
 			Description: "An organization\n\nof some size", DescriptionFolded: "an organization\n\nof some size",
 			UserEmailPatterns: []string{`.*@acme\.com`}, IsRemoved: true,
 		}, acme.Scope)
 		start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
-		require.Equal(t, Scope{
-			Type: Project, Name: "Apollo", NameFolded: "apollo", StartDate: &start, UserEmailPatterns: []string{},
+		require.Equal(t, directory.Scope{
+			Type: directory.Project, Name: "Apollo", NameFolded: "apollo", StartDate: &start, UserEmailPatterns: []string{},
 		}, apollo.Scope)
-		require.Equal(t, Offering, gpu.Type)
-		require.Equal(t, []int{none, 0, 0}, []int{acme.customer, apollo.customer, gpu.customer})
+		require.Equal(t, directory.Offering, gpu.Type)
+		require.Equal(t, []int{noCustomer, 0, 0}, []int{acme.customer, apollo.customer, gpu.customer})
 
 		require.Len(t, file.members, 2)
 		require.Equal(t, "customers[0].projects[0].members[0].role", file.members[1].path("role"))
@@ -105,29 +106,92 @@ func TestParseReadsEveryKey(t *testing.T) {
 	}
 }
 
-func TestParseTakesNothing(t *testing.T) {
+func TestDecodeAcceptsEmptyFiles(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n", "# nothing\n", "---\n", "users:\n", "{}", "users: []\nroles: ~\n"} {
-		file, err := Parse(strings.NewReader(text))
+		file, err := Decode(strings.NewReader(text))
 		require.NoError(t, err, text)
 		require.Zero(t, file.Records())
 	}
 }
 
-func TestParseReturnsTheReadersError(t *testing.T) {
+func TestDecodeReturnsTheReadersError(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
-	_, err := Parse(iotest.ErrReader(broken))
+	_, err := Decode(iotest.ErrReader(broken))
 	require.ErrorIs(t, err, broken)
 }
 
-func TestParseNamesEveryBadRecord(t *testing.T) {
+// generator is a reader of any number of bytes. It fails after the last of them, so a Decode that ignores its limit ends.
+type generator struct{ left int }
+
+var errGenerated = errors.New("the generator has no more bytes")
+
+func (g *generator) Read(p []byte) (int, error) {
+	n := min(len(p), g.left)
+	if n == 0 {
+		return 0, errGenerated
+	}
+	for i := range p[:n] {
+		p[i] = '\n'
+	}
+	g.left -= n
+	return n, nil
+}
+
+func TestDecodeRefusesLargeFiles(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, 256<<20, maxFileSize)
+	const limit = 1 << 20 // instead of maxFileSize, which would take memory and time
+	file, err := decode(strings.NewReader(strings.Repeat("\n", limit)), limit)
+	require.NoError(t, err)
+	require.Zero(t, file.Records())
+
+	_, err = decode(&generator{left: limit + 1}, limit)
+	require.EqualError(t, err, "is larger than 1 MiB")
+	var problems *Error
+	require.ErrorAs(t, err, &problems)
+
+	endless := &generator{left: 10 * limit}
+	_, err = decode(endless, limit)
+	require.EqualError(t, err, "is larger than 1 MiB")
+	require.Equal(t, 9*limit-1, endless.left, "reading ends one byte after the limit")
+}
+
+// The costs of a scope's patterns are limited together, and the problem has the line of the list.
+func TestDecodeRefusesCostlyPatterns(t *testing.T) {
+	t.Parallel()
+	for _, each := range []struct {
+		format string
+		n      int
+		valid  bool
+	}{
+		{`(a{10}){90}(b{10}){90}%d`, 300, true},
+		{`(a{10}){90}(b{10}){90}%d`, 2_000, false},
+		{`.*@department-%d\.university\.example`, 10_000, true},
+	} {
+		var file strings.Builder
+		file.WriteString("customers:\n- name: C\n  projects:\n  - name: P\n    user_email_patterns:\n")
+		for i := range each.n {
+			fmt.Fprintf(&file, "    - '"+each.format+"'\n", i)
+		}
+		_, err := Decode(strings.NewReader(file.String()))
+		if each.valid {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, "customers[0].projects[0].user_email_patterns: take too long to be matched together: "+
+				"there must be fewer, or shorter ones (line 6)")
+		}
+	}
+}
+
+func TestDecodeReportsEachProblem(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", 256)
 	role, user, customer := "roles: [{name: R, scope_type: project, %s}]", "users: [{username: u, %s}]", "customers: [{name: C, %s}]"
 	project := fmt.Sprintf(customer, "projects: [{name: Q}, {name: P, %s}]")
 	member := fmt.Sprintf(project, "members: [{user: u, role: R, %s}]")
-	in := func(form, text string) string { return fmt.Sprintf(form, text) }
+	in := func(format, text string) string { return fmt.Sprintf(format, text) }
 	for _, each := range []struct{ text, want string }{
 		{"users", "must be a mapping, not text (line 1)"},
 		{"[]", "must be a mapping, not a list (line 1)"},
@@ -214,27 +278,27 @@ func TestParseNamesEveryBadRecord(t *testing.T) {
 	} {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			_, err := Parse(strings.NewReader(each.text))
+			_, err := Decode(strings.NewReader(each.text))
 			require.EqualError(t, err, each.want, each.text)
-			var bad *FileError
-			require.ErrorAs(t, err, &bad)
+			var problems *Error
+			require.ErrorAs(t, err, &problems)
 		})
 	}
 }
 
-func TestParseShowsNoToken(t *testing.T) {
+func TestDecodeReportsNoToken(t *testing.T) {
 	t.Parallel()
-	_, err := Parse(strings.NewReader("users: [{username: a, tokens: [secret, secret, 'secret key']}]"))
+	_, err := Decode(strings.NewReader("users: [{username: a, tokens: [secret, secret, 'secret key']}]"))
 	require.Error(t, err)
 	require.NotContains(t, err.Error(), "secret")
 }
 
-func TestParseReportsTenProblems(t *testing.T) {
+func TestDecodeReportsTenProblems(t *testing.T) {
 	t.Parallel()
-	_, err := Parse(strings.NewReader("users:\n" + strings.Repeat("- {name: x}\n", 100_000)))
-	var bad *FileError
-	require.ErrorAs(t, err, &bad)
-	require.Len(t, bad.Problems, 10)
+	_, err := Decode(strings.NewReader("users:\n" + strings.Repeat("- {name: x}\n", 100_000)))
+	var problems *Error
+	require.ErrorAs(t, err, &problems)
+	require.Len(t, problems.Problems, 10)
 	require.Len(t, strings.Split(err.Error(), "\n"), 10)
-	require.Equal(t, Problem{Path: "users[4].name", Line: 6, Message: "is no key of a user"}, bad.Problems[8])
+	require.Equal(t, Problem{Path: "users[4].name", Line: 6, Message: "is no key of a user"}, problems.Problems[8])
 }

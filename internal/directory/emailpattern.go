@@ -1,0 +1,111 @@
+package directory
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
+
+// Limits of a scope's e-mail patterns. They bound the time of a request that creates or accepts an invitation.
+const (
+	// MaxEmailPatterns is the number of patterns that a scope can have.
+	MaxEmailPatterns = 10_000
+	// MaxEmailPatternsCost is the highest sum of EmailPatternCost over the patterns of a scope. To compile a pattern takes
+	// up to about a microsecond for each unit of its cost.
+	MaxEmailPatternsCost = 2_000_000
+	// maxEmailPatternCost limits a single pattern, because nested repetitions multiply its cost.
+	maxEmailPatternCost = 10_000
+)
+
+// EmailPatternCost returns the approximate number of instructions that an e-mail pattern compiles to. It returns an error
+// when the pattern is not a regular expression, or costs too much. The error's text continues a sentence that begins with
+// the pattern's name.
+func EmailPatternCost(pattern string) (int, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err == nil {
+		cost := instructions(parsed)
+		if cost > maxEmailPatternCost {
+			return 0, errors.New("repeats too much to be matched fast")
+		}
+		if _, err = compileEmailPattern(pattern); err == nil {
+			return cost, nil
+		}
+	}
+	return 0, fmt.Errorf("is not a regular expression: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+}
+
+func instructions(pattern *syntax.Regexp) int {
+	total := 1 + len(pattern.Rune)
+	for _, each := range pattern.Sub {
+		total += instructions(each)
+	}
+	if pattern.Op == syntax.OpRepeat {
+		total *= max(1, pattern.Min, pattern.Max)
+	}
+	return total
+}
+
+// compileEmailPattern compiles a scope's e-mail pattern, so that it matches a whole address and ignores case. Package
+// regexp takes a time linear in the length of the address, whatever the pattern.
+func compileEmailPattern(pattern string) (*regexp.Regexp, error) {
+	// The pattern must compile alone, or an unbalanced parenthesis would close the group below.
+	if _, err := regexp.Compile(pattern); err != nil {
+		return nil, err
+	}
+	return regexp.Compile(`(?i)\A(?:` + pattern + `)\z`)
+}
+
+// plainDomain matches the end of a pattern that can be compared with an address as text: an @, letters, digits, hyphens
+// and dots.
+var plainDomain = regexp.MustCompile(`@(?:[A-Za-z0-9.-]|\\\.)*\$?$`)
+
+// mayMatch reports whether an address could match an e-mail pattern, without compiling the pattern. false is certain, true
+// is not. A scope can have 10,000 patterns, which take half a second to compile; nearly all patterns end in a domain, and
+// nearly all of those domains are not the address's.
+func mayMatch(pattern, address string) bool {
+	domain := plainDomain.FindString(pattern)
+	// With an alternative or a quotation, an address need not end in this domain. A non-ASCII letter of the address can
+	// match an ASCII letter of the pattern, because the pattern ignores case.
+	if domain == "" || strings.Contains(pattern, "|") || strings.Contains(pattern, `\Q`) || !isASCII(address) {
+		return true
+	}
+	const escapedDot = "\x00" // a dot that is not escaped matches any character
+	domain = strings.ReplaceAll(strings.TrimSuffix(domain, "$"), `\.`, escapedDot)
+	if len(domain) > len(address) {
+		return false
+	}
+	address = address[len(address)-len(domain):]
+	for i := range len(domain) {
+		switch c := domain[i : i+1]; {
+		case c == ".":
+		case c == escapedDot:
+			if address[i] != '.' {
+				return false
+			}
+		case !strings.EqualFold(c, address[i:i+1]):
+			return false
+		}
+	}
+	return true
+}
+
+// allowsEmail reports whether an address matches one of the scope's own e-mail patterns, or the scope has none. A pattern
+// that does not compile matches no address.
+func (s Scope) allowsEmail(address string) bool {
+	for _, each := range s.UserEmailPatterns {
+		if !mayMatch(each, address) {
+			continue
+		}
+		if pattern, err := compileEmailPattern(each); err == nil && pattern.MatchString(address) {
+			return true
+		}
+	}
+	return len(s.UserEmailPatterns) == 0
+}
+
+// AdmitsEmail reports whether an address matches the e-mail patterns of the scope and those of its customer.
+func (s Scope) AdmitsEmail(address string) bool {
+	return s.allowsEmail(address) && (s.Customer == nil || s.Customer.allowsEmail(address))
+}
