@@ -57,7 +57,7 @@ type engine interface {
 	// in is the condition that a column holds one of a set of UUIDs of any size.
 	in(column string, ids []uuid.UUID) clause.Expr
 	// list is a query for the rows of a JSON list, its one argument; see DB.List.
-	list(columns []Column) string
+	list(types []string) string
 	// advisoryLock is a statement that waits for other transactions which run it with the same number; empty where
 	// transactions that write run one at a time.
 	advisoryLock() string
@@ -163,14 +163,11 @@ func (db *DB) IsPostgres() bool { return db.lockFile == "" }
 // QueuePool returns the pool for the job queue's own statements.
 func (db *DB) QueuePool() *sql.DB { return db.queue }
 
-// Column names a column and its PostgreSQL type.
-type Column struct{ Name, Type string }
-
 // List is a subquery for rows that are passed as one argument: rows is a JSON list of lists of strings, numbers,
-// booleans and nulls, in the order of the columns. A statement takes a limited number of arguments, and a statement for
-// each number of rows would need a plan each.
-func (db *DB) List(rows []byte, columns ...Column) clause.Expr {
-	return clause.Expr{SQL: db.engine.list(columns), Vars: []any{string(rows)}}
+// booleans and nulls, of these PostgreSQL types. A statement takes a limited number of arguments, and a statement for each
+// number of rows would need a plan each.
+func (db *DB) List(rows []byte, types ...string) clause.Expr {
+	return clause.Expr{SQL: db.engine.list(types), Vars: []any{string(rows)}}
 }
 
 // In is the condition that a column holds one of a set of UUIDs of any size.

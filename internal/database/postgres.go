@@ -141,10 +141,10 @@ func (postgresEngine) in(column string, ids []uuid.UUID) clause.Expr {
 	return clause.Expr{SQL: column + " = ANY (?::uuid[])", Vars: []any{"{" + strings.Join(texts, ",") + "}"}}
 }
 
-func (postgresEngine) list(columns []Column) string {
-	values := make([]string, len(columns))
-	for i, column := range columns {
-		values[i] = fmt.Sprintf("(value->>%d)::%s", i, column.Type)
+func (postgresEngine) list(types []string) string {
+	values := make([]string, len(types))
+	for i, kind := range types {
+		values[i] = fmt.Sprintf("(value->>%d)::%s", i, kind)
 	}
 	// In json, unlike jsonb, each value is searched for from the beginning of the text.
 	return "SELECT " + strings.Join(values, ", ") + " FROM jsonb_array_elements(?::jsonb) AS listed (value)"

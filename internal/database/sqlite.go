@@ -130,9 +130,9 @@ func (sqliteEngine) in(column string, ids []uuid.UUID) clause.Expr {
 	return clause.Expr{SQL: column + " IN (SELECT value FROM json_each(?))", Vars: []any{string(list)}}
 }
 
-func (sqliteEngine) list(columns []Column) string {
-	values := make([]string, len(columns))
-	for i := range columns {
+func (sqliteEngine) list(types []string) string {
+	values := make([]string, len(types))
+	for i := range types {
 		values[i] = fmt.Sprintf("value->>%d", i)
 	}
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"

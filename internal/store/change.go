@@ -8,7 +8,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/invitation"
 )
@@ -213,9 +212,9 @@ func (tx *Tx) updateByTime(changes []invitation.Change) error {
 		" WHERE invitations.uuid = listed.uuid AND invitations.state = listed.was"+
 		" AND invitations.delivery = listed.delivery AND invitations.execution_state = listed.execution_state",
 		tx.engine.List(list,
-			database.Column{Name: "uuid", Type: "uuid"}, database.Column{Name: "was", Type: "text"},
-			database.Column{Name: "delivery", Type: "integer"}, database.Column{Name: "execution_state", Type: "text"},
-			database.Column{Name: "state", Type: "text"}, database.Column{Name: "reminded", Type: "boolean"}))
+			"uuid", "text",
+			"integer", "text",
+			"text", "boolean"))
 	switch {
 	case result.Error != nil:
 		return result.Error

@@ -8,7 +8,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/invitation"
 )
@@ -140,7 +139,7 @@ func (tx *Tx) FindOpenAll(scope uuid.UUID, pairs []invitation.Pair) ([]invitatio
 	return found, tx.db.Select("uuid, state, created, email_folded, role_uuid").
 		Where(isOpen+" AND scope_uuid = ?", scope).
 		Where("(email_folded, role_uuid) IN (?)",
-			tx.engine.List(list, database.Column{Name: "email_folded", Type: "text"}, database.Column{Name: "role_uuid", Type: "uuid"})).
+			tx.engine.List(list, "text", "uuid")).
 		Find(&found).Error
 }
 

@@ -80,8 +80,8 @@ func (s invitations) change(ctx context.Context, decide func(invitation.Tx) ([]i
 	})
 }
 
-// Directory returns the store as reading the directory needs it.
-func (s *Store) Directory() directory.ReadStore { return readStore{s} }
+// ReadStore returns the store as directory.Reader needs it.
+func (s *Store) ReadStore() directory.ReadStore { return readStore{s} }
 
 type readStore struct{ *Store }
 

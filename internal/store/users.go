@@ -51,7 +51,9 @@ func (s *Store) Credential(ctx context.Context, digest string) (found directory.
 		found.Token.Digest, found.Read = digest, now
 		rows, err := collect(db.Raw("SELECT "+actorColumns+", api_tokens.expires FROM api_tokens"+
 			" JOIN users ON users.uuid = api_tokens.user_uuid"+actorJoins+" WHERE api_tokens.digest = ?", now, digest),
-			func(scan scan) (struct{}, error) { return struct{}{}, scanActor(scan, &found.Actor, &found.Token.Expires) })
+			func(scan scan) (struct{}, error) {
+				return struct{}{}, scanActor(scan, &found.Actor, &found.Token.Expires)
+			})
 		if err == nil && len(rows) == 0 {
 			err = fault.NotFound()
 		}

@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -11,19 +14,20 @@ import (
 	"invited/internal/directory"
 )
 
-// Directory returns the database as directory.IssueToken and package dirfile use it.
-func (db *DB) Directory() directory.FileStore { return fileStore{db} }
+// Directory returns the store as directory.IssueToken and package dirfile use it.
+func (s *Store) Directory() directory.FileStore { return fileStore{s} }
 
-// fileStore adapts DB to directory.FileStore.
-type fileStore struct{ db *DB }
+type fileStore struct{ *Store }
 
+// Read implements directory.FileStore.
 func (s fileStore) Read(ctx context.Context, f func(directory.FileTx) error) error {
-	return s.db.Snapshot(ctx, func(tx *Tx) error { return f(tx) })
+	return s.Snapshot(ctx, func(db *gorm.DB, now time.Time) error { return f(&Tx{db: db, engine: s.DB, now: now}) })
 }
 
+// Write implements directory.FileStore.
 func (s fileStore) Write(ctx context.Context, f func(directory.FileTx) error) error {
-	err := s.db.Write(ctx, func(tx *Tx) error { return f(tx) })
-	if err != nil && (s.db.dialect.duplicate(err, "") || s.db.dialect.rolledBack(err)) {
+	err := s.Store.Write(ctx, func(db *gorm.DB, now time.Time) error { return f(&Tx{db: db, engine: s.DB, now: now}) })
+	if errors.Is(err, gorm.ErrDuplicatedKey) || s.RolledBack(err) {
 		return directory.ErrConflict
 	}
 	return err
@@ -31,27 +35,27 @@ func (s fileStore) Write(ctx context.Context, f func(directory.FileTx) error) er
 
 var _ directory.FileTx = (*Tx)(nil)
 
+// directoryLock is a number that nothing else locks; goose's lock on migrations is another one.
+const directoryLock = 4703145181527
+
 // LockDirectory makes every other transaction that calls it wait until this transaction ends.
 func (tx *Tx) LockDirectory() error {
-	if lock := tx.db.dialect.lockDirectory(); lock != "" {
-		return tx.db.translate(tx.model().Exec(lock).Error)
-	}
-	return nil
+	return tx.engine.Lock(tx.db, directoryLock)
 }
 
 // FindRoles returns the roles that have one of the uuids or names.
 func (tx *Tx) FindRoles(ids []uuid.UUID, roleNames []string) ([]directory.Role, error) {
-	return findByIDOrText(tx, ids, roleNames, column{"name", "text"}, func(r directory.Role) uuid.UUID { return r.UUID })
+	return findByIDOrText(tx, ids, roleNames, "name text", func(r directory.Role) uuid.UUID { return r.UUID })
 }
 
 // FindUsers returns the users that have one of the uuids or usernames.
 func (tx *Tx) FindUsers(ids []uuid.UUID, usernames []string) ([]directory.User, error) {
-	return findByIDOrText(tx, ids, usernames, column{"username", "text"}, func(u directory.User) uuid.UUID { return u.UUID })
+	return findByIDOrText(tx, ids, usernames, "username text", func(u directory.User) uuid.UUID { return u.UUID })
 }
 
 // FindTokens returns the API tokens that have one of the digests.
 func (tx *Tx) FindTokens(digests []string) ([]directory.APIToken, error) {
-	return findAll[directory.APIToken](tx, tx.model(), tuples(digests), column{"digest", "text"})
+	return findAll[directory.APIToken](tx, tx.db, tuples(digests), "digest text")
 }
 
 // FindScopes returns the scopes that have one of the uuids or keys, removed scopes included, without their customers.
@@ -64,16 +68,15 @@ func (tx *Tx) FindScopes(ids []uuid.UUID, keys []directory.ScopeKey) ([]director
 			others = append(others, []any{k.Type, k.Name, k.Customer})
 		}
 	}
-	kind, name, customer := column{"type", "text"}, column{"name", "text"}, column{"customer_uuid", "uuid"}
-	byID, err := findAll[directory.Scope](tx, tx.model(), tuples(ids), column{"uuid", "uuid"})
+	byID, err := findAll[directory.Scope](tx, tx.db, tuples(ids), "uuid uuid")
 	if err != nil {
 		return nil, err
 	}
-	byName, err := findAll[directory.Scope](tx, tx.model(), customers, kind, name)
+	byName, err := findAll[directory.Scope](tx, tx.db, customers, "type text", "name text")
 	if err != nil {
 		return nil, err
 	}
-	byKey, err := findAll[directory.Scope](tx, tx.model(), others, kind, name, customer)
+	byKey, err := findAll[directory.Scope](tx, tx.db, others, "type text", "name text", "customer_uuid uuid")
 	return distinct(append(append(byID, byName...), byKey...), func(s directory.Scope) uuid.UUID { return s.UUID }), err
 }
 
@@ -83,24 +86,24 @@ func (tx *Tx) FindMemberships(keys []directory.MembershipKey) ([]directory.Membe
 	for i, k := range keys {
 		wanted[i] = []any{k.User, k.Role, k.Scope}
 	}
-	return findAll[directory.Membership](tx, tx.model().Where("revoked IS NULL"), wanted,
-		column{"user_uuid", "uuid"}, column{"role_uuid", "uuid"}, column{"scope_uuid", "uuid"})
+	return findAll[directory.Membership](tx, tx.db.Where("revoked IS NULL"), wanted,
+		"user_uuid uuid", "role_uuid uuid", "scope_uuid uuid")
 }
 
 // findByIDOrText returns the rows that have one of the uuids, or one of the texts in a column with unique values. Two
 // queries are faster than one with OR, for which PostgreSQL reads the whole table.
-func findByIDOrText[Row any](tx *Tx, ids []uuid.UUID, texts []string, unique column, idOf func(Row) uuid.UUID) ([]Row, error) {
-	byID, err := findAll[Row](tx, tx.model(), tuples(ids), column{"uuid", "uuid"})
+func findByIDOrText[Row any](tx *Tx, ids []uuid.UUID, texts []string, unique string, idOf func(Row) uuid.UUID) ([]Row, error) {
+	byID, err := findAll[Row](tx, tx.db, tuples(ids), "uuid uuid")
 	if err != nil {
 		return nil, err
 	}
-	byText, err := findAll[Row](tx, tx.model(), tuples(texts), unique)
+	byText, err := findAll[Row](tx, tx.db, tuples(texts), unique)
 	return distinct(append(byID, byText...), idOf), err
 }
 
-// findAll returns the rows of a query whose values in some columns equal one of the wanted tuples. The tuples are a single
+// findAll returns the rows of a query whose values in some columns ("name type") equal one of the wanted tuples. The tuples are a single
 // argument, because PostgreSQL allows 65,535 arguments and SQLite 32,766.
-func findAll[Row any](tx *Tx, query *gorm.DB, wanted [][]any, columns ...column) ([]Row, error) {
+func findAll[Row any](tx *Tx, query *gorm.DB, wanted [][]any, columns ...string) ([]Row, error) {
 	if len(wanted) == 0 {
 		return nil, nil
 	}
@@ -108,9 +111,12 @@ func findAll[Row any](tx *Tx, query *gorm.DB, wanted [][]any, columns ...column)
 	if err != nil {
 		return nil, err
 	}
+	names, types := make([]string, len(columns)), make([]string, len(columns))
+	for i, column := range columns {
+		names[i], types[i], _ = strings.Cut(column, " ")
+	}
 	var rows []Row
-	err = query.Find(&rows, "("+names(columns)+") IN ("+tx.db.dialect.among(columns)+")", string(list)).Error
-	return rows, tx.db.translate(err)
+	return rows, query.Find(&rows, "("+strings.Join(names, ", ")+") IN (?)", tx.engine.List(list, types...)).Error
 }
 
 // tuples returns a tuple of one for each value.
@@ -137,48 +143,43 @@ func distinct[Row any](rows []Row, idOf func(Row) uuid.UUID) []Row {
 // AllRoles returns every role, by name.
 func (tx *Tx) AllRoles() ([]directory.Role, error) {
 	var rows []directory.Role
-	err := tx.model().Order("name").Find(&rows).Error
-	return rows, tx.db.translate(err)
+	return rows, tx.db.Order("name").Find(&rows).Error
 }
 
 // UsersAfter returns the first users, by username, whose username is greater than the given one.
 func (tx *Tx) UsersAfter(username string, limit int) ([]directory.User, error) {
 	var rows []directory.User
-	err := tx.model().Where("username > ?", username).Order("username").Limit(limit).Find(&rows).Error
-	return rows, tx.db.translate(err)
+	return rows, tx.db.Where("username > ?", username).Order("username").Limit(limit).Find(&rows).Error
 }
 
 // CustomersAfter returns the first customers, by name and uuid, that follow the given name and uuid. Removed customers are
 // included.
 func (tx *Tx) CustomersAfter(name string, id uuid.UUID, limit int) ([]directory.Scope, error) {
 	var rows []directory.Scope
-	err := tx.model().Where("type = ? AND (name, uuid) > (?, ?)", directory.Customer, name, id).
+	return rows, tx.db.Where("type = ? AND (name, uuid) > (?, ?)", directory.Customer, name, id).
 		Order("name, uuid").Limit(limit).Find(&rows).Error
-	return rows, tx.db.translate(err)
 }
 
 // ScopesOf returns the scopes of customers, by type, name and uuid. Removed scopes are included, and the customers
 // themselves are not.
 func (tx *Tx) ScopesOf(customers []uuid.UUID) ([]directory.Scope, error) {
 	var rows []directory.Scope
-	err := tx.model().Where("customer_uuid IN ? AND type <> ?", customers, directory.Customer).
+	return rows, tx.db.Where("customer_uuid IN ? AND type <> ?", customers, directory.Customer).
 		Order("type, name, uuid").Find(&rows).Error
-	return rows, tx.db.translate(err)
 }
 
 // HoldersIn returns the active memberships in customers and in their scopes, by username and role name.
 func (tx *Tx) HoldersIn(customers []uuid.UUID) ([]directory.Holder, error) {
 	var rows []directory.Holder
-	err := tx.model().Model(&directory.Membership{}).
+	return rows, tx.db.Model(&directory.Membership{}).
 		Select("memberships.scope_uuid, users.username, roles.name AS role_name, memberships.expires").
 		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
 		Joins("JOIN users ON users.uuid = memberships.user_uuid").
 		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
 		Where("scopes.customer_uuid IN ?", customers).
-		Where(inForce, tx.now).
+		Where(isActive, tx.now).
 		Order("users.username, roles.name").
 		Find(&rows).Error
-	return rows, tx.db.translate(err)
 }
 
 // SaveRoles inserts roles, and updates those whose uuid exists. An update keeps the scope type.
@@ -207,13 +208,9 @@ func (tx *Tx) SaveMemberships(rows []directory.Membership) error {
 	return save(tx, rows, "uuid", "expires", "revoked")
 }
 
-// saveBatch is the number of rows of one statement. No table has more than 20 columns, and SQLite allows 32,766 arguments.
-const saveBatch = 1_000
-
 // save inserts rows. For a row whose key exists, it updates the given columns.
 func save[Row any](tx *Tx, rows []Row, key string, columns ...string) error {
-	err := tx.model().Omit(clause.Associations).
+	return tx.db.Omit(clause.Associations).
 		Clauses(clause.OnConflict{Columns: []clause.Column{{Name: key}}, DoUpdates: clause.AssignmentColumns(columns)}).
-		CreateInBatches(rows, saveBatch).Error
-	return tx.db.translate(err)
+		CreateInBatches(rows, rowsPerStatement).Error
 }
