@@ -73,44 +73,44 @@ test-browser: go ## read and try the API reference in headless Chromium
 
 sdk: generate ## build the Go client, the Python wheel and the npm package from openapi.yaml: gen/client, build/sdk
 	@$(GO) build ./gen/client
-	@PYTHON="$(PYTHON)" gen/sdk/python/build.sh
-	@gen/sdk/typescript/build.sh
+	@PYTHON="$(PYTHON)" internal/tools/sdk/python/build.sh
+	@internal/tools/sdk/typescript/build.sh
 
 sdk-test: build $(SDK_PYTHON) $(SDK_TYPESCRIPT) ## install the SDKs as their users do, and go from create to accept with each
-	@$(POSTGRES) sh -c 'GO="$(GO)" gen/sdk/test.sh "$$INVITED_TEST_POSTGRES_URL"'
+	@$(POSTGRES) sh -c 'GO="$(GO)" internal/tools/sdk/test.sh "$$INVITED_TEST_POSTGRES_URL"'
 
 examples: $(DOCUMENT) build $(SDK_PYTHON) $(SDK_TYPESCRIPT) ## run the 33 examples of DOCUMENT on each database
-	@$(POSTGRES) sh -c '$(GO) run ./gen/sdk/examples -postgres "$$INVITED_TEST_POSTGRES_URL" -document "$(DOCUMENT)"'
+	@$(POSTGRES) sh -c '$(GO) run ./internal/tools/sdk/examples -postgres "$$INVITED_TEST_POSTGRES_URL" -document "$(DOCUMENT)"'
 
 $(DOCUMENT):
 	@echo "$@ is not there: name the document with the examples, as in: make examples DOCUMENT=user-invitations.md" >&2; exit 1
 
 # The SDKs as their users install them.
-$(SDK_PYTHON): openapi.yaml $(wildcard gen/sdk/python/*)
-	@PYTHON="$(PYTHON)" gen/sdk/python/build.sh consumer
+$(SDK_PYTHON): openapi.yaml $(wildcard internal/tools/sdk/python/*)
+	@PYTHON="$(PYTHON)" internal/tools/sdk/python/build.sh consumer
 	@touch $@
 
-$(SDK_TYPESCRIPT): openapi.yaml gen/sdk/typescript/.npmrc $(wildcard gen/sdk/typescript/*) $(wildcard gen/sdk/typescript/test/*)
-	@gen/sdk/typescript/build.sh consumer
+$(SDK_TYPESCRIPT): openapi.yaml internal/tools/sdk/typescript/.npmrc $(wildcard internal/tools/sdk/typescript/*) $(wildcard internal/tools/sdk/typescript/test/*)
+	@internal/tools/sdk/typescript/build.sh consumer
 	@touch $@
 
 contract-lint: ## lint openapi.yaml; a warning fails too
-	@gen/contract/lint.sh
+	@internal/tools/contract/lint.sh
 
 contract-diff: go ## compare openapi.yaml with the last one that was tagged, and print what changed
-	@GO="$(GO)" gen/contract/diff.sh
+	@GO="$(GO)" internal/tools/contract/diff.sh
 
 contract-tag: go ## make openapi.yaml, under its new version, the contract that later ones are compared with
-	@GO="$(GO)" gen/contract/tag.sh
+	@GO="$(GO)" internal/tools/contract/tag.sh
 
 contract-test: go ## test that comparison, the examples of the mock, and the import into Kong
-	@GO="$(GO)" gen/contract/test.sh
+	@GO="$(GO)" internal/tools/contract/test.sh
 
 schemathesis: build ## fuzz the server against openapi.yaml, FORM=short (2 minutes) or full (15)
-	@$(POSTGRES) env GO="$(GO)" PYTHON="$(PYTHON)" gen/contract/schemathesis/run.sh $(FORM)
+	@$(POSTGRES) env GO="$(GO)" PYTHON="$(PYTHON)" internal/tools/contract/schemathesis/run.sh $(FORM)
 
 mock: ## serve the examples of openapi.yaml on 127.0.0.1:4010, for front ends
-	@gen/contract/mock.sh
+	@internal/tools/contract/mock.sh
 
 gateway-test: go ## run nginx and Caddy before two replicas, FORM=short (a minute) or full (6)
 	@echo "Running nginx and Caddy with what deploy/gateway/ has for them, in the $(FORM) form"
@@ -125,14 +125,14 @@ gateway-check: go ## hold what deploy/gateway/ has for the other gateways to the
 
 bench: build ## measure the server beside a hand-written floor, on each database: build/bench.json (12 minutes)
 	@echo "Measuring build/invited; to narrow it: make bench ARGS='-engine postgres -workload retrieve,list -clients 16'"
-	@$(POSTGRES) $(GO) run ./internal/bench $(ARGS)
+	@$(POSTGRES) $(GO) run ./internal/tools/bench $(ARGS)
 
 bench-scale: build ## measure reads, start, memory and a sweep at 10,000, 100,000 and 1,000,000 invitations: build/bench-scale.json
-	@$(POSTGRES) $(GO) run ./internal/bench scale -rows 10000,100000,1000000 -runs 3 -out build/bench-scale.json $(ARGS)
+	@$(POSTGRES) $(GO) run ./internal/tools/bench scale -rows 10000,100000,1000000 -runs 3 -out build/bench-scale.json $(ARGS)
 
 bench-profile: go ## where the server's time and memory go, for each kind of request: build/profile
 	@$(GO) build -tags profile -trimpath -o build/invited-profile ./cmd/invited
-	@$(POSTGRES) $(GO) run ./internal/bench -profile build/profile -binary build/invited-profile -clients 16 -seconds 5 $(ARGS)
+	@$(POSTGRES) $(GO) run ./internal/tools/bench -profile build/profile -binary build/invited-profile -clients 16 -seconds 5 $(ARGS)
 
 bench-delivery: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"
