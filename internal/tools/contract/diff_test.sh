@@ -1,11 +1,12 @@
 #!/bin/sh
-# Tests diff.sh with small contracts, in the root of the repository.
+# Tests diff.sh with small contracts. Run it in the root of the repository.
 set -eu
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# contract VERSION PARAMETER writes one whose only operation takes a parameter.
+# contract VERSION REQUIRED MORE writes a contract with one operation, whose parameter "page" is required or not, and MORE
+# lines of parameters.
 contract() {
   cat <<YAML
 openapi: 3.0.3
@@ -25,13 +26,13 @@ YAML
 }
 more='        - {name: size, in: query, schema: {type: integer}}'
 
-# expect NAME OUTCOME TEXT: what comparing the two contracts must come to, and say.
+# expect NAME OUTCOME TEXT compares the two contracts, and fails unless diff.sh passes or fails as OUTCOME says and prints TEXT.
 expect() {
   outcome=passes
-  internal/tools/contract/diff.sh "$dir/old.yaml" "$dir/new.yaml" >"$dir/said.txt" 2>&1 || outcome=fails
-  if [ "$outcome" != "$2" ] || ! grep -q "$3" "$dir/said.txt"; then
-    echo "$1: it $outcome, want: it $2 and says \"$3\"; it said:" >&2
-    cat "$dir/said.txt" >&2
+  internal/tools/contract/diff.sh "$dir/old.yaml" "$dir/new.yaml" >"$dir/output.txt" 2>&1 || outcome=fails
+  if [ "$outcome" != "$2" ] || ! grep -q "$3" "$dir/output.txt"; then
+    echo "$1: diff.sh $outcome, want: $2 and prints \"$3\"; it printed:" >&2
+    cat "$dir/output.txt" >&2
     exit 1
   fi
   echo "$1: $outcome"
@@ -39,9 +40,9 @@ expect() {
 
 contract 0.1.0 false '' >"$dir/old.yaml"
 contract 0.1.0 false '' >"$dir/new.yaml"
-expect "no change" passes "as it was"
+expect "no change" passes "has not changed"
 contract 0.1.0 false "$more" >"$dir/new.yaml"
-expect "a change that breaks nothing" passes "new optional"
+expect "a compatible change" passes "new optional"
 contract 0.1.0 true '' >"$dir/new.yaml"
 expect "a break, and the same version" fails "became required"
 contract 0.1.1 true '' >"$dir/new.yaml"

@@ -1,21 +1,22 @@
 #!/bin/sh
-# Makes openapi.yaml the contract that later ones are compared with, in the root of the repository: keeps it in
-# tagged.yaml, writes what changed into CHANGELOG.md, and says how to tag it. Nothing that breaks clients passes without
-# a version that says so.
+# Records openapi.yaml as the contract that later versions are compared with: copies it to tagged.yaml, adds the changes to
+# CHANGELOG.md, and prints the command that tags it. Fails where a change breaks clients and the version does not say so.
+# Run it in the root of the repository.
 set -eu
 
+dir=internal/tools/contract
 version=$(sed -n 's/^  version: *//p' openapi.yaml | tr -d "\"'")
-before=$(sed -n 's/^  version: *//p' internal/tools/contract/tagged.yaml | tr -d "\"'")
+before=$(sed -n 's/^  version: *//p' "$dir/tagged.yaml" | tr -d "\"'")
 if [ "$version" = "$before" ]; then
-  echo "Version $version was tagged before: raise info.version in openapi.yaml first" >&2
+  echo "Version $version is already tagged: raise info.version in openapi.yaml first" >&2
   exit 1
 fi
-internal/tools/contract/diff.sh
+"$dir/diff.sh"
 {
   printf '# Changes of the contract\n\n## %s, since %s\n\n' "$version" "$before"
   sed -e '1,/^$/d' -e '/^## /d' build/contract/changelog.md | cat -s
-  sed 1d internal/tools/contract/CHANGELOG.md 2>/dev/null || true
+  sed 1d "$dir/CHANGELOG.md" 2>/dev/null || true
 } >build/contract/CHANGELOG.md
-mv build/contract/CHANGELOG.md internal/tools/contract/CHANGELOG.md
-cp openapi.yaml internal/tools/contract/tagged.yaml
-echo "Commit internal/tools/contract, then: git tag contract-v$version"
+mv build/contract/CHANGELOG.md "$dir/CHANGELOG.md"
+cp openapi.yaml "$dir/tagged.yaml"
+echo "Commit $dir, then: git tag contract-v$version"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs Redocly, Prism and Kong's converter, as the lock file says, into build/contract/node, unless that was done.
-# Called in the root of the repository.
+# Installs Redocly, Prism and Kong's converter into build/contract/node, as the lock file says, unless they are there. Run it
+# in the root of the repository.
 set -eu
 
 from=internal/tools/contract
@@ -16,5 +16,8 @@ echo "Installing the packages of $from/package-lock.json into $to, once: takes a
 rm -rf "$to"
 mkdir -p "$to"
 cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$to"
-(cd "$to" && npm ci >install.log 2>&1) || { cat "$to/install.log" >&2; exit 1; }
-cp "$from/package-lock.json" "$to/installed-lock.json" # last: it says that all went well
+(cd "$to" && npm ci >install.log 2>&1) || {
+  cat "$to/install.log" >&2
+  exit 1
+}
+cp "$from/package-lock.json" "$to/installed-lock.json" # last, so that a failed installation starts over

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs each SDK's test from create to accept, on each database, with a server of its own. The one argument is the URL
-# of a PostgreSQL server where databases may be made.
+# Runs each SDK's test from create to accept on each database, with a server of its own. Needs build/invited, the installed
+# SDKs, and INVITED_TEST_POSTGRES_URL. Run it in the root of the repository.
 set -eu
 
 INVITED_TEST_VERSION=$(sed -n 's/^  version: *//p' openapi.yaml)
 export INVITED_TEST_VERSION
-# No request leaves this machine, whatever proxy its owner has.
+# The requests go to this machine, also where a proxy is configured.
 export NO_PROXY='*' no_proxy='*'
 : "${GO:=go}"
 
@@ -14,9 +14,9 @@ try() {
   echo "== $1"
   name=$1
   shift
-  "$GO" run ./internal/tools/sdk/withserver -postgres "$postgres" -- "$@" || failed="$failed $name"
+  "$GO" run ./internal/tools/sdk/withserver -postgres "$INVITED_TEST_POSTGRES_URL" -- "$@" || failed="$failed $name"
 }
-postgres=${1:?the URL of a PostgreSQL server is needed}
+: "${INVITED_TEST_POSTGRES_URL:?the URL of a PostgreSQL server is needed}"
 try Go "$GO" test -count=1 ./internal/tools/sdk/go
 try Python build/sdk/python/consumer/bin/python internal/tools/sdk/python/consumer_test.py
 try TypeScript node --test build/sdk/typescript/consumer/dist/

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Fuzzes the server with Schemathesis, in the root of the repository, which it installs into build/contract unless that
-# was done. The one argument is the form: short takes about two minutes and is the same each time, full about a quarter
-# of an hour, and tries something else each time. Needs build/invited, and INVITED_TEST_POSTGRES_URL.
+# Fuzzes the server with Schemathesis, which it installs into build/contract unless it is there: "run.sh [short|full]". The
+# short form takes about 2 minutes and repeats the same requests each time. The full form takes about 15 minutes and tries
+# other requests each time. Needs build/invited and INVITED_TEST_POSTGRES_URL. Run it in the root of the repository.
 set -eu
 
 from=internal/tools/contract/schemathesis
@@ -23,6 +23,6 @@ if ! cmp -s "$from/requirements.txt" "$to/tools/requirements.txt"; then
   rm -rf "$to/tools"
   "$PYTHON" -m venv "$to/tools"
   "$to/tools/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$from/requirements.txt"
-  cp "$from/requirements.txt" "$to/tools/requirements.txt" # last: it says that all went well
+  cp "$from/requirements.txt" "$to/tools/requirements.txt" # last, so that a failed installation starts over
 fi
 exec "$GO" run "./$from" -postgres "${INVITED_TEST_POSTGRES_URL:?the URL of a PostgreSQL server is needed}" $form
