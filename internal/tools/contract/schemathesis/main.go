@@ -1,0 +1,474 @@
+// Command schemathesis fuzzes the server with requests made from the contract, on each database, as each persona:
+//
+//	go run ./internal/tools/contract/schemathesis -postgres URL [-full]
+//
+// It brings a directory, invitations and approval tokens that are real, so that requests get past "not found", and
+// fails where an operation never worked for a persona that it has to work for, where the server answered what the
+// contract does not say, and where its log has an error. Schemathesis is in the virtual environment that run.sh made.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"invited/internal/tools/sdk/live"
+)
+
+// The contract's examples name this role and this project, so that they are real requests too.
+const (
+	role      = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04"
+	otherRole = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05"
+	customer  = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a01"
+	project   = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02"
+)
+
+// projects is how many there are to be invited into: a persona accepts a role in a project only once.
+const projects = 16
+
+// A persona is somebody whom the requests come from.
+type persona struct {
+	name string
+	user string   // whose token is sent; none: no token is
+	may  []string // the operations that have to work; the others are tried as well
+}
+
+var (
+	reader = []string{
+		"customers_list", "customers_count", "projects_list", "projects_count", "roles_list", "roles_count", "roles_retrieve",
+		"user_permissions_list", "user_permissions_count", "users_me_retrieve",
+	}
+	public  = []string{"user_invitations_check", "user_invitations_approve", "user_invitations_reject"}
+	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_count", "user_invitations_details_retrieve", "user_invitations_accept"})
+	manager = slices.Concat(invitee, []string{
+		"customers_retrieve", "projects_retrieve", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list",
+		"user_invitations_check_duplicates", "user_invitations_update", "user_invitations_partial_update", "user_invitations_cancel",
+		"user_invitations_send", "user_invitations_destroy",
+	})
+	all = slices.Concat(manager, []string{"user_invitations_delete"})
+
+	personas = []persona{
+		{"staff", "sam", all},
+		{"owner", "olivia", manager},
+		// Who knows an invitation's uuid can look at it and accept it; to the rest a stranger gets a 404.
+		{"stranger", "stan", invitee},
+		{"anonymous", "", public},
+	}
+)
+
+// telling are the warnings that a run which tests nothing gives. Not validation_mismatch: it counts the refusals of a
+// phase, and the second of two equal invitations is refused; that each operation has worked is for the check Worked.
+var telling = []string{"missing_auth", "missing_test_data", "base_url_mismatch", "dictionary_mismatch", "rate_limited"}
+
+//go:embed schemathesis.toml
+var settings []byte
+
+func main() {
+	var r runner
+	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be made")
+	flag.StringVar(&r.invited, "invited", "build/invited", "the server's `program`")
+	flag.StringVar(&r.dir, "dir", "build/contract/schemathesis", "the `folder` where Schemathesis is installed, and reports go")
+	flag.BoolVar(&r.full, "full", false, "try ten times as much, and something else each time")
+	only := flag.String("persona", "", "only this `persona`")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := r.run(ctx, *postgres, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "schemathesis:", err)
+		os.Exit(1)
+	}
+}
+
+type runner struct {
+	invited, dir string
+	full         bool
+}
+
+func (r *runner) run(ctx context.Context, postgres, only string) (err error) {
+	for _, path := range []*string{&r.invited, &r.dir} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return err
+		}
+	}
+	databases, err := live.Databases(ctx, postgres)
+	if err != nil {
+		return err
+	}
+	for _, db := range databases {
+		err = errors.Join(err, r.on(ctx, db, only), db.Drop())
+	}
+	return err
+}
+
+// on fuzzes one database, and goes on with the next persona where one failed.
+func (r *runner) on(ctx context.Context, db live.Database, only string) (err error) {
+	process, err := live.Prepare(ctx, r.invited, db, directory())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, process.Remove()) }()
+	s := &server{process, db.Name}
+	// Where only staff may invite, what an owner asks for waits for approval, and staff are mailed tokens.
+	approvals, rejections, err := s.tokens(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.Run(ctx); err != nil {
+		return err
+	}
+	for i, p := range personas {
+		if only != "" && p.name != only {
+			continue
+		}
+		// A share each: what one has approved is no longer there to be approved.
+		each := len(approvals) / len(personas)
+		from, to := i*each, (i+1)*each
+		if said := r.as(ctx, s, p, approvals[from:to], rejections[from:to]); said != nil {
+			err = errors.Join(err, fmt.Errorf("%s on %s: %w", p.name, db.Name, said))
+		}
+	}
+	return errors.Join(err, s.End(), complaints(s.name, s.Log()))
+}
+
+// as fuzzes the server as one persona, and prints what came of it.
+func (r *runner) as(ctx context.Context, s *server, p persona, approvals, rejections []string) error {
+	dir := filepath.Join(r.dir, strings.ToLower(s.name)+"-"+p.name)
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	invitations, err := s.invite(ctx, p.name)
+	if err != nil {
+		return err
+	}
+	// To be accepted, and not edited or deleted before.
+	offers, err := s.invite(ctx, p.name+"-offer")
+	if err != nil {
+		return err
+	}
+	var scopes []string
+	for i := range projects {
+		scopes = append(scopes, s.scope(i))
+	}
+	contract, err := os.ReadFile("openapi.yaml")
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{
+		"openapi.yaml": contract, "schemathesis.toml": append(bytes.Clone(settings), p.settings()...),
+		"invitations.dict": dictionary(invitations), "offers.dict": dictionary(offers), "scopes.dict": dictionary(scopes),
+		"roles.dict":     dictionary([]string{role, otherRole}),
+		"customers.dict": dictionary([]string{customer}), "projects.dict": dictionary(projectIDs()),
+		"approvals.dict": dictionary(approvals), "rejections.dict": dictionary(rejections),
+	}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+
+	args := []string{
+		"run", "openapi.yaml", "--url", s.URL, "--report", "json,ndjson", "--report-json-path", "report.json",
+		"--report-ndjson-path", "report.ndjson", "--phases", "examples,coverage,fuzzing,stateful",
+	}
+	if r.full {
+		args = append(args, "--max-examples", "300")
+	} else {
+		// The same each time: a change fails for what it did, not for what it met.
+		args = append(args, "--max-examples", "30", "--seed", "1", "--no-shrink")
+	}
+	hooks, err := filepath.Abs("internal/tools/contract/schemathesis")
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(r.dir, "tools/bin/schemathesis"), args...)
+	cmd.Dir = dir
+	// No request leaves this machine, whatever proxy its owner has.
+	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=hooks", "PYTHONPATH="+hooks, "PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1", "NO_PROXY=*", "no_proxy=*")
+	said, err := cmd.CombinedOutput()
+	if err := os.WriteFile(filepath.Join(dir, "output.txt"), said, 0o600); err != nil {
+		return err
+	}
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		return err
+	}
+	t, wrong := read(dir)
+	if wrong != nil {
+		return fmt.Errorf("%w\n%s", errors.Join(err, wrong), said)
+	}
+	fmt.Fprintf(os.Stdout, "%-10s  %-9s  %6d cases  %7d checks  %3d failures  %4.0f s\n", s.name, p.name, t.cases, t.checks, t.failures, t.seconds)
+	if err == nil && !t.complete {
+		err = errors.New("it ended before its end")
+	}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, said)
+	}
+	return nil
+}
+
+// settings are those that differ from one persona to the next.
+func (p persona) settings() []byte {
+	var b bytes.Buffer
+	if p.user != "" {
+		fmt.Fprintf(&b, "\n[auth.openapi.tokenAuth]\napi_key = \"Token %s\"\n", live.Token(p.user))
+	}
+	fmt.Fprintf(&b, "\n[warnings]\nfail-on = [%s]\n", quoted(telling))
+	fmt.Fprintf(&b, "\n[checks.Worked]\noperations = [%s]\n", quoted(p.may))
+	// That nothing comes of what a persona may not do is right.
+	for _, operation := range all {
+		if !slices.Contains(p.may, operation) {
+			fmt.Fprintf(&b, "\n[[operations]]\ninclude-operation-id = %q\nwarnings = false\n", operation)
+		}
+	}
+	return b.Bytes()
+}
+
+func quoted(values []string) string {
+	return `"` + strings.Join(values, `", "`) + `"`
+}
+
+func dictionary(values []string) []byte {
+	return []byte(`"` + strings.Join(values, "\"\n\"") + "\"\n")
+}
+
+// A tally is what a run came to.
+type tally struct {
+	cases, checks, failures int
+	seconds                 float64
+	complete                bool
+}
+
+// read looks into the reports: one says how it ended, the other every check that was made.
+func read(dir string) (t tally, err error) {
+	var report struct {
+		Complete bool    `json:"complete"`
+		Seconds  float64 `json:"running_time"`
+		Cases    struct {
+			Generated int `json:"generated"`
+			Unique    int `json:"unique_failures"`
+			Errored   int `json:"errored"`
+		} `json:"test_cases"`
+	}
+	content, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err != nil {
+		return t, err
+	}
+	if err := json.Unmarshal(content, &report); err != nil {
+		return t, err
+	}
+	t = tally{cases: report.Cases.Generated, failures: report.Cases.Unique + report.Cases.Errored, seconds: report.Seconds, complete: report.Complete}
+	file, err := os.Open(filepath.Join(dir, "report.ndjson"))
+	if err != nil {
+		return t, err
+	}
+	defer func() { _ = file.Close() }()
+	for decoder := json.NewDecoder(bufio.NewReader(file)); ; {
+		var event struct {
+			ScenarioFinished struct {
+				Recorder struct {
+					Checks map[string][]json.RawMessage `json:"checks"`
+				} `json:"recorder"`
+			}
+		}
+		if err := decoder.Decode(&event); errors.Is(err, io.EOF) {
+			return t, nil
+		} else if err != nil {
+			return t, err
+		}
+		for _, made := range event.ScenarioFinished.Recorder.Checks {
+			t.checks += len(made)
+		}
+	}
+}
+
+// projectID is the uuid of a project, of which the first is the one that the contract's examples name.
+func projectID(i int) string {
+	if i == 0 {
+		return project
+	}
+	return fmt.Sprintf("20000000-0000-4000-8000-%012d", i)
+}
+
+func projectIDs() []string {
+	var all []string
+	for i := range projects {
+		all = append(all, projectID(i))
+	}
+	return all
+}
+
+func directory() string {
+	var b strings.Builder
+	b.WriteString(`
+roles:
+  - {name: CUSTOMER.OWNER, scope_type: customer, permissions: [PROJECT.CREATE_PERMISSION, INVITATION.LIST]}
+  - {name: PROJECT.ADMIN, uuid: ` + role + `, scope_type: project}
+  - {name: PROJECT.MEMBER, uuid: ` + otherRole + `, scope_type: project}
+users:
+  - {username: sam, email: sam@staff.example, is_staff: true, tokens: [` + live.Token("sam") + `]}
+  - {username: olivia, email: olivia@acme.example, tokens: [` + live.Token("olivia") + `]}
+  - {username: stan, email: stan@elsewhere.example, tokens: [` + live.Token("stan") + `]}
+customers:
+  - name: Acme
+    uuid: ` + customer + `
+    members: [{user: olivia, role: CUSTOMER.OWNER}]
+    projects:
+`)
+	for i := range projects {
+		fmt.Fprintf(&b, "      - {name: Apollo %d, uuid: %s}\n", i+1, projectID(i))
+	}
+	return b.String()
+}
+
+// A server is one with the directory above.
+type server struct {
+	*live.Server
+	name string // of its database
+}
+
+// complaints is an error where the log of a server has one, or the trace of a panic.
+func complaints(name, log string) error {
+	var found []string
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "goroutine ") {
+			found = append(found, line)
+		}
+	}
+	if len(found) > 0 {
+		return fmt.Errorf("%d errors in the server's log on %s, the first: %s", len(found), name, found[0])
+	}
+	return nil
+}
+
+func (s *server) scope(i int) string { return s.URL + "/api/projects/" + projectID(i) + "/" }
+
+// do sends a request as somebody, and returns the uuid in the answer, where there is one.
+func (s *server) do(ctx context.Context, user, path string, body map[string]string) (string, error) {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return "", err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/api/user-invitations/"+path, bytes.NewReader(content))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Token "+live.Token(user))
+	request.Header.Set("Content-Type", "application/json")
+	response, err := direct.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	said, err := io.ReadAll(response.Body)
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode/100 != 2 {
+		return "", fmt.Errorf("%s: %s: %s", path, response.Status, said)
+	}
+	var answer struct{ UUID string }
+	return answer.UUID, json.Unmarshal(said, &answer)
+}
+
+// direct goes to this machine, whatever proxy its owner has.
+var direct = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
+
+// invite makes invitations for a persona to find: one to each project, and some that were taken back.
+func (s *server) invite(ctx context.Context, name string) (uuids []string, err error) {
+	for i := range projects + projects/4 {
+		uuid, err := s.do(ctx, "sam", "", map[string]string{
+			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("%s-%d@university.example", name, i),
+		})
+		if err != nil {
+			return nil, err
+		}
+		if i >= projects {
+			if _, err := s.do(ctx, "sam", uuid+"/cancel/", nil); err != nil {
+				return nil, err
+			}
+		}
+		uuids = append(uuids, uuid)
+	}
+	return uuids, nil
+}
+
+var (
+	approveLink = regexp.MustCompile(`/invitation_approve/([^/\s]+)/`)
+	rejectLink  = regexp.MustCompile(`/invitation_reject/([^/\s]+)/`)
+)
+
+// tokens are some that approve and some that reject, no two for one invitation, out of the mails to staff.
+func (s *server) tokens(ctx context.Context) (approvals, rejections []string, err error) {
+	if err := s.Run(ctx, "INVITED_ONLY_STAFF_CAN_INVITE_USERS=true"); err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, s.End()) }()
+	for i := range 4 * projects {
+		_, err := s.do(ctx, "olivia", "", map[string]string{
+			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("asked-%d@university.example", i),
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	var mails []string
+	err = until(ctx, func() bool {
+		mails, err = filepath.Glob(filepath.Join(s.Mails, "*.eml"))
+		return err != nil || len(mails) >= 4*projects
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("waiting for mails to staff: %w", err)
+	}
+	for i, path := range mails {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		// Quoted-printable folds lines, and a token has nothing else that it would write another way.
+		mail := strings.NewReplacer("=\r\n", "", "=\n", "").Replace(string(content))
+		link, list := approveLink, &approvals
+		if i%2 == 1 {
+			link, list = rejectLink, &rejections
+		}
+		found := link.FindStringSubmatch(mail)
+		if found == nil {
+			return nil, nil, fmt.Errorf("no token in the mail %s", path)
+		}
+		*list = append(*list, found[1])
+	}
+	return approvals, rejections, nil
+}
+
+// until waits for something to be so, for half a minute.
+func until(ctx context.Context, so func() bool) error {
+	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
+	defer stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

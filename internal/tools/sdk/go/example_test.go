@@ -1,0 +1,108 @@
+package client_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"invited/gen/client"
+)
+
+// given is what internal/tools/sdk/withserver says of the server to try the client against.
+func given(t *testing.T, name string) string {
+	t.Helper()
+	if os.Getenv("INVITED_TEST_URL") == "" {
+		t.Skip("needs a server to try the client against: make sdk-test brings one")
+	}
+	value := os.Getenv("INVITED_TEST_" + name)
+	require.NotEmpty(t, value, name)
+	return value
+}
+
+// as is the client as somebody; "" is nobody.
+func as(t *testing.T, token string) *client.ClientWithResponses {
+	t.Helper()
+	made, err := client.NewClientWithResponses(given(t, "URL"), client.WithHTTPClient(&http.Client{Timeout: time.Minute}),
+		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+			if token != "" {
+				r.Header.Set("Authorization", "Token "+token)
+			}
+			return nil
+		}))
+	require.NoError(t, err)
+	return made
+}
+
+func create(t *testing.T, email string) *client.UserInvitationsCreateResponse {
+	t.Helper()
+	made, err := as(t, given(t, "OWNER_TOKEN")).UserInvitationsCreateWithResponse(t.Context(), client.InvitationRequest{
+		Email: email, Role: uuid.MustParse(given(t, "ROLE")), Scope: given(t, "SCOPE"),
+	})
+	require.NoError(t, err)
+	return made
+}
+
+func TestCreateToAccept(t *testing.T) {
+	email := given(t, "INVITEE_EMAIL")
+	owner, invitee, nobody := as(t, given(t, "OWNER_TOKEN")), as(t, given(t, "INVITEE_TOKEN")), as(t, "")
+
+	created := create(t, email)
+	require.Equal(t, http.StatusCreated, created.StatusCode(), string(created.Body))
+	made := created.JSON201
+	require.Equal(t, client.InvitationState("pending"), made.State)
+	require.Equal(t, client.ScopeTypeProject, made.ScopeType)
+	require.Nil(t, made.CreatedByImage)
+	require.True(t, made.Created.Before(made.Expires))
+
+	states, order := []client.InvitationState{"pending", "expired"}, []client.InvitationOEnum{client.OrderByCreatedDescending}
+	listed, err := owner.UserInvitationsListWithResponse(t.Context(),
+		&client.UserInvitationsListParams{EmailExact: &email, State: &states, O: &order})
+	require.NoError(t, err)
+	require.Len(t, *listed.JSON200, 1)
+	require.Equal(t, made.UUID, (*listed.JSON200)[0].UUID)
+	require.Equal(t, "1", listed.HTTPResponse.Header.Get("X-Result-Count"))
+
+	checked, err := nobody.UserInvitationsCheckWithResponse(t.Context(), made.UUID)
+	require.NoError(t, err)
+	require.Equal(t, &client.InvitationCheck{Email: email}, checked.JSON200)
+	seen, err := invitee.UserInvitationsDetailsRetrieveWithResponse(t.Context(), made.UUID)
+	require.NoError(t, err)
+	require.Equal(t, "Apollo", seen.JSON200.ScopeName)
+	accepted, err := invitee.UserInvitationsAcceptWithResponse(t.Context(), made.UUID)
+	require.NoError(t, err)
+	require.Equal(t, &client.Detail{Detail: "Invitation has been successfully accepted."}, accepted.JSON200)
+
+	again, err := invitee.UserInvitationsAcceptWithResponse(t.Context(), made.UUID)
+	require.NoError(t, err)
+	require.Equal(t, &client.NotFound{Detail: "Not found."}, again.JSON404)
+	canceled, err := owner.UserInvitationsCancelWithResponse(t.Context(), made.UUID)
+	require.NoError(t, err)
+	require.Equal(t, &client.RuleErrors{"Only pending or planned invitations can be canceled."}, canceled.JSON400)
+}
+
+func TestErrorShapes(t *testing.T) {
+	bad := create(t, "no address")
+	require.Equal(t, []string{"Enter a valid email address."}, (*bad.JSON400)["email"])
+
+	// Either shape: which it is shows when it is read as one.
+	unsigned, err := as(t, "").UserInvitationsApproveWithResponse(t.Context(), client.TokenRequest{Token: "no token"})
+	require.NoError(t, err)
+	rule, err := unsigned.JSON400.AsRuleErrors()
+	require.NoError(t, err)
+	require.Equal(t, client.RuleErrors{"Invalid signature."}, rule)
+	_, err = unsigned.JSON400.AsFieldErrors()
+	require.Error(t, err)
+
+	unknown, err := as(t, "nobody").UserInvitationsListWithResponse(t.Context(), nil)
+	require.NoError(t, err)
+	require.Equal(t, &client.Unauthorized{Detail: "Invalid token."}, unknown.JSON401)
+	kept, err := as(t, given(t, "OWNER_TOKEN")).UserInvitationsDeleteWithResponse(t.Context(), create(t, "somebody@university.example").JSON201.UUID)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusForbidden, kept.StatusCode())
+	require.Equal(t, &client.Forbidden{Detail: "You do not have permission to perform this action."}, kept.JSON403)
+}

@@ -1,0 +1,67 @@
+// Command withserver runs another command once for each database, with a server to try things against:
+//
+//	go run ./internal/tools/sdk/withserver -postgres URL -- COMMAND [ARGUMENT...]
+//
+// The command is told where the server is, and who may do what there, by variables that begin with INVITED_TEST_.
+// It exits 0 where every run of the command did.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"invited/internal/tools/sdk/live"
+)
+
+func main() {
+	binary := flag.String("invited", "build/invited", "the server's `program`")
+	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be made")
+	flag.Parse()
+	if flag.NArg() == 0 {
+		fmt.Fprintln(os.Stderr, "usage: withserver -postgres URL -- COMMAND [ARGUMENT...]")
+		os.Exit(2)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *binary, *postgres, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "withserver:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, binary, postgres string, args []string) (err error) {
+	databases, err := live.Databases(ctx, postgres)
+	if err != nil {
+		return err
+	}
+	for _, db := range databases {
+		err = errors.Join(err, on(ctx, binary, db, args), db.Drop())
+	}
+	return err
+}
+
+func on(ctx context.Context, binary string, db live.Database, args []string) (err error) {
+	server, err := live.Start(ctx, binary, db)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	fmt.Fprintln(os.Stdout, "On", db.Name)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(),
+		"INVITED_TEST_URL="+server.URL, "INVITED_TEST_SCOPE="+server.Scope, "INVITED_TEST_ROLE="+live.Role,
+		"INVITED_TEST_OWNER_TOKEN="+live.Token(live.Owner), "INVITED_TEST_INVITEE_TOKEN="+live.Token(live.Invitees[0]),
+		"INVITED_TEST_INVITEE_EMAIL="+live.Email(live.Invitees[0]), "INVITED_TEST_OTHER_TOKEN="+live.Token(live.Invitees[1]),
+		"INVITED_TEST_OTHER_EMAIL="+live.Email(live.Invitees[1]))
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("on %s: %s: %w", db.Name, args[0], err)
+	}
+	return nil
+}
