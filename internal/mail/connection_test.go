@@ -465,6 +465,7 @@ func TestCancelledSendLeavesOthersAlone(t *testing.T) {
 	// Two connections: one in the pool, one that hangs.
 	require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
 	pooled := s.pool.get()
+	require.NotNil(t, pooled)
 	ctx, cancel := context.WithCancel(t.Context())
 	two, three := messageTo(t, "two@example.org"), messageTo(t, "three@example.org")
 	hanging := make(chan error, 1)

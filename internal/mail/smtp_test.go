@@ -29,15 +29,15 @@ func newSMTP(t testing.TB, url string) *SMTP {
 	return s
 }
 
-// boundedSend calls Send, and returns an error if Send has not returned after twice its own limit, so that a failing test
-// ends.
+// boundedSend calls Send, and returns an error if Send has not returned some seconds after its own limit, so that a failing
+// test ends.
 func boundedSend(ctx context.Context, s *SMTP, m Message) error {
 	done := make(chan error, 1)
 	go func() { done <- s.Send(ctx, m) }()
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(2 * sendTimeout):
+	case <-time.After(sendTimeout + quitTimeout + 5*time.Second):
 		return errors.New("Send did not return")
 	}
 }
