@@ -139,7 +139,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-func TestURLs(t *testing.T) {
+func TestDerivedURLs(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct{ environ, public, frontend string }{
@@ -161,24 +161,24 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-func TestBound(t *testing.T) {
+func TestBoundPortReplacesZero(t *testing.T) {
 	t.Parallel()
 
 	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4321}
 
-	free := load(t, "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_FRONTEND_URL=https://portal.example.com/").Bound(addr)
-	assert.Equal(t, "http://127.0.0.1:4321/", free.PublicURL.String())
-	assert.Equal(t, "https://portal.example.com/", free.FrontendURL.String())
+	one := load(t, "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_FRONTEND_URL=https://portal.example.com/").Bound(addr)
+	assert.Equal(t, "http://127.0.0.1:4321/", one.PublicURL.String())
+	assert.Equal(t, "https://portal.example.com/", one.FrontendURL.String())
 
 	both := load(t, "INVITED_LISTEN_ADDR=:0").Bound(addr)
 	assert.Equal(t, "http://127.0.0.1:4321/", both.PublicURL.String())
 	assert.Equal(t, "http://127.0.0.1:4321/", both.FrontendURL.String())
 
-	given := load(t, "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_PUBLIC_URL=http://localhost:8080").Bound(addr)
-	assert.Equal(t, "http://localhost:8080/", given.PublicURL.String())
+	explicit := load(t, "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_PUBLIC_URL=http://localhost:8080").Bound(addr)
+	assert.Equal(t, "http://localhost:8080/", explicit.PublicURL.String())
 }
 
-func TestDatabase(t *testing.T) {
+func TestDatabaseURLs(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct{ url, path, shown string }{
@@ -202,8 +202,8 @@ func TestDatabase(t *testing.T) {
 	}
 }
 
-// Every row is one bad variable; the line must name it, and say what the row
-// says. "hush" stands where a secret may.
+// The error names the variable and contains the text of the row. It never contains "hush", which stands where a value may
+// have a secret.
 func TestBadVariables(t *testing.T) {
 	t.Parallel()
 
@@ -291,14 +291,14 @@ func TestAllBadVariablesAreReportedTogether(t *testing.T) {
 	}
 }
 
-func TestUnknownVariablesAreNamed(t *testing.T) {
+func TestUnknownVariablesAreListed(t *testing.T) {
 	t.Parallel()
 
 	c := load(t, "INVITED_SMPT_URL=x", "INVITED_ALLOWED=y", "INVITED_TEST_POSTGRES_URL=z", "INVITED_WORKERS=true", "UNINVITED_X=1")
 	assert.Equal(t, []string{"INVITED_ALLOWED", "INVITED_SMPT_URL"}, c.Unknown)
 }
 
-func TestNothingPrintsASecret(t *testing.T) {
+func TestSecretsAreNeverPrinted(t *testing.T) {
 	t.Parallel()
 
 	hush := longKey + "hush"

@@ -1,7 +1,5 @@
-// Package config reads the environment into one documented struct. It owns the
-// names, defaults and rules of the INVITED_ variables, and the place where a
-// generated secret key is kept.
+// Package config reads the environment into one struct, [Config].
 //
-// Whoever is configured doesn't see the environment: it takes values from
-// [Config]. What a variable makes the server do is said where it is done.
+// It owns the names, defaults and rules of the INVITED_ variables, and the file in which a generated secret key is
+// stored. What the server does with a value is documented where it does it. No other package of the server reads the environment.
 package config

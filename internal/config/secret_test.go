@@ -12,7 +12,7 @@ import (
 	"invited/internal/config"
 )
 
-func TestSecretKeyThatIsSet(t *testing.T) {
+func TestSecretKeyFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()
@@ -31,7 +31,7 @@ func TestSecretKeyIsRequiredWithPostgres(t *testing.T) {
 	assert.ErrorContains(t, err, "openssl rand -base64 32")
 }
 
-func TestSecretKeyIsMadeOnce(t *testing.T) {
+func TestSecretKeyIsGeneratedOnce(t *testing.T) {
 	t.Parallel()
 
 	dir := filepath.Join(t.TempDir(), "data")
@@ -40,11 +40,11 @@ func TestSecretKeyIsMadeOnce(t *testing.T) {
 	const processes = 16
 	keys := make([]config.Secret, processes)
 	errs := make([]error, processes)
-	var all sync.WaitGroup
+	var wg sync.WaitGroup
 	for i := range processes {
-		all.Go(func() { keys[i], errs[i] = c.LoadSecret() })
+		wg.Go(func() { keys[i], errs[i] = c.LoadSecret() })
 	}
-	all.Wait()
+	wg.Wait()
 
 	for i := range processes {
 		require.NoError(t, errs[i])
@@ -54,14 +54,14 @@ func TestSecretKeyIsMadeOnce(t *testing.T) {
 
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
-	require.Len(t, entries, 1, "nothing but the key is left behind")
+	require.Len(t, entries, 1, "only the key remains")
 	info, err := entries[0].Info()
 	require.NoError(t, err)
 	assert.Equal(t, "secret.key", info.Name())
 	assert.Equal(t, os.FileMode(0o600), info.Mode())
 }
 
-func TestDamagedSecretKeyIsNotUsed(t *testing.T) {
+func TestDamagedSecretKeyIsRefused(t *testing.T) {
 	t.Parallel()
 
 	dir := t.TempDir()

@@ -6,95 +6,103 @@ import (
 	"strings"
 )
 
-// Kind says in which way a request is refused.
+// Kind is the way in which a request is refused. The zero value is no kind.
 type Kind int
 
 const (
-	// KindInvalid: fields of the request do not validate (400, field → messages).
+	// KindInvalid: fields of the request are not valid. Such a fault has Fields, and no Message.
 	KindInvalid Kind = iota + 1
-	// KindRejected: a rule refuses the action (400, a bare list of messages).
+
+	// KindRejected: the request is well formed, but a rule forbids the action for everybody in the present state.
 	KindRejected
-	// KindUnauthenticated: the caller did not prove who they are (401).
+
+	// KindUnauthenticated: the request does not prove who its caller is.
 	KindUnauthenticated
-	// KindForbidden: the caller can see the thing but not do this to it (403).
+
+	// KindForbidden: the caller may see the object, but not do this to it.
 	KindForbidden
-	// KindNotFound: the thing is not there, or not for the caller; which of the two is never told (404).
+
+	// KindNotFound: the object does not exist, or the caller may not see it. The client cannot distinguish the two, so
+	// that nobody can find out which objects exist.
 	KindNotFound
-	// KindUnavailable: the database cannot be reached or is busy; nothing was changed (503).
+
+	// KindUnavailable: the database is unreachable or busy. Nothing was changed, and the client may try again.
 	KindUnavailable
 )
 
-// NonField is the key of messages about a request as a whole.
+// NonField is the field name for messages about the request as a whole, in faults of KindInvalid.
 const NonField = "non_field_errors"
 
-// Error is a refusal. Its texts are written for the client.
+// Error is a fault: the refusal of one request. Message and Fields are written for the client; Cause is for the log only.
 type Error struct {
 	Kind    Kind
-	Message string              // for every kind but Invalid
-	Fields  map[string][]string // for Invalid: field → messages
-	Cause   error               // for the log only; nil where there is nothing more to say
+	Message string              // one sentence; empty for KindInvalid
+	Fields  map[string][]string // messages by the name of the JSON field or parameter; nil except for KindInvalid
+	Cause   error               // the error behind the fault; may be nil
 }
 
-// Error gives the refusal in one line, the cause included: it is for logs and tests, not for clients.
+// Error returns the fault and its cause on one line, fields in alphabetical order. The line is for logs and tests;
+// clients get Message or Fields.
 func (e *Error) Error() string {
-	text := e.Message
+	line := e.Message
 	if e.Kind == KindInvalid {
 		parts := make([]string, 0, len(e.Fields))
 		for field, messages := range e.Fields {
 			parts = append(parts, field+": "+strings.Join(messages, " "))
 		}
 		sort.Strings(parts)
-		text = strings.Join(parts, "; ")
+		line = strings.Join(parts, "; ")
 	}
 	if e.Cause != nil {
-		text += ": " + e.Cause.Error()
+		line += ": " + e.Cause.Error()
 	}
-	return text
+	return line
 }
 
-// Unwrap returns the cause.
+// Unwrap returns the cause, which may be nil.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// Field refuses a request for one message about one field.
+// Field returns a fault of KindInvalid with one message about one field. To report several, use [Fields].
 func Field(field, message string) *Error {
 	return &Error{Kind: KindInvalid, Fields: map[string][]string{field: {message}}}
 }
 
-// Refuse refuses an action by a rule.
+// Rejected returns a fault of KindRejected with the rule's message.
 func Rejected(message string) *Error { return &Error{Kind: KindRejected, Message: message} }
 
-// Unauthorized refuses a request whose caller is not known.
+// Unauthorized returns a fault of KindUnauthenticated. The name is that of status 401.
 func Unauthorized(message string) *Error { return &Error{Kind: KindUnauthenticated, Message: message} }
 
-// Deny refuses an action that the caller may not do.
+// Forbidden returns a fault of KindForbidden. Where the caller may not even see the object, use [NotFound].
 func Forbidden() *Error {
 	return &Error{Kind: KindForbidden, Message: "You do not have permission to perform this action."}
 }
 
-// Missing says that the thing is not there, or not for the caller.
+// NotFound returns a fault of KindNotFound for an object.
 func NotFound() *Error { return &Error{Kind: KindNotFound, Message: "Not found."} }
 
-// MissingPage says that a list has no such page.
+// PageNotFound returns a fault of KindNotFound for a page that a list does not have.
 func PageNotFound() *Error { return &Error{Kind: KindNotFound, Message: "Invalid page."} }
 
-// Down says that the database cannot be reached or is busy, for the reason given to the log.
+// Unavailable returns a fault of KindUnavailable. The cause, which may be nil, is logged and never sent.
 func Unavailable(cause error) *Error {
 	return &Error{Kind: KindUnavailable, Message: "Service temporarily unavailable.", Cause: cause}
 }
 
-// Is tells whether err is a refusal of this kind.
+// Is reports whether err is a fault of this kind, or wraps one. Only the outermost fault counts.
 func Is(err error, kind Kind) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Kind == kind
 }
 
-// Fields collects messages about the fields of one request, so that all of them are reported together.
+// Fields collects messages about the fields of one request, by field name, so that the client learns of all of them at
+// once. Make one with Fields{}: Add needs a map that is not nil.
 type Fields map[string][]string
 
-// Add notes a message about a field.
+// Add appends a message about a field.
 func (f Fields) Add(field, message string) { f[field] = append(f[field], message) }
 
-// Err returns the refusal for what was collected, or nil where nothing was.
+// Err returns a fault of KindInvalid with the collected messages, or nil if there are none. It shares the map with f.
 func (f Fields) Err() error {
 	if len(f) == 0 {
 		return nil

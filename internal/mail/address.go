@@ -13,27 +13,24 @@ import (
 	"invited/internal/delivery"
 )
 
-// The limits of RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3 (a path of 256
-// octets less its angle brackets), in octets.
+// The limits of RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3, in octets. A path has 256 octets with its angle brackets.
 const (
 	maxLocalPart = 64
 	maxAddress   = 254
 )
 
 var (
-	// dotAtom is the only form of local part that is taken. A quoted one is
-	// legal (RFC 5322, section 3.4.1) but has misled mail software into sending
-	// to another domain, and nobody has one.
+	// dotAtom matches the only form of local part that is accepted. A quoted string is legal (RFC 5322, section 3.4.1), but
+	// has made mail software send to another domain, and nobody has such an address.
 	dotAtom = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
 
-	// hostname is letters, digits and hyphens (RFC 1123, section 2.1), without
-	// a dot at the end. Address literals are not taken.
+	// hostname matches letters, digits and hyphens (RFC 1123, section 2.1), without a dot at the end. Address literals such
+	// as [192.0.2.1] are not accepted.
 	hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 )
 
-// parseRecipient reads exactly one bare address and returns it as it goes on
-// the wire: unchanged, but for an internationalized domain, which becomes its
-// A-label form (RFC 5891). A *delivery.Failure that is final says what is wrong.
+// parseRecipient parses exactly one address without a display name, and returns it as it is sent: unchanged, except that an
+// internationalized domain is converted to A-labels (RFC 5891). The error is a final *delivery.Failure.
 func parseRecipient(s string) (string, error) {
 	address, err := parseAddress(s)
 	if err != nil {
@@ -45,13 +42,14 @@ func parseRecipient(s string) (string, error) {
 	return address, nil
 }
 
-// CheckSender returns an error that says what is wrong where from can't be the sender of mails.
+// CheckSender returns an error if from can't be the sender of mails. The error says what is wrong, and the two forms in which
+// a sender can be written.
 func CheckSender(from string) error {
 	_, err := parseSender(from)
 	return err
 }
 
-// parseSender reads an address with or without a display name.
+// parseSender parses one address with or without a display name.
 func parseSender(s string) (*netmail.Address, error) {
 	usage := `write it as "Name <user@example.com>" or "user@example.com"`
 	if strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }) {
@@ -65,11 +63,11 @@ func parseSender(s string) (*netmail.Address, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the sender of mails %q can't be used: %w; %s", s, err, usage)
 	}
-	return &netmail.Address{Name: line(parsed.Name), Address: address}, nil
+	return &netmail.Address{Name: sanitizeLine(parsed.Name), Address: address}, nil
 }
 
-// parseAddress is deliberately narrower than RFC 5322. Lengths come first, so
-// that what follows is cheap whatever it is given.
+// parseAddress accepts less than RFC 5322 allows, on purpose. It checks lengths first, so that the rest is cheap for any
+// input.
 func parseAddress(s string) (string, error) {
 	if len(s) > 4*maxAddress {
 		return "", errors.New("it is too long")
@@ -98,22 +96,21 @@ func parseAddress(s string) (string, error) {
 	return "", fmt.Errorf("it is longer than %d characters", maxAddress)
 }
 
-// asciiDomain returns the A-label form of a domain. Capitals apart, the domain
-// must come back unchanged from there: the mapping of UTS 46 makes fullwidth
-// letters, the Kelvin sign and other look-alikes equal to plain letters, and so
-// would send to a domain that is not the one that was stored.
+// asciiDomain converts a domain to A-labels. Converted back, it must equal the domain, apart from upper case: the mapping of
+// UTS 46 turns fullwidth letters, the Kelvin sign and other look-alikes into plain letters, and the mail would go to another
+// domain than the one that was entered.
 func asciiDomain(domain string) (string, error) {
-	bad := errors.New("the part after the @ is not a domain name")
+	notADomain := errors.New("the part after the @ is not a domain name")
 	if isASCII(domain) {
 		if len(domain) > 253 || !hostname.MatchString(domain) {
-			return "", bad
+			return "", notADomain
 		}
 		return domain, nil
 	}
 	lower := strings.Map(lowerWithinScript, domain)
 	ascii, err := idna.Lookup.ToASCII(lower)
 	if err != nil || !hostname.MatchString(ascii) {
-		return "", bad
+		return "", notADomain
 	}
 	if back, err := idna.Lookup.ToUnicode(ascii); err != nil || back != lower {
 		return "", errors.New("the part after the @ has letters that only look like others")
@@ -121,8 +118,8 @@ func asciiDomain(domain string) (string, error) {
 	return ascii, nil
 }
 
-// lowerWithinScript lowers a capital unless that would turn it into ASCII, as
-// it does with the Kelvin sign and the dotted capital I.
+// lowerWithinScript converts a letter to lower case, unless that would turn it into an ASCII letter, as it does with the
+// Kelvin sign and the dotted capital I.
 func lowerWithinScript(r rune) rune {
 	if lower := unicode.ToLower(r); r <= unicode.MaxASCII || lower > unicode.MaxASCII {
 		return lower

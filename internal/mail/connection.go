@@ -13,41 +13,38 @@ import (
 )
 
 const (
-	dialTimeout = 10 * time.Second
-	wakeTimeout = 10 * time.Second // for a connection that has waited to answer
-	quitTimeout = 2 * time.Second
+	dialTimeout  = 10 * time.Second // TCP, and TLS with smtps
+	reuseTimeout = 10 * time.Second // for the reply to the first command on a connection that was idle
+	quitTimeout  = 2 * time.Second
 )
 
-// connection is a conversation with the mail server that one message after
-// another goes through. It has one owner at a time, and no lock.
+// connection is an SMTP session that carries one message after another. It has one owner at a time, and no lock.
 type connection struct {
-	wire    *boundedConn // below TLS
+	conn    *boundedConn // below TLS
 	client  *smtp.Client
-	unwatch func() bool // false where the context has ended, and with it the connection
+	unwatch func() bool // stops watch; false if the context has ended, and has closed the connection
 
-	opened   time.Time
-	messages int         // that were begun on it
-	refused  bool        // the last one was, and its envelope may still lie open
-	expiry   *time.Timer // the pool's, while it waits there
+	opened     time.Time
+	messages   int         // the number of messages begun
+	needsReset bool        // the last message failed, and its mail transaction may still be open
+	idleTimer  *time.Timer // set while the connection is in the pool
 }
 
-// open makes a connection as far as the server and the settings want it:
-// greeting, TLS, login. It is watched by ctx. On an error, at says how far it
-// came.
-func (s *SMTP) open(ctx context.Context) (c *connection, at stage, err error) {
+// connect opens a connection and performs what the server and the settings need: greeting, TLS, authentication. The end of
+// ctx closes the connection. On an error, at is the stage that failed.
+func (s *SMTP) connect(ctx context.Context) (c *connection, at stage, err error) {
 	c = &connection{opened: time.Now()}
-	// The address go-mail would dial is ignored: it joins host and port in a way
-	// that breaks IPv6 literals.
-	library, err := s.client(func(dialing context.Context, network, _ string) (net.Conn, error) {
+	// go-mail passes an address to dial, but joins host and port in a way that breaks IPv6 literals: it is ignored.
+	client, err := s.newClient(func(dialing context.Context, network, _ string) (net.Conn, error) {
 		dialing, cancel := context.WithTimeout(dialing, dialTimeout)
 		defer cancel()
 		conn, err := s.dialContext(dialing, network, net.JoinHostPort(s.host, s.port))
 		if err != nil {
 			return nil, err
 		}
-		c.wire = &boundedConn{Conn: conn, left: maxReplies}
+		c.conn = &boundedConn{Conn: conn, left: maxReplyBytes}
 		c.watch(ctx)
-		conn = c.wire
+		conn = c.conn
 		if s.implicitTLS {
 			secure := tls.Client(conn, s.tlsConfig())
 			if err := secure.HandshakeContext(dialing); err != nil {
@@ -59,117 +56,115 @@ func (s *SMTP) open(ctx context.Context) (c *connection, at stage, err error) {
 		return conn, nil
 	})
 	if err == nil {
-		c.client, err = library.DialToSMTPClientWithContext(ctx)
+		c.client, err = client.DialToSMTPClientWithContext(ctx)
 	}
 	if err != nil {
-		c.close() // go-mail leaves it open where greeting or STARTTLS fail
+		c.close() // go-mail leaves the connection open if greeting or STARTTLS fail
 		return nil, at, err
 	}
-	if err := s.login(c.client); err != nil {
+	if err := s.authenticate(c.client); err != nil {
 		c.quit()
-		return nil, stageLogin, err
+		return nil, stageAuth, err
 	}
-	return c, stageLogin, nil
+	return c, stageAuth, nil
 }
 
-// watch has the end of ctx close the connection: a deadline for each read would
-// let a server that answers a byte at a time hold on forever.
+// watch closes the connection when ctx ends. Deadlines for each read are not enough: a server that sends one byte at a time
+// would never exceed them.
 func (c *connection) watch(ctx context.Context) {
-	c.unwatch = context.AfterFunc(ctx, func() { _ = c.wire.Close() })
+	c.unwatch = context.AfterFunc(ctx, func() { _ = c.conn.Close() })
 }
 
-// send goes through one message and says how far it came. It speaks the envelope
-// itself, where go-mail's Client.Send would, because that one adds NOOP and RSET
-// to every message, reports their failure after a delivered message as a failed
-// one, and hides replies in strings.
+// send performs one mail transaction. On an error, at is the stage that failed.
+//
+// It does not use Client.Send of go-mail, which adds NOOP and RSET to every message, reports a failure of those after the
+// delivery as a failed delivery, and hides replies in strings.
 func (c *connection) send(from, recipient string, raw []byte) (at stage, err error) {
-	c.wire.left = maxReplies
-	var wake time.Time // none on a new connection, which has just answered
+	c.conn.left = maxReplyBytes
+	var deadline time.Time // none on a new connection, which has just replied
 	if c.messages > 0 {
-		wake = time.Now().Add(wakeTimeout)
+		deadline = time.Now().Add(reuseTimeout)
 	}
 	c.messages++
-	if err := c.wire.SetDeadline(wake); err != nil {
-		return stageSender, err
+	if err := c.conn.SetDeadline(deadline); err != nil {
+		return stageMail, err
 	}
-	if c.refused {
+	if c.needsReset {
 		if err := c.client.Reset(); err != nil {
-			return stageSender, err
+			return stageMail, err
 		}
 	}
 	if err := c.client.Mail("<" + from + ">"); err != nil {
-		return stageSender, err
+		return stageMail, err
 	}
-	if err := c.wire.SetDeadline(time.Time{}); err != nil {
-		return stageSender, err
+	if err := c.conn.SetDeadline(time.Time{}); err != nil {
+		return stageMail, err
 	}
 	if err := c.client.Rcpt("<" + recipient + ">"); err != nil {
-		return stageRecipient, err
+		return stageRcpt, err
 	}
 	w, err := c.client.Data()
 	if err != nil {
 		return stageData, err
 	}
 	if _, err := w.Write(raw); err != nil {
-		return stageInFlight, err
+		return stageContent, err
 	}
 	err = w.Close()
 	var reply *textproto.Error
 	if errors.As(err, &reply) && reply.Code >= 200 && reply.Code < 300 {
-		err = nil // a yes by its first digit, by which a client may go (RFC 5321, section 4.2)
+		err = nil // go-mail expects 250, but a client may act on the first digit alone (RFC 5321, section 4.2)
 	}
-	return stageContent, err
+	return stageContentReply, err
 }
 
-// isRefusal is whether an error is an answer to this very message, after which
-// the conversation is as good as before. At the sender, which is the same for
-// all messages, and with 421 the server is tired of the conversation.
+// isRefusal reports whether err is a refusal of this message alone, after which the connection is as good as before. A
+// refusal at MAIL is not, because the sender is the same for all messages; nor is 421, which announces that the server
+// closes the connection.
 func isRefusal(at stage, err error) bool {
 	var reply *textproto.Error
-	return at > stageSender && errors.As(err, &reply) && isNegative(reply) && reply.Code != 421
+	return at > stageMail && errors.As(err, &reply) && isNegative(reply) && reply.Code != 421
 }
 
-// isNegative is whether a reply is one of RFC 5321's ways to say no.
+// isNegative reports whether a reply is a negative one of RFC 5321: 4yz or 5yz.
 func isNegative(reply *textproto.Error) bool { return reply.Code >= 400 && reply.Code < 600 }
 
-// isQuiet is whether a connection that has waited still stands, and nothing has come meanwhile that would be taken for
-// the answer to the next command.
-func (c *connection) isQuiet() bool {
-	if err := c.wire.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+// isUsable reports whether an idle connection is still open and the server has sent nothing in the meantime. Anything it
+// has sent would be taken for the reply to the next command.
+func (c *connection) isUsable() bool {
+	if err := c.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return false
 	}
 	_, err := c.client.Text.R.Peek(1)
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// inStep is whether the server has said no more than it was asked. What lies
-// unread would be taken for the answer to the next message's first command.
-func (c *connection) inStep() bool { return c.client.Text.R.Buffered() == 0 }
+// inSync reports whether every reply was read. An unread one would be taken for the reply to the first command of the next
+// message.
+func (c *connection) inSync() bool { return c.client.Text.R.Buffered() == 0 }
 
-// quit says good-bye, which some servers hold against those who don't, waits
-// little for the answer, and closes.
+// quit sends QUIT, because some servers penalize clients that don't, waits at most quitTimeout for the reply, and closes.
 func (c *connection) quit() {
-	_ = c.wire.SetDeadline(time.Now().Add(quitTimeout))
+	_ = c.conn.SetDeadline(time.Now().Add(quitTimeout))
 	_ = c.client.Quit()
 	c.close()
 }
 
+// close closes the connection without QUIT. It may be called more than once.
 func (c *connection) close() {
-	if c.wire != nil { // else the dial failed
-		_ = c.wire.Close()
+	if c.conn != nil { // nil if the dial failed
+		_ = c.conn.Close()
 		c.unwatch()
 	}
 }
 
-// abandon closes a connection that nothing watches.
-func (c *connection) abandon() { _ = c.wire.Close() }
+// maxReplyBytes is the limit of what is read for one message. Replies are held in memory, and a server could send them
+// without end.
+const maxReplyBytes = 1 << 20
 
-// maxReplies bounds what is read for one message. Replies are kept whole in
-// memory, and a server could send them without end.
-const maxReplies = 1 << 20
+var errReplyLimit = errors.New("the server sent more than 1 MiB of replies for one message")
 
-var errTooMuch = errors.New("the server sent more than any conversation needs")
-
+// boundedConn is a net.Conn from which at most left bytes can be read.
 type boundedConn struct {
 	net.Conn
 	left int
@@ -177,7 +172,7 @@ type boundedConn struct {
 
 func (c *boundedConn) Read(p []byte) (int, error) {
 	if c.left <= 0 {
-		return 0, errTooMuch
+		return 0, errReplyLimit
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.left)])
 	c.left -= n

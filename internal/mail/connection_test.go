@@ -14,15 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// to is a message to a recipient.
-func to(t testing.TB, recipient string) Message {
+// messageTo returns a message to a recipient.
+func messageTo(t testing.TB, recipient string) Message {
 	t.Helper()
-	m := render(t, InvitationCreated, sample())
+	m := render(t, InvitationCreated, testInvitation())
 	m.To = recipient
 	return m
 }
 
-// eventually waits for what a server is about to see.
+// eventually waits until a server has seen something.
 func eventually(t testing.TB, condition func() bool) {
 	t.Helper()
 	require.Eventually(t, condition, 10*time.Second, time.Millisecond)
@@ -41,19 +41,18 @@ func TestConnectionCarriesManyMessages(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newRecorder(t, test.server)
+			server := newSMTPRecorder(t, test.server)
 			s := newSMTP(t, test.url+server.addr)
 			s.roots = server.roots
-			m := to(t, "")
+			m := messageTo(t, "")
 			for i := range 50 {
 				m.To = fmt.Sprintf("user%d@example.org", i)
 				m.ID = fmt.Sprintf("%d@example.com", i)
-				// Whoever calls ends the context once Send is done. That is no reason
-				// to end the connection.
+				// Callers cancel their context when Send returns. This must not close the connection.
 				ctx, cancel := context.WithCancel(t.Context())
-				require.NoError(t, s.Send(ctx, m))
+				require.NoError(t, boundedSend(ctx, s, m))
 				cancel()
-				got := server.got()
+				got := server.received()
 				require.Len(t, got, i+1)
 				require.Equal(t, []string{m.To}, got[i].to)
 				require.Equal(t, test.logins == 1, got[i].encrypted)
@@ -69,30 +68,30 @@ func TestConnectionCarriesManyMessages(t *testing.T) {
 	}
 }
 
-// TestConnectionsOfManySenders stays below the number of messages at which a
-// connection is ended.
+// The test sends fewer messages than those after which a connection is closed.
 func TestConnectionsOfManySenders(t *testing.T) {
 	t.Parallel()
-	server := newRecorder(t, recorderOptions{})
+	server := newSMTPRecorder(t, recorderOptions{})
 	s := newSMTP(t, "smtp://"+server.addr)
-	m := to(t, "")
+	m := messageTo(t, "")
 	var senders sync.WaitGroup
 	for sender := range 8 {
 		senders.Go(func() {
 			for i := range 12 {
 				m := m
 				m.To = fmt.Sprintf("user%d.%d@example.org", sender, i)
-				if err := s.Send(t.Context(), m); err != nil {
+				if err := boundedSend(t.Context(), s, m); err != nil {
 					t.Error(err)
+					return
 				}
 			}
 		})
 	}
 	senders.Wait()
 	seen := make(map[string]int)
-	for _, got := range server.got() {
+	for _, got := range server.received() {
 		require.Len(t, got.to, 1)
-		require.Contains(t, string(got.data), "To: <"+got.to[0]+">", "content and envelope are of one message")
+		require.Contains(t, string(got.data), "To: <"+got.to[0]+">", "content and envelope belong to one message")
 		seen[got.to[0]]++
 	}
 	require.Len(t, seen, 96)
@@ -102,48 +101,46 @@ func TestConnectionsOfManySenders(t *testing.T) {
 	accepted, open := server.connections()
 	require.LessOrEqual(t, accepted, 8)
 	require.Equal(t, accepted, open)
-	require.Len(t, s.pool.waiting, open)
+	require.Len(t, s.pool.idle, open)
 }
 
-// TestConnectionIsReplaced has a connection that is no good any more when the
-// second message comes. It goes over a new one, once.
+// The first connection becomes unusable before the content of the second message, which is then sent over a new one, once.
 func TestConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]map[string]string{
-		"closed meanwhile":    {"CONTENT 1": "250 ok" + thenCut},
-		"farewell meanwhile":  {"CONTENT 1": "250 ok\r\n421 idle" + thenCut},
-		"talking out of turn": {"CONTENT 1": "250 ok\r\n250 ok", "MAIL 2": "550 which would seem the answer to RCPT"},
-		"421 at MAIL":         {"MAIL 2": "421 enough"},
-		"421 at MAIL, gone":   {"MAIL 2": "421 enough" + thenCut},
-		"451 at MAIL":         {"MAIL 2": "451 not here"},
-		"550 at MAIL":         {"MAIL 2": "550 log in again"},
-		"nonsense at MAIL":    {"MAIL 2": "354 go on"},
-		"cut at MAIL":         {"MAIL 2": cut},
-		"flood at MAIL":       {"MAIL 2": flood},
-		"cut at RCPT":         {"RCPT 2": cut},
-		"421 at RCPT":         {"RCPT 2": "421 too many errors"},
-		"cut at DATA":         {"DATA 2": cut},
-		"421 at DATA":         {"DATA 2": "421 shutting down" + thenCut},
-		"nonsense at DATA":    {"DATA 2": "250 ok"},
+		"closed while idle": {"CONTENT 1": "250 ok" + thenClose},
+		"421 while idle":    {"CONTENT 1": "250 ok\r\n421 idle" + thenClose},
+		"unexpected reply":  {"CONTENT 1": "250 ok\r\n250 ok", "MAIL 2": "550 would be read as the reply to RCPT"},
+		"421 at MAIL":       {"MAIL 2": "421 enough"},
+		"421 and close":     {"MAIL 2": "421 enough" + thenClose},
+		"451 at MAIL":       {"MAIL 2": "451 not here"},
+		"550 at MAIL":       {"MAIL 2": "550 log in again"},
+		"nonsense at MAIL":  {"MAIL 2": "354 go on"},
+		"closed at MAIL":    {"MAIL 2": replyClose},
+		"flood at MAIL":     {"MAIL 2": replyFlood},
+		"closed at RCPT":    {"RCPT 2": replyClose},
+		"421 at RCPT":       {"RCPT 2": "421 too many errors"},
+		"closed at DATA":    {"DATA 2": replyClose},
+		"421 at DATA":       {"DATA 2": "421 shutting down" + thenClose},
+		"nonsense at DATA":  {"DATA 2": "250 ok"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, table, nil)
+			server := newScriptedServer(t, table, nil)
 			s := newSMTP(t, "smtp://"+server.addr)
 			for _, recipient := range []string{"one@example.org", "two@example.org", "three@example.org"} {
-				require.Nil(t, send(t, s, to(t, recipient)))
+				require.Nil(t, send(t, s, messageTo(t, recipient)))
 			}
 			require.Equal(t, []string{"one@example.org", "two@example.org", "three@example.org"}, server.recipients())
-			require.Equal(t, 3, server.contents)
+			require.Equal(t, 3, server.contentCount)
 			accepted, _ := server.connections()
 			require.Equal(t, 2, accepted)
-			require.Equal(t, "EHLO MAIL RCPT DATA MAIL RCPT DATA", server.verbs(2), "the second and the third")
+			require.Equal(t, "EHLO MAIL RCPT DATA MAIL RCPT DATA", server.verbs(2), "the second and the third message")
 		})
 	}
 }
 
-// TestConnectionIsReplacedOnce has a server that has grown unwilling on new
-// connections too: what it says there counts.
+// If the new connection fails too, Send returns that failure and does not try a third one.
 func TestConnectionIsReplacedOnce(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -152,15 +149,15 @@ func TestConnectionIsReplacedOnce(t *testing.T) {
 	}{
 		"421 at MAIL": {map[string]string{"MAIL": "421 enough"}, "asked to try again later (421)"},
 		"421 at once": {map[string]string{"CONNECT": "421 enough"}, "asked to try again later (421)"},
-		"cut":         {map[string]string{"MAIL": cut}, "broke off"},
+		"closed":      {map[string]string{"MAIL": replyClose}, "broke off"},
 		"no user":     {map[string]string{"RCPT": "550 5.1.1 no"}, "refused the address (550 5.1.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, map[string]string{"MAIL 2": "451 not here"}, test.table)
+			server := newScriptedServer(t, map[string]string{"MAIL 2": "451 not here"}, test.table)
 			s := newSMTP(t, "smtp://"+server.addr)
-			require.Nil(t, send(t, s, to(t, "one@example.org")))
-			failure := send(t, s, to(t, "two@example.org"))
+			require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
+			failure := send(t, s, messageTo(t, "two@example.org"))
 			require.NotNil(t, failure)
 			require.Contains(t, failure.Reason, test.reason)
 			require.Equal(t, name == "no user", failure.Final)
@@ -171,47 +168,45 @@ func TestConnectionIsReplacedOnce(t *testing.T) {
 	}
 }
 
-// TestUnwelcomeConnectionIsNotKept spares a server that refuses the sender a
-// second refusal for each message.
-func TestUnwelcomeConnectionIsNotKept(t *testing.T) {
+// If such a connection were kept, a server that refuses the sender would have to refuse each message twice.
+func TestConnectionIsClosedAfterRefusedSender(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, map[string]string{"MAIL": "550 not you"})
+	server := newScriptedServer(t, map[string]string{"MAIL": "550 not you"})
 	s := newSMTP(t, "smtp://"+server.addr)
 	for i := range 2 {
-		require.True(t, send(t, s, to(t, "one@example.org")).Operator)
+		require.True(t, send(t, s, messageTo(t, "one@example.org")).Operator)
 		require.Equal(t, "EHLO MAIL QUIT", server.verbs(i+1))
 	}
 }
 
-// TestConnectionBreaksInFlight cuts a kept connection where nobody can tell
-// whether the message was taken. To send it again is for the next attempt.
-func TestConnectionBreaksInFlight(t *testing.T) {
+// If a pooled connection breaks during the content, the server may have accepted the message. Send does not repeat it; the
+// next attempt does.
+func TestConnectionBreaksDuringContent(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]map[string]string{
-		"before the dot": {"DATA 2": "354 go on" + thenCut},
-		"after the dot":  {"CONTENT 2": cut},
+		"before the dot": {"DATA 2": "354 go on" + thenClose},
+		"after the dot":  {"CONTENT 2": replyClose},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, table, nil)
+			server := newScriptedServer(t, table, nil)
 			s := newSMTP(t, "smtp://"+server.addr)
-			require.Nil(t, send(t, s, to(t, "one@example.org")))
-			failure := send(t, s, to(t, "two@example.org"))
+			require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
+			failure := send(t, s, messageTo(t, "two@example.org"))
 			require.NotNil(t, failure)
 			require.False(t, failure.Final || failure.Operator)
 			require.Contains(t, failure.Reason, "broke off")
 			accepted, _ := server.connections()
-			require.Equal(t, 1, accepted, "nothing was tried again")
+			require.Equal(t, 1, accepted, "Send did not repeat the message")
 			require.Equal(t, []string{"one@example.org"}, server.recipients())
-			require.Nil(t, send(t, s, to(t, "two@example.org")))
+			require.Nil(t, send(t, s, messageTo(t, "two@example.org")))
 		})
 	}
 }
 
-// TestRefusalLeavesNothing has a server that refuses the second of four
-// messages, and never forgets a recipient by itself. What it refuses for good is
-// cleared away; what it may take later, it may take on another connection.
-func TestRefusalLeavesNothing(t *testing.T) {
+// The server refuses the second of four messages, and does not drop its recipient by itself. After a final refusal the
+// client sends RSET; after a transient one it uses another connection, which the server may treat differently.
+func TestRefusedMessageLeavesNoRecipient(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		table       map[string]string
@@ -226,54 +221,53 @@ func TestRefusalLeavesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, test.table, nil)
+			server := newScriptedServer(t, test.table, nil)
 			s := newSMTP(t, "smtp://"+server.addr)
-			require.Nil(t, send(t, s, to(t, "one@example.org")))
-			require.NotNil(t, send(t, s, to(t, "two@example.org")))
-			require.Nil(t, send(t, s, to(t, "three@example.org")))
-			require.Nil(t, send(t, s, to(t, "four@example.org")))
+			require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
+			require.NotNil(t, send(t, s, messageTo(t, "two@example.org")))
+			require.Nil(t, send(t, s, messageTo(t, "three@example.org")))
+			require.Nil(t, send(t, s, messageTo(t, "four@example.org")))
 			require.Equal(t, []string{"one@example.org", "three@example.org", "four@example.org"}, server.recipients())
 			accepted, _ := server.connections()
 			require.Equal(t, test.connections, accepted)
 			require.Equal(t, 2-test.connections, strings.Count(server.verbs(1), "RSET"))
-			require.Equal(t, test.connections-1, strings.Count(server.wire(), "QUIT"))
+			require.Equal(t, test.connections-1, strings.Count(server.commands(), "QUIT"))
 		})
 	}
 	t.Run("RSET refused", func(t *testing.T) {
 		t.Parallel()
-		server := newScripted(t, map[string]string{"DATA 2": "554 policy", "RSET": "502 what?"}, nil)
+		server := newScriptedServer(t, map[string]string{"DATA 2": "554 policy", "RSET": "502 what?"}, nil)
 		s := newSMTP(t, "smtp://"+server.addr)
-		require.Nil(t, send(t, s, to(t, "one@example.org")))
-		require.NotNil(t, send(t, s, to(t, "two@example.org")))
-		require.Nil(t, send(t, s, to(t, "three@example.org")))
+		require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
+		require.NotNil(t, send(t, s, messageTo(t, "two@example.org")))
+		require.Nil(t, send(t, s, messageTo(t, "three@example.org")))
 		require.Equal(t, []string{"one@example.org", "three@example.org"}, server.recipients())
 		accepted, _ := server.connections()
 		require.Equal(t, 2, accepted)
 	})
 	t.Run("a real server", func(t *testing.T) {
 		t.Parallel()
-		server := newRecorder(t, recorderOptions{})
+		server := newSMTPRecorder(t, recorderOptions{})
 		s := newSMTP(t, "smtp://"+server.addr)
-		require.Nil(t, send(t, s, to(t, "one@example.org")))
-		require.Contains(t, send(t, s, to(t, "nobody@example.org")).Reason, "refused the address (550 5.1.1")
-		require.Nil(t, send(t, s, to(t, "two@example.org")))
-		require.Contains(t, send(t, s, to(t, "picky@example.org")).Reason, "refused the message (554 5.7.1")
-		require.Nil(t, send(t, s, to(t, "three@example.org")))
-		got := server.got()
+		require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
+		require.Contains(t, send(t, s, messageTo(t, "nobody@example.org")).Reason, "refused the address (550 5.1.1")
+		require.Nil(t, send(t, s, messageTo(t, "two@example.org")))
+		require.Contains(t, send(t, s, messageTo(t, "picky@example.org")).Reason, "refused the message (554 5.7.1")
+		require.Nil(t, send(t, s, messageTo(t, "three@example.org")))
+		got := server.received()
 		require.Len(t, got, 3)
 		for i, recipient := range []string{"one@example.org", "two@example.org", "three@example.org"} {
 			require.Equal(t, []string{recipient}, got[i].to)
-			checkWire(t, got[i].data, to(t, recipient))
+			checkWire(t, got[i].data, messageTo(t, recipient))
 		}
 		accepted, _ := server.connections()
 		require.Equal(t, 1, accepted)
 	})
 }
 
-// TestConnectionsEnd has a clock that jumps, and looks at what the server sees.
-func TestConnectionsEnd(t *testing.T) {
+func TestConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
-	m := to(t, "one@example.org")
+	m := messageTo(t, "one@example.org")
 	bubble := func(name string, test func(t *testing.T)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -285,11 +279,11 @@ func TestConnectionsEnd(t *testing.T) {
 		synctest.Wait()
 	}
 
-	bubble("unused", func(t *testing.T) {
-		server, s := newPiped(t, nil)
-		for range 3 { // each use starts the time anew
+	bubble("idle", func(t *testing.T) {
+		server, s := newPipedServer(t, nil)
+		for range 3 { // each use restarts the idle timeout
 			require.Nil(t, send(t, s, m))
-			after(idleTime - time.Millisecond)
+			after(idleTimeout - time.Millisecond)
 			_, open := server.connections()
 			require.Equal(t, 1, open)
 		}
@@ -302,8 +296,8 @@ func TestConnectionsEnd(t *testing.T) {
 		require.Len(t, server.recipients(), 4)
 	})
 
-	bubble("full", func(t *testing.T) {
-		server, s := newPiped(t, nil)
+	bubble("maximum of messages", func(t *testing.T) {
+		server, s := newPipedServer(t, nil)
 		for range maxMessages + 1 {
 			require.Nil(t, send(t, s, m))
 		}
@@ -316,26 +310,26 @@ func TestConnectionsEnd(t *testing.T) {
 		require.Equal(t, 1, strings.Count(server.verbs(2), "MAIL"))
 	})
 
-	bubble("old", func(t *testing.T) {
-		server, s := newPiped(t, nil)
+	bubble("maximum age", func(t *testing.T) {
+		server, s := newPipedServer(t, nil)
 		start := time.Now()
 		for accepted := 0; accepted < 2; accepted, _ = server.connections() {
 			require.Nil(t, send(t, s, m))
-			after(idleTime - time.Second)
-			require.Less(t, time.Since(start), maxAge+3*idleTime)
+			after(idleTimeout - time.Second)
+			require.Less(t, time.Since(start), maxAge+3*idleTimeout)
 		}
 		require.GreaterOrEqual(t, time.Since(start), maxAge)
 		require.True(t, strings.HasSuffix(server.verbs(1), " QUIT"))
 	})
 
-	bubble("closed", func(t *testing.T) {
-		server, s := newPiped(t, nil)
+	bubble("transport closed", func(t *testing.T) {
+		server, s := newPipedServer(t, nil)
 		require.Nil(t, send(t, s, m))
 		s.Close()
 		synctest.Wait()
 		_, open := server.connections()
 		require.Zero(t, open)
-		require.Nil(t, send(t, s, m), "it can still send")
+		require.Nil(t, send(t, s, m), "a closed transport can still send")
 		synctest.Wait()
 		accepted, open := server.connections()
 		require.Equal(t, 2, accepted)
@@ -346,54 +340,54 @@ func TestConnectionsEnd(t *testing.T) {
 		s.Close()
 	})
 
-	bubble("closed, and the server does not care", func(t *testing.T) {
-		server, s := newPiped(t, map[string]string{"QUIT": hang})
+	bubble("transport closed, server ignores QUIT", func(t *testing.T) {
+		server, s := newPipedServer(t, map[string]string{"QUIT": replyHang})
 		sendAtOnce(t, s, 3)
 		start := time.Now()
 		s.Close()
-		require.Equal(t, quitTimeout, time.Since(start), "for all of them together")
+		require.Equal(t, quitTimeout, time.Since(start), "once for all connections")
 		synctest.Wait()
 		accepted, open := server.connections()
 		require.Equal(t, 3, accepted)
 		require.Zero(t, open)
 	})
 
-	bubble("one too many", func(t *testing.T) {
-		server, s := newPiped(t, nil)
+	bubble("maximum of idle connections", func(t *testing.T) {
+		server, s := newPipedServer(t, nil)
 		sendAtOnce(t, s, maxIdle+1)
 		synctest.Wait()
 		accepted, open := server.connections()
 		require.Equal(t, maxIdle+1, accepted)
 		require.Equal(t, maxIdle, open)
-		require.Equal(t, 1, strings.Count(server.wire(), "QUIT"))
+		require.Equal(t, 1, strings.Count(server.commands(), "QUIT"))
 	})
 
-	// A firewall that lost its state swallows what it gets.
-	bubble("gone without a word", func(t *testing.T) {
-		server, s := newPiped(t, map[string]string{"MAIL 2": hang}, nil)
+	// A firewall that has lost its state drops packets.
+	bubble("connection lost", func(t *testing.T) {
+		server, s := newPipedServer(t, map[string]string{"MAIL 2": replyHang}, nil)
 		require.Nil(t, send(t, s, m))
 		start := time.Now()
 		require.Nil(t, send(t, s, m))
-		require.WithinRange(t, time.Now(), start.Add(wakeTimeout), start.Add(wakeTimeout+time.Second))
+		require.WithinRange(t, time.Now(), start.Add(reuseTimeout), start.Add(reuseTimeout+time.Second))
 		require.Len(t, server.recipients(), 2)
 	})
 
-	bubble("gone, and so is the server", func(t *testing.T) {
-		server, s := newPiped(t, map[string]string{"MAIL 2": hang}, map[string]string{"MAIL": hang})
+	bubble("connection and server lost", func(t *testing.T) {
+		server, s := newPipedServer(t, map[string]string{"MAIL 2": replyHang}, map[string]string{"MAIL": replyHang})
 		require.Nil(t, send(t, s, m))
 		start := time.Now()
 		failure := send(t, s, m)
 		require.NotNil(t, failure)
 		require.Contains(t, failure.Reason, "in time")
-		require.Equal(t, sendTimeout, time.Since(start), "both tries share it")
+		require.Equal(t, sendTimeout, time.Since(start), "both connections share the timeout")
 		synctest.Wait()
 		accepted, open := server.connections()
 		require.Equal(t, 2, accepted)
 		require.Zero(t, open)
 	})
 
-	bubble("silent over the content", func(t *testing.T) {
-		server, s := newPiped(t, map[string]string{"CONTENT 2": hang}, nil)
+	bubble("no reply to the content", func(t *testing.T) {
+		server, s := newPipedServer(t, map[string]string{"CONTENT 2": replyHang}, nil)
 		require.Nil(t, send(t, s, m))
 		start := time.Now()
 		failure := send(t, s, m)
@@ -406,32 +400,32 @@ func TestConnectionsEnd(t *testing.T) {
 		require.Zero(t, open)
 	})
 
-	// The time for MAIL is no time for what follows, which may take long.
-	bubble("slow to take content", func(t *testing.T) {
-		server, s := newPiped(t, nil)
+	// reuseTimeout is for MAIL only: the content may take longer.
+	bubble("slow content", func(t *testing.T) {
+		server, s := newPipedServer(t, nil)
 		for range 2 {
 			start := time.Now()
 			sendAtOnce(t, s, 1)
-			require.WithinRange(t, time.Now(), start.Add(2*wakeTimeout), start.Add(2*wakeTimeout+time.Second))
+			require.WithinRange(t, time.Now(), start.Add(2*reuseTimeout), start.Add(2*reuseTimeout+time.Second))
 		}
 		accepted, _ := server.connections()
 		require.Equal(t, 1, accepted)
 	})
 }
 
-// sendAtOnce has n messages on their way at the same time, in a bubble.
+// sendAtOnce sends n messages at the same time, in a bubble.
 func sendAtOnce(t *testing.T, s *SMTP, n int) {
 	t.Helper()
 	dial := s.dialContext
 	s.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
-		return &slow{Conn: conn}, err
+		return &slowConn{Conn: conn}, err
 	}
-	m := to(t, "one@example.org")
+	m := messageTo(t, "one@example.org")
 	var senders sync.WaitGroup
 	for range n {
 		senders.Go(func() {
-			if err := s.Send(t.Context(), m); err != nil {
+			if err := boundedSend(t.Context(), s, m); err != nil {
 				t.Error(err)
 			}
 		})
@@ -440,99 +434,96 @@ func sendAtOnce(t *testing.T, s *SMTP, n int) {
 	s.dialContext = dial
 }
 
-// slow takes its time over the content.
-type slow struct{ net.Conn }
+// slowConn delays the content by twice the reuseTimeout.
+type slowConn struct{ net.Conn }
 
-func (c *slow) Write(p []byte) (int, error) {
+func (c *slowConn) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte("MIME-Version")) {
-		time.Sleep(2 * wakeTimeout) //nolint:forbidigo // of the bubble's clock
+		time.Sleep(2 * reuseTimeout) //nolint:forbidigo // of the bubble's clock
 	}
 	return c.Conn.Write(p)
 }
 
-// TestRepliesAreBoundedByMessage lets a talkative server say more over the life
-// of a connection than it may over one message.
-func TestRepliesAreBoundedByMessage(t *testing.T) {
+// The limit of replies is for each message: over the life of a connection a server may send more.
+func TestReplyLimitIsForEachMessage(t *testing.T) {
 	t.Parallel()
-	chatter := strings.Repeat("250-"+strings.Repeat("x", 90)+"\r\n", maxReplies/300)
-	server := newScripted(t, map[string]string{"RCPT": chatter + "250 ok"})
+	longReply := strings.Repeat("250-"+strings.Repeat("x", 90)+"\r\n", maxReplyBytes/300)
+	server := newScriptedServer(t, map[string]string{"RCPT": longReply + "250 ok"})
 	s := newSMTP(t, "smtp://"+server.addr)
 	for range 5 {
-		require.Nil(t, send(t, s, to(t, "one@example.org")))
+		require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
 	}
 	accepted, _ := server.connections()
 	require.Equal(t, 1, accepted)
 }
 
-// TestCancelledSendDisturbsNobody ends one conversation in the middle of another.
-func TestCancelledSendDisturbsNobody(t *testing.T) {
+func TestCancelledSendLeavesOthersAlone(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, nil, map[string]string{"DATA": hang}, nil)
+	server := newScriptedServer(t, nil, map[string]string{"DATA": replyHang}, nil)
 	s := newSMTP(t, "smtp://"+server.addr)
 
 	// Two connections: one in the pool, one that hangs.
-	require.Nil(t, send(t, s, to(t, "one@example.org")))
-	kept := s.pool.take()
+	require.Nil(t, send(t, s, messageTo(t, "one@example.org")))
+	pooled := s.pool.get()
+	require.NotNil(t, pooled)
 	ctx, cancel := context.WithCancel(t.Context())
-	two, three := to(t, "two@example.org"), to(t, "three@example.org")
-	hanging := make(chan error)
-	go func() { hanging <- s.Send(ctx, two) }()
+	two, three := messageTo(t, "two@example.org"), messageTo(t, "three@example.org")
+	hanging := make(chan error, 1)
+	go func() { hanging <- boundedSend(ctx, s, two) }()
 	eventually(t, func() bool {
 		accepted, _ := server.connections()
 		return accepted == 2 && strings.HasSuffix(server.verbs(2), "DATA")
 	})
-	require.True(t, s.pool.keep(kept))
+	require.True(t, s.pool.put(pooled))
 
 	others := make(chan struct{})
 	go func() {
 		defer close(others)
 		for range 20 {
-			if err := s.Send(t.Context(), three); err != nil {
+			if err := boundedSend(t.Context(), s, three); err != nil {
 				t.Error(err)
+				return
 			}
 		}
 	}()
 	cancel()
 	require.Equal(t, "Sending was interrupted.", checkFailure(t, <-hanging).Reason)
 	<-others
-	require.Nil(t, send(t, s, to(t, "four@example.org")))
+	require.Nil(t, send(t, s, messageTo(t, "four@example.org")))
 	accepted, _ := server.connections()
 	require.Equal(t, 2, accepted)
 	require.Len(t, server.recipients(), 22)
-	require.Equal(t, 22, strings.Count(server.verbs(1), "MAIL"), "all of them over the first connection")
+	require.Equal(t, 22, strings.Count(server.verbs(1), "MAIL"), "all messages used the first connection")
 	eventually(t, func() bool { _, open := server.connections(); return open == 1 })
 }
 
-// TestCancelledAtTheYes ends the context in the moment in which the server takes
-// the message: it is taken, and the connection is not for another one.
-func TestCancelledAtTheYes(t *testing.T) {
+// The context ends while the client reads the positive reply: the message is accepted, and the connection is not reused.
+func TestCancelledDuringAcceptance(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, map[string]string{"CONTENT": "250 yes"})
+	server := newScriptedServer(t, map[string]string{"CONTENT": "250 accepted"})
 	s := newSMTP(t, "smtp://"+server.addr)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		return &cancellingAtYes{cancelling{Conn: conn, cancel: cancel, closed: make(chan struct{})}}, err
+		return &cancelAtReply{cancelAtContent{Conn: conn, cancel: cancel, closed: make(chan struct{})}}, err
 	}
-	require.NoError(t, s.Send(ctx, to(t, "one@example.org")))
-	require.Empty(t, s.pool.waiting)
+	require.NoError(t, boundedSend(ctx, s, messageTo(t, "one@example.org")))
+	require.Empty(t, s.pool.idle)
 	require.Equal(t, []string{"one@example.org"}, server.recipients())
 }
 
-// cancellingAtYes cancels when the yes is read, and passes it on once that has
-// closed the connection.
-type cancellingAtYes struct{ cancelling }
+// cancelAtReply cancels when the reply to the content arrives, and returns the reply once the connection is closed.
+type cancelAtReply struct{ cancelAtContent }
 
-func (c *cancellingAtYes) Read(p []byte) (int, error) {
+func (c *cancelAtReply) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if bytes.Contains(p[:n], []byte("yes")) {
-		c.cancel()
-		<-c.closed
+	if bytes.Contains(p[:n], []byte("accepted")) {
+		c.cancelAndWait()
 	}
 	return n, err
 }
 
-func (c *cancellingAtYes) Write(p []byte) (int, error) { return c.Conn.Write(p) }
+func (c *cancelAtReply) Write(p []byte) (int, error) { return c.Conn.Write(p) }
 
 func BenchmarkSMTP(b *testing.B) {
 	for _, o := range []recorderOptions{{}, {tls: true, password: "secret"}} {
@@ -540,15 +531,15 @@ func BenchmarkSMTP(b *testing.B) {
 		if o.tls {
 			name, url = "STARTTLS and login", "smtp://alice:secret@"
 		}
-		for _, kept := range []bool{true, false} {
-			b.Run(fmt.Sprintf("%s/kept=%t", name, kept), func(b *testing.B) {
-				server := newRecorder(b, o)
+		for _, pooled := range []bool{true, false} {
+			b.Run(fmt.Sprintf("%s/pooled=%t", name, pooled), func(b *testing.B) {
+				server := newSMTPRecorder(b, o)
 				s := newSMTP(b, url+server.addr)
 				s.roots = server.roots
-				if !kept {
+				if !pooled {
 					s.Close()
 				}
-				m := to(b, "one@example.org")
+				m := messageTo(b, "one@example.org")
 				for b.Loop() {
 					require.NoError(b, s.Send(b.Context(), m))
 				}

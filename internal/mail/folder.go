@@ -20,9 +20,9 @@ type Folder struct {
 	from *netmail.Address
 }
 
-// NewFolder makes the folder where it is missing, readable by its owner only,
-// and makes sure that files can be written there. A sender that is not one
-// address is an error too.
+// NewFolder returns a Folder for the directory dir. It creates dir if it is missing, readable by its owner only, and checks
+// that files can be written there. A directory that can't be written to is an error, and so is a sender that is not one
+// address.
 func NewFolder(dir, from string) (*Folder, error) {
 	sender, err := parseSender(from)
 	if err != nil {
@@ -35,15 +35,15 @@ func NewFolder(dir, from string) (*Folder, error) {
 	if err := f.write(".writable", nil); err != nil {
 		return nil, fmt.Errorf("the mail folder can't be written to: %w", err)
 	}
-	// Another process that starts may have removed it.
+	// Another process that starts at the same time may have removed the file.
 	if err := os.Remove(filepath.Join(dir, ".writable")); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the mail folder can't be written to: %w", err)
 	}
 	return f, nil
 }
 
-// Send writes m into the folder. A reader of the folder never sees a part of a
-// file, and a second Send of the same ID and Date replaces the file of the first.
+// Send implements [Transport]. A reader of the folder never sees an incomplete file. A second Send with the same ID and Date
+// replaces the file.
 func (f *Folder) Send(ctx context.Context, m Message) error {
 	raw, _, err := compose(f.from, m)
 	if err != nil {
@@ -61,15 +61,15 @@ func (f *Folder) Send(ctx context.Context, m Message) error {
 	return nil
 }
 
-// Close does nothing: a folder needs no leave taken of it.
+// Close does nothing.
 func (f *Folder) Close() {}
 
-// write puts a file in place under its name only once all of it is on the disk.
+// write gives a file its name only once its whole content is on the disk.
 func (f *Folder) write(name string, content []byte) (err error) {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(f.dir, ".*.tmp") // 0600 by itself
+	tmp, err := os.CreateTemp(f.dir, ".*.tmp") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func (f *Folder) write(name string, content []byte) (err error) {
 	return nil
 }
 
-// syncDir makes the rename last through a power cut. Not every system can sync
-// a folder, and the file is in its place anyway, so an error changes nothing.
+// syncDir makes a rename survive a power cut. Errors are ignored: not every system can sync a directory, and the file is
+// complete in any case.
 func syncDir(dir string) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -103,9 +103,8 @@ func syncDir(dir string) {
 	_ = d.Close()
 }
 
-// fileName sorts by date and is the same for the same message. Only characters
-// that any file system takes are kept of the ID; the digest keeps apart what
-// that, or a file system blind to case, would make equal.
+// fileName returns the same name for the same message. Names sort by date. Characters of the ID that some file system does
+// not allow are replaced; the digest distinguishes IDs that this, or a file system that ignores case, would make equal.
 func fileName(m Message) string {
 	id := strings.Map(func(r rune) rune {
 		switch {

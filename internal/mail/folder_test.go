@@ -16,34 +16,34 @@ import (
 
 func newFolder(t *testing.T) *Folder {
 	t.Helper()
-	f, err := NewFolder(filepath.Join(t.TempDir(), "data", "mail"), from)
+	f, err := NewFolder(filepath.Join(t.TempDir(), "data", "mail"), fromHeader)
 	require.NoError(t, err)
 	return f
 }
 
-func names(t *testing.T, f *Folder) []string {
+func listFiles(t *testing.T, f *Folder) []string {
 	t.Helper()
 	entries, err := os.ReadDir(f.dir)
 	require.NoError(t, err)
-	var names []string
+	var files []string
 	for _, entry := range entries {
-		names = append(names, entry.Name())
+		files = append(files, entry.Name())
 	}
-	return names
+	return files
 }
 
 func TestFolder(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
-	require.Empty(t, names(t, f), "the trial at the start leaves nothing behind")
+	require.Empty(t, listFiles(t, f), "NewFolder removes its test file")
 	info, err := os.Stat(f.dir)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
 
-	m := render(t, InvitationCreated, sample())
+	m := render(t, InvitationCreated, testInvitation())
 	require.NoError(t, f.Send(t.Context(), m))
 	require.NoError(t, f.Send(t.Context(), m), "a second attempt replaces the first")
-	written := names(t, f)
+	written := listFiles(t, f)
 	require.Len(t, written, 1)
 	require.Regexp(t, `^20261123T093000\.000Z-1\.created_example\.com-[0-9a-f]{8}\.eml$`, written[0])
 	path := filepath.Join(f.dir, written[0])
@@ -58,8 +58,8 @@ func TestFolder(t *testing.T) {
 	later.Date = m.Date.Add(time.Millisecond)
 	later.ID = "0" + m.ID
 	require.NoError(t, f.Send(t.Context(), later))
-	require.Equal(t, written[0], names(t, f)[0], "names sort by date")
-	require.Len(t, names(t, f), 2)
+	require.Equal(t, written[0], listFiles(t, f)[0], "names sort by date")
+	require.Len(t, listFiles(t, f), 2)
 }
 
 func TestFileNames(t *testing.T) {
@@ -77,12 +77,11 @@ func TestFileNames(t *testing.T) {
 	}
 }
 
-// TestFolderNeverShowsHalfAFile reads while the same file is written over and
-// over.
-func TestFolderNeverShowsHalfAFile(t *testing.T) {
+// The test reads a file that is replaced all the time.
+func TestFolderNeverShowsAnIncompleteFile(t *testing.T) {
 	t.Parallel()
 	f := newFolder(t)
-	m := render(t, InvitationCreated, sample())
+	m := render(t, InvitationCreated, testInvitation())
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
@@ -93,6 +92,7 @@ func TestFolderNeverShowsHalfAFile(t *testing.T) {
 			}
 		})
 	}
+	t.Cleanup(wg.Wait)
 	done := make(chan struct{})
 	go func() {
 		wg.Wait()
@@ -111,22 +111,22 @@ func TestFolderNeverShowsHalfAFile(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, bytes.HasSuffix(raw, []byte("--\r\n")))
 	}
-	require.Len(t, names(t, f), 1)
+	require.Len(t, listFiles(t, f), 1)
 }
 
 func TestFolderFailures(t *testing.T) {
 	t.Parallel()
 	_, err := NewFolder(t.TempDir(), "nobody")
 	require.ErrorContains(t, err, "the sender of mails")
-	_, err = NewFolder("", from)
+	_, err = NewFolder("", fromHeader)
 	require.ErrorContains(t, err, "mail folder")
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = NewFolder(filepath.Join(file, "mail"), from)
+	_, err = NewFolder(filepath.Join(file, "mail"), fromHeader)
 	require.ErrorContains(t, err, "can't be written to")
 
 	f := newFolder(t)
-	m := render(t, InvitationCreated, sample())
+	m := render(t, InvitationCreated, testInvitation())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	failure := checkFailure(t, f.Send(ctx, m))
@@ -134,7 +134,7 @@ func TestFolderFailures(t *testing.T) {
 	require.ErrorIs(t, failure, context.Canceled)
 
 	require.NoError(t, os.RemoveAll(f.dir))
-	require.NoError(t, f.Send(t.Context(), m), "a folder that went away is made anew")
+	require.NoError(t, f.Send(t.Context(), m), "a folder that was removed is created again")
 	require.NoError(t, os.RemoveAll(f.dir))
 	require.NoError(t, os.WriteFile(f.dir, nil, 0o600))
 	failure = checkFailure(t, f.Send(t.Context(), m))

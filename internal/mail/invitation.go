@@ -2,48 +2,47 @@ package mail
 
 import "time"
 
-// Kind names a mail and, with ".txt.tmpl" and ".html.tmpl", its template files.
+// Kind is the name of a mail and, followed by ".txt.tmpl" or ".html.tmpl", of its template files.
 type Kind string
 
-// The kinds of mail, and who gets each.
+// The kinds of mail, each with its recipient.
 const (
 	InvitationCreated   Kind = "invitation_created"   // the invitee
 	InvitationRequested Kind = "invitation_requested" // a staff user, with an approve and a reject link
-	InvitationRejected  Kind = "invitation_rejected"  // whoever created the invitation
-	InvitationExpired   Kind = "invitation_expired"   // whoever created the invitation
+	InvitationRejected  Kind = "invitation_rejected"  // the creator of the invitation
+	InvitationExpired   Kind = "invitation_expired"   // the creator of the invitation
 )
 
 var kinds = []Kind{InvitationCreated, InvitationRequested, InvitationRejected, InvitationExpired}
 
-// Invitation is what every template is given. Its fields are taken as typed by
-// users; [Renderer.Render] cleans them before a template sees them.
+// Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render] sanitizes them
+// before it executes a template.
 type Invitation struct {
-	SiteName string // set by the Renderer; what a caller puts here is overwritten
+	SiteName string // set by the Renderer, which overwrites a caller's value
 
 	Email   string // the invitee's address
-	Inviter string // display name; "" where the inviter is gone
+	Inviter string // display name; "" if the inviter no longer exists
 
 	ScopeName    string
 	ScopeType    string // customer, project, offering, call or proposal; see ScopeKind
-	CustomerName string // the organization the scope belongs to; "" where unknown or itself the scope
+	CustomerName string // the organization that the scope belongs to; "" if unknown, or if the scope is the organization
 
 	RoleName        string // such as PROJECT.ADMIN; see Role
 	RoleDescription string
 
-	ExtraText string // the inviter's own words, of any number of lines; see ExtraLines
+	ExtraText string // a personal text by the inviter, of any number of lines; see ExtraLines
 
-	// Link is where the recipient goes: the page to accept on, or the page of
-	// the scope in a mail to the creator, where it may be "". An absolute http
-	// or https URL, as are the other two.
+	// Link is the URL of the page to accept on; in a mail to the creator, it is the page of the scope, or "". This and the
+	// other links are absolute http or https URLs.
 	Link string
 
 	ApproveLink, RejectLink string // InvitationRequested only
 
-	Expires  time.Time // the zero time where there is no end; see Deadline
-	Reminder bool      // InvitationCreated only: this is not the first mail
+	Expires  time.Time // the zero time if there is no end; see Deadline
+	Reminder bool      // InvitationCreated only: the mail repeats an earlier one
 }
 
-// ScopeKind is the type of the scope in the word people use for it.
+// ScopeKind returns the type of the scope as people call it: ScopeType, with "organization" for customer.
 func (v Invitation) ScopeKind() string {
 	if v.ScopeType == "customer" {
 		return "organization"
@@ -51,11 +50,10 @@ func (v Invitation) ScopeKind() string {
 	return v.ScopeType
 }
 
-// ScopeTitle is the name of the scope at a length fit for a heading.
-func (v Invitation) ScopeTitle() string { return shorten(v.ScopeName, 80) }
+// ScopeTitle returns the name of the scope, truncated to the length of a heading: 80 characters.
+func (v Invitation) ScopeTitle() string { return truncate(v.ScopeName, 80) }
 
-// Organization is the name of the organization the scope belongs to, "" where
-// it would say nothing new.
+// Organization returns the name of the organization that the scope belongs to, or "" if the scope is that organization.
 func (v Invitation) Organization() string {
 	if v.ScopeType == "customer" {
 		return ""
@@ -63,8 +61,7 @@ func (v Invitation) Organization() string {
 	return v.CustomerName
 }
 
-// Role is what people call the role: its description, or its name where it has
-// none.
+// Role returns the description of the role, or its name if it has no description.
 func (v Invitation) Role() string {
 	if v.RoleDescription != "" {
 		return v.RoleDescription
@@ -72,12 +69,10 @@ func (v Invitation) Role() string {
 	return v.RoleName
 }
 
-// ExtraLines are the lines of the inviter's own words, without control
-// characters and without surrounding empty lines.
-func (v Invitation) ExtraLines() []string { return lines(v.ExtraText) }
+// ExtraLines returns the lines of ExtraText, without control characters and without empty lines at its start and end.
+func (v Invitation) ExtraLines() []string { return sanitizeLines(v.ExtraText) }
 
-// Deadline is Expires as people read it, in UTC and saying so; "" where there
-// is no end.
+// Deadline returns Expires in UTC, such as "2 January 2006, 15:04 UTC", or "" if there is no end.
 func (v Invitation) Deadline() string {
 	if v.Expires.IsZero() {
 		return ""
@@ -85,18 +80,18 @@ func (v Invitation) Deadline() string {
 	return v.Expires.UTC().Format("2 January 2006, 15:04 UTC")
 }
 
-// maxNameRunes bounds each name in a mail. It is above every limit of the API
-// and keeps the longest subject of one word within a line (RFC 5322, section
-// 2.1.1: 998 octets).
+// maxNameRunes is the limit of each name in a mail, in characters. It is above every limit of the API, and keeps even a
+// subject of one word within a line (998 octets, RFC 5322, section 2.1.1).
 const maxNameRunes = 500
 
-// cleaned is v with each value that belongs on one line brought to one.
-func (v Invitation) cleaned() Invitation {
+// sanitized returns v with every name sanitized as one line and truncated. ExtraLines sanitizes ExtraText; checkLinks
+// checks the links.
+func (v Invitation) sanitized() Invitation {
 	for _, s := range []*string{
 		&v.SiteName, &v.Email, &v.Inviter, &v.ScopeName, &v.ScopeType, &v.CustomerName,
 		&v.RoleName, &v.RoleDescription,
 	} {
-		*s = shorten(line(*s), maxNameRunes)
+		*s = truncate(sanitizeLine(*s), maxNameRunes)
 	}
 	return v
 }

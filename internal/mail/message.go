@@ -12,33 +12,30 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// Message is a mail that is ready to send, but for its sender, whom the
-// [Transport] knows.
+// Message is a mail that is ready to send. Its sender is a setting of the [Transport].
 type Message struct {
 	ID      string    // Message-ID without angle brackets, the same in every attempt
-	To      string    // one bare address
+	To      string    // one address, without a display name
 	Date    time.Time // when the mail was made, the same in every attempt
 	Subject string    // one line, not encoded
-	Text    string
-	HTML    string
+	Text    string    // the text/plain body; lines end in "\n"
+	HTML    string    // the text/html body; lines end in "\n"
 }
 
-// Transport hands on messages. Both implementations are safe for concurrent
-// use.
+// Transport sends messages: [SMTP] or [Folder]. Both are safe for concurrent use.
 type Transport interface {
-	// Send returns nil once the message is accepted, and a *delivery.Failure otherwise.
+	// Send returns nil once the message is accepted, and otherwise a *delivery.Failure.
 	Send(ctx context.Context, m Message) error
 
-	// Close gives back what is kept for further messages. It doesn't wait for a
-	// Send that runs, and a later one works as before, but leaves nothing behind.
+	// Close releases what is held for further messages. It does not wait for a running Send. A later Send still works,
+	// and then holds nothing.
 	Close()
 }
 
-// messageID is an id of RFC 5322, section 3.6.4, without the forms that its
-// section 4 calls obsolete, at a length that fits any line.
+// messageID matches an id of RFC 5322, section 3.6.4, without its obsolete forms (section 4), at a length that fits any line.
 var messageID = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,120}@[A-Za-z0-9.-]{1,253}$`)
 
-// validate finds what no caller should ever pass.
+// validate returns an error for values that only a defect of the caller can produce.
 func (m Message) validate() error {
 	switch {
 	case !messageID.MatchString(m.ID):
@@ -51,10 +48,10 @@ func (m Message) validate() error {
 	return nil
 }
 
-// EML returns m as it goes over the wire, which is also the form of an .eml file.
-// from is its sender, written as "Name <user@example.com>" or "user@example.com".
-// A from that is not one address is an error, and so is, as a *delivery.Failure,
-// a message that could never be sent.
+// EML returns m in the form of RFC 5322, as it is sent and as it is stored in an .eml file. from is the sender, written as
+// "Name <user@example.com>" or "user@example.com".
+//
+// A from that is not one address is an error. A message that cannot be sent is a *delivery.Failure.
 func (m Message) EML(from string) ([]byte, error) {
 	sender, err := parseSender(from)
 	if err != nil {
@@ -64,30 +61,30 @@ func (m Message) EML(from string) ([]byte, error) {
 	return raw, err
 }
 
-// compose writes m in the form of RFC 5322 and returns it with the address for
-// the envelope. Every error is a *delivery.Failure.
+// compose returns m in the form of RFC 5322, and the recipient's address for the envelope (RCPT TO). Every error is a
+// *delivery.Failure.
 func compose(from *netmail.Address, m Message) (raw []byte, recipient string, err error) {
 	if recipient, err = parseRecipient(m.To); err != nil {
 		return nil, "", err
 	}
 	if err := m.validate(); err != nil {
-		return nil, "", unrenderable(err)
+		return nil, "", renderFailure(err)
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(from)
 	msg.ToMailAddress(&netmail.Address{Address: recipient})
 	msg.SetMessageIDWithValue(m.ID)
 	msg.SetDateWithValue(m.Date.UTC())
-	msg.Subject(line(m.Subject))
-	// RFC 3834, section 5, and its counterpart in Exchange: no answers from robots.
+	msg.Subject(sanitizeLine(m.Subject))
+	// These ask for no automatic replies: RFC 3834, section 5, and its counterpart in Exchange.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
 	msg.SetGenHeader("X-Auto-Response-Suppress", "All")
-	// The last alternative is the one a reader prefers (RFC 2046, section 5.1.4).
+	// A mail reader prefers the last alternative (RFC 2046, section 5.1.4).
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
 	var b bytes.Buffer
 	if _, err := msg.WriteTo(&b); err != nil {
-		return nil, "", unrenderable(fmt.Errorf("writing the message: %w", err))
+		return nil, "", renderFailure(fmt.Errorf("writing the message: %w", err))
 	}
 	return b.Bytes(), recipient, nil
 }

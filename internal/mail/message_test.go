@@ -15,11 +15,10 @@ import (
 	"invited/internal/delivery"
 )
 
-var sender = &netmail.Address{Name: "Example Portal", Address: "no-reply@example.com"}
+var fromAddress = &netmail.Address{Name: "Example Portal", Address: "no-reply@example.com"}
 
-// checkWire asserts what holds for every message, whatever users typed: the
-// bytes keep the limits of RFC 5322, the headers are these and no others, and
-// one person gets it.
+// checkWire asserts what holds for every message, whatever users typed: the bytes are within the limits of RFC 5322, the
+// headers are exactly the expected ones, and there is one recipient.
 func checkWire(t testing.TB, raw []byte, m Message) *enmime.Envelope {
 	t.Helper()
 	for l := range strings.SplitSeq(string(raw), "\r\n") {
@@ -65,10 +64,10 @@ func checkWire(t testing.TB, raw []byte, m Message) *enmime.Envelope {
 
 func TestCompose(t *testing.T) {
 	t.Parallel()
-	v := sample()
+	v := testInvitation()
 	v.ScopeName = "Проект «Аполлон» " + strings.Repeat("очень длинный ", 20)
 	m := render(t, InvitationCreated, v)
-	raw, recipient, err := compose(sender, m)
+	raw, recipient, err := compose(fromAddress, m)
 	require.NoError(t, err)
 	require.Equal(t, "bob@example.org", recipient)
 	checkWire(t, raw, m)
@@ -77,13 +76,13 @@ func TestCompose(t *testing.T) {
 	require.Contains(t, string(raw), "Date: Mon, 23 Nov 2026 09:30:00 +0000\r\n")
 	require.NotContains(t, strings.ToLower(string(raw)), "go-mail")
 	for l := range strings.SplitSeq(string(raw), "\r\n") {
-		require.LessOrEqual(t, len(l), 78, "RFC 5322, section 2.1.1, for what folds")
+		require.LessOrEqual(t, len(l), 78, "RFC 5322, section 2.1.1: lines that can be folded")
 	}
 }
 
 func TestComposeRefuses(t *testing.T) {
 	t.Parallel()
-	good := render(t, InvitationCreated, sample())
+	good := render(t, InvitationCreated, testInvitation())
 	for name, change := range map[string]func(*Message){
 		"no recipient":   func(m *Message) { m.To = "" },
 		"two recipients": func(m *Message) { m.To = "a@x.org, b@x.org" },
@@ -98,22 +97,21 @@ func TestComposeRefuses(t *testing.T) {
 			t.Parallel()
 			m := good
 			change(&m)
-			_, _, err := compose(sender, m)
+			_, _, err := compose(fromAddress, m)
 			failure := checkFailure(t, err)
 			require.NotEqual(t, failure.Final, failure.Operator)
 		})
 	}
 	m := good
 	m.Subject = "one\r\nBcc: eve@example.org"
-	raw, _, err := compose(sender, m)
+	raw, _, err := compose(fromAddress, m)
 	require.NoError(t, err)
 	m.Subject = "one Bcc: eve@example.org"
 	checkWire(t, raw, m)
 }
 
-// hostile is what the rule "nothing a user typed adds a header, a recipient or
-// markup" is tried with, in each field.
-var hostile = []string{
+// hostileValues test, in each field, the rule that nothing a user typed adds a header, a recipient or markup.
+var hostileValues = []string{
 	"a\r\nBcc: eve@example.org\r\n\r\n<script>alert(1)</script>",
 	"a\rBcc: eve@example.org", "a\nBcc: eve@example.org", "a\u2028Bcc: eve@example.org", "a\u0085Bcc: eve@example.org",
 	"a\x00b", "\x1b[31mred", "<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`,
@@ -124,7 +122,7 @@ var hostile = []string{
 
 func TestHostileValues(t *testing.T) {
 	t.Parallel()
-	r, err := NewRenderer(hostile[0], "")
+	r, err := NewRenderer(hostileValues[0], "")
 	require.NoError(t, err)
 	fields := map[string]func(*Invitation) *string{
 		"Email":           func(v *Invitation) *string { return &v.Email },
@@ -139,14 +137,14 @@ func TestHostileValues(t *testing.T) {
 	for name, field := range fields {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			for i, value := range hostile {
-				v := sample()
+			for i, value := range hostileValues {
+				v := testInvitation()
 				*field(&v) = value
 				kind := kinds[(i+len(name))%len(kinds)]
 				m, err := r.Render(kind, "bob@example.org", "1@example.com", sentAt, v)
 				require.NoError(t, err)
 				checkRendered(t, m)
-				raw, _, err := compose(sender, m)
+				raw, _, err := compose(fromAddress, m)
 				require.NoError(t, err)
 				checkWire(t, raw, m)
 			}
@@ -154,7 +152,7 @@ func TestHostileValues(t *testing.T) {
 	}
 }
 
-// checkRendered asserts that what users typed stayed text.
+// checkRendered asserts that what users typed is still text.
 func checkRendered(t testing.TB, m Message) {
 	t.Helper()
 	html := strings.ToLower(m.HTML)
@@ -164,20 +162,19 @@ func checkRendered(t testing.TB, m Message) {
 	require.Equal(t, 1, strings.Count(html, "</title>"))
 	for _, part := range []string{m.Subject, m.Text, m.HTML} {
 		for _, r := range part {
-			require.True(t, r == '\n' || printable(r) == r, "%q", r)
+			require.True(t, r == '\n' || printableRune(r) == r, "%q", r)
 		}
 	}
-	require.Equal(t, m.Subject, line(m.Subject))
+	require.Equal(t, m.Subject, sanitizeLine(m.Subject))
 	require.NotContains(t, m.Text, "\nBcc:")
 }
 
-// FuzzMessageHeaders gives every field arbitrary bytes. Those with a form of
-// their own (recipient, id, link) may be refused, the others never; and what
-// comes out has exactly the expected headers and one recipient.
+// FuzzMessageHeaders fills every field with arbitrary bytes. Recipient, id and link may be refused; the other fields never
+// are. Every composed message has exactly the expected headers and one recipient.
 func FuzzMessageHeaders(f *testing.F) {
 	r, err := NewRenderer("Example Portal", "")
 	require.NoError(f, err)
-	for i, s := range hostile {
+	for i, s := range hostileValues {
 		f.Add(uint(i), "bob@example.org", "1.created@example.com", s, s, s, s, s, s, "https://example.com/1/")
 		f.Add(uint(i), s, s, "", "Apollo", "project", "Acme", "Admin", "", s)
 	}
@@ -192,12 +189,12 @@ func FuzzMessageHeaders(f *testing.F) {
 		if err != nil {
 			var failure *delivery.Failure
 			require.ErrorAs(t, err, &failure)
-			v.Link, v.ApproveLink, v.RejectLink = sample().Link, sample().ApproveLink, sample().RejectLink
+			v.Link, v.ApproveLink, v.RejectLink = testInvitation().Link, testInvitation().ApproveLink, testInvitation().RejectLink
 			m, err = r.Render(kind, "bob@example.org", "1@example.com", sentAt, v)
 			require.NoError(t, err)
 		}
 		require.NotContains(t, strings.ToLower(m.HTML), "<script")
-		raw, recipient, err := compose(sender, m)
+		raw, recipient, err := compose(fromAddress, m)
 		require.NoError(t, err)
 		require.Equal(t, m.To, recipient)
 		checkWire(t, raw, m)

@@ -6,76 +6,75 @@ import (
 	"time"
 )
 
-// How much is asked of one connection. Servers have limits of their own to all
-// of it, and it is better to leave before being thrown out.
+// The limits of one connection. Mail servers have limits of their own for all of these, and it is better to close a
+// connection than to be disconnected.
 const (
-	maxIdle     = 8 // of those that wait; no more workers send at once
+	maxIdle     = 8 // connections; no more workers than this send at once
 	maxMessages = 100
 	maxAge      = 5 * time.Minute
-	idleTime    = 10 * time.Second
+	idleTimeout = 10 * time.Second
 )
 
-// pool has the connections that wait for a message. Whoever takes one out owns
-// it.
+// pool holds idle connections. A connection that get returned belongs to the caller.
 type pool struct {
 	mu      sync.Mutex
-	waiting []*connection // last in, first out: no more than needed are kept awake
+	idle    []*connection // last in, first out: connections that are not needed reach their idle timeout
 	closed  bool
-	ending  sync.WaitGroup // those that are being ended; added to under mu and until closed
+	closing sync.WaitGroup // connections that the pool is closing; added to under mu, and only until closed
 }
 
-// take returns nil where none waits.
-func (p *pool) take() *connection {
+// get removes a connection from the pool. It returns nil if the pool is empty.
+func (p *pool) get() *connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last := len(p.waiting) - 1
+	last := len(p.idle) - 1
 	if last < 0 {
 		return nil
 	}
-	c := p.waiting[last]
-	p.waiting = slices.Delete(p.waiting, last, last+1)
-	c.expiry.Stop()
+	c := p.idle[last]
+	p.idle = slices.Delete(p.idle, last, last+1)
+	c.idleTimer.Stop()
 	return c
 }
 
-// keep is false where the connection stays the caller's, to be ended.
-func (p *pool) keep(c *connection) bool {
+// put adds a connection to the pool and reports whether it did. If not, the caller has to close the connection.
+func (p *pool) put(c *connection) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.waiting) >= maxIdle || c.messages >= maxMessages || time.Since(c.opened) >= maxAge {
+	if p.closed || len(p.idle) >= maxIdle || c.messages >= maxMessages || time.Since(c.opened) >= maxAge {
 		return false
 	}
-	c.expiry = time.AfterFunc(idleTime, func() { p.expire(c) })
-	p.waiting = append(p.waiting, c)
+	c.idleTimer = time.AfterFunc(idleTimeout, func() { p.expire(c) })
+	p.idle = append(p.idle, c)
 	return true
 }
 
-// expire ends a connection that still waits. That it has been taken and put back
-// since its timer fired ends it early, which does no harm.
+// expire closes a connection if it is idle. A connection that was used and put back after its timer had fired is closed
+// too early, which does no harm.
 func (p *pool) expire(c *connection) {
 	p.mu.Lock()
-	i := slices.Index(p.waiting, c)
+	i := slices.Index(p.idle, c)
 	if i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-		p.ending.Add(1)
+		p.idle = slices.Delete(p.idle, i, i+1)
+		p.closing.Add(1)
 	}
 	p.mu.Unlock()
 	if i >= 0 {
 		c.quit()
-		p.ending.Done()
+		p.closing.Done()
 	}
 }
 
-// close ends what waits, keeps nothing more, and returns when the last
-// connection is gone that was the pool's.
+// close closes the idle connections, makes put refuse all further ones, and returns once all connections that the pool
+// was closing are closed.
 func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
-	for _, c := range p.waiting {
-		c.expiry.Stop()
-		p.ending.Go(c.quit)
+	for _, c := range p.idle {
+		c.idleTimer.Stop()
+		p.closing.Go(c.quit)
 	}
-	p.waiting = nil
+	p.idle = nil
 	p.mu.Unlock()
-	p.ending.Wait()
+	p.closing.Wait()
 }

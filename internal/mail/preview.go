@@ -7,56 +7,53 @@ import (
 	"time"
 )
 
-// reminder is the name under which [Renderer.Preview] shows the reminder, which
-// is no kind of its own.
-const reminder = "invitation_reminder"
+// reminderName is the name of the reminder in a preview. The reminder is not a [Kind] of its own.
+const reminderName = "invitation_reminder"
 
-// PreviewNames are the names that [Renderer.Preview] takes, in an order that
-// stays: those of the kinds, and "invitation_reminder".
+// PreviewNames returns the names that [Renderer.Preview] takes, in a fixed order: those of the kinds, and
+// "invitation_reminder".
 func PreviewNames() []string {
 	var names []string
 	for _, kind := range kinds {
 		names = append(names, string(kind))
 		if kind == InvitationCreated {
-			names = append(names, reminder)
+			names = append(names, reminderName)
 		}
 	}
 	return names
 }
 
-// Preview makes a mail of made-up values, the same ones each time. Its links are
-// built on frontendURL, with or without a slash at its end, and lead nowhere.
+// Preview renders a mail with fixed sample values. Its links begin with frontendURL, which may or may not end in a slash, and
+// lead nowhere.
 //
-// An unknown name is an error that lists the known ones. Other errors are those
-// of [Renderer.Render].
+// An unknown name is an error that lists the known ones. Other errors are those of [Renderer.Render].
 func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 	if names := PreviewNames(); !slices.Contains(names, name) {
 		return Message{}, fmt.Errorf("there is no mail %q; there are %s", name, strings.Join(names, ", "))
 	}
 	base := strings.TrimRight(frontendURL, "/") + "/"
-	v := madeUp(base)
+	v := sampleInvitation(base)
 	kind, to, date := Kind(name), v.Email, v.Expires.AddDate(0, 0, -7)
 	switch name {
-	case reminder:
+	case reminderName:
 		kind, date, v.Reminder = InvitationCreated, v.Expires.AddDate(0, 0, -1), true
 	case string(InvitationRequested):
 		to = "staff@example.com"
 	case string(InvitationRejected), string(InvitationExpired):
-		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+madeUpID+"/"
+		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+sampleID+"/"
 	}
 	return r.Render(kind, to, name+".preview@example.com", date, v)
 }
 
 const (
-	madeUpID = "00000000-0000-4000-8000-000000000000"
-	// madeUpToken is about as long as those that decide.
-	madeUpToken = "v1.SAMPLE-TOKEN-THAT-DECIDES-NOTHING." +
+	sampleID = "00000000-0000-4000-8000-000000000000"
+	// sampleToken is about as long as a real approval token.
+	sampleToken = "v1.SAMPLE-TOKEN-THAT-DECIDES-NOTHING." +
 		"SAMPLE-TOKEN-SAMPLE-TOKEN-SAMPLE-TOKEN-SAMPLE-TOKEN-SAMPLE-TOKEN"
 )
 
-// madeUp is an invitation with something in every field, and links on a base
-// with a slash at its end.
-func madeUp(base string) Invitation {
+// sampleInvitation returns an invitation with a value in every field. base is the beginning of its links, and ends in a slash.
+func sampleInvitation(base string) Invitation {
 	return Invitation{
 		Email:           "ina@university.example",
 		Inviter:         "Olivia Owner",
@@ -68,9 +65,9 @@ func madeUp(base string) Invitation {
 		ExtraText: "Hello Ina,\n" +
 			"we have moved our simulations to the new cluster, and I would like you to look after them.\n\n" +
 			"The first run is due next week. Call me if anything is unclear!",
-		Link:        base + "invitation/" + madeUpID + "/",
-		ApproveLink: base + "invitation_approve/" + madeUpToken + "/",
-		RejectLink:  base + "invitation_reject/" + madeUpToken + "/",
+		Link:        base + "invitation/" + sampleID + "/",
+		ApproveLink: base + "invitation_approve/" + sampleToken + "/",
+		RejectLink:  base + "invitation_reject/" + sampleToken + "/",
 		Expires:     time.Date(2026, time.March, 9, 9, 30, 0, 0, time.UTC),
 	}
 }

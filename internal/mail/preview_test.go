@@ -30,7 +30,7 @@ func TestPreview(t *testing.T) {
 		m := preview(t, name)
 		require.Empty(t, seen[m.Subject])
 		seen[m.Subject] = name
-		require.Equal(t, m, preview(t, name), "the same each time")
+		require.Equal(t, m, preview(t, name), "always the same")
 		for _, fact := range []string{
 			"Example Portal", "Apollo", "Acme", "System administrator",
 		} {
@@ -38,11 +38,11 @@ func TestPreview(t *testing.T) {
 		}
 		for _, link := range links(t, m) {
 			require.True(t, strings.HasPrefix(link, "https://portal.example.com/"), link)
-			require.Contains(t, link, map[bool]string{true: "SAMPLE", false: madeUpID}[strings.Contains(link, "_")])
+			require.Contains(t, link, map[bool]string{true: "SAMPLE", false: sampleID}[strings.Contains(link, "_")])
 		}
-		again, err := newRenderer(t).Preview(name, "https://portal.example.com")
+		withoutSlash, err := newRenderer(t).Preview(name, "https://portal.example.com")
 		require.NoError(t, err)
-		require.Equal(t, m, again, "with and without a slash")
+		require.Equal(t, m, withoutSlash, "with and without a slash")
 	}
 	require.Equal(t, "invitation_reminder", seen["REMINDER: Invitation to Apollo project"])
 	require.Contains(t, preview(t, "invitation_reminder").Text, "This is a reminder")
@@ -63,7 +63,7 @@ var (
 	htmlLink = regexp.MustCompile(`href="([^"]*)"`)
 )
 
-// links are those of a mail, each once, and the same in its text and its HTML.
+// links returns the links of a mail, each once, and asserts that its text and its HTML have the same ones.
 func links(t testing.TB, m Message) []string {
 	t.Helper()
 	inText := textLink.FindAllString(m.Text, -1)
@@ -80,27 +80,26 @@ func links(t testing.TB, m Message) []string {
 	return sorted(inText)
 }
 
-// TestEveryMailOnTheWire has each mail taken by a real server, from a sender
-// whose name needs encoding, and looks at the bytes.
+// TestEveryMailOnTheWire sends each mail to a real server, from a sender whose name needs encoding, and checks the bytes.
 func TestEveryMailOnTheWire(t *testing.T) {
 	t.Parallel()
-	server := newRecorder(t, recorderOptions{})
+	server := newSMTPRecorder(t, recorderOptions{})
 	s, err := NewSMTP("smtp://"+server.addr, `"Bürgerportal, Nord" <no-reply@example.com>`)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	for i, name := range PreviewNames() {
 		m := preview(t, name)
 		m.Subject += " – Ünïcödé " + strings.Repeat("ж", 100)
-		require.NoError(t, s.Send(t.Context(), m))
-		got := server.got()
+		require.NoError(t, boundedSend(t.Context(), s, m))
+		got := server.received()
 		require.Len(t, got, i+1)
 		require.Equal(t, []string{m.To}, got[i].to)
 		envelope := checkWire(t, got[i].data, m)
-		from, err := envelope.AddressList("From")
+		senders, err := envelope.AddressList("From")
 		require.NoError(t, err)
-		require.Len(t, from, 1)
-		require.Equal(t, "Bürgerportal, Nord", from[0].Name)
-		require.Equal(t, "no-reply@example.com", from[0].Address)
+		require.Len(t, senders, 1)
+		require.Equal(t, "Bürgerportal, Nord", senders[0].Name)
+		require.Equal(t, "no-reply@example.com", senders[0].Address)
 		for _, header := range []string{"From", "Subject"} {
 			value := regexp.MustCompile(`(?m)^` + header + `:((?:.|\n )*)$`).FindSubmatch(got[i].data)[1]
 			value = bytes.TrimSuffix(bytes.TrimSpace(value), []byte(" <no-reply@example.com>"))
@@ -117,27 +116,27 @@ func TestEML(t *testing.T) {
 	t.Parallel()
 	for _, name := range PreviewNames() {
 		m := preview(t, name)
-		raw, err := m.EML(from)
+		raw, err := m.EML(fromHeader)
 		require.NoError(t, err)
 		checkWire(t, raw, m)
 		require.Contains(t, string(raw), "From: \"Example Portal\" <no-reply@example.com>\r\n")
 	}
 	_, err := preview(t, "invitation_created").EML("nobody")
 	require.ErrorContains(t, err, "the sender of mails")
-	_, err = Message{To: "bob@example.org"}.EML(from)
+	_, err = Message{To: "bob@example.org"}.EML(fromHeader)
 	require.True(t, checkFailure(t, err).Operator)
-	_, err = Message{To: "bob"}.EML(from)
+	_, err = Message{To: "bob"}.EML(fromHeader)
 	require.True(t, checkFailure(t, err).Final)
 }
 
-// TestLinksWithSpecialCharacters keeps escaping from changing where a link leads.
+// Escaping must not change where a link leads.
 func TestLinksWithSpecialCharacters(t *testing.T) {
 	t.Parallel()
-	v := sample()
+	v := testInvitation()
 	v.Link = "https://portal.example.com/?a=1&b=%20" + url.QueryEscape(`"<>`) + "#x"
 	for _, kind := range kinds {
 		m := render(t, kind, v)
-		raw, err := m.EML(from)
+		raw, err := m.EML(fromHeader)
 		require.NoError(t, err)
 		envelope, err := enmime.ReadEnvelope(strings.NewReader(string(raw)))
 		require.NoError(t, err)

@@ -14,19 +14,19 @@ import (
 	"invited/internal/delivery"
 )
 
-// Renderer makes messages from templates. It is safe for concurrent use.
+// Renderer renders messages from templates. It is safe for concurrent use.
 type Renderer struct {
 	siteName string
 	text     map[Kind]*texttemplate.Template
 	html     map[Kind]*htmltemplate.Template
 }
 
-// NewRenderer reads the templates and tries each of them out. Files in
-// templatesDir replace the built-in ones of the same name; "" means none do.
+// NewRenderer parses the templates and renders each of them with sample values, so that mistakes are found at the start. A
+// file in templatesDir replaces the built-in template of the same name; "" means that there is no such folder. siteName is
+// the name of the site in mails.
 //
-// A folder that can't be read, a template that can't be parsed or run, and a
-// *.tmpl file that replaces none are errors. They name the file and, where its
-// content is wrong, the line.
+// It is an error if the folder can't be read, if a template can't be parsed or executed, or if a *.tmpl file does not have
+// the name of a template. The error names the file and, if its content is wrong, the line.
 func NewRenderer(siteName, templatesDir string) (*Renderer, error) {
 	r := &Renderer{
 		siteName: siteName,
@@ -54,24 +54,24 @@ func (r *Renderer) load(dir string) error {
 		if r.html[kind], err = parseHTML(kind, sources); err != nil {
 			return err
 		}
-		if err := r.try(kind); err != nil {
-			return placed(err, kind, sources)
+		if err := r.tryRender(kind); err != nil {
+			return locateHTMLError(err, kind, sources)
 		}
 	}
 	return nil
 }
 
-// try renders a kind with everything there is to say and with the least, so
-// that most of a template has run before the first mail does.
-func (r *Renderer) try(kind Kind) error {
-	most := madeUp("https://example.com/")
-	least := Invitation{
-		Email: most.Email, ScopeName: most.ScopeName, ScopeType: "customer", RoleName: most.RoleName,
-		Link: most.Link, ApproveLink: most.ApproveLink, RejectLink: most.RejectLink,
+// tryRender renders a kind with a value in every field and with as few values as possible, so that most branches of a
+// template have run before the first mail does.
+func (r *Renderer) tryRender(kind Kind) error {
+	full := sampleInvitation("https://example.com/")
+	minimal := Invitation{
+		Email: full.Email, ScopeName: full.ScopeName, ScopeType: "customer", RoleName: full.RoleName,
+		Link: full.Link, ApproveLink: full.ApproveLink, RejectLink: full.RejectLink,
 	}
-	for _, v := range []Invitation{least, most} {
+	for _, v := range []Invitation{minimal, full} {
 		for _, v.Reminder = range []bool{false, true} {
-			_, err := r.Render(kind, v.Email, "try@example.com", most.Expires, v)
+			_, err := r.Render(kind, v.Email, "try@example.com", full.Expires, v)
 			if cause := errors.Unwrap(err); cause != nil {
 				return cause
 			}
@@ -83,31 +83,29 @@ func (r *Renderer) try(kind Kind) error {
 	return nil
 }
 
-// Render makes the mail of a kind to one recipient. The id is its Message-ID
-// without angle brackets; id and date have to be the same in every attempt to
-// deliver one mail.
+// Render returns the mail of a kind to one recipient. id is its Message-ID without angle brackets. All attempts to deliver
+// one mail must use the same id and date.
 //
-// Every error is a *delivery.Failure. It is final where the recipient's address can
-// never get mail, and not where a template fails or a value is unfit, such as a
-// link that is none: that heals once somebody mends it.
+// Every error is a *delivery.Failure. It is final if no mail can be sent to the address. If a template fails or a value is
+// not usable, such as a link that is not a URL, it is the operator's to fix.
 func (r *Renderer) Render(kind Kind, to, id string, date time.Time, v Invitation) (Message, error) {
 	recipient, err := parseRecipient(to)
 	if err != nil {
 		return Message{}, err
 	}
 	v.SiteName = r.siteName
-	v = v.cleaned()
+	v = v.sanitized()
 	if err := checkLinks(kind, v); err != nil {
-		return Message{}, unrenderable(err)
+		return Message{}, renderFailure(err)
 	}
 	text, html := r.text[kind], r.html[kind]
 	if text == nil || html == nil {
-		return Message{}, unrenderable(fmt.Errorf("there is no mail of kind %q", kind))
+		return Message{}, renderFailure(fmt.Errorf("there is no mail of kind %q", kind))
 	}
 	m := Message{ID: id, To: recipient, Date: date}
 	textFile, htmlFile := string(kind)+textSuffix, string(kind)+htmlSuffix
 	for _, part := range []struct {
-		into        *string
+		target      *string
 		set         templateSet
 		name, where string
 	}{
@@ -115,25 +113,25 @@ func (r *Renderer) Render(kind Kind, to, id string, date time.Time, v Invitation
 		{&m.Text, text, textFile, textFile},
 		{&m.HTML, html, htmlFile, htmlFile},
 	} {
-		if *part.into, err = execute(part.set, part.name, part.where, v); err != nil {
-			return Message{}, unrenderable(err)
+		if *part.target, err = execute(part.set, part.name, part.where, v); err != nil {
+			return Message{}, renderFailure(err)
 		}
 	}
-	m.Subject = line(m.Subject)
+	m.Subject = sanitizeLine(m.Subject)
 	if err := m.validate(); err != nil {
-		return Message{}, unrenderable(err)
+		return Message{}, renderFailure(err)
 	}
 	return m, nil
 }
 
-// templateSet is a parsed set of either kind of template.
+// templateSet is a set of text or HTML templates.
 type templateSet interface {
 	ExecuteTemplate(w io.Writer, name string, data any) error
 }
 
-// execute turns a panic in a template, which the template packages let through
-// where it is a runtime error, into an error. Errors that have no place of their
-// own say where.
+// execute returns the output of a template. It turns a panic into an error, because the template packages let runtime
+// errors in a template through as panics. Errors of its own begin with where; those of the template packages have a
+// position.
 func execute(set templateSet, name, where string, v Invitation) (out string, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -150,7 +148,8 @@ func execute(set templateSet, name, where string, v Invitation) (out string, err
 	return out + "\n", nil
 }
 
-func unrenderable(err error) *delivery.Failure {
+// renderFailure returns the failure for a mail that cannot be rendered until the operator fixes something.
+func renderFailure(err error) *delivery.Failure {
 	return &delivery.Failure{
 		Reason:   "The mail could not be written; the operator has to check the mail templates and settings.",
 		Operator: true,
@@ -158,24 +157,23 @@ func unrenderable(err error) *delivery.Failure {
 	}
 }
 
-// checkLinks wants the links that a kind can't do without, and no others than
-// links to the web.
+// checkLinks returns an error if a link that the kind needs is missing, or if a link is not an http or https URL.
 func checkLinks(kind Kind, v Invitation) error {
 	for _, link := range []struct {
 		name, url string
-		needed    bool
+		required  bool
 	}{
 		{"link", v.Link, kind == InvitationCreated},
 		{"approve link", v.ApproveLink, kind == InvitationRequested},
 		{"reject link", v.RejectLink, kind == InvitationRequested},
 	} {
-		if link.url == "" && !link.needed {
+		if link.url == "" && !link.required {
 			continue
 		}
 		parsed, err := url.Parse(link.url)
-		// The cause is dropped: it repeats the URL, which has a token in it.
+		// The error has no cause: url.Parse quotes the URL, which contains a token.
 		if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") ||
-			strings.ContainsFunc(link.url, func(r rune) bool { return unicode.IsSpace(r) || printable(r) < 0 }) {
+			strings.ContainsFunc(link.url, func(r rune) bool { return unicode.IsSpace(r) || printableRune(r) < 0 }) {
 			return fmt.Errorf("the %s is not an absolute http or https URL", link.name)
 		}
 	}

@@ -14,15 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
 var (
 	sentAt  = time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	expires = time.Date(2026, 11, 30, 15, 5, 0, 0, time.FixedZone("CET", 3600))
 )
 
-// sample is an invitation with something in every field.
-func sample() Invitation {
+// testInvitation returns an invitation with a value in every field.
+func testInvitation() Invitation {
 	return Invitation{
 		Email:           "bob@example.org",
 		Inviter:         "Alice Owner",
@@ -59,21 +59,21 @@ func TestRenderGolden(t *testing.T) {
 		Email: "bob@example.org", ScopeName: "Acme", ScopeType: "customer", CustomerName: "Acme",
 		RoleName: "CUSTOMER.OWNER", Link: "https://portal.example.com/invitation/1/",
 	}
-	reminder := sample()
+	reminder := testInvitation()
 	reminder.Reminder = true
-	page := sample()
+	page := testInvitation()
 	page.Link = "https://portal.example.com/projects/9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10/"
-	noPage := sample()
+	noPage := testInvitation()
 	noPage.ScopeType, noPage.ScopeName, noPage.Link = "offering", "GPU nodes", ""
 	for _, test := range []struct {
 		name string
 		kind Kind
 		v    Invitation
 	}{
-		{"created", InvitationCreated, sample()},
+		{"created", InvitationCreated, testInvitation()},
 		{"created_reminder", InvitationCreated, reminder},
 		{"created_bare", InvitationCreated, bare},
-		{"requested", InvitationRequested, sample()},
+		{"requested", InvitationRequested, testInvitation()},
 		{"rejected", InvitationRejected, page},
 		{"expired", InvitationExpired, page},
 		{"expired_no_page", InvitationExpired, noPage},
@@ -95,7 +95,7 @@ func golden(t *testing.T, name, got string) {
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got, "if the change is meant: go test ./internal/mail -update")
+	require.Equal(t, string(want), got, "if the change is intended: go test ./internal/mail -update")
 }
 
 func TestSubjects(t *testing.T) {
@@ -103,7 +103,7 @@ func TestSubjects(t *testing.T) {
 	for scopeType, word := range map[string]string{
 		"customer": "organization", "project": "project", "offering": "offering", "call": "call", "proposal": "proposal",
 	} {
-		v := sample()
+		v := testInvitation()
 		v.ScopeType = scopeType
 		require.Equal(t, "Invitation to Apollo "+word, render(t, InvitationCreated, v).Subject)
 		v.Reminder = true
@@ -111,23 +111,22 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// TestBothFormsSayTheSame wants each fact in the text and in the HTML.
-func TestBothFormsSayTheSame(t *testing.T) {
+func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 	t.Parallel()
 	common := []string{"Apollo", "Acme", "project", "System administrator", "Example Portal"}
 	for kind, facts := range map[Kind][]string{
 		InvitationCreated: {
 			"Alice Owner", "bob@example.org", "welcome to the team!", "See you on Monday.",
-			"30 November 2026, 14:05 UTC", sample().Link, "did not expect",
+			"30 November 2026, 14:05 UTC", testInvitation().Link, "did not expect",
 		},
 		InvitationRequested: {
 			"Alice Owner", "bob@example.org", "welcome to the team!", "30 November 2026, 14:05 UTC",
-			sample().ApproveLink, sample().RejectLink, "did not expect",
+			testInvitation().ApproveLink, testInvitation().RejectLink, "did not expect",
 		},
-		InvitationRejected: {"bob@example.org", sample().Link, "did not expect"},
-		InvitationExpired:  {"bob@example.org", sample().Link, "30 November 2026, 14:05 UTC", "did not expect"},
+		InvitationRejected: {"bob@example.org", testInvitation().Link, "did not expect"},
+		InvitationExpired:  {"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect"},
 	} {
-		m := render(t, kind, sample())
+		m := render(t, kind, testInvitation())
 		for _, fact := range append(facts, common...) {
 			require.Contains(t, m.Text, fact, kind)
 			require.Contains(t, m.HTML, fact, kind)
@@ -141,7 +140,7 @@ func TestBothFormsSayTheSame(t *testing.T) {
 
 func TestExtraTextKeepsItsLines(t *testing.T) {
 	t.Parallel()
-	v := sample()
+	v := testInvitation()
 	v.ExtraText = "\r\n\r\none\r\ntwo\rthree\u2028four\n\n\n\nfive\x00\x1b[31m\u202e\t!\n\n"
 	require.Equal(t, []string{"one", "two", "three", "four", "", "five[31m !"}, v.ExtraLines())
 	m := render(t, InvitationCreated, v)
@@ -153,7 +152,7 @@ func TestRenderRefuses(t *testing.T) {
 	t.Parallel()
 	r := newRenderer(t)
 	with := func(change func(*Invitation)) Invitation {
-		v := sample()
+		v := testInvitation()
 		change(&v)
 		return v
 	}
@@ -166,10 +165,10 @@ func TestRenderRefuses(t *testing.T) {
 		final bool
 		cause string
 	}{
-		"recipient": {InvitationCreated, "bob", "1@x", sentAt, sample(), true, ""},
-		"kind":      {"other", "b@x.org", "1@x", sentAt, sample(), false, "kind"},
-		"id":        {InvitationCreated, "b@x.org", "1@x>\r\nBcc: c@x.org", sentAt, sample(), false, "Message-ID"},
-		"date":      {InvitationCreated, "b@x.org", "1@x", time.Time{}, sample(), false, "date"},
+		"recipient": {InvitationCreated, "bob", "1@x", sentAt, testInvitation(), true, ""},
+		"kind":      {"other", "b@x.org", "1@x", sentAt, testInvitation(), false, "kind"},
+		"id":        {InvitationCreated, "b@x.org", "1@x>\r\nBcc: c@x.org", sentAt, testInvitation(), false, "Message-ID"},
+		"date":      {InvitationCreated, "b@x.org", "1@x", time.Time{}, testInvitation(), false, "date"},
 		"no link":   {InvitationCreated, "b@x.org", "1@x", sentAt, with(func(v *Invitation) { v.Link = "" }), false, "link"},
 		"script link": {
 			InvitationCreated, "b@x.org", "1@x", sentAt,
@@ -202,10 +201,10 @@ func TestTemplatesDir(t *testing.T) {
 	const created = "invitation_created.txt.tmpl"
 	for name, test := range map[string]struct {
 		file, content string
-		want          []string // of the error; none: it works
+		want          []string // parts of the error; nil for none
 	}{
 		"replaced":        {created, `{{define "subject"}}Come to {{.ScopeName}}{{end}}Welcome, {{.Email}}! {{.Link}}`, nil},
-		"standing alone":  {"invitation_created.html.tmpl", `<p>{{.ScopeName}}</p><a href="{{.Link}}">go</a>`, nil},
+		"without layout":  {"invitation_created.html.tmpl", `<p>{{.ScopeName}}</p><a href="{{.Link}}">go</a>`, nil},
 		"not a template":  {"notes.txt", `{{`, nil},
 		"does not parse":  {created, "\n\n{{if}}", []string{created + ":3"}},
 		"unknown field":   {created, "{{define \"subject\"}}x{{end}}\n{{.Nope}}", []string{created + ":2", "Nope"}},
@@ -214,7 +213,7 @@ func TestTemplatesDir(t *testing.T) {
 		"empty subject":   {created, `{{define "subject"}} {{end}}x`, []string{created, "the subject renders nothing"}},
 		"empty":           {"invitation_created.html.tmpl", "", []string{"invitation_created.html.tmpl renders nothing"}},
 		"unsafe HTML":     {"invitation_created.html.tmpl", "<p>\n<a href='{{.Link}}", []string{"invitation_created.html.tmpl:2:"}},
-		"HTML in a circle": {
+		"recursive HTML": {
 			"invitation_created.html.tmpl", `{{define "a"}}` + "\n<a href='\n" + `{{if .Reminder}}{{template "a" .}}{{end}}{{end}}` +
 				`{{template "layout.html.tmpl" .}}{{template "a" .}}`,
 			[]string{"invitation_created.html.tmpl:2:"},
@@ -237,11 +236,11 @@ func TestTemplatesDir(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			m, err := r.Render(InvitationCreated, "bob@example.org", "1@x", sentAt, sample())
+			m, err := r.Render(InvitationCreated, "bob@example.org", "1@x", sentAt, testInvitation())
 			require.NoError(t, err)
 			if test.file == created {
 				require.Equal(t, "Come to Apollo", m.Subject)
-				require.Equal(t, "Welcome, bob@example.org! "+sample().Link+"\n", m.Text)
+				require.Equal(t, "Welcome, bob@example.org! "+testInvitation().Link+"\n", m.Text)
 			}
 		})
 	}
@@ -249,33 +248,33 @@ func TestTemplatesDir(t *testing.T) {
 	require.ErrorContains(t, err, "missing")
 }
 
-// TestBrokenTemplates puts mistakes into each file, in blocks that run for every
-// kind. The error names the file and the line, whichever kind it turns up in.
+// TestBrokenTemplates puts mistakes into each file, in blocks that are executed for every kind. The error names the file and
+// the line.
 func TestBrokenTemplates(t *testing.T) {
 	t.Parallel()
-	type mistake struct{ content, want string } // on a line of its own, and in the error
-	all := map[string]mistake{
+	type mistake struct{ content, want string } // a line of the template, and a part of the error
+	inAnyFile := map[string]mistake{
 		"syntax":          {`{{if}}`, "missing value for if"},
 		"no such field":   {`{{.Nope}}`, "Nope"},
 		"in the reminder": {`{{if .Reminder}}{{.Nope}}{{end}}`, "Nope"},
-		"in no reminder":  {`{{if not .Reminder}}{{.Nope}}{{end}}`, "Nope"},
-		"in the most":     {`{{if and .Inviter .Organization .Deadline .ExtraLines}}{{.Nope}}{{end}}`, "Nope"},
-		"in the least":    {`{{if not (or .Inviter .Organization .Deadline .ExtraLines)}}{{.Nope}}{{end}}`, "Nope"},
+		"not in reminder": {`{{if not .Reminder}}{{.Nope}}{{end}}`, "Nope"},
+		"full sample":     {`{{if and .Inviter .Organization .Deadline .ExtraLines}}{{.Nope}}{{end}}`, "Nope"},
+		"minimal sample":  {`{{if not (or .Inviter .Organization .Deadline .ExtraLines)}}{{.Nope}}{{end}}`, "Nope"},
 		"no such block":   {`{{template "nope"}}`, "nope"},
-		"no such call":    {`{{nope}}`, "nope"},
+		"no such func":    {`{{nope}}`, "nope"},
 	}
 	onlyHTML := map[string]mistake{
 		"open quote":        {`<a href="{{.Link}}>x</a>`, "HTML goes wrong"},
 		"open single quote": {`<a href='{{.Link}}>x</a>`, "HTML goes wrong"},
 		"stray quote":       {`<a href="{{.Link}}"x">x</a>`, "HTML goes wrong"},
 		"open tag":          {`<p class="x"`, "HTML goes wrong"},
-		"open comment":      {`<!-- x`, ""}, // which is also found at the next branch
+		"open comment":      {`<!-- x`, ""}, // html/template may report the next branch
 		"in one branch":     {`{{if .Reminder}}<b{{end}}>`, "branches end in different contexts"},
 		"own escaping":      {`<p class={{.Link | html}}>`, "predefined escaper"},
 	}
-	try := func(t *testing.T, file, after string, m mistake) {
+	check := func(t *testing.T, file, after string, m mistake) {
 		t.Helper()
-		content, err := builtin.ReadFile("templates/" + file)
+		content, err := builtinTemplates.ReadFile("templates/" + file)
 		require.NoError(t, err)
 		before, rest, found := strings.Cut(string(content), after)
 		require.True(t, found)
@@ -288,16 +287,16 @@ func TestBrokenTemplates(t *testing.T) {
 		require.ErrorContains(t, err, dir)
 		require.NotContains(t, err.Error(), "\n")
 	}
-	files, err := builtin.ReadDir("templates")
+	files, err := builtinTemplates.ReadDir("templates")
 	require.NoError(t, err)
 	require.Len(t, files, 2*len(kinds)+2)
 	for _, entry := range files {
 		file := entry.Name()
 		blocks := []string{`{{define "body" -}}`, `{{define "title"}}`, `{{define "footer"}}`}
 		switch {
-		case file == layout+textSuffix:
+		case file == layoutName+textSuffix:
 			blocks = []string{`{{define "scope"}}`}
-		case file == layout+htmlSuffix:
+		case file == layoutName+htmlSuffix:
 			blocks = []string{`{{define "scope"}}`, `</style>`}
 		case strings.HasSuffix(file, textSuffix):
 			blocks = []string{`{{define "subject"}}`, "Hello,"}
@@ -305,12 +304,12 @@ func TestBrokenTemplates(t *testing.T) {
 		for _, block := range blocks {
 			t.Run(file+" "+block, func(t *testing.T) {
 				t.Parallel()
-				for name, m := range all {
-					t.Run(name, func(t *testing.T) { try(t, file, block, m) })
+				for name, m := range inAnyFile {
+					t.Run(name, func(t *testing.T) { check(t, file, block, m) })
 				}
 				if strings.HasSuffix(file, htmlSuffix) {
 					for name, m := range onlyHTML {
-						t.Run(name, func(t *testing.T) { try(t, file, block, m) })
+						t.Run(name, func(t *testing.T) { check(t, file, block, m) })
 					}
 				}
 			})
@@ -318,16 +317,15 @@ func TestBrokenTemplates(t *testing.T) {
 	}
 }
 
-// TestRenderFails keeps a template that breaks only on some values, which no
-// trial at the start finds, from taking the process with it.
-func TestRenderFails(t *testing.T) {
+// A template that fails only for some values is not found by NewRenderer. It must not end the process.
+func TestTemplateThatFailsAtRuntime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "invitation_created.txt.tmpl"),
 		[]byte(`{{define "subject"}}x{{end}}{{if eq .ScopeName "Bad"}}{{index .ExtraLines 99}}{{end}}y`), 0o600))
 	r, err := NewRenderer("Site", dir)
 	require.NoError(t, err)
-	v := sample()
+	v := testInvitation()
 	v.ScopeName = "Bad"
 	_, err = r.Render(InvitationCreated, "bob@example.org", "1@x", sentAt, v)
 	failure := checkFailure(t, err)
@@ -345,10 +343,10 @@ func (panicking) ExecuteTemplate(io.Writer, string, any) error { panic(errors.Ne
 
 func TestLongNamesAreBounded(t *testing.T) {
 	t.Parallel()
-	v := sample()
+	v := testInvitation()
 	v.ScopeName = strings.Repeat("x", 5000)
 	m := render(t, InvitationCreated, v)
 	require.Less(t, len(m.Subject), 600)
 	v.ScopeName = strings.Repeat("ж", maxNameRunes)
-	require.Contains(t, render(t, InvitationCreated, v).Subject, v.ScopeName, "at the bound nothing is cut")
+	require.Contains(t, render(t, InvitationCreated, v).Subject, v.ScopeName, "a name of the maximum length is not truncated")
 }

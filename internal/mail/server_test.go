@@ -26,43 +26,43 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// received is one message as a recording server got it.
-type received struct {
+// receivedMessage is one message as a server received it.
+type receivedMessage struct {
 	from, login string
 	to          []string
 	data        []byte
 	encrypted   bool
 }
 
-// recorder is a real mail server that keeps what it gets. It takes no mail for
-// nobody@, and no content for picky@.
-type recorder struct {
+// smtpRecorder is a real mail server that stores the messages that it receives. It refuses nobody@ at RCPT, and the content
+// of messages to picky@.
+type smtpRecorder struct {
 	addr  string
 	roots *x509.CertPool
 
 	mu       sync.Mutex
-	messages []received
+	messages []receivedMessage
 	logins   int
-	accepted int // connections, all in all
-	open     int // of them
+	accepted int // the number of connections so far
+	open     int // the number of open ones
 }
 
 type recorderOptions struct {
 	tls      bool   // STARTTLS
 	implicit bool   // TLS from the first byte
-	name     string // in the certificate; "" is 127.0.0.1
-	password string // asks for a login where set
+	name     string // in the certificate; "" for 127.0.0.1
+	password string // of any user; "" to accept mail without AUTH
 }
 
-func newRecorder(t testing.TB, o recorderOptions) *recorder {
+func newSMTPRecorder(t testing.TB, o recorderOptions) *smtpRecorder {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	r := &recorder{addr: listener.Addr().String()}
-	listener = counting{listener, r}
+	r := &smtpRecorder{addr: listener.Addr().String()}
+	listener = countingListener{listener, r}
 	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
 		_, encrypted := c.TLSConnectionState()
-		return &session{recorder: r, password: o.password, msg: received{encrypted: encrypted}}, nil
+		return &smtpSession{recorder: r, password: o.password, msg: receivedMessage{encrypted: encrypted}}, nil
 	}))
 	server.Domain = "mail.test"
 	server.ErrorLog = log.New(io.Discard, "", 0)
@@ -82,31 +82,32 @@ func newRecorder(t testing.TB, o recorderOptions) *recorder {
 		_ = server.Serve(listener)
 	}()
 	t.Cleanup(func() {
+		_ = listener.Close() // if Serve has not begun, server.Close does not know the listener
 		_ = server.Close()
 		<-done
 	})
 	return r
 }
 
-func (r *recorder) got() []received {
+func (r *smtpRecorder) received() []receivedMessage {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]received(nil), r.messages...)
+	return append([]receivedMessage(nil), r.messages...)
 }
 
-func (r *recorder) connections() (accepted, open int) {
+func (r *smtpRecorder) connections() (accepted, open int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.accepted, r.open
 }
 
-// counting tells a recorder of its connections.
-type counting struct {
+// countingListener counts the connections of a recorder.
+type countingListener struct {
 	net.Listener
-	r *recorder
+	r *smtpRecorder
 }
 
-func (l counting) Accept() (net.Conn, error) {
+func (l countingListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
@@ -115,37 +116,37 @@ func (l counting) Accept() (net.Conn, error) {
 	defer l.r.mu.Unlock()
 	l.r.accepted++
 	l.r.open++
-	return &counted{Conn: conn, closed: sync.OnceFunc(func() {
+	return &countedConn{Conn: conn, closed: sync.OnceFunc(func() {
 		l.r.mu.Lock()
 		defer l.r.mu.Unlock()
 		l.r.open--
 	})}, nil
 }
 
-type counted struct {
+type countedConn struct {
 	net.Conn
 	closed func()
 }
 
-func (c *counted) Close() error {
+func (c *countedConn) Close() error {
 	c.closed()
 	return c.Conn.Close()
 }
 
-type session struct {
-	recorder *recorder
+type smtpSession struct {
+	recorder *smtpRecorder
 	password string
-	msg      received
+	msg      receivedMessage
 }
 
-func (s *session) AuthMechanisms() []string {
+func (s *smtpSession) AuthMechanisms() []string {
 	if s.password == "" {
 		return nil
 	}
 	return []string{sasl.Plain}
 }
 
-func (s *session) Auth(string) (sasl.Server, error) {
+func (s *smtpSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, username, password string) error {
 		if password != s.password {
 			return smtp.ErrAuthFailed
@@ -158,7 +159,7 @@ func (s *session) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-func (s *session) Mail(from string, o *smtp.MailOptions) error {
+func (s *smtpSession) Mail(from string, o *smtp.MailOptions) error {
 	if o.UTF8 {
 		return errors.New("SMTPUTF8 is of no use here")
 	}
@@ -169,7 +170,7 @@ func (s *session) Mail(from string, o *smtp.MailOptions) error {
 	return nil
 }
 
-func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+func (s *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if strings.HasPrefix(to, "nobody@") {
 		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
 	}
@@ -177,7 +178,7 @@ func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
 	return nil
 }
 
-func (s *session) Data(r io.Reader) (err error) {
+func (s *smtpSession) Data(r io.Reader) (err error) {
 	if s.msg.data, err = io.ReadAll(r); err != nil {
 		return err
 	}
@@ -190,11 +191,13 @@ func (s *session) Data(r io.Reader) (err error) {
 	return nil
 }
 
-func (s *session) Reset()        { s.msg = received{login: s.msg.login, encrypted: s.msg.encrypted} }
-func (s *session) Logout() error { return nil }
+func (s *smtpSession) Reset() {
+	s.msg = receivedMessage{login: s.msg.login, encrypted: s.msg.encrypted}
+}
+func (s *smtpSession) Logout() error { return nil }
 
-// newCertificate makes a certificate for a name or address and the pool that
-// trusts it.
+// newCertificate returns a server configuration with a new certificate for a host name, or for 127.0.0.1, and a pool with
+// which clients trust it.
 func newCertificate(t testing.TB, name string) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -217,203 +220,217 @@ func newCertificate(t testing.TB, name string) (*tls.Config, *x509.CertPool) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, roots
 }
 
-// What a scripted server does in place of a reply.
+// Actions of a scriptedServer that a table can have in place of a reply.
 const (
-	cut   = "cut"   // closes the connection
-	hang  = "hang"  // says nothing more
-	flood = "flood" // never stops talking
+	replyClose = "close" // closes the connection
+	replyHang  = "hang"  // sends nothing more
+	replyFlood = "flood" // sends replies without end
 
-	thenCut = ", then cut" // after a reply
+	thenClose = ", then close" // after a reply: sends it, and closes the connection
 )
 
-// scripted answers each command from a table: CONNECT, EHLO, AUTH, MAIL, RCPT,
-// DATA, QUIT, and CONTENT once the dot has come; "MAIL 2" is the second MAIL of a
-// connection. What isn't in the table is answered the way a friendly server
-// would.
+// scriptedServer is an SMTP server that replies from a table. Its keys are CONNECT, EHLO, AUTH, MAIL, RCPT, DATA, QUIT, and
+// CONTENT for the reply to the content; "MAIL 2" is the second MAIL of a connection. Commands that are not in the table
+// get a positive reply.
 //
-// It is as lax as a server can be: an envelope stays open until RSET or an answer
-// to its content, so that recipients add up.
-type scripted struct {
+// The server is as lax as a server can be: a mail transaction stays open until RSET or the reply to the content, so that
+// recipients of several messages would add up.
+type scriptedServer struct {
 	addr   string
-	tables []map[string]string // of the first connections; the last one is that of all others too
+	tables []map[string]string // one for each connection, in order; the last one is for all further connections
 
-	mu            sync.Mutex
-	conversations []*conversation
-	contents      int        // answered or not
-	taken         []received // answered with yes
-	talking       sync.WaitGroup
+	mu           sync.Mutex
+	closed       bool
+	sessions     []*scriptedSession
+	contentCount int               // of messages whose content arrived
+	delivered    []receivedMessage // messages with a positive reply to the content
+	running      sync.WaitGroup    // goroutines of the listener and the sessions
 }
 
-type conversation struct {
+type scriptedSession struct {
+	conn     net.Conn
 	commands []string
 	over     bool
 }
 
-func newScripted(t testing.TB, tables ...map[string]string) *scripted {
+func newScriptedServer(t testing.TB, tables ...map[string]string) *scriptedServer {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &scripted{addr: listener.Addr().String(), tables: tables}
-	s.talking.Go(func() {
+	s := &scriptedServer{addr: listener.Addr().String(), tables: tables}
+	s.running.Go(func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			s.answer(conn)
+			s.serve(conn)
 		}
 	})
 	t.Cleanup(func() {
 		_ = listener.Close()
-		s.talking.Wait()
+		s.close()
 	})
 	return s
 }
 
-// newPiped is a scripted server without a network, for a bubble's clock, and a
-// client to it.
-func newPiped(t *testing.T, tables ...map[string]string) (*scripted, *SMTP) {
+// newPipedServer returns a scriptedServer without a network, for a bubble of synctest, and a client that dials it.
+func newPipedServer(t *testing.T, tables ...map[string]string) (*scriptedServer, *SMTP) {
 	t.Helper()
-	server := &scripted{tables: tables}
-	t.Cleanup(server.talking.Wait)
+	server := &scriptedServer{tables: tables}
+	t.Cleanup(server.close)
 	client := newSMTP(t, "smtp://alice:secret@localhost")
 	client.dialContext = func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe()
-		server.answer(far)
+		server.serve(far)
 		return near, nil
 	}
 	return server, client
 }
 
-var friendly = map[string]string{
+// close closes every connection, so that a test that fails while one is open still ends.
+func (s *scriptedServer) close() {
+	s.mu.Lock()
+	s.closed = true
+	for _, session := range s.sessions {
+		_ = session.conn.Close()
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+}
+
+var defaultReplies = map[string]string{
 	"CONNECT": "220 mail.test", "EHLO": "250-mail.test\r\n250 AUTH PLAIN LOGIN", "DATA": "354 go on",
 	"QUIT": "221 bye", "AUTH": "235 welcome",
 }
 
-// answer holds a conversation of its own.
-func (s *scripted) answer(conn net.Conn) {
+// serve starts a session on a connection.
+func (s *scriptedServer) serve(conn net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		_ = conn.Close()
+		return
+	}
 	var table map[string]string
 	if len(s.tables) > 0 {
-		table = s.tables[min(len(s.conversations), len(s.tables)-1)]
+		table = s.tables[min(len(s.sessions), len(s.tables)-1)]
 	}
-	c := &conversation{}
-	s.conversations = append(s.conversations, c)
-	s.talking.Go(func() {
-		s.talk(conn, c, table)
+	session := &scriptedSession{conn: conn}
+	s.sessions = append(s.sessions, session)
+	s.running.Go(func() {
+		s.run(session, table)
 		_ = conn.Close()
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		c.over = true
+		session.over = true
 	})
 }
 
-func (s *scripted) talk(conn net.Conn, c *conversation, table map[string]string) {
-	reader := textproto.NewConn(conn)
-	times := make(map[string]int)
+func (s *scriptedServer) run(session *scriptedSession, table map[string]string) {
+	conn := textproto.NewConn(session.conn)
+	counts := make(map[string]int)
 	next := func(command string) (reply string) {
-		times[command]++
-		return cmp.Or(table[command+" "+strconv.Itoa(times[command])], table[command], friendly[command], "250 ok")
+		counts[command]++
+		return cmp.Or(table[command+" "+strconv.Itoa(counts[command])], table[command], defaultReplies[command], "250 ok")
 	}
-	// say is false where it ends the conversation.
-	say := func(reply string) bool {
+	// respond reports whether the session goes on.
+	respond := func(reply string) bool {
 		switch reply {
-		case cut:
+		case replyClose:
 			return false
-		case hang:
-			_, _ = io.Copy(io.Discard, conn)
+		case replyHang:
+			_, _ = io.Copy(io.Discard, session.conn)
 			return false
-		case flood:
-			for line := bytes.Repeat([]byte("250-more\r\n"), 1000); ; {
-				if _, err := conn.Write(line); err != nil {
+		case replyFlood:
+			for lines := bytes.Repeat([]byte("250-more\r\n"), 1000); ; {
+				if _, err := session.conn.Write(lines); err != nil {
 					return false
 				}
 			}
 		}
-		reply, last := strings.CutSuffix(reply, thenCut)
-		return reader.PrintfLine("%s", reply) == nil && !last
+		reply, last := strings.CutSuffix(reply, thenClose)
+		return conn.PrintfLine("%s", reply) == nil && !last
 	}
-	var envelope received
-	for ok := say(next("CONNECT")); ok; {
-		command, err := reader.ReadLine()
+	var envelope receivedMessage
+	for ok := respond(next("CONNECT")); ok; {
+		command, err := conn.ReadLine()
 		if err != nil {
 			return
 		}
 		s.mu.Lock()
-		c.commands = append(c.commands, command)
+		session.commands = append(session.commands, command)
 		s.mu.Unlock()
 		verb, argument, _ := strings.Cut(command, " ")
 		_, address, _ := strings.Cut(strings.TrimSuffix(argument, ">"), "<")
 		reply := next(verb)
-		ok = say(reply)
-		switch yes := ok && strings.HasPrefix(reply, "2"); {
-		case verb == "RSET" && yes:
-			envelope = received{}
-		case verb == "MAIL" && yes:
+		ok = respond(reply)
+		switch positive := ok && strings.HasPrefix(reply, "2"); {
+		case verb == "RSET" && positive:
+			envelope = receivedMessage{}
+		case verb == "MAIL" && positive:
 			envelope.from = address
-		case verb == "RCPT" && yes:
+		case verb == "RCPT" && positive:
 			envelope.to = append(envelope.to, address)
 		case verb == "DATA" && ok && strings.HasPrefix(reply, "354"):
-			if envelope.data, err = reader.ReadDotBytes(); err != nil {
+			if envelope.data, err = conn.ReadDotBytes(); err != nil {
 				return
 			}
 			reply := next("CONTENT")
 			s.mu.Lock()
-			s.contents++
+			s.contentCount++
 			if strings.HasPrefix(reply, "250") {
-				s.taken = append(s.taken, envelope)
+				s.delivered = append(s.delivered, envelope)
 			}
 			s.mu.Unlock()
-			envelope = received{}
-			ok = say(reply)
+			envelope = receivedMessage{}
+			ok = respond(reply)
 		}
 	}
 }
 
-// wire is every command of every conversation, one to a line.
-func (s *scripted) wire() string {
+// commands returns the commands of all sessions, one to a line.
+func (s *scriptedServer) commands() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	for _, c := range s.conversations {
-		b.WriteString(strings.Join(c.commands, "\n") + "\n")
+	for _, session := range s.sessions {
+		b.WriteString(strings.Join(session.commands, "\n") + "\n")
 	}
 	return b.String()
 }
 
-// verbs are the commands of a conversation, by its number from 1, less their
-// arguments.
-func (s *scripted) verbs(n int) string {
+// verbs returns the commands of the nth session, counted from 1, without their arguments.
+func (s *scriptedServer) verbs(n int) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var verbs []string
-	for _, command := range s.conversations[n-1].commands {
+	for _, command := range s.sessions[n-1].commands {
 		verb, _, _ := strings.Cut(command, " ")
 		verbs = append(verbs, verb)
 	}
 	return strings.Join(verbs, " ")
 }
 
-// connections are all that there were, and those that are not over.
-func (s *scripted) connections() (accepted, open int) {
+// connections returns the number of connections so far, and of those that are open.
+func (s *scriptedServer) connections() (accepted, open int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, c := range s.conversations {
-		if !c.over {
+	for _, session := range s.sessions {
+		if !session.over {
 			open++
 		}
 	}
-	return len(s.conversations), open
+	return len(s.sessions), open
 }
 
-// recipients are those of each message taken; several to a message would be an
-// envelope that was left open.
-func (s *scripted) recipients() []string {
+// recipients returns the recipients of each delivered message. Several in one entry mean that a mail transaction was left
+// open.
+func (s *scriptedServer) recipients() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []string
-	for _, m := range s.taken {
+	for _, m := range s.delivered {
 		all = append(all, strings.Join(m.to, " and "))
 	}
 	return all

@@ -21,16 +21,14 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// sendTimeout is from the first command or the dial to the reply to the content.
+// sendTimeout is the limit of one Send, from the dial or the first command to the reply to the content.
 const sendTimeout = 30 * time.Second
 
-// SMTP is a [Transport] that keeps its connections for further messages. One
-// that no message needs for 10 seconds is ended, as is one that has carried 100
-// or has been open for 5 minutes.
+// SMTP is a [Transport] that sends messages to a mail server. It keeps connections open for further messages, and closes a
+// connection that was idle for 10 seconds, has carried 100 messages, or has been open for 5 minutes.
 //
-// TLS is implicit with smtps, and with smtp used when the server offers it. The
-// server's name is always verified. Where there are credentials and the server
-// is not on this machine, nothing is sent without TLS.
+// With smtps, TLS is implicit; with smtp, STARTTLS is used if the server offers it. The server's certificate is always
+// verified. If there are credentials and the server is not on this machine, nothing is sent without TLS.
 type SMTP struct {
 	host, port         string
 	implicitTLS        bool
@@ -38,15 +36,16 @@ type SMTP struct {
 	from               *netmail.Address
 	pool               pool
 
-	// Tests put their own here.
-	roots       *x509.CertPool // nil: those of the system
+	// Tests set these.
+	roots       *x509.CertPool // nil for those of the system
 	dialContext gomail.DialContextFunc
 }
 
-// NewSMTP takes smtp://[user:password@]host[:587] or
-// smtps://[user:password@]host[:465], with special characters of user and
-// password percent-encoded. It doesn't connect. An error says what to write
-// instead and repeats nothing of the URL.
+// NewSMTP returns a transport for smtp://[user:password@]host[:587] or smtps://[user:password@]host[:465], with special
+// characters in user and password percent-encoded. The sender is written as "Name <user@example.com>" or
+// "user@example.com". NewSMTP does not connect.
+//
+// A bad URL or sender is an error. It says what to write instead, and does not quote the URL.
 func NewSMTP(rawURL, from string) (*SMTP, error) {
 	sender, err := parseSender(from)
 	if err != nil {
@@ -58,18 +57,17 @@ func NewSMTP(rawURL, from string) (*SMTP, error) {
 			"smtps://user:password@host:465, with special characters of user and password percent-encoded")
 	}
 	s.from = sender
-	if _, err := s.client(nil); err != nil {
+	if _, err := s.newClient(nil); err != nil {
 		return nil, fmt.Errorf("the SMTP client can't be set up: %w", err)
 	}
 	return s, nil
 }
 
-// serverName is wider than a domain name of the DNS: inside container networks
-// underscores are common.
+// serverName matches more than the host names of the DNS: in container networks, names with underscores are common.
 var serverName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
-// parseSMTPURL describes a problem in its own words: errors of net/url repeat
-// the URL and with it the password.
+// parseSMTPURL returns an SMTP without a sender, or the problem in words that continue "the SMTP URL": errors of net/url
+// quote the URL, and with it the password.
 func parseSMTPURL(rawURL string) (s *SMTP, problem string) {
 	u, err := url.Parse(strings.TrimSpace(rawURL))
 	if err != nil {
@@ -103,14 +101,12 @@ func parseSMTPURL(rawURL string) (s *SMTP, problem string) {
 	return s, ""
 }
 
-// Send delivers m within 30 seconds, or sooner where ctx ends; taking leave of
-// the server may take 2 more. Nil means that the server has taken the message;
-// what happens to the connection after that is no error, because a second
+// Send implements [Transport]. It ends within 30 seconds, or sooner if ctx ends; closing the connection may take 2 more.
+// Nil means that the server has accepted the message. A failure of the connection after that is ignored, because a second
 // attempt would be a second mail.
 //
-// A connection that was kept may have died since, or be unwelcome. A message
-// that finds it so before its content is begun goes over a new one, and only
-// what happens there counts.
+// A pooled connection may be broken by now, or the server may refuse to use it further. If that shows before the content
+// is begun, Send tries once more over a new connection, and returns the result of that one.
 func (s *SMTP) Send(ctx context.Context, m Message) error {
 	raw, recipient, err := compose(s.from, m)
 	if err != nil {
@@ -118,19 +114,19 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
-	if c := s.pool.take(); c != nil && !c.isQuiet() {
-		c.abandon()
+	if c := s.pool.get(); c != nil && !c.isUsable() {
+		c.close()
 	} else if c != nil {
 		c.watch(ctx)
 		at, err := s.deliver(c, recipient, raw)
 		if err == nil {
 			return nil
 		}
-		if at >= stageInFlight || isRefusal(at, err) {
+		if at >= stageContent || isRefusal(at, err) {
 			return smtpFailure(ctx, at, err)
 		}
 	}
-	c, at, err := s.open(ctx)
+	c, at, err := s.connect(ctx)
 	if err == nil {
 		at, err = s.deliver(c, recipient, raw)
 	}
@@ -140,38 +136,34 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	return nil
 }
 
-// Close ends the connections that wait for a message, within 2 seconds. It may
-// be called more than once. Messages can still be sent, but no connection is
-// kept any more.
+// Close closes the idle connections within 2 seconds. It may be called more than once. Messages can still be sent, each over
+// a connection of its own.
 func (s *SMTP) Close() { s.pool.close() }
 
-// deliver sends a message over a connection and then keeps the connection or
-// ends it.
+// deliver sends a message over a connection, and then puts the connection into the pool or closes it.
 func (s *SMTP) deliver(c *connection, recipient string, raw []byte) (at stage, err error) {
 	at, err = c.send(s.from.Address, recipient, raw)
-	c.refused = err != nil
+	c.needsReset = err != nil
 	var reply *textproto.Error
 	switch {
 	case err != nil && !errors.As(err, &reply):
-		// Without a QUIT: nobody listens; and where content is in flight, the
-		// client would end it with a dot first, and the server would take half
-		// a message.
+		// The connection is broken, so that QUIT would not arrive. If the content is being sent, go-mail would even end it
+		// with a dot before QUIT, and the server would accept half of a message.
 		c.close()
-	case err != nil && (reply.Code < 500 || !isRefusal(at, err)), !c.inStep(), !c.unwatch(), !s.pool.keep(c):
-		// What passes may pass with the conversation: some limits are to one.
+	case err != nil && (reply.Code < 500 || !isRefusal(at, err)), !c.inSync(), !c.unwatch(), !s.pool.put(c):
+		// A transient refusal may be due to a limit for each connection, so that a new one may be accepted.
 		c.quit()
 	}
 	return at, err
 }
 
-// client sets up go-mail for one connection: greeting, STARTTLS, limits.
-func (s *SMTP) client(dial gomail.DialContextFunc) (*gomail.Client, error) {
+// newClient returns go-mail's client for one connection. It does greeting and STARTTLS.
+func (s *SMTP) newClient(dial gomail.DialContextFunc) (*gomail.Client, error) {
 	options := []gomail.Option{
 		gomail.WithTimeout(sendTimeout),
 		gomail.WithTLSPolicy(gomail.TLSOpportunistic),
 		gomail.WithTLSConfig(s.tlsConfig()),
-		// Every address is ASCII by now, and asking for SMTPUTF8 would make
-		// the mail undeliverable beyond a server that lacks it (RFC 6531).
+		// All addresses are ASCII here. A message sent with SMTPUTF8 could not pass a server that lacks it (RFC 6531).
 		gomail.WithoutSMTPUTF8(),
 	}
 	if s.implicitTLS {
@@ -187,10 +179,9 @@ func (s *SMTP) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots}
 }
 
-// login does nothing where there are no credentials. It is done once for each
-// connection. The mechanisms are in the
-// order in which the library's own discovery has them, less NTLM.
-func (s *SMTP) login(client *smtp.Client) error {
+// authenticate performs AUTH, once for each connection, if there are credentials. The order of the mechanisms is that of
+// go-mail's own discovery, without NTLM.
+func (s *SMTP) authenticate(client *smtp.Client) error {
 	if s.username == "" {
 		return nil
 	}
@@ -206,7 +197,7 @@ func (s *SMTP) login(client *smtp.Client) error {
 		{"SCRAM-SHA-256", smtp.ScramSHA256Auth(s.username, s.password)},
 		{"SCRAM-SHA-1", smtp.ScramSHA1Auth(s.username, s.password)},
 		{"CRAM-MD5", smtp.CRAMMD5Auth(s.username, s.password)},
-		// Without TLS they get here on loopback only.
+		// Without TLS, these two are used on loopback only: see above.
 		{"PLAIN", smtp.PlainAuth("", s.username, s.password, s.host, true)},
 		{"LOGIN", smtp.LoginAuth(s.username, s.password, s.host, true)},
 	} {
@@ -214,12 +205,12 @@ func (s *SMTP) login(client *smtp.Client) error {
 			return client.Auth(m.auth)
 		}
 	}
-	return errNoLogin
+	return errNoMechanism
 }
 
 var (
-	errNoTLS   = errors.New("credentials are set, but the server offers no TLS")
-	errNoLogin = errors.New("credentials are set, but the server offers no login that is known here")
+	errNoTLS       = errors.New("credentials are set, but the server offers no TLS")
+	errNoMechanism = errors.New("credentials are set, but the server offers no supported AUTH mechanism")
 )
 
 func isLoopback(host string) bool {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -12,24 +13,39 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/delivery"
 )
 
-const from = "Example Portal <no-reply@example.com>"
+const fromHeader = "Example Portal <no-reply@example.com>"
 
 func newSMTP(t testing.TB, url string) *SMTP {
 	t.Helper()
-	s, err := NewSMTP(url, from)
+	s, err := NewSMTP(url, fromHeader)
 	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	return s
 }
 
+// boundedSend calls Send, and returns an error if Send has not returned some seconds after its own limit, so that a failing
+// test ends.
+func boundedSend(ctx context.Context, s *SMTP, m Message) error {
+	done := make(chan error, 1)
+	go func() { done <- s.Send(ctx, m) }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(sendTimeout + quitTimeout + 5*time.Second):
+		return errors.New("Send did not return")
+	}
+}
+
+// send returns the failure of Send, or nil.
 func send(t testing.TB, s *SMTP, m Message) *delivery.Failure {
 	t.Helper()
-	err := s.Send(t.Context(), m)
+	err := boundedSend(t.Context(), s, m)
 	if err == nil {
 		return nil
 	}
@@ -41,8 +57,8 @@ func send(t testing.TB, s *SMTP, m Message) *delivery.Failure {
 	return failure
 }
 
-// checkFailure asserts what holds for every failure: its reason is made of whole
-// sentences, so that another can follow, and only one thing is to be done.
+// checkFailure asserts what holds for every failure: its reason consists of whole sentences, so that another can follow, and
+// tells one person what to do.
 func checkFailure(t testing.TB, err error) *delivery.Failure {
 	t.Helper()
 	var failure *delivery.Failure
@@ -51,7 +67,7 @@ func checkFailure(t testing.TB, err error) *delivery.Failure {
 	require.Less(t, len(failure.Reason), 300)
 	require.False(t, failure.Final && failure.Operator)
 	require.Equal(t, failure.Operator, strings.Contains(failure.Reason, "the operator has to check"))
-	require.Equal(t, failure.Final, strings.Contains(failure.Reason, "Invite them"), "what to do, where waiting is no use")
+	require.Equal(t, failure.Final, strings.Contains(failure.Reason, "Invite them"), "a final failure says what the inviter can do")
 	return failure
 }
 
@@ -71,19 +87,19 @@ func TestSMTPDelivers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newRecorder(t, test.server)
+			server := newSMTPRecorder(t, test.server)
 			credentials := ""
 			if test.login != "" {
 				credentials = test.login + ":p%40ss%3Aword%2F1@"
 			}
 			s := newSMTP(t, test.scheme+credentials+server.addr)
 			s.roots = server.roots
-			v := sample()
+			v := testInvitation()
 			v.ExtraText = ".\n..\n.leading dot\nnaïve"
 			m := render(t, InvitationCreated, v)
 			m.Text = ".\n" + m.Text + ".\n.\n"
 			require.Nil(t, send(t, s, m))
-			got := server.got()
+			got := server.received()
 			require.Len(t, got, 1)
 			require.Equal(t, "no-reply@example.com", got[0].from)
 			require.Equal(t, []string{"bob@example.org"}, got[0].to)
@@ -96,72 +112,72 @@ func TestSMTPDelivers(t *testing.T) {
 
 func TestSMTPConvertsDomains(t *testing.T) {
 	t.Parallel()
-	server := newRecorder(t, recorderOptions{})
-	m := render(t, InvitationCreated, sample())
+	server := newSMTPRecorder(t, recorderOptions{})
+	m := render(t, InvitationCreated, testInvitation())
 	m.To = "bob@bücher.example"
 	require.Nil(t, send(t, newSMTP(t, "smtp://"+server.addr), m))
-	require.Equal(t, []string{"bob@xn--bcher-kva.example"}, server.got()[0].to)
+	require.Equal(t, []string{"bob@xn--bcher-kva.example"}, server.received()[0].to)
 	m.To = "bob@xn--bcher-kva.example"
-	checkWire(t, server.got()[0].data, m)
+	checkWire(t, server.received()[0].data, m)
 }
 
 func TestSMTPRefusesBadRecipientBeforeDialing(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, nil)
-	m := render(t, InvitationCreated, sample())
+	server := newScriptedServer(t, nil)
+	m := render(t, InvitationCreated, testInvitation())
 	m.To = `"a@evil.example x"@good.example`
 	failure := send(t, newSMTP(t, "smtp://"+server.addr), m)
 	require.True(t, failure.Final)
-	require.Empty(t, server.wire())
+	require.Empty(t, server.commands())
 }
 
-// TestSMTPReplies goes through the conversation with a refusal at each step.
+// TestSMTPReplies has a negative reply at each stage.
 func TestSMTPReplies(t *testing.T) {
 	t.Parallel()
 	const (
-		passing = iota
-		operators
+		transient = iota
+		operator
 		final
 	)
 	for _, test := range []struct {
 		at, reply, reason string
 		kind              int
 	}{
-		{"CONNECT", "421 busy", "try again later (421)", passing},
-		{"CONNECT", "554 go away", "refused the connection (554)", operators},
-		{"EHLO", "421 busy", "try again later (421)", passing},
-		{"EHLO", "550 who?", "refused the connection (550)", operators},
-		{"AUTH", "454 later", "try again later (454)", passing},
-		{"AUTH", "535 5.7.8 no", "refused the login (535)", operators},
-		{"AUTH", "534 weak", "refused the login (534)", operators},
-		{"MAIL", "421 later", "try again later (421)", passing},
-		{"MAIL", "451 later", "try again later (451)", passing},
-		{"MAIL", "550 not you", "refused the sender (550)", operators},
-		{"MAIL", "530 5.7.0 log in", "refused the sender (530)", operators},
-		{"RCPT", "450 4.2.0 greylisted", "does not take mail for this address now (450 4.2.0).", passing},
-		{"RCPT", "451 4.7.1 later", "now (451 4.7.1: its rules refuse it).", passing},
+		{"CONNECT", "421 busy", "try again later (421)", transient},
+		{"CONNECT", "554 go away", "refused the connection (554)", operator},
+		{"EHLO", "421 busy", "try again later (421)", transient},
+		{"EHLO", "550 who?", "refused the connection (550)", operator},
+		{"AUTH", "454 later", "try again later (454)", transient},
+		{"AUTH", "535 5.7.8 no", "refused the login (535)", operator},
+		{"AUTH", "534 weak", "refused the login (534)", operator},
+		{"MAIL", "421 later", "try again later (421)", transient},
+		{"MAIL", "451 later", "try again later (451)", transient},
+		{"MAIL", "550 not you", "refused the sender (550)", operator},
+		{"MAIL", "530 5.7.0 log in", "refused the sender (530)", operator},
+		{"RCPT", "450 4.2.0 greylisted", "does not take mail for this address now (450 4.2.0).", transient},
+		{"RCPT", "451 4.7.1 later", "now (451 4.7.1: its rules refuse it).", transient},
 		{"RCPT", "550 5.1.1 no such user", "refused the address (550 5.1.1: there is no such mailbox). Invite", final},
 		{"RCPT", "550-5.1.1 no\r\n550 such \x1b[31muser", "refused the address (550 5.1.1: there is no such mailbox).", final},
 		{"RCPT", "553 " + strings.Repeat("x", 900), "refused the address (553).", final},
 		{"RCPT", "550 no user at internal-mx7.corp.example [10.1.2.3]", "refused the address (550).", final},
 		{"RCPT", "554 ", "refused the address (554)", final},
-		{"RCPT", "553 5.1.8 your domain does not exist", "refused the sender (553)", operators},
-		{"RCPT", "550 5.7.23 SPF says no", "refused the sender (550)", operators},
-		{"RCPT", "530 5.7.0 authentication required", "refused the sender (530)", operators},
-		{"RCPT", "554 5.7.1 <bob@example.org>: Relay access denied", "refused the sender (554)", operators},
-		{"RCPT", "550 relaying not permitted", "refused the sender (550)", operators},
-		{"RCPT", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using a list", "refused the sender (554)", operators},
+		{"RCPT", "553 5.1.8 your domain does not exist", "refused the sender (553)", operator},
+		{"RCPT", "550 5.7.23 SPF says no", "refused the sender (550)", operator},
+		{"RCPT", "530 5.7.0 authentication required", "refused the sender (530)", operator},
+		{"RCPT", "554 5.7.1 <bob@example.org>: Relay access denied", "refused the sender (554)", operator},
+		{"RCPT", "550 relaying not permitted", "refused the sender (550)", operator},
+		{"RCPT", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using a list", "refused the sender (554)", operator},
 		{"RCPT", "554 5.7.1 your tone displeases us", "refused the address (554 5.7.1: its rules refuse it).", final},
-		{"DATA", "451 later", "try again later (451)", passing},
+		{"DATA", "451 later", "try again later (451)", transient},
 		{"DATA", "554 policy", "refused the message (554). Invite", final},
-		{"CONTENT", "451 later", "try again later (451)", passing},
+		{"CONTENT", "451 later", "try again later (451)", transient},
 		{"CONTENT", "552 5.3.4 too big", "refused the message (552 5.3.4: the mail is too large).", final},
 		{"CONTENT", "554 5.7.1 spam", "refused the message (554 5.7.1: its rules refuse it).", final},
 		{"CONTENT", "550 5.1.1 no such user", "refused the address (550 5.1.1: there is no such mailbox).", final},
 		{"CONTENT", "552 5.2.2 full", "refused the address (552 5.2.2: the mailbox is full).", final},
-		{"CONTENT", "550 5.7.26 DMARC says no", "refused the sender (550)", operators},
-		{"CONTENT", "nonsense", "broke off", passing},
-		{"RCPT", "999 nonsense", "broke off", passing},
+		{"CONTENT", "550 5.7.26 DMARC says no", "refused the sender (550)", operator},
+		{"CONTENT", "nonsense", "broke off", transient},
+		{"RCPT", "999 nonsense", "broke off", transient},
 	} {
 		t.Run(test.at+" "+test.reply[:3], func(t *testing.T) {
 			t.Parallel()
@@ -169,37 +185,37 @@ func TestSMTPReplies(t *testing.T) {
 			if test.at == "EHLO" {
 				replies["HELO"] = test.reply // the client falls back to it
 			}
-			server := newScripted(t, replies)
-			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+			server := newScriptedServer(t, replies)
+			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, testInvitation()))
 			require.NotNil(t, failure)
 			require.Contains(t, failure.Reason, test.reason)
 			require.Equal(t, test.kind == final, failure.Final)
-			require.Equal(t, test.kind == operators, failure.Operator)
+			require.Equal(t, test.kind == operator, failure.Operator)
 			if test.at != "CONTENT" {
-				require.Zero(t, server.contents)
+				require.Zero(t, server.contentCount)
 			}
 		})
 	}
 }
 
-// TestSMTPBreaks cuts the connection, or leaves it silent, at each step.
-func TestSMTPBreaks(t *testing.T) {
+// The server closes the connection, or stops replying, at each stage.
+func TestSMTPConnectionFails(t *testing.T) {
 	t.Parallel()
 	for _, at := range []string{"CONNECT", "EHLO", "AUTH", "MAIL", "RCPT", "DATA", "CONTENT"} {
-		t.Run("cut at "+at, func(t *testing.T) {
+		t.Run("closed at "+at, func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, map[string]string{at: cut})
-			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+			server := newScriptedServer(t, map[string]string{at: replyClose})
+			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, testInvitation()))
 			require.NotNil(t, failure)
 			require.False(t, failure.Final || failure.Operator)
 			require.Contains(t, failure.Reason, "broke off")
 		})
 		t.Run("silent at "+at, func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, map[string]string{at: hang})
+			server := newScriptedServer(t, map[string]string{at: replyHang})
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()
-			err := newSMTP(t, "smtp://alice:secret@"+server.addr).Send(ctx, render(t, InvitationCreated, sample()))
+			err := boundedSend(ctx, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, testInvitation()))
 			failure := checkFailure(t, err)
 			require.False(t, failure.Final || failure.Operator)
 			require.Contains(t, failure.Reason, "in time")
@@ -207,10 +223,10 @@ func TestSMTPBreaks(t *testing.T) {
 	}
 }
 
-// TestSMTPTimeouts has a context without an end, and a clock that jumps.
+// The context has no deadline: the limits are those of Send itself.
 func TestSMTPTimeouts(t *testing.T) {
 	t.Parallel()
-	m := render(t, InvitationCreated, sample())
+	m := render(t, InvitationCreated, testInvitation())
 	for name, test := range map[string]struct {
 		dial func(ctx context.Context, network, addr string) (net.Conn, error)
 		want time.Duration
@@ -227,9 +243,15 @@ func TestSMTPTimeouts(t *testing.T) {
 		"a byte each second": {func(context.Context, string, string) (net.Conn, error) {
 			client, server := net.Pipe()
 			go func() {
-				for _, err := io.WriteString(server, "220-"); err == nil; _, err = io.WriteString(server, "x") {
+				_, err := io.WriteString(server, "220-")
+				for range 10 * time.Minute / time.Second { // then the server gives up, so that a failing test ends
+					if err != nil {
+						return
+					}
 					time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock
+					_, err = io.WriteString(server, "x")
 				}
+				_ = server.Close()
 			}()
 			return client, nil
 		}, 30 * time.Second},
@@ -245,7 +267,7 @@ func TestSMTPTimeouts(t *testing.T) {
 				require.Equal(t, test.want, time.Since(start))
 				require.False(t, failure.Final || failure.Operator)
 				require.Contains(t, failure.Reason, "in time")
-				time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock, for the server to find out
+				time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock; the server's goroutine ends
 			})
 		})
 	}
@@ -253,26 +275,25 @@ func TestSMTPTimeouts(t *testing.T) {
 
 func TestSMTPEndlessReply(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, map[string]string{"EHLO": flood})
-	failure := send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, sample()))
+	server := newScriptedServer(t, map[string]string{"EHLO": replyFlood})
+	failure := send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, testInvitation()))
 	require.False(t, failure.Final)
-	require.ErrorIs(t, failure, errTooMuch)
+	require.ErrorIs(t, failure, errReplyLimit)
 }
 
-// TestSMTPTakenIsTaken keeps what comes after the server's yes from becoming a
-// failure, and so a second mail.
-func TestSMTPTakenIsTaken(t *testing.T) {
+// What happens after the server has accepted a message is not a failure, because a second attempt would be a second mail.
+func TestQUITCannotFailAMessage(t *testing.T) {
 	t.Parallel()
-	for name, quit := range map[string]string{"cut": cut, "refused": "500 what?", "fine": "221 bye"} {
+	for name, quit := range map[string]string{"closed": replyClose, "refused": "500 what?", "accepted": "221 bye"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, map[string]string{"QUIT": quit})
+			server := newScriptedServer(t, map[string]string{"QUIT": quit})
 			s := newSMTP(t, "smtp://"+server.addr)
-			s.Close() // so that it takes leave at once
-			require.Nil(t, send(t, s, render(t, InvitationCreated, sample())))
+			s.Close() // without a pool, Send itself sends QUIT
+			require.Nil(t, send(t, s, render(t, InvitationCreated, testInvitation())))
 			require.Equal(t, "EHLO MAIL RCPT DATA QUIT", server.verbs(1))
-			require.Equal(t, 1, server.contents)
-			require.Equal(t, 1, strings.Count(server.wire(), "RCPT TO:"))
+			require.Equal(t, 1, server.contentCount)
+			require.Equal(t, 1, strings.Count(server.commands(), "RCPT TO:"))
 		})
 	}
 }
@@ -282,54 +303,60 @@ func TestSMTPUnreachable(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, listener.Close())
-	failure := send(t, newSMTP(t, "smtp://"+listener.Addr().String()), render(t, InvitationCreated, sample()))
+	failure := send(t, newSMTP(t, "smtp://"+listener.Addr().String()), render(t, InvitationCreated, testInvitation()))
 	require.False(t, failure.Final || failure.Operator)
 	require.Equal(t, "The mail server can't be reached.", failure.Reason)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err = newSMTP(t, "smtp://"+newScripted(t, nil).addr).Send(ctx, render(t, InvitationCreated, sample()))
+	err = boundedSend(ctx, newSMTP(t, "smtp://"+newScriptedServer(t, nil).addr), render(t, InvitationCreated, testInvitation()))
 	failure = checkFailure(t, err)
 	require.False(t, failure.Final || failure.Operator)
 	require.Equal(t, "Sending was interrupted.", failure.Reason)
 }
 
-// TestSMTPCancelledMidway ends the context while the content is on its way; the
-// server must not take half of it for a whole message.
-func TestSMTPCancelledMidway(t *testing.T) {
+// The context ends while the content is sent: the server must not accept half of it as a message.
+func TestCancelledDuringContent(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, nil)
+	server := newScriptedServer(t, nil)
 	s := newSMTP(t, "smtp://"+server.addr)
 	ctx, cancel := context.WithCancel(t.Context())
 	s.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		return &cancelling{Conn: conn, cancel: cancel, closed: make(chan struct{})}, err
+		return &cancelAtContent{Conn: conn, cancel: cancel, closed: make(chan struct{})}, err
 	}
-	err := s.Send(ctx, render(t, InvitationCreated, sample()))
+	err := boundedSend(ctx, s, render(t, InvitationCreated, testInvitation()))
 	failure := checkFailure(t, err)
 	require.False(t, failure.Final || failure.Operator)
 	require.Equal(t, "Sending was interrupted.", failure.Reason)
-	require.Zero(t, server.contents)
+	require.Zero(t, server.contentCount)
 }
 
-// cancelling cancels when content is first written, and lets the write go on
-// only when that has closed the connection.
-type cancelling struct {
+// cancelAtContent cancels when the content is first written, and writes it once the connection is closed.
+type cancelAtContent struct {
 	net.Conn
 	cancel context.CancelFunc
 	once   sync.Once
 	closed chan struct{}
 }
 
-func (c *cancelling) Write(p []byte) (int, error) {
+func (c *cancelAtContent) Write(p []byte) (int, error) {
 	if bytes.Contains(p, []byte("MIME-Version")) {
-		c.cancel()
-		<-c.closed
+		c.cancelAndWait()
 	}
 	return c.Conn.Write(p)
 }
 
-func (c *cancelling) Close() error {
+// cancelAndWait cancels the context and waits until that has closed the connection.
+func (c *cancelAtContent) cancelAndWait() {
+	c.cancel()
+	select {
+	case <-c.closed:
+	case <-time.After(10 * time.Second): // the assertions of the test fail then
+	}
+}
+
+func (c *cancelAtContent) Close() error {
 	c.once.Do(func() { close(c.closed) })
 	return c.Conn.Close()
 }
@@ -349,59 +376,58 @@ func TestSMTPVerifiesTheServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newRecorder(t, test.server)
+			server := newSMTPRecorder(t, test.server)
 			s := newSMTP(t, test.scheme+"alice:secret@"+server.addr)
 			if test.trusted {
 				s.roots = server.roots
 			}
-			failure := send(t, s, render(t, InvitationCreated, sample()))
+			failure := send(t, s, render(t, InvitationCreated, testInvitation()))
 			require.NotNil(t, failure)
 			require.True(t, failure.Operator)
 			require.Contains(t, failure.Reason, "secure connection")
-			require.Empty(t, server.got())
+			require.Empty(t, server.received())
 		})
 	}
 }
 
-// TestTLSFailsMidway is no matter of certificates any more.
-func TestTLSFailsMidway(t *testing.T) {
+// A TLS error after the greeting is not about the certificate, so that the operator has nothing to fix.
+func TestTLSFailureAfterGreeting(t *testing.T) {
 	t.Parallel()
-	for at, operators := range map[stage]bool{
-		stageDial: true, stageGreeting: true, stageSender: false, stageInFlight: false, stageContent: false,
+	for at, operator := range map[stage]bool{
+		stageDial: true, stageGreeting: true, stageMail: false, stageContent: false, stageContentReply: false,
 	} {
 		failure := checkFailure(t, smtpFailure(t.Context(), at, tls.AlertError(80)))
-		require.Equal(t, operators, failure.Operator)
+		require.Equal(t, operator, failure.Operator)
 		require.False(t, failure.Final)
 	}
 }
 
-// TestSMTPKeepsCredentialsFromClearText is the case of an attacker who strips
-// STARTTLS from the greeting of a server elsewhere.
-func TestSMTPKeepsCredentialsFromClearText(t *testing.T) {
+// An attacker between client and server may remove STARTTLS from the reply to EHLO.
+func TestCredentialsAreNotSentWithoutTLS(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, nil)
+	server := newScriptedServer(t, nil)
 	s := newSMTP(t, "smtp://alice:secret@mail.example.com:587")
 	s.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		require.Equal(t, "mail.example.com:587", addr)
+		assert.Equal(t, "mail.example.com:587", addr)
 		return (&net.Dialer{}).DialContext(ctx, network, server.addr)
 	}
-	failure := send(t, s, render(t, InvitationCreated, sample()))
+	failure := send(t, s, render(t, InvitationCreated, testInvitation()))
 	require.True(t, failure.Operator)
 	require.ErrorIs(t, failure, errNoTLS)
-	require.NotContains(t, server.wire(), "AUTH")
-	require.NotContains(t, server.wire(), "MAIL")
+	require.NotContains(t, server.commands(), "AUTH")
+	require.NotContains(t, server.commands(), "MAIL")
 
 	s.username, s.password = "", ""
-	require.Nil(t, send(t, s, render(t, InvitationCreated, sample())), "a relay without credentials may have no TLS")
+	require.Nil(t, send(t, s, render(t, InvitationCreated, testInvitation())), "without credentials, TLS is not required")
 }
 
-func TestSMTPLoginMechanisms(t *testing.T) {
+func TestSMTPUnknownAuthMechanism(t *testing.T) {
 	t.Parallel()
-	server := newScripted(t, map[string]string{"EHLO": "250-mail.test\r\n250 AUTH GSSAPI"})
-	failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+	server := newScriptedServer(t, map[string]string{"EHLO": "250-mail.test\r\n250 AUTH GSSAPI"})
+	failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, testInvitation()))
 	require.True(t, failure.Operator)
-	require.ErrorIs(t, failure, errNoLogin)
-	require.NotContains(t, server.wire(), "AUTH ")
+	require.ErrorIs(t, failure, errNoMechanism)
+	require.NotContains(t, server.commands(), "AUTH ")
 }
 
 func TestNewSMTP(t *testing.T) {
@@ -428,7 +454,7 @@ func TestNewSMTP(t *testing.T) {
 		"smtp://alice@mail.example.com", "smtp://:s3cret@mail.example.com", "smtp:alice:s3cret@host", "smtp://alice:s3cret\n@host",
 		"smtp://alice:s3cret@mail example.com", "smtp://alice:s3cret@mail.example.com:587,other:587",
 	} {
-		_, err := NewSMTP(url, from)
+		_, err := NewSMTP(url, fromHeader)
 		require.ErrorContains(t, err, "the SMTP URL", url)
 		require.ErrorContains(t, err, "smtps://user:password@host:465")
 		require.NotContains(t, err.Error(), "s3cret", url)
@@ -439,10 +465,10 @@ func TestNewSMTP(t *testing.T) {
 	require.NotContains(t, err.Error(), "s3cret")
 }
 
-// What a server says may repeat what it was told.
-func TestCausesRepeatNoSecrets(t *testing.T) {
+// A reply may repeat what the client has sent.
+func TestLoggedCausesContainNoSecrets(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ at, reply, kept string }{
+	for _, test := range []struct{ at, reply, logged string }{
 		{"AUTH", "500 5.5.1 unknown command: AUTH PLAIN AGFsaWNlAHNlY3JldA==", "500 5.5.1"},
 		{"RCPT", "550 5.1.1 <bob@example.org>: unknown here", "550 5.1.1 … unknown here"},
 		{"CONTENT", "451 4.7.1 listed: https://front.example/invitation_approve/v1.abc/ (list 7)", "451 4.7.1 listed: … (list 7)"},
@@ -451,23 +477,23 @@ func TestCausesRepeatNoSecrets(t *testing.T) {
 	} {
 		t.Run(test.at+" "+test.reply[:3], func(t *testing.T) {
 			t.Parallel()
-			server := newScripted(t, map[string]string{test.at: test.reply})
-			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, sample()))
+			server := newScriptedServer(t, map[string]string{test.at: test.reply})
+			failure := send(t, newSMTP(t, "smtp://alice:secret@"+server.addr), render(t, InvitationCreated, testInvitation()))
 			require.NotNil(t, failure)
-			require.Contains(t, failure.Err.Error(), test.kept)
+			require.Contains(t, failure.Err.Error(), test.logged)
 			require.Less(t, len(failure.Err.Error()), 500)
-			for _, each := range []string{"AGFs", "secret", "bob@", "v1.", "AAAA", "approve"} {
-				require.NotContains(t, failure.Error(), each)
+			for _, secret := range []string{"AGFs", "secret", "bob@", "v1.", "AAAA", "approve"} {
+				require.NotContains(t, failure.Error(), secret)
 			}
 		})
 	}
 }
 
-// A yes is a yes by its first digit; sent again, the mail would come twice.
-func TestEveryYesIsOne(t *testing.T) {
+// The first digit of a reply decides. If another 2yz than 250 were a failure, the mail would be sent twice.
+func TestEveryPositiveReplyAccepts(t *testing.T) {
 	t.Parallel()
 	for _, reply := range []string{"200 fine", "251 forwarded", "252 2.0.0 taken"} {
-		server := newScripted(t, map[string]string{"CONTENT": reply})
-		require.Nil(t, send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, sample())), reply)
+		server := newScriptedServer(t, map[string]string{"CONTENT": reply})
+		require.Nil(t, send(t, newSMTP(t, "smtp://"+server.addr), render(t, InvitationCreated, testInvitation())), reply)
 	}
 }

@@ -10,23 +10,24 @@ import (
 )
 
 //go:embed templates/*.tmpl
-var builtin embed.FS
+var builtinTemplates embed.FS
 
 const (
 	textSuffix = ".txt.tmpl"
 	htmlSuffix = ".html.tmpl"
-	layout     = "layout" // the file of the parts that all mails of one format share
+	layoutName = "layout" // of the files with the blocks that all mails of one format share
 )
 
-// templateSources returns the content of each template file by its name.
+// templateSources returns the content of each template file by its name. A file in dir replaces the built-in file of the
+// same name; "" means no directory. Files in dir that do not end in .tmpl are ignored.
 func templateSources(dir string) (map[string]string, error) {
 	sources := make(map[string]string)
-	entries, err := builtin.ReadDir("templates")
+	entries, err := builtinTemplates.ReadDir("templates")
 	if err != nil {
 		return nil, err
 	}
 	for _, entry := range entries {
-		content, err := builtin.ReadFile("templates/" + entry.Name())
+		content, err := builtinTemplates.ReadFile("templates/" + entry.Name())
 		if err != nil {
 			return nil, err
 		}
@@ -55,10 +56,10 @@ func templateSources(dir string) (map[string]string, error) {
 	return sources, nil
 }
 
-// parseText reads a kind's text over the layout, in a set of its own.
+// parseText parses the text layout and a kind's text template into one set.
 func parseText(kind Kind, sources map[string]string) (*texttemplate.Template, error) {
 	set := texttemplate.New("")
-	for _, name := range []string{layout + textSuffix, string(kind) + textSuffix} {
+	for _, name := range []string{layoutName + textSuffix, string(kind) + textSuffix} {
 		if _, err := set.New(name).Parse(sources[name]); err != nil {
 			return nil, err
 		}
@@ -69,13 +70,13 @@ func parseText(kind Kind, sources map[string]string) (*texttemplate.Template, er
 	return set, nil
 }
 
-// parseHTML reads a kind's HTML over the layout, in a set of its own, so that
-// the blocks of one kind don't overwrite those of another.
+// parseHTML parses the HTML layout and a kind's HTML template into one set. Each kind has a set of its own, because the
+// blocks of one kind would replace those of another.
 func parseHTML(kind Kind, sources map[string]string) (*htmltemplate.Template, error) {
 	set := htmltemplate.New("").Funcs(htmltemplate.FuncMap{
 		"action": func(label, url string) action { return action{label, url} },
 	})
-	for _, name := range []string{layout + htmlSuffix, string(kind) + htmlSuffix} {
+	for _, name := range []string{layoutName + htmlSuffix, string(kind) + htmlSuffix} {
 		if _, err := set.New(name).Parse(sources[name]); err != nil {
 			return nil, err
 		}
@@ -83,5 +84,5 @@ func parseHTML(kind Kind, sources map[string]string) (*htmltemplate.Template, er
 	return set, nil
 }
 
-// action is what a button of the HTML layout says and where it leads.
+// action is the data of a button in the HTML layout.
 type action struct{ Label, URL string }

@@ -12,78 +12,80 @@ import (
 	"github.com/google/uuid"
 )
 
-// version stands before every token; another layout or algorithm gets another version.
+// version is the first part of every token. Another layout or algorithm needs another version.
 const version = "v1"
 
-// label keeps these signatures apart from anything else that is ever signed with the same secret.
+// label separates the signing keys from those of any other use of the same secret.
 const label = "invited approval token v1"
 
-// leeway is how far into the future a token may have been issued, for clocks that differ between replicas.
+// leeway is how far in the future a token's time of issue may be, because the clocks of replicas differ.
 const leeway = time.Minute
 
 var (
-	// ErrSignature: not signed with a key of this server, malformed, or too old.
-	ErrSignature = errors.New("token: signature does not hold")
-	// ErrPayload: signed by this server, but for another purpose or with contents that make no sense.
-	ErrPayload = errors.New("token: payload does not fit")
+	// ErrSignature: the token is malformed, not signed with a key of this server, issued in the future, or too old.
+	ErrSignature = errors.New("token: invalid signature, or expired")
+	// ErrPayload: the token is signed by this server, but for another purpose or with contents that it cannot read.
+	ErrPayload = errors.New("token: unexpected purpose or payload")
 )
 
-// Purpose binds a token to the one action it is good for.
+// Purpose is the one action that a token is good for.
 type Purpose byte
 
-// The actions that a token can be good for.
+// The purposes. Their values are part of the signed payload.
 const (
 	Approve Purpose = 1
 	Reject  Purpose = 2
 )
 
-// Approval is what an approval token says.
+// Approval is the content of an approval token.
 type Approval struct {
 	Purpose    Purpose
-	User       uuid.UUID // the staff user that it was mailed to
+	User       uuid.UUID // the staff user that the token was mailed to
 	Invitation uuid.UUID
-	Issued     time.Time // whole seconds
+	Issued     time.Time // whole seconds, UTC
 }
 
-// Signer signs and verifies approval tokens with HMAC-SHA256 (RFC 2104).
-type Signer struct{ keys [][]byte }
+// Signer signs and verifies approval tokens with HMAC-SHA256 (RFC 2104). It is safe for concurrent use.
+type Signer struct {
+	keys [][]byte // the first one signs; all of them verify
+}
 
-// NewSigner returns a signer for a secret. Tokens that were signed with a fallback still verify.
+// NewSigner returns a Signer that signs with a key derived from secret. Tokens that were signed with one of the
+// fallbacks still verify, so that a secret can be replaced while links are in use.
 func NewSigner(secret string, fallbacks ...string) *Signer {
 	s := &Signer{}
 	for _, each := range append([]string{secret}, fallbacks...) {
-		mac := hmac.New(sha256.New, []byte(each))
-		mac.Write([]byte(label))
-		s.keys = append(s.keys, mac.Sum(nil))
+		s.keys = append(s.keys, mac([]byte(each), label))
 	}
 	return s
 }
 
-// payloadSize is purpose, user, invitation and the time of issue in Unix seconds.
+// payloadSize is the size in bytes of purpose, user, invitation and the time of issue in Unix seconds.
 const payloadSize = 1 + 16 + 16 + 8
 
-// Sign returns the token for an approval: "v1.", the payload and its MAC, in unpadded URL-safe base64 (RFC 4648,
-// section 5), so that it stands in a URL path as it is.
+// Sign returns the token for an approval: "v1.", the payload, "." and its MAC, in unpadded URL-safe base64 (RFC 4648,
+// section 5). The token needs no escaping in a URL path.
 func (s *Signer) Sign(a Approval) string {
 	payload := make([]byte, 0, payloadSize)
 	payload = append(payload, byte(a.Purpose))
 	payload = append(payload, a.User[:]...)
 	payload = append(payload, a.Invitation[:]...)
-	payload = binary.BigEndian.AppendUint64(payload, uint64(a.Issued.Unix())) //nolint:gosec // the year 1970 is past
+	payload = binary.BigEndian.AppendUint64(payload, uint64(a.Issued.Unix())) //nolint:gosec // tokens are issued after 1970
 	body := version + "." + base64.RawURLEncoding.EncodeToString(payload)
 	return body + "." + base64.RawURLEncoding.EncodeToString(mac(s.keys[0], body))
 }
 
-// Verify returns what a token says, once its signature holds, it is younger than maxAge at now, and it is good
-// for this purpose. It checks in that order and nothing of an unsigned token is looked at. It returns
-// ErrSignature or ErrPayload; whether the user is still staff and the invitation still waits is the caller's to
-// ask.
-func (s *Signer) Verify(text string, purpose Purpose, now time.Time, maxAge time.Duration) (Approval, error) {
-	dot := strings.LastIndexByte(text, '.')
-	if dot < 0 || !s.signed(text[:dot], text[dot+1:]) {
+// Verify returns the content of a token if, in this order, its signature is valid, its age at now is below maxAge, and
+// its purpose is the given one. Nothing of an unsigned token is parsed.
+//
+// The error is [ErrSignature] or [ErrPayload]. Verify does not know whether the user is still staff and whether the
+// invitation still waits for approval: the caller has to check both.
+func (s *Signer) Verify(token string, purpose Purpose, now time.Time, maxAge time.Duration) (Approval, error) {
+	dot := strings.LastIndexByte(token, '.')
+	if dot < 0 || !s.isSigned(token[:dot], token[dot+1:]) {
 		return Approval{}, ErrSignature
 	}
-	head, encoded, found := strings.Cut(text[:dot], ".")
+	head, encoded, found := strings.Cut(token[:dot], ".")
 	if !found || head != version {
 		return Approval{}, ErrPayload
 	}
@@ -95,7 +97,7 @@ func (s *Signer) Verify(text string, purpose Purpose, now time.Time, maxAge time
 		Purpose:    Purpose(payload[0]),
 		User:       uuid.UUID(payload[1:17]),
 		Invitation: uuid.UUID(payload[17:33]),
-		Issued:     time.Unix(int64(binary.BigEndian.Uint64(payload[33:])), 0).UTC(), //nolint:gosec // signed by us
+		Issued:     time.Unix(int64(binary.BigEndian.Uint64(payload[33:])), 0).UTC(), //nolint:gosec // Sign wrote it
 	}
 	if age := now.Sub(a.Issued); age >= maxAge || age < -leeway {
 		return Approval{}, ErrSignature
@@ -106,10 +108,10 @@ func (s *Signer) Verify(text string, purpose Purpose, now time.Time, maxAge time
 	return a, nil
 }
 
-// signed tells whether encoded is the MAC of body under any key, in a time that depends on neither.
-func (s *Signer) signed(body, encoded string) bool {
-	// No token has a second spelling: Strict refuses encodings whose unused last bits are set, and the decoder would
-	// skip line breaks.
+// isSigned reports whether encoded is the MAC of body under one of the keys. Its running time depends on neither.
+func (s *Signer) isSigned(body, encoded string) bool {
+	// A token must have only one spelling. Strict refuses encodings whose unused last bits are set; the decoder skips
+	// line breaks, so they are refused here.
 	if strings.ContainsAny(encoded, "\r\n") {
 		return false
 	}
@@ -117,13 +119,13 @@ func (s *Signer) signed(body, encoded string) bool {
 	if err != nil {
 		return false
 	}
-	ok := false
+	signed := false
 	for _, key := range s.keys {
 		if hmac.Equal(given, mac(key, body)) {
-			ok = true
+			signed = true
 		}
 	}
-	return ok
+	return signed
 }
 
 func mac(key []byte, body string) []byte {

@@ -13,10 +13,10 @@ import (
 
 const week = 7 * 24 * time.Hour
 
-func TestApprovalRoundTrip(t *testing.T) {
+func TestSignAndVerify(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
-	signer := token.NewSigner("a secret of the tests")
+	signer := token.NewSigner("a test secret")
 	want := token.Approval{Purpose: token.Approve, User: uuid.New(), Invitation: uuid.New(), Issued: now}
 
 	got, err := signer.Verify(signer.Sign(want), token.Approve, now.Add(week-time.Second), week)
@@ -24,10 +24,10 @@ func TestApprovalRoundTrip(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
-func TestApprovalRefusals(t *testing.T) {
+func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
-	signer := token.NewSigner("a secret of the tests", "an older secret")
+	signer := token.NewSigner("a test secret", "an older secret")
 	approval := token.Approval{Purpose: token.Approve, User: uuid.New(), Invitation: uuid.New(), Issued: now}
 	good := signer.Sign(approval)
 	body, sum := good[:strings.LastIndexByte(good, '.')], good[strings.LastIndexByte(good, '.')+1:]
@@ -35,9 +35,9 @@ func TestApprovalRefusals(t *testing.T) {
 	other.Invitation = uuid.New()
 	otherBody := signer.Sign(other)[:len(body)]
 
-	for _, each := range []struct {
+	for _, test := range []struct {
 		name    string
-		text    string
+		token   string
 		purpose token.Purpose
 		now     time.Time
 		want    error
@@ -48,30 +48,30 @@ func TestApprovalRefusals(t *testing.T) {
 		{"signature of another payload", otherBody + "." + sum, token.Approve, now, token.ErrSignature},
 		{"payload and signature swapped", sum + "." + body, token.Approve, now, token.ErrSignature},
 		{"signature twice", good + "." + sum, token.Approve, now, token.ErrSignature},
-		{"a line break in the signature", good[:len(good)-4] + "\n" + good[len(good)-4:], token.Approve, now, token.ErrSignature},
+		{"line break in the signature", good[:len(good)-4] + "\n" + good[len(good)-4:], token.Approve, now, token.ErrSignature},
 		{"padded", good + "=", token.Approve, now, token.ErrSignature},
-		{"none algorithm", "eyJhbGciOiJub25lIn0." + body + ".", token.Approve, now, token.ErrSignature},
-		{"unknown key", token.NewSigner("another secret").Sign(approval), token.Approve, now, token.ErrSignature},
-		{"exactly too old", good, token.Approve, now.Add(week), token.ErrSignature},
-		{"from the future", good, token.Approve, now.Add(-2 * time.Minute), token.ErrSignature},
-		{"for the other action", good, token.Reject, now, token.ErrPayload},
+		{"algorithm none", "eyJhbGciOiJub25lIn0." + body + ".", token.Approve, now, token.ErrSignature},
+		{"signed with an unknown key", token.NewSigner("another secret").Sign(approval), token.Approve, now, token.ErrSignature},
+		{"as old as the maximum age", good, token.Approve, now.Add(week), token.ErrSignature},
+		{"issued in the future", good, token.Approve, now.Add(-2 * time.Minute), token.ErrSignature},
+		{"other purpose", good, token.Reject, now, token.ErrPayload},
 	} {
-		_, err := signer.Verify(each.text, each.purpose, each.now, week)
-		require.ErrorIs(t, err, each.want, each.name)
+		_, err := signer.Verify(test.token, test.purpose, test.now, week)
+		require.ErrorIs(t, err, test.want, test.name)
 	}
 
-	// Every single changed character, and every truncation, is refused.
+	// A token with one changed character and a truncated token are refused.
 	for i := range good {
 		flipped := []byte(good)
 		flipped[i] ^= 1
 		_, err := signer.Verify(string(flipped), token.Approve, now, week)
 		require.ErrorIs(t, err, token.ErrSignature, "character %d changed", i)
 		_, err = signer.Verify(good[:i], token.Approve, now, week)
-		require.ErrorIs(t, err, token.ErrSignature, "cut to %d characters", i)
+		require.ErrorIs(t, err, token.ErrSignature, "truncated to %d characters", i)
 	}
 }
 
-func TestKeyRotation(t *testing.T) {
+func TestSecretRotation(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	approval := token.Approval{Purpose: token.Reject, User: uuid.New(), Invitation: uuid.New(), Issued: now}
@@ -81,10 +81,10 @@ func TestKeyRotation(t *testing.T) {
 	require.NoError(t, err)
 	_, err = token.NewSigner("new").Verify(old, token.Reject, now, week)
 	require.ErrorIs(t, err, token.ErrSignature)
-	require.NotEqual(t, old, token.NewSigner("new", "old").Sign(approval), "new tokens are signed with the new key")
+	require.NotEqual(t, old, token.NewSigner("new", "old").Sign(approval), "new tokens are signed with the new secret")
 }
 
-func TestKeys(t *testing.T) {
+func TestAPIKeys(t *testing.T) {
 	t.Parallel()
 	key := token.NewKey()
 	require.Regexp(t, `^inv_[A-Z2-7]{26,}$`, key)
@@ -95,14 +95,14 @@ func TestKeys(t *testing.T) {
 
 func FuzzVerify(f *testing.F) {
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
-	signer := token.NewSigner("a secret of the tests")
-	// The same in every process: the fuzzer's workers each make their own.
+	signer := token.NewSigner("a test secret")
+	// Each worker process of the fuzzer signs this token again: it must be the same in all of them.
 	good := signer.Sign(token.Approval{Purpose: token.Approve, User: uuid.UUID{1}, Invitation: uuid.UUID{2}, Issued: now})
 	f.Add(good)
 	f.Add("v1..")
-	f.Fuzz(func(t *testing.T, text string) {
-		_, err := signer.Verify(text, token.Approve, now, week)
-		if text != good {
+	f.Fuzz(func(t *testing.T, input string) {
+		_, err := signer.Verify(input, token.Approve, now, week)
+		if input != good {
 			require.ErrorIs(t, err, token.ErrSignature)
 		}
 	})

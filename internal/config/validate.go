@@ -1,0 +1,97 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Whoever has an approval token can try keys against it offline. A random key of this many characters withstands that.
+const (
+	minSecretLength = 32
+	makeSecret      = "make one with: openssl rand -base64 32"
+)
+
+// validate returns the errors of values that could be parsed. It ignores empty values, and so does not report a variable
+// a second time that could not be parsed. It brings CORSOrigins into the spelling of browsers.
+func (c *Config) validate() []error {
+	var problems []error
+	report := func(name, format string, args ...any) {
+		problems = append(problems, variableError(name, format, args...))
+	}
+
+	if _, port, err := net.SplitHostPort(c.ListenAddr); err != nil || !isPort(port) {
+		report("LISTEN_ADDR", "%q is not HOST:PORT, such as 127.0.0.1:8080, or :8080 for every address", c.ListenAddr)
+	}
+	switch key := c.SecretKey; {
+	case key != "" && len(key) < minSecretLength:
+		report("SECRET_KEY", "shorter than %d characters; %s", minSecretLength, makeSecret)
+	case strings.Contains(key.Reveal(), ","):
+		report("SECRET_KEY", "contains a comma, which separates keys in %sSECRET_KEY_FALLBACKS; %s", prefix, makeSecret)
+	}
+	if slices.ContainsFunc(c.SecretKeyFallbacks, func(s Secret) bool { return len(s) < minSecretLength }) {
+		report("SECRET_KEY_FALLBACKS", "a key is shorter than %d characters; list former values of %sSECRET_KEY, separated by commas",
+			minSecretLength, prefix)
+	}
+	if c.SMTPURL != "" && !isSMTPURL(c.SMTPURL.Reveal()) {
+		report("SMTP_URL", "not smtp://USER:PASSWORD@HOST:PORT or smtps://USER:PASSWORD@HOST:PORT; %s", escapeHint)
+	}
+	for i, origin := range c.CORSOrigins {
+		normal, err := parseOrigin(origin)
+		if err != nil {
+			report("CORS_ORIGINS", "%w", err)
+		}
+		c.CORSOrigins[i] = normal
+	}
+	if c.SweepInterval > 0 && c.SweepInterval < time.Second {
+		report("SWEEP_INTERVAL", "%s is less than a second; set 1s or more", c.SweepInterval)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		report("LOG_FORMAT", "%q is neither text nor json", c.LogFormat)
+	}
+	for _, field := range c.InvitationAllowedFields {
+		if !slices.Contains(personalFields, field) {
+			report("INVITATION_ALLOWED_FIELDS", "%q is none of %s", field, strings.Join(personalFields, ", "))
+		}
+	}
+	if c.InvitationUseWebhooks && c.InvitationWebhookURL == "" {
+		report("INVITATION_USE_WEBHOOKS", "true, but %sINVITATION_WEBHOOK_URL is empty: set it to the http or https URL to post to", prefix)
+	}
+	return problems
+}
+
+var personalFields = []string{"full_name", "native_name", "phone_number", "organization", "job_title", "civil_number"}
+
+func isPort(v string) bool {
+	_, err := strconv.ParseUint(v, 10, 16)
+	return err == nil
+}
+
+func isSMTPURL(v string) bool {
+	u, err := url.Parse(v)
+	return err == nil && (u.Scheme == "smtp" || u.Scheme == "smtps") && u.Hostname() != "" &&
+		strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
+}
+
+// parseOrigin returns an origin as browsers send it: in lower case, without the scheme's default port. An origin in
+// another form would never match.
+func parseOrigin(v string) (string, error) {
+	if v == "*" {
+		return "", errors.New("* would let every site call with its visitors' tokens: list each origin, such as https://portal.example.com")
+	}
+	u, err := url.Parse(strings.ToLower(v))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != strings.ToLower(v) ||
+		strings.Contains(v, "*") { // the CORS middleware would take it for a pattern
+		return "", fmt.Errorf("%q is not an origin: write a scheme, a host and, if it is not the scheme's default, a port, "+
+			"such as https://portal.example.com", v)
+	}
+	if u.Scheme == "https" {
+		return "https://" + strings.TrimSuffix(u.Host, ":443"), nil
+	}
+	return "http://" + strings.TrimSuffix(u.Host, ":80"), nil
+}

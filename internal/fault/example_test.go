@@ -1,0 +1,53 @@
+package fault_test
+
+import (
+	"errors"
+	"fmt"
+
+	"invited/internal/fault"
+)
+
+func Example() {
+	remove := func(mayManage bool) error {
+		if !mayManage {
+			return fault.Forbidden()
+		}
+		return nil
+	}
+
+	err := fmt.Errorf("removing a role: %w", remove(false))
+	fmt.Println(fault.Is(err, fault.KindForbidden))
+	fmt.Println(err)
+	// Output:
+	// true
+	// removing a role: You do not have permission to perform this action.
+}
+
+// All messages about a request are collected first, so that the client learns of all of them at once.
+func ExampleFields() {
+	wrong := fault.Fields{}
+	wrong.Add("email", "Enter a valid email address.")
+	wrong.Add("role", "This field is required.")
+	wrong.Add("role", "Role not found.")
+
+	var refusal *fault.Error
+	if errors.As(wrong.Err(), &refusal) {
+		fmt.Println(refusal.Kind == fault.KindInvalid, refusal.Fields["role"])
+	}
+	fmt.Println(refusal)
+	fmt.Println(fault.Fields{}.Err())
+	// Output:
+	// true [This field is required. Role not found.]
+	// email: Enter a valid email address.; role: This field is required. Role not found.
+	// <nil>
+}
+
+// The cause is for the log: the client gets the message only.
+func ExampleUnavailable() {
+	err := fault.Unavailable(errors.New("dial tcp 10.0.0.5:5432: connection refused"))
+	fmt.Println("client:", err.Message)
+	fmt.Println("log:", err)
+	// Output:
+	// client: Service temporarily unavailable.
+	// log: Service temporarily unavailable.: dial tcp 10.0.0.5:5432: connection refused
+}
