@@ -14,86 +14,86 @@ import (
 )
 
 var (
-	approved = detail("Invitation has been approved.")
-	rejected = detail("Invitation has been rejected.")
+	approvedBody = detailBody("Invitation has been approved.")
+	rejectedBody = detailBody("Invitation has been rejected.")
 )
 
-// decisions are the two things that staff can say to a request.
+// decisions are the two actions that take an approval token.
 var decisions = []struct {
 	action  string
 	purpose token.Purpose
 	done    string
-}{{"approve", token.Approve, approved}, {"reject", token.Reject, rejected}}
+}{{"approve", token.Approve, approvedBody}, {"reject", token.Reject, rejectedBody}}
 
-func TestApproveLetsTheInvitationGoOut(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		w.decide("approve", w.sign(token.Approve, w.userID("staff"), made.UUID)).is(http.StatusOK, approved)
-		seen := w.see(made.UUID)
-		require.Equal(w.t, "pending", string(seen.State))
-		require.Equal(w.t, "owner", seen.CreatedByUsername)
-		require.Len(w.t, w.deliveries(made.UUID), 1)
-		w.do("stranger", made.UUID, "accept").is(http.StatusOK, accepted)
+func TestApprove(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		e.decide("approve", e.sign(token.Approve, e.userID("staff"), made.UUID)).is(http.StatusOK, approvedBody)
+		seen := e.retrieve(made.UUID)
+		require.Equal(e.t, "pending", string(seen.State))
+		require.Equal(e.t, "owner", seen.CreatedByUsername)
+		require.Len(e.t, e.deliveryJobs(made.UUID), 1)
+		e.do("stranger", made.UUID, "accept").is(http.StatusOK, acceptedBody)
 	}, onlyStaff)
 }
 
-func TestApproveWaitsForTheStartOfTheProject(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, artemis)
-		w.decide("approve", w.sign(token.Approve, w.userID("staff"), made.UUID)).is(http.StatusOK, approved)
-		require.Equal(w.t, "project", w.state(made.UUID))
-		require.Empty(w.t, w.deliveries(made.UUID))
+func TestApproveBeforeProjectStart(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, artemis)
+		e.decide("approve", e.sign(token.Approve, e.userID("staff"), made.UUID)).is(http.StatusOK, approvedBody)
+		require.Equal(e.t, "project", e.state(made.UUID))
+		require.Empty(e.t, e.deliveryJobs(made.UUID))
 	}, onlyStaff)
 }
 
-func TestRejectEndsTheInvitationAndTellsItsCreator(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		asked := w.notices(made.UUID)
-		w.decide("reject", w.sign(token.Reject, w.userID("staff"), made.UUID)).is(http.StatusOK, rejected)
-		require.Equal(w.t, "rejected", w.state(made.UUID))
-		require.Empty(w.t, w.deliveries(made.UUID))
-		require.ElementsMatch(w.t, append(asked, invitation.Notify{
-			Notice: invitation.NoticeRejected, Invitation: made.UUID, User: w.userID("owner"),
-		}), w.notices(made.UUID))
-		w.do("stranger", made.UUID, "accept").is(http.StatusNotFound, notFound)
+func TestRejectNotifiesCreator(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		asked := e.noticeJobs(made.UUID)
+		e.decide("reject", e.sign(token.Reject, e.userID("staff"), made.UUID)).is(http.StatusOK, rejectedBody)
+		require.Equal(e.t, "rejected", e.state(made.UUID))
+		require.Empty(e.t, e.deliveryJobs(made.UUID))
+		require.ElementsMatch(e.t, append(asked, invitation.Notify{
+			Notice: invitation.NoticeRejected, Invitation: made.UUID, User: e.userID("owner"),
+		}), e.noticeJobs(made.UUID))
+		e.do("stranger", made.UUID, "accept").is(http.StatusNotFound, notFound)
 	}, onlyStaff)
 }
 
-func TestRejectWhereTheCreatorIsGone(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		w.goneOwner()
-		asked := w.notices(made.UUID)
-		w.decide("reject", w.sign(token.Reject, w.userID("staff"), made.UUID)).is(http.StatusOK, rejected)
-		require.Equal(w.t, "rejected", w.state(made.UUID))
-		require.Equal(w.t, asked, w.notices(made.UUID))
+func TestRejectWithRemovedCreator(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		e.deleteOwner()
+		asked := e.noticeJobs(made.UUID)
+		e.decide("reject", e.sign(token.Reject, e.userID("staff"), made.UUID)).is(http.StatusOK, rejectedBody)
+		require.Equal(e.t, "rejected", e.state(made.UUID))
+		require.Equal(e.t, asked, e.noticeJobs(made.UUID))
 	}, onlyStaff)
 }
 
-func TestATokenIsGoodForItsActionOnly(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made, staff := w.create("owner", "a@x.example", admin, apollo), w.userID("staff")
-		w.decide("approve", w.sign(token.Reject, staff, made.UUID)).is(http.StatusBadRequest, rule(msgPayload))
-		w.decide("reject", w.sign(token.Approve, staff, made.UUID)).is(http.StatusBadRequest, rule(msgPayload))
-		w.decide("reject", w.sign(7, staff, made.UUID)).is(http.StatusBadRequest, rule(msgPayload))
-		require.Equal(w.t, "requested", w.state(made.UUID))
+func TestTokenIsForOneAction(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made, staff := e.create("owner", "a@x.example", admin, apollo), e.userID("staff")
+		e.decide("approve", e.sign(token.Reject, staff, made.UUID)).is(http.StatusBadRequest, ruleError(msgPayload))
+		e.decide("reject", e.sign(token.Approve, staff, made.UUID)).is(http.StatusBadRequest, ruleError(msgPayload))
+		e.decide("reject", e.sign(7, staff, made.UUID)).is(http.StatusBadRequest, ruleError(msgPayload))
+		require.Equal(e.t, "requested", e.state(made.UUID))
 	}, onlyStaff)
 }
 
-func TestTokensThatDoNotHold(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(`users: [{username: keen, email: keen@example.com, is_staff: true}]`)
-		made := w.create("owner", "a@x.example", admin, apollo)
-		pending := w.create("staff", "b@x.example", admin, apollo)
+func TestInvalidTokens(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(`users: [{username: keen, email: keen@example.com, is_staff: true}]`)
+		made := e.create("owner", "a@x.example", admin, apollo)
+		pending := e.create("staff", "b@x.example", admin, apollo)
 		for _, each := range decisions {
-			w.run(each.action, func(w *world) {
+			e.run(each.action, func(e *env) {
 				refused := func(message, text string) {
-					w.t.Helper()
-					w.decide(each.action, text).is(http.StatusBadRequest, rule(message))
+					e.t.Helper()
+					e.decide(each.action, text).is(http.StatusBadRequest, ruleError(message))
 				}
-				staff := w.userID("staff")
-				good := w.sign(each.purpose, staff, made.UUID)
+				staff := e.userID("staff")
+				good := e.sign(each.purpose, staff, made.UUID)
 				for _, text := range []string{
 					"nonsense", "v1.", "..", " ", good + "x", good[1:], good[:len(good)-1], " " + good, good + "=",
 					strings.Replace(good, "v1.", "v2.", 1), strings.ToUpper(good), "é", strings.Repeat("x", 4096),
@@ -102,133 +102,161 @@ func TestTokensThatDoNotHold(t *testing.T) {
 				}
 				stranger := token.NewSigner("another secret")
 				refused(msgSignature, stranger.Sign(token.Approval{
-					Purpose: each.purpose, User: staff, Invitation: made.UUID, Issued: w.clock.Now(),
+					Purpose: each.purpose, User: staff, Invitation: made.UUID, Issued: e.clock.Now(),
 				}))
 
-				// Users who are no active staff.
+				// Users who are not active staff.
 				for _, user := range []string{"owner", "support", "inactive", "stranger"} {
-					refused(msgBadUser, w.sign(each.purpose, w.userID(user), made.UUID))
+					refused(msgBadUser, e.sign(each.purpose, e.userID(user), made.UUID))
 				}
-				refused(msgBadUser, w.sign(each.purpose, uuid.New(), made.UUID))
-				refused(msgBadUser, w.sign(each.purpose, uuid.Nil, made.UUID))
+				refused(msgBadUser, e.sign(each.purpose, uuid.New(), made.UUID))
+				refused(msgBadUser, e.sign(each.purpose, uuid.Nil, made.UUID))
 				// Invitations that do not wait for approval.
-				refused(msgBadID, w.sign(each.purpose, staff, uuid.New()))
-				refused(msgBadID, w.sign(each.purpose, staff, pending.UUID))
-				// The user is looked at first, then the invitation.
-				refused(msgBadUser, w.sign(each.purpose, w.userID("owner"), pending.UUID))
-				// The signature, with the age in it, comes before the payload, and the payload before the user.
-				late := token.Approval{Purpose: 3, User: uuid.New(), Invitation: made.UUID, Issued: w.clock.Now().Add(-maxAge)}
+				refused(msgBadID, e.sign(each.purpose, staff, uuid.New()))
+				refused(msgBadID, e.sign(each.purpose, staff, pending.UUID))
+				// The user is checked before the invitation.
+				refused(msgBadUser, e.sign(each.purpose, e.userID("owner"), pending.UUID))
+				// The signature and the age are checked before the payload, and the payload before the user.
+				late := token.Approval{Purpose: 3, User: uuid.New(), Invitation: made.UUID, Issued: e.clock.Now().Add(-maxAge)}
 				refused(msgSignature, signer.Sign(late))
-				refused(msgPayload, w.sign(3, uuid.New(), made.UUID))
-				require.Equal(w.t, "requested", w.state(made.UUID))
-				require.Equal(w.t, "pending", w.state(pending.UUID))
+				refused(msgPayload, e.sign(3, uuid.New(), made.UUID))
+				require.Equal(e.t, "requested", e.state(made.UUID))
+				require.Equal(e.t, "pending", e.state(pending.UUID))
 			})
 		}
 	}, onlyStaff)
 }
 
-func TestNothingGoesOutForARemovedScope(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		w.rewrite(apolloHead, apolloRemoved)
-		w.decide("approve", w.sign(token.Approve, w.userID("staff"), made.UUID)).is(http.StatusBadRequest, rule(msgBadID))
-		require.Equal(w.t, "requested", w.state(made.UUID))
-		require.Empty(w.t, w.deliveries(made.UUID))
+func TestApproveInRemovedScope(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		e.applyReplaced(apolloUUID, apolloRemoved)
+		e.decide("approve", e.sign(token.Approve, e.userID("staff"), made.UUID)).is(http.StatusBadRequest, ruleError(msgBadID))
+		require.Equal(e.t, "requested", e.state(made.UUID))
+		require.Empty(e.t, e.deliveryJobs(made.UUID))
 	}, onlyStaff)
 }
 
-// A token that holds could otherwise be sent in any number of ways, and look new to whoever counts or logs them.
-func TestATokenHasOneSpelling(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		good := w.sign(token.Approve, w.userID("staff"), made.UUID)
+// A valid token with other spellings would look like a new token to rate limits and logs.
+func TestTokenHasOneSpelling(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		good := e.sign(token.Approve, e.userID("staff"), made.UUID)
 		for _, text := range []string{good + "\n", good[:len(good)-5] + "\r\n" + good[len(good)-5:], "\n" + good} {
-			w.decide("approve", text).is(http.StatusBadRequest, rule(msgSignature))
+			e.decide("approve", text).is(http.StatusBadRequest, ruleError(msgSignature))
 		}
 	}, onlyStaff)
 }
 
-func TestTokensDieOfAge(t *testing.T) {
+func TestTokenExpires(t *testing.T) {
 	for _, each := range decisions {
 		t.Run(each.action, func(t *testing.T) {
-			inEachWorld(t, func(w *world) {
-				made := w.create("owner", "a@x.example", admin, apollo)
-				text := w.sign(each.purpose, w.userID("staff"), made.UUID)
-				w.clock.Advance(maxAge)
-				w.decide(each.action, text).is(http.StatusBadRequest, rule(msgSignature))
-				w.clock.Advance(-time.Microsecond)
-				w.decide(each.action, text).is(http.StatusOK, each.done)
+			onEachEngine(t, func(e *env) {
+				made := e.create("owner", "a@x.example", admin, apollo)
+				text := e.sign(each.purpose, e.userID("staff"), made.UUID)
+				e.clock.Advance(maxAge)
+				e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgSignature))
+				e.clock.Advance(-time.Microsecond)
+				e.decide(each.action, text).is(http.StatusOK, each.done)
 			}, onlyStaff)
 		})
 	}
 }
 
-func TestTokensDieWithTheirUsersFlags(t *testing.T) {
+func TestTokenEndsWithStaffStatus(t *testing.T) {
 	for _, each := range decisions {
 		t.Run(each.action, func(t *testing.T) {
-			inEachWorld(t, func(w *world) {
-				made := w.create("owner", "a@x.example", admin, apollo)
-				text := w.sign(each.purpose, w.userID("staff"), made.UUID)
+			onEachEngine(t, func(e *env) {
+				made := e.create("owner", "a@x.example", admin, apollo)
+				text := e.sign(each.purpose, e.userID("staff"), made.UUID)
 				const flag = "full_name: Sam Staff, is_staff: true"
-				w.rewrite(flag, "full_name: Sam Staff, is_staff: false")
-				w.decide(each.action, text).is(http.StatusBadRequest, rule(msgBadUser))
-				w.rewrite(flag, flag+", is_active: false")
-				w.decide(each.action, text).is(http.StatusBadRequest, rule(msgBadUser))
-				w.rewrite(flag, flag+", notifications_enabled: false") // they are staff all the same
-				w.decide(each.action, text).is(http.StatusOK, each.done)
+				e.applyReplaced(flag, "full_name: Sam Staff, is_staff: false")
+				e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgBadUser))
+				e.applyReplaced(flag, flag+", is_active: false")
+				e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgBadUser))
+				e.applyReplaced(flag, flag+", notifications_enabled: false") // still active staff
+				e.decide(each.action, text).is(http.StatusOK, each.done)
 			}, onlyStaff)
 		})
 	}
 }
 
-func TestTokensDieWithTheState(t *testing.T) {
+func TestTokenEndsWithState(t *testing.T) {
 	for _, first := range decisions {
 		t.Run(first.action, func(t *testing.T) {
-			inEachWorld(t, func(w *world) {
-				made := w.create("owner", "a@x.example", admin, apollo)
-				w.decide(first.action, w.sign(first.purpose, w.userID("staff"), made.UUID)).is(http.StatusOK, first.done)
-				state, jobs := w.state(made.UUID), w.jobs("notify_user")+w.jobs("deliver_invitation")
+			onEachEngine(t, func(e *env) {
+				made := e.create("owner", "a@x.example", admin, apollo)
+				e.decide(first.action, e.sign(first.purpose, e.userID("staff"), made.UUID)).is(http.StatusOK, first.done)
+				state, jobs := e.state(made.UUID), e.countJobs("notify_user")+e.countJobs("deliver_invitation")
 				for _, second := range decisions {
 					for _, user := range []string{"staff", "staff2"} {
-						w.decide(second.action, w.sign(second.purpose, w.userID(user), made.UUID)).
-							is(http.StatusBadRequest, rule(msgBadID))
+						e.decide(second.action, e.sign(second.purpose, e.userID(user), made.UUID)).
+							is(http.StatusBadRequest, ruleError(msgBadID))
 					}
 				}
-				require.Equal(w.t, state, w.state(made.UUID))
-				require.Equal(w.t, jobs, w.jobs("notify_user")+w.jobs("deliver_invitation"))
+				require.Equal(e.t, state, e.state(made.UUID))
+				require.Equal(e.t, jobs, e.countJobs("notify_user")+e.countJobs("deliver_invitation"))
 			}, onlyStaff)
 		})
 	}
 }
 
-func TestATokenMustBeThere(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestTokenIsRequired(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, each := range decisions {
 			for _, body := range []any{
 				nil, "{}", `{"token": ""}`, `{"token": null}`, `{"token": 1}`, `{"token": ["x"]}`, `{"token": {}}`,
 				`{"Token": "x"}`, `{"token": "` + strings.Repeat("x", 4097) + `"}`,
 			} {
-				answer := w.request("POST", base+each.action+"/", "", body)
-				require.Equal(w.t, []string{"token"}, answer.names(), answer.Body)
+				answer := e.request("POST", base+each.action+"/", "", body)
+				require.Equal(e.t, []string{"token"}, answer.invalidFields(), answer.Body)
 			}
 		}
 	})
 }
 
-// TestTheLinksInTheMailHold takes the tokens from the mail to staff rather than from the test's own signer.
-func TestTheLinksInTheMailHold(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+// The tokens come from the mail to staff, not from the test's signer.
+func TestLinksInMailToStaff(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, each := range decisions {
-			made := w.create("owner", each.action+"@x.example", admin, apollo)
-			letter, err := w.service.BeginNotice(w.t.Context(), w.notices(made.UUID)[0])
-			require.NoError(w.t, err)
-			link := letter.ApproveLink
+			made := e.create("owner", each.action+"@x.example", admin, apollo)
+			message, err := e.service.BeginNotice(e.context(), e.noticeJobs(made.UUID)[0])
+			require.NoError(e.t, err)
+			link := message.ApproveLink
 			if each.action == "reject" {
-				link = letter.RejectLink
+				link = message.RejectLink
 			}
 			text, found := strings.CutPrefix(link, "https://front.example/invitation_"+each.action+"/")
-			require.True(w.t, found, link)
-			w.decide(each.action, strings.TrimSuffix(text, "/")).is(http.StatusOK, each.done)
+			require.True(e.t, found, link)
+			e.decide(each.action, strings.TrimSuffix(text, "/")).is(http.StatusOK, each.done)
 		}
+	}, onlyStaff)
+}
+
+// An invitation that is approved later than a lifetime after its creation gets a new life.
+func TestApproveAfterLifetime(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		early := e.create("owner", "early@example.com", admin, apollo)
+		late := e.create("owner", "late@example.com", admin, apollo)
+		approve := func(made string, id int) {
+			notice := e.noticeJobsOf(invitation.NoticeRequested)[id]
+			require.Equal(t, made, notice.Invitation.String())
+			message, err := e.service.BeginNotice(e.context(), notice)
+			require.NoError(t, err)
+			text := strings.Split(strings.Trim(strings.TrimPrefix(message.ApproveLink, "https://front.example"), "/"), "/")[1]
+			_, err = token.NewSigner("the secret of the tests").Verify(text, token.Approve, e.clock.Now(), maxAge)
+			require.NoError(t, err)
+			e.request("POST", base+"approve/", "", map[string]string{"token": text}).is(http.StatusOK, "")
+		}
+		e.clock.Advance(lifetime - 1)
+		approve(early.UUID.String(), 0)
+		require.Equal(t, early.Created, e.retrieve(early.UUID).Created)
+		e.clock.Advance(1)
+		approve(late.UUID.String(), 1)
+		seen := e.retrieve(late.UUID)
+		require.Equal(t, "pending", string(seen.State))
+		require.Equal(t, "2026-11-30T09:30:00.000000Z", seen.Created)
+		require.Equal(t, "2026-12-07T09:30:00.000000Z", seen.Expires)
+		require.Equal(t, 2, e.countJobs("deliver_invitation"))
 	}, onlyStaff)
 }

@@ -11,25 +11,25 @@ import (
 	"invited/internal/token"
 )
 
-// unauthorized asserts a 401 with these words.
-func (r response) unauthorized(message string) {
+// isUnauthorized asserts a 401 with a message.
+func (r response) isUnauthorized(message string) {
 	r.t.Helper()
-	r.is(http.StatusUnauthorized, detail(message))
+	r.is(http.StatusUnauthorized, detailBody(message))
 	require.Equal(r.t, "Token", r.Header.Get("WWW-Authenticate"))
 }
 
-// with sends a request with an Authorization header.
-func (w *world) with(authorization, method, path string, body any) response {
-	w.t.Helper()
-	r := w.newRequest(method, path, "", body)
+// requestWith sends a request with an Authorization header.
+func (e *env) requestWith(authorization, method, path string, body any) response {
+	e.t.Helper()
+	r := e.newRequest(method, path, "", body)
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
-	return w.send(r)
+	return e.send(r)
 }
 
-// guarded are the operations that need to know who calls.
-func guarded(id string) [][2]string {
+// authenticatedOperations returns method and path of operations that require authentication.
+func authenticatedOperations(id string) [][2]string {
 	return [][2]string{
 		{"GET", base},
 		{"POST", base},
@@ -42,110 +42,110 @@ func guarded(id string) [][2]string {
 	}
 }
 
-func TestWhoDoesNotSayWhoTheyAre(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		for _, each := range guarded(made.UUID.String()) {
-			w.run(each[0]+" "+each[1], func(w *world) {
-				w.with("", each[0], each[1], nil).unauthorized("Authentication credentials were not provided.")
-				w.with("Token nobodys-key", each[0], each[1], nil).unauthorized("Invalid token.")
-				w.with("Bearer nobodys-key", each[0], each[1], nil).unauthorized("Invalid token.")
-				w.with("Token inactive-key", each[0], each[1], nil).unauthorized("User inactive or deleted.")
-				w.with("Bearer inactive-key", each[0], each[1], nil).unauthorized("User inactive or deleted.")
+func TestAuthenticationIsRequired(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		for _, each := range authenticatedOperations(made.UUID.String()) {
+			e.run(each[0]+" "+each[1], func(e *env) {
+				e.requestWith("", each[0], each[1], nil).isUnauthorized("Authentication credentials were not provided.")
+				e.requestWith("Token nobodys-key", each[0], each[1], nil).isUnauthorized("Invalid token.")
+				e.requestWith("Bearer nobodys-key", each[0], each[1], nil).isUnauthorized("Invalid token.")
+				e.requestWith("Token inactive-key", each[0], each[1], nil).isUnauthorized("User inactive or deleted.")
+				e.requestWith("Bearer inactive-key", each[0], each[1], nil).isUnauthorized("User inactive or deleted.")
 			})
 		}
-		require.Equal(w.t, made, w.see(made.UUID))
+		require.Equal(e.t, made, e.retrieve(made.UUID))
 	})
 }
 
-func TestCredentialsThatAreNone(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestInvalidCredentials(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, each := range []string{"Basic b3duZXI6eA==", "owner-key", "Tokenowner-key", "Digest x"} {
-			w.with(each, "GET", base, nil).unauthorized("Authentication credentials were not provided.")
+			e.requestWith(each, "GET", base, nil).isUnauthorized("Authentication credentials were not provided.")
 		}
 		for _, each := range []string{
 			"Token", "Token ", "Bearer ", "Token owner-key x", "Token owner-ke", "Token Owner-key", "Token owner-keyy",
 			"Token 'owner-key'", "Token " + strings.Repeat("x", 10_000), "Token token owner-key",
 		} {
-			w.with(each, "GET", base, nil).unauthorized("Invalid token.")
+			e.requestWith(each, "GET", base, nil).isUnauthorized("Invalid token.")
 		}
 	})
 }
 
-func TestBearerDoesWhatTokenDoes(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
+func TestTokenAndBearerSchemes(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
 		for _, scheme := range []string{"Token", "Bearer"} {
-			require.Contains(w.t, w.with(scheme+" owner-key", "GET", base, nil).is(http.StatusOK, "").Body, made.UUID.String())
-			w.with(scheme+" owner-key", "POST", at(made.UUID.String(), "delete"), nil).is(http.StatusForbidden, forbidden)
+			require.Contains(e.t, e.requestWith(scheme+" owner-key", "GET", base, nil).is(http.StatusOK, "").Body, made.UUID.String())
+			e.requestWith(scheme+" owner-key", "POST", at(made.UUID.String(), "delete"), nil).is(http.StatusForbidden, forbidden)
 		}
-		w.with("Bearer staff-key", "POST", at(made.UUID.String(), "delete"), nil).is(http.StatusOK, deleted)
+		e.requestWith("Bearer staff-key", "POST", at(made.UUID.String(), "delete"), nil).is(http.StatusOK, deletedBody)
 	})
 }
 
-func TestKeysExpire(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		expires := w.clock.Now().Add(time.Hour)
-		w.exec("UPDATE api_tokens SET expires = '" + expires.Format("2006-01-02T15:04:05.000000Z") +
-			"' WHERE user_uuid = '" + w.userID("owner").String() + "'")
-		w.wait(expires.Add(-time.Microsecond))
-		w.with("Token owner-key", "GET", base, nil).is(http.StatusOK, "")
-		w.wait(expires)
-		for _, each := range guarded("0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11") {
-			w.with("Token owner-key", each[0], each[1], nil).unauthorized("Token has expired.")
+func TestExpiredKey(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		expires := e.clock.Now().Add(time.Hour)
+		e.exec("UPDATE api_tokens SET expires = '" + formatTime(expires) +
+			"' WHERE user_uuid = '" + e.userID("owner").String() + "'")
+		e.setClock(expires.Add(-time.Microsecond))
+		e.requestWith("Token owner-key", "GET", base, nil).is(http.StatusOK, "")
+		e.setClock(expires)
+		for _, each := range authenticatedOperations("0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11") {
+			e.requestWith("Token owner-key", each[0], each[1], nil).isUnauthorized("Token has expired.")
 		}
 	})
 }
 
-func TestAUserWhoIsDeactivatedIsOutAtOnce(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.with("Token owner-key", "GET", base, nil).is(http.StatusOK, "")
-		w.rewrite("full_name: Olivia Owner,", "full_name: Olivia Owner, is_active: false,")
-		w.with("Token owner-key", "GET", base, nil).unauthorized("User inactive or deleted.")
-		w.rewrite()
-		w.with("Token owner-key", "GET", base, nil).is(http.StatusOK, "")
-		w.goneOwner()
-		w.with("Token owner-key", "GET", base, nil).is(http.StatusUnauthorized, "")
+func TestDeactivatedUser(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.requestWith("Token owner-key", "GET", base, nil).is(http.StatusOK, "")
+		e.applyReplaced("full_name: Olivia Owner,", "full_name: Olivia Owner, is_active: false,")
+		e.requestWith("Token owner-key", "GET", base, nil).isUnauthorized("User inactive or deleted.")
+		e.applyReplaced()
+		e.requestWith("Token owner-key", "GET", base, nil).is(http.StatusOK, "")
+		e.deleteOwner()
+		e.requestWith("Token owner-key", "GET", base, nil).is(http.StatusUnauthorized, "")
 	})
 }
 
-func TestSomeOperationsIgnoreCredentials(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		pending := w.create("staff", "a@x.example", admin, apollo)
+func TestPublicOperationsIgnoreCredentials(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		pending := e.create("staff", "a@x.example", admin, apollo)
 		for _, each := range []string{
 			"", "Token nobodys-key", "Token inactive-key", "Basic eDp5", "Token", "Token stranger-key",
 		} {
-			w.run(each, func(w *world) {
-				w.with(each, "POST", at(pending.UUID.String(), "check"), nil).is(http.StatusOK, `{"email": "a@x.example"}`)
-				w.with(each, "POST", base+"approve/", `{"token": "x"}`).is(http.StatusBadRequest, rule(msgSignature))
-				w.with(each, "POST", base+"reject/", `{"token": "x"}`).is(http.StatusBadRequest, rule(msgSignature))
+			e.run(each, func(e *env) {
+				e.requestWith(each, "POST", at(pending.UUID.String(), "check"), nil).is(http.StatusOK, `{"email": "a@x.example"}`)
+				e.requestWith(each, "POST", base+"approve/", `{"token": "x"}`).is(http.StatusBadRequest, ruleError(msgSignature))
+				e.requestWith(each, "POST", base+"reject/", `{"token": "x"}`).is(http.StatusBadRequest, ruleError(msgSignature))
 				for _, decision := range decisions {
-					made := w.create("owner", "b@x.example", admin, apollo)
-					text := w.sign(decision.purpose, w.userID("staff"), made.UUID)
-					w.with(each, "POST", base+decision.action+"/", map[string]string{"token": text}).
+					made := e.create("owner", "b@x.example", admin, apollo)
+					text := e.sign(decision.purpose, e.userID("staff"), made.UUID)
+					e.requestWith(each, "POST", base+decision.action+"/", map[string]string{"token": text}).
 						is(http.StatusOK, decision.done)
-					w.do("staff", made.UUID, "delete").is(http.StatusOK, deleted)
+					e.do("staff", made.UUID, "delete").is(http.StatusOK, deletedBody)
 				}
 			})
 		}
 	}, onlyStaff)
 }
 
-// A caller who is not known learns nothing of what is there.
-func TestAuthenticationComesFirst(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.with("", "GET", at("nonsense"), nil).is(http.StatusUnauthorized, noCredential)
-		w.with("", "GET", base+"?page=0&state=x", nil).is(http.StatusUnauthorized, noCredential)
-		w.with("", "POST", base, `{"email": 1}`).is(http.StatusUnauthorized, noCredential)
-		w.with("", "POST", at("0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "accept"), nil).is(http.StatusUnauthorized, noCredential)
+// Authentication comes before validation, so that an unknown caller learns nothing of what exists.
+func TestAuthenticationBeforeValidation(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.requestWith("", "GET", at("nonsense"), nil).is(http.StatusUnauthorized, noCredential)
+		e.requestWith("", "GET", base+"?page=0&state=x", nil).is(http.StatusUnauthorized, noCredential)
+		e.requestWith("", "POST", base, `{"email": 1}`).is(http.StatusUnauthorized, noCredential)
+		e.requestWith("", "POST", at("0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "accept"), nil).is(http.StatusUnauthorized, noCredential)
 	})
 }
 
-func TestAKeyIsKeptAsItsDigestOnly(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.with("Token "+token.Digest("owner-key"), "GET", base, nil).unauthorized("Invalid token.")
-		require.Equal(w.t, token.Digest("owner-key"),
-			w.value("SELECT digest FROM api_tokens WHERE user_uuid = '"+w.userID("owner").String()+"'"))
-		require.NotContains(w.t, w.log.String(), "owner-key")
+func TestKeysAreStoredAsDigests(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.requestWith("Token "+token.Digest("owner-key"), "GET", base, nil).isUnauthorized("Invalid token.")
+		require.Equal(e.t, token.Digest("owner-key"),
+			e.value("SELECT digest FROM api_tokens WHERE user_uuid = '"+e.userID("owner").String()+"'"))
+		require.NotContains(e.t, e.log.String(), "owner-key")
 	})
 }

@@ -6,16 +6,12 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-
-	"invited/internal/invitation"
 )
 
-func validateEmail(p *invitation.Policy) { p.ValidateEmail = true }
-
-// details asks for the details of an invitation and tells whether they are shown.
-func (w *world) details(user string, id uuid.UUID) bool {
-	w.t.Helper()
-	answer := w.request("GET", at(id.String(), "details"), user, nil)
+// seesDetails reports whether a user gets the details of an invitation.
+func (e *env) seesDetails(user string, id uuid.UUID) bool {
+	e.t.Helper()
+	answer := e.request("GET", at(id.String(), "details"), user, nil)
 	if answer.Status == http.StatusOK {
 		return true
 	}
@@ -23,10 +19,10 @@ func (w *world) details(user string, id uuid.UUID) bool {
 	return false
 }
 
-func TestDetailsSayWhatIsOffered(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "Anna@Alpha.example", admin, apollo, "full_name", "Anna", "extra_invitation_text", "Hi")
-		w.request("GET", at(made.UUID.String(), "details"), "stranger", nil).is(http.StatusOK, `{
+func TestDetailsBody(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "Anna@Alpha.example", admin, apollo, "full_name", "Anna", "extra_invitation_text", "Hi")
+		e.request("GET", at(made.UUID.String(), "details"), "stranger", nil).is(http.StatusOK, `{
 			"scope_uuid": "`+apollo+`", "scope_name": "Apollo", "scope_description": "To the moon",
 			"scope_type": "project", "customer_uuid": "`+acme+`", "customer_name": "Acme",
 			"role_name": "PROJECT.ADMIN", "role_description": "System administrator",
@@ -36,16 +32,16 @@ func TestDetailsSayWhatIsOffered(t *testing.T) {
 	})
 }
 
-func TestWhoSeesDetailsInEachState(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		all := everyState(w) // by it the stranger has come to be a member of apollo
+func TestDetailsByStateAndUser(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		all := oneInEachState(e) // the stranger accepted one, and is a member of apollo
 		for state, id := range all {
-			w.run(state, func(w *world) {
+			e.run(state, func(e *env) {
 				offered := state == "pending" || state == "expired" || state == "canceled"
 				inApollo := state != "project"
 				for user, sees := range map[string]bool{
-					"staff": true, "support": true, "owner": true, // see all, see all, may manage
-					"reader":   offered, // sees it in the list, but holds no role in the scope and may not manage
+					"staff": true, "support": true, "owner": true, // the first two see everything, the owner manages the scope
+					"reader":   offered, // sees it in the list, but holds no role in the scope and does not manage it
 					"manager":  offered || inApollo,
 					"member":   offered || inApollo, // holds a role in the scope
 					"stranger": offered || inApollo,
@@ -53,70 +49,70 @@ func TestWhoSeesDetailsInEachState(t *testing.T) {
 					"rival":    offered,
 					"invitee":  offered,
 				} {
-					require.Equal(w.t, sees, w.details(user, id), user)
+					require.Equal(e.t, sees, e.seesDetails(user, id), user)
 				}
 			})
 		}
 	}, onlyStaff)
 }
 
-func TestDetailsOfAnInvitationWithACivilNumber(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		theirs := w.create("owner", "x@x.example", admin, apollo, "civil_number", " 1234 ")
-		other := w.create("owner", "invitee@university.example", member, apollo, "civil_number", "12345")
+func TestDetailsWithCivilNumber(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		theirs := e.create("owner", "x@x.example", admin, apollo, "civil_number", " 1234 ")
+		other := e.create("owner", "invitee@university.example", member, apollo, "civil_number", "12345")
 		for user, expected := range map[string][2]bool{
 			"invitee": {true, false}, "stranger": {false, false}, "rival": {false, false}, "reader": {false, false},
 			"member": {true, true}, "manager": {true, true}, "owner": {true, true}, "staff": {true, true}, "support": {true, true},
 		} {
-			require.Equal(w.t, expected, [2]bool{w.details(user, theirs.UUID), w.details(user, other.UUID)}, user)
+			require.Equal(e.t, expected, [2]bool{e.seesDetails(user, theirs.UUID), e.seesDetails(user, other.UUID)}, user)
 		}
 	})
 }
 
-func TestDetailsWhereTheEmailIsEnforced(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		theirs := w.create("owner", "INVITEE@university.EXAMPLE", admin, apollo)
-		civil := w.create("owner", "invitee@university.example", member, apollo, "civil_number", "99")
-		other := w.create("owner", "x@x.example", admin, apollo, "civil_number", "1234")
+func TestDetailsWithEmailValidation(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		theirs := e.create("owner", "INVITEE@university.EXAMPLE", admin, apollo)
+		civil := e.create("owner", "invitee@university.example", member, apollo, "civil_number", "99")
+		other := e.create("owner", "x@x.example", admin, apollo, "civil_number", "1234")
 		for user, expected := range map[string][3]bool{
 			"invitee": {true, false, false}, "stranger": {}, "reader": {},
 			"member": {true, true, true}, "owner": {true, true, true}, "support": {true, true, true},
 		} {
-			require.Equal(w.t, expected,
-				[3]bool{w.details(user, theirs.UUID), w.details(user, civil.UUID), w.details(user, other.UUID)}, user)
+			require.Equal(e.t, expected,
+				[3]bool{e.seesDetails(user, theirs.UUID), e.seesDetails(user, civil.UUID), e.seesDetails(user, other.UUID)}, user)
 		}
 	}, validateEmail)
 }
 
-func TestDetailsByWhatOneMayManage(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(moreRoles)
-		planned := w.create("staff", "a@x.example", admin, artemis)
+func TestDetailsForManagers(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(moreRoles)
+		planned := e.create("staff", "a@x.example", admin, artemis)
 		for user, sees := range map[string]bool{
-			"founder": true, "planner": true, // manage it, though they do not see it in a list
+			"founder": true, "planner": true, // manage it, but do not see it in the list
 			"seller": false, "lister": false, "inviter": false, "former": false, "invitee": false,
 		} {
-			require.Equal(w.t, sees, w.details(user, planned.UUID), user)
+			require.Equal(e.t, sees, e.seesDetails(user, planned.UUID), user)
 		}
 	})
 }
 
-// A removed scope has no managers, but its invitations are still there.
-func TestDetailsOfARemovedScope(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		planned := w.create("staff", "a@x.example", admin, artemis)
-		w.rewrite("uuid: "+artemis, "uuid: "+artemis+"\n        is_removed: true")
+// A removed scope has no managers, but its members still see its invitations.
+func TestDetailsInRemovedScope(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		planned := e.create("staff", "a@x.example", admin, artemis)
+		e.applyReplaced("uuid: "+artemis, "uuid: "+artemis+"\n        is_removed: true")
 		for user, sees := range map[string]bool{
 			"staff": true, "support": true, "owner": false, "sibling": true, // holds a role there
 		} {
-			require.Equal(w.t, sees, w.details(user, planned.UUID), user)
+			require.Equal(e.t, sees, e.seesDetails(user, planned.UUID), user)
 		}
 	})
 }
 
-func TestDetailsOfWhatIsNotThere(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		require.False(w.t, w.details("staff", uuid.New()))
-		w.request("GET", at("nonsense", "details"), "staff", nil).is(http.StatusNotFound, notFound)
+func TestDetailsNotFound(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		require.False(e.t, e.seesDetails("staff", uuid.New()))
+		e.request("GET", at("nonsense", "details"), "staff", nil).is(http.StatusNotFound, notFound)
 	})
 }

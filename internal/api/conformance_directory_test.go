@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The lists of the directory.
+// Paths of the directory.
 const (
 	customersPath   = "/api/customers/"
 	projectsPath    = "/api/projects/"
@@ -22,78 +22,78 @@ const (
 	me              = "/api/users/me/"
 )
 
-var lists = []string{customersPath, projectsPath, rolesPath, permissionsPath}
+var listPaths = []string{customersPath, projectsPath, rolesPath, permissionsPath}
 
-// rows are the objects of a list, as a user sees it.
-func (w *world) rowsOf(user, path string) []map[string]any {
-	w.t.Helper()
+// rows returns the objects of a list as a user sees it.
+func (e *env) rows(user, path string) []map[string]any {
+	e.t.Helper()
 	var all []map[string]any
-	w.request("GET", path, user, nil).is(http.StatusOK, "").into(&all)
+	e.request("GET", path, user, nil).is(http.StatusOK, "").decode(&all)
 	return all
 }
 
-// names are what the objects of a list say in a field, in the list's order.
-func (w *world) texts(user, path, field string) []string {
-	w.t.Helper()
+// column returns the values of one field of a list as a user sees it, in its order.
+func (e *env) column(user, path, field string) []string {
+	e.t.Helper()
 	all := []string{}
-	for _, each := range w.rowsOf(user, path) {
+	for _, each := range e.rows(user, path) {
 		all = append(all, fmt.Sprint(each[field]))
 	}
 	return all
 }
 
-// counted is how many rows a list is said to have.
-func (w *world) counted(user, path string) int {
-	w.t.Helper()
-	answer := w.request("HEAD", path, user, nil).is(http.StatusOK, "")
-	require.Empty(w.t, answer.Body)
+// headCount returns the number of rows that HEAD reports for a list.
+func (e *env) headCount(user, path string) int {
+	e.t.Helper()
+	answer := e.request("HEAD", path, user, nil).is(http.StatusOK, "")
+	require.Empty(e.t, answer.Body)
 	total, err := strconv.Atoi(answer.Header.Get("X-Result-Count"))
-	require.NoError(w.t, err)
+	require.NoError(e.t, err)
 	return total
 }
 
-func TestDirectoryShapes(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.request("GET", customersPath+acme+"/", "owner", nil).is(http.StatusOK, `{
+func TestDirectoryBodies(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.request("GET", customersPath+acme+"/", "owner", nil).is(http.StatusOK, `{
 			"url": "https://api.example/api/customers/`+acme+`/", "uuid": "`+acme+`", "name": "Acme",
 			"created": "2026-11-23T09:30:00.000000Z", "description": "Makers of things"}`)
-		w.request("GET", projectsPath+artemis+"/", "owner", nil).is(http.StatusOK, `{
+		e.request("GET", projectsPath+artemis+"/", "owner", nil).is(http.StatusOK, `{
 			"url": "https://api.example/api/projects/`+artemis+`/", "uuid": "`+artemis+`", "name": "Artemis",
 			"customer": "https://api.example/api/customers/`+acme+`/", "customer_uuid": "`+acme+`", "customer_name": "Acme",
 			"created": "2026-11-23T09:30:00.000000Z", "description": "Back to the moon", "start_date": "2026-12-24"}`)
-		w.request("GET", rolesPath+owner+"/", "stranger", nil).is(http.StatusOK, `{
+		e.request("GET", rolesPath+owner+"/", "stranger", nil).is(http.StatusOK, `{
 			"uuid": "`+owner+`", "name": "CUSTOMER.OWNER", "description": "Organization owner", "is_active": true,
 			"content_type": "customer", "permissions": ["CUSTOMER.CREATE_PERMISSION", "INVITATION.LIST"]}`)
-		w.request("GET", rolesPath+member+"/", "stranger", nil).is(http.StatusOK, `{
+		e.request("GET", rolesPath+member+"/", "stranger", nil).is(http.StatusOK, `{
 			"uuid": "`+member+`", "name": "PROJECT.MEMBER", "description": "", "is_active": true, "content_type": "project",
 			"permissions": []}`)
 
-		made := w.create("owner", "Invitee@University.example", manager, apollo)
-		w.do("invitee", made.UUID, "accept").is(http.StatusOK, "")
-		held := w.value("SELECT uuid FROM memberships WHERE user_uuid = '" + w.userID("invitee").String() + "'")
+		made := e.create("owner", "Invitee@University.example", manager, apollo)
+		e.do("invitee", made.UUID, "accept").is(http.StatusOK, "")
+		held := e.value("SELECT uuid FROM memberships WHERE user_uuid = '" + e.userID("invitee").String() + "'")
 		permission := `{
-			"uuid": "` + held + `", "user_uuid": "` + w.userID("invitee").String() + `", "user_name": "", "user_username": "invitee",
+			"uuid": "` + held + `", "user_uuid": "` + e.userID("invitee").String() + `", "user_name": "", "user_username": "invitee",
 			"user_email": "Invitee@University.example", "created": "2026-11-23T09:30:00.000000Z", "expiration_time": null,
 			"is_active": true, "created_by_full_name": "Olivia Owner", "created_by_username": "owner",
 			"role_name": "PROJECT.MANAGER", "role_description": "Project manager", "role_uuid": "` + manager + `",
 			"scope_type": "project", "scope_uuid": "` + apollo + `", "scope_name": "Apollo",
 			"customer_uuid": "` + acme + `", "customer_name": "Acme"}`
-		w.request("GET", permissionsPath+"?username=invitee", "owner", nil).is(http.StatusOK, "["+permission+"]")
-		w.request("GET", me, "invitee", nil).is(http.StatusOK, `{
-			"uuid": "`+w.userID("invitee").String()+`", "username": "invitee", "full_name": "",
+		e.request("GET", permissionsPath+"?username=invitee", "owner", nil).is(http.StatusOK, "["+permission+"]")
+		e.request("GET", me, "invitee", nil).is(http.StatusOK, `{
+			"uuid": "`+e.userID("invitee").String()+`", "username": "invitee", "full_name": "",
 			"email": "Invitee@University.example", "civil_number": "1234", "is_staff": false, "is_active": true,
 			"is_support": false, "date_joined": "2026-11-23T09:30:00.000000Z", "notifications_enabled": true, "image": null,
 			"permissions": [`+permission+`]}`)
-		w.request("GET", me, "staff", nil).is(http.StatusOK, `{
-			"uuid": "`+w.userID("staff").String()+`", "username": "staff", "full_name": "Sam Staff",
+		e.request("GET", me, "staff", nil).is(http.StatusOK, `{
+			"uuid": "`+e.userID("staff").String()+`", "username": "staff", "full_name": "Sam Staff",
 			"email": "staff@example.com", "civil_number": null, "is_staff": true, "is_active": true,
 			"is_support": false, "date_joined": "2026-11-23T09:30:00.000000Z", "notifications_enabled": true, "image": null,
 			"permissions": []}`)
 	})
 }
 
-// directoryFilters are filters of each list, with what staff find by them: the names of customers, projects and roles, and
-// of permissions the usernames.
+// directoryFilters has filters of each list and what staff find with them: the names of customers, projects and roles,
+// the usernames of permissions.
 var directoryFilters = map[string][]struct {
 	query    url.Values
 	expected string
@@ -173,7 +173,7 @@ var directoryFilters = map[string][]struct {
 	},
 }
 
-// nameOf is the field that tells the rows of a list apart for people.
+// nameOf returns the field with the names that directoryFilters has.
 func nameOf(path string) string {
 	if path == permissionsPath {
 		return "user_username"
@@ -182,33 +182,33 @@ func nameOf(path string) string {
 }
 
 func TestDirectoryFilters(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(oddScopes)
+	onEachEngine(t, func(e *env) {
+		e.apply(oddScopes)
 		for path, filters := range directoryFilters {
 			for _, each := range filters {
 				query := each.query.Encode()
-				found := w.texts("staff", path+"?page_size=300&"+query, nameOf(path))
-				require.Equal(w.t, each.expected, strings.Join(found, " "), "%s?%s", path, query)
-				require.Equal(w.t, len(found), w.counted("staff", path+"?"+query), "%s?%s", path, query)
+				found := e.column("staff", path+"?page_size=300&"+query, nameOf(path))
+				require.Equal(e.t, each.expected, strings.Join(found, " "), "%s?%s", path, query)
+				require.Equal(e.t, len(found), e.headCount("staff", path+"?"+query), "%s?%s", path, query)
 			}
 		}
-		for _, id := range []string{w.userID("manager").String(), strings.ReplaceAll(w.userID("manager").String(), "-", "")} {
-			require.Equal(w.t, []string{"Apollo"}, w.texts("staff", permissionsPath+"?user="+id, "scope_name"))
+		for _, id := range []string{e.userID("manager").String(), strings.ReplaceAll(e.userID("manager").String(), "-", "")} {
+			require.Equal(e.t, []string{"Apollo"}, e.column("staff", permissionsPath+"?user="+id, "scope_name"))
 		}
 	})
 }
 
 func TestDirectoryOrdering(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.clock.Advance(1e9)
-		w.apply(oddScopes)
-		w.apply(`
+	onEachEngine(t, func(e *env) {
+		e.clock.Advance(1e9)
+		e.apply(oddScopes)
+		e.apply(`
 users: [{username: early, email: A@x.example, full_name: zoe}, {username: late, email: b@x.example, full_name: Adam}]
 customers: [{name: Initech, projects: [{name: Ocean, members: [
   {user: early, role: PROJECT.ADMIN, expiration_time: '2030-01-01T00:00:00Z'}, {user: late, role: PROJECT.MEMBER, expiration_time: '2029-01-01T00:00:00Z'},
   {user: sibling, role: PROJECT.MEMBER}]}]}]`)
-		first := func(user, path, field string, n int) string {
-			all := w.texts(user, path, field)
+		firstRows := func(user, path, field string, n int) string {
+			all := e.column(user, path, field)
 			return strings.Join(all[:min(n, len(all))], " ")
 		}
 		for _, each := range []struct{ path, expected string }{
@@ -222,7 +222,7 @@ customers: [{name: Initech, projects: [{name: Ocean, members: [
 			{projectsPath + "?o=-start_date,-name&customer_uuid=" + acme, "Artemis Strict Apollo"},
 			{rolesPath + "?page_size=2", "CALL.REVIEWER CUSTOMER.OWNER"},
 		} {
-			require.Equal(w.t, each.expected, first("staff", each.path, "name", 5), each.path)
+			require.Equal(e.t, each.expected, firstRows("staff", each.path, "name", 5), each.path)
 		}
 		const ocean = permissionsPath + "?scope_name=ocean&"
 		for query, expected := range map[string]string{
@@ -239,70 +239,70 @@ customers: [{name: Initech, projects: [{name: Ocean, members: [
 			"o=-created&o=-username":   "sibling late early",
 			"o=full_name,created,role": "sibling late early",
 		} {
-			require.Equal(w.t, expected, first("staff", ocean+query, "user_username", 5), query)
+			require.Equal(e.t, expected, firstRows("staff", ocean+query, "user_username", 5), query)
 		}
 	})
 }
 
-// Pages, their headers and their errors are those of the list of invitations.
+// Paging is the same as in the list of invitations.
 func TestDirectoryPages(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(oddScopes)
+	onEachEngine(t, func(e *env) {
+		e.apply(oddScopes)
 		for path, total := range map[string]int{customersPath: 3, projectsPath: 8, rolesPath: 9, permissionsPath: 6} {
-			whole := w.texts("staff", path+"?page_size=300", "uuid")
-			require.Len(w.t, whole, total)
+			whole := e.column("staff", path+"?page_size=300", "uuid")
+			require.Len(e.t, whole, total)
 			var parts []string
 			for number := 1; number <= (total+1)/2; number++ {
-				answer := w.request("GET", fmt.Sprintf("%s?page=%d&page_size=2&x=y", path, number), "staff", nil).is(200, "")
-				require.Equal(w.t, itoa(total), answer.Header.Get("X-Result-Count"))
-				require.Contains(w.t, answer.Header.Get("Link"),
+				answer := e.request("GET", fmt.Sprintf("%s?page=%d&page_size=2&x=y", path, number), "staff", nil).is(200, "")
+				require.Equal(e.t, strconv.Itoa(total), answer.Header.Get("X-Result-Count"))
+				require.Contains(e.t, answer.Header.Get("Link"),
 					fmt.Sprintf(`<https://api.example%s?page=%d&page_size=2&x=y>; rel="last"`, path, (total+1)/2))
 				var rows []map[string]any
-				answer.into(&rows)
+				answer.decode(&rows)
 				for _, each := range rows {
 					parts = append(parts, each["uuid"].(string))
 				}
 			}
-			require.Equal(w.t, whole, parts, path)
-			w.request("GET", path+"?page=2&page_size=300", "staff", nil).is(404, detail("Invalid page."))
-			w.request("GET", path+"?page=1000000000000&page_size=300", "staff", nil).is(404, detail("Invalid page."))
+			require.Equal(e.t, whole, parts, path)
+			e.request("GET", path+"?page=2&page_size=300", "staff", nil).is(404, detailBody("Invalid page."))
+			e.request("GET", path+"?page=1000000000000&page_size=300", "staff", nil).is(404, detailBody("Invalid page."))
 			for _, bad := range []string{"0", "-1", "x", "1.5", ""} {
-				w.request("GET", path+"?page="+bad, "staff", nil).is(404, detail("Invalid page."))
+				e.request("GET", path+"?page="+bad, "staff", nil).is(404, detailBody("Invalid page."))
 			}
-			w.request("GET", path+"?page_size=0", "staff", nil).is(400, field("page_size", "A valid integer is required."))
-			w.request("GET", path+"?page_size=100000000000000000000", "staff", nil).is(200, "")
-			empty := w.request("GET", path+"?name=nothing&username=nobody", "staff", nil).is(200, "[]")
-			require.Equal(w.t, "0", empty.Header.Get("X-Result-Count"))
+			e.request("GET", path+"?page_size=0", "staff", nil).is(400, fieldError("page_size", "A valid integer is required."))
+			e.request("GET", path+"?page_size=100000000000000000000", "staff", nil).is(200, "")
+			empty := e.request("GET", path+"?name=nothing&username=nobody", "staff", nil).is(200, "[]")
+			require.Equal(e.t, "0", empty.Header.Get("X-Result-Count"))
 		}
 	})
 }
 
 func TestDirectoryFields(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for _, path := range lists {
-			whole := w.rowsOf("staff", path+"?page_size=300")
+	onEachEngine(t, func(e *env) {
+		for _, path := range listPaths {
+			whole := e.rows("staff", path+"?page_size=300")
 			for name := range whole[0] {
-				for i, each := range w.rowsOf("staff", path+"?page_size=300&field="+name) {
-					require.Equal(w.t, map[string]any{name: whole[i][name]}, each, path)
+				for i, each := range e.rows("staff", path+"?page_size=300&field="+name) {
+					require.Equal(e.t, map[string]any{name: whole[i][name]}, each, path)
 				}
 			}
-			two := w.request("GET", path+"?field=uuid&field=uuid&field=created&page_size=1", "staff", nil)
+			two := e.request("GET", path+"?field=uuid&field=uuid&field=created&page_size=1", "staff", nil)
 			if path != rolesPath {
 				two.is(200, "")
-				require.Regexp(w.t, `^\[\{"created":"[^"]+","uuid":"[^"]+"\}\]\s$`, two.Body)
+				require.Regexp(e.t, `^\[\{"created":"[^"]+","uuid":"[^"]+"\}\]\s$`, two.Body)
 			} else {
-				require.Equal(w.t, []string{"field"}, two.names())
+				require.Equal(e.t, []string{"field"}, two.invalidFields())
 			}
-			bad := w.request("GET", path+"?field=colour", "staff", nil)
-			require.Equal(w.t, []string{"field"}, bad.names())
-			require.Equal(w.t, []string{"field"}, w.request("GET", path+"?field=", "staff", nil).names())
-			require.Equal(w.t, []string{"field"}, w.request("GET", path+strings.Repeat("?field=uuid", 1)+strings.Repeat("&field=uuid", 32), "staff", nil).names())
+			bad := e.request("GET", path+"?field=colour", "staff", nil)
+			require.Equal(e.t, []string{"field"}, bad.invalidFields())
+			require.Equal(e.t, []string{"field"}, e.request("GET", path+"?field=", "staff", nil).invalidFields())
+			require.Equal(e.t, []string{"field"}, e.request("GET", path+strings.Repeat("?field=uuid", 1)+strings.Repeat("&field=uuid", 32), "staff", nil).invalidFields())
 		}
 	})
 }
 
-func TestDirectoryRefusals(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestDirectoryErrors(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for query, message := range map[string]string{
 			customersPath + "?o=email":        "o",
 			customersPath + "?o=":             "o",
@@ -320,30 +320,30 @@ func TestDirectoryRefusals(t *testing.T) {
 			permissionsPath + "?o=scope_name": "o",
 			permissionsPath + "?username=%ff": "username",
 		} {
-			require.Equal(w.t, []string{message}, w.request("GET", query, "staff", nil).names(), query)
+			require.Equal(e.t, []string{message}, e.request("GET", query, "staff", nil).invalidFields(), query)
 			if !strings.Contains(query, "?o=") {
-				w.request("HEAD", query, "staff", nil).is(400, "")
+				e.request("HEAD", query, "staff", nil).is(400, "")
 			}
 		}
 		for _, path := range []string{customersPath, projectsPath, rolesPath} {
 			for _, id := range []string{"x", nodes, apollo[1:], "00000000-0000-0000-0000-000000000000"} {
-				w.request("GET", path+id+"/", "staff", nil).is(404, notFound)
+				e.request("GET", path+id+"/", "staff", nil).is(404, notFound)
 			}
 		}
-		w.request("GET", customersPath+apollo+"/", "staff", nil).is(404, notFound)
-		w.request("GET", projectsPath+acme+"/", "staff", nil).is(404, notFound)
-		w.request("GET", projectsPath+dropped+"/", "staff", nil).is(404, notFound)
-		w.request("GET", customersPath+gone+"/", "staff", nil).is(404, notFound)
+		e.request("GET", customersPath+apollo+"/", "staff", nil).is(404, notFound)
+		e.request("GET", projectsPath+acme+"/", "staff", nil).is(404, notFound)
+		e.request("GET", projectsPath+dropped+"/", "staff", nil).is(404, notFound)
+		e.request("GET", customersPath+gone+"/", "staff", nil).is(404, notFound)
 		for _, path := range []string{customersPath, projectsPath, rolesPath, permissionsPath, me, customersPath + acme + "/"} {
-			w.request("POST", path, "staff", map[string]string{}).is(405, "")
-			w.request("GET", path, "", nil).is(401, noCredential)
-			w.request("GET", path, "inactive", nil).is(401, "")
+			e.request("POST", path, "staff", map[string]string{}).is(405, "")
+			e.request("GET", path, "", nil).is(401, noCredential)
+			e.request("GET", path, "inactive", nil).is(401, "")
 		}
 	})
 }
 
-// sees is what each persona sees of customers and projectsPath, and whose roles.
-var sees = map[string]struct{ customers, projects, permissions string }{
+// visibleTo has the customers, the projects and the users with memberships that each user sees.
+var visibleTo = map[string]struct{ customers, projects, permissions string }{
 	"staff":    {"Acme Globex", "Apollo Artemis Hydra Strict", "manager member owner reader rival sibling"},
 	"support":  {"Acme Globex", "Apollo Artemis Hydra Strict", "manager member owner reader rival sibling"},
 	"owner":    {"Acme", "Apollo Artemis Strict", "manager member owner reader sibling"},
@@ -357,49 +357,49 @@ var sees = map[string]struct{ customers, projects, permissions string }{
 }
 
 func TestDirectoryVisibility(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for user, want := range sees {
-			require.Equal(w.t, want.customers, strings.Join(w.texts(user, customersPath, "name"), " "), user)
-			require.Equal(w.t, want.projects, strings.Join(w.texts(user, projectsPath, "name"), " "), user)
-			require.Equal(w.t, want.permissions, strings.Join(w.texts(user, permissionsPath+"?o=username", "user_username"), " "), user)
-			require.Len(w.t, w.rowsOf(user, rolesPath), 9)
-			for _, path := range lists {
-				require.Equal(w.t, len(w.rowsOf(user, path)), w.counted(user, path), "%s of %s", path, user)
+	onEachEngine(t, func(e *env) {
+		for user, want := range visibleTo {
+			require.Equal(e.t, want.customers, strings.Join(e.column(user, customersPath, "name"), " "), user)
+			require.Equal(e.t, want.projects, strings.Join(e.column(user, projectsPath, "name"), " "), user)
+			require.Equal(e.t, want.permissions, strings.Join(e.column(user, permissionsPath+"?o=username", "user_username"), " "), user)
+			require.Len(e.t, e.rows(user, rolesPath), 9)
+			for _, path := range listPaths {
+				require.Equal(e.t, len(e.rows(user, path)), e.headCount(user, path), "%s of %s", path, user)
 			}
 		}
-		// What was removed is not there, for whoever it was for.
-		w.rewrite(apolloHead, apolloRemoved)
-		require.Equal(w.t, []string{"Artemis", "Strict"}, w.texts("owner", projectsPath, "name"))
-		require.Empty(w.t, w.texts("member", projectsPath, "name"))
-		require.Empty(w.t, w.texts("member", permissionsPath, "uuid"))
-		w.request("GET", projectsPath+apollo+"/", "staff", nil).is(404, notFound)
-		require.NotContains(w.t, w.texts("staff", permissionsPath, "scope_name"), "Apollo")
-		require.NotContains(w.t, w.request("GET", me, "member", nil).Body, "Apollo")
+		// A removed project and its memberships are hidden from everybody.
+		e.applyReplaced(apolloUUID, apolloRemoved)
+		require.Equal(e.t, []string{"Artemis", "Strict"}, e.column("owner", projectsPath, "name"))
+		require.Empty(e.t, e.column("member", projectsPath, "name"))
+		require.Empty(e.t, e.column("member", permissionsPath, "uuid"))
+		e.request("GET", projectsPath+apollo+"/", "staff", nil).is(404, notFound)
+		require.NotContains(e.t, e.column("staff", permissionsPath, "scope_name"), "Apollo")
+		require.NotContains(e.t, e.request("GET", me, "member", nil).Body, "Apollo")
 	})
 }
 
-// What is not in force any more is neither shown nor does it show anything.
-func TestDirectoryKnowsWhatTimeHasDone(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.rewrite("{user: member, role: PROJECT.MEMBER}", "{user: member, role: PROJECT.MEMBER, expiration_time: '2026-11-24T00:00:00Z'}",
+// An expired or revoked membership is hidden, and shows its user nothing.
+func TestDirectoryHidesInactiveMemberships(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.applyReplaced("{user: member, role: PROJECT.MEMBER}", "{user: member, role: PROJECT.MEMBER, expiration_time: '2026-11-24T00:00:00Z'}",
 			"{user: manager, role: PROJECT.MANAGER}", "{user: manager, role: PROJECT.MANAGER, is_active: false}")
-		require.Empty(w.t, w.texts("manager", projectsPath, "name"))
-		require.Empty(w.t, w.texts("manager", permissionsPath, "uuid"))
-		require.Equal(w.t, []string{"2026-11-24T00:00:00.000000Z"}, w.texts("member", permissionsPath, "expiration_time"))
-		w.clock.Advance(14*3600e9 + 1800e9) // to the end, which is not before itself
-		require.Empty(w.t, w.texts("member", permissionsPath, "uuid"))
-		require.Empty(w.t, w.texts("member", projectsPath, "name"))
-		require.NotContains(w.t, w.texts("staff", permissionsPath, "user_username"), "member")
+		require.Empty(e.t, e.column("manager", projectsPath, "name"))
+		require.Empty(e.t, e.column("manager", permissionsPath, "uuid"))
+		require.Equal(e.t, []string{"2026-11-24T00:00:00.000000Z"}, e.column("member", permissionsPath, "expiration_time"))
+		e.clock.Advance(14*3600e9 + 1800e9) // exactly the expiration time
+		require.Empty(e.t, e.column("member", permissionsPath, "uuid"))
+		require.Empty(e.t, e.column("member", projectsPath, "name"))
+		require.NotContains(e.t, e.column("staff", permissionsPath, "user_username"), "member")
 	})
 }
 
-// A stranger finds nothing by any filter of what they don't see: no row, and no number. What the values mean is found
-// where one sees all.
-func TestFiltersTellStrangersNothing(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(oddScopes)
+// A filter shows nothing of rows that the caller can't see, neither in the list nor in the count. Staff find rows with
+// the same filters.
+func TestDirectoryFiltersLeakNothing(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(oddScopes)
 		secrets := []string{
-			acme, apollo, globex, owner, w.userID("owner").String(), w.userID("manager").String(), "Acme", "Apollo", "a", "Olivia Owner",
+			acme, apollo, globex, owner, e.userID("owner").String(), e.userID("manager").String(), "Acme", "Apollo", "a", "Olivia Owner",
 			"owner", "manager", "CUSTOMER.OWNER", "project", "Makers of things", "-", "000",
 		}
 		for _, path := range []string{customersPath, projectsPath, permissionsPath} {
@@ -408,36 +408,36 @@ func TestFiltersTellStrangersNothing(t *testing.T) {
 			for _, parameter := range slices.Concat(operation.Parameters, operation.Get.Parameters) {
 				for _, secret := range secrets {
 					query := path + "?" + url.Values{parameter.Value.Name: {secret}}.Encode()
-					mine := w.request("GET", query, "stranger", nil)
-					all := w.request("GET", query, "staff", nil)
-					require.Equal(w.t, all.Status == 200, mine.Status == 200, query)
+					mine := e.request("GET", query, "stranger", nil)
+					all := e.request("GET", query, "staff", nil)
+					require.Equal(e.t, all.Status == 200, mine.Status == 200, query)
 					if mine.Status != 200 {
-						require.Equal(w.t, all.Body, mine.Body)
+						require.Equal(e.t, all.Body, mine.Body)
 						continue
 					}
-					require.JSONEq(w.t, "[]", mine.Body)
-					require.Equal(w.t, "0", mine.Header.Get("X-Result-Count"))
-					require.Zero(w.t, w.counted("stranger", query))
+					require.JSONEq(e.t, "[]", mine.Body)
+					require.Equal(e.t, "0", mine.Header.Get("X-Result-Count"))
+					require.Zero(e.t, e.headCount("stranger", query))
 					var rows []json.RawMessage
-					all.into(&rows)
+					all.decode(&rows)
 					found += len(rows)
 				}
 			}
-			require.NotZero(w.t, found, "filters that find nothing for anybody prove nothing")
-			// Nor does the refusal of one thing differ from that of another.
+			require.NotZero(e.t, found, "filters that find nothing for staff prove nothing")
+			// An object that exists and one that does not have the same error.
 			for _, id := range []string{acme, apollo, nodes, "20000000-0000-4000-8000-0000000000ff"} {
 				if path != permissionsPath {
-					w.request("GET", path+id+"/", "stranger", nil).is(404, notFound)
+					e.request("GET", path+id+"/", "stranger", nil).is(404, notFound)
 				}
 			}
 		}
-		// Who sees a part finds no more of the rest.
+		// A user who sees a part of the rows finds only those.
 		for _, query := range []string{"?name=hydra", "?customer=" + globex, "?customer_name=globex", "?query=hydra"} {
-			require.Empty(w.t, w.rowsOf("owner", projectsPath+query))
+			require.Empty(e.t, e.rows("owner", projectsPath+query))
 		}
-		require.Equal(w.t, []string{"member"}, w.texts("member", permissionsPath+"?scope_uuid="+apollo, "user_username"))
-		for _, query := range []string{"?user=" + w.userID("manager").String(), "?full_name=max", "?username=manager", "?role_name=PROJECT.MANAGER"} {
-			require.Empty(w.t, w.rowsOf("member", permissionsPath+query), query)
+		require.Equal(e.t, []string{"member"}, e.column("member", permissionsPath+"?scope_uuid="+apollo, "user_username"))
+		for _, query := range []string{"?user=" + e.userID("manager").String(), "?full_name=max", "?username=manager", "?role_name=PROJECT.MANAGER"} {
+			require.Empty(e.t, e.rows("member", permissionsPath+query), query)
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"invited/gen/server"
 )
 
-// pairs is the body of a check for duplicates: e-mails and roles in turn.
+// pairs returns the body of check-duplicates. each has e-mails and roles in turn.
 func pairs(scope string, each ...string) map[string]any {
 	invitations := []map[string]string{}
 	for i := 0; i+1 < len(each); i += 2 {
@@ -22,11 +22,11 @@ func pairs(scope string, each ...string) map[string]any {
 	return map[string]any{"scope": scopeURL(scope), "invitations": invitations}
 }
 
-// duplicates are what a check finds, a line each: e-mail, role and the invitation, where there is one.
-func (w *world) duplicates(user string, body any) []string {
-	w.t.Helper()
+// duplicates returns a line for each duplicate: e-mail, role and the existing invitation, where there is one.
+func (e *env) duplicates(user string, body any) []string {
+	e.t.Helper()
 	var found server.InvitationDuplicateCheckResponse
-	w.request("POST", base+"check-duplicates/", user, body).is(http.StatusOK, "").into(&found)
+	e.request("POST", base+"check-duplicates/", user, body).is(http.StatusOK, "").decode(&found)
 	all := []string{}
 	for _, each := range found.Duplicates {
 		line := each.Email + " " + each.Role.String()
@@ -38,10 +38,10 @@ func (w *world) duplicates(user string, body any) []string {
 	return all
 }
 
-// What is open stands in the way, what is not does not, whatever the row says.
-func TestDuplicatesOfEachState(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for state, id := range everyState(w) {
+// Open invitations are duplicates, closed ones are not. The time decides, not the state in the row.
+func TestCheckDuplicatesByState(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for state, id := range oneInEachState(e) {
 			scope := apollo
 			if state == "project" {
 				scope = artemis
@@ -51,55 +51,55 @@ func TestDuplicatesOfEachState(t *testing.T) {
 				want = append(want, strings.ToUpper(state)+"@States.example "+admin+" "+id.String())
 			}
 			email := strings.ToUpper(state) + "@States.example"
-			require.Equal(w.t, want, w.duplicates("owner", pairs(scope, email, admin)), state)
-			require.Empty(w.t, w.duplicates("owner", pairs(scope, email, manager)), "another role")
-			require.Empty(w.t, w.duplicates("owner", pairs(strict, email, admin)), "another scope")
+			require.Equal(e.t, want, e.duplicates("owner", pairs(scope, email, admin)), state)
+			require.Empty(e.t, e.duplicates("owner", pairs(scope, email, manager)), "another role")
+			require.Empty(e.t, e.duplicates("owner", pairs(strict, email, admin)), "another scope")
 		}
 	}, onlyStaff)
 }
 
-func TestDuplicatesAreNamedOnceInTheOrderGiven(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		z, a := w.create("owner", "Z@x.example", admin, apollo), w.create("owner", "a@x.example", admin, apollo)
+func TestCheckDuplicatesOrder(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		z, a := e.create("owner", "Z@x.example", admin, apollo), e.create("owner", "a@x.example", admin, apollo)
 		for i := range 20 {
-			w.create("owner", fmt.Sprintf("other%d@x.example", i), admin, apollo)
+			e.create("owner", fmt.Sprintf("other%d@x.example", i), admin, apollo)
 		}
-		require.Equal(w.t, []string{
+		require.Equal(e.t, []string{
 			"z@X.example " + admin + " " + z.UUID.String(),
 			"Twice@x.example " + admin,
 			"a@x.example " + admin + " " + a.UUID.String(),
 			"twice@x.example " + manager,
-		}, w.duplicates("manager", pairs(apollo,
+		}, e.duplicates("manager", pairs(apollo,
 			"z@X.example", admin, "new@x.example", admin, "Twice@x.example", admin, " a@x.example\t", admin, "a@x.example", manager,
 			"TWICE@x.example", admin, "twice@x.example", manager, "twice@x.example", manager, "twice@x.example", manager,
 			"Z@x.example", admin, "z@x.example", strings.ReplaceAll(admin, "-", ""))))
-		require.Equal(w.t, []string{}, w.duplicates("owner", pairs(apollo)))
-		require.Empty(w.t, w.duplicates("owner", pairs(apollo, "a@x.example", uuid.NewString())), "there is no such role")
+		require.Equal(e.t, []string{}, e.duplicates("owner", pairs(apollo)))
+		require.Empty(e.t, e.duplicates("owner", pairs(apollo, "a@x.example", uuid.NewString())), "the role does not exist")
 	})
 }
 
-func TestDuplicatesAreForWhoManages(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestCheckDuplicatesRequiresManager(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		path, body := base+"check-duplicates/", pairs(apollo, "a@x.example", admin)
-		made := w.create("owner", "a@x.example", admin, apollo)
-		for _, user := range []string{"rival", "stranger"} { // can't see it
-			w.request("POST", path, user, body).is(http.StatusBadRequest, noScope(scopeURL(apollo)))
+		made := e.create("owner", "a@x.example", admin, apollo)
+		for _, user := range []string{"rival", "stranger"} { // do not see the scope
+			e.request("POST", path, user, body).is(http.StatusBadRequest, scopeError(scopeURL(apollo)))
 		}
 		for _, user := range []string{"reader", "member", "support"} {
-			w.request("POST", path, user, body).is(http.StatusNotFound, notFound)
+			e.request("POST", path, user, body).is(http.StatusNotFound, notFound)
 		}
 		for _, user := range []string{"staff", "owner", "manager"} {
-			require.Equal(w.t, []string{"a@x.example " + admin + " " + made.UUID.String()}, w.duplicates(user, body))
+			require.Equal(e.t, []string{"a@x.example " + admin + " " + made.UUID.String()}, e.duplicates(user, body))
 		}
-		w.request("POST", path, "staff", pairs(dropped, "a@x.example", admin)).is(http.StatusBadRequest, noScope(scopeURL(dropped)))
+		e.request("POST", path, "staff", pairs(dropped, "a@x.example", admin)).is(http.StatusBadRequest, scopeError(scopeURL(dropped)))
 		body["scope"] = "nonsense"
-		w.request("POST", path, "staff", body).is(http.StatusBadRequest, noScope("nonsense"))
+		e.request("POST", path, "staff", body).is(http.StatusBadRequest, scopeError("nonsense"))
 	})
 }
 
-func TestDuplicatesHaveALimit(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.fill(1000)
+func TestCheckDuplicatesLimit(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.insertPending(1000)
 		many := func(n int) map[string]any {
 			var each []string
 			for i := range n {
@@ -107,23 +107,23 @@ func TestDuplicatesHaveALimit(t *testing.T) {
 			}
 			return pairs(apollo, each...)
 		}
-		require.Len(w.t, w.duplicates("owner", many(1000)), 1000)
-		tooMany := field("invitations", "Ensure this field has no more than 1000 elements.")
-		w.request("POST", base+"check-duplicates/", "owner", many(1001)).is(http.StatusBadRequest, tooMany)
-		// Nothing is said of each of many that are wrong, nor looked at.
-		w.request("POST", base+"check-duplicates/", "owner", `{"scope": 5, "invitations": [`+strings.Repeat("{},", 300_000)+`{}]}`).
+		require.Len(e.t, e.duplicates("owner", many(1000)), 1000)
+		tooMany := fieldError("invitations", "Ensure this field has no more than 1000 elements.")
+		e.request("POST", base+"check-duplicates/", "owner", many(1001)).is(http.StatusBadRequest, tooMany)
+		// The items of a list that is too long are not validated.
+		e.request("POST", base+"check-duplicates/", "owner", `{"scope": 5, "invitations": [`+strings.Repeat("{},", 300_000)+`{}]}`).
 			is(http.StatusBadRequest, tooMany)
-		wrong := w.request("POST", base+"check-duplicates/", "owner",
+		wrong := e.request("POST", base+"check-duplicates/", "owner",
 			`{"scope": "x", "invitations": [`+strings.Repeat("{},", 999)+`{}]}`)
-		require.Equal(w.t, []string{"invitations"}, wrong.names())
+		require.Equal(e.t, []string{"invitations"}, wrong.invalidFields())
 		var said map[string][]string
-		wrong.into(&said)
-		require.Len(w.t, said["invitations"], 2000)
+		wrong.decode(&said)
+		require.Len(e.t, said["invitations"], 2000)
 	})
 }
 
-func TestDuplicatesSayWhichItemsAreWrong(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestCheckDuplicatesNamesInvalidItems(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for body, want := range map[string]string{
 			`{}`: `{"scope": ["This field is required."], "invitations": ["This field is required."]}`,
 			`{"scope": "", "invitations": null}`: `{"scope": ["This field may not be blank."],
@@ -134,13 +134,13 @@ func TestDuplicatesSayWhichItemsAreWrong(t *testing.T) {
 				"Item 2, role: Must be a valid UUID.", "Item 3: Invalid data. Expected a dictionary.", "Item 4: This field may not be null.",
 				"Item 5, role: This field may not be null.", "Item 5, email: This field is required."]}`,
 		} {
-			w.request("POST", base+"check-duplicates/", "owner", body).is(http.StatusBadRequest, want)
+			e.request("POST", base+"check-duplicates/", "owner", body).is(http.StatusBadRequest, want)
 		}
 		good, err := json.Marshal(pairs(apollo, "a@x.example", admin))
-		require.NoError(w.t, err)
+		require.NoError(e.t, err)
 		odd := strings.Replace(string(good), `{"email"`, `{"EMAIL": 5, "Role": [], "more": {"token": " "}, "email"`, 1)
-		require.NotEqual(w.t, string(good), odd)
-		require.Empty(w.t, w.duplicates("owner", odd))
-		w.request("POST", base+"check-duplicates/", "owner", nil).is(http.StatusBadRequest, "")
+		require.NotEqual(e.t, string(good), odd)
+		require.Empty(e.t, e.duplicates("owner", odd))
+		e.request("POST", base+"check-duplicates/", "owner", nil).is(http.StatusBadRequest, "")
 	})
 }

@@ -11,40 +11,40 @@ import (
 
 const nobodysID = "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"
 
-func TestPathsThatAreNotThere(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestUnknownPaths(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, path := range []string{
 			"/", "/api/", "/api/user-invitations", "/api/users/", base + nobodysID, at(nobodysID, "nonsense"),
 			at(nobodysID, "accept") + "more/", "//api//user-invitations/",
 		} {
 			for _, method := range []string{"GET", "POST"} {
-				w.request(method, path, "staff", nil).is(http.StatusNotFound, notFound)
+				e.request(method, path, "staff", nil).is(http.StatusNotFound, notFound)
 			}
 		}
 	})
 }
 
-func TestUUIDsInPathsAreReadInBothForms(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
+func TestUUIDFormsInPaths(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
 		short := strings.ReplaceAll(made.UUID.String(), "-", "")
-		w.request("GET", at(short), "owner", nil).is(http.StatusOK, "")
-		w.request("GET", at(short, "details"), "owner", nil).is(http.StatusOK, "")
+		e.request("GET", at(short), "owner", nil).is(http.StatusOK, "")
+		e.request("GET", at(short, "details"), "owner", nil).is(http.StatusOK, "")
 		for _, each := range []struct{ user, action string }{
 			{"", "check"}, {"owner", "send"}, {"owner", "cancel"}, {"owner", "send"}, {"stranger", "accept"}, {"staff", "delete"},
 		} {
-			w.request("POST", at(short, each.action), each.user, nil).is(http.StatusOK, "")
+			e.request("POST", at(short, each.action), each.user, nil).is(http.StatusOK, "")
 		}
 		for _, action := range []string{"accept", "cancel", "send", "delete", "check"} {
 			for _, id := range []string{"nonsense", short + "0", "%7B" + nobodysID + "%7D", "urn:uuid:" + nobodysID} {
-				w.request("POST", at(id, action), "staff", nil).is(http.StatusNotFound, notFound)
+				e.request("POST", at(id, action), "staff", nil).is(http.StatusNotFound, notFound)
 			}
 		}
 	})
 }
 
-func TestMethodsThatAPathHasNot(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestMethodNotAllowed(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, each := range []struct{ method, path, allow string }{
 			{"TRACE", base, "GET, POST"},
 			{"DELETE", base, "GET, POST"},
@@ -59,61 +59,61 @@ func TestMethodsThatAPathHasNot(t *testing.T) {
 			{"GET", base + "reject/", "POST"},
 			{"PATCH", base + "reject/", "POST"},
 		} {
-			answer := w.request(each.method, each.path, "staff", nil).
-				is(http.StatusMethodNotAllowed, detail(fmt.Sprintf("Method %q not allowed.", each.method)))
+			answer := e.request(each.method, each.path, "staff", nil).
+				is(http.StatusMethodNotAllowed, detailBody(fmt.Sprintf("Method %q not allowed.", each.method)))
 			for _, method := range strings.Split(each.allow, ", ") {
-				require.Contains(w.t, answer.Header.Get("Allow"), method)
+				require.Contains(e.t, answer.Header.Get("Allow"), method)
 			}
-			require.NotContains(w.t, answer.Header.Get("Allow"), each.method)
+			require.NotContains(e.t, answer.Header.Get("Allow"), each.method)
 		}
 	})
 }
 
-func TestBodiesThatAreTooLarge(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestBodySizeLimit(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, each := range []struct{ path, user string }{
 			{base, "owner"}, {base + "approve/", ""}, {base + "reject/", ""}, {at(nobodysID, "accept"), "owner"}, {at(nobodysID, "check"), ""},
 		} {
 			body := `{"x": "` + strings.Repeat("x", 1<<20) + `"}`
-			w.request("POST", each.path, each.user, body).
-				is(http.StatusRequestEntityTooLarge, detail("Request body is larger than 1 MiB."))
+			e.request("POST", each.path, each.user, body).
+				is(http.StatusRequestEntityTooLarge, detailBody("Request body is larger than 1 MiB."))
 		}
-		body := encode(draft("a@x.example", admin, apollo))
-		w.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body))+body).is(http.StatusCreated, "")
-		w.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body)+1)+body).is(http.StatusRequestEntityTooLarge, "")
+		body := toJSON(draft("a@x.example", admin, apollo))
+		e.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body))+body).is(http.StatusCreated, "")
+		e.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body)+1)+body).is(http.StatusRequestEntityTooLarge, "")
 	})
 }
 
-func TestBodiesThatAreNotJSON(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestInvalidJSON(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, path := range []string{base, base + "approve/", base + "reject/"} {
 			for _, media := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml"} {
-				r := w.newRequest("POST", path, "owner", `{"token": "x"}`)
+				r := e.newRequest("POST", path, "owner", `{"token": "x"}`)
 				r.Header.Set("Content-Type", media)
-				w.send(r).is(http.StatusUnsupportedMediaType, detail(fmt.Sprintf("Unsupported media type %q in request.", media)))
+				e.send(r).is(http.StatusUnsupportedMediaType, detailBody(fmt.Sprintf("Unsupported media type %q in request.", media)))
 			}
 			for _, body := range []string{
 				"x", "{", `{"token": "x"`, `{"token": "x"} x`, `{"token": "x"}{}`, `{"token": "x",}`, `{'token': 'x'}`,
 				`{"token": "x", "token": "y"}`, "{\"token\": \"\xff\"}", `{"token": "\ud800"}`, `{token: "x"}`, `// x`,
 				`[]`, `"x"`, `1`, `null`, `true`, `[{"token": "x"}]`, strings.Repeat("[", 100_000),
 			} {
-				answer := w.request("POST", path, "owner", body)
-				require.Equal(w.t, []string{"non_field_errors"}, answer.names(), body)
+				answer := e.request("POST", path, "owner", body)
+				require.Equal(e.t, []string{"non_field_errors"}, answer.invalidFields(), body)
 			}
 		}
-		r := w.newRequest("POST", base, "owner", draft("a@x.example", admin, apollo))
+		r := e.newRequest("POST", base, "owner", draft("a@x.example", admin, apollo))
 		r.Header.Set("Content-Type", "Application/JSON; Charset=UTF-8")
-		w.send(r).is(http.StatusCreated, "")
+		e.send(r).is(http.StatusCreated, "")
 	})
 }
 
 func TestAcceptHeader(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
 		ask := func(accept ...string) response {
-			r := w.newRequest("GET", at(made.UUID.String()), "owner", nil)
+			r := e.newRequest("GET", at(made.UUID.String()), "owner", nil)
 			r.Header["Accept"] = accept
-			return w.send(r)
+			return e.send(r)
 		}
 		for _, accept := range [][]string{
 			nil,
@@ -131,47 +131,47 @@ func TestAcceptHeader(t *testing.T) {
 			{"application/json;q=x"},
 			{"text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"}, // a browser's
 		} {
-			require.Equal(w.t, http.StatusOK, ask(accept...).Status, accept)
+			require.Equal(e.t, http.StatusOK, ask(accept...).Status, accept)
 		}
-		refused := detail("Could not satisfy the request Accept header.")
+		refused := detailBody("Could not satisfy the request Accept header.")
 		for _, accept := range []string{
 			"text/html", "text/*", "application/vnd.api+json", "application/json;q=0", "*/*;q=0", "application/json;q=0, */*",
 			"text/html, nonsense",
 		} {
 			ask(accept).is(http.StatusNotAcceptable, refused)
 		}
-		// Nothing was done, for whoever asks.
-		r := w.newRequest("POST", base, "", draft("b@x.example", admin, apollo))
+		// The request was not executed. The check comes before authentication.
+		r := e.newRequest("POST", base, "", draft("b@x.example", admin, apollo))
 		r.Header.Set("Accept", "text/html")
-		w.send(r).is(http.StatusNotAcceptable, refused)
-		w.request("GET", base+"?email=b@x.example", "owner", nil).is(http.StatusOK, `[]`)
+		e.send(r).is(http.StatusNotAcceptable, refused)
+		e.request("GET", base+"?email=b@x.example", "owner", nil).is(http.StatusOK, `[]`)
 	})
 }
 
-// Actions without a body take whatever is sent with them.
+// Operations that take no body ignore the body.
 func TestActionsIgnoreTheirBody(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
 		for _, body := range []string{"", "{}", "not JSON", `{"email": "x"}`, "\xff"} {
-			w.request("POST", at(made.UUID.String(), "check"), "", body).is(http.StatusOK, "")
-			w.request("POST", at(made.UUID.String(), "send"), "owner", body).is(http.StatusOK, sent)
-			w.request("POST", at(made.UUID.String(), "cancel"), "owner", body).is(http.StatusOK, canceled)
-			w.request("POST", at(made.UUID.String(), "send"), "owner", body).is(http.StatusOK, sent)
+			e.request("POST", at(made.UUID.String(), "check"), "", body).is(http.StatusOK, "")
+			e.request("POST", at(made.UUID.String(), "send"), "owner", body).is(http.StatusOK, sentBody)
+			e.request("POST", at(made.UUID.String(), "cancel"), "owner", body).is(http.StatusOK, canceledBody)
+			e.request("POST", at(made.UUID.String(), "send"), "owner", body).is(http.StatusOK, sentBody)
 		}
 	})
 }
 
-// What a client sends is never echoed in another place than where it belongs, nor is anything of the inside shown.
-func TestErrorsTellNothingOfTheInside(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+// Errors show nothing of the database or the code.
+func TestErrorsShowNoInternals(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, each := range []response{
-			w.request("GET", at(nobodysID), "stranger", nil),
-			w.request("GET", base+"?customer_uuid='%20OR%201=1--", "stranger", nil),
-			w.request("POST", base, "owner", `{"email": "'; DROP TABLE users; --", "role": 1, "scope": {}}`),
-			w.request("POST", base+"approve/", "", `{"token": "'"}`),
+			e.request("GET", at(nobodysID), "stranger", nil),
+			e.request("GET", base+"?customer_uuid='%20OR%201=1--", "stranger", nil),
+			e.request("POST", base, "owner", `{"email": "'; DROP TABLE users; --", "role": 1, "scope": {}}`),
+			e.request("POST", base+"approve/", "", `{"token": "'"}`),
 		} {
 			for _, word := range []string{"SQL", "sql", "goroutine", ".go:", "gorm", "uuid.UUID", "schema"} {
-				require.NotContains(w.t, each.Body, word)
+				require.NotContains(e.t, each.Body, word)
 			}
 		}
 	})

@@ -3,13 +3,14 @@ package api_test
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// oddScopes have names and descriptions that could be taken for patterns, and letters beyond ASCII.
+// oddScopes have names and descriptions with the characters of patterns, and with letters beyond ASCII.
 const oddScopes = `
 customers:
   - name: Initech
@@ -30,10 +31,10 @@ const (
 	kelvin  = "20000000-0000-4000-8000-000000000094"
 )
 
-// filterable makes the invitations that the tests of filters look for.
-func filterable(w *world) {
-	w.t.Helper()
-	w.apply(oddScopes)
+// createForFilters creates the invitations that the tests of filters look for.
+func createForFilters(e *env) {
+	e.t.Helper()
+	e.apply(oddScopes)
 	for _, each := range []struct{ email, role, scope, civil string }{
 		{"Anna.Berg@alpha.example", admin, apollo, "1234"},
 		{"bob@BETA.example", member, apollo, "12345"},
@@ -50,20 +51,20 @@ func filterable(w *world) {
 		{"gpu@x.example", seller, nodes, ""},
 	} {
 		body := draft(each.email, each.role, apollo, "civil_number", each.civil)
-		segment := segments[each.scope]
+		segment := scopeSegments[each.scope]
 		if segment == "" {
 			segment = "projects"
 		}
 		body["scope"] = "https://anywhere.example/api/" + segment + "/" + each.scope + "/"
-		w.request("POST", base, "staff", body).is(http.StatusCreated, "")
+		e.request("POST", base, "staff", body).is(http.StatusCreated, "")
 	}
 }
 
 func TestFilters(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		filterable(w)
-		all := w.emails("staff", "page_size=300")
-		require.Len(w.t, all, 13)
+	onEachEngine(t, func(e *env) {
+		createForFilters(e)
+		all := e.emails("staff", "page_size=300")
+		require.Len(e.t, all, 13)
 		undashed := func(id string) string { return strings.ReplaceAll(id, "-", "") }
 		for _, each := range []struct {
 			query    url.Values
@@ -133,7 +134,7 @@ func TestFilters(t *testing.T) {
 			{url.Values{"scope_description": {`A\B`}}, []string{"off@x.example"}},
 			{url.Values{"scope_description": {"ÜNÏ"}}, []string{"summer@x.example"}},
 			{url.Values{"scope_description": {"temk"}}, nil},
-			{url.Values{"scope_description": {"_"}}, nil}, // Globex has it, its project has not
+			{url.Values{"scope_description": {"_"}}, nil}, // the description of Globex has it, the one of its project does not
 
 			{url.Values{"scope_type": {"customer"}}, []string{"eve@École.example", "kim@kelvin.example"}},
 			{url.Values{"scope_type": {"offering"}}, []string{"gpu@x.example"}},
@@ -142,7 +143,7 @@ func TestFilters(t *testing.T) {
 			{url.Values{"scope_type": {"resource"}}, nil},
 			{url.Values{"scope_type": {"%"}}, nil},
 
-			// Together they narrow each other.
+			// Filters combine with AND.
 			{url.Values{"email": {"x.example"}, "role_uuid": {member}}, []string{"underXscore@x.example"}},
 			{url.Values{"email": {"x.example"}, "scope_type": {"offering"}, "customer_uuid": {globex}}, nil},
 			{url.Values{"scope_description": {"moon"}, "state": {"project"}, "email": {"%"}}, []string{"per%cent@x.example"}},
@@ -154,40 +155,40 @@ func TestFilters(t *testing.T) {
 				"state": {"pending", "expired"},
 			}, []string{"Anna.Berg@alpha.example"}},
 
-			// Empty ones filter nothing, and unknown ones are none.
+			// Empty and unknown filters are ignored.
 			{url.Values{
 				"email": {""}, "email_exact": {""}, "role_name": {""}, "scope_name": {""}, "civil_number": {""},
 				"scope_description": {""}, "scope_type": {""},
 			}, all},
 			{url.Values{"email": {" "}}, all},
 			{url.Values{"nonsense": {"x"}, "EMAIL": {"nobody"}, "email[]": {"x"}, "e": {""}}, all},
-			// Blanks around the text of a filter are none of it.
+			// The value of a filter is trimmed.
 			{url.Values{"email": {" berg "}}, []string{"Anna.Berg@alpha.example"}},
 		} {
-			w.run(each.query.Encode(), func(w *world) {
+			e.run(each.query.Encode(), func(e *env) {
 				encoded := each.query.Encode()
 				each.query.Set("page_size", "300")
-				_, answer := w.list("staff", each.query.Encode())
-				require.ElementsMatch(w.t, append([]string{}, each.expected...), w.emails("staff", each.query.Encode()), encoded)
-				require.Equal(w.t, itoa(len(each.expected)), answer.Header.Get("X-Result-Count"))
+				_, answer := e.list("staff", each.query.Encode())
+				require.ElementsMatch(e.t, append([]string{}, each.expected...), e.emails("staff", each.query.Encode()), encoded)
+				require.Equal(e.t, strconv.Itoa(len(each.expected)), answer.Header.Get("X-Result-Count"))
 			})
 		}
 	})
 }
 
-func TestFiltersShowNothingThatIsHidden(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		filterable(w)
-		require.Empty(w.t, w.emails("rival", query("customer_uuid", acme)))
-		require.Empty(w.t, w.emails("rival", query("email_exact", "bob@beta.example")))
-		require.Empty(w.t, w.emails("stranger", query("state", "pending")+"&state=expired"))
-		require.Len(w.t, w.emails("rival", query("email", "x.example")), 2)
+func TestFiltersKeepVisibility(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		createForFilters(e)
+		require.Empty(e.t, e.emails("rival", encodeQuery("customer_uuid", acme)))
+		require.Empty(e.t, e.emails("rival", encodeQuery("email_exact", "bob@beta.example")))
+		require.Empty(e.t, e.emails("stranger", encodeQuery("state", "pending")+"&state=expired"))
+		require.Len(e.t, e.emails("rival", encodeQuery("email", "x.example")), 2)
 	})
 }
 
-func TestStateFilterKnowsWhatTimeHasDone(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		everyState(w)
+func TestStateFilter(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		oneInEachState(e)
 		for _, each := range []struct {
 			query    string
 			expected []string
@@ -198,7 +199,7 @@ func TestStateFilterKnowsWhatTimeHasDone(t *testing.T) {
 			{"state=rejected", []string{"rejected"}},
 			{"state=accepted", []string{"accepted"}},
 			{"state=canceled", []string{"canceled"}},
-			{"state=expired", []string{"expired"}}, // the row says pending
+			{"state=expired", []string{"expired"}}, // its row still says pending
 			{"state=pending&state=expired", []string{"pending", "expired"}},
 			{"state=project&state=accepted&state=project", []string{"project", "accepted"}},
 			{"state=canceled&state=expired&state=rejected", []string{"canceled", "expired", "rejected"}},
@@ -207,20 +208,20 @@ func TestStateFilterKnowsWhatTimeHasDone(t *testing.T) {
 				[]string{"project", "requested", "rejected", "pending", "accepted", "canceled", "expired"},
 			},
 		} {
-			w.run(each.query, func(w *world) {
-				rows, _ := w.list("staff", each.query)
+			e.run(each.query, func(e *env) {
+				rows, _ := e.list("staff", each.query)
 				states := make([]string, 0, len(rows))
 				for _, row := range rows {
 					states = append(states, string(row.State))
 				}
-				require.ElementsMatch(w.t, each.expected, states)
+				require.ElementsMatch(e.t, each.expected, states)
 			})
 		}
 	}, onlyStaff)
 }
 
-func TestBadParametersAreNamed(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestInvalidParametersAreNamed(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, each := range []struct{ query, name string }{
 			{"state=nonsense", "state"},
 			{"state=Pending", "state"},
@@ -244,30 +245,30 @@ func TestBadParametersAreNamed(t *testing.T) {
 			{"email=%00", "email"},
 			{"scope_name=a%00b", "scope_name"},
 		} {
-			w.run(each.query, func(w *world) {
-				answer := w.request("GET", base+"?"+each.query, "staff", nil)
-				require.Equal(w.t, []string{each.name}, answer.names(), answer.Body)
+			e.run(each.query, func(e *env) {
+				answer := e.request("GET", base+"?"+each.query, "staff", nil)
+				require.Equal(e.t, []string{each.name}, answer.invalidFields(), answer.Body)
 			})
 		}
-		require.ElementsMatch(w.t, []string{"state", "role_uuid", "page_size"},
-			w.request("GET", base+"?state=x&role_uuid=x&page_size=x", "staff", nil).names())
+		require.ElementsMatch(e.t, []string{"state", "role_uuid", "page_size"},
+			e.request("GET", base+"?state=x&role_uuid=x&page_size=x", "staff", nil).invalidFields())
 	})
 }
 
-// An empty text filters nothing; an empty uuid or choice is a bad value like any other.
+// An empty text filter is ignored. An empty uuid or choice is an invalid value.
 func TestEmptyParameters(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		filterable(w)
-		all := w.emails("staff", "page_size=300")
+	onEachEngine(t, func(e *env) {
+		createForFilters(e)
+		all := e.emails("staff", "page_size=300")
 		for _, name := range []string{
 			"civil_number", "email", "email_exact", "role_name", "scope_description", "scope_name", "scope_type",
 		} {
-			w.run(name, func(w *world) {
-				require.Equal(w.t, all, w.emails("staff", "page_size=300&"+name+"="))
+			e.run(name, func(e *env) {
+				require.Equal(e.t, all, e.emails("staff", "page_size=300&"+name+"="))
 			})
 		}
 		for _, name := range []string{"customer_uuid", "role_uuid", "state", "o", "page_size"} {
-			require.Equal(w.t, []string{name}, w.request("GET", base+"?"+name+"=", "staff", nil).names())
+			require.Equal(e.t, []string{name}, e.request("GET", base+"?"+name+"=", "staff", nil).invalidFields())
 		}
 	})
 }

@@ -12,346 +12,336 @@ import (
 )
 
 var (
-	canceled  = detail("Invitation has been successfully canceled.")
-	sent      = detail("Invitation sending has been successfully scheduled.")
-	deleted   = detail("Invitation has been successfully deleted.")
-	noCancel  = rule("Only pending or planned invitations can be canceled.")
-	noSending = rule("Only pending, expired and canceled invitations can be resent.")
+	canceledBody = detailBody("Invitation has been successfully canceled.")
+	sentBody     = detailBody("Invitation sending has been successfully scheduled.")
+	deletedBody  = detailBody("Invitation has been successfully deleted.")
 )
 
-// TestWhoMayCancelAndSend is about those who see an invitation and do not manage it, and those who manage and do not
-// see: both are told that there is none.
+// A user who sees an invitation but does not manage it, and one who manages it but does not see it, both get a 404.
 func TestWhoMayCancelAndSend(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(moreRoles)
-		made := w.create("staff", "Invitee@University.example", admin, apollo)
+	onEachEngine(t, func(e *env) {
+		e.apply(moreRoles)
+		made := e.create("staff", "Invitee@University.example", admin, apollo)
 		for _, user := range []string{
 			"support", "reader", "invitee", // see it
 			"founder", "planner", // manage it
 			"member", "sibling", "rival", "stranger", "lister", "inviter", "seller", "former",
 		} {
-			w.do(user, made.UUID, "cancel").is(http.StatusNotFound, notFound)
-			w.do(user, made.UUID, "send").is(http.StatusNotFound, notFound)
+			e.do(user, made.UUID, "cancel").is(http.StatusNotFound, notFound)
+			e.do(user, made.UUID, "send").is(http.StatusNotFound, notFound)
 		}
-		require.Equal(w.t, made, w.see(made.UUID))
-		require.Len(w.t, w.deliveries(made.UUID), 1)
+		require.Equal(e.t, made, e.retrieve(made.UUID))
+		require.Len(e.t, e.deliveryJobs(made.UUID), 1)
 		for _, user := range []string{"staff", "owner", "manager", "leaving"} {
-			w.do(user, made.UUID, "cancel").is(http.StatusOK, canceled)
-			w.do(user, made.UUID, "send").is(http.StatusOK, sent)
+			e.do(user, made.UUID, "cancel").is(http.StatusOK, canceledBody)
+			e.do(user, made.UUID, "send").is(http.StatusOK, sentBody)
 		}
 		for _, action := range []string{"cancel", "send"} {
-			w.do("staff", uuid.New(), action).is(http.StatusNotFound, notFound)
-			w.request("POST", at("nonsense", action), "staff", nil).is(http.StatusNotFound, notFound)
+			e.do("staff", uuid.New(), action).is(http.StatusNotFound, notFound)
+			e.request("POST", at("nonsense", action), "staff", nil).is(http.StatusNotFound, notFound)
 		}
 	})
 }
 
-func TestNobodyManagesARemovedScope(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		w.rewrite(apolloHead, apolloRemoved)
+func TestRemovedScopeHasNoManagers(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		e.applyReplaced(apolloUUID, apolloRemoved)
 		for _, user := range []string{"staff", "owner", "manager"} {
-			w.do(user, made.UUID, "cancel").is(http.StatusNotFound, notFound)
-			w.do(user, made.UUID, "send").is(http.StatusNotFound, notFound)
+			e.do(user, made.UUID, "cancel").is(http.StatusNotFound, notFound)
+			e.do(user, made.UUID, "send").is(http.StatusNotFound, notFound)
 		}
-		w.do("staff", made.UUID, "delete").is(http.StatusOK, deleted)
+		e.do("staff", made.UUID, "delete").is(http.StatusOK, deletedBody)
 	})
 }
 
-func TestWhatCanBeCanceled(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for state, id := range everyState(w) {
-			w.run(state, func(w *world) {
+func TestCancelByState(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for state, id := range oneInEachState(e) {
+			e.run(state, func(e *env) {
 				if state == "pending" || state == "project" {
-					w.do("owner", id, "cancel").is(http.StatusOK, canceled)
-					require.Equal(w.t, "canceled", w.state(id))
+					e.do("owner", id, "cancel").is(http.StatusOK, canceledBody)
+					require.Equal(e.t, "canceled", e.state(id))
 				} else {
-					w.do("owner", id, "cancel").is(http.StatusBadRequest, noCancel)
-					require.Equal(w.t, state, w.state(id))
+					e.do("owner", id, "cancel").is(http.StatusBadRequest, cancelError)
+					require.Equal(e.t, state, e.state(id))
 				}
-				w.do("owner", id, "cancel").is(http.StatusBadRequest, noCancel)
+				e.do("owner", id, "cancel").is(http.StatusBadRequest, cancelError)
 			})
 		}
 	}, onlyStaff)
 }
 
-func TestWhatWasCanceledIsNoOffer(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "Invitee@University.example", admin, apollo)
-		w.do("owner", made.UUID, "cancel").is(http.StatusOK, canceled)
-		w.do("invitee", made.UUID, "accept").is(http.StatusNotFound, notFound)
-		w.do("", made.UUID, "check").is(http.StatusNotFound, notFound)
-		require.Empty(w.t, w.emails("invitee", ""))
-		w.clock.Advance(2 * lifetime)
-		require.Equal(w.t, "canceled", w.state(made.UUID))
+func TestCanceledInvitationCanNotBeAccepted(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "Invitee@University.example", admin, apollo)
+		e.do("owner", made.UUID, "cancel").is(http.StatusOK, canceledBody)
+		e.do("invitee", made.UUID, "accept").is(http.StatusNotFound, notFound)
+		e.do("", made.UUID, "check").is(http.StatusNotFound, notFound)
+		require.Empty(e.t, e.emails("invitee", ""))
+		e.clock.Advance(2 * lifetime)
+		require.Equal(e.t, "canceled", e.state(made.UUID))
 	})
 }
 
-func TestWhatCanBeSent(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for state, id := range everyState(w) {
-			w.run(state, func(w *world) {
-				before, jobs := w.see(id), len(w.deliveries(id))
-				w.clock.Advance(time.Second)
+func TestSendByState(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for state, id := range oneInEachState(e) {
+			e.run(state, func(e *env) {
+				before, jobs := e.retrieve(id), len(e.deliveryJobs(id))
+				e.clock.Advance(time.Second)
 				switch state {
 				case "pending", "expired", "canceled":
-					w.do("owner", id, "send").is(http.StatusOK, sent)
-					require.Equal(w.t, "pending", w.state(id))
-					require.Len(w.t, w.deliveries(id), jobs+1)
+					e.do("owner", id, "send").is(http.StatusOK, sentBody)
+					require.Equal(e.t, "pending", e.state(id))
+					require.Len(e.t, e.deliveryJobs(id), jobs+1)
 				default:
-					w.do("owner", id, "send").is(http.StatusBadRequest, noSending)
-					require.Equal(w.t, before, w.see(id))
-					require.Len(w.t, w.deliveries(id), jobs)
+					e.do("owner", id, "send").is(http.StatusBadRequest, sendError)
+					require.Equal(e.t, before, e.retrieve(id))
+					require.Len(e.t, e.deliveryJobs(id), jobs)
 				}
 			})
 		}
 	}, onlyStaff)
 }
 
-func TestSendingAPendingInvitationLeavesItsLifeAsItIs(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		w.fail(made.UUID)
-		w.clock.Advance(lifetime / 2)
-		w.do("manager", made.UUID, "send").is(http.StatusOK, sent)
-		require.Equal(w.t, made, w.see(made.UUID), "created and creator untouched, delivery scheduled anew")
-		jobs := w.deliveries(made.UUID)
-		require.Len(w.t, jobs, 2)
-		require.NotEqual(w.t, jobs[0], jobs[1], "the earlier delivery is told from this one")
+func TestSendPendingKeepsItsLife(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		e.failDelivery(made.UUID)
+		e.clock.Advance(lifetime / 2)
+		e.do("manager", made.UUID, "send").is(http.StatusOK, sentBody)
+		require.Equal(e.t, made, e.retrieve(made.UUID), "created and creator are unchanged, the delivery is scheduled again")
+		jobs := e.deliveryJobs(made.UUID)
+		require.Len(e.t, jobs, 2)
+		require.NotEqual(e.t, jobs[0], jobs[1], "the two deliveries have different numbers")
 	})
 }
 
-// fail makes the present delivery of an invitation fail.
-func (w *world) fail(id uuid.UUID) {
-	w.t.Helper()
-	jobs := w.deliveries(id)
+// failDelivery makes the current delivery of an invitation fail.
+func (e *env) failDelivery(id uuid.UUID) {
+	e.t.Helper()
+	jobs := e.deliveryJobs(id)
 	job := jobs[len(jobs)-1]
-	letter, err := w.service.BeginDelivery(w.t.Context(), job)
-	require.NoError(w.t, err)
-	require.NotNil(w.t, letter)
-	require.Equal(w.t, "Processing", string(w.see(id).ExecutionState))
-	require.NoError(w.t, w.service.FinishDelivery(w.t.Context(), job, letter, invitation.Outcome{Failed: true, Reason: "No such mailbox."}))
-	failed := w.see(id)
-	require.Equal(w.t, "Erred", string(failed.ExecutionState))
-	require.Equal(w.t, "No such mailbox.", failed.ErrorMessage)
+	message, err := e.service.BeginDelivery(e.context(), job)
+	require.NoError(e.t, err)
+	require.NotNil(e.t, message)
+	require.Equal(e.t, "Processing", string(e.retrieve(id).ExecutionState))
+	require.NoError(e.t, e.service.FinishDelivery(e.context(), job, message, invitation.Outcome{Failed: true, Reason: "No such mailbox."}))
+	failed := e.retrieve(id)
+	require.Equal(e.t, "Erred", string(failed.ExecutionState))
+	require.Equal(e.t, "No such mailbox.", failed.ErrorMessage)
 }
 
-func TestSendingReopensWithAFullLife(t *testing.T) {
+func TestSendReopensWithANewLife(t *testing.T) {
 	for _, how := range []string{"canceled", "expired", "expired and swept"} {
 		t.Run(how, func(t *testing.T) {
-			inEachWorld(t, func(w *world) {
-				made := w.create("owner", "a@x.example", admin, apollo)
-				w.fail(made.UUID)
+			onEachEngine(t, func(e *env) {
+				made := e.create("owner", "a@x.example", admin, apollo)
+				e.failDelivery(made.UUID)
 				if how == "canceled" {
-					w.do("owner", made.UUID, "cancel").is(http.StatusOK, canceled)
-					w.clock.Advance(time.Millisecond)
+					e.do("owner", made.UUID, "cancel").is(http.StatusOK, canceledBody)
+					e.clock.Advance(time.Millisecond)
 				} else {
-					w.clock.Advance(lifetime)
+					e.clock.Advance(lifetime)
 				}
 				if how == "expired and swept" {
-					w.sweep()
+					e.sweep()
 				}
-				w.do("manager", made.UUID, "send").is(http.StatusOK, sent)
-				seen := w.see(made.UUID)
-				require.Equal(w.t, w.clock.Now(), w.moment(seen.Created))
-				require.Equal(w.t, w.clock.Now().Add(lifetime), w.moment(seen.Expires))
+				e.do("manager", made.UUID, "send").is(http.StatusOK, sentBody)
+				seen := e.retrieve(made.UUID)
+				require.Equal(e.t, e.clock.Now(), e.parseTime(seen.Created))
+				require.Equal(e.t, e.clock.Now().Add(lifetime), e.parseTime(seen.Expires))
 				seen.Created, seen.Expires = made.Created, made.Expires
-				require.Equal(w.t, made, seen, "pending, scheduled, with no error message; the rest untouched")
-				require.Len(w.t, w.deliveries(made.UUID), 2)
-				w.do("stranger", made.UUID, "accept").is(http.StatusOK, accepted)
+				require.Equal(e.t, made, seen, "pending and scheduled without an error message, the rest unchanged")
+				require.Len(e.t, e.deliveryJobs(made.UUID), 2)
+				e.do("stranger", made.UUID, "accept").is(http.StatusOK, acceptedBody)
 			})
 		})
 	}
 }
 
-func TestSendingWhereTheProjectStartsInTheFuture(t *testing.T) {
+func TestSendBeforeProjectStart(t *testing.T) {
 	for _, state := range []string{"pending", "canceled", "expired"} {
 		t.Run(state, func(t *testing.T) {
-			inEachWorld(t, func(w *world) {
-				made := w.create("owner", "a@x.example", admin, apollo)
+			onEachEngine(t, func(e *env) {
+				made := e.create("owner", "a@x.example", admin, apollo)
 				switch state {
 				case "canceled":
-					w.do("owner", made.UUID, "cancel").is(http.StatusOK, canceled)
+					e.do("owner", made.UUID, "cancel").is(http.StatusOK, canceledBody)
 				case "expired":
-					w.clock.Advance(lifetime)
+					e.clock.Advance(lifetime)
 				}
-				w.clock.Advance(time.Millisecond)
-				// An expired one stays so only if it was written before the project was put off.
+				e.clock.Advance(time.Millisecond)
+				// An expired invitation stays expired only if a sweep stored that before the start date moved.
 				if state == "expired" {
-					w.sweep()
+					e.sweep()
 				}
-				w.rewrite(apolloHead, apolloLater)
-				require.Equal(w.t, state, w.state(made.UUID))
-				w.do("owner", made.UUID, "send").is(http.StatusOK, sent)
-				seen := w.see(made.UUID)
-				require.Equal(w.t, "project", string(seen.State))
-				require.Equal(w.t, w.clock.Now(), w.moment(seen.Created))
-				require.Equal(w.t, "2026-12-31T00:00:00.000000Z", seen.Expires)
-				require.Len(w.t, w.deliveries(made.UUID), 1, "no mail yet")
-				w.do("owner", made.UUID, "send").is(http.StatusBadRequest, noSending)
+				e.applyReplaced(apolloUUID, apolloStartsLater)
+				require.Equal(e.t, state, e.state(made.UUID))
+				e.do("owner", made.UUID, "send").is(http.StatusOK, sentBody)
+				seen := e.retrieve(made.UUID)
+				require.Equal(e.t, "project", string(seen.State))
+				require.Equal(e.t, e.clock.Now(), e.parseTime(seen.Created))
+				require.Equal(e.t, "2026-12-31T00:00:00.000000Z", seen.Expires)
+				require.Len(e.t, e.deliveryJobs(made.UUID), 1, "no mail yet")
+				e.do("owner", made.UUID, "send").is(http.StatusBadRequest, sendError)
 			})
 		})
 	}
 }
 
-func TestReopeningMeetsTheOpenOne(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		twice := field("email", msgTwice)
-		was := w.create("owner", "a@x.example", admin, apollo)
-		w.do("owner", was.UUID, "cancel").is(http.StatusOK, canceled)
-		old := w.create("owner", "b@x.example", admin, apollo)
-		w.clock.Advance(lifetime)
-		open := w.create("owner", "A@X.example", admin, apollo)
-		w.create("owner", "B@x.example", admin, apollo)
+func TestSendRejectsDuplicates(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		was := e.create("owner", "a@x.example", admin, apollo)
+		e.do("owner", was.UUID, "cancel").is(http.StatusOK, canceledBody)
+		old := e.create("owner", "b@x.example", admin, apollo)
+		e.clock.Advance(lifetime)
+		open := e.create("owner", "A@X.example", admin, apollo)
+		e.create("owner", "B@x.example", admin, apollo)
 
-		before := w.see(was.UUID)
-		w.do("owner", was.UUID, "send").is(http.StatusBadRequest, twice)
-		w.do("owner", old.UUID, "send").is(http.StatusBadRequest, twice)
-		require.Equal(w.t, before, w.see(was.UUID))
-		require.Equal(w.t, "expired", w.state(old.UUID))
-		require.Len(w.t, w.deliveries(was.UUID), 1)
+		before := e.retrieve(was.UUID)
+		e.do("owner", was.UUID, "send").is(http.StatusBadRequest, duplicateError)
+		e.do("owner", old.UUID, "send").is(http.StatusBadRequest, duplicateError)
+		require.Equal(e.t, before, e.retrieve(was.UUID))
+		require.Equal(e.t, "expired", e.state(old.UUID))
+		require.Len(e.t, e.deliveryJobs(was.UUID), 1)
 
-		// One that time has ended, though no sweep has written it, does not stand in the way.
-		w.clock.Advance(lifetime)
-		w.do("owner", was.UUID, "send").is(http.StatusOK, sent)
-		require.Equal(w.t, "expired", w.state(open.UUID))
-		w.do("owner", open.UUID, "send").is(http.StatusBadRequest, twice)
+		// An expired invitation is no duplicate, even where no sweep has stored that.
+		e.clock.Advance(lifetime)
+		e.do("owner", was.UUID, "send").is(http.StatusOK, sentBody)
+		require.Equal(e.t, "expired", e.state(open.UUID))
+		e.do("owner", open.UUID, "send").is(http.StatusBadRequest, duplicateError)
 	})
 }
 
-// Whether one may is looked at before the state is.
-func TestCancelAndSendTellTheirStateOnlyToManagers(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		all := everyState(w)
+// The permission is checked before the state, so that the state is shown to managers only.
+func TestCancelAndSendCheckPermissionBeforeState(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		all := oneInEachState(e)
 		for _, user := range []string{"reader", "support", "rival"} {
-			w.do(user, all["accepted"], "cancel").is(http.StatusNotFound, notFound)
-			w.do(user, all["accepted"], "send").is(http.StatusNotFound, notFound)
+			e.do(user, all["accepted"], "cancel").is(http.StatusNotFound, notFound)
+			e.do(user, all["accepted"], "send").is(http.StatusNotFound, notFound)
 		}
 	}, onlyStaff)
 }
 
-func TestDeleteIsForStaff(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "Invitee@University.example", admin, apollo)
-		for _, user := range []string{"owner", "manager", "reader", "support", "invitee"} { // who see it
-			w.do(user, made.UUID, "delete").is(http.StatusForbidden, forbidden)
+func TestDeleteRequiresStaff(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "Invitee@University.example", admin, apollo)
+		for _, user := range []string{"owner", "manager", "reader", "support", "invitee"} { // see it
+			e.do(user, made.UUID, "delete").is(http.StatusForbidden, forbidden)
 		}
-		for _, user := range []string{"member", "sibling", "rival", "stranger"} { // who do not
-			w.do(user, made.UUID, "delete").is(http.StatusNotFound, notFound)
+		for _, user := range []string{"member", "sibling", "rival", "stranger"} { // do not see it
+			e.do(user, made.UUID, "delete").is(http.StatusNotFound, notFound)
 		}
-		w.do("staff", made.UUID, "delete").is(http.StatusOK, deleted)
+		e.do("staff", made.UUID, "delete").is(http.StatusOK, deletedBody)
 		for _, action := range []string{"delete", "accept", "cancel", "send", "check"} {
-			w.do("staff", made.UUID, action).is(http.StatusNotFound, notFound)
+			e.do("staff", made.UUID, action).is(http.StatusNotFound, notFound)
 		}
-		w.request("GET", at(made.UUID.String()), "staff", nil).is(http.StatusNotFound, notFound)
-		require.False(w.t, w.details("staff", made.UUID))
-		require.Empty(w.t, w.emails("staff", ""))
-		w.create("owner", "Invitee@University.example", admin, apollo) // nothing is left that stands in the way
+		e.request("GET", at(made.UUID.String()), "staff", nil).is(http.StatusNotFound, notFound)
+		require.False(e.t, e.seesDetails("staff", made.UUID))
+		require.Empty(e.t, e.emails("staff", ""))
+		e.create("owner", "Invitee@University.example", admin, apollo) // the deleted one is no duplicate
 	})
 }
 
-func TestDestroyIsForWhoManages(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("staff", "Invitee@University.example", admin, apollo)
+func TestDestroyRequiresManager(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("staff", "Invitee@University.example", admin, apollo)
 		path := at(made.UUID.String())
 		for _, user := range []string{"reader", "support", "invitee", "member", "sibling", "rival", "stranger"} {
-			w.request("DELETE", path, user, nil).is(http.StatusNotFound, notFound)
+			e.request("DELETE", path, user, nil).is(http.StatusNotFound, notFound)
 		}
-		require.Equal(w.t, made, w.see(made.UUID))
-		require.Empty(w.t, w.request("DELETE", path, "manager", nil).is(http.StatusNoContent, "").Body)
-		w.request("DELETE", path, "manager", nil).is(http.StatusNotFound, notFound)
-		require.Empty(w.t, w.emails("staff", ""))
-		require.Equal(w.t, "manager", w.value("SELECT user_username FROM invitation_events WHERE event_type = 'deleted'"))
+		require.Equal(e.t, made, e.retrieve(made.UUID))
+		require.Empty(e.t, e.request("DELETE", path, "manager", nil).is(http.StatusNoContent, "").Body)
+		e.request("DELETE", path, "manager", nil).is(http.StatusNotFound, notFound)
+		require.Empty(e.t, e.emails("staff", ""))
+		require.Equal(e.t, "manager", e.value("SELECT user_username FROM invitation_events WHERE event_type = 'deleted'"))
 
-		// Of a removed scope nobody is manager; staff have POST …/delete/.
-		made = w.create("owner", "Invitee@University.example", admin, apollo)
-		w.rewrite(apolloHead, apolloRemoved)
+		// A removed scope has no managers. Staff can use POST …/delete/.
+		made = e.create("owner", "Invitee@University.example", admin, apollo)
+		e.applyReplaced(apolloUUID, apolloRemoved)
 		for _, user := range []string{"staff", "owner", "manager"} {
-			w.request("DELETE", at(made.UUID.String()), user, nil).is(http.StatusNotFound, notFound)
+			e.request("DELETE", at(made.UUID.String()), user, nil).is(http.StatusNotFound, notFound)
 		}
-		w.do("staff", made.UUID, "delete").is(http.StatusOK, deleted)
+		e.do("staff", made.UUID, "delete").is(http.StatusOK, deletedBody)
 	})
 }
 
 func TestEveryStateCanBeDestroyed(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for _, id := range everyState(w) {
-			w.request("DELETE", at(id.String()), "owner", nil).is(http.StatusNoContent, "")
+	onEachEngine(t, func(e *env) {
+		for _, id := range oneInEachState(e) {
+			e.request("DELETE", at(id.String()), "owner", nil).is(http.StatusNoContent, "")
 		}
-		require.Empty(w.t, w.emails("staff", ""))
+		require.Empty(e.t, e.emails("staff", ""))
 		// Who has accepted keeps the role.
-		require.Equal(w.t, apollo, w.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
-			w.userID("stranger").String()+"'"))
+		require.Equal(e.t, apollo, e.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
+			e.userID("stranger").String()+"'"))
 	}, onlyStaff)
 }
 
 func TestEveryStateCanBeDeleted(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for _, id := range everyState(w) {
-			w.do("staff", id, "delete").is(http.StatusOK, deleted)
+	onEachEngine(t, func(e *env) {
+		for _, id := range oneInEachState(e) {
+			e.do("staff", id, "delete").is(http.StatusOK, deletedBody)
 		}
-		require.Empty(w.t, w.emails("staff", ""))
+		require.Empty(e.t, e.emails("staff", ""))
 		// Who has accepted keeps the role.
-		require.Equal(w.t, apollo, w.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
-			w.userID("stranger").String()+"'"))
+		require.Equal(e.t, apollo, e.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
+			e.userID("stranger").String()+"'"))
 	}, onlyStaff)
 }
 
-func TestCheckTellsAnybodyOfAPendingInvitation(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		for state, id := range everyState(w) {
+func TestCheckIsPublic(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for state, id := range oneInEachState(e) {
 			for _, user := range []string{"", "staff", "rival"} {
 				if state == "pending" {
-					w.do(user, id, "check").is(http.StatusOK, `{"email": "pending@states.example"}`)
+					e.do(user, id, "check").is(http.StatusOK, `{"email": "pending@states.example"}`)
 				} else {
-					w.do(user, id, "check").is(http.StatusNotFound, notFound)
+					e.do(user, id, "check").is(http.StatusNotFound, notFound)
 				}
 			}
 		}
-		civil := w.create("staff", "Anna@X.example", admin, apollo, "civil_number", "1234")
-		w.do("", civil.UUID, "check").is(http.StatusOK, `{"email": "Anna@X.example", "civil_number_required": true}`)
-		w.do("", uuid.New(), "check").is(http.StatusNotFound, notFound)
-		w.request("POST", at("nonsense", "check"), "", nil).is(http.StatusNotFound, notFound)
+		civil := e.create("staff", "Anna@X.example", admin, apollo, "civil_number", "1234")
+		e.do("", civil.UUID, "check").is(http.StatusOK, `{"email": "Anna@X.example", "civil_number_required": true}`)
+		e.do("", uuid.New(), "check").is(http.StatusNotFound, notFound)
+		e.request("POST", at("nonsense", "check"), "", nil).is(http.StatusNotFound, notFound)
 	}, onlyStaff)
 }
 
-// goneOwner removes the user called owner from the database.
-func (w *world) goneOwner() {
-	w.t.Helper()
-	w.exec("DELETE FROM users WHERE username = 'owner'")
-}
-
-func TestACreatorWhoIsGoneIsEmpty(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "a@x.example", admin, apollo)
-		w.create("staff", "b@x.example", admin, apollo)
-		w.goneOwner()
+func TestRemovedCreator(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		e.create("staff", "b@x.example", admin, apollo)
+		e.deleteOwner()
 		gone := func(path string) {
-			w.t.Helper()
+			e.t.Helper()
 			var seen map[string]any
-			w.request("GET", path, "staff", nil).is(http.StatusOK, "").into(&seen)
-			require.Equal(w.t, []any{"", "", nil},
+			e.request("GET", path, "staff", nil).is(http.StatusOK, "").decode(&seen)
+			require.Equal(e.t, []any{"", "", nil},
 				[]any{seen["created_by_full_name"], seen["created_by_username"], seen["created_by_image"]})
-			require.Contains(w.t, seen, "created_by_image")
+			require.Contains(e.t, seen, "created_by_image")
 		}
 		gone(at(made.UUID.String()))
 		gone(at(made.UUID.String(), "details"))
-		require.Equal(w.t, []string{"a@x.example", "b@x.example"}, w.emails("staff", "o=created_by"))
-		require.Equal(w.t, []string{"b@x.example", "a@x.example"}, w.emails("staff", "o=-created_by"))
+		require.Equal(e.t, []string{"a@x.example", "b@x.example"}, e.emails("staff", "o=created_by"))
+		require.Equal(e.t, []string{"b@x.example", "a@x.example"}, e.emails("staff", "o=-created_by"))
 
-		w.do("manager", made.UUID, "cancel").is(http.StatusOK, canceled)
-		w.do("manager", made.UUID, "send").is(http.StatusOK, sent)
-		w.do("stranger", made.UUID, "accept").is(http.StatusOK, accepted)
-		require.Equal(w.t, "nobody", w.value("SELECT COALESCE(CAST(created_by_uuid AS TEXT), 'nobody') FROM memberships"+
-			" WHERE user_uuid = '"+w.userID("stranger").String()+"'"))
+		e.do("manager", made.UUID, "cancel").is(http.StatusOK, canceledBody)
+		e.do("manager", made.UUID, "send").is(http.StatusOK, sentBody)
+		e.do("stranger", made.UUID, "accept").is(http.StatusOK, acceptedBody)
+		require.Equal(e.t, "nobody", e.value("SELECT COALESCE(CAST(created_by_uuid AS TEXT), 'nobody') FROM memberships"+
+			" WHERE user_uuid = '"+e.userID("stranger").String()+"'"))
 	})
 }
 
-func TestACreatorWithoutNameOrImage(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("staff2", "a@x.example", admin, apollo)
-		require.Empty(w.t, made.CreatedByFullName)
-		require.Equal(w.t, "staff2", made.CreatedByUsername)
-		require.Nil(w.t, made.CreatedByImage)
+func TestCreatorWithoutNameOrImage(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("staff2", "a@x.example", admin, apollo)
+		require.Empty(e.t, made.CreatedByFullName)
+		require.Equal(e.t, "staff2", made.CreatedByUsername)
+		require.Nil(e.t, made.CreatedByImage)
 	})
 }

@@ -13,30 +13,28 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func itoa(n int) string { return strconv.Itoa(n) }
-
-// inSomeOrder makes invitations that each key orders in another way.
-func inSomeOrder(w *world) {
-	w.t.Helper()
+// createForOrdering creates invitations that each key orders differently.
+func createForOrdering(e *env) {
+	e.t.Helper()
 	for _, each := range []struct{ user, email string }{
 		{"staff", "c@x.example"},   // Sam Staff
 		{"manager", "a@x.example"}, // Max Manager
 		{"owner", "d@x.example"},   // Olivia Owner
 		{"staff2", "b@x.example"},  // no full name
 	} {
-		w.create(each.user, each.email, admin, apollo)
-		w.clock.Advance(time.Microsecond)
+		e.create(each.user, each.email, admin, apollo)
+		e.clock.Advance(time.Microsecond)
 	}
-	rows, _ := w.list("staff", "email_exact=a@x.example")
-	w.do("staff", rows[0].UUID, "cancel").is(http.StatusOK, "")
-	rows, _ = w.list("staff", "email_exact=d@x.example")
-	w.do("stranger", rows[0].UUID, "accept").is(http.StatusOK, "")
-	w.create("staff", "e@x.example", admin, artemis) // project
+	rows, _ := e.list("staff", "email_exact=a@x.example")
+	e.do("staff", rows[0].UUID, "cancel").is(http.StatusOK, "")
+	rows, _ = e.list("staff", "email_exact=d@x.example")
+	e.do("stranger", rows[0].UUID, "accept").is(http.StatusOK, "")
+	e.create("staff", "e@x.example", admin, artemis) // project
 }
 
 func TestOrdering(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		inSomeOrder(w)
+	onEachEngine(t, func(e *env) {
+		createForOrdering(e)
 		for _, each := range []struct{ query, expected string }{
 			{"", "e b d a c"},
 			{"o=created", "c a d b e"},
@@ -53,60 +51,60 @@ func TestOrdering(t *testing.T) {
 			{"o=created_by,state&o=email", "a d c e b"},
 			{"o=email,-email", "a b c d e"},
 		} {
-			w.run(each.query, func(w *world) {
+			e.run(each.query, func(e *env) {
 				var all []string
-				for _, email := range w.emails("staff", each.query) {
+				for _, email := range e.emails("staff", each.query) {
 					all = append(all, strings.TrimSuffix(email, "@x.example"))
 				}
-				require.Equal(w.t, each.expected, strings.Join(all, " "))
+				require.Equal(e.t, each.expected, strings.Join(all, " "))
 			})
 		}
 	})
 }
 
-func TestOrderingByStateKnowsWhatTimeHasDone(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		everyState(w)
+func TestOrderingByState(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		oneInEachState(e)
 		expected := []string{"accepted", "canceled", "expired", "pending", "project", "rejected", "requested"}
 		for _, key := range []string{"o=state", "o=-state"} {
-			rows, _ := w.list("staff", key)
+			rows, _ := e.list("staff", key)
 			var states []string
 			for _, each := range rows {
 				states = append(states, string(each.State))
 			}
-			require.Equal(w.t, expected, states, key)
+			require.Equal(e.t, expected, states, key)
 			slices.Reverse(expected)
 		}
 	}, onlyStaff)
 }
 
-func TestPagesNeverOverlap(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.fill(57) // all of one moment, state, creator
+func TestPagesDoNotOverlap(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.insertPending(57) // all have the same creation time, state and creator
 		for _, each := range []string{"", "o=created", "o=-state", "o=created_by", "o=email", "o=-email,state"} {
 			for _, size := range []int{7, 10, 57} {
 				seen := map[string]bool{}
 				var before []string
 				for page := 1; (page-1)*size < 57; page++ {
-					rows, _ := w.list("staff", each+"&page_size="+itoa(size)+"&page="+itoa(page))
+					rows, _ := e.list("staff", each+"&page_size="+strconv.Itoa(size)+"&page="+strconv.Itoa(page))
 					for _, row := range rows {
-						require.False(w.t, seen[row.UUID.String()], "twice: %s", each)
+						require.False(e.t, seen[row.UUID.String()], "twice: %s", each)
 						seen[row.UUID.String()] = true
 						if !strings.Contains(each, "email") {
 							before = append(before, row.UUID.String())
 						}
 					}
 				}
-				require.Len(w.t, seen, 57)
-				require.True(w.t, slices.IsSorted(before), "ties fall to the uuid")
+				require.Len(e.t, seen, 57)
+				require.True(e.t, slices.IsSorted(before), "ties are broken by uuid")
 			}
 		}
 	})
 }
 
 func TestPageSizes(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.fill(301)
+	onEachEngine(t, func(e *env) {
+		e.insertPending(301)
 		for _, each := range []struct {
 			query string
 			rows  int
@@ -123,51 +121,51 @@ func TestPageSizes(t *testing.T) {
 			{"page_size=301&page=2", 1},
 			{"page_size=99999999999999999999999999&page=2", 1},
 		} {
-			w.run(each.query, func(w *world) {
-				rows, answer := w.list("staff", each.query)
-				require.Len(w.t, rows, each.rows)
-				require.Equal(w.t, "301", answer.Header.Get("X-Result-Count"))
+			e.run(each.query, func(e *env) {
+				rows, answer := e.list("staff", each.query)
+				require.Len(e.t, rows, each.rows)
+				require.Equal(e.t, "301", answer.Header.Get("X-Result-Count"))
 			})
 		}
 	})
 }
 
-func TestPagesThatAreNotThere(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		invalid := func(w *world, query string) {
-			w.t.Helper()
-			w.request("GET", base+"?"+query, "staff", nil).is(http.StatusNotFound, `{"detail": "Invalid page."}`)
+func TestInvalidPages(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		invalid := func(e *env, query string) {
+			e.t.Helper()
+			e.request("GET", base+"?"+query, "staff", nil).is(http.StatusNotFound, `{"detail": "Invalid page."}`)
 		}
-		rows, answer := w.list("staff", "page=1")
-		require.Empty(w.t, rows)
-		require.JSONEq(w.t, "[]", answer.Body)
-		require.Equal(w.t, "0", answer.Header.Get("X-Result-Count"))
-		invalid(w, "page=2")
+		rows, answer := e.list("staff", "page=1")
+		require.Empty(e.t, rows)
+		require.JSONEq(e.t, "[]", answer.Body)
+		require.Equal(e.t, "0", answer.Header.Get("X-Result-Count"))
+		invalid(e, "page=2")
 
-		w.fill(11)
+		e.insertPending(11)
 		for _, page := range []string{
 			"3", "0", "-1", "x", "1.5", "1e0", "last", "%20", "9223372036854775807", "9223372036854775808",
 			"99999999999999999999999999999999",
 		} {
-			w.run(page, func(w *world) {
-				invalid(w, "page="+page)
-				invalid(w, "page_size=300&page="+page)
+			e.run(page, func(e *env) {
+				invalid(e, "page="+page)
+				invalid(e, "page_size=300&page="+page)
 			})
 		}
-		invalid(w, "page=2&page_size=11")
-		invalid(w, "page=2&state=expired")
-		invalid(w, "page=0&o=email")
+		invalid(e, "page=2&page_size=11")
+		invalid(e, "page=2&state=expired")
+		invalid(e, "page=0&o=email")
 	})
 }
 
-var linkForm = regexp.MustCompile(`^<([^<>]*)>; rel="(first|prev|next|last)"$`)
+var linkPattern = regexp.MustCompile(`^<([^<>]*)>; rel="(first|prev|next|last)"$`)
 
-// links reads a Link header: the URLs by relation.
-func (r response) links() map[string]*url.URL {
+// pageLinks returns the URLs of the Link header by relation.
+func (r response) pageLinks() map[string]*url.URL {
 	r.t.Helper()
 	all := map[string]*url.URL{}
 	for _, each := range strings.Split(r.Header.Get("Link"), ", ") {
-		parts := linkForm.FindStringSubmatch(each)
+		parts := linkPattern.FindStringSubmatch(each)
 		require.NotNil(r.t, parts, each)
 		require.NotContains(r.t, all, parts[2])
 		address, err := url.Parse(parts[1])
@@ -178,91 +176,91 @@ func (r response) links() map[string]*url.URL {
 	return all
 }
 
-func TestLinksToOtherPages(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		pages := func(w *world, query string) map[string]string {
-			w.t.Helper()
-			_, answer := w.list("staff", query)
+func TestLinkHeader(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		pages := func(e *env, query string) map[string]string {
+			e.t.Helper()
+			_, answer := e.list("staff", query)
 			all := map[string]string{}
-			for relation, address := range answer.links() {
-				require.Len(w.t, address.Query()["page"], 1)
+			for relation, address := range answer.pageLinks() {
+				require.Len(e.t, address.Query()["page"], 1)
 				all[relation] = address.Query().Get("page")
 			}
 			return all
 		}
-		require.Equal(w.t, map[string]string{"first": "1", "last": "1"}, pages(w, ""))
-		w.fill(30)
-		require.Equal(w.t, map[string]string{"first": "1", "next": "2", "last": "3"}, pages(w, ""))
-		require.Equal(w.t, map[string]string{"first": "1", "next": "2", "last": "3"}, pages(w, "page=1"))
-		require.Equal(w.t, map[string]string{"first": "1", "prev": "1", "next": "3", "last": "3"}, pages(w, "page=2"))
-		require.Equal(w.t, map[string]string{"first": "1", "prev": "2", "last": "3"}, pages(w, "page=3"))
-		require.Equal(w.t, map[string]string{"first": "1", "last": "1"}, pages(w, "page_size=30"))
-		require.Equal(w.t, map[string]string{"first": "1", "next": "2", "last": "2"}, pages(w, "page_size=29"))
-		require.Equal(w.t, map[string]string{"first": "1", "last": "1"}, pages(w, "state=expired"))
+		require.Equal(e.t, map[string]string{"first": "1", "last": "1"}, pages(e, ""))
+		e.insertPending(30)
+		require.Equal(e.t, map[string]string{"first": "1", "next": "2", "last": "3"}, pages(e, ""))
+		require.Equal(e.t, map[string]string{"first": "1", "next": "2", "last": "3"}, pages(e, "page=1"))
+		require.Equal(e.t, map[string]string{"first": "1", "prev": "1", "next": "3", "last": "3"}, pages(e, "page=2"))
+		require.Equal(e.t, map[string]string{"first": "1", "prev": "2", "last": "3"}, pages(e, "page=3"))
+		require.Equal(e.t, map[string]string{"first": "1", "last": "1"}, pages(e, "page_size=30"))
+		require.Equal(e.t, map[string]string{"first": "1", "next": "2", "last": "2"}, pages(e, "page_size=29"))
+		require.Equal(e.t, map[string]string{"first": "1", "last": "1"}, pages(e, "state=expired"))
 	})
 }
 
-func TestLinksKeepTheOtherParameters(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.fill(5)
+func TestLinkHeaderKeepsParameters(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.insertPending(5)
 		asked := url.Values{
 			"page": {"2"}, "page_size": {"2"}, "state": {"pending", "expired"}, "email": {`fill&o=x%"<>é `},
 			"o": {"email", "-state"}, "unknown": {"1"},
 		}
 		asked.Set("email", "@FILL.")
-		_, answer := w.list("staff", asked.Encode())
+		_, answer := e.list("staff", asked.Encode())
 		for relation, page := range map[string]string{"first": "1", "prev": "1", "next": "3", "last": "3"} {
 			expected := url.Values{}
 			for name, values := range asked {
 				expected[name] = values
 			}
 			expected.Set("page", page)
-			require.Contains(w.t, answer.links(), relation)
-			require.Equal(w.t, expected, answer.links()[relation].Query(), relation)
+			require.Contains(e.t, answer.pageLinks(), relation)
+			require.Equal(e.t, expected, answer.pageLinks()[relation].Query(), relation)
 		}
-		// What would break out of the header stays in its parameter.
-		_, answer = w.list("staff", url.Values{"unknown": {"<>\"\r\nX-Evil: 1, é&page=9"}}.Encode())
-		require.Empty(w.t, answer.Header.Get("X-Evil"))
-		require.Equal(w.t, "<>\"\r\nX-Evil: 1, é&page=9", answer.links()["first"].Query().Get("unknown"))
+		// The value of a parameter can't add a header or a link.
+		_, answer = e.list("staff", url.Values{"unknown": {"<>\"\r\nX-Evil: 1, é&page=9"}}.Encode())
+		require.Empty(e.t, answer.Header.Get("X-Evil"))
+		require.Equal(e.t, "<>\"\r\nX-Evil: 1, é&page=9", answer.pageLinks()["first"].Query().Get("unknown"))
 	})
 }
 
-func TestAFollowedLinkIsTheNextPage(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.fill(25)
+func TestFollowingLinks(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.insertPending(25)
 		var all []string
 		for next := "o=-email,created&page_size=10"; ; {
-			rows, answer := w.list("staff", next)
+			rows, answer := e.list("staff", next)
 			for _, each := range rows {
 				all = append(all, string(each.Email))
 			}
-			link, more := answer.links()["next"]
+			link, more := answer.pageLinks()["next"]
 			if !more {
 				break
 			}
 			next = link.RawQuery
 		}
-		require.Len(w.t, all, 25)
+		require.Len(e.t, all, 25)
 		slices.Reverse(all)
-		require.True(w.t, slices.IsSorted(all))
+		require.True(e.t, slices.IsSorted(all))
 	})
 }
 
-func TestAddressesNeverComeFromTheRequest(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "anna@alpha.example", admin, apollo)
+func TestURLsIgnoreRequestHost(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "anna@alpha.example", admin, apollo)
 		for _, path := range []string{base, at(made.UUID.String())} {
-			r := w.newRequest("GET", path, "owner", nil)
+			r := e.newRequest("GET", path, "owner", nil)
 			r.Host = "evil.example"
 			r.Header.Set("X-Forwarded-Host", "evil.example")
 			r.Header.Set("X-Forwarded-Proto", "gopher")
 			r.Header.Set("Forwarded", "host=evil.example")
-			answer := w.send(r).is(http.StatusOK, "")
-			require.NotContains(w.t, answer.Body+answer.Header.Get("Link"), "evil.example")
-			require.Contains(w.t, answer.Body, `"https://api.example/api/user-invitations/`+made.UUID.String()+`/"`)
+			answer := e.send(r).is(http.StatusOK, "")
+			require.NotContains(e.t, answer.Body+answer.Header.Get("Link"), "evil.example")
+			require.Contains(e.t, answer.Body, `"https://api.example/api/user-invitations/`+made.UUID.String()+`/"`)
 		}
-		r := w.newRequest("POST", base, "owner", draft("bob@beta.example", admin, apollo))
+		r := e.newRequest("POST", base, "owner", draft("bob@beta.example", admin, apollo))
 		r.Host = "evil.example"
-		require.Regexp(w.t, `^https://api\.example/`, w.send(r).is(http.StatusCreated, "").Header.Get("Location"))
+		require.Regexp(e.t, `^https://api\.example/`, e.send(r).is(http.StatusCreated, "").Header.Get("Location"))
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// moreRoles are roles that carry one permission each, and those who hold them.
+// moreRoles has roles with one or two permissions, and users who hold them.
 const moreRoles = `
 roles:
   - {name: CUSTOMER.FOUNDER, scope_type: customer, permissions: [CUSTOMER.CREATE_PERMISSION]}
@@ -45,9 +45,9 @@ customers:
       - {type: proposal, name: A paper, uuid: ` + paper + `, members: [{user: author, role: PROPOSAL.AUTHOR}]}
 `
 
-// inEveryScope makes one invitation to each scope, and to the invitee one in each state that they could be in.
-func inEveryScope(w *world) (inAcme, inGlobex []string) {
-	w.t.Helper()
+// inviteToEveryScope creates an invitation to each scope, and invitations to the invitee in several states.
+func inviteToEveryScope(e *env) (inAcme, inGlobex []string) {
+	e.t.Helper()
 	for _, each := range []struct{ email, role, scope string }{
 		{"acme@scopes.example", owner, acme},
 		{"apollo@scopes.example", admin, apollo},
@@ -58,7 +58,7 @@ func inEveryScope(w *world) (inAcme, inGlobex []string) {
 		{"paper@scopes.example", author, paper},
 		{"invitee@university.EXAMPLE", member, artemis}, // project
 	} {
-		w.create("staff", each.email, each.role, each.scope)
+		e.create("staff", each.email, each.role, each.scope)
 		inAcme = append(inAcme, each.email)
 	}
 	for _, each := range []struct{ email, role, scope string }{
@@ -68,29 +68,29 @@ func inEveryScope(w *world) (inAcme, inGlobex []string) {
 		{"invitee@UNIVERSITY.example", member, hydra},  // canceled
 		{"inviteE@university.example", manager, hydra}, // accepted
 	} {
-		made := w.create("staff", each.email, each.role, each.scope)
+		made := e.create("staff", each.email, each.role, each.scope)
 		switch each.role {
 		case member:
-			w.do("staff", made.UUID, "cancel").is(http.StatusOK, "")
+			e.do("staff", made.UUID, "cancel").is(http.StatusOK, "")
 		case manager:
-			w.do("staff", made.UUID, "accept").is(http.StatusOK, "")
+			e.do("staff", made.UUID, "accept").is(http.StatusOK, "")
 		}
 		inGlobex = append(inGlobex, each.email)
 	}
 	return inAcme, inGlobex
 }
 
-func TestEverybodySeesWhatTheirRolesShow(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		inAcme, inGlobex := inEveryScope(w)
-		w.apply(moreRoles)
+func TestVisibilityByUser(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		inAcme, inGlobex := inviteToEveryScope(e)
+		e.apply(moreRoles)
 		all := append(slices.Clone(inAcme), inGlobex...)
 		ids := map[string]string{}
-		rows, _ := w.list("staff", "page_size=300")
+		rows, _ := e.list("staff", "page_size=300")
 		for _, each := range rows {
 			ids[string(each.Email)] = each.UUID.String()
 		}
-		require.Len(w.t, ids, len(all))
+		require.Len(e.t, ids, len(all))
 
 		for user, expected := range map[string][]string{
 			"staff":    all,
@@ -103,10 +103,10 @@ func TestEverybodySeesWhatTheirRolesShow(t *testing.T) {
 			"rival":    inGlobex,
 			"invitee":  {"INVITEE@UNIVERSITY.EXAMPLE", "invitee@university.EXAMPLE"},
 			"stranger": {},
-			// Each of these holds one permission.
-			"founder":  {"acme@scopes.example"},  // of the customer as a scope, not of its projects
-			"planner":  {},                       // another scope type's permission
-			"lister":   {},                       // INVITATION.LIST counts in a customer only
+			// These are the users of moreRoles.
+			"founder":  {"acme@scopes.example"},  // the permission of the customer as a scope, not of its projects
+			"planner":  {},                       // the permission of another scope type
+			"lister":   {},                       // INVITATION.LIST has an effect in a customer only
 			"inviter":  {},                       // the permissions of other scope types
 			"seller":   {"nodes@scopes.example"}, //
 			"reviewer": {"call@scopes.example"},  //
@@ -114,58 +114,58 @@ func TestEverybodySeesWhatTheirRolesShow(t *testing.T) {
 			"former":   {},                       // revoked
 			"leaving":  inAcme,                   // not yet
 		} {
-			w.run(user, func(w *world) {
-				require.ElementsMatch(w.t, expected, w.emails(user, "page_size=300"))
+			e.run(user, func(e *env) {
+				require.ElementsMatch(e.t, expected, e.emails(user, "page_size=300"))
 				for email, id := range ids {
 					status := http.StatusNotFound
 					if slices.Contains(expected, email) {
 						status = http.StatusOK
 					}
-					require.Equal(w.t, status, w.request("GET", at(id), user, nil).Status, "retrieve %s", email)
+					require.Equal(e.t, status, e.request("GET", at(id), user, nil).Status, "retrieve %s", email)
 				}
 			})
 		}
 	})
 }
 
-func TestAMembershipShowsNothingOnceItsTimeIsOver(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(moreRoles)
-		made := w.create("staff", "anna@alpha.example", admin, apollo)
-		w.wait(w.moment("2026-11-23T10:29:59.999999Z"))
-		require.Len(w.t, w.emails("leaving", ""), 1)
-		w.wait(w.moment("2026-11-23T10:30:00.000000Z"))
-		require.Empty(w.t, w.emails("leaving", ""))
-		w.request("GET", at(made.UUID.String()), "leaving", nil).is(http.StatusNotFound, notFound)
+func TestExpiredMembershipShowsNothing(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(moreRoles)
+		made := e.create("staff", "anna@alpha.example", admin, apollo)
+		e.setClock(e.parseTime("2026-11-23T10:29:59.999999Z"))
+		require.Len(e.t, e.emails("leaving", ""), 1)
+		e.setClock(e.parseTime("2026-11-23T10:30:00.000000Z"))
+		require.Empty(e.t, e.emails("leaving", ""))
+		e.request("GET", at(made.UUID.String()), "leaving", nil).is(http.StatusNotFound, notFound)
 	})
 }
 
-func TestOnesOwnInvitationsShowWhileTheyWait(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		all := everyState(w)
+func TestInviteeSeesOpenInvitations(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		all := oneInEachState(e)
 		for state, id := range all {
-			w.run(state, func(w *world) {
-				w.rewrite("email: stranger@example.org", "email: "+state+"@STATES.example")
+			e.run(state, func(e *env) {
+				e.applyReplaced("email: stranger@example.org", "email: "+state+"@STATES.example")
 				status, seen := http.StatusNotFound, []string{}
 				if state == "pending" || state == "project" {
 					status, seen = http.StatusOK, []string{state + "@states.example"}
 				}
-				// The stranger has accepted one: they hold a role in apollo that carries nothing.
-				require.Equal(w.t, seen, w.emails("stranger", ""))
-				require.Equal(w.t, status, w.request("GET", at(id.String()), "stranger", nil).Status)
+				// The stranger accepted one, and holds a role without permissions in apollo.
+				require.Equal(e.t, seen, e.emails("stranger", ""))
+				require.Equal(e.t, status, e.request("GET", at(id.String()), "stranger", nil).Status)
 			})
 		}
 	}, onlyStaff)
 }
 
-func TestRetrieveOfWhatIsNotThere(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestRetrieveNotFound(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, id := range []string{
 			"0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "0f5a9f2e7a554c7e9f0a6b3a6a0c6a11", "nonsense", "0",
 			"%7B0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11%7D", "urn:uuid:0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11",
 			"0f5a9f2e-7a554c7e9f0a-6b3a6a0c6a11", "%00",
 		} {
-			w.request("GET", at(id), "staff", nil).is(http.StatusNotFound, notFound)
+			e.request("GET", at(id), "staff", nil).is(http.StatusNotFound, notFound)
 		}
 	})
 }

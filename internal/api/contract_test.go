@@ -12,14 +12,14 @@ import (
 	"invited/gen/server"
 )
 
-func loadContract(t *testing.T) *openapi3.T {
+func loadContract(t testing.TB) *openapi3.T {
 	t.Helper()
 	document, err := openapi3.NewLoader().LoadFromFile("../../openapi.yaml")
 	require.NoError(t, err)
 	return document
 }
 
-// What clients of Waldur import by name.
+// Clients of Waldur import these operations and schemas by name.
 func TestContractNames(t *testing.T) {
 	t.Parallel()
 	document := loadContract(t)
@@ -74,8 +74,8 @@ func TestContractNames(t *testing.T) {
 	}
 }
 
-// The contract is valid, its examples conform to its schemas, and nothing is left unsaid.
-func TestContractIsWhole(t *testing.T) {
+// The contract is valid, its examples conform to its schemas, and every operation is described completely.
+func TestContractIsComplete(t *testing.T) {
 	t.Parallel()
 	document := loadContract(t)
 	require.NoError(t, document.Validate(t.Context(), openapi3.EnableExamplesValidation()))
@@ -111,8 +111,8 @@ func requireExample(t *testing.T, content openapi3.Content, where string) {
 	require.True(t, media.Example != nil || len(media.Examples) > 0, "%s has no example", where)
 }
 
-// The server's copy of the contract is the contract.
-func TestContractIsTheEmbeddedOne(t *testing.T) {
+// The contract in gen/server is openapi.yaml.
+func TestEmbeddedContract(t *testing.T) {
 	t.Parallel()
 	embedded, err := server.GetSpec()
 	require.NoError(t, err)

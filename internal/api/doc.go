@@ -1,5 +1,21 @@
-// Package api speaks HTTP. What is generated from the contract routes and binds; a request is checked against the
-// contract before a handler sees it; a handler translates, calls one use case and translates back. Every error,
-// the router's and a panic's included, leaves through one writer in a shape that the contract knows. It has no
-// rules of its own: who may do what is decided by packages invitation and directory.
+// Package api serves the HTTP API that openapi.yaml describes.
+//
+// The package owns the wire: routing, request validation, authentication headers, status codes, error bodies, paging
+// headers, the access log, the health probes and the page with the documentation. It has no rules: packages invitation
+// and directory decide who may do what. It knows no database: use cases are called through [invitation.Service] and
+// [directory.Reader]. HTML pages are package web's.
+//
+// A request passes, in this order:
+//
+//  1. drainBody, requestID, accessLog, recoverPanic, securityHeaders, CORS where it is on, and the time limit
+//     (server.go, logging.go). They apply to every path, unknown ones included.
+//  2. The router. Package gen/server registers the operations of the contract. A method that a path does not have is a
+//     405 (methods.go).
+//  3. The middlewares of the operation (validate.go): the Accept header (accept.go), authentication where the contract
+//     asks for it (auth.go), the body's size (body.go), then the body as JSON text (body.go), the query as text
+//     (query.go), and both against the contract's schemas (kin-openapi).
+//  4. The generated binding of parameters and body, then the strict handler. A handler translates the request, calls
+//     one use case and translates the result (handlers.go, events.go, directory.go).
+//
+// An error of any of these steps, a panic included, becomes a response in one place: errorWriter in errors.go.
 package api

@@ -14,71 +14,71 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// frame is the page around the reference, and ours to change; the reference itself is Swagger UI, from its own module.
+// docsFiles has the page that loads Swagger UI. Swagger UI's own files come from its module.
 //
 //go:embed docs
-var frame embed.FS
+var docsFiles embed.FS
 
-// docsPolicy lets the reference load what this server has, and call it. Swagger UI draws its icons from data URLs.
+// docsPolicy lets the page load files of this server and call its API. Swagger UI draws its icons from data URLs.
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// document serves the contract, with this server as the one to call, and a page to read it and try it out. The page is
-// whole without any other server.
-func document(e *echo.Echo, contract *openapi3.T, publicURL string) error {
-	asJSON, asYAML, err := written(contract, publicURL)
+// addDocs serves the contract, with this server as the only one in `servers`, and a page to read it and try it out. The
+// page loads nothing from any other server.
+func addDocs(e *echo.Echo, contract *openapi3.T, publicURL string) error {
+	asJSON, asYAML, err := encodeContract(contract, publicURL)
 	if err != nil {
 		return err
 	}
-	own, err := fs.Sub(frame, "docs")
+	page, err := fs.Sub(docsFiles, "docs")
 	if err != nil {
 		return err
 	}
-	index, err := fs.ReadFile(own, "index.html")
+	index, err := fs.ReadFile(page, "index.html")
 	if err != nil {
 		return err
 	}
-	reading := []string{http.MethodGet, http.MethodHead}
-	e.Match(reading, "/openapi.json", blob("application/json", asJSON))
-	e.Match(reading, "/openapi.yaml", blob("application/yaml", asYAML))
-	e.Match(reading, "/docs", blob("text/html; charset=utf-8", index), documented)
-	// Relative to what was asked for, which may have a gateway's prefix.
-	e.Match(reading, "/docs/", func(c echo.Context) error { return c.Redirect(http.StatusPermanentRedirect, "../docs") })
-	files := http.StripPrefix("/docs/", statigz.FileServer(static.FS))
-	around := http.StripPrefix("/docs/", http.FileServerFS(own))
+	readMethods := []string{http.MethodGet, http.MethodHead}
+	e.Match(readMethods, "/openapi.json", content("application/json", asJSON))
+	e.Match(readMethods, "/openapi.yaml", content("application/yaml", asYAML))
+	e.Match(readMethods, "/docs", content("text/html; charset=utf-8", index), docsHeaders)
+	// The redirect is relative: a gateway may add a prefix to the path.
+	e.Match(readMethods, "/docs/", func(c echo.Context) error { return c.Redirect(http.StatusPermanentRedirect, "../docs") })
+	swaggerUI := http.StripPrefix("/docs/", statigz.FileServer(static.FS))
+	pageFiles := http.StripPrefix("/docs/", http.FileServerFS(page))
 	for _, name := range []string{"page.js", "page.css"} {
-		e.Match(reading, "/docs/"+name, echo.WrapHandler(around), documented)
+		e.Match(readMethods, "/docs/"+name, echo.WrapHandler(pageFiles), docsHeaders)
 	}
 	for _, name := range []string{"swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png"} {
-		e.Match(reading, "/docs/"+name, echo.WrapHandler(files), documented)
+		e.Match(readMethods, "/docs/"+name, echo.WrapHandler(swaggerUI), docsHeaders)
 	}
 	return nil
 }
 
-// written is the contract in both of its forms.
-func written(contract *openapi3.T, publicURL string) (asJSON, asYAML []byte, err error) {
-	here := *contract
-	here.Servers = openapi3.Servers{{URL: publicURL[:len(publicURL)-1], Description: "This server"}}
-	if asJSON, err = json.Marshal(&here); err != nil {
-		return nil, nil, fmt.Errorf("writing the contract: %w", err)
+// encodeContract returns the contract as JSON and as YAML.
+func encodeContract(contract *openapi3.T, publicURL string) (asJSON, asYAML []byte, err error) {
+	served := *contract
+	served.Servers = openapi3.Servers{{URL: publicURL[:len(publicURL)-1], Description: "This server"}}
+	if asJSON, err = json.Marshal(&served); err != nil {
+		return nil, nil, fmt.Errorf("encoding the contract: %w", err)
 	}
-	tree, err := here.MarshalYAML()
+	tree, err := served.MarshalYAML()
 	if err != nil {
-		return nil, nil, fmt.Errorf("writing the contract: %w", err)
+		return nil, nil, fmt.Errorf("encoding the contract: %w", err)
 	}
 	if asYAML, err = yaml.Marshal(tree); err != nil {
-		return nil, nil, fmt.Errorf("writing the contract: %w", err)
+		return nil, nil, fmt.Errorf("encoding the contract: %w", err)
 	}
 	return asJSON, asYAML, nil
 }
 
-func blob(kind string, content []byte) echo.HandlerFunc {
-	return func(c echo.Context) error { return c.Blob(http.StatusOK, kind, content) }
+func content(mediaType string, body []byte) echo.HandlerFunc {
+	return func(c echo.Context) error { return c.Blob(http.StatusOK, mediaType, body) }
 }
 
-// documented loosens what stands on every response as far as the reference needs it: it is made of scripts, and the
-// same for everybody.
-func documented(next echo.HandlerFunc) echo.HandlerFunc {
+// docsHeaders relaxes the security headers as far as the page needs: it runs scripts, and may be cached because it is
+// the same for everybody.
+func docsHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
 		h.Set("Content-Security-Policy", docsPolicy)

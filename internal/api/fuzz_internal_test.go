@@ -20,9 +20,9 @@ import (
 
 func queryRequest(raw string) *http.Request { return &http.Request{URL: &url.URL{RawQuery: raw}} }
 
-// What the screen lets through is the query that was sent, but for an ordering whose commas are taken apart and a
-// page size that is too large for a number; screened again it stays the same.
-func FuzzScreenQuery(f *testing.F) {
+// sanitizeQuery changes a query only in `o`, which it splits at commas, and in a `page_size` that is too large. A second
+// pass changes nothing.
+func FuzzSanitizeQuery(f *testing.F) {
 	for _, seed := range []string{
 		"", "o=created,-email&o=state", "o=,", "page_size=9999999999", "page_size=1" + strings.Repeat("0", 30), "page_size=0301",
 		"page_size=-5", "page_size=5&page_size=99999", "email=%ff", "%ff=%ff", "%zz", "a;b", "x=%00&o=a%2Cb", "o=a%252Cb", "&&=&", "page_size=١٠٠٠",
@@ -32,7 +32,7 @@ func FuzzScreenQuery(f *testing.F) {
 	digits := regexp.MustCompile(`^[0-9]+$`)
 	f.Fuzz(func(t *testing.T, raw string) {
 		r := queryRequest(raw)
-		err := screenQuery(r)
+		err := sanitizeQuery(r)
 		sent, malformed := url.ParseQuery(raw)
 		if malformed != nil {
 			require.Error(t, err)
@@ -64,16 +64,16 @@ func FuzzScreenQuery(f *testing.F) {
 		}
 		require.Len(t, got, len(sent))
 		again := queryRequest(r.URL.RawQuery)
-		require.NoError(t, screenQuery(again))
+		require.NoError(t, sanitizeQuery(again))
 		require.Equal(t, r.URL.RawQuery, again.URL.RawQuery)
 	})
 }
 
 var linkForm = regexp.MustCompile(`^<([^<>"\s]*)>; rel="([a-z]+)"$`)
 
-// Every link is a URL of this list with every parameter that was sent but for the page, which is the one that it is
-// named for; nothing that was sent gets out of the angle brackets.
-func FuzzLinks(f *testing.F) {
+// Every link is a URL of the list with all parameters of the query, and with the page of its relation. No parameter
+// breaks out of the angle brackets.
+func FuzzLinkHeader(f *testing.F) {
 	f.Add("email=a&o=created&o=-email", uint16(0), uint16(9), uint32(35))
 	f.Add("page=7&page=8&x=%3E%0d%0aLocation:%20x", uint16(3), uint16(299), uint32(0))
 	f.Add("%ff=%22%3B%20rel=", uint16(1), uint16(0), uint32(2))
@@ -82,7 +82,7 @@ func FuzzLinks(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		p := page{int(number) + 1, int(size)%maxPageSize + 1}
+		p := pageRequest{int(number) + 1, int(size)%maxPageSize + 1}
 		last := max(1, (int(total)+p.size-1)/p.size)
 		want := []string{"first"}
 		pages := map[string]int{"first": 1, "prev": p.number - 1, "next": p.number + 1, "last": last}
@@ -96,7 +96,7 @@ func FuzzLinks(f *testing.F) {
 
 		var got []string
 		const address = "https://api.example/api/user-invitations/"
-		for _, each := range strings.Split(p.links(address, query, int(total)), ", ") {
+		for _, each := range strings.Split(p.linkHeader(address, query, int(total)), ", ") {
 			found := linkForm.FindStringSubmatch(each)
 			require.NotNil(t, found, each)
 			got = append(got, found[2])
@@ -115,9 +115,9 @@ func FuzzLinks(f *testing.F) {
 	})
 }
 
-// What the screen lets through is one JSON value in UTF-8 in which no name stands twice, and is left as it is; what
-// it refuses is not that, or is deeper than any reader has to go.
-func FuzzScreenJSON(f *testing.F) {
+// sanitizeJSON accepts one JSON value in UTF-8 without duplicate names, and only trims its strings. It rejects anything
+// else, and values that are nested too deeply.
+func FuzzSanitizeJSON(f *testing.F) {
 	for _, seed := range []string{
 		"", " ", "{}", `{"a": 1, "a": 2}`, `{"a": {"b": [1, {"c": null}]}}`, `{}{}`, "\ufeff{}", `"\ud800"`, `"\ud83e\udd14"`, "[1,]",
 		`{"\u0061": 1, "a": 2}`, "1e400", "-0", `"` + "\xff" + `"`, `"` + "\x00" + `"`, "nul", `{"a":{"a":1}}`,
@@ -126,7 +126,7 @@ func FuzzScreenJSON(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := &http.Request{Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(bytes.NewReader(body))}
-		err := screenJSON(r)
+		err := sanitizeJSON(r)
 		if len(bytes.TrimSpace(body)) == 0 {
 			body = []byte("{}")
 		}
@@ -141,18 +141,18 @@ func FuzzScreenJSON(f *testing.F) {
 		require.True(t, good, "%q", body)
 		left, err := io.ReadAll(r.Body)
 		require.NoError(t, err)
-		require.Equal(t, trimmed(body), left)
+		require.Equal(t, trimStrings(body), left)
 		require.EqualValues(t, len(left), r.ContentLength)
 		require.True(t, json.Valid(left), "%q", left)
 	})
 }
 
-// loneSurrogate finds an escape that may be half of a pair; whether it is, is not looked into.
+// loneSurrogate matches an escaped surrogate, paired or not.
 var loneSurrogate = regexp.MustCompile(`\\u[dD][89a-fA-F]`)
 
 func depth(body []byte) int { return bytes.Count(body, []byte("[")) + bytes.Count(body, []byte("{")) }
 
-// namesOnce tells whether no object in a valid JSON text has two members of one name.
+// namesOnce reports whether every object in a valid JSON text has distinct names.
 func namesOnce(body []byte) bool {
 	type object struct {
 		names map[string]bool // nil: an array

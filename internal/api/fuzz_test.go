@@ -14,42 +14,31 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"invited/internal/api"
-	"invited/internal/directory"
-	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/store"
 	"invited/internal/storetest"
-	"invited/internal/token"
 )
 
-// fuzzed is the API on a SQLite database with the world in it. It is what newWorld makes, for fuzz targets.
-func fuzzed(f *testing.F) http.Handler {
+// newFuzzEnv returns an environment on SQLite whose API does not log.
+func newFuzzEnv(f *testing.F) *env {
 	f.Helper()
-	clock := storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC))
-	db, err := store.Open(store.Options{SQLite: filepath.Join(f.TempDir(), "invited.db"), Clock: clock.Now})
-	require.NoError(f, err)
-	f.Cleanup(func() { require.NoError(f, db.Close()) })
-	_, err = db.Migrate(f.Context())
-	require.NoError(f, err)
-	parsed, err := dirfile.Decode(strings.NewReader(worldFile))
-	require.NoError(f, err)
-	_, err = dirfile.Apply(f.Context(), db.Directory(), parsed, nil)
-	require.NoError(f, err)
-	handler, err := api.New(api.Config{
-		Service: &invitation.Service{
-			Store: db.Invitations(), Signer: token.NewSigner("the secret of the tests"), FrontendURL: "https://front.example/",
-			Policy: invitation.Policy{Lifetime: lifetime, MaxAge: maxAge, AllowedFields: []string{"full_name"}},
+	return newEnv(f, storetest.Engines[0], envConfig{
+		logger:   slog.New(slog.DiscardHandler),
+		policies: []func(*invitation.Policy){func(p *invitation.Policy) { p.AllowedFields = []string{"full_name"} }},
+		open: func(clock func() time.Time) *store.DB {
+			db, err := store.Open(store.Options{SQLite: filepath.Join(f.TempDir(), "invited.db"), Clock: clock})
+			require.NoError(f, err)
+			f.Cleanup(func() { require.NoError(f, db.Close()) })
+			_, err = db.Migrate(f.Context())
+			require.NoError(f, err)
+			return db
 		},
-		Directory: &directory.Reader{Store: db.Shelf()}, Keys: db, PublicURL: "https://api.example/", Logger: slog.New(slog.DiscardHandler),
 	})
-	require.NoError(f, err)
-	return handler
 }
 
-// Whatever comes over the wire and can be read as HTTP, the answer is one of the contract's, and no failure.
+// The response to any request that net/http can parse conforms to the contract, and is no 5xx.
 func FuzzRequest(f *testing.F) {
-	handler := fuzzed(f)
+	handler := newFuzzEnv(f).server.Config.Handler
 	const who = " HTTP/1.1\r\nHost: h\r\nAuthorization: Token owner-key\r\n"
 	post := func(path, body string) string {
 		return "POST " + path + who + "Content-Type: application/json\r\n" + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body), body)
@@ -73,7 +62,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, wire string) {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire)))
 		if err != nil {
-			t.Skip() // net/http answers by itself
+			t.Skip() // net/http responds itself
 		}
 		recorder := httptest.NewRecorder()
 		handler.ServeHTTP(recorder, r)
@@ -82,7 +71,7 @@ func FuzzRequest(f *testing.F) {
 		require.NoError(t, err)
 		require.Less(t, answer.StatusCode, 500, "%q: %s", wire, body)
 		if answer.StatusCode == http.StatusUnauthorized && strings.Contains(r.URL.Path, "//") {
-			return // where a uuid is empty the contract has no such path, but who calls is asked for all the same
+			return // the contract has no path with an empty uuid, but the router has, and requires authentication
 		}
 		conforms(t, r, answer, body)
 	})

@@ -2,8 +2,7 @@ package api
 
 import (
 	"context"
-	"net/url"
-	"strings"
+	"net/http"
 
 	"invited/gen/server"
 	"invited/internal/directory"
@@ -19,26 +18,35 @@ var _ server.StrictServerInterface = handlers{}
 func (h handlers) UserInvitationsList(
 	ctx context.Context, request server.UserInvitationsListRequestObject,
 ) (server.UserInvitationsListResponseObject, error) {
-	p, wanted := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
-	q, err := filters(p)
+	p, page := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
+	q, err := invitationQuery(p)
 	if err != nil {
 		return nil, err
 	}
-	q.Order = order(p.O)
-	found, err := h.Service.List(ctx, caller(ctx), q, wanted.number, wanted.size)
+	q.Order = ordering(p.O)
+	found, err := h.Service.List(ctx, caller(ctx), q, page.number, page.size)
 	if err != nil {
 		return nil, err
 	}
-	return invitationsListed{
-		each(found.Invitations, h.invitation), named(p.Field), h.links(ctx, "user-invitations", wanted, found.Total), found.Total,
+	return invitationsResponse{
+		convertAll(found.Invitations, h.invitation), fieldNames(p.Field),
+		h.linkHeader(ctx, "user-invitations", page, found.Total), found.Total,
 	}, nil
+}
+
+// invitationsResponse is a listResponse that implements the generated interface.
+type invitationsResponse listResponse[server.Invitation]
+
+// VisitUserInvitationsListResponse writes the response.
+func (l invitationsResponse) VisitUserInvitationsListResponse(w http.ResponseWriter) error {
+	return listResponse[server.Invitation](l).write(w)
 }
 
 func (h handlers) UserInvitationsCount(
 	ctx context.Context, request server.UserInvitationsCountRequestObject,
 ) (server.UserInvitationsCountResponseObject, error) {
 	p := request.Params
-	q, err := filters(server.UserInvitationsListParams{
+	q, err := invitationQuery(server.UserInvitationsListParams{
 		CivilNumber: p.CivilNumber, CustomerUUID: p.CustomerUUID, Email: p.Email, EmailExact: p.EmailExact,
 		RoleName: p.RoleName, RoleUUID: p.RoleUUID, Scope: p.Scope, ScopeDescription: p.ScopeDescription,
 		ScopeName: p.ScopeName, ScopeType: p.ScopeType, State: p.State,
@@ -55,22 +63,23 @@ func (h handlers) UserInvitationsCount(
 	}, nil
 }
 
-// filters are those of a list.
-func filters(p server.UserInvitationsListParams) (invitation.Query, error) {
+// invitationQuery translates the filters of a list. It returns an invalid-field error where `scope` is not the URL of a
+// scope.
+func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, error) {
 	q := invitation.Query{
-		CivilNumber:      text(p.CivilNumber),
+		CivilNumber:      optionalText(p.CivilNumber),
 		Customer:         p.CustomerUUID,
-		Email:            text(p.Email),
-		EmailExact:       text(p.EmailExact),
-		RoleName:         text(p.RoleName),
+		Email:            optionalText(p.Email),
+		EmailExact:       optionalText(p.EmailExact),
+		RoleName:         optionalText(p.RoleName),
 		Role:             p.RoleUUID,
-		ScopeDescription: text(p.ScopeDescription),
-		ScopeName:        text(p.ScopeName),
-		ScopeType:        text(p.ScopeType),
+		ScopeDescription: optionalText(p.ScopeDescription),
+		ScopeName:        optionalText(p.ScopeName),
+		ScopeType:        optionalText(p.ScopeType),
 	}
 	if p.State != nil {
-		for _, each := range *p.State {
-			q.States = append(q.States, invitation.State(each))
+		for _, state := range *p.State {
+			q.States = append(q.States, invitation.State(state))
 		}
 	}
 	if p.Scope != nil {
@@ -96,26 +105,29 @@ func (h handlers) UserInvitationsRetrieve(
 func (h handlers) UserInvitationsCreate(
 	ctx context.Context, request server.UserInvitationsCreateRequestObject,
 ) (server.UserInvitationsCreateResponseObject, error) {
-	body := request.Body
-	made, err := h.Service.Create(ctx, caller(ctx), invitation.Draft{
-		Role:                body.Role,
-		ScopeURL:            body.Scope,
-		Email:               body.Email,
-		FullName:            text(body.FullName),
-		NativeName:          text(body.NativeName),
-		PhoneNumber:         text(body.PhoneNumber),
-		Organization:        text(body.Organization),
-		JobTitle:            text(body.JobTitle),
-		CivilNumber:         text(body.CivilNumber),
-		ExtraInvitationText: text(body.ExtraInvitationText),
-	})
+	created, err := h.Service.Create(ctx, caller(ctx), draftOf(request.Body))
 	if err != nil {
 		return nil, err
 	}
 	return server.UserInvitationsCreate201JSONResponse{
-		Body:    h.invitation(made),
-		Headers: server.UserInvitationsCreate201ResponseHeaders{Location: h.url(made)},
+		Body:    h.invitation(created),
+		Headers: server.UserInvitationsCreate201ResponseHeaders{Location: h.url(created)},
 	}, nil
+}
+
+func draftOf(body *server.UserInvitationsCreateJSONRequestBody) invitation.Draft {
+	return invitation.Draft{
+		Role:                body.Role,
+		ScopeURL:            body.Scope,
+		Email:               body.Email,
+		FullName:            optionalText(body.FullName),
+		NativeName:          optionalText(body.NativeName),
+		PhoneNumber:         optionalText(body.PhoneNumber),
+		Organization:        optionalText(body.Organization),
+		JobTitle:            optionalText(body.JobTitle),
+		CivilNumber:         optionalText(body.CivilNumber),
+		ExtraInvitationText: optionalText(body.ExtraInvitationText),
+	}
 }
 
 func (h handlers) UserInvitationsDetailsRetrieve(
@@ -202,21 +214,22 @@ func (h handlers) UserInvitationsPartialUpdate(
 func (h handlers) UserInvitationsCheckDuplicates(
 	ctx context.Context, request server.UserInvitationsCheckDuplicatesRequestObject,
 ) (server.UserInvitationsCheckDuplicatesResponseObject, error) {
-	pairs := make([]invitation.Pair, len(request.Body.Invitations))
-	for i, each := range request.Body.Invitations {
-		pairs[i] = invitation.Pair{Email: each.Email, Role: each.Role}
-	}
+	pairs := convertAll(request.Body.Invitations, pairOf)
 	found, err := h.Service.Duplicates(ctx, caller(ctx), request.Body.Scope, pairs)
 	if err != nil {
 		return nil, err
 	}
-	body := server.InvitationDuplicateCheckResponse{Duplicates: make([]server.InvitationDuplicate, len(found))}
-	for i, each := range found {
-		body.Duplicates[i] = server.InvitationDuplicate{
-			Email: each.Email, Role: each.Role, ExistingInvitationUUID: each.Existing,
-		}
-	}
-	return server.UserInvitationsCheckDuplicates200JSONResponse{Body: body}, nil
+	return server.UserInvitationsCheckDuplicates200JSONResponse{
+		Body: server.InvitationDuplicateCheckResponse{Duplicates: convertAll(found, duplicate)},
+	}, nil
+}
+
+func pairOf(item server.InvitationDuplicateCheckItemRequest) invitation.Pair {
+	return invitation.Pair{Email: item.Email, Role: item.Role}
+}
+
+func duplicate(d invitation.Duplicate) server.InvitationDuplicate {
+	return server.InvitationDuplicate{Email: d.Email, Role: d.Role, ExistingInvitationUUID: d.Existing}
 }
 
 func (h handlers) UserInvitationsDestroy(
@@ -268,20 +281,4 @@ func caller(ctx context.Context) directory.User {
 		panic("api: an operation that needs a caller was reached without one")
 	}
 	return found.User
-}
-
-// text is an optional text, trimmed.
-func text(value *string) string {
-	if value == nil {
-		return ""
-	}
-	return strings.TrimSpace(*value)
-}
-
-type queryKey struct{}
-
-// queryOf is the query string of the request.
-func queryOf(ctx context.Context) url.Values {
-	values, _ := ctx.Value(queryKey{}).(url.Values)
-	return values
 }

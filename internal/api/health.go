@@ -9,37 +9,37 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// alive answers as long as the process does.
-func alive(c echo.Context) error {
+// healthz answers 200 as long as the process serves requests.
+func healthz(c echo.Context) error {
 	return c.JSON(http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// Trouble is an error of a check that takes nothing out of service: the server answers, but the operator has something
-// to mend. Its words are shown to whoever asks.
+// Trouble is the error of a readiness check that leaves the server in service: the server answers requests, but the
+// operator has something to fix. GET /readyz shows its text to everybody.
 type Trouble string
 
 func (t Trouble) Error() string { return string(t) }
 
-// ready answers 200 where the server can do its work, else 503, and names each thing that it needs. What is wrong
-// with one is for the log, but for a Trouble.
-func ready(check func(context.Context) map[string]error, logger *slog.Logger) echo.HandlerFunc {
+// readyz answers 200 where the server can do its work, else 503, with the result of each check by name. It logs the
+// error of a failed check and shows its text only where the error is a Trouble.
+func readyz(check func(context.Context) map[string]error, logger *slog.Logger) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		status, outcome, checks := http.StatusOK, "ok", map[string]string{}
+		code, status, checks := http.StatusOK, "ok", map[string]string{}
 		for name, err := range check(c.Request().Context()) {
 			checks[name] = "ok"
 			var trouble Trouble
 			switch {
 			case errors.As(err, &trouble):
 				checks[name] = trouble.Error()
-				if status == http.StatusOK {
-					outcome = "degraded"
+				if code == http.StatusOK {
+					status = "degraded"
 				}
 			case err != nil:
-				status, outcome, checks[name] = http.StatusServiceUnavailable, "unavailable", "failed"
+				code, status, checks[name] = http.StatusServiceUnavailable, "unavailable", "failed"
 				logger.WarnContext(c.Request().Context(), "not ready",
 					"request_id", requestIDOf(c), "check", name, "error", err)
 			}
 		}
-		return c.JSON(status, map[string]any{"status": outcome, "checks": checks})
+		return c.JSON(code, map[string]any{"status": status, "checks": checks})
 	}
 }

@@ -5,24 +5,24 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
 
 	"invited/internal/invitation"
 )
 
-var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
-// requestID gives every request an id, in its response too: the client's or the gateway's where it sent a
-// harmless one, else a random one.
+// requestID sets the id of every request, in the context and in the response: the X-Request-ID of the client or the
+// gateway where it has only harmless characters, else a random uuid. Echo's RequestID middleware takes any header.
 func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := c.Request().Header.Get(echo.HeaderXRequestID)
-		if !requestIDForm.MatchString(id) {
+		if !requestIDPattern.MatchString(id) {
 			id = uuid.NewString()
 		}
 		c.Response().Header().Set(echo.HeaderXRequestID, id)
@@ -31,20 +31,20 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// maxLogged is how much of what a client sent is logged or said back, in bytes.
+// maxLogged is the length to which a client's text is truncated in the log and in responses, in bytes.
 const maxLogged = 200
 
-// decision finds the token in a link of a mail to staff. Where nobody set INVITED_FRONTEND_URL such links lead here,
-// and whoever reads the log must not be able to decide.
-var decision = regexp.MustCompile(`(/invitation_(?:approve|reject)/).+`)
+// approvalToken matches the token in a link of a mail to staff. Such links lead to this server where
+// INVITED_FRONTEND_URL is not set. A reader of the log must not be able to approve or reject with the token.
+var approvalToken = regexp.MustCompile(`(/invitation_(?:approve|reject)/).+`)
 
-// loggedPath is the path of a request as it is logged.
+// loggedPath returns the path of a request for the log: truncated, and without an approval token.
 func loggedPath(c echo.Context) string {
-	return decision.ReplaceAllString(cut(c.Request().URL.Path), "$1…")
+	return approvalToken.ReplaceAllString(truncate(c.Request().URL.Path), "$1…")
 }
 
-// cut is the beginning of a text that may be long.
-func cut(text string) string {
+// truncate returns the first maxLogged bytes of a text.
+func truncate(text string) string {
 	if len(text) > maxLogged {
 		return strings.ToValidUTF8(text[:maxLogged], "") + "…"
 	}
@@ -53,17 +53,19 @@ func cut(text string) string {
 
 func requestIDOf(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
-// access logs each request once, when it is answered. Queries are left out: filters hold people's addresses.
-func access(logger *slog.Logger) echo.MiddlewareFunc {
+// accessLog logs each request once, after the response. It leaves out the query: filters contain e-mail addresses.
+func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			start := time.Now()
+			// Taken before the time limit replaces it: that one is canceled as soon as the handler returns.
+			connection := c.Request().Context()
 			if err := next(c); err != nil {
-				c.Error(err) // written now, so that its status is logged
+				c.Error(err) // writes the response now, so that its status is logged
 			}
 			level := slog.LevelInfo
 			switch {
-			case c.Response().Status >= http.StatusInternalServerError && c.Request().Context().Err() == nil:
+			case c.Response().Status >= http.StatusInternalServerError && connection.Err() == nil: // the client has not left
 				level = slog.LevelError
 			case c.Path() == "/healthz" || c.Path() == "/readyz":
 				level = slog.LevelDebug
@@ -86,17 +88,16 @@ func access(logger *slog.Logger) echo.MiddlewareFunc {
 	}
 }
 
-// recovered makes an error of a panic, for the log with its stack, so that one request takes down only itself.
-func recovered(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			if p := recover(); p != nil {
-				if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
-					panic(p)
-				}
-				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-			}
-		}()
-		return next(c)
-	}
-}
+// panicStack is the number of bytes of a panic's stack that are logged.
+const panicStack = 64 << 10
+
+// recoverPanic turns a panic into an error with its stack, so that it ends one request only.
+var recoverPanic = middleware.RecoverWithConfig(middleware.RecoverConfig{
+	StackSize:           panicStack,
+	DisableStackAll:     true,
+	DisableErrorHandler: true,
+	LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
+		// Not wrapped: a panic is an internal error, whatever its value is.
+		return fmt.Errorf("panic: %v\n%s", err, stack) //nolint:errorlint // see above
+	},
+})

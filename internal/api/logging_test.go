@@ -1,70 +1,109 @@
 package api_test
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/invitation"
-	"invited/internal/token"
 )
 
-// The links in mails to staff lead here where no front end was set. Whoever reads the log must not be able to decide.
+// The links in mails to staff lead to this server where no front end is configured. A reader of the log must not be able
+// to approve or reject.
 func TestApprovalTokensAreNotLogged(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "guest@example.com", admin, apollo)
-		letter, err := w.service.BeginNotice(t.Context(), w.asked(invitation.NoticeRequested)[0])
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "guest@example.com", admin, apollo)
+		message, err := e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRequested)[0])
 		require.NoError(t, err)
-		for _, link := range []string{letter.ApproveLink, letter.RejectLink} {
+		for _, link := range []string{message.ApproveLink, message.RejectLink} {
 			path := strings.TrimPrefix(link, "https://front.example")
-			w.request("GET", path, "", nil).is(http.StatusNotFound, notFound)
+			e.request("GET", path, "", nil).is(http.StatusNotFound, notFound)
 			secret := strings.Split(strings.Trim(path, "/"), "/")[1]
-			require.NotContains(t, w.log.String(), secret)
-			require.NotContains(t, w.log.String(), strings.Split(secret, ".")[2])
+			require.NotContains(t, e.log.String(), secret)
+			require.NotContains(t, e.log.String(), strings.Split(secret, ".")[2])
 		}
-		require.Contains(t, w.log.String(), "/invitation_approve/…")
-		require.Equal(t, "requested", string(w.see(made.UUID).State))
-	}, func(p *invitation.Policy) { p.OnlyStaffCanInvite = true })
+		require.Contains(t, e.log.String(), "/invitation_approve/…")
+		require.Equal(t, "requested", string(e.retrieve(made.UUID).State))
+	}, onlyStaff)
 }
 
-func TestWhatIsLoggedAndEchoedHasAnEnd(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.request("GET", "/"+strings.Repeat("%01", 10_000), "", nil).is(http.StatusNotFound, "")
-		for _, line := range strings.Split(w.log.String(), "\n") {
+func TestLoggedAndEchoedTextIsTruncated(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.request("GET", "/"+strings.Repeat("%01", 10_000), "", nil).is(http.StatusNotFound, "")
+		for _, line := range strings.Split(e.log.String(), "\n") {
 			require.Less(t, len(line), 2000)
 		}
-		r := w.newRequest("POST", base+"approve/", "", "{}")
+		r := e.newRequest("POST", base+"approve/", "", "{}")
 		r.Header.Set("Content-Type", strings.Repeat("x", 20_000))
-		require.Less(t, len(w.send(r).is(http.StatusUnsupportedMediaType, "").Body), 500)
+		require.Less(t, len(e.send(r).is(http.StatusUnsupportedMediaType, "").Body), 500)
 	})
 }
 
-// A request that waited longer than an invitation lives goes out all the same when it is approved, with a full life.
-func TestALateApprovalGoesOut(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		early := w.create("owner", "early@example.com", admin, apollo)
-		late := w.create("owner", "late@example.com", admin, apollo)
-		approve := func(made string, id int) {
-			notice := w.asked(invitation.NoticeRequested)[id]
-			require.Equal(t, made, notice.Invitation.String())
-			letter, err := w.service.BeginNotice(t.Context(), notice)
-			require.NoError(t, err)
-			text := strings.Split(strings.Trim(strings.TrimPrefix(letter.ApproveLink, "https://front.example"), "/"), "/")[1]
-			_, err = token.NewSigner("the secret of the tests").Verify(text, token.Approve, w.clock.Now(), maxAge)
-			require.NoError(t, err)
-			w.request("POST", base+"approve/", "", map[string]string{"token": text}).is(http.StatusOK, "")
+// The access line and the error line of a 500 are errors. A client that left is no error: nobody misses the response.
+func TestLogLevelOfFailures(t *testing.T) {
+	for name, test := range map[string]struct {
+		left   bool // the client left before the response
+		level  string
+		status int
+	}{
+		"failure":     {left: false, level: "ERROR", status: http.StatusInternalServerError},
+		"client left": {left: true, level: "INFO", status: http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachEngine(t, func(e *env) {
+				e.exec("ALTER TABLE users RENAME TO broken")
+				ctx, leave := context.WithCancel(e.context())
+				defer leave()
+				if test.left {
+					leave()
+				}
+				r := e.newRequest("GET", base, "owner", nil).WithContext(ctx)
+				r.Body = http.NoBody // as a server has it
+				r.Header.Set("X-Request-ID", "the-request")
+				recorder := httptest.NewRecorder()
+				e.server.Config.Handler.ServeHTTP(recorder, r)
+				require.Equal(e.t, test.status, recorder.Code, recorder.Body.String())
+				require.Equal(e.t, []string{test.level}, e.logLevels("request", "the-request"))
+				require.Equal(e.t, []string{test.level}, e.logLevels(`"request failed"`, "the-request"))
+			})
+		})
+	}
+}
+
+// A request that succeeds, or that the client got wrong, is logged at level info; a probe at level debug.
+func TestLogLevelOfAnsweredRequests(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for _, test := range []struct {
+			path, user string
+			status     int
+			level      string
+		}{
+			{base, "owner", http.StatusOK, "INFO"},
+			{base, "", http.StatusUnauthorized, "INFO"},
+			{"/nonsense", "owner", http.StatusNotFound, "INFO"},
+			{"/healthz", "", http.StatusOK, "DEBUG"},
+			{"/readyz", "", http.StatusOK, "DEBUG"},
+		} {
+			answer := e.request("GET", test.path, test.user, nil).is(test.status, "")
+			require.Equal(e.t, []string{test.level}, e.logLevels("request", answer.Header.Get("X-Request-ID")), test.path)
 		}
-		w.clock.Advance(lifetime - 1)
-		approve(early.UUID.String(), 0)
-		require.Equal(t, early.Created, w.see(early.UUID).Created)
-		w.clock.Advance(1)
-		approve(late.UUID.String(), 1)
-		seen := w.see(late.UUID)
-		require.Equal(t, "pending", string(seen.State))
-		require.Equal(t, "2026-11-30T09:30:00.000000Z", seen.Created)
-		require.Equal(t, "2026-12-07T09:30:00.000000Z", seen.Expires)
-		require.Equal(t, 2, w.jobs("deliver_invitation"))
-	}, func(p *invitation.Policy) { p.OnlyStaffCanInvite = true })
+	})
+}
+
+// logLevels returns the levels of the lines with a message that the log has of a request.
+func (e *env) logLevels(message, requestID string) []string {
+	e.t.Helper()
+	var levels []string
+	for line := range strings.SplitSeq(e.log.String(), "\n") {
+		if strings.Contains(line, " msg="+message+" ") && strings.Contains(line, " request_id="+requestID+" ") {
+			_, rest, _ := strings.Cut(line, " level=")
+			level, _, _ := strings.Cut(rest, " ")
+			levels = append(levels, level)
+		}
+	}
+	return levels
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,12 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/gen/server"
-	"invited/internal/invitation"
 	"invited/internal/token"
 )
 
-// Two more people, for what the others do not show: a role in a customer that carries one create permission but not
-// INVITATION.LIST lets its holder manage what they do not see in the list.
+// deputies has two more users. Their roles in a customer have a create permission without INVITATION.LIST, so that they
+// manage invitations that they do not see in the list.
 const deputies = `
 roles:
   - {name: CUSTOMER.DEPUTY, scope_type: customer, permissions: [CUSTOMER.CREATE_PERMISSION]}
@@ -30,14 +30,14 @@ customers:
     members: [{user: deputy, role: CUSTOMER.DEPUTY}, {user: clerk, role: CUSTOMER.CLERK}]
 `
 
-// Where there are invitations, and what role they offer. All are for the user "invitee"; the one of Artemis, whose
-// project has not started, is in state project, the others are pending.
+// The scopes of the matrix, and the role of the invitation to each. All invitations are to the user "invitee". The one to
+// Artemis, a project that has not started, is in state project; the others are pending.
 var (
-	where = []string{acme, apollo, artemis, hydra, nodes, call, paper}
-	offer = []string{reader, admin, admin, admin, seller, reviewer, author}
+	matrixScopes = []string{acme, apollo, artemis, hydra, nodes, call, paper}
+	matrixRoles  = []string{reader, admin, admin, admin, seller, reviewer, author}
 )
 
-// Who may what, by the rules of behaviour:
+// rights has what each user may do in each scope:
 //
 //	s  can see the scope: holds a role in it, in its customer, or, of a customer, in any of its scopes
 //	v  sees the invitation: holds INVITATION.LIST in the customer, or the scope type's create permission in the
@@ -47,7 +47,8 @@ var (
 //	h  holds a role in exactly this scope
 //	r  holds the very role that is offered
 //
-// Staff and support see all, and staff manage all. Nobody else is known: inactive users, and those who say nothing.
+// Staff and support see everything, and staff manage everything. "?" stands for a caller who is not authenticated: an
+// inactive user, and "-", who sends no key.
 var rights = strings.TrimSpace(`
             acme   apollo artemis hydra nodes call  paper
 staff       svm    svm    svm     svm   svm   svm   svm
@@ -66,9 +67,9 @@ inactive    ?      ?      ?       ?     ?     ?     ?
 -           ?      ?      ?       ?     ?     ?     ?
 `)
 
-// A persona is one line of the table.
+// A persona is a line of rights.
 type persona struct {
-	name   string // empty: nobody
+	name   string // empty: sends no key
 	rights []string
 }
 
@@ -85,122 +86,123 @@ func personas() []persona {
 	return all
 }
 
-// An operation of the matrix: what it answers to somebody, said anew from the rules, and how it is called.
-type operation struct {
+// A matrixOperation is an operation with the status that each persona gets. want states the rules of the API again,
+// independently of the code.
+type matrixOperation struct {
 	name string
 	want func(p persona, scope int) int
-	do   func(w *world, p persona, scope int, id string) response
+	do   func(e *env, p persona, scope int, id string) response
 }
 
-func planned(scope int) bool { return where[scope] == artemis }
+func startsLater(scope int) bool { return matrixScopes[scope] == artemis }
 
-func onOne(method, action string) func(*world, persona, int, string) response {
-	return func(w *world, p persona, _ int, id string) response {
+func callAction(method, action string) func(*env, persona, int, string) response {
+	return func(e *env, p persona, _ int, id string) response {
 		if action == "" {
-			return w.request(method, at(id), p.name, nil)
+			return e.request(method, at(id), p.name, nil)
 		}
-		return w.request(method, at(id, action), p.name, nil)
+		return e.request(method, at(id, action), p.name, nil)
 	}
 }
 
-func withToken(path string, purpose token.Purpose) func(*world, persona, int, string) response {
-	return func(w *world, p persona, _ int, id string) response {
-		return w.request("POST", base+path+"/", p.name, map[string]string{"token": w.approval(purpose, id)})
+func callWithToken(path string, purpose token.Purpose) func(*env, persona, int, string) response {
+	return func(e *env, p persona, _ int, id string) response {
+		return e.request("POST", base+path+"/", p.name, map[string]string{"token": e.approvalToken(purpose, id)})
 	}
 }
 
-var operations = []operation{
+var matrixOperations = []matrixOperation{
 	{
-		"list", known(func(persona, int) int { return 200 }),
-		func(w *world, p persona, scope int, id string) response {
-			answer := w.request("GET", base+"?page_size=300", p.name, nil)
+		"list", orUnauthorized(func(persona, int) int { return 200 }),
+		func(e *env, p persona, scope int, id string) response {
+			answer := e.request("GET", base+"?page_size=300", p.name, nil)
 			if answer.Status == 200 {
-				require.Equal(w.t, p.may(scope, "v"), strings.Contains(answer.Body, `"uuid":"`+id+`"`),
-					"%q in the list of %q", segments[where[scope]], p.name)
+				require.Equal(e.t, p.may(scope, "v"), strings.Contains(answer.Body, `"uuid":"`+id+`"`),
+					"%q in the list of %q", scopeSegments[matrixScopes[scope]], p.name)
 			}
 			return answer
 		},
 	},
-	{"retrieve", known(func(p persona, scope int) int {
-		return first(p.may(scope, "v"), 200, 404)
-	}), onOne("GET", "")},
-	{"details", known(func(p persona, scope int) int {
+	{"retrieve", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v"), 200, 404)
+	}), callAction("GET", "")},
+	{"details", orUnauthorized(func(p persona, scope int) int {
 		seesAll := p.name == "staff" || p.name == "support"
-		return first(!planned(scope) || seesAll || p.may(scope, "h") || p.may(scope, "m"), 200, 404)
-	}), onOne("GET", "details")},
-	{"events", known(func(p persona, scope int) int {
-		return first(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
-	}), onOne("GET", "events")},
+		return either(!startsLater(scope) || seesAll || p.may(scope, "h") || p.may(scope, "m"), 200, 404)
+	}), callAction("GET", "details")},
+	{"events", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), callAction("GET", "events")},
 	{"check", func(_ persona, scope int) int {
-		return first(planned(scope), 404, 200)
-	}, onOne("POST", "check")},
-	{"approve", func(persona, int) int { return 400 }, withToken("approve", token.Approve)},
-	{"reject", func(persona, int) int { return 400 }, withToken("reject", token.Reject)},
-	{"create", known(func(p persona, scope int) int {
-		return first(!p.may(scope, "s"), 400, first(p.may(scope, "m"), 201, 404))
-	}), func(w *world, p persona, scope int, _ string) response {
-		answer := w.request("POST", base, p.name, draft("new@example.org", offer[scope], where[scope]))
+		return either(startsLater(scope), 404, 200)
+	}, callAction("POST", "check")},
+	{"approve", func(persona, int) int { return 400 }, callWithToken("approve", token.Approve)},
+	{"reject", func(persona, int) int { return 400 }, callWithToken("reject", token.Reject)},
+	{"create", orUnauthorized(func(p persona, scope int) int {
+		return either(!p.may(scope, "s"), 400, either(p.may(scope, "m"), 201, 404))
+	}), func(e *env, p persona, scope int, _ string) response {
+		answer := e.request("POST", base, p.name, draft("new@example.org", matrixRoles[scope], matrixScopes[scope]))
 		if answer.Status == 201 {
 			var made server.Invitation
-			answer.into(&made)
-			w.request("POST", at(made.UUID.String(), "delete"), "staff", nil).is(200, "")
+			answer.decode(&made)
+			e.request("POST", at(made.UUID.String(), "delete"), "staff", nil).is(200, "")
 		}
 		return answer
 	}},
-	{"cancel", known(func(p persona, scope int) int {
-		return first(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
-	}), onOne("POST", "cancel")},
-	{"send", known(func(p persona, scope int) int {
-		return first(p.may(scope, "v") && p.may(scope, "m"), first(planned(scope), 400, 200), 404)
-	}), onOne("POST", "send")},
-	{"delete", known(func(p persona, scope int) int {
-		return first(!p.may(scope, "v"), 404, first(p.name == "staff", 200, 403))
-	}), onOne("POST", "delete")},
-	{"update", known(func(p persona, scope int) int {
-		return first(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
-	}), func(w *world, p persona, scope int, id string) response {
-		return w.request("PUT", at(id), p.name, map[string]string{"email": "other@example.org", "role": offer[scope]})
+	{"cancel", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), callAction("POST", "cancel")},
+	{"send", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), either(startsLater(scope), 400, 200), 404)
+	}), callAction("POST", "send")},
+	{"delete", orUnauthorized(func(p persona, scope int) int {
+		return either(!p.may(scope, "v"), 404, either(p.name == "staff", 200, 403))
+	}), callAction("POST", "delete")},
+	{"update", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), func(e *env, p persona, scope int, id string) response {
+		return e.request("PUT", at(id), p.name, map[string]string{"email": "other@example.org", "role": matrixRoles[scope]})
 	}},
-	{"partial update", known(func(p persona, scope int) int {
-		return first(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
-	}), func(w *world, p persona, _ int, id string) response {
-		return w.request("PATCH", at(id), p.name, map[string]string{"email": "other@example.org"})
+	{"partial update", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), func(e *env, p persona, _ int, id string) response {
+		return e.request("PATCH", at(id), p.name, map[string]string{"email": "other@example.org"})
 	}},
-	{"check duplicates", known(func(p persona, scope int) int {
-		return first(!p.may(scope, "s"), 400, first(p.may(scope, "m"), 200, 404))
-	}), func(w *world, p persona, scope int, id string) response {
-		answer := w.request("POST", base+"check-duplicates/", p.name, pairs(where[scope], "invitee@university.example", offer[scope]))
-		require.Equal(w.t, answer.Status == 200, strings.Contains(answer.Body, id), "%q is told of %s", p.name, answer.Body)
+	{"check duplicates", orUnauthorized(func(p persona, scope int) int {
+		return either(!p.may(scope, "s"), 400, either(p.may(scope, "m"), 200, 404))
+	}), func(e *env, p persona, scope int, id string) response {
+		answer := e.request("POST", base+"check-duplicates/", p.name, pairs(matrixScopes[scope], "invitee@university.example", matrixRoles[scope]))
+		require.Equal(e.t, answer.Status == 200, strings.Contains(answer.Body, id), "%q is told of %s", p.name, answer.Body)
 		return answer
 	}},
-	{"destroy", known(func(p persona, scope int) int {
-		return first(p.may(scope, "v") && p.may(scope, "m"), 204, 404)
-	}), onOne("DELETE", "")},
-	{"directory retrieve", known(func(p persona, scope int) int {
-		return first(listOf(scope) != "" && p.may(scope, "s"), 200, 404)
-	}), func(w *world, p persona, scope int, _ string) response {
-		return w.request("GET", cmp.Or(listOf(scope), customersPath)+where[scope]+"/", p.name, nil)
+	{"destroy", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), 204, 404)
+	}), callAction("DELETE", "")},
+	{"directory retrieve", orUnauthorized(func(p persona, scope int) int {
+		return either(directoryPath(scope) != "" && p.may(scope, "s"), 200, 404)
+	}), func(e *env, p persona, scope int, _ string) response {
+		return e.request("GET", cmp.Or(directoryPath(scope), customersPath)+matrixScopes[scope]+"/", p.name, nil)
 	}},
-	{"directory list", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
-		answer := w.request("GET", cmp.Or(listOf(scope), projectsPath)+"?page_size=300", p.name, nil)
+	{"directory list", orUnauthorized(func(persona, int) int { return 200 }), func(e *env, p persona, scope int, _ string) response {
+		answer := e.request("GET", cmp.Or(directoryPath(scope), projectsPath)+"?page_size=300", p.name, nil)
 		if answer.Status == 200 {
-			require.Equal(w.t, listOf(scope) != "" && p.may(scope, "s"), strings.Contains(answer.Body, `"uuid":"`+where[scope]+`"`),
-				"%q in the list of %q", where[scope], p.name)
+			require.Equal(e.t, directoryPath(scope) != "" && p.may(scope, "s"), strings.Contains(answer.Body, `"uuid":"`+matrixScopes[scope]+`"`),
+				"%q in the list of %q", matrixScopes[scope], p.name)
 		}
 		return answer
 	}},
-	{"directory count", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
-		answer := w.request("HEAD", cmp.Or(listOf(scope), projectsPath)+"?query="+where[scope], p.name, nil)
+	{"directory count", orUnauthorized(func(persona, int) int { return 200 }), func(e *env, p persona, scope int, _ string) response {
+		answer := e.request("HEAD", cmp.Or(directoryPath(scope), projectsPath)+"?query="+matrixScopes[scope], p.name, nil)
 		if answer.Status == 200 {
-			require.Equal(w.t, itoa(first(listOf(scope) != "" && p.may(scope, "s"), 1, 0)), answer.Header.Get("X-Result-Count"))
+			require.Equal(e.t, strconv.Itoa(either(directoryPath(scope) != "" && p.may(scope, "s"), 1, 0)), answer.Header.Get("X-Result-Count"))
 		}
 		return answer
 	}},
-	{"permissions", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
-		answer := w.request("GET", permissionsPath+"?scope_uuid="+where[scope], p.name, nil)
+	{"permissions", orUnauthorized(func(persona, int) int { return 200 }), func(e *env, p persona, scope int, _ string) response {
+		answer := e.request("GET", permissionsPath+"?scope_uuid="+matrixScopes[scope], p.name, nil)
 		if answer.Status == 200 {
 			var seen []server.Permission
-			answer.into(&seen)
+			answer.decode(&seen)
 			own, others := 0, 0
 			for _, each := range seen {
 				if *each.UserUsername == p.name {
@@ -209,95 +211,95 @@ var operations = []operation{
 					others++
 				}
 			}
-			require.Equal(w.t, p.may(scope, "h"), own > 0, "own roles of %q in %q", p.name, where[scope])
-			there := map[string]int{acme: 4, apollo: 2, artemis: 1}[where[scope]]
-			require.Equal(w.t, first(p.may(scope, "m") || p.name == "support", there, own), own+others,
-				"others' roles in %q, for %q", where[scope], p.name)
+			require.Equal(e.t, p.may(scope, "h"), own > 0, "own roles of %q in %q", p.name, matrixScopes[scope])
+			there := map[string]int{acme: 4, apollo: 2, artemis: 1}[matrixScopes[scope]]
+			require.Equal(e.t, either(p.may(scope, "m") || p.name == "support", there, own), own+others,
+				"others' roles in %q, for %q", matrixScopes[scope], p.name)
 		}
 		return answer
 	}},
-	{"roles", known(func(persona, int) int { return 200 }), func(w *world, p persona, _ int, _ string) response {
-		return w.request("GET", rolesPath+"?page_size=300", p.name, nil)
+	{"roles", orUnauthorized(func(persona, int) int { return 200 }), func(e *env, p persona, _ int, _ string) response {
+		return e.request("GET", rolesPath+"?page_size=300", p.name, nil)
 	}},
-	{"me", known(func(persona, int) int { return 200 }), func(w *world, p persona, scope int, _ string) response {
-		answer := w.request("GET", me, p.name, nil)
+	{"me", orUnauthorized(func(persona, int) int { return 200 }), func(e *env, p persona, scope int, _ string) response {
+		answer := e.request("GET", me, p.name, nil)
 		if answer.Status == 200 {
-			require.Equal(w.t, p.may(scope, "h"), strings.Contains(answer.Body, `"scope_uuid":"`+where[scope]+`"`))
+			require.Equal(e.t, p.may(scope, "h"), strings.Contains(answer.Body, `"scope_uuid":"`+matrixScopes[scope]+`"`))
 		}
 		return answer
 	}},
-	// The last, for whoever accepts has a role more.
-	{"accept", known(func(p persona, scope int) int {
-		return first(planned(scope), 404, first(p.may(scope, "r"), 400, 200))
-	}), onOne("POST", "accept")},
+	// The last one, because an accept adds a membership.
+	{"accept", orUnauthorized(func(p persona, scope int) int {
+		return either(startsLater(scope), 404, either(p.may(scope, "r"), 400, 200))
+	}), callAction("POST", "accept")},
 }
 
-// reads are the operations that change nothing.
-var reads = []string{
+// readOperations are the operations that change nothing.
+var readOperations = []string{
 	"list", "check", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "roles", "me",
 }
 
-// listOf is the list of the directory that has a scope; empty: none has.
-func listOf(scope int) string {
-	return map[string]string{acme: customersPath, apollo: projectsPath, artemis: projectsPath, hydra: projectsPath}[where[scope]]
+// directoryPath returns the path of the directory's list that has a scope, empty where no list has it.
+func directoryPath(scope int) string {
+	return map[string]string{acme: customersPath, apollo: projectsPath, artemis: projectsPath, hydra: projectsPath}[matrixScopes[scope]]
 }
 
-// known makes it 401 to whom the API does not know.
-func known(want func(persona, int) int) func(persona, int) int {
-	return func(p persona, scope int) int { return first(p.known(), want(p, scope), 401) }
+// orUnauthorized makes the status 401 for a persona who is not authenticated.
+func orUnauthorized(want func(persona, int) int) func(persona, int) int {
+	return func(p persona, scope int) int { return either(p.known(), want(p, scope), 401) }
 }
 
-func first(condition bool, yes, no int) int {
+func either(condition bool, yes, no int) int {
 	if condition {
 		return yes
 	}
 	return no
 }
 
-// What a status says, where it says nothing else.
-var bodies = map[int]string{http.StatusForbidden: forbidden, http.StatusNotFound: notFound}
+// bodyOfStatus has the body of the statuses that always have the same one.
+var bodyOfStatus = map[int]string{http.StatusForbidden: forbidden, http.StatusNotFound: notFound}
 
-// Every persona, every operation, every scope.
-func TestWhoMayWhatWhere(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(deputies)
-		for _, each := range operations {
-			for scope := range where {
+// Every persona calls every operation in every scope.
+func TestPermissionMatrix(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(deputies)
+		for _, each := range matrixOperations {
+			for scope := range matrixScopes {
 				var made server.Invitation
 				for _, p := range personas() {
 					if made.UUID == uuid.Nil {
-						made = w.create("staff", "Invitee@University.example", offer[scope], where[scope])
+						made = e.create("staff", "Invitee@University.example", matrixRoles[scope], matrixScopes[scope])
 					}
 					id := made.UUID
-					answer := each.do(w, p, scope, id.String())
+					answer := each.do(e, p, scope, id.String())
 					want := each.want(p, scope)
-					require.Equal(w.t, want, answer.Status,
+					require.Equal(e.t, want, answer.Status,
 						"%s by %q in the %s %s: %s", each.name, p.name, made.ScopeType, made.ScopeName, answer.Body)
-					if body := bodies[want]; body != "" {
-						require.JSONEq(w.t, body, answer.Body)
+					if body := bodyOfStatus[want]; body != "" {
+						require.JSONEq(e.t, body, answer.Body)
 					}
 					switch {
 					case want == 204 || (want == 200 && each.name == "delete"):
-						w.request("GET", at(id.String()), "staff", nil).is(404, notFound)
+						e.request("GET", at(id.String()), "staff", nil).is(404, notFound)
 						made = server.Invitation{}
-					case want != 200 || slices.Contains(reads, each.name):
-						require.Equal(w.t, made, w.see(id), "%s by %q changed something", each.name, p.name)
+					case want != 200 || slices.Contains(readOperations, each.name):
+						require.Equal(e.t, made, e.retrieve(id), "%s by %q changed something", each.name, p.name)
 					default:
-						w.request("POST", at(id.String(), "delete"), "staff", nil).is(200, "")
+						e.request("POST", at(id.String(), "delete"), "staff", nil).is(200, "")
 						made = server.Invitation{}
 					}
 				}
 				if made.UUID != uuid.Nil {
-					w.request("POST", at(made.UUID.String(), "delete"), "staff", nil).is(200, "")
+					e.request("POST", at(made.UUID.String(), "delete"), "staff", nil).is(200, "")
 				}
 			}
 		}
 	})
 }
 
-// Whoever has the token approves and rejects: who else they are is of no account.
-func TestApprovalAsksForNobody(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+// Approve and reject depend on the token only, not on the caller.
+func TestApprovalIgnoresCaller(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, p := range personas() {
 			if p.name == "deputy" || p.name == "clerk" {
 				continue
@@ -307,18 +309,18 @@ func TestApprovalAsksForNobody(t *testing.T) {
 				purpose token.Purpose
 				state   server.InvitationState
 			}{{"approve", token.Approve, "pending"}, {"reject", token.Reject, "rejected"}} {
-				made := w.create("owner", "for-"+p.name+"+"+each.path+"@example.org", admin, apollo)
-				require.EqualValues(w.t, "requested", made.State)
-				withToken(each.path, each.purpose)(w, p, 0, made.UUID.String()).is(200, "")
-				require.Equal(w.t, each.state, w.see(made.UUID).State, "%s by %q", each.path, p.name)
+				made := e.create("owner", "for-"+p.name+"+"+each.path+"@example.org", admin, apollo)
+				require.EqualValues(e.t, "requested", made.State)
+				callWithToken(each.path, each.purpose)(e, p, 0, made.UUID.String()).is(200, "")
+				require.Equal(e.t, each.state, e.retrieve(made.UUID).State, "%s by %q", each.path, p.name)
 			}
 		}
-	}, func(p *invitation.Policy) { p.OnlyStaffCanInvite = true })
+	}, onlyStaff)
 }
 
-// What is not exactly one key after one of the two schemes is none.
+// Credentials are exactly one key after one of the two schemes.
 func TestCredentials(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+	onEachEngine(t, func(e *env) {
 		invalid := `{"detail": "Invalid token."}`
 		for want, headers := range map[string][][]string{
 			noCredential: {
@@ -366,46 +368,46 @@ func TestCredentials(t *testing.T) {
 		} {
 			for _, each := range headers {
 				for _, path := range []string{base, at(acme), at(acme, "details")} {
-					r := w.newRequest("GET", path, "", nil)
+					r := e.newRequest("GET", path, "", nil)
 					r.Header["Authorization"] = each
-					answer := w.send(r)
-					require.Equal(w.t, 401, answer.Status, "%.50q: %s", each, answer.Body)
-					require.JSONEq(w.t, want, answer.Body, "%.50q", each)
-					require.Equal(w.t, []string{"Token"}, answer.Header["Www-Authenticate"])
+					answer := e.send(r)
+					require.Equal(e.t, 401, answer.Status, "%.50q: %s", each, answer.Body)
+					require.JSONEq(e.t, want, answer.Body, "%.50q", each)
+					require.Equal(e.t, []string{"Token"}, answer.Header["Www-Authenticate"])
 				}
 			}
 		}
 		for _, each := range []string{"Token owner-key", "Bearer owner-key", "token owner-key", "BEARER owner-key", "Token  owner-key "} {
-			r := w.newRequest("GET", base, "", nil)
+			r := e.newRequest("GET", base, "", nil)
 			r.Header.Set("Authorization", each)
-			w.send(r).is(200, "[]")
+			e.send(r).is(200, "[]")
 		}
-		// A key is nowhere else.
+		// A key in another place is ignored.
 		for name, value := range map[string]string{"X-Auth-Token": "owner-key", "Cookie": "token=owner-key; sessionid=owner-key"} {
-			r := w.newRequest("GET", base+"?token=owner-key&access_token=owner-key", "", nil)
+			r := e.newRequest("GET", base+"?token=owner-key&access_token=owner-key", "", nil)
 			r.Header.Set(name, value)
-			w.send(r).is(401, noCredential)
+			e.send(r).is(401, noCredential)
 		}
-		// Who is nobody is told so before anything that they sent is looked at.
-		w.request("POST", base, "", "{").is(401, noCredential)
-		w.request("GET", base+"?page=0&o=x", "", nil).is(401, noCredential)
-		w.request("GET", base+"x/", "", nil).is(401, noCredential)
-		require.NotContains(w.t, w.log.String(), "owner-key", "a key in the log")
+		// Authentication comes before the validation of the request.
+		e.request("POST", base, "", "{").is(401, noCredential)
+		e.request("GET", base+"?page=0&o=x", "", nil).is(401, noCredential)
+		e.request("GET", base+"x/", "", nil).is(401, noCredential)
+		require.NotContains(e.t, e.log.String(), "owner-key", "the log has a key")
 	})
 }
 
-// What a user who lost their rights could do, they can do no more: rights are looked up anew for every request.
-func TestRightsEndWithTheRole(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("manager", "new@example.org", admin, apollo)
-		w.apply("roles: [{name: PROJECT.MANAGER, scope_type: project, permissions: []}]")
+// Permissions are looked up for every request, so that they end with the role.
+func TestRightsEndWithRole(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("manager", "new@example.org", admin, apollo)
+		e.apply("roles: [{name: PROJECT.MANAGER, scope_type: project, permissions: []}]")
 		for _, path := range []string{at(made.UUID.String(), "cancel"), at(made.UUID.String(), "send")} {
-			w.request("POST", path, "manager", nil).is(404, notFound)
+			e.request("POST", path, "manager", nil).is(404, notFound)
 		}
-		w.request("GET", at(made.UUID.String()), "manager", nil).is(404, notFound)
-		w.request("POST", base, "manager", draft("other@example.org", admin, apollo)).is(404, notFound)
-		w.apply("users: [{username: owner, is_active: false}]")
-		w.request("GET", base, "owner", nil).is(401, `{"detail": "User inactive or deleted."}`)
-		require.Equal(w.t, made, w.see(made.UUID))
+		e.request("GET", at(made.UUID.String()), "manager", nil).is(404, notFound)
+		e.request("POST", base, "manager", draft("other@example.org", admin, apollo)).is(404, notFound)
+		e.apply("users: [{username: owner, is_active: false}]")
+		e.request("GET", base, "owner", nil).is(401, `{"detail": "User inactive or deleted."}`)
+		require.Equal(e.t, made, e.retrieve(made.UUID))
 	})
 }

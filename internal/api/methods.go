@@ -8,13 +8,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// methods are those that a path of the contract can have.
+// methods are the methods that OpenAPI knows, in the order of an Allow header.
 var methods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
 	http.MethodOptions, http.MethodTrace, http.MethodConnect,
 }
 
-// allowedMethods are the methods of each path of the contract, by echo's path.
+// allowedMethods returns the methods of each path of the contract. The keys are paths in echo's syntax.
 func allowedMethods(contract *openapi3.T) map[string][]string {
 	allowed := map[string][]string{}
 	for path, item := range contract.Paths.Map() {
@@ -27,26 +27,26 @@ func allowedMethods(contract *openapi3.T) map[string][]string {
 	return allowed
 }
 
-// methodsOf are the methods that any path has.
-func methodsOf(allowed map[string][]string) []string {
-	var all []string
-	for _, each := range methods {
-		for _, has := range allowed {
-			if slices.Contains(has, each) {
-				all = append(all, each)
+// usedMethods returns the methods that at least one path has.
+func usedMethods(allowed map[string][]string) []string {
+	var used []string
+	for _, method := range methods {
+		for _, ofPath := range allowed {
+			if slices.Contains(ofPath, method) {
+				used = append(used, method)
 				break
 			}
 		}
 	}
-	return all
+	return used
 }
 
-// refuseOtherMethods answers 405 for every method that a path has not. Without it, GET …/approve/ would be taken
-// for the invitation called "approve".
-func refuseOtherMethods(e *echo.Echo, allowed map[string][]string) {
-	for path, has := range allowed {
+// rejectOtherMethods answers 405 for every method that a path does not have. Without it the router would match
+// GET …/approve/ with the path of an invitation, and take "approve" for a uuid.
+func rejectOtherMethods(e *echo.Echo, allowed map[string][]string) {
+	for path, ofPath := range allowed {
 		for _, method := range methods {
-			if !slices.Contains(has, method) {
+			if !slices.Contains(ofPath, method) {
 				e.Add(method, path, func(echo.Context) error { return echo.ErrMethodNotAllowed })
 			}
 		}

@@ -7,17 +7,19 @@ import (
 	"strings"
 )
 
-// Sizes of a page of a list.
+// Sizes of a page of a list, in rows.
 const (
 	defaultPageSize = 10
 	maxPageSize     = 300
 )
 
-type page struct{ number, size int }
+// pageRequest is the page of a list that a client asks for. Numbers start at 1.
+type pageRequest struct{ number, size int }
 
-// pageOf is the page that a client asks for; the contract has made sure that the numbers are positive.
-func pageOf(number, size *int) page {
-	p := page{1, defaultPageSize}
+// pageOf returns the page that the parameters `page` and `page_size` ask for. The validator has checked that both are
+// positive.
+func pageOf(number, size *int) pageRequest {
+	p := pageRequest{1, defaultPageSize}
 	if number != nil {
 		p.number = *number
 	}
@@ -27,18 +29,18 @@ func pageOf(number, size *int) page {
 	return p
 }
 
-// links is the Link header (RFC 8288) of a page of total rows: first, prev, next and last, where they are, with
-// every other parameter of the query kept.
-func (p page) links(address string, query url.Values, total int) string {
+// linkHeader returns the Link header (RFC 8288) of a page of a list with total rows: first, last, and prev and next
+// where there are such pages. The links keep every other parameter of the query.
+func (p pageRequest) linkHeader(address string, query url.Values, total int) string {
 	last := max(1, (total+p.size-1)/p.size)
-	var all []string
+	var links []string
 	add := func(relation string, number int) {
 		values := url.Values{}
-		for name, each := range query {
-			values[name] = each
+		for name, value := range query {
+			values[name] = value
 		}
 		values.Set("page", strconv.Itoa(number))
-		all = append(all, fmt.Sprintf(`<%s?%s>; rel="%s"`, address, values.Encode(), relation))
+		links = append(links, fmt.Sprintf(`<%s?%s>; rel="%s"`, address, values.Encode(), relation))
 	}
 	add("first", 1)
 	if p.number > 1 {
@@ -48,5 +50,5 @@ func (p page) links(address string, query url.Values, total int) string {
 		add("next", p.number+1)
 	}
 	add("last", last)
-	return strings.Join(all, ", ")
+	return strings.Join(links, ", ")
 }

@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,48 +18,11 @@ import (
 )
 
 const (
-	crowd  = 50 // requests at once
-	rounds = 8  // of two requests at once
+	crowdSize = 50 // requests at the same time
+	rounds    = 8  // repetitions of two requests at the same time
 )
 
-// atOnce sends requests at once and checks every answer against the contract. Connections, to the server and to the
-// database, are there before: to make one takes longer than to lose a race.
-func (w *world) atOnce(requests ...*http.Request) []response {
-	w.t.Helper()
-	client := &http.Client{
-		Timeout:   time.Minute,
-		Transport: &http.Transport{MaxIdleConnsPerHost: len(requests)},
-	}
-	defer client.CloseIdleConnections()
-	answers, bodies, errs := make([]*http.Response, len(requests)), make([][]byte, len(requests)), make([]error, len(requests))
-	var all, ready sync.WaitGroup
-	for i, r := range requests {
-		warmUp := w.newRequest("GET", base, "staff", nil)
-		ready.Add(1)
-		all.Go(func() {
-			if answer, err := client.Do(warmUp); err == nil {
-				_, _ = io.Copy(io.Discard, answer.Body)
-				_ = answer.Body.Close()
-			}
-			ready.Done()
-			ready.Wait()
-			if answers[i], errs[i] = client.Do(r); errs[i] == nil {
-				bodies[i], errs[i] = io.ReadAll(answers[i].Body)
-				_ = answers[i].Body.Close()
-			}
-		})
-	}
-	all.Wait()
-	out := make([]response, len(requests))
-	for i := range requests {
-		require.NoError(w.t, errs[i])
-		conforms(w.t, requests[i], answers[i], bodies[i])
-		out[i] = response{w.t, answers[i].StatusCode, answers[i].Header, string(bodies[i])}
-	}
-	return out
-}
-
-// tally groups answers by status and body.
+// tally counts responses by status and body.
 func tally(answers []response) map[string]int {
 	counts := map[string]int{}
 	for _, each := range answers {
@@ -74,37 +36,37 @@ const (
 	wasNotFound = `404 {"detail":"Not found."}`
 )
 
-func (w *world) accepting(id uuid.UUID, user string) *http.Request {
-	w.t.Helper()
-	return w.newRequest("POST", at(id.String(), "accept"), user, nil)
+func (e *env) acceptRequest(id uuid.UUID, user string) *http.Request {
+	e.t.Helper()
+	return e.newRequest("POST", at(id.String(), "accept"), user, nil)
 }
 
-// Of any number of accepts at once one wins, and one membership comes of it, whether one user or many hurry.
-func TestOneAcceptWins(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(guests(crowd))
+// Of concurrent accepts, by one user or by many, one succeeds and adds one membership.
+func TestConcurrentAccepts(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(guests(crowdSize))
 		for _, who := range []func(int) string{
 			func(int) string { return "invitee" },
-			guest,
+			guestName,
 		} {
-			made := w.create("owner", "somebody@example.org", admin, apollo)
-			holders := len(w.holders())
-			requests := make([]*http.Request, crowd)
+			made := e.create("owner", "somebody@example.org", admin, apollo)
+			holders := len(e.memberships())
+			requests := make([]*http.Request, crowdSize)
 			for i := range requests {
-				requests[i] = w.accepting(made.UUID, who(i))
+				requests[i] = e.acceptRequest(made.UUID, who(i))
 			}
-			require.Equal(w.t, map[string]int{wasAccepted: 1, wasNotFound: crowd - 1}, tally(w.atOnce(requests...)))
-			require.Len(w.t, w.holders(), holders+1)
-			require.EqualValues(w.t, "accepted", w.see(made.UUID).State)
+			require.Equal(e.t, map[string]int{wasAccepted: 1, wasNotFound: crowdSize - 1}, tally(e.sendAtOnce(requests...)))
+			require.Len(e.t, e.memberships(), holders+1)
+			require.EqualValues(e.t, "accepted", e.retrieve(made.UUID).State)
 		}
 	})
 }
 
-// Of any number of equal creates at once, in whatever case the address is written, one makes a row and a job.
-func TestOneCreateWins(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+// Of concurrent creates with one address, in any case of letters, one succeeds and adds a row and a job.
+func TestConcurrentCreates(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for round := range 4 {
-			requests := make([]*http.Request, crowd)
+			requests := make([]*http.Request, crowdSize)
 			for i := range requests {
 				email := fmt.Appendf(nil, "somebody%d@example.org", round)
 				for j := range email {
@@ -112,197 +74,198 @@ func TestOneCreateWins(t *testing.T) {
 						email[j] -= 'a' - 'A'
 					}
 				}
-				requests[i] = w.newRequest("POST", base, "owner", draft(string(email), admin, apollo))
+				requests[i] = e.newRequest("POST", base, "owner", draft(string(email), admin, apollo))
 			}
 			made := 0
-			for _, each := range w.atOnce(requests...) {
+			for _, each := range e.sendAtOnce(requests...) {
 				if each.Status == http.StatusCreated {
 					made++
 					continue
 				}
-				each.is(http.StatusBadRequest, twice)
+				each.is(http.StatusBadRequest, duplicateError)
 			}
-			require.Equal(w.t, 1, made)
-			require.Equal(w.t, round+1, w.rows())
-			require.Equal(w.t, round+1, w.jobs(deliveries))
+			require.Equal(e.t, 1, made)
+			require.Equal(e.t, round+1, e.countInvitations())
+			require.Equal(e.t, round+1, e.countJobs(deliverKind))
 		}
 	})
 }
 
-// A duel is two requests at once on one invitation. Each end it can have is an order of the two that would have
-// been possible one after the other.
-type duel struct {
+// A racePair is two concurrent requests about one invitation. Each of its possible ends is the end of one order of the
+// two requests.
+type racePair struct {
 	name        string
-	make        func(w *world, round int) uuid.UUID
-	left, right func(w *world, id uuid.UUID) *http.Request
-	ends        []duelEnd
+	make        func(e *env, round int) uuid.UUID
+	left, right func(e *env, id uuid.UUID) *http.Request
+	ends        []raceEnd
 }
 
-// A duelEnd is the two statuses, the state that is left (empty: nothing), and the jobs and memberships that came.
-type duelEnd struct {
+// A raceEnd has the two statuses, the state of the invitation (empty: deleted), and the numbers of added jobs and
+// memberships.
+type raceEnd struct {
 	left, right                int
 	state                      server.InvitationState
 	delivers, tells, newMember int
 }
 
-func act(user, name string) func(*world, uuid.UUID) *http.Request {
-	return func(w *world, id uuid.UUID) *http.Request {
-		return w.newRequest("POST", at(id.String(), name), user, nil)
+func actionRequest(user, name string) func(*env, uuid.UUID) *http.Request {
+	return func(e *env, id uuid.UUID) *http.Request {
+		return e.newRequest("POST", at(id.String(), name), user, nil)
 	}
 }
 
-func destroying(user string) func(*world, uuid.UUID) *http.Request {
-	return func(w *world, id uuid.UUID) *http.Request { return w.newRequest("DELETE", at(id.String()), user, nil) }
+func destroyRequest(user string) func(*env, uuid.UUID) *http.Request {
+	return func(e *env, id uuid.UUID) *http.Request { return e.newRequest("DELETE", at(id.String()), user, nil) }
 }
 
-// readdressing gives an invitation another e-mail.
-func readdressing(user string) func(*world, uuid.UUID) *http.Request {
-	return func(w *world, id uuid.UUID) *http.Request {
-		return w.newRequest("PATCH", at(id.String()), user, map[string]string{"email": id.String() + "@acme.example"})
+// newEmailRequest changes the e-mail of an invitation.
+func newEmailRequest(user string) func(*env, uuid.UUID) *http.Request {
+	return func(e *env, id uuid.UUID) *http.Request {
+		return e.newRequest("PATCH", at(id.String()), user, map[string]string{"email": id.String() + "@acme.example"})
 	}
 }
 
-// promoting gives an invitation another role.
-func promoting(user string) func(*world, uuid.UUID) *http.Request {
-	return func(w *world, id uuid.UUID) *http.Request {
-		return w.newRequest("PATCH", at(id.String()), user, map[string]string{"role": manager})
+// newRoleRequest changes the role of an invitation.
+func newRoleRequest(user string) func(*env, uuid.UUID) *http.Request {
+	return func(e *env, id uuid.UUID) *http.Request {
+		return e.newRequest("PATCH", at(id.String()), user, map[string]string{"role": manager})
 	}
 }
 
-func decide(path string, purpose token.Purpose) func(*world, uuid.UUID) *http.Request {
-	return func(w *world, id uuid.UUID) *http.Request {
-		return w.newRequest("POST", base+path+"/", "", map[string]string{"token": w.approval(purpose, id.String())})
+func decisionRequest(path string, purpose token.Purpose) func(*env, uuid.UUID) *http.Request {
+	return func(e *env, id uuid.UUID) *http.Request {
+		return e.newRequest("POST", base+path+"/", "", map[string]string{"token": e.approvalToken(purpose, id.String())})
 	}
 }
 
-func pendingFor(w *world, round int) uuid.UUID { return byStaff(apollo)(w, guest(round)) }
+func pendingFor(e *env, round int) uuid.UUID { return byStaff(apollo)(e, guestName(round)) }
 
-func canceledFor(w *world, round int) uuid.UUID {
-	return then(byStaff(apollo), cancel)(w, guest(round))
+func canceledFor(e *env, round int) uuid.UUID {
+	return then(byStaff(apollo), cancelAction)(e, guestName(round))
 }
 
-func requestedFor(w *world, round int) uuid.UUID { return byOwner(w, guest(round)) }
+func requestedFor(e *env, round int) uuid.UUID { return byOwner(e, guestName(round)) }
 
-// again makes a second invitation like the one that was canceled.
-func again(w *world, id uuid.UUID) *http.Request {
-	return w.newRequest("POST", base, "staff", draft(w.stored(id).Email, admin, apollo))
+// createAgainRequest creates an invitation like an existing one.
+func createAgainRequest(e *env, id uuid.UUID) *http.Request {
+	return e.newRequest("POST", base, "staff", draft(e.stored(id).Email, admin, apollo))
 }
 
-// byGuest accepts as the guest whom it is for.
-func byGuest(w *world, id uuid.UUID) *http.Request {
-	name, _, _ := strings.Cut(w.stored(id).Email, "@")
-	return w.accepting(id, name)
+// acceptAsGuest accepts an invitation as the guest to whom it is addressed.
+func acceptAsGuest(e *env, id uuid.UUID) *http.Request {
+	name, _, _ := strings.Cut(e.stored(id).Email, "@")
+	return e.acceptRequest(id, name)
 }
 
-var duels = []duel{
-	{"accept, cancel", pendingFor, byGuest, act("owner", "cancel"), []duelEnd{
+var racePairs = []racePair{
+	{"accept, cancel", pendingFor, acceptAsGuest, actionRequest("owner", "cancel"), []raceEnd{
 		{200, 400, "accepted", 0, 0, 1},
 		{404, 200, "canceled", 0, 0, 0},
 	}},
-	{"accept, delete", pendingFor, byGuest, act("staff", "delete"), []duelEnd{
+	{"accept, delete", pendingFor, acceptAsGuest, actionRequest("staff", "delete"), []raceEnd{
 		{200, 200, "", 0, 0, 1},
 		{404, 200, "", 0, 0, 0},
 	}},
-	{"accept, send", pendingFor, byGuest, act("owner", "send"), []duelEnd{
+	{"accept, send", pendingFor, acceptAsGuest, actionRequest("owner", "send"), []raceEnd{
 		{200, 400, "accepted", 0, 0, 1},
 		{200, 200, "accepted", 1, 0, 1},
 	}},
-	{"approve, reject", requestedFor, decide("approve", token.Approve), decide("reject", token.Reject), []duelEnd{
+	{"approve, reject", requestedFor, decisionRequest("approve", token.Approve), decisionRequest("reject", token.Reject), []raceEnd{
 		{200, 400, "pending", 1, 0, 0},
 		{400, 200, "rejected", 0, 1, 0},
 	}},
-	{"approve, approve", requestedFor, decide("approve", token.Approve), decide("approve", token.Approve), []duelEnd{
+	{"approve, approve", requestedFor, decisionRequest("approve", token.Approve), decisionRequest("approve", token.Approve), []raceEnd{
 		{200, 400, "pending", 1, 0, 0},
 		{400, 200, "pending", 1, 0, 0},
 	}},
-	{"approve, delete", requestedFor, decide("approve", token.Approve), act("staff", "delete"), []duelEnd{
+	{"approve, delete", requestedFor, decisionRequest("approve", token.Approve), actionRequest("staff", "delete"), []raceEnd{
 		{200, 200, "", 1, 0, 0},
 		{400, 200, "", 0, 0, 0},
 	}},
-	{"send, send", pendingFor, act("owner", "send"), act("staff", "send"), []duelEnd{
+	{"send, send", pendingFor, actionRequest("owner", "send"), actionRequest("staff", "send"), []raceEnd{
 		{200, 200, "pending", 2, 0, 0},
 	}},
-	{"send, send of a canceled one", canceledFor, act("owner", "send"), act("staff", "send"), []duelEnd{
+	{"send, send of a canceled one", canceledFor, actionRequest("owner", "send"), actionRequest("staff", "send"), []raceEnd{
 		{200, 200, "pending", 2, 0, 0},
 	}},
-	{"send of a canceled one, create of another", canceledFor, act("owner", "send"), again, []duelEnd{
+	{"send of a canceled one, create of another", canceledFor, actionRequest("owner", "send"), createAgainRequest, []raceEnd{
 		{200, 400, "pending", 1, 0, 0},
 		{400, 201, "canceled", 1, 0, 0},
 	}},
-	{"cancel, send", pendingFor, act("owner", "cancel"), act("staff", "send"), []duelEnd{
+	{"cancel, send", pendingFor, actionRequest("owner", "cancel"), actionRequest("staff", "send"), []raceEnd{
 		{200, 200, "pending", 1, 0, 0},
 		{200, 200, "canceled", 1, 0, 0},
 	}},
-	{"cancel, cancel", pendingFor, act("owner", "cancel"), act("staff", "cancel"), []duelEnd{
+	{"cancel, cancel", pendingFor, actionRequest("owner", "cancel"), actionRequest("staff", "cancel"), []raceEnd{
 		{200, 400, "canceled", 0, 0, 0},
 		{400, 200, "canceled", 0, 0, 0},
 	}},
-	{"accept, edit", pendingFor, byGuest, readdressing("staff"), []duelEnd{
+	{"accept, edit", pendingFor, acceptAsGuest, newEmailRequest("staff"), []raceEnd{
 		{200, 400, "accepted", 0, 0, 1},
 		{404, 200, "pending", 1, 0, 0},
 	}},
-	{"accept, edit of the role", pendingFor, byGuest, promoting("staff"), []duelEnd{
+	{"accept, edit of the role", pendingFor, acceptAsGuest, newRoleRequest("staff"), []raceEnd{
 		{200, 400, "accepted", 0, 0, 1},
 		{200, 200, "accepted", 0, 0, 1},
 	}},
-	{"cancel, edit", pendingFor, act("owner", "cancel"), promoting("staff"), []duelEnd{
+	{"cancel, edit", pendingFor, actionRequest("owner", "cancel"), newRoleRequest("staff"), []raceEnd{
 		{200, 400, "canceled", 0, 0, 0},
 		{200, 200, "canceled", 0, 0, 0},
 	}},
-	{"cancel, edit of the e-mail", pendingFor, act("owner", "cancel"), readdressing("staff"), []duelEnd{
+	{"cancel, edit of the e-mail", pendingFor, actionRequest("owner", "cancel"), newEmailRequest("staff"), []raceEnd{
 		{200, 400, "canceled", 0, 0, 0},
 		{200, 200, "canceled", 1, 0, 0},
 	}},
-	{"send, edit", pendingFor, act("owner", "send"), readdressing("staff"), []duelEnd{{200, 200, "pending", 2, 0, 0}}},
-	{"edit, edit", pendingFor, promoting("staff"), readdressing("staff2"), []duelEnd{{200, 200, "pending", 1, 0, 0}}},
-	{"edit, delete", pendingFor, readdressing("staff2"), act("staff", "delete"), []duelEnd{
+	{"send, edit", pendingFor, actionRequest("owner", "send"), newEmailRequest("staff"), []raceEnd{{200, 200, "pending", 2, 0, 0}}},
+	{"edit, edit", pendingFor, newRoleRequest("staff"), newEmailRequest("staff2"), []raceEnd{{200, 200, "pending", 1, 0, 0}}},
+	{"edit, delete", pendingFor, newEmailRequest("staff2"), actionRequest("staff", "delete"), []raceEnd{
 		{200, 200, "", 1, 0, 0},
 		{404, 200, "", 0, 0, 0},
 	}},
-	{"edit, destroy", pendingFor, promoting("staff2"), destroying("owner"), []duelEnd{
+	{"edit, destroy", pendingFor, newRoleRequest("staff2"), destroyRequest("owner"), []raceEnd{
 		{200, 204, "", 0, 0, 0},
 		{404, 204, "", 0, 0, 0},
 	}},
-	{"accept, destroy", pendingFor, byGuest, destroying("owner"), []duelEnd{
+	{"accept, destroy", pendingFor, acceptAsGuest, destroyRequest("owner"), []raceEnd{
 		{200, 204, "", 0, 0, 1},
 		{404, 204, "", 0, 0, 0},
 	}},
-	{"destroy, delete", pendingFor, destroying("owner"), act("staff", "delete"), []duelEnd{
+	{"destroy, delete", pendingFor, destroyRequest("owner"), actionRequest("staff", "delete"), []raceEnd{
 		{204, 404, "", 0, 0, 0},
 		{404, 200, "", 0, 0, 0},
 	}},
-	{"delete, delete", pendingFor, act("staff", "delete"), act("staff2", "delete"), []duelEnd{
+	{"delete, delete", pendingFor, actionRequest("staff", "delete"), actionRequest("staff2", "delete"), []raceEnd{
 		{200, 404, "", 0, 0, 0},
 		{404, 200, "", 0, 0, 0},
 	}},
 }
 
-func TestDuels(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(guests(len(duels) * rounds))
-		for i, each := range duels {
+func TestConcurrentPairs(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(guests(len(racePairs) * rounds))
+		for i, each := range racePairs {
 			for round := range rounds {
-				id := each.make(w, i*rounds+round)
-				delivers, tells, holders := w.jobs(deliveries), w.jobs(notices), len(w.holders())
+				id := each.make(e, i*rounds+round)
+				delivers, tells, holders := e.countJobs(deliverKind), e.countJobs(notifyKind), len(e.memberships())
 
-				answers := w.atOnce(each.left(w, id), each.right(w, id))
-				end := duelEnd{
+				answers := e.sendAtOnce(each.left(e, id), each.right(e, id))
+				end := raceEnd{
 					left: answers[0].Status, right: answers[1].Status,
-					delivers: w.jobs(deliveries) - delivers, tells: w.jobs(notices) - tells,
-					newMember: len(w.holders()) - holders,
+					delivers: e.countJobs(deliverKind) - delivers, tells: e.countJobs(notifyKind) - tells,
+					newMember: len(e.memberships()) - holders,
 				}
-				if seen := w.request("GET", at(id.String()), "staff", nil); seen.Status == http.StatusOK {
+				if seen := e.request("GET", at(id.String()), "staff", nil); seen.Status == http.StatusOK {
 					var left server.Invitation
-					seen.into(&left)
+					seen.decode(&left)
 					end.state = left.State
 				}
-				require.Contains(w.t, each.ends, end, "%s: %s | %s", each.name, answers[0].Body, answers[1].Body)
+				require.Contains(e.t, each.ends, end, "%s: %s | %s", each.name, answers[0].Body, answers[1].Body)
 			}
 		}
-	}, func(p *invitation.Policy) { p.OnlyStaffCanInvite = true })
+	}, onlyStaff)
 }
 
-// projects is a directory file with projects of Acme that nobody is in, with the uuids returned.
+// projects returns a directory file with n projects of Acme without members, and their uuids.
 func projects(n int) (file string, ids []string) {
 	file = "customers:\n  - name: Acme\n    uuid: " + acme + "\n    projects:\n"
 	for i := range n {
@@ -312,139 +275,180 @@ func projects(n int) (file string, ids []string) {
 	return file, ids
 }
 
-// inProject is draft for a project that is not in the world file.
+// inProject is draft for a project that is not in directoryFile.
 func inProject(email, role, project string) map[string]any {
 	return map[string]any{"email": email, "role": role, "scope": "https://anywhere.example/api/projects/" + project + "/"}
 }
 
-// Where a project can have one manager only, the second of two who accept at once is refused.
-func TestOneManagerWins(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.raceForRoles(func(round int) []racer {
-			return []racer{{guest(2 * round), manager}, {guest(2*round + 1), manager}}
+// Where a project can have one manager only, one of two concurrent accepts succeeds.
+func TestConcurrentAcceptsWithOneManager(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.raceForRoles(func(round int) []racer {
+			return []racer{{guestName(2 * round), manager}, {guestName(2*round + 1), manager}}
 		}, `400 ["Project already has an active project manager."]`)
-	}, func(p *invitation.Policy) { p.OneProjectManager = true })
+	}, oneManager)
 }
 
-// Where a user can have one role only, the second of two that they accept at once is refused.
-func TestOneRoleWins(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.raceForRoles(func(int) []racer {
+// Where a user can have one role in a scope only, one of two concurrent accepts succeeds.
+func TestConcurrentAcceptsWithMultipleRolesDisabled(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.raceForRoles(func(int) []racer {
 			return []racer{{"invitee", admin}, {"invitee", manager}}
 		}, `400 ["User already has role within this scope."]`)
-	}, func(p *invitation.Policy) { p.DisableMultipleRoles = true })
+	}, disableMultiple)
 }
 
-// A racer is a user who accepts a role.
+// A racer is a user who accepts an invitation with a role.
 type racer struct{ user, role string }
 
-func (w *world) raceForRoles(racers func(round int) []racer, loses string) {
-	w.t.Helper()
+func (e *env) raceForRoles(racers func(round int) []racer, loses string) {
+	e.t.Helper()
 	file, ids := projects(rounds)
-	w.apply(file)
-	w.apply(guests(2 * rounds))
+	e.apply(file)
+	e.apply(guests(2 * rounds))
 	for round, project := range ids {
 		var requests []*http.Request
 		for i, each := range racers(round) {
 			var made server.Invitation
 			email := fmt.Sprintf("racer%d@example.org", i)
-			w.request("POST", base, "owner", inProject(email, each.role, project)).is(http.StatusCreated, "").into(&made)
-			requests = append(requests, w.accepting(made.UUID, each.user))
+			e.request("POST", base, "owner", inProject(email, each.role, project)).is(http.StatusCreated, "").decode(&made)
+			requests = append(requests, e.acceptRequest(made.UUID, each.user))
 		}
-		require.Equal(w.t, map[string]int{wasAccepted: 1, loses: 1}, tally(w.atOnce(requests...)))
+		require.Equal(e.t, map[string]int{wasAccepted: 1, loses: 1}, tally(e.sendAtOnce(requests...)))
 		holders := 0
-		for _, each := range w.holders() {
+		for _, each := range e.memberships() {
 			if each.ScopeUUID.String() == project {
 				holders++
 			}
 		}
-		require.Equal(w.t, 1, holders)
+		require.Equal(e.t, 1, holders)
 	}
 }
 
-// Two invitations to the same role, in one project: who accepts both at once is a member once.
-func TestOneMembershipOfTwoInvitations(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.raceForRoles(func(int) []racer {
+// A user who accepts two invitations with the same role at the same time gets one membership.
+func TestConcurrentAcceptsOfSameRole(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.raceForRoles(func(int) []racer {
 			return []racer{{"invitee", admin}, {"invitee", admin}}
 		}, `400 ["User has already the same role in this scope."]`)
 	})
 }
 
-// Whatever many people do at once to a few invitations, nothing breaks: every answer is one of the contract's, none
-// is a failure, and no more than one invitation stands open for each address.
-func TestCrowdedInvitations(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply(guests(3))
+// Many concurrent actions on a few invitations cause no 5xx, and leave at most one open invitation for each address.
+func TestManyConcurrentActions(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply(guests(3))
 		var ids []uuid.UUID
 		for i := range 3 {
-			ids = append(ids, pendingFor(w, i))
+			ids = append(ids, pendingFor(e, i))
 		}
 		var requests []*http.Request
-		for i := range crowd {
+		for i := range crowdSize {
 			id := ids[i%len(ids)]
 			switch i % 5 {
 			case 0:
-				requests = append(requests, act("owner", "cancel")(w, id))
+				requests = append(requests, actionRequest("owner", "cancel")(e, id))
 			case 1:
-				requests = append(requests, act("staff", "send")(w, id))
+				requests = append(requests, actionRequest("staff", "send")(e, id))
 			case 2:
-				requests = append(requests, again(w, id))
+				requests = append(requests, createAgainRequest(e, id))
 			case 3:
-				requests = append(requests, w.newRequest("GET", base+"?state=pending&o=state", "owner", nil))
+				requests = append(requests, e.newRequest("GET", base+"?state=pending&o=state", "owner", nil))
 			default:
-				requests = append(requests, act("owner", "details")(w, id))
+				requests = append(requests, actionRequest("owner", "details")(e, id))
 				requests[i].Method = http.MethodGet
 			}
 		}
-		for _, each := range w.atOnce(requests...) {
-			require.Contains(w.t, []int{200, 201, 400}, each.Status, each.Body)
+		for _, each := range e.sendAtOnce(requests...) {
+			require.Contains(e.t, []int{200, 201, 400}, each.Status, each.Body)
 		}
-		open, _ := w.list("staff", "state=pending&page_size=300")
+		open, _ := e.list("staff", "state=pending&page_size=300")
 		var emails []string
 		for _, each := range open {
 			emails = append(emails, each.Email)
 		}
 		slices.Sort(emails)
-		require.Len(w.t, slices.Compact(slices.Clone(emails)), len(emails), emails)
+		require.Len(e.t, slices.Compact(slices.Clone(emails)), len(emails), emails)
 	})
 }
 
-// An edit and the end of an invitation's time, at once: either it was edited and expired then, or it expired and was not.
-func TestEditRacesExpiry(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+// An update at the time of expiry either happens before the expiry, or is rejected.
+func TestConcurrentUpdateAndExpiry(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		edited := 0
 		for round := range 2 * rounds {
-			made := w.create("owner", fmt.Sprintf("old%d@x.example", round), admin, apollo)
-			w.clock.Advance(lifetime - time.Microsecond)
-			request := w.newRequest("PATCH", at(made.UUID.String()), "owner", map[string]string{"email": fmt.Sprintf("new%d@x.example", round)})
+			made := e.create("owner", fmt.Sprintf("old%d@x.example", round), admin, apollo)
+			e.clock.Advance(lifetime - time.Microsecond)
+			request := e.newRequest("PATCH", at(made.UUID.String()), "owner", map[string]string{"email": fmt.Sprintf("new%d@x.example", round)})
 			var end sync.WaitGroup
 			end.Go(func() {
-				w.clock.Advance(time.Microsecond)
-				w.sweep()
+				e.clock.Advance(time.Microsecond)
+				e.sweep()
 			})
-			answer := w.atOnce(request)[0]
+			answer := e.sendAtOnce(request)[0]
 			end.Wait()
-			w.sweep()
+			e.sweep()
 
-			seen := w.see(made.UUID)
-			require.EqualValues(w.t, "expired", seen.State)
-			require.Equal(w.t, invitation.Expired, w.stored(made.UUID).StoredState)
+			seen := e.retrieve(made.UUID)
+			require.EqualValues(e.t, "expired", seen.State)
+			require.Equal(e.t, invitation.Expired, e.stored(made.UUID).StoredState)
 			happened := []string{}
-			for _, each := range w.events(made.UUID) {
+			for _, each := range e.events(made.UUID) {
 				happened = append(happened, string(*each.EventType))
 			}
 			if answer.Status == http.StatusOK {
 				edited++
-				require.Equal(w.t, fmt.Sprintf("new%d@x.example", round), seen.Email)
-				require.Equal(w.t, []string{"created", "updated", "expired"}, happened)
+				require.Equal(e.t, fmt.Sprintf("new%d@x.example", round), seen.Email)
+				require.Equal(e.t, []string{"created", "updated", "expired"}, happened)
 			} else {
-				answer.is(http.StatusBadRequest, refuseEdit)
-				require.Equal(w.t, made.Email, seen.Email)
-				require.Equal(w.t, []string{"created", "expired"}, happened)
+				answer.is(http.StatusBadRequest, editError)
+				require.Equal(e.t, made.Email, seen.Email)
+				require.Equal(e.t, []string{"created", "expired"}, happened)
 			}
-			w.chained(made.UUID)
+			e.requireEventChain(made.UUID)
 		}
-		w.t.Logf("%d of %d were edited", edited, 2*rounds)
+		e.t.Logf("%d of %d were edited", edited, 2*rounds)
+	})
+}
+
+// raceSize is the number of concurrent requests where each needs an invitation of its own.
+const raceSize = 8
+
+// countStatuses returns the number of responses with each status.
+func countStatuses(all []response) map[int]int {
+	statuses := map[int]int{}
+	for _, each := range all {
+		statuses[each.Status]++
+	}
+	return statuses
+}
+
+// A send of an expired invitation and creates with the same e-mail, role and scope: one succeeds.
+func TestConcurrentSendAndCreateAfterExpiry(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		old := e.create("owner", "a@x.example", admin, apollo)
+		e.clock.Advance(lifetime)
+		requests := []*http.Request{e.newRequest("POST", at(old.UUID.String(), "send"), "owner", nil)}
+		for range raceSize - 1 {
+			requests = append(requests, e.newRequest("POST", base, "owner", draft("a@x.example", admin, apollo)))
+		}
+		answers := e.sendAtOnce(requests...)
+		statuses := countStatuses(answers)
+		require.Equal(e.t, raceSize-1, statuses[http.StatusBadRequest], statuses)
+		require.Equal(e.t, 1, statuses[http.StatusCreated]+statuses[http.StatusOK], statuses)
+		require.Len(e.t, e.emails("owner", "state=pending"), 1)
+	})
+}
+
+func TestConcurrentReopenings(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		var requests []*http.Request
+		for range raceSize {
+			made := e.create("owner", "a@x.example", admin, apollo)
+			e.do("owner", made.UUID, "cancel").is(http.StatusOK, canceledBody)
+			requests = append(requests, e.newRequest("POST", at(made.UUID.String(), "send"), "owner", nil))
+		}
+		require.Equal(e.t, map[int]int{http.StatusOK: 1, http.StatusBadRequest: raceSize - 1}, countStatuses(e.sendAtOnce(requests...)))
+		require.Len(e.t, e.emails("owner", "state=pending"), 1)
 	})
 }

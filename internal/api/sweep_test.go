@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"sync"
@@ -12,151 +11,136 @@ import (
 
 	"invited/gen/server"
 	"invited/internal/invitation"
-	"invited/internal/storetest"
 )
 
-// asked are the notices of a kind that were asked for, in order.
-func (w *world) asked(kind invitation.Notice) []invitation.Notify {
-	w.t.Helper()
-	var found []invitation.Notify
-	for _, each := range storetest.Jobs(w.t, w.db, invitation.Notify{}.Kind()) {
-		var job invitation.Notify
-		require.NoError(w.t, json.Unmarshal(each.EncodedArgs, &job))
-		if job.Notice == kind {
-			found = append(found, job)
-		}
-	}
-	return found
+func (e *env) sweep() {
+	e.t.Helper()
+	require.NoError(e.t, e.service.Sweep(e.context()))
 }
 
-func (w *world) sweep() {
-	w.t.Helper()
-	require.NoError(w.t, w.service.Sweep(w.t.Context()))
-}
-
-func TestSweepWritesExpiryAndTellsTheCreatorOnce(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+func TestSweepExpiresAndNotifiesOnce(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		const count = 430 // more than two batches
 		for i := range count {
-			w.create("owner", fmt.Sprintf("guest%d@example.com", i), admin, apollo)
+			e.create("owner", fmt.Sprintf("guest%d@example.com", i), admin, apollo)
 		}
-		late := w.create("manager", "planned@example.com", admin, apollo)
-		w.clock.Advance(lifetime - time.Microsecond)
-		w.sweep()
-		require.Empty(t, w.asked(invitation.NoticeExpired), "its time is not over")
+		late := e.create("manager", "planned@example.com", admin, apollo)
+		e.clock.Advance(lifetime - time.Microsecond)
+		e.sweep()
+		require.Empty(t, e.noticeJobsOf(invitation.NoticeExpired), "it has not expired")
 
-		w.clock.Advance(time.Microsecond)
-		require.Equal(t, server.InvitationStateExpired, w.see(late.UUID).State, "expired before any sweep")
+		e.clock.Advance(time.Microsecond)
+		require.Equal(t, server.InvitationStateExpired, e.retrieve(late.UUID).State, "it is expired before a sweep")
 		var sweeps sync.WaitGroup
 		for range 4 {
-			sweeps.Go(func() { require.NoError(t, w.service.Sweep(t.Context())) })
+			sweeps.Go(func() { require.NoError(t, e.service.Sweep(e.context())) })
 		}
 		sweeps.Wait()
-		w.sweep()
+		e.sweep()
 		told := map[string]int{}
-		for _, each := range w.asked(invitation.NoticeExpired) {
+		for _, each := range e.noticeJobsOf(invitation.NoticeExpired) {
 			told[each.Invitation.String()]++
 		}
 		require.Len(t, told, count+1)
 		for id, times := range told {
 			require.Equal(t, 1, times, id)
 		}
-		_, answer := w.list("staff", "state=expired")
+		_, answer := e.list("staff", "state=expired")
 		require.Equal(t, fmt.Sprint(count+1), answer.Header.Get("X-Result-Count"))
 	})
 }
 
-func TestAStaleRowMakesRoomAndItsCreatorIsTold(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		stale := w.create("owner", "guest@example.com", admin, apollo)
-		w.clock.Advance(lifetime)
-		w.create("manager", "Guest@Example.com", admin, apollo)
-		told := w.asked(invitation.NoticeExpired)
+func TestCreateExpiresDuplicateAndNotifies(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		stale := e.create("owner", "guest@example.com", admin, apollo)
+		e.clock.Advance(lifetime)
+		e.create("manager", "Guest@Example.com", admin, apollo)
+		told := e.noticeJobsOf(invitation.NoticeExpired)
 		require.Len(t, told, 1)
 		require.Equal(t, stale.UUID, told[0].Invitation)
 	})
 }
 
-func TestSweepActivatesWhenTheProjectStarts(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		planned := w.create("sibling", "guest@example.com", admin, artemis)
+func TestSweepActivatesAtProjectStart(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		planned := e.create("sibling", "guest@example.com", admin, artemis)
 		require.Equal(t, server.InvitationStateProject, planned.State)
 		require.Equal(t, "2026-12-31T00:00:00.000000Z", planned.Expires)
 		start := time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)
 
-		w.clock.Advance(start.Sub(w.clock.Now()) - time.Microsecond)
-		w.sweep()
-		require.Equal(t, server.InvitationStateProject, w.see(planned.UUID).State)
-		require.Zero(t, w.jobs("deliver_invitation"))
-		w.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusNotFound, notFound)
+		e.clock.Advance(start.Sub(e.clock.Now()) - time.Microsecond)
+		e.sweep()
+		require.Equal(t, server.InvitationStateProject, e.retrieve(planned.UUID).State)
+		require.Zero(t, e.countJobs("deliver_invitation"))
+		e.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusNotFound, notFound)
 
-		w.clock.Advance(time.Microsecond)
-		w.sweep()
-		w.sweep()
-		active := w.see(planned.UUID)
+		e.clock.Advance(time.Microsecond)
+		e.sweep()
+		e.sweep()
+		active := e.retrieve(planned.UUID)
 		require.Equal(t, server.InvitationStatePending, active.State)
 		require.Equal(t, planned.Created, active.Created)
 		require.Equal(t, planned.Expires, active.Expires)
-		require.Equal(t, 1, w.jobs("deliver_invitation"))
-		w.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusOK, "")
+		require.Equal(t, 1, e.countJobs("deliver_invitation"))
+		e.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusOK, "")
 	})
 }
 
-func TestOneReminderForEachLife(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("owner", "guest@example.com", admin, apollo)
-		send := func() { w.request("POST", at(made.UUID.String(), "send"), "owner", nil).is(http.StatusOK, "") }
+func TestOneReminderPerLife(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "guest@example.com", admin, apollo)
+		send := func() { e.request("POST", at(made.UUID.String(), "send"), "owner", nil).is(http.StatusOK, "") }
 
-		w.clock.Advance(lifetime - invitation.ReminderPeriod - time.Microsecond)
-		w.sweep()
-		require.Empty(t, w.asked(invitation.NoticeReminder), "more than a day is left")
-		w.clock.Advance(time.Microsecond)
-		w.sweep()
-		require.Len(t, w.asked(invitation.NoticeReminder), 1)
+		e.clock.Advance(lifetime - invitation.ReminderPeriod - time.Microsecond)
+		e.sweep()
+		require.Empty(t, e.noticeJobsOf(invitation.NoticeReminder), "more than a day is left")
+		e.clock.Advance(time.Microsecond)
+		e.sweep()
+		require.Len(t, e.noticeJobsOf(invitation.NoticeReminder), 1)
 		send() // the same life
-		w.clock.Advance(time.Hour)
-		w.sweep()
-		require.Len(t, w.asked(invitation.NoticeReminder), 1)
+		e.clock.Advance(time.Hour)
+		e.sweep()
+		require.Len(t, e.noticeJobsOf(invitation.NoticeReminder), 1)
 
-		w.clock.Advance(invitation.ReminderPeriod)
-		w.sweep()
+		e.clock.Advance(invitation.ReminderPeriod)
+		e.sweep()
 		send() // a new life
-		w.clock.Advance(lifetime - time.Hour)
-		w.sweep()
-		w.sweep()
-		reminders := w.asked(invitation.NoticeReminder)
+		e.clock.Advance(lifetime - time.Hour)
+		e.sweep()
+		e.sweep()
+		reminders := e.noticeJobsOf(invitation.NoticeReminder)
 		require.Len(t, reminders, 2)
-		require.NotEqual(t, reminders[0].Delivery, reminders[1].Delivery, "the second is another mail")
+		require.NotEqual(t, reminders[0].Delivery, reminders[1].Delivery, "the second reminder has another number")
 
-		w.request("POST", at(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusOK, "")
-		letter, err := w.service.BeginNotice(t.Context(), reminders[1])
+		e.request("POST", at(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusOK, "")
+		message, err := e.service.BeginNotice(e.context(), reminders[1])
 		require.NoError(t, err)
-		require.Nil(t, letter, "nobody is reminded of what was taken back")
+		require.Nil(t, message, "a canceled invitation has no reminder")
 	})
 }
 
-func TestAShortLifeHasNoReminder(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.create("owner", "guest@example.com", admin, apollo)
-		w.sweep()
-		w.clock.Advance(invitation.ReminderPeriod - time.Minute)
-		w.sweep()
-		require.Empty(t, w.asked(invitation.NoticeReminder))
+func TestNoReminderForShortLife(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.create("owner", "guest@example.com", admin, apollo)
+		e.sweep()
+		e.clock.Advance(invitation.ReminderPeriod - time.Minute)
+		e.sweep()
+		require.Empty(t, e.noticeJobsOf(invitation.NoticeReminder))
 	}, func(p *invitation.Policy) { p.Lifetime = invitation.ReminderPeriod })
 }
 
-// A sweep ends only when nothing is due, however many are, and whether or not they were made at one moment.
-func TestSweepOfMoreThanABatch(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.fill(450)
+// A sweep expires all invitations that are due, in several batches, whether or not they have the same creation time.
+func TestSweepOfSeveralBatches(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.insertPending(450)
 		for i := range 3 {
-			w.clock.Advance(time.Minute)
-			w.create("owner", fmt.Sprintf("later%d@x.example", i), admin, apollo)
+			e.clock.Advance(time.Minute)
+			e.create("owner", fmt.Sprintf("later%d@x.example", i), admin, apollo)
 		}
-		w.clock.Advance(lifetime)
-		w.sweep()
-		require.Equal(w.t, "453", w.value("SELECT count(*) FROM invitations WHERE state = 'expired'"))
-		require.Equal(w.t, "453", w.value("SELECT count(*) FROM invitation_events WHERE event_type = 'expired'"))
-		require.Len(w.t, w.asked(invitation.NoticeExpired), 3, "those that have a creator")
+		e.clock.Advance(lifetime)
+		e.sweep()
+		require.Equal(e.t, "453", e.value("SELECT count(*) FROM invitations WHERE state = 'expired'"))
+		require.Equal(e.t, "453", e.value("SELECT count(*) FROM invitation_events WHERE event_type = 'expired'"))
+		require.Len(e.t, e.noticeJobsOf(invitation.NoticeExpired), 3, "only those with a creator")
 	})
 }

@@ -8,38 +8,35 @@ import (
 	"invited/internal/invitation"
 )
 
-// timestamp is how the API writes a moment: RFC 3339 in UTC with microseconds.
+// timestamp formats a time as the API does: RFC 3339 in UTC with microseconds.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000000Z") }
 
 func (h handlers) url(v invitation.View) string {
 	return h.PublicURL + "api/user-invitations/" + v.UUID.String() + "/"
 }
 
-// creator is how the creator of an invitation shows: empty where they are gone.
-func creator(v invitation.View) (user directory.User, image *string) {
-	if v.CreatedBy != nil {
-		user = *v.CreatedBy
+// creatorOf returns the creator, or a user with empty fields where the creator was removed.
+func creatorOf(user *directory.User) directory.User {
+	if user == nil {
+		return directory.User{}
 	}
-	if user.Image != "" {
-		image = &user.Image
-	}
-	return user, image
+	return *user
 }
 
 func (h handlers) invitation(v invitation.View) server.Invitation {
-	user, image := creator(v)
-	shown := func(field, value string) *string {
+	creator := creatorOf(v.CreatedBy)
+	allowed := func(field, value string) *string {
 		if !h.Service.Policy.Allows(field) {
 			return nil
 		}
 		return &value
 	}
 	return server.Invitation{
-		CivilNumber:         shown("civil_number", v.CivilNumber),
+		CivilNumber:         allowed("civil_number", v.CivilNumber),
 		Created:             timestamp(v.Created),
-		CreatedByFullName:   user.FullName,
-		CreatedByImage:      image,
-		CreatedByUsername:   user.Username,
+		CreatedByFullName:   creator.FullName,
+		CreatedByImage:      nilIfEmpty(creator.Image),
+		CreatedByUsername:   creator.Username,
 		CustomerName:        v.Scope.Customer.Name,
 		CustomerUUID:        v.CustomerUUID,
 		Email:               v.Email,
@@ -47,11 +44,11 @@ func (h handlers) invitation(v invitation.View) server.Invitation {
 		ExecutionState:      server.ExecutionStateEnum(v.ExecutionState),
 		Expires:             timestamp(v.Expires),
 		ExtraInvitationText: v.ExtraInvitationText,
-		FullName:            shown("full_name", v.FullName),
-		JobTitle:            shown("job_title", v.JobTitle),
-		NativeName:          shown("native_name", v.NativeName),
-		Organization:        shown("organization", v.Organization),
-		PhoneNumber:         shown("phone_number", v.PhoneNumber),
+		FullName:            allowed("full_name", v.FullName),
+		JobTitle:            allowed("job_title", v.JobTitle),
+		NativeName:          allowed("native_name", v.NativeName),
+		Organization:        allowed("organization", v.Organization),
+		PhoneNumber:         allowed("phone_number", v.PhoneNumber),
 		Role:                v.RoleUUID,
 		RoleDescription:     v.Role.Description,
 		RoleName:            v.Role.Name,
@@ -66,11 +63,11 @@ func (h handlers) invitation(v invitation.View) server.Invitation {
 }
 
 func details(v invitation.View) server.VisibleInvitationDetails {
-	user, image := creator(v)
+	creator := creatorOf(v.CreatedBy)
 	return server.VisibleInvitationDetails{
-		CreatedByFullName: user.FullName,
-		CreatedByImage:    image,
-		CreatedByUsername: user.Username,
+		CreatedByFullName: creator.FullName,
+		CreatedByImage:    nilIfEmpty(creator.Image),
+		CreatedByUsername: creator.Username,
 		CustomerName:      v.Scope.Customer.Name,
 		CustomerUUID:      v.CustomerUUID,
 		Email:             v.Email,

@@ -17,110 +17,110 @@ import (
 	"invited/gen/server"
 )
 
-// untouched asserts at the end of a test that it has stored nothing and asked for nothing.
-func (w *world) untouched() func() {
-	w.t.Helper()
+// expectNoChange returns a function that asserts that nothing was stored and no job was added since.
+func (e *env) expectNoChange() func() {
+	e.t.Helper()
 	look := func() []any {
-		_, all := w.list("staff", "page_size=300")
-		return []any{all.Body, w.rows(), w.jobs(deliveries), w.jobs(notices), w.holders(), w.count("invitation_events")}
+		_, all := e.list("staff", "page_size=300")
+		return []any{all.Body, e.countInvitations(), e.countJobs(deliverKind), e.countJobs(notifyKind), e.memberships(), e.countRows("invitation_events")}
 	}
 	before := look()
 	return func() {
-		w.t.Helper()
-		require.Equal(w.t, before, look())
+		e.t.Helper()
+		require.Equal(e.t, before, look())
 	}
 }
 
-// refused sends a body to create and asserts the status and, of a 400, that a field is complained of.
-func (w *world) refused(name string, body any, status int, field string) {
-	w.t.Helper()
-	answer := w.request("POST", base, "owner", body)
-	require.Equal(w.t, status, answer.Status, "%s: %s", name, answer.Body)
+// requireRejected sends a body to create and asserts the status and, for a 400, that the body names the field.
+func (e *env) requireRejected(name string, body any, status int, field string) {
+	e.t.Helper()
+	answer := e.request("POST", base, "owner", body)
+	require.Equal(e.t, status, answer.Status, "%s: %s", name, answer.Body)
 	if status == http.StatusBadRequest {
 		var errs map[string][]string
-		answer.into(&errs)
-		require.Contains(w.t, errs, field, "%s: %s", name, answer.Body)
+		answer.decode(&errs)
+		require.Contains(e.t, errs, field, "%s: %s", name, answer.Body)
 	}
 }
 
-// good is the JSON of a body that is good but for what is put into it.
-func good(more string) string {
+// bodyWith returns a valid JSON body of create, with more at the end of the object.
+func bodyWith(more string) string {
 	return fmt.Sprintf(`{"role": %q, "scope": %q, "email": "new@example.org"%s}`, admin, scopeURL(apollo), more)
 }
 
-// single are the fields that have one line, with the most that they take.
-var single = map[string]int{
+// singleLineFields has the largest length of each field that takes a single line.
+var singleLineFields = map[string]int{
 	"full_name": 100, "native_name": 100, "phone_number": 255, "organization": 100, "job_title": 120, "civil_number": 50,
 }
 
-func TestBodiesThatAreNoJSON(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		defer w.untouched()()
+func TestCreateRejectsInvalidJSON(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		defer e.expectNoChange()()
 		deep := strings.Repeat("[", 100_000)
 		for name, body := range map[string]string{
 			"text":                       `hello`,
 			"half an object":             `{"role": "`,
-			"single quotes":              `{'role': 1}`,
+			"singleLineFields quotes":    `{'role': 1}`,
 			"comment":                    `{/* */}`,
-			"comma at the end":           good(","),
-			"two values":                 good("") + good(""),
-			"something after it":         good("") + "x",
-			"NUL after it":               good("") + "\x00",
-			"BOM":                        "\ufeff" + good(""),
+			"comma at the end":           bodyWith(","),
+			"two values":                 bodyWith("") + bodyWith(""),
+			"something after it":         bodyWith("") + "x",
+			"NUL after it":               bodyWith("") + "\x00",
+			"BOM":                        "\ufeff" + bodyWith(""),
 			"UTF-16":                     "{\x00\"\x00r\x00",
-			"invalid UTF-8 in a value":   good(`, "full_name": "a` + "\xff" + `b"`),
-			"invalid UTF-8 in a name":    good(`, "a` + "\xc3\x28" + `b": 1`),
-			"overlong UTF-8":             good(`, "full_name": "` + "\xc0\xaf" + `"`),
-			"surrogate in UTF-8":         good(`, "full_name": "` + "\xed\xa0\x80" + `"`),
-			"high surrogate":             good(`, "full_name": "\ud800"`),
-			"low surrogate":              good(`, "full_name": "\udc00x"`),
-			"surrogates in wrong order":  good(`, "full_name": "\udc00\ud800"`),
-			"raw newline":                good(`, "full_name": "a` + "\n" + `b"`),
-			"raw NUL":                    good(`, "full_name": "a` + "\x00" + `b"`),
-			"NaN":                        good(`, "full_name": NaN`),
-			"same name twice":            good(`, "email": "other@example.org"`),
-			"unknown name twice":         good(`, "x": 1, "x": 2`),
-			"name twice, escaped once":   good(`, "\u0065mail": "other@example.org"`),
-			"name twice, further inside": good(`, "x": {"y": 1, "y": 2}`),
+			"invalid UTF-8 in a value":   bodyWith(`, "full_name": "a` + "\xff" + `b"`),
+			"invalid UTF-8 in a name":    bodyWith(`, "a` + "\xc3\x28" + `b": 1`),
+			"overlong UTF-8":             bodyWith(`, "full_name": "` + "\xc0\xaf" + `"`),
+			"surrogate in UTF-8":         bodyWith(`, "full_name": "` + "\xed\xa0\x80" + `"`),
+			"high surrogate":             bodyWith(`, "full_name": "\ud800"`),
+			"low surrogate":              bodyWith(`, "full_name": "\udc00x"`),
+			"surrogates in wrong order":  bodyWith(`, "full_name": "\udc00\ud800"`),
+			"raw newline":                bodyWith(`, "full_name": "a` + "\n" + `b"`),
+			"raw NUL":                    bodyWith(`, "full_name": "a` + "\x00" + `b"`),
+			"NaN":                        bodyWith(`, "full_name": NaN`),
+			"same name twice":            bodyWith(`, "email": "other@example.org"`),
+			"unknown name twice":         bodyWith(`, "x": 1, "x": 2`),
+			"name twice, escaped once":   bodyWith(`, "\u0065mail": "other@example.org"`),
+			"name twice, further inside": bodyWith(`, "x": {"y": 1, "y": 2}`),
 			"100,000 deep arrays":        deep,
 			"100,000 deep, complete":     deep + strings.Repeat("]", 100_000),
 			"100,000 deep objects":       strings.Repeat(`{"a":`, 100_000),
-			"100,000 deep, in a field":   good(`, "full_name": ` + deep + strings.Repeat("]", 100_000)),
+			"100,000 deep, in a field":   bodyWith(`, "full_name": ` + deep + strings.Repeat("]", 100_000)),
 			"compressed":                 "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03",
 		} {
-			w.refused(name, body, http.StatusBadRequest, "non_field_errors")
-			answer := w.request("POST", base+"approve/", "", body)
-			require.Equal(w.t, http.StatusBadRequest, answer.Status, name)
+			e.requireRejected(name, body, http.StatusBadRequest, "non_field_errors")
+			answer := e.request("POST", base+"approve/", "", body)
+			require.Equal(e.t, http.StatusBadRequest, answer.Status, name)
 		}
 		for name, body := range map[string]string{
 			"an array": `[]`, "arrays": `[[{}]]`, "a string": `"` + admin + `"`, "a number": `5`, "true": `true`,
-			"null": `null`, "a million zeros": strings.Repeat("0", 1000), "a large number": `1e400`,
+			"null": `null`, "a million zeroReader": strings.Repeat("0", 1000), "a large number": `1e400`,
 		} {
-			w.refused(name, body, http.StatusBadRequest, "non_field_errors")
-			require.Equal(w.t, http.StatusBadRequest, w.request("POST", base+"reject/", "", body).Status, name)
+			e.requireRejected(name, body, http.StatusBadRequest, "non_field_errors")
+			require.Equal(e.t, http.StatusBadRequest, e.request("POST", base+"reject/", "", body).Status, name)
 		}
 		for name, body := range map[string]any{"nothing": nil, "empty": "", "space": " \r\n\t ", "an empty object": "{}"} {
-			answer := w.request("POST", base, "owner", body)
+			answer := e.request("POST", base, "owner", body)
 			answer.is(http.StatusBadRequest, `{"email": ["This field is required."], "role": ["This field is required."],
 				"scope": ["This field is required."]}`)
-			answer = w.request("POST", base+"approve/", "", body)
-			require.JSONEq(w.t, `{"token": ["This field is required."]}`, answer.Body, name)
+			answer = e.request("POST", base+"approve/", "", body)
+			require.JSONEq(e.t, `{"token": ["This field is required."]}`, answer.Body, name)
 		}
 	})
 }
 
 func TestValuesOfWrongType(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		defer w.untouched()()
+	onEachEngine(t, func(e *env) {
+		defer e.expectNoChange()()
 		fields := []string{"email", "role", "scope", "extra_invitation_text"}
-		for each := range single {
+		for each := range singleLineFields {
 			fields = append(fields, each)
 		}
 		for _, field := range fields {
 			for _, value := range []any{5, 1.5, true, false, []any{}, []any{"a@example.org"}, map[string]any{"a": 1}, nil} {
 				body := draft("new@example.org", admin, apollo)
 				body[field] = value
-				w.refused(fmt.Sprintf("%s: %v", field, value), body, http.StatusBadRequest, field)
+				e.requireRejected(fmt.Sprintf("%s: %v", field, value), body, http.StatusBadRequest, field)
 			}
 		}
 		for _, body := range []string{
@@ -128,74 +128,74 @@ func TestValuesOfWrongType(t *testing.T) {
 			`{"Token": "x"}`, `{"token": "` + strings.Repeat("x", 4097) + `"}`,
 		} {
 			var errs map[string][]string
-			answer := w.request("POST", base+"approve/", "", body)
-			require.Equal(w.t, http.StatusBadRequest, answer.Status)
-			answer.into(&errs)
-			require.Contains(w.t, errs, "token", body)
+			answer := e.request("POST", base+"approve/", "", body)
+			require.Equal(e.t, http.StatusBadRequest, answer.Status)
+			answer.decode(&errs)
+			require.Contains(e.t, errs, "token", body)
 		}
 		for _, text := range []string{"x", ".", "v1..", " ", "\u0000", "v1.\n.\n", strings.Repeat(".", 4096), "\u202e"} {
-			w.request("POST", base+"reject/", "", map[string]string{"token": text}).
+			e.request("POST", base+"reject/", "", map[string]string{"token": text}).
 				is(http.StatusBadRequest, `["Invalid signature."]`)
 		}
 	})
 }
 
-// What was checked is what is stored: names in another case are other names, and read-only ones are ignored.
-func TestNamesThatAreNotOurs(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		done := w.untouched()
-		w.refused("role in another case", `{"Role": "x"}`, http.StatusBadRequest, "role")
-		w.refused("all in another case", strings.ToUpper(good("")), http.StatusBadRequest, "email")
+// The names of fields are case-sensitive, and read-only fields are ignored: what was validated is what is stored.
+func TestCreateIgnoresUnknownAndReadOnlyNames(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		done := e.expectNoChange()
+		e.requireRejected("role in another case", `{"Role": "x"}`, http.StatusBadRequest, "role")
+		e.requireRejected("all in another case", strings.ToUpper(bodyWith("")), http.StatusBadRequest, "email")
 		done()
 		var made server.Invitation
-		w.request("POST", base, "owner", good(`, "Email": "evil@example.org", "EMAIL": 5, "eMail": null, "ROLE": [],
+		e.request("POST", base, "owner", bodyWith(`, "Email": "evil@example.org", "EMAIL": 5, "eMail": null, "ROLE": [],
 			"Full_Name": "\u0000", "full_Name": "x\r\ny", "Civil_Number": "666", "ﬀull_name": "x",
 			"uuid": "00000000-0000-4000-8000-000000000000", "url": "https://evil.example/", "state": "accepted",
 			"execution_state": 5, "created": "1999", "expires": [], "created_by": "x", "created_by_username": "staff",
 			"customer": {}, "customer_uuid": "`+globex+`", "scope_uuid": "`+hydra+`", "error_message": "boo",
 			"role_name": "CUSTOMER.OWNER", "approved_by": 1, "delivery": 7, "StoredState": "accepted", "x": {"y": [1e999]}`)).
-			is(http.StatusCreated, "").into(&made)
-		require.Equal(w.t, w.see(made.UUID), made)
-		require.Equal(w.t, "new@example.org", made.Email)
-		require.NotEqual(w.t, "00000000-0000-4000-8000-000000000000", made.UUID.String())
-		require.Equal(w.t, []any{"", "", "", "owner", acme, apollo, "PROJECT.ADMIN"}, []any{
+			is(http.StatusCreated, "").decode(&made)
+		require.Equal(e.t, e.retrieve(made.UUID), made)
+		require.Equal(e.t, "new@example.org", made.Email)
+		require.NotEqual(e.t, "00000000-0000-4000-8000-000000000000", made.UUID.String())
+		require.Equal(e.t, []any{"", "", "", "owner", acme, apollo, "PROJECT.ADMIN"}, []any{
 			*made.FullName, *made.CivilNumber, made.ErrorMessage, made.CreatedByUsername, made.CustomerUUID.String(),
 			made.ScopeUUID.String(), made.RoleName,
 		})
-		require.Equal(w.t, []string{"pending", "Scheduled"}, []string{string(made.State), string(made.ExecutionState)})
-		require.Equal(w.t, "2026-11-23T09:30:00.000000Z", made.Created)
-		require.Equal(w.t, 0, w.stored(made.UUID).Delivery)
+		require.Equal(e.t, []string{"pending", "Scheduled"}, []string{string(made.State), string(made.ExecutionState)})
+		require.Equal(e.t, "2026-11-23T09:30:00.000000Z", made.Created)
+		require.Equal(e.t, 0, e.stored(made.UUID).Delivery)
 	})
 }
 
-// No text can make a second line, or another mail, of a field that has one line; and each has an end.
-func TestTexts(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		done := w.untouched()
+// A single-line field takes no line break, so that its text can't add a header or a recipient to a mail.
+func TestTextFields(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		done := e.expectNoChange()
 		control := []string{"a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\x00b", "a\x1bb", "a\x7fb", "a\u0085b", "\n", "b\n"}
-		for field, most := range single {
+		for field, most := range singleLineFields {
 			for _, text := range control {
-				w.refused(fmt.Sprintf("%s %q", field, text), draft("new@example.org", admin, apollo, field, text), 400, field)
+				e.requireRejected(fmt.Sprintf("%s %q", field, text), draft("new@example.org", admin, apollo, field, text), 400, field)
 			}
-			w.refused(field+" too long", draft("new@example.org", admin, apollo, field, strings.Repeat("ä", most+1)), 400, field)
+			e.requireRejected(field+" too long", draft("new@example.org", admin, apollo, field, strings.Repeat("ä", most+1)), 400, field)
 		}
 		for _, text := range control[:8] {
-			w.refused(fmt.Sprintf("email %q", text), draft("a"+text+"@example.org", admin, apollo), 400, "email")
-			w.refused(fmt.Sprintf("email %q", text), draft("a@exam"+text+"ple.org", admin, apollo), 400, "email")
-			w.refused(fmt.Sprintf("email %q", text), draft("a@example.org"+text+"b", admin, apollo), 400, "email")
+			e.requireRejected(fmt.Sprintf("email %q", text), draft("a"+text+"@example.org", admin, apollo), 400, "email")
+			e.requireRejected(fmt.Sprintf("email %q", text), draft("a@exam"+text+"ple.org", admin, apollo), 400, "email")
+			e.requireRejected(fmt.Sprintf("email %q", text), draft("a@example.org"+text+"b", admin, apollo), 400, "email")
 			body := draft("new@example.org", admin, apollo)
 			body["scope"] = scopeURL(apollo) + text
-			w.refused(fmt.Sprintf("scope %q", text), body, 400, "scope")
+			e.requireRejected(fmt.Sprintf("scope %q", text), body, 400, "scope")
 		}
 		for _, text := range []string{"a\x00b", "a\x1bb", "a\vb", "a\u0085b", strings.Repeat("ä", 2001)} {
-			w.refused("personal text", draft("new@example.org", admin, apollo, "extra_invitation_text", text), 400, "extra_invitation_text")
+			e.requireRejected("personal text", draft("new@example.org", admin, apollo, "extra_invitation_text", text), 400, "extra_invitation_text")
 		}
 		done()
 
-		// What a person may well have typed is stored as it is, but for space around it.
+		// Any other text is stored as it was sent, trimmed.
 		for i, text := range []string{"<script>alert(1)</script>", `"'&{{.Link}}%s$1\`, "\u202eevil", "٣ 🤔 e\u0301", "x"} {
 			body := draft(fmt.Sprintf("texts%d@example.org", i), admin, apollo)
-			for field, most := range single {
+			for field, most := range singleLineFields {
 				body[field] = "  " + text + " "
 				if text == "x" {
 					body[field] = strings.Repeat("ä", most)
@@ -204,75 +204,76 @@ func TestTexts(t *testing.T) {
 			body["extra_invitation_text"] = "\r\n" + text + "\n\n\tBcc: x@example.org\r\n"
 			body["email"] = fmt.Sprint("\t", body["email"], "  ")
 			var made server.Invitation
-			w.request("POST", base, "owner", body).is(201, "").into(&made)
-			require.Equal(w.t, w.see(made.UUID), made)
-			require.Equal(w.t, fmt.Sprintf("texts%d@example.org", i), made.Email)
-			require.Equal(w.t, text+"\n\n\tBcc: x@example.org", made.ExtraInvitationText)
+			e.request("POST", base, "owner", body).is(201, "").decode(&made)
+			require.Equal(e.t, e.retrieve(made.UUID), made)
+			require.Equal(e.t, fmt.Sprintf("texts%d@example.org", i), made.Email)
+			require.Equal(e.t, text+"\n\n\tBcc: x@example.org", made.ExtraInvitationText)
 			for field, got := range map[string]*string{
 				"full_name": made.FullName, "native_name": made.NativeName, "phone_number": made.PhoneNumber,
 				"organization": made.Organization, "job_title": made.JobTitle, "civil_number": made.CivilNumber,
 			} {
-				require.Equal(w.t, strings.TrimSpace(fmt.Sprint(body[field])), *got, field)
+				require.Equal(e.t, strings.TrimSpace(fmt.Sprint(body[field])), *got, field)
 			}
 		}
 	})
 }
 
-func TestAddressesThatAreNone(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		defer w.untouched()()
+func TestInvalidAddresses(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		defer e.expectNoChange()()
 		for _, email := range []string{
 			"", " ", "a", "@", "a@", "@example.org", "a@b", "a@b.", "a@.b", "a@example..org", "a@-example.org", "a.@example.org",
 			".a@example.org", "a..b@example.org", "a b@example.org", `"a b"@example.org`, `"a@evil.example x"@example.org`,
 			"a@[127.0.0.1]", "a@[IPv6:::1]", "a@b@example.org", "a@example.org,b@example.org", "a@example.org;b@example.org",
 			"Ann <a@example.org>", "<a@example.org>", "a@example.org (Ann)", "mailto:a@example.org", "a@exa mple.org",
-			"a@example.org>", "a\\@example.org", "a%00@example.org\u0000", "аnn@example.org", // a Cyrillic а
+			"a@example.org>", "a\\@example.org", "a%00@example.org\u0000", "аnn@example.org", // has a Cyrillic а
 			"ann\u200b@example.org", "a@exam_ple.org", "a@example.org\u202e", "a@http://example.org",
 			strings.Repeat("a", 65) + "@example.org", "a@" + strings.Repeat("a", 64) + ".org",
 			"a@" + strings.Repeat("abcdefg.", 31) + "example", // 255 characters
 			"a@" + strings.Repeat("[", 10_000),
 		} {
-			w.refused(fmt.Sprintf("%q", email), draft(email, admin, apollo), 400, "email")
+			e.requireRejected(fmt.Sprintf("%q", email), draft(email, admin, apollo), 400, "email")
 		}
 	})
 }
 
-// An address that only looks like another is another: it sees nothing of the other's, and does not stand in its way.
-func TestAddressesThatLookAlike(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply("users: [{username: kate, email: kate@kind.example, tokens: [kate-key]}]")
+// An address that only looks like another one is a different address: it shows no invitation to the other one, and is no
+// duplicate of it.
+func TestLookalikeAddressesAreDifferent(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply("users: [{username: kate, email: kate@kind.example, tokens: [kate-key]}]")
 		for _, email := range []string{
 			"kate@kıind.example", "kate@kind.exаmple", "kate@\u212aind.example", "kate@ｋind.example", "kate@ki\u00adnd.example", "kate+1@kind.example", "k.ate@kind.example",
 		} {
-			if answer := w.request("POST", base, "owner", draft(email, admin, apollo)); answer.Status != 201 {
-				require.Equal(w.t, 400, answer.Status, "%s: %s", email, answer.Body)
+			if answer := e.request("POST", base, "owner", draft(email, admin, apollo)); answer.Status != 201 {
+				require.Equal(e.t, 400, answer.Status, "%s: %s", email, answer.Body)
 			}
 		}
-		seen, _ := w.list("kate", "")
-		require.Empty(w.t, seen)
-		made := w.create("owner", "Kate@KIND.example", admin, apollo)
-		seen, _ = w.list("kate", "")
-		require.Equal(w.t, []server.Invitation{made}, seen)
-		w.request("POST", base, "owner", draft("kATE@kind.EXAMPLE", admin, apollo)).is(400, twice)
+		seen, _ := e.list("kate", "")
+		require.Empty(e.t, seen)
+		made := e.create("owner", "Kate@KIND.example", admin, apollo)
+		seen, _ = e.list("kate", "")
+		require.Equal(e.t, []server.Invitation{made}, seen)
+		e.request("POST", base, "owner", draft("kATE@kind.EXAMPLE", admin, apollo)).is(400, duplicateError)
 	})
 }
 
-func TestScopesThatAreNone(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		defer w.untouched()()
+func TestInvalidScopesAndRoles(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		defer e.expectNoChange()()
 		try := func(user, role, scope, field string) {
 			body := draft("new@example.org", role, apollo)
 			body["scope"] = scope
-			answer := w.request("POST", base, user, body)
-			require.Equal(w.t, 400, answer.Status, "%s: %s", scope, answer.Body)
+			answer := e.request("POST", base, user, body)
+			require.Equal(e.t, 400, answer.Status, "%s: %s", scope, answer.Body)
 			var errs map[string][]string
-			answer.into(&errs)
-			require.Contains(w.t, errs, field, scope)
+			answer.decode(&errs)
+			require.Contains(e.t, errs, field, scope)
 			if field == "scope" && len(scope) <= 2000 {
-				require.Equal(w.t, []string{"Can't restore object from url: " + strings.TrimSpace(scope)}, errs[field])
+				require.Equal(e.t, []string{"Can't restore object from url: " + strings.TrimSpace(scope)}, errs[field])
 			}
 		}
-		// Those that there are not, and those that one does not see, are refused in the same words.
+		// Scopes that don't exist and scopes that the caller can't see have the same error.
 		for _, id := range []string{hydra, globex, dropped, gone, "20000000-0000-4000-8000-00000000000f"} {
 			try("owner", admin, "https://anywhere.example/api/projects/"+id+"/", "scope")
 		}
@@ -295,7 +296,7 @@ func TestScopesThatAreNone(t *testing.T) {
 			try("staff", admin, scope, "scope")
 		}
 		try("staff", admin, scopeURL(apollo)+strings.Repeat("x", 2000), "scope")
-		// A role of another type, one that is not active, none.
+		// Roles of another scope type, an inactive role, and roles that don't exist.
 		try("staff", owner, scopeURL(apollo), "non_field_errors")
 		try("staff", admin, scopeURL(acme), "non_field_errors")
 		try("staff", seller, scopeURL(call), "non_field_errors")
@@ -306,48 +307,48 @@ func TestScopesThatAreNone(t *testing.T) {
 	})
 }
 
-// Bodies have an end, said beforehand or found out, and an answer comes before all was read.
+// A body that is too large is a 413, with and without a Content-Length. The response comes before all of it is read.
 func TestLargeBodies(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		made := w.create("staff", "large@example.org", admin, artemis).UUID.String()
-		defer w.untouched()()
-		large := good(`, "full_name": "` + strings.Repeat("x", 10<<20) + `"`)
+	onEachEngine(t, func(e *env) {
+		made := e.create("staff", "large@example.org", admin, artemis).UUID.String()
+		defer e.expectNoChange()()
+		large := bodyWith(`, "full_name": "` + strings.Repeat("x", 10<<20) + `"`)
 		tooLarge := `{"detail": "Request body is larger than 1 MiB."}`
 		for path, user := range map[string]string{
 			base: "owner", base + "approve/": "", base + "reject/": "", at(made, "accept"): "invitee", at(made, "check"): "",
 		} {
-			w.request("POST", path, user, large).is(413, tooLarge)
-			r := w.newRequest("POST", path, user, "")
-			r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeros{}, 1<<20+1)), -1
-			w.send(r).is(413, tooLarge)
+			e.request("POST", path, user, large).is(413, tooLarge)
+			r := e.newRequest("POST", path, user, "")
+			r.Body, r.ContentLength = io.NopCloser(io.LimitReader(zeroReader{}, 1<<20+1)), -1
+			e.send(r).is(413, tooLarge)
 		}
-		w.refused("just not too large", good(`, "full_name": "`+strings.Repeat("x", 1<<20-300)+`"`), 400, "full_name")
-		w.refused("many names", "{"+strings.Repeat(`"a":1,`, 100_000)+`"b":2}`, 400, "non_field_errors")
-		w.refused("a body that ends early", "", 400, "email")
-		answer := w.raw("POST " + base + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
+		e.requireRejected("just not too large", bodyWith(`, "full_name": "`+strings.Repeat("x", 1<<20-300)+`"`), 400, "full_name")
+		e.requireRejected("many names", "{"+strings.Repeat(`"a":1,`, 100_000)+`"b":2}`, 400, "non_field_errors")
+		e.requireRejected("a body that ends early", "", 400, "email")
+		answer := e.sendRaw("POST " + base + " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" +
 			"Authorization: Token owner-key\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
-		require.Equal(w.t, 400, answer.StatusCode)
+		require.Equal(e.t, 400, answer.StatusCode)
 	})
 }
 
-// Of a query, what is known is checked, and text is text.
-func TestQueriesThatMakeNoSense(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		w.apply("customers: [{name: Acme, uuid: " + acme + ", projects: [{name: 'a\\b', uuid: " + uuid.NewString() + "}]}]")
-		w.create("owner", "a%b_c@example.org", admin, apollo)
-		w.create("owner", "axbxc@example.org", admin, apollo)
-		w.create("rival", "d@example.org", reader, globex)
-		defer w.untouched()()
-		get := func(query string) response { return w.request("GET", base+"?"+query, "staff", nil) }
+// Known parameters are validated, and a text filter is text, never a pattern.
+func TestInvalidQueries(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.apply("customers: [{name: Acme, uuid: " + acme + ", projects: [{name: 'a\\b', uuid: " + uuid.NewString() + "}]}]")
+		e.create("owner", "a%b_c@example.org", admin, apollo)
+		e.create("owner", "axbxc@example.org", admin, apollo)
+		e.create("rival", "d@example.org", reader, globex)
+		defer e.expectNoChange()()
+		get := func(query string) response { return e.request("GET", base+"?"+query, "staff", nil) }
 		is := func(status int, field string, queries ...string) {
 			for _, query := range queries {
 				answer := get(query)
-				require.Equal(w.t, status, answer.Status, "%.200s: %s", query, answer.Body)
+				require.Equal(e.t, status, answer.Status, "%.200s: %s", query, answer.Body)
 				switch status {
 				case 400:
 					var errs map[string][]string
-					answer.into(&errs)
-					require.Contains(w.t, errs, field, "%.200s", query)
+					answer.decode(&errs)
+					require.Contains(e.t, errs, field, "%.200s", query)
 				case 404:
 					answer.is(404, `{"detail": "Invalid page."}`)
 				}
@@ -381,60 +382,61 @@ func TestQueriesThatMakeNoSense(t *testing.T) {
 				if name == "scope_name" && text == "%5C" {
 					continue
 				}
-				found, _ := w.list("staff", name+"="+text)
-				require.Empty(w.t, found, "%s=%.50s", name, text)
+				found, _ := e.list("staff", name+"="+text)
+				require.Empty(e.t, found, "%s=%.50s", name, text)
 			}
-			require.Less(w.t, time.Since(start), 10*time.Second)
-			found, _ := w.list("staff", name+"=")
-			require.Len(w.t, found, 3, "an empty filter filters nothing")
+			require.Less(e.t, time.Since(start), 10*time.Second)
+			found, _ := e.list("staff", name+"=")
+			require.Len(e.t, found, 3, "an empty filter is ignored")
 		}
 		for query, want := range map[string]int{
 			"email=%25": 1, "email=_": 1, "email=A%25B_": 1, "email=b_c%40": 1, "email=a%25c": 0, "email=a_b": 0,
 			"scope_description=100%25": 1, "scope_description=others_": 1, "scope_description=1%25s": 0,
 			"unknown=%00": 3, "%ff=%ff": 3, "email[]=x": 3, "EMAIL=x": 3, "&&&": 3,
 		} {
-			found, _ := w.list("staff", query)
-			require.Len(w.t, found, want, query)
+			found, _ := e.list("staff", query)
+			require.Len(e.t, found, want, query)
 		}
 		is(400, "non_field_errors", "%", "email=%zz", "a;b", "email=%2")
 		is(400, "unknown", "unknown=%ff", "unknown=a&unknown=%c3%28")
-		// What belongs to the path: anything that is no uuid is not there.
+		// A path parameter that is no uuid is a 404.
 		for _, id := range []string{
 			"x", "%00", "%ff", "%c3%28", "..", "%2e%2e", "%2f", "{" + acme + "}", "urn:uuid:" + acme, acme + "%0a", acme[:35],
 			"'%20OR%201=1", strings.Repeat("a", 8000), "00000000-0000-0000-0000-000000000000", "*", "%5C", "approve%00", "%F0%9F%A4%94",
 		} {
-			w.request("GET", base+id+"/", "staff", nil).is(404, notFound)
-			w.request("POST", base+id+"/delete/", "staff", nil).is(404, notFound)
+			e.request("GET", base+id+"/", "staff", nil).is(404, notFound)
+			e.request("POST", base+id+"/delete/", "staff", nil).is(404, notFound)
 		}
 	})
 }
 
-// A parameter that has one value can't be given two: which would count is anybody's guess.
-func TestParametersGivenTwice(t *testing.T) {
-	inEachWorld(t, func(w *world) {
+// A parameter with a single value can't be repeated: readers differ in which value they take.
+func TestRepeatedParameters(t *testing.T) {
+	onEachEngine(t, func(e *env) {
 		for _, name := range []string{
 			"civil_number", "customer_uuid", "email", "email_exact", "page_size", "role_name", "role_uuid",
 			"scope_description", "scope_name", "scope_type",
 		} {
 			value := map[string]string{"customer_uuid": acme, "role_uuid": admin, "page_size": "5000"}[name]
-			answer := w.request("GET", base+"?"+name+"="+value+"&"+name+"="+value, "staff", nil)
-			require.Equal(w.t, 400, answer.Status, answer.Body)
+			answer := e.request("GET", base+"?"+name+"="+value+"&"+name+"="+value, "staff", nil)
+			require.Equal(e.t, 400, answer.Status, answer.Body)
 			var errs map[string][]string
-			answer.into(&errs)
-			require.Contains(w.t, errs, name)
+			answer.decode(&errs)
+			require.Contains(e.t, errs, name)
 		}
-		require.Contains(w.t, []int{400, 404}, w.request("GET", base+"?page=1&page=2", "staff", nil).Status)
+		require.Contains(e.t, []int{400, 404}, e.request("GET", base+"?page=1&page=2", "staff", nil).Status)
 	})
 }
 
-// A body is JSON in UTF-8 and says so: what a page of another site could have a browser send without asking is not.
+// The content type is JSON in UTF-8. A browser sends the content types of forms across sites without a preflight, so
+// they are rejected.
 func TestContentTypes(t *testing.T) {
-	inEachWorld(t, func(w *world) {
-		done := w.untouched()
+	onEachEngine(t, func(e *env) {
+		done := e.expectNoChange()
 		send := func(path, body string, types ...string) response {
-			r := w.newRequest("POST", path, "owner", body)
+			r := e.newRequest("POST", path, "owner", body)
 			r.Header["Content-Type"] = types
-			return w.send(r)
+			return e.send(r)
 		}
 		form := "email=new%40example.org&role=" + admin + "&scope=" + url.QueryEscape(scopeURL(apollo))
 		for _, each := range []string{
@@ -444,49 +446,49 @@ func TestContentTypes(t *testing.T) {
 			"application/json, text/plain", "application/json; charset", "text/plain; application/json", "\xff",
 			"application/json; charset=utf-8; charset=latin1", strings.Repeat("x", 10_000), "",
 		} {
-			for _, body := range []string{good(""), form} {
-				require.Equal(w.t, 415, send(base, body, each).Status, "%.100q", each)
+			for _, body := range []string{bodyWith(""), form} {
+				require.Equal(e.t, 415, send(base, body, each).Status, "%.100q", each)
 			}
-			require.Equal(w.t, 415, send(base+"approve/", `{"token": "x"}`, each).Status, "%.100q", each)
+			require.Equal(e.t, 415, send(base+"approve/", `{"token": "x"}`, each).Status, "%.100q", each)
 		}
-		send(base, good("")).is(415, `{"detail": "Unsupported media type \"\" in request."}`)
-		require.Equal(w.t, 415, send(base, good(""), "text/plain", "application/json").Status)
+		send(base, bodyWith("")).is(415, `{"detail": "Unsupported media type \"\" in request."}`)
+		require.Equal(e.t, 415, send(base, bodyWith(""), "text/plain", "application/json").Status)
 		done()
 		for i, each := range []string{
 			"application/json", "Application/JSON", "application/json;charset=utf-8", `application/json ; charset="UTF-8"`,
 			"application/json; x=y",
 		} {
-			body := strings.ReplaceAll(good(""), "new@", fmt.Sprintf("new%d@", i))
-			require.Equal(w.t, 201, send(base, body, each).Status, each)
+			body := strings.ReplaceAll(bodyWith(""), "new@", fmt.Sprintf("new%d@", i))
+			require.Equal(e.t, 201, send(base, body, each).Status, each)
 		}
-		// Where no body is asked for, one is of no account.
-		made := w.create("owner", "other@example.org", admin, apollo)
-		require.Equal(w.t, 200, send(at(made.UUID.String(), "cancel"), "\x00\xff", "text/plain").Status)
+		// An operation that takes no body ignores the body.
+		made := e.create("owner", "other@example.org", admin, apollo)
+		require.Equal(e.t, 200, send(at(made.UUID.String(), "cancel"), "\x00\xff", "text/plain").Status)
 	})
 }
 
-type zeros struct{}
+type zeroReader struct{}
 
-func (zeros) Read(p []byte) (int, error) {
+func (zeroReader) Read(p []byte) (int, error) {
 	for i := range p {
 		p[i] = '0'
 	}
 	return len(p), nil
 }
 
-// raw sends bytes as they are and returns the answer without its body.
-func (w *world) raw(request string) *http.Response {
-	w.t.Helper()
-	address, err := url.Parse(w.server.URL)
-	require.NoError(w.t, err)
+// sendRaw sends bytes as they are and returns the response without its body.
+func (e *env) sendRaw(request string) *http.Response {
+	e.t.Helper()
+	address, err := url.Parse(e.server.URL)
+	require.NoError(e.t, err)
 	conn, err := net.Dial("tcp", address.Host)
-	require.NoError(w.t, err)
-	w.t.Cleanup(func() { _ = conn.Close() })
-	require.NoError(w.t, conn.SetDeadline(time.Now().Add(time.Minute)))
+	require.NoError(e.t, err)
+	e.t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(e.t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	_, err = io.WriteString(conn, request)
-	require.NoError(w.t, err)
+	require.NoError(e.t, err)
 	method, _, _ := strings.Cut(request, " ")
 	answer, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
-	require.NoError(w.t, err)
+	require.NoError(e.t, err)
 	return answer
 }
