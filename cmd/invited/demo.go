@@ -52,7 +52,7 @@ func (d *demonstration) allow(c *config.Config) error {
 
 // load brings the database to where the demonstration begins, however far an earlier one went. It refuses one that
 // has users of its own.
-func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitation.Service) error {
+func (d *demonstration) load(ctx context.Context, db *store.Store, service *invitation.Service) error {
 	file, err := dirfile.Decode(bytes.NewReader(demoDirectory))
 	if err != nil {
 		return err
@@ -68,12 +68,11 @@ func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitat
 			return err
 		}
 	}
-	ctx, caller, err := directory.Authenticate(ctx, db, d.Staff)
+	staff, err := directory.Authenticate(ctx, db, d.Staff)
 	if err != nil {
 		return err
 	}
 	waiting := invitation.Query{States: []invitation.State{invitation.Pending}}
-	staff := caller.User // whose key is new: it was looked up
 	open, err := service.List(ctx, staff, waiting, 1, 100)
 	for _, each := range open.Invitations {
 		err = errors.Join(err, service.Cancel(ctx, staff, each.UUID))

@@ -36,7 +36,7 @@ repeated, and it works on the database of a running server.`,
 			if err != nil {
 				return located(path, err)
 			}
-			return p.withDatabase(func(db *store.DB) error {
+			return p.withDatabase(func(db *store.Store) error {
 				if _, err := db.Migrate(ctx); err != nil {
 					return err
 				}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"invited/internal/config"
+	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/store"
 )
@@ -41,7 +42,7 @@ type process struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	// database are the options of the database, but for its address.
-	database store.Options
+	database database.Options
 }
 
 // run runs one command and returns its exit code. It ends early, in good order, when ctx does.
@@ -120,7 +121,7 @@ func (p process) config() (config.Config, error) {
 }
 
 // open opens the database of a configuration.
-func (p process) open(c config.Config) (*store.DB, error) {
+func (p process) open(c config.Config) (*store.Store, error) {
 	options := p.database
 	if c.Database.Engine == config.Postgres {
 		options.Postgres = c.Database.DSN.Reveal()
@@ -131,7 +132,7 @@ func (p process) open(c config.Config) (*store.DB, error) {
 }
 
 // withDatabase runs f on the configured database.
-func (p process) withDatabase(f func(*store.DB) error) error {
+func (p process) withDatabase(f func(*store.Store) error) error {
 	c, err := p.config()
 	if err != nil {
 		return err
@@ -145,7 +146,7 @@ func (p process) withDatabase(f func(*store.DB) error) error {
 
 // withDirectory runs f on the configured database, whose schema must be current.
 func (p process) withDirectory(ctx context.Context, f func(directory.FileStore) error) error {
-	return p.withDatabase(func(db *store.DB) error {
+	return p.withDatabase(func(db *store.Store) error {
 		if err := current(ctx, db); err != nil {
 			return err
 		}
@@ -154,7 +155,7 @@ func (p process) withDirectory(ctx context.Context, f func(directory.FileStore) 
 }
 
 // current returns an error that says what to do where the schema is not the one that this program needs.
-func current(ctx context.Context, db *store.DB) error {
+func current(ctx context.Context, db *store.Store) error {
 	ok, err := db.Current(ctx)
 	if err == nil && !ok {
 		err = errors.New("the database's schema is not current: run `invited migrate up`")
@@ -165,7 +166,7 @@ func current(ctx context.Context, db *store.DB) error {
 // explained says, in one line, which database could not be used and why: drivers list every attempt, and the last
 // line tells.
 func explained(c config.Config, err error) error {
-	if !errors.Is(err, store.ErrUnusable) {
+	if !errors.Is(err, database.ErrUnavailable) {
 		return err
 	}
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")

@@ -16,7 +16,7 @@ func (p process) migrate() *cobra.Command {
 	up := leaf("up", "Apply the schema migrations that are not applied yet",
 		"Applies the schema migrations that are not applied yet. Any number of processes may do it at once.",
 		func(ctx context.Context) error {
-			return p.withDatabase(func(db *store.DB) error {
+			return p.withDatabase(func(db *store.Store) error {
 				applied, err := db.Migrate(ctx)
 				if err != nil {
 					return err
@@ -34,7 +34,7 @@ func (p process) migrate() *cobra.Command {
 		})
 	status := leaf("status", "List the schema migrations, and when each was applied", "",
 		func(ctx context.Context) error {
-			return p.withDatabase(func(db *store.DB) error {
+			return p.withDatabase(func(db *store.Store) error {
 				all, err := db.Migrations(ctx)
 				if err != nil {
 					return err

@@ -84,7 +84,7 @@ type server struct {
 	migrate bool
 	demo    *demonstration // nil: none
 
-	db      *store.DB
+	db      *store.Store
 	workers *jobs.Workers // nil: none in this process
 	leaving atomic.Bool   // it was told to end
 }
@@ -184,8 +184,8 @@ func (s *server) service() (*invitation.Service, error) {
 func (s *server) handler(service *invitation.Service) (http.Handler, error) {
 	return api.New(api.Config{
 		Service:        service,
-		Directory:      &directory.Reader{Store: s.db.Shelf()},
-		Keys:           s.db,
+		Directory:      &directory.Reader{Store: s.db.ReadStore()},
+		Authenticator:  s.db,
 		PublicURL:      s.config.PublicURL.String(),
 		Logger:         s.logger,
 		TrustedProxies: s.config.TrustedProxies,

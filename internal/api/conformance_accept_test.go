@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 )

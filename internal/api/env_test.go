@@ -124,7 +124,7 @@ func scopeURL(id string) string {
 type env struct {
 	t       testing.TB
 	engine  storetest.Engine
-	db      *store.DB
+	db      *store.Store
 	clock   *storetest.Clock
 	service *invitation.Service
 	server  *httptest.Server
@@ -133,10 +133,10 @@ type env struct {
 
 // envConfig changes what newEnv makes. The zero value is the default environment.
 type envConfig struct {
-	directory string                                 // a directory file; empty: directoryFile
-	open      func(clock func() time.Time) *store.DB // opens the database; nil: the engine does
-	policies  []func(*invitation.Policy)             // change the default policy
-	logger    *slog.Logger                           // nil: the API logs to env.log
+	directory string                                    // a directory file; empty: directoryFile
+	open      func(clock func() time.Time) *store.Store // opens the database; nil: the engine does
+	policies  []func(*invitation.Policy)                // change the default policy
+	logger    *slog.Logger                              // nil: the API logs to env.log
 }
 
 // newEnv returns an environment on an engine. The test's cleanup closes it.
@@ -181,7 +181,7 @@ func newEnv(t testing.TB, engine storetest.Engine, config envConfig) *env {
 func (e *env) handler(change func(*api.Config)) http.Handler {
 	e.t.Helper()
 	config := api.Config{
-		Service: e.service, Directory: &directory.Reader{Store: e.db.Shelf()}, Keys: e.db, PublicURL: "https://api.example/",
+		Service: e.service, Directory: &directory.Reader{Store: e.db.ReadStore()}, Authenticator: e.db, PublicURL: "https://api.example/",
 		Logger: slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func(context.Context) map[string]error { return nil },
 	}
@@ -401,18 +401,17 @@ func TestOneInEachState(t *testing.T) {
 // insertPending inserts n pending invitations to apollo. All have the same creation time.
 func (e *env) insertPending(n int) {
 	e.t.Helper()
-	require.NoError(e.t, e.db.Write(e.context(), func(tx *store.Tx) error {
-		for i := range n {
+	require.NoError(e.t, e.db.Invitations().Change(e.context(), func(tx invitation.Tx) ([]invitation.Change, error) {
+		changes := make([]invitation.Change, n)
+		for i := range changes {
 			email := fmt.Sprintf("n%03d@fill.example", i)
-			if err := tx.Insert(invitation.Invitation{
+			changes[i].After = &invitation.Invitation{
 				UUID: uuid.New(), StoredState: invitation.Pending, Created: tx.Now(), ExecutionState: invitation.OK,
 				RoleUUID: uuid.MustParse(admin), ScopeUUID: uuid.MustParse(apollo), CustomerUUID: uuid.MustParse(acme),
 				Email: email, EmailFolded: email,
-			}, invitation.Event{}); err != nil {
-				return err
 			}
 		}
-		return nil
+		return changes, nil
 	}))
 }
 

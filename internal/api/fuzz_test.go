@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/database"
 	"invited/internal/invitation"
 	"invited/internal/store"
 	"invited/internal/storetest"
@@ -25,8 +26,8 @@ func newFuzzEnv(f *testing.F) *env {
 	return newEnv(f, storetest.Engines[0], envConfig{
 		logger:   slog.New(slog.DiscardHandler),
 		policies: []func(*invitation.Policy){func(p *invitation.Policy) { p.AllowedFields = []string{"full_name"} }},
-		open: func(clock func() time.Time) *store.DB {
-			db, err := store.Open(store.Options{SQLite: filepath.Join(f.TempDir(), "invited.db"), Clock: clock})
+		open: func(clock func() time.Time) *store.Store {
+			db, err := store.Open(database.Options{SQLite: filepath.Join(f.TempDir(), "invited.db"), Clock: clock})
 			require.NoError(f, err)
 			f.Cleanup(func() { require.NoError(f, db.Close()) })
 			_, err = db.Migrate(f.Context())

@@ -273,12 +273,3 @@ func (h handlers) UserInvitationsReject(
 		Body: server.Detail{Detail: "Invitation has been rejected."},
 	}, nil
 }
-
-// caller is who calls an operation that is only reached authenticated.
-func caller(ctx context.Context) directory.User {
-	found := callerOf(ctx)
-	if found == nil {
-		panic("api: an operation that needs a caller was reached without one")
-	}
-	return found.User
-}

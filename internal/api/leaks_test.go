@@ -190,22 +190,16 @@ func TestBrokenDatabase(t *testing.T) {
 // badKeys looks up callers with a function that fails.
 type badKeys func(ctx context.Context) (directory.User, error)
 
-func (f badKeys) Owner(ctx context.Context, _ string) (directory.Owner, error) {
+func (f badKeys) Credential(ctx context.Context, _ string) (directory.Credential, error) {
 	user, err := f(ctx)
-	return directory.Owner{User: user}, err
+	return directory.Credential{Actor: directory.Actor{User: user}}, err
 }
-
-func (badKeys) Cached(ctx context.Context, _ string) (context.Context, *directory.Owner) {
-	return ctx, nil
-}
-
-func (badKeys) Revalidate(context.Context) (bool, error) { return true, nil }
 
 // withKeys returns another API on the same database that looks up callers in keys, and is not ready.
-func (e *env) withKeys(keys directory.Keys) http.Handler {
+func (e *env) withKeys(keys directory.Authenticator) http.Handler {
 	e.t.Helper()
 	return e.handler(func(c *api.Config) {
-		c.Keys = keys
+		c.Authenticator = keys
 		c.Ready = func(context.Context) map[string]error {
 			return map[string]error{"database": errors.New("pq: SELECT failed at /srv/x.go:1"), "workers": nil}
 		}

@@ -79,8 +79,8 @@ func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 				slog.Int64("bytes", c.Response().Size),
 				slog.String("client", c.RealIP()),
 			}
-			if who := callerOf(c.Request().Context()); who != nil && who.Confirmed() {
-				attributes = append(attributes, slog.String("user", who.User.Username))
+			if caller := callerOf(c.Request().Context()); caller != nil {
+				attributes = append(attributes, slog.String("user", caller.Username))
 			}
 			logger.LogAttrs(c.Request().Context(), level, "request", attributes...)
 			return nil

@@ -19,7 +19,7 @@ const worldFile = directoryFile
 var inEachWorld = onEachEngine
 
 func newWorldOver(
-	t *testing.T, engine storetest.Engine, file string, open func(clock func() time.Time) *store.DB, policies ...func(*invitation.Policy),
+	t *testing.T, engine storetest.Engine, file string, open func(clock func() time.Time) *store.Store, policies ...func(*invitation.Policy),
 ) *env {
 	t.Helper()
 	return newEnv(t, engine, envConfig{directory: file, open: open, policies: policies})

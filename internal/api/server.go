@@ -22,11 +22,11 @@ const RequestTimeout = 20 * time.Second
 
 // Config is what New builds the API from.
 type Config struct {
-	Service   *invitation.Service
-	Directory *directory.Reader
-	Keys      directory.Keys
-	PublicURL string // the base of every absolute URL in a response, ending in a slash
-	Logger    *slog.Logger
+	Service       *invitation.Service
+	Directory     *directory.Reader
+	Authenticator directory.Authenticator
+	PublicURL     string // the base of every absolute URL in a response, ending in a slash
+	Logger        *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
 	TrustedProxies []*net.IPNet
 	// CORSOrigins are the exact origins that a browser may call from. CORS is off where there are none.
@@ -63,11 +63,11 @@ func New(c Config) (http.Handler, error) {
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
 	}
-	middlewares, err := operationMiddlewares(contract, c.Keys)
+	middlewares, err := operationMiddlewares(contract, c.Authenticator)
 	if err != nil {
 		return nil, err
 	}
-	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{requireResponse, confirmed})
+	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{requireResponse})
 	server.RegisterHandlersWithOptions(e, strict, server.RegisterHandlersOptions{OperationMiddlewares: middlewares})
 	rejectOtherMethods(e, allowed)
 	return e, nil

@@ -404,13 +404,10 @@ func (e *env) stored(id uuid.UUID) invitation.Invitation {
 // changeStored changes the stored row of an invitation. It applies no rules.
 func (e *env) changeStored(id uuid.UUID, change func(*invitation.Invitation)) {
 	e.t.Helper()
-	require.NoError(e.t, e.db.Invitations().Write(context.Background(), func(tx invitation.Tx) error {
-		found, err := tx.Lock(id)
-		if err != nil {
-			return err
-		}
+	require.NoError(e.t, e.db.Invitations().Change(context.Background(), func(tx invitation.Tx) ([]invitation.Change, error) {
+		found, err := tx.FindForChange(id)
 		changed := found
 		change(&changed)
-		return tx.Replace(found, changed, invitation.Event{})
+		return []invitation.Change{{Before: &found, After: &changed}}, err
 	}))
 }

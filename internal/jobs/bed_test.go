@@ -67,7 +67,7 @@ const lifetime = 7 * 24 * time.Hour
 // bed is a service on a database of its own, with a mail server, and workers once they are started.
 type bed struct {
 	t       *testing.T
-	db      *store.DB
+	db      *store.Store
 	clock   *storetest.Clock
 	service *invitation.Service
 	post    *postOffice

@@ -23,7 +23,7 @@ import (
 type scanned interface{ Scan(into ...any) error }
 
 // eachConnection asks the same of every connection of a pool of this size, all taken at once.
-func eachConnection(t *testing.T, db *store.DB, size int, query string) []scanned {
+func eachConnection(t *testing.T, db *store.Store, size int, query string) []scanned {
 	t.Helper()
 	rows := make([]scanned, size)
 	for i := range rows {
@@ -40,7 +40,7 @@ func eachConnection(t *testing.T, db *store.DB, size int, query string) []scanne
 
 func TestEverySQLiteConnectionIsSetUp(t *testing.T) {
 	t.Parallel()
-	db, err := store.Open(store.Options{SQLite: filepath.Join(t.TempDir(), "invited.db")})
+	db, err := store.Open(database.Options{SQLite: filepath.Join(t.TempDir(), "invited.db")})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	_, err = db.Migrate(t.Context())
@@ -99,7 +99,7 @@ func TestPostgresPoolIsAsLargeAsTheURLSays(t *testing.T) {
 			var one int
 			require.NoError(t, row.Scan(&one))
 		}
-		_, err = store.Open(store.Options{Postgres: sized("1")})
+		_, err = store.Open(database.Options{Postgres: sized("1")})
 		require.EqualError(t, err, "pool_max_conns in the database URL must be at least 2")
 	}
 }
@@ -109,7 +109,7 @@ func TestSQLiteFileIsItsOwnersOnly(t *testing.T) {
 	// Characters that mean something in a URL mean nothing in a path.
 	folder := filepath.Join(t.TempDir(), "new folder", "50% off? #1 ü")
 	path := filepath.Join(folder, "invited.db")
-	db, err := store.Open(store.Options{SQLite: path})
+	db, err := store.Open(database.Options{SQLite: path})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	_, err = db.Migrate(t.Context())
@@ -140,7 +140,7 @@ func TestSQLiteFileThatCannotBe(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for _, path := range []string{filepath.Join(file, "invited.db"), filepath.Dir(file)} {
-		_, err := store.Open(store.Options{SQLite: path})
+		_, err := store.Open(database.Options{SQLite: path})
 		require.Error(t, err)
 		require.Contains(t, err.Error(), "the database file")
 		require.Contains(t, err.Error(), file[:len(file)-len("/file")])
@@ -148,7 +148,7 @@ func TestSQLiteFileThatCannotBe(t *testing.T) {
 
 	// A file that is something else is found out with the first query.
 	require.NoError(t, os.WriteFile(file, []byte(strings.Repeat("no database at all. ", 500)), 0o600))
-	db, err := store.Open(store.Options{SQLite: file})
+	db, err := store.Open(database.Options{SQLite: file})
 	if err == nil {
 		require.Error(t, db.Ping(t.Context()))
 		require.NoError(t, db.Close())
@@ -158,14 +158,14 @@ func TestSQLiteFileThatCannotBe(t *testing.T) {
 func TestSQLiteFileIsOpenedAgain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "invited.db")
-	db, err := store.Open(store.Options{SQLite: path})
+	db, err := store.Open(database.Options{SQLite: path})
 	require.NoError(t, err)
 	_, err = db.Migrate(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, db.Close())
 	require.Error(t, db.Write(t.Context(), func(*store.Tx) error { return nil }), "used after Close")
 
-	db, err = store.Open(store.Options{SQLite: path})
+	db, err = store.Open(database.Options{SQLite: path})
 	require.NoError(t, err)
 	current, err := db.Current(t.Context())
 	require.NoError(t, err)
@@ -218,7 +218,7 @@ func TestBusySQLite(t *testing.T) {
 		begun = time.Now()
 		err = write()
 		require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
-		require.ErrorIs(t, err, store.ErrUnusable)
+		require.ErrorIs(t, err, database.ErrUnavailable)
 		require.Greater(t, time.Since(begun), 4*time.Second)
 		require.NoError(t, letGo())
 		require.NoError(t, write())
@@ -227,7 +227,7 @@ func TestBusySQLite(t *testing.T) {
 
 func TestUnreachablePostgres(t *testing.T) {
 	t.Parallel()
-	db, err := store.Open(store.Options{Postgres: "postgres://invited:pa55word@127.0.0.1:1/invited"})
+	db, err := store.Open(database.Options{Postgres: "postgres://invited:pa55word@127.0.0.1:1/invited"})
 	require.NoError(t, err, "opening must not need the server")
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	_, migrating := db.Migrate(t.Context())
@@ -242,7 +242,7 @@ func TestUnreachablePostgres(t *testing.T) {
 		"write":   db.Write(t.Context(), func(*store.Tx) error { return nil }),
 	} {
 		require.True(t, fault.Is(err, fault.KindUnavailable), "%s: %v", what, err)
-		require.ErrorIs(t, err, store.ErrUnusable, what)
+		require.ErrorIs(t, err, database.ErrUnavailable, what)
 		require.NotContains(t, err.Error(), "pa55word", what)
 	}
 }
@@ -255,7 +255,7 @@ func TestPostgresURLIsNeverRepeated(t *testing.T) {
 		"postgres://invited:pa55word@host/invited?sslmode=sometimes",
 		"postgres://invited:pa55%zzword@host/invited",
 	} {
-		_, err := store.Open(store.Options{Postgres: address})
+		_, err := store.Open(database.Options{Postgres: address})
 		require.Error(t, err, address)
 		require.NotContains(t, err.Error(), "pa55", address)
 	}

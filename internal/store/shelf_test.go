@@ -21,7 +21,7 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		statements := &storetest.Statements{}
-		db := statements.Open(t, e.Fresh(t), store.Options{
+		db := statements.Open(t, e.Fresh(t), database.Options{
 			Clock: storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)).Now,
 		})
 		for _, many := range []int{1, 40} {
@@ -44,7 +44,7 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 			ann := found.User
 			require.NoError(t, err)
 			require.Len(t, statements.Take(), 1)
-			reader := &directory.Reader{Store: db.Shelf()}
+			reader := &directory.Reader{Store: db.ReadStore()}
 			projects, total, err := reader.Scopes(t.Context(), ann, directory.ScopeQuery{Type: directory.Project}, 1, 300)
 			require.NoError(t, err)
 			require.Len(t, projects, many)

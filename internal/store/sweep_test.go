@@ -20,7 +20,7 @@ import (
 func TestSweepingManyTakesNoMoreStatementsThanOne(t *testing.T) {
 	onEachPlot(t, func(t *testing.T, p *plot) {
 		clock, count := storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 500_000_000, time.UTC)), &storetest.Statements{}
-		db := count.Open(t, p.url, store.Options{Clock: clock.Now})
+		db := count.Open(t, p.url, database.Options{Clock: clock.Now})
 		service := &invitation.Service{Store: db.Invitations(), Policy: invitation.Policy{Lifetime: time.Hour}}
 		var took []int
 		var jobs int

@@ -43,7 +43,7 @@ customers: [{name: Acme, uuid: %s, projects: [{name: Apollo, uuid: %s}]}]
 type plot struct {
 	t   *testing.T
 	url string
-	db  *store.DB
+	db  *store.Store
 }
 
 func onEachPlot(t *testing.T, test func(t *testing.T, p *plot)) {

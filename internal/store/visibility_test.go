@@ -80,7 +80,7 @@ func newChance(t *testing.T, e storetest.Engine, seed uint64) *chance {
 	c := &chance{
 		t: t, random: rand.New(rand.NewPCG(seed, 0)), now: now, proves: slices.Contains(knownSeeds, seed),
 		service: &invitation.Service{Store: db.Invitations(), Policy: invitation.Policy{Lifetime: life}},
-		reader:  &directory.Reader{Store: db.Shelf()},
+		reader:  &directory.Reader{Store: db.ReadStore()},
 	}
 	c.invent()
 	require.NoError(t, db.Directory().Write(t.Context(), func(tx directory.FileTx) error {

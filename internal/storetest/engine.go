@@ -18,6 +18,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // to make databases with
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/database"
 	"invited/internal/store"
 	"invited/migrations"
 )
@@ -54,18 +55,18 @@ func Each(t *testing.T, test func(t *testing.T, e Engine)) {
 }
 
 // Open opens a fresh database for the length of the test. Its time is what clock says; nil: its own.
-func (e Engine) Open(t *testing.T, clock func() time.Time) *store.DB {
+func (e Engine) Open(t *testing.T, clock func() time.Time) *store.Store {
 	t.Helper()
 	return Open(t, e.Fresh(t), clock)
 }
 
 // Open opens the database of a URL for the length of the test.
-func Open(t *testing.T, address string, clock func() time.Time) *store.DB {
+func Open(t *testing.T, address string, clock func() time.Time) *store.Store {
 	t.Helper()
-	return open(t, address, store.Options{Clock: clock})
+	return open(t, address, database.Options{Clock: clock})
 }
 
-func open(t *testing.T, address string, o store.Options) *store.DB {
+func open(t *testing.T, address string, o database.Options) *store.Store {
 	t.Helper()
 	if path, ok := strings.CutPrefix(address, "sqlite://"); ok {
 		o.SQLite = path
@@ -114,7 +115,7 @@ var sqliteTemplate = sync.OnceValues(func() ([]byte, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "template.db")
-	if err := migrate(store.Options{SQLite: path}); err != nil {
+	if err := migrate(database.Options{SQLite: path}); err != nil {
 		return nil, err
 	}
 	return os.ReadFile(path)
@@ -129,7 +130,7 @@ func freshSQLite(t testing.TB) string {
 	return address
 }
 
-func migrate(o store.Options) error {
+func migrate(o database.Options) error {
 	db, err := store.Open(o)
 	if err != nil {
 		return err
@@ -155,7 +156,7 @@ var server = sync.OnceValues(func() (*sql.DB, error) {
 	return db, err
 })
 
-func database(name string) (string, error) {
+func databaseURL(name string) (string, error) {
 	address, err := url.Parse(os.Getenv(PostgresURL))
 	if err != nil {
 		return "", fmt.Errorf("%s is no URL", PostgresURL)
@@ -194,11 +195,11 @@ var postgresTemplate = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	address, err := database(making)
+	address, err := databaseURL(making)
 	if err != nil {
 		return "", err
 	}
-	if err := migrate(store.Options{Postgres: address}); err != nil {
+	if err := migrate(database.Options{Postgres: address}); err != nil {
 		return "", err
 	}
 	_, err = conn.ExecContext(ctx, "ALTER DATABASE "+making+" RENAME TO "+name)
@@ -242,7 +243,7 @@ func createDatabase(t testing.TB, how string) string {
 		_, err := admin.ExecContext(context.Background(), "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 		require.NoError(t, err)
 	})
-	address, err := database(name)
+	address, err := databaseURL(name)
 	require.NoError(t, err)
 	return address
 }

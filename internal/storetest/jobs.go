@@ -12,7 +12,7 @@ import (
 )
 
 // Jobs lists the jobs of a kind in the queue of a database, the oldest first.
-func Jobs(t *testing.T, db *store.DB, kind string) []*rivertype.JobRow {
+func Jobs(t *testing.T, db *store.Store, kind string) []*rivertype.JobRow {
 	t.Helper()
 	client, err := river.NewClient(db.Queue(), &river.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/ngrok/sqlmw"
 
+	"invited/internal/database"
 	"invited/internal/store"
 )
 
@@ -25,7 +26,7 @@ type Statements struct {
 
 // Open is Open for a database whose statements s keeps. PostgreSQL's are kept at its driver, which not all go through
 // database/sql to reach.
-func (s *Statements) Open(t *testing.T, address string, o store.Options) *store.DB {
+func (s *Statements) Open(t *testing.T, address string, o database.Options) *store.Store {
 	t.Helper()
 	o.Driver, o.Tracer = s.wrap, tracer{s} // each engine has one
 	return open(t, address, o)
@@ -96,7 +97,7 @@ func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 
 func (s *Statements) wrap(engine driver.Connector) driver.Connector { return Intercepted(engine, s) }
 
-// Intercepted is a driver whose calls pass i, as store.Options.Driver takes it.
+// Intercepted is a driver whose calls pass i, as database.Options.Driver takes it.
 func Intercepted(engine driver.Connector, i sqlmw.Interceptor) driver.Connector {
 	wrapped, err := sqlmw.Driver(only{engine}, i).(driver.DriverContext).OpenConnector("")
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
 	"invited/internal/store"
@@ -28,7 +29,7 @@ import (
 //	go run ./internal/storetest/withpostgres -- \
 //		go test ./internal/directory/dirfile -run '^$' -bench Large/postgres -benchtime 1x
 func BenchmarkLarge(b *testing.B) {
-	for name, options := range map[string]func(testing.TB) store.Options{"sqlite": largeSQLite, "postgres": largePostgres} {
+	for name, options := range map[string]func(testing.TB) database.Options{"sqlite": largeSQLite, "postgres": largePostgres} {
 		b.Run(name, func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "large.yaml")
 			writeLarge(b, path, 100_000, 5_000)
@@ -58,7 +59,7 @@ func BenchmarkLarge(b *testing.B) {
 	}
 }
 
-func openLarge(b *testing.B, options store.Options) directory.FileStore {
+func openLarge(b *testing.B, options database.Options) directory.FileStore {
 	b.Helper()
 	db, err := store.Open(options)
 	require.NoError(b, err)
@@ -68,12 +69,12 @@ func openLarge(b *testing.B, options store.Options) directory.FileStore {
 	return db.Directory()
 }
 
-func largeSQLite(t testing.TB) store.Options {
+func largeSQLite(t testing.TB) database.Options {
 	t.Helper()
-	return store.Options{SQLite: filepath.Join(t.TempDir(), "invited.db")}
+	return database.Options{SQLite: filepath.Join(t.TempDir(), "invited.db")}
 }
 
-func largePostgres(t testing.TB) store.Options {
+func largePostgres(t testing.TB) database.Options {
 	t.Helper()
 	address, err := url.Parse(os.Getenv(storetest.PostgresURL))
 	require.NoError(t, err)
@@ -88,7 +89,7 @@ func largePostgres(t testing.TB) store.Options {
 		require.NoError(t, server.Close())
 	})
 	address.Path = "/" + name
-	return store.Options{Postgres: address.String()}
+	return database.Options{Postgres: address.String()}
 }
 
 func decodeFile(t testing.TB, path string) *dirfile.File {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"invited/internal/database"
 	"invited/internal/directory/dirfile"
 	"invited/internal/store"
 )
@@ -48,7 +49,7 @@ customers:
 		log.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	db, err := store.Open(store.Options{SQLite: filepath.Join(dir, "invited.db")})
+	db, err := store.Open(database.Options{SQLite: filepath.Join(dir, "invited.db")})
 	if err != nil {
 		log.Fatal(err)
 	}
