@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -274,7 +275,7 @@ func TestAcceptWaitsForLinkChange(t *testing.T) {
 		e.edit("owner", made.UUID, "email", "b@x.example").is(http.StatusOK, "")
 		_, message := e.beginDelivery(made.UUID)
 		accepting := e.newRequest("POST", at(e.linkUUID(message).String(), "accept"), "stranger", nil)
-		waited := make(chan response, 1)
+		accepted := make(chan response, 1)
 		require.NoError(e.t, e.db.Invitations().Write(e.context(), func(tx invitation.Tx) error {
 			was, err := tx.Lock(made.UUID)
 			if err != nil {
@@ -284,15 +285,20 @@ func TestAcceptWaitsForLinkChange(t *testing.T) {
 			changed := was
 			changed.Email, changed.EmailFolded, changed.LinkUUID = "c@x.example", "c@x.example", &another
 			err = tx.Replace(was, changed, invitation.Event{})
-			go func() { waited <- e.sendAtOnce(accepting)[0] }()
+			go func() {
+				defer close(accepted)
+				accepted <- e.sendAtOnce(accepting)[0]
+			}()
 			select {
-			case answer := <-waited:
-				require.Fail(e.t, "the accept did not wait", answer.Body)
+			case answer := <-accepted:
+				return fmt.Errorf("the accept did not wait: %d %s", answer.Status, answer.Body)
 			case <-time.After(200 * time.Millisecond):
 			}
 			return err
 		}))
-		(<-waited).is(http.StatusNotFound, notFound)
+		answer, ok := <-accepted // sendAtOnce has a time limit
+		require.True(e.t, ok, "the accept failed")
+		answer.is(http.StatusNotFound, notFound)
 		require.Equal(e.t, "pending", e.state(made.UUID))
 	})
 }
