@@ -18,12 +18,22 @@ var (
 	rejectedBody = detailBody("Invitation has been rejected.")
 )
 
-// decisions are the two actions that take an approval token.
-var decisions = []struct {
+type decision struct {
 	action  string
 	purpose token.Purpose
-	done    string
-}{{"approve", token.Approve, approvedBody}, {"reject", token.Reject, rejectedBody}}
+	done    string // the body of the response
+}
+
+// decisions are the two actions that take an approval token.
+var decisions = []decision{{"approve", token.Approve, approvedBody}, {"reject", token.Reject, rejectedBody}}
+
+// onEachDecision runs a test for both actions on both engines, where staff approve the invitations of others.
+func onEachDecision(t *testing.T, test func(e *env, d decision)) {
+	t.Helper()
+	for _, d := range decisions {
+		t.Run(d.action, func(t *testing.T) { onEachEngine(t, func(e *env) { test(e, d) }, onlyStaff) })
+	}
+}
 
 func TestApprove(t *testing.T) {
 	onEachEngine(t, func(e *env) {
@@ -149,56 +159,44 @@ func TestTokenHasOneSpelling(t *testing.T) {
 }
 
 func TestTokenExpires(t *testing.T) {
-	for _, each := range decisions {
-		t.Run(each.action, func(t *testing.T) {
-			onEachEngine(t, func(e *env) {
-				made := e.create("owner", "a@x.example", admin, apollo)
-				text := e.sign(each.purpose, e.userID("staff"), made.UUID)
-				e.clock.Advance(maxAge)
-				e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgSignature))
-				e.clock.Advance(-time.Microsecond)
-				e.decide(each.action, text).is(http.StatusOK, each.done)
-			}, onlyStaff)
-		})
-	}
+	onEachDecision(t, func(e *env, each decision) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		text := e.sign(each.purpose, e.userID("staff"), made.UUID)
+		e.clock.Advance(maxAge)
+		e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgSignature))
+		e.clock.Advance(-time.Microsecond)
+		e.decide(each.action, text).is(http.StatusOK, each.done)
+	})
 }
 
 func TestTokenEndsWithStaffStatus(t *testing.T) {
-	for _, each := range decisions {
-		t.Run(each.action, func(t *testing.T) {
-			onEachEngine(t, func(e *env) {
-				made := e.create("owner", "a@x.example", admin, apollo)
-				text := e.sign(each.purpose, e.userID("staff"), made.UUID)
-				const flag = "full_name: Sam Staff, is_staff: true"
-				e.applyReplaced(flag, "full_name: Sam Staff, is_staff: false")
-				e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgBadUser))
-				e.applyReplaced(flag, flag+", is_active: false")
-				e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgBadUser))
-				e.applyReplaced(flag, flag+", notifications_enabled: false") // still active staff
-				e.decide(each.action, text).is(http.StatusOK, each.done)
-			}, onlyStaff)
-		})
-	}
+	onEachDecision(t, func(e *env, each decision) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		text := e.sign(each.purpose, e.userID("staff"), made.UUID)
+		const flag = "full_name: Sam Staff, is_staff: true"
+		e.applyReplaced(flag, "full_name: Sam Staff, is_staff: false")
+		e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgBadUser))
+		e.applyReplaced(flag, flag+", is_active: false")
+		e.decide(each.action, text).is(http.StatusBadRequest, ruleError(msgBadUser))
+		e.applyReplaced(flag, flag+", notifications_enabled: false") // still active staff
+		e.decide(each.action, text).is(http.StatusOK, each.done)
+	})
 }
 
 func TestTokenEndsWithState(t *testing.T) {
-	for _, first := range decisions {
-		t.Run(first.action, func(t *testing.T) {
-			onEachEngine(t, func(e *env) {
-				made := e.create("owner", "a@x.example", admin, apollo)
-				e.decide(first.action, e.sign(first.purpose, e.userID("staff"), made.UUID)).is(http.StatusOK, first.done)
-				state, jobs := e.state(made.UUID), e.countJobs("notify_user")+e.countJobs("deliver_invitation")
-				for _, second := range decisions {
-					for _, user := range []string{"staff", "staff2"} {
-						e.decide(second.action, e.sign(second.purpose, e.userID(user), made.UUID)).
-							is(http.StatusBadRequest, ruleError(msgBadID))
-					}
-				}
-				require.Equal(e.t, state, e.state(made.UUID))
-				require.Equal(e.t, jobs, e.countJobs("notify_user")+e.countJobs("deliver_invitation"))
-			}, onlyStaff)
-		})
-	}
+	onEachDecision(t, func(e *env, first decision) {
+		made := e.create("owner", "a@x.example", admin, apollo)
+		e.decide(first.action, e.sign(first.purpose, e.userID("staff"), made.UUID)).is(http.StatusOK, first.done)
+		state, jobs := e.state(made.UUID), e.countJobs("notify_user")+e.countJobs("deliver_invitation")
+		for _, second := range decisions {
+			for _, user := range []string{"staff", "staff2"} {
+				e.decide(second.action, e.sign(second.purpose, e.userID(user), made.UUID)).
+					is(http.StatusBadRequest, ruleError(msgBadID))
+			}
+		}
+		require.Equal(e.t, state, e.state(made.UUID))
+		require.Equal(e.t, jobs, e.countJobs("notify_user")+e.countJobs("deliver_invitation"))
+	})
 }
 
 func TestTokenIsRequired(t *testing.T) {
@@ -240,23 +238,23 @@ func TestApproveAfterLifetime(t *testing.T) {
 		late := e.create("owner", "late@example.com", admin, apollo)
 		approve := func(made string, id int) {
 			notice := e.noticeJobsOf(invitation.NoticeRequested)[id]
-			require.Equal(t, made, notice.Invitation.String())
+			require.Equal(e.t, made, notice.Invitation.String())
 			message, err := e.service.BeginNotice(e.context(), notice)
-			require.NoError(t, err)
+			require.NoError(e.t, err)
 			text := strings.Split(strings.Trim(strings.TrimPrefix(message.ApproveLink, "https://front.example"), "/"), "/")[1]
 			_, err = token.NewSigner("the secret of the tests").Verify(text, token.Approve, e.clock.Now(), maxAge)
-			require.NoError(t, err)
+			require.NoError(e.t, err)
 			e.request("POST", base+"approve/", "", map[string]string{"token": text}).is(http.StatusOK, "")
 		}
 		e.clock.Advance(lifetime - 1)
 		approve(early.UUID.String(), 0)
-		require.Equal(t, early.Created, e.retrieve(early.UUID).Created)
+		require.Equal(e.t, early.Created, e.retrieve(early.UUID).Created)
 		e.clock.Advance(1)
 		approve(late.UUID.String(), 1)
 		seen := e.retrieve(late.UUID)
-		require.Equal(t, "pending", string(seen.State))
-		require.Equal(t, "2026-11-30T09:30:00.000000Z", seen.Created)
-		require.Equal(t, "2026-12-07T09:30:00.000000Z", seen.Expires)
-		require.Equal(t, 2, e.countJobs("deliver_invitation"))
+		require.Equal(e.t, "pending", string(seen.State))
+		require.Equal(e.t, "2026-11-30T09:30:00.000000Z", seen.Created)
+		require.Equal(e.t, "2026-12-07T09:30:00.000000Z", seen.Expires)
+		require.Equal(e.t, 2, e.countJobs("deliver_invitation"))
 	}, onlyStaff)
 }

@@ -58,17 +58,87 @@ func TestAuthenticationIsRequired(t *testing.T) {
 	})
 }
 
-func TestInvalidCredentials(t *testing.T) {
+// Credentials are exactly one key after one of the two schemes.
+func TestCredentials(t *testing.T) {
 	onEachEngine(t, func(e *env) {
-		for _, each := range []string{"Basic b3duZXI6eA==", "owner-key", "Tokenowner-key", "Digest x"} {
-			e.requestWith(each, "GET", base, nil).isUnauthorized("Authentication credentials were not provided.")
-		}
-		for _, each := range []string{
-			"Token", "Token ", "Bearer ", "Token owner-key x", "Token owner-ke", "Token Owner-key", "Token owner-keyy",
-			"Token 'owner-key'", "Token " + strings.Repeat("x", 10_000), "Token token owner-key",
+		invalid := `{"detail": "Invalid token."}`
+		for want, headers := range map[string][][]string{
+			noCredential: {
+				nil,
+				{""},
+				{" "},
+				{"owner-key"},
+				{"Basic b3duZXI6b3duZXIta2V5"},
+				{"Basic b3duZXI6eA=="},
+				{"Basic owner-key"},
+				{"Digest x"},
+				{"Digest owner-key"},
+				{"JWT owner-key"},
+				{"Tokenowner-key"},
+				{"Token:owner-key"},
+				{"Token=owner-key"},
+				{"Token\towner-key"},
+				{`"Token" owner-key`},
+				{"Tokens owner-key"},
+				{"\u0054oken\u00a0owner-key"},
+				{"ＴＯＫＥＮ owner-key"},
+			},
+			invalid: {
+				{"Token"},
+				{"Token "},
+				{"Bearer"},
+				{"Bearer "},
+				{"Token x"},
+				{"Token owner-key x"},
+				{"Token owner- key"},
+				{"Token Owner-key"},
+				{"Token owner-ke"},
+				{"Token owner-keyy"},
+				{"Token owner-key,"},
+				{`Token "owner-key"`},
+				{"Token 'owner-key'"},
+				{"Token owner-key, Token staff-key"},
+				{"Token \xff"},
+				{"Token owner-key", "Token owner-key"},
+				{"Token owner-key", "Token staff-key"},
+				{"Token owner-key", "Basic x"},
+				{"Token " + strings.Repeat("x", 10_000)},
+				{"Token " + strings.Repeat("owner-key", 57)},
+				{"Token %"},
+				{"Token ' OR 1=1"},
+				{"Token Token owner-key"},
+				{"Token token owner-key"},
+				{"Token owner-key\tx"},
+				{"Token " + token.Digest("owner-key")},
+			},
 		} {
-			e.requestWith(each, "GET", base, nil).isUnauthorized("Invalid token.")
+			for _, each := range headers {
+				for _, path := range []string{base, at(acme), at(acme, "details")} {
+					r := e.newRequest("GET", path, "", nil)
+					r.Header["Authorization"] = each
+					answer := e.send(r)
+					require.Equal(e.t, 401, answer.Status, "%.50q: %s", each, answer.Body)
+					require.JSONEq(e.t, want, answer.Body, "%.50q", each)
+					require.Equal(e.t, []string{"Token"}, answer.Header["Www-Authenticate"])
+				}
+			}
 		}
+		for _, each := range []string{"Token owner-key", "Bearer owner-key", "token owner-key", "BEARER owner-key", "Token  owner-key "} {
+			r := e.newRequest("GET", base, "", nil)
+			r.Header.Set("Authorization", each)
+			e.send(r).is(200, "[]")
+		}
+		// A key in another place is ignored.
+		for name, value := range map[string]string{"X-Auth-Token": "owner-key", "Cookie": "token=owner-key; sessionid=owner-key"} {
+			r := e.newRequest("GET", base+"?token=owner-key&access_token=owner-key", "", nil)
+			r.Header.Set(name, value)
+			e.send(r).is(401, noCredential)
+		}
+		// Authentication comes before the validation of the request.
+		e.request("POST", base, "", "{").is(401, noCredential)
+		e.request("GET", base+"?page=0&o=x", "", nil).is(401, noCredential)
+		e.request("GET", base+"x/", "", nil).is(401, noCredential)
+		require.NotContains(e.t, e.log.String(), "owner-key", "the log has a key")
 	})
 }
 

@@ -269,28 +269,25 @@ func TestDestroyRequiresManager(t *testing.T) {
 	})
 }
 
-func TestEveryStateCanBeDestroyed(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		for _, id := range oneInEachState(e) {
+func TestDeleteAndDestroyInEveryState(t *testing.T) {
+	for name, remove := range map[string]func(e *env, id uuid.UUID){
+		"delete": func(e *env, id uuid.UUID) { e.do("staff", id, "delete").is(http.StatusOK, deletedBody) },
+		"destroy": func(e *env, id uuid.UUID) {
 			e.request("DELETE", at(id.String()), "owner", nil).is(http.StatusNoContent, "")
-		}
-		require.Empty(e.t, e.emails("staff", ""))
-		// Who has accepted keeps the role.
-		require.Equal(e.t, apollo, e.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
-			e.userID("stranger").String()+"'"))
-	}, onlyStaff)
-}
-
-func TestEveryStateCanBeDeleted(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		for _, id := range oneInEachState(e) {
-			e.do("staff", id, "delete").is(http.StatusOK, deletedBody)
-		}
-		require.Empty(e.t, e.emails("staff", ""))
-		// Who has accepted keeps the role.
-		require.Equal(e.t, apollo, e.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
-			e.userID("stranger").String()+"'"))
-	}, onlyStaff)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachEngine(t, func(e *env) {
+				for _, id := range oneInEachState(e) {
+					remove(e, id)
+				}
+				require.Empty(e.t, e.emails("staff", ""))
+				// The user who accepted one keeps the role.
+				require.Equal(e.t, apollo, e.value("SELECT scope_uuid FROM memberships WHERE revoked IS NULL AND user_uuid = '"+
+					e.userID("stranger").String()+"'"))
+			}, onlyStaff)
+		})
+	}
 }
 
 func TestCheckIsPublic(t *testing.T) {
@@ -316,7 +313,7 @@ func TestRemovedCreator(t *testing.T) {
 		made := e.create("owner", "a@x.example", admin, apollo)
 		e.create("staff", "b@x.example", admin, apollo)
 		e.deleteOwner()
-		gone := func(path string) {
+		requireNoCreator := func(path string) {
 			e.t.Helper()
 			var seen map[string]any
 			e.request("GET", path, "staff", nil).is(http.StatusOK, "").decode(&seen)
@@ -324,8 +321,8 @@ func TestRemovedCreator(t *testing.T) {
 				[]any{seen["created_by_full_name"], seen["created_by_username"], seen["created_by_image"]})
 			require.Contains(e.t, seen, "created_by_image")
 		}
-		gone(at(made.UUID.String()))
-		gone(at(made.UUID.String(), "details"))
+		requireNoCreator(at(made.UUID.String()))
+		requireNoCreator(at(made.UUID.String(), "details"))
 		require.Equal(e.t, []string{"a@x.example", "b@x.example"}, e.emails("staff", "o=created_by"))
 		require.Equal(e.t, []string{"b@x.example", "a@x.example"}, e.emails("staff", "o=-created_by"))
 

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -275,19 +276,24 @@ func TestAcceptWaitsForLinkChange(t *testing.T) {
 		e.edit("owner", made.UUID, "email", "b@x.example").is(http.StatusOK, "")
 		_, message := e.beginDelivery(made.UUID)
 		accepting := e.newRequest("POST", at(e.linkUUID(message).String(), "accept"), "stranger", nil)
-		waited := make(chan response, 1)
+		accepted := make(chan response, 1)
 		require.NoError(e.t, e.db.Write(e.context(), func(tx *gorm.DB, _ time.Time) error {
 			err := tx.Exec("UPDATE invitations SET email = ?, email_folded = ?, link_uuid = ? WHERE uuid = ?",
 				"c@x.example", "c@x.example", uuid.New(), made.UUID).Error
-			go func() { waited <- e.sendAtOnce(accepting)[0] }()
+			go func() {
+				defer close(accepted)
+				accepted <- e.sendAtOnce(accepting)[0]
+			}()
 			select {
-			case answer := <-waited:
-				require.Fail(e.t, "the accept did not wait", answer.Body)
+			case answer := <-accepted:
+				return fmt.Errorf("the accept did not wait: %d %s", answer.Status, answer.Body)
 			case <-time.After(200 * time.Millisecond):
 			}
 			return err
 		}))
-		(<-waited).is(http.StatusNotFound, notFound)
+		answer, ok := <-accepted // sendAtOnce has a time limit
+		require.True(e.t, ok, "the accept failed")
+		answer.is(http.StatusNotFound, notFound)
 		require.Equal(e.t, "pending", e.state(made.UUID))
 	})
 }

@@ -31,20 +31,20 @@ func TestDeliveryCreatesMissingUser(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		unknown := e.create("owner", "New.Person@Example.org", admin, apollo, "full_name", "New Person")
 		known := e.create("owner", "INVITEE@university.example", admin, apollo)
-		require.Empty(t, e.usersWith("new.person@example.org"))
+		require.Empty(e.t, e.usersWith("new.person@example.org"))
 		for _, each := range []invitation.Deliver{{Invitation: unknown.UUID}, {Invitation: known.UUID}} {
 			for range 2 { // a second attempt creates no second user
 				message, err := e.service.BeginDelivery(e.context(), each)
-				require.NoError(t, err)
-				require.NotNil(t, message)
+				require.NoError(e.t, err)
+				require.NotNil(e.t, message)
 			}
 		}
 		made := e.usersWith("new.person@example.org")
-		require.Len(t, made, 1)
-		require.Equal(t, []any{"new.person@example.org", "New.Person@Example.org", "New Person", true, false, false}, []any{
+		require.Len(e.t, made, 1)
+		require.Equal(e.t, []any{"new.person@example.org", "New.Person@Example.org", "New Person", true, false, false}, []any{
 			made[0].Username, made[0].Email, made[0].FullName, made[0].IsActive, made[0].IsStaff, made[0].IsSupport,
 		})
-		require.Len(t, e.usersWith("invitee@university.example"), 1)
+		require.Len(e.t, e.usersWith("invitee@university.example"), 1)
 	}, func(p *invitation.Policy) { p.CreateMissingUser = true })
 }
 
@@ -52,8 +52,8 @@ func TestDeliveryCreatesNoUserByDefault(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "new@example.org", admin, apollo)
 		_, err := e.service.BeginDelivery(e.context(), invitation.Deliver{Invitation: made.UUID})
-		require.NoError(t, err)
-		require.Empty(t, e.usersWith("new@example.org"))
+		require.NoError(e.t, err)
+		require.Empty(e.t, e.usersWith("new@example.org"))
 	})
 }
 
@@ -64,15 +64,15 @@ func TestInterruptedDelivery(t *testing.T) {
 		made := e.create("owner", "guest@example.org", admin, apollo)
 		job := invitation.Deliver{Invitation: made.UUID}
 		message, err := e.service.BeginDelivery(e.context(), job)
-		require.NoError(t, err)
-		require.NotNil(t, message)
+		require.NoError(e.t, err)
+		require.NotNil(e.t, message)
 		e.request("POST", at(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusOK, "")
 		message, err = e.service.BeginDelivery(e.context(), job)
-		require.NoError(t, err)
-		require.Nil(t, message)
+		require.NoError(e.t, err)
+		require.Nil(e.t, message)
 		seen := e.retrieve(made.UUID)
-		require.Equal(t, "Erred", string(seen.ExecutionState))
-		require.Contains(t, seen.ErrorMessage, "may have arrived or not")
+		require.Equal(e.t, "Erred", string(seen.ExecutionState))
+		require.Contains(e.t, seen.ErrorMessage, "may have arrived or not")
 	})
 }
 
@@ -83,12 +83,12 @@ func TestNoticesInRemovedScope(t *testing.T) {
 		asked := e.noticeJobsOf(invitation.NoticeRequested)[0]
 		e.applyReplaced(apolloUUID, apolloRemoved)
 		message, err := e.service.BeginNotice(e.context(), asked)
-		require.NoError(t, err)
-		require.Nil(t, message)
+		require.NoError(e.t, err)
+		require.Nil(e.t, message)
 		e.decide("reject", e.sign(token.Reject, e.userID("staff"), made.UUID)).is(http.StatusOK, "")
 		message, err = e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRejected)[0])
-		require.NoError(t, err)
-		require.NotNil(t, message)
-		require.Equal(t, "owner@acme.example", message.To)
+		require.NoError(e.t, err)
+		require.NotNil(e.t, message)
+		require.Equal(e.t, "owner@acme.example", message.To)
 	}, onlyStaff)
 }

@@ -149,7 +149,10 @@ func (h handlers) RolesCount(
 
 func roleQuery(p server.RolesCountParams) directory.RoleQuery {
 	return directory.RoleQuery{
-		Name: optionalText(p.Name), Description: optionalText(p.Description), ScopeType: optionalText(p.ContentType), Active: p.IsActive,
+		Name:        optionalText(p.Name),
+		Description: optionalText(p.Description),
+		ScopeType:   optionalText(p.ContentType),
+		Active:      p.IsActive,
 	}
 }
 
@@ -195,8 +198,14 @@ func (h handlers) UserPermissionsCount(
 
 func permissionQuery(p server.UserPermissionsCountParams) directory.PermissionQuery {
 	return directory.PermissionQuery{
-		User: p.User, Username: optionalText(p.Username), FullName: optionalText(p.FullName), Role: p.RoleUUID, RoleName: optionalText(p.RoleName),
-		Scope: p.ScopeUUID, ScopeName: optionalText(p.ScopeName), ScopeType: optionalText(p.ScopeType),
+		User:      p.User,
+		Username:  optionalText(p.Username),
+		FullName:  optionalText(p.FullName),
+		Role:      p.RoleUUID,
+		RoleName:  optionalText(p.RoleName),
+		Scope:     p.ScopeUUID,
+		ScopeName: optionalText(p.ScopeName),
+		ScopeType: optionalText(p.ScopeType),
 	}
 }
 
@@ -208,8 +217,11 @@ func (h handlers) UsersMeRetrieve(
 	if err != nil {
 		return nil, err
 	}
-	permissions := convertAll(held, permission)
-	return server.UsersMeRetrieve200JSONResponse{Body: server.UserMe{
+	return server.UsersMeRetrieve200JSONResponse{Body: userMe(user.User, convertAll(held, permission))}, nil
+}
+
+func userMe(user directory.User, permissions []server.Permission) server.UserMe {
+	return server.UserMe{
 		CivilNumber:          nilIfEmpty(user.CivilNumber),
 		DateJoined:           new(timestamp(user.Created)),
 		Email:                &user.Email,
@@ -222,7 +234,7 @@ func (h handlers) UsersMeRetrieve(
 		Permissions:          &permissions,
 		Username:             &user.Username,
 		UUID:                 &user.UUID,
-	}}, nil
+	}
 }
 
 func (h handlers) customerURL(id uuid.UUID) string {
@@ -231,7 +243,11 @@ func (h handlers) customerURL(id uuid.UUID) string {
 
 func (h handlers) customer(s directory.Scope) server.Customer {
 	return server.Customer{
-		Created: new(timestamp(s.Created)), Description: &s.Description, Name: &s.Name, URL: new(h.customerURL(s.UUID)), UUID: &s.UUID,
+		Created:     new(timestamp(s.Created)),
+		Description: &s.Description,
+		Name:        &s.Name,
+		URL:         new(h.customerURL(s.UUID)),
+		UUID:        &s.UUID,
 	}
 }
 
@@ -255,8 +271,12 @@ func (h handlers) project(s directory.Scope) server.Project {
 func role(r directory.Role) server.RoleDetails {
 	permissions := append([]string{}, r.Permissions...) // never null
 	return server.RoleDetails{
-		ContentType: new(server.ScopeType(r.ScopeType)), Description: &r.Description, IsActive: &r.IsActive, Name: &r.Name, Permissions: &permissions,
-		UUID: &r.UUID,
+		ContentType: new(server.ScopeType(r.ScopeType)),
+		Description: &r.Description,
+		IsActive:    &r.IsActive,
+		Name:        &r.Name,
+		Permissions: &permissions,
+		UUID:        &r.UUID,
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -61,7 +60,7 @@ var eventOfAction = map[string][2]string{
 // wantEvents returns the expected events of an action in a state: none where the action changes nothing. An expired event
 // comes first where the invitation has expired and that was not stored.
 func wantEvents(row stateRow, a stateAction, want effect, stored invitation.State, guest string, answer response) []string {
-	if want.to == "" && !want.gone {
+	if want.to == "" && !want.deleted {
 		return []string{}
 	}
 	request := answer.Header.Get("X-Request-ID")
@@ -70,7 +69,7 @@ func wantEvents(row stateRow, a stateAction, want effect, stored invitation.Stat
 		all = append(all, fmt.Sprintf("expired %s %s  %s", stored, row.shows, request))
 	}
 	to, what, who := string(want.to), eventOfAction[a.name][0], eventOfAction[a.name][1]
-	if want.gone {
+	if want.deleted {
 		to = "-"
 	}
 	if who == "" {
@@ -368,22 +367,17 @@ func TestEventPages(t *testing.T) {
 func TestEventsOfConcurrentActions(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "guest@example.org", admin, apollo)
-		var (
-			all  sync.WaitGroup
-			mu   sync.Mutex
-			done []string
-		)
+		actions, users := []string{"accept", "cancel", "send"}, []string{"stranger", "owner", "manager"}
+		var requests []*http.Request
 		for i := range 12 {
-			action, user := []string{"accept", "cancel", "send"}[i%3], []string{"stranger", "owner", "manager"}[i%3]
-			all.Go(func() {
-				if answer := e.do(user, made.UUID, action); answer.Status == http.StatusOK {
-					mu.Lock()
-					defer mu.Unlock()
-					done = append(done, eventOfAction[action][0]+" "+answer.Header.Get("X-Request-ID"))
-				}
-			})
+			requests = append(requests, e.newRequest("POST", at(made.UUID.String(), actions[i%3]), users[i%3], nil))
 		}
-		all.Wait()
+		var done []string
+		for i, answer := range e.sendAtOnce(requests...) {
+			if answer.Status == http.StatusOK {
+				done = append(done, eventOfAction[actions[i%3]][0]+" "+answer.Header.Get("X-Request-ID"))
+			}
+		}
 		var seen []string
 		for _, event := range e.events(made.UUID)[1:] {
 			seen = append(seen, string(*event.EventType)+" "+*event.RequestID)

@@ -98,6 +98,6 @@ var recoverPanic = middleware.RecoverWithConfig(middleware.RecoverConfig{
 	DisableErrorHandler: true,
 	LogErrorFunc: func(_ echo.Context, err error, stack []byte) error {
 		// Not wrapped: a panic is an internal error, whatever its value is.
-		return fmt.Errorf("panic: %v\n%s", err, stack) //nolint:errorlint // see above
+		return fmt.Errorf("panic: %s\n%s", err.Error(), stack)
 	},
 })

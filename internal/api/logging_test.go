@@ -18,16 +18,16 @@ func TestApprovalTokensAreNotLogged(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "guest@example.com", admin, apollo)
 		message, err := e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRequested)[0])
-		require.NoError(t, err)
+		require.NoError(e.t, err)
 		for _, link := range []string{message.ApproveLink, message.RejectLink} {
 			path := strings.TrimPrefix(link, "https://front.example")
 			e.request("GET", path, "", nil).is(http.StatusNotFound, notFound)
 			secret := strings.Split(strings.Trim(path, "/"), "/")[1]
-			require.NotContains(t, e.log.String(), secret)
-			require.NotContains(t, e.log.String(), strings.Split(secret, ".")[2])
+			require.NotContains(e.t, e.log.String(), secret)
+			require.NotContains(e.t, e.log.String(), strings.Split(secret, ".")[2])
 		}
-		require.Contains(t, e.log.String(), "/invitation_approve/…")
-		require.Equal(t, "requested", string(e.retrieve(made.UUID).State))
+		require.Contains(e.t, e.log.String(), "/invitation_approve/…")
+		require.Equal(e.t, "requested", string(e.retrieve(made.UUID).State))
 	}, onlyStaff)
 }
 
@@ -35,11 +35,11 @@ func TestLoggedAndEchoedTextIsTruncated(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		e.request("GET", "/"+strings.Repeat("%01", 10_000), "", nil).is(http.StatusNotFound, "")
 		for _, line := range strings.Split(e.log.String(), "\n") {
-			require.Less(t, len(line), 2000)
+			require.Less(e.t, len(line), 2000)
 		}
 		r := e.newRequest("POST", base+"approve/", "", "{}")
 		r.Header.Set("Content-Type", strings.Repeat("x", 20_000))
-		require.Less(t, len(e.send(r).is(http.StatusUnsupportedMediaType, "").Body), 500)
+		require.Less(e.t, len(e.send(r).is(http.StatusUnsupportedMediaType, "").Body), 500)
 	})
 }
 

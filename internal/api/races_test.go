@@ -50,13 +50,13 @@ func TestConcurrentAccepts(t *testing.T) {
 			guestName,
 		} {
 			made := e.create("owner", "somebody@example.org", admin, apollo)
-			holders := len(e.memberships())
+			members := len(e.memberships())
 			requests := make([]*http.Request, crowdSize)
 			for i := range requests {
 				requests[i] = e.acceptRequest(made.UUID, who(i))
 			}
 			require.Equal(e.t, map[string]int{wasAccepted: 1, wasNotFound: crowdSize - 1}, tally(e.sendAtOnce(requests...)))
-			require.Len(e.t, e.memberships(), holders+1)
+			require.Len(e.t, e.memberships(), members+1)
 			require.EqualValues(e.t, "accepted", e.retrieve(made.UUID).State)
 		}
 	})
@@ -103,9 +103,9 @@ type racePair struct {
 // A raceEnd has the two statuses, the state of the invitation (empty: deleted), and the numbers of added jobs and
 // memberships.
 type raceEnd struct {
-	left, right                int
-	state                      server.InvitationState
-	delivers, tells, newMember int
+	left, right                      int
+	state                            server.InvitationState
+	deliveries, notices, memberships int
 }
 
 func actionRequest(user, name string) func(*env, uuid.UUID) *http.Request {
@@ -246,13 +246,13 @@ func TestConcurrentPairs(t *testing.T) {
 		for i, each := range racePairs {
 			for round := range rounds {
 				id := each.make(e, i*rounds+round)
-				delivers, tells, holders := e.countJobs(deliverKind), e.countJobs(notifyKind), len(e.memberships())
+				deliveries, notices, memberships := e.countJobs(deliverKind), e.countJobs(notifyKind), len(e.memberships())
 
 				answers := e.sendAtOnce(each.left(e, id), each.right(e, id))
 				end := raceEnd{
 					left: answers[0].Status, right: answers[1].Status,
-					delivers: e.countJobs(deliverKind) - delivers, tells: e.countJobs(notifyKind) - tells,
-					newMember: len(e.memberships()) - holders,
+					deliveries: e.countJobs(deliverKind) - deliveries, notices: e.countJobs(notifyKind) - notices,
+					memberships: len(e.memberships()) - memberships,
 				}
 				if seen := e.request("GET", at(id.String()), "staff", nil); seen.Status == http.StatusOK {
 					var left server.Invitation
@@ -315,13 +315,13 @@ func (e *env) raceForRoles(racers func(round int) []racer, loses string) {
 			requests = append(requests, e.acceptRequest(made.UUID, each.user))
 		}
 		require.Equal(e.t, map[string]int{wasAccepted: 1, loses: 1}, tally(e.sendAtOnce(requests...)))
-		holders := 0
+		members := 0
 		for _, each := range e.memberships() {
 			if each.ScopeUUID.String() == project {
-				holders++
+				members++
 			}
 		}
-		require.Equal(e.t, 1, holders)
+		require.Equal(e.t, 1, members)
 	}
 }
 

@@ -78,36 +78,36 @@ var (
 
 // An effect is what an allowed action changes. The zero value changes nothing.
 type effect struct {
-	to          server.InvitationState
-	fresh       bool // created is now
-	gone        bool
-	delivers    int
-	tells       int
-	says        string // the body; empty: not checked
-	silent      bool   // 204
-	readdressed bool   // the e-mail is a new one
-	holdsRoleIn bool
+	to             server.InvitationState
+	newLife        bool // created is now
+	deleted        bool
+	deliveries     int
+	notices        int
+	body           string // the body; empty: not checked
+	noContent      bool   // 204
+	newEmail       bool   // the e-mail is a new one
+	addsMembership bool
 }
 
 var (
-	staysAsItIs = effect{}
-	isEdited    = effect{to: "pending", delivers: 1, readdressed: true}
-	isChanged   = effect{to: "project", readdressed: true}
-	isDeleted   = effect{gone: true, says: `{"detail": "Invitation has been successfully deleted."}`}
-	isDestroyed = effect{gone: true, silent: true}
-	isCanceled  = effect{to: "canceled", says: `{"detail": "Invitation has been successfully canceled."}`}
+	noEffect    = effect{}
+	isEdited    = effect{to: "pending", deliveries: 1, newEmail: true}
+	isChanged   = effect{to: "project", newEmail: true}
+	isDeleted   = effect{deleted: true, body: `{"detail": "Invitation has been successfully deleted."}`}
+	isDestroyed = effect{deleted: true, noContent: true}
+	isCanceled  = effect{to: "canceled", body: `{"detail": "Invitation has been successfully canceled."}`}
 	isSent      = effect{
-		to: "pending", delivers: 1, says: `{"detail": "Invitation sending has been successfully scheduled."}`,
+		to: "pending", deliveries: 1, body: `{"detail": "Invitation sending has been successfully scheduled."}`,
 	}
 	isReopened = effect{
-		to: "pending", delivers: 1, fresh: true,
-		says: `{"detail": "Invitation sending has been successfully scheduled."}`,
+		to: "pending", deliveries: 1, newLife: true,
+		body: `{"detail": "Invitation sending has been successfully scheduled."}`,
 	}
 	isAccepted = effect{
-		to: "accepted", holdsRoleIn: true, says: `{"detail": "Invitation has been successfully accepted."}`,
+		to: "accepted", addsMembership: true, body: `{"detail": "Invitation has been successfully accepted."}`,
 	}
-	isApproved = effect{to: "pending", delivers: 1, says: `{"detail": "Invitation has been approved."}`}
-	isRejected = effect{to: "rejected", tells: 1, says: `{"detail": "Invitation has been rejected."}`}
+	isApproved = effect{to: "pending", deliveries: 1, body: `{"detail": "Invitation has been approved."}`}
+	isRejected = effect{to: "rejected", notices: 1, body: `{"detail": "Invitation has been rejected."}`}
 )
 
 // A stateRow is a state, how an invitation gets there, and the effects of the actions that it allows. setUp runs on
@@ -160,31 +160,31 @@ var stateTable = []stateRow{
 	{"rejected", "rejected", then(byOwner, rejectAction), 0, map[string]effect{"delete": isDeleted, "destroy": isDestroyed}},
 	{"pending", "pending", byStaff(apollo), 0, map[string]effect{
 		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "edit": isEdited, "delete": isDeleted, "destroy": isDestroyed,
-		"check": staysAsItIs, "details": staysAsItIs,
+		"check": noEffect, "details": noEffect,
 	}},
 	{"pending, for a last microsecond", "pending", byStaff(apollo), lifetime - time.Microsecond, map[string]effect{
 		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "edit": isEdited, "delete": isDeleted, "destroy": isDestroyed,
-		"check": staysAsItIs, "details": staysAsItIs,
+		"check": noEffect, "details": noEffect,
 	}},
 	{"accepted", "accepted", then(byStaff(apollo), acceptAction), 0, map[string]effect{
-		"delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs, // the guest holds a role in the scope
+		"delete": isDeleted, "destroy": isDestroyed, "details": noEffect, // the guest holds a role in the scope
 	}},
 	{"canceled", "canceled", then(byStaff(apollo), cancelAction), 0, map[string]effect{
-		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs,
+		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect,
 	}},
 	{
 		"canceled, older than an invitation lives", "canceled", then(byStaff(apollo), cancelAction), 2 * lifetime,
-		map[string]effect{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs},
+		map[string]effect{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect},
 	},
 	{"expired by time", "expired", byStaff(apollo), lifetime, map[string]effect{
-		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs,
+		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect,
 	}},
 	{
 		"expired by time, before its project started", "expired", byStaff(artemis), artemisStarts + lifetime,
-		map[string]effect{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs},
+		map[string]effect{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect},
 	},
 	{"expired and stored so", "expired", storedExpired, 0, map[string]effect{
-		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": staysAsItIs,
+		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect,
 	}},
 }
 
@@ -228,7 +228,7 @@ func TestRequestDoesNotExpire(t *testing.T) {
 		e.clock.Advance(10 * lifetime)
 		require.EqualValues(e.t, "requested", e.retrieve(id).State)
 		e.request("POST", base, "owner", draft(guestName(0)+"@acme.example", admin, apollo)).is(http.StatusBadRequest, duplicateError)
-		rejectAction.do(e, id.String(), guestName(0)).is(http.StatusOK, isRejected.says)
+		rejectAction.do(e, id.String(), guestName(0)).is(http.StatusOK, isRejected.body)
 	}, onlyStaff)
 }
 
@@ -289,7 +289,7 @@ func (e *env) tryAction(row stateRow, a stateAction, id, guest string) {
 	var was server.Invitation
 	before.decode(&was)
 	require.Equal(e.t, row.shows, was.State, name)
-	rows, delivers, tells, holders := e.countInvitations(), e.countJobs(deliverKind), e.countJobs(notifyKind), len(e.memberships())
+	rows, deliveries, notices, memberships := e.countInvitations(), e.countJobs(deliverKind), e.countJobs(notifyKind), len(e.memberships())
 	stored, past := e.stored(was.UUID).StoredState, e.events(was.UUID)
 
 	answer := a.do(e, id, guest)
@@ -298,27 +298,27 @@ func (e *env) tryAction(row stateRow, a stateAction, id, guest string) {
 		require.Equal(e.t, refusals[a.name].status, answer.Status, "%s: %s", name, answer.Body)
 		require.JSONEq(e.t, refusals[a.name].body, answer.Body, name)
 	} else {
-		require.Equal(e.t, either(want.silent, http.StatusNoContent, http.StatusOK), answer.Status, "%s: %s", name, answer.Body)
-		if want.says != "" {
-			require.JSONEq(e.t, want.says, answer.Body, name)
+		require.Equal(e.t, either(want.noContent, http.StatusNoContent, http.StatusOK), answer.Status, "%s: %s", name, answer.Body)
+		if want.body != "" {
+			require.JSONEq(e.t, want.body, answer.Body, name)
 		}
 	}
 
 	happened := e.events(was.UUID)
 	require.Equal(e.t, past, happened[:len(past)], name+": what has happened stays")
 	require.Equal(e.t, wantEvents(row, a, want, stored, guest, answer), eventLines(happened[len(past):]), name+": events")
-	require.Equal(e.t, delivers+want.delivers, e.countJobs(deliverKind), name+": deliveries")
-	require.Equal(e.t, tells+want.tells, e.countJobs(notifyKind), name+": notices")
-	if want.gone {
+	require.Equal(e.t, deliveries+want.deliveries, e.countJobs(deliverKind), name+": deliveries")
+	require.Equal(e.t, notices+want.notices, e.countJobs(notifyKind), name+": notices")
+	if want.deleted {
 		require.Equal(e.t, rows-1, e.countInvitations(), name)
 		e.request("GET", at(id), "staff", nil).is(http.StatusNotFound, notFound)
 		return
 	}
 	require.Equal(e.t, rows, e.countInvitations(), name)
-	if want.holdsRoleIn {
-		holders++
+	if want.addsMembership {
+		memberships++
 	}
-	require.Len(e.t, e.memberships(), holders, name)
+	require.Len(e.t, e.memberships(), memberships, name)
 	after := e.request("GET", at(id), "staff", nil).is(http.StatusOK, "")
 	if want.to == "" {
 		require.Equal(e.t, before.Body, after.Body, name+": the row changed")
@@ -326,10 +326,10 @@ func (e *env) tryAction(row stateRow, a stateAction, id, guest string) {
 	}
 	is := was
 	is.State = want.to
-	if want.readdressed {
+	if want.newEmail {
 		is.Email = "new-" + guest + "@acme.example"
 	}
-	if want.fresh {
+	if want.newLife {
 		is.Created = formatTime(e.clock.Now())
 		is.Expires = formatTime(e.clock.Now().Add(lifetime))
 	}

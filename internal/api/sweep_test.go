@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"invited/gen/server"
@@ -27,26 +28,26 @@ func TestSweepExpiresAndNotifiesOnce(t *testing.T) {
 		late := e.create("manager", "planned@example.com", admin, apollo)
 		e.clock.Advance(lifetime - time.Microsecond)
 		e.sweep()
-		require.Empty(t, e.noticeJobsOf(invitation.NoticeExpired), "it has not expired")
+		require.Empty(e.t, e.noticeJobsOf(invitation.NoticeExpired), "it has not expired")
 
 		e.clock.Advance(time.Microsecond)
-		require.Equal(t, server.InvitationStateExpired, e.retrieve(late.UUID).State, "it is expired before a sweep")
+		require.Equal(e.t, server.InvitationStateExpired, e.retrieve(late.UUID).State, "it is expired before a sweep")
 		var sweeps sync.WaitGroup
 		for range 4 {
-			sweeps.Go(func() { require.NoError(t, e.service.Sweep(e.context())) })
+			sweeps.Go(func() { assert.NoError(e.t, e.service.Sweep(e.context())) })
 		}
 		sweeps.Wait()
 		e.sweep()
-		told := map[string]int{}
+		notices := map[string]int{}
 		for _, each := range e.noticeJobsOf(invitation.NoticeExpired) {
-			told[each.Invitation.String()]++
+			notices[each.Invitation.String()]++
 		}
-		require.Len(t, told, count+1)
-		for id, times := range told {
-			require.Equal(t, 1, times, id)
+		require.Len(e.t, notices, count+1)
+		for id, times := range notices {
+			require.Equal(e.t, 1, times, id)
 		}
 		_, answer := e.list("staff", "state=expired")
-		require.Equal(t, fmt.Sprint(count+1), answer.Header.Get("X-Result-Count"))
+		require.Equal(e.t, fmt.Sprint(count+1), answer.Header.Get("X-Result-Count"))
 	})
 }
 
@@ -55,33 +56,33 @@ func TestCreateExpiresDuplicateAndNotifies(t *testing.T) {
 		stale := e.create("owner", "guest@example.com", admin, apollo)
 		e.clock.Advance(lifetime)
 		e.create("manager", "Guest@Example.com", admin, apollo)
-		told := e.noticeJobsOf(invitation.NoticeExpired)
-		require.Len(t, told, 1)
-		require.Equal(t, stale.UUID, told[0].Invitation)
+		notices := e.noticeJobsOf(invitation.NoticeExpired)
+		require.Len(e.t, notices, 1)
+		require.Equal(e.t, stale.UUID, notices[0].Invitation)
 	})
 }
 
 func TestSweepActivatesAtProjectStart(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		planned := e.create("sibling", "guest@example.com", admin, artemis)
-		require.Equal(t, server.InvitationStateProject, planned.State)
-		require.Equal(t, "2026-12-31T00:00:00.000000Z", planned.Expires)
+		require.Equal(e.t, server.InvitationStateProject, planned.State)
+		require.Equal(e.t, "2026-12-31T00:00:00.000000Z", planned.Expires)
 		start := time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)
 
 		e.clock.Advance(start.Sub(e.clock.Now()) - time.Microsecond)
 		e.sweep()
-		require.Equal(t, server.InvitationStateProject, e.retrieve(planned.UUID).State)
-		require.Zero(t, e.countJobs("deliver_invitation"))
+		require.Equal(e.t, server.InvitationStateProject, e.retrieve(planned.UUID).State)
+		require.Zero(e.t, e.countJobs("deliver_invitation"))
 		e.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusNotFound, notFound)
 
 		e.clock.Advance(time.Microsecond)
 		e.sweep()
 		e.sweep()
 		active := e.retrieve(planned.UUID)
-		require.Equal(t, server.InvitationStatePending, active.State)
-		require.Equal(t, planned.Created, active.Created)
-		require.Equal(t, planned.Expires, active.Expires)
-		require.Equal(t, 1, e.countJobs("deliver_invitation"))
+		require.Equal(e.t, server.InvitationStatePending, active.State)
+		require.Equal(e.t, planned.Created, active.Created)
+		require.Equal(e.t, planned.Expires, active.Expires)
+		require.Equal(e.t, 1, e.countJobs("deliver_invitation"))
 		e.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusOK, "")
 	})
 }
@@ -93,14 +94,14 @@ func TestOneReminderPerLife(t *testing.T) {
 
 		e.clock.Advance(lifetime - invitation.ReminderPeriod - time.Microsecond)
 		e.sweep()
-		require.Empty(t, e.noticeJobsOf(invitation.NoticeReminder), "more than a day is left")
+		require.Empty(e.t, e.noticeJobsOf(invitation.NoticeReminder), "more than a day is left")
 		e.clock.Advance(time.Microsecond)
 		e.sweep()
-		require.Len(t, e.noticeJobsOf(invitation.NoticeReminder), 1)
+		require.Len(e.t, e.noticeJobsOf(invitation.NoticeReminder), 1)
 		send() // the same life
 		e.clock.Advance(time.Hour)
 		e.sweep()
-		require.Len(t, e.noticeJobsOf(invitation.NoticeReminder), 1)
+		require.Len(e.t, e.noticeJobsOf(invitation.NoticeReminder), 1)
 
 		e.clock.Advance(invitation.ReminderPeriod)
 		e.sweep()
@@ -109,13 +110,13 @@ func TestOneReminderPerLife(t *testing.T) {
 		e.sweep()
 		e.sweep()
 		reminders := e.noticeJobsOf(invitation.NoticeReminder)
-		require.Len(t, reminders, 2)
-		require.NotEqual(t, reminders[0].Delivery, reminders[1].Delivery, "the second reminder has another number")
+		require.Len(e.t, reminders, 2)
+		require.NotEqual(e.t, reminders[0].Delivery, reminders[1].Delivery, "the second reminder has another number")
 
 		e.request("POST", at(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusOK, "")
 		message, err := e.service.BeginNotice(e.context(), reminders[1])
-		require.NoError(t, err)
-		require.Nil(t, message, "a canceled invitation has no reminder")
+		require.NoError(e.t, err)
+		require.Nil(e.t, message, "a canceled invitation has no reminder")
 	})
 }
 
@@ -125,7 +126,7 @@ func TestNoReminderForShortLife(t *testing.T) {
 		e.sweep()
 		e.clock.Advance(invitation.ReminderPeriod - time.Minute)
 		e.sweep()
-		require.Empty(t, e.noticeJobsOf(invitation.NoticeReminder))
+		require.Empty(e.t, e.noticeJobsOf(invitation.NoticeReminder))
 	}, func(p *invitation.Policy) { p.Lifetime = invitation.ReminderPeriod })
 }
 
