@@ -22,7 +22,7 @@ customers:
     members:
       - {user: alice, roel: CUSTOMER.OWNER}
 `))
-	fmt.Println(err)
+	fmt.Fprintln(os.Stdout, err)
 	// Output:
 	// users[0].email: is not an e-mail address: alice (line 3)
 	// customers[0].members[0].roel: is no key of a member (line 7)
@@ -62,7 +62,7 @@ customers:
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println(report)
+		fmt.Fprintln(os.Stdout, report)
 	}
 	// Output:
 	// roles:              1 created       0 changed       0 unchanged

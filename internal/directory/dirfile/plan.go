@@ -27,7 +27,7 @@ type changes struct {
 }
 
 // planner compares a file with the database, before anything is saved. So all problems are found before the first write,
-// and no look-up reads rows that were written a moment ago, about which the database's planner has no statistics.
+// and no look-up reads rows that were written a moment ago, about which the database's query optimizer has no statistics.
 type planner struct {
 	problems
 	changes changes
@@ -60,39 +60,35 @@ func (p *planner) plan() (changes, error) {
 
 // matcher finds the rows that records stand for among the rows of a look-up by uuids and unique names.
 type matcher[Row any] struct {
-	byID    map[uuid.UUID]Row
-	byName  map[string]Row
-	idOf    func(Row) uuid.UUID
+	rows    map[uuid.UUID]Row
+	ids     map[string]uuid.UUID    // of the rows, by name
 	matched map[uuid.UUID]*location // records of the rows that were matched so far
 }
 
 func newMatcher[Row any](
 	found []Row, matched map[uuid.UUID]*location, keys func(Row) (id uuid.UUID, name string),
 ) matcher[Row] {
-	m := matcher[Row]{
-		byID: make(map[uuid.UUID]Row, len(found)), byName: make(map[string]Row, len(found)), matched: matched,
-		idOf: func(row Row) uuid.UUID { id, _ := keys(row); return id },
-	}
+	m := matcher[Row]{make(map[uuid.UUID]Row, len(found)), make(map[string]uuid.UUID, len(found)), matched}
 	for _, each := range found {
 		id, name := keys(each)
-		m.byID[id], m.byName[name] = each, each
+		m.rows[id], m.ids[name] = each, id
 	}
 	return m
 }
 
 // match returns the row with the record's uuid or, for a record without a uuid, the row with its name. A new row gets the
 // record's uuid, or a random one.
-func (m matcher[Row]) match(p *problems, at *location, id uuid.UUID, key, name string) (row Row, to target) {
-	row, exists := m.byName[name]
-	if id != uuid.Nil {
-		if exists && m.idOf(row) != id {
-			p.add(at, key, at.line, "%s belongs to another one already, %s", directory.Excerpt(name), m.idOf(row))
-		}
-		row, exists = m.byID[id]
+func (m matcher[Row]) match(p *problems, at *location, id uuid.UUID, key, name string) (Row, target) {
+	named, taken := m.ids[name]
+	switch {
+	case id == uuid.Nil:
+		id = named
+	case taken && named != id:
+		p.add(at, key, at.line, "%s belongs to another one already, %s", directory.Excerpt(name), named)
 	}
+	row, exists := m.rows[id]
 	switch {
 	case exists:
-		id = m.idOf(row)
 		claim(p, m.matched, at, id)
 	case id == uuid.Nil:
 		id = uuid.New()
