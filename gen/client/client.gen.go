@@ -660,18 +660,18 @@ func (e ScopeType) Valid() bool {
 	}
 }
 
-// BadRequest Either shape of a refusal.
+// BadRequest One of the two bodies of a 400.
 type BadRequest struct {
 	union json.RawMessage
 }
 
-// Customer An organization. With `field`, only the named fields are there.
+// Customer An organization. With `field`, only the given fields are present.
 type Customer struct {
 	Created     *time.Time `json:"created,omitempty"`
 	Description *string    `json:"description,omitempty"`
 	Name        *string    `json:"name,omitempty"`
 
-	// URL Where the customer is retrieved, and what names it as a scope.
+	// URL URL of the customer, also as a scope.
 	URL  *string             `json:"url,omitempty"`
 	UUID *openapi_types.UUID `json:"uuid,omitempty"`
 }
@@ -679,7 +679,7 @@ type Customer struct {
 // CustomerFieldEnum A field of a customer.
 type CustomerFieldEnum string
 
-// CustomerOEnum A key to order by, `-` for descending; without any, `name`. Names order case aside.
+// CustomerOEnum A key to order by; `-` means descending. The default is `name`. The case of names is ignored.
 type CustomerOEnum string
 
 // Detail One sentence about the outcome.
@@ -687,35 +687,35 @@ type Detail struct {
 	Detail string `json:"detail"`
 }
 
-// ExecutionStateEnum How the present delivery goes.
+// ExecutionStateEnum The state of the current delivery.
 //
 // * `Scheduled` - queued
 // * `Processing` - being sent
-// * `OK` - handed over to the mail server
-// * `Erred` - failed; `error_message` says why
+// * `OK` - accepted by the mail server
+// * `Erred` - failed; `error_message` has the reason
 type ExecutionStateEnum string
 
-// FieldErrors What is wrong, field by field; `non_field_errors` for the request as a whole.
+// FieldErrors Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type FieldErrors map[string][]string
 
-// FilterText Text to compare with, never a pattern.
+// FilterText Text that is compared literally, and is never a pattern.
 type FilterText = string
 
-// Invitation An offer of one role in one scope to one e-mail address, as those see it who manage it.
+// Invitation An offer of one role in one scope to one e-mail address, as users see it who manage it.
 type Invitation struct {
 	// CivilNumber Civil number of invited user. If civil number is not defined any user can accept invitation.
 	CivilNumber *string `json:"civil_number,omitempty"`
 
-	// Created When the present life of the invitation began.
+	// Created The time when the current lifetime of the invitation began.
 	Created time.Time `json:"created"`
 
-	// CreatedByFullName Empty where the creator is gone.
+	// CreatedByFullName Empty if the creator no longer exists.
 	CreatedByFullName string `json:"created_by_full_name"`
 
-	// CreatedByImage Null where the creator is gone or has no image.
+	// CreatedByImage Null if the creator no longer exists or has no image.
 	CreatedByImage *string `json:"created_by_image"`
 
-	// CreatedByUsername Empty where the creator is gone.
+	// CreatedByUsername Empty if the creator no longer exists.
 	CreatedByUsername string             `json:"created_by_username"`
 	CustomerName      string             `json:"customer_name"`
 	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
@@ -723,11 +723,11 @@ type Invitation struct {
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
 	Email string `json:"email"`
 
-	// ErrorMessage Why the delivery failed and what to do, where it did; else empty.
+	// ErrorMessage Why the delivery failed and what to do. Empty if it did not fail.
 	ErrorMessage   string             `json:"error_message"`
 	ExecutionState ExecutionStateEnum `json:"execution_state"`
 
-	// Expires From this second on the invitation can no longer be accepted.
+	// Expires The time from which the invitation can no longer be accepted.
 	Expires             time.Time          `json:"expires"`
 	ExtraInvitationText string             `json:"extra_invitation_text"`
 	FullName            *string            `json:"full_name,omitempty"`
@@ -746,7 +746,7 @@ type Invitation struct {
 	ScopeUUID        openapi_types.UUID `json:"scope_uuid"`
 	State            InvitationState    `json:"state"`
 
-	// URL Where the invitation is retrieved.
+	// URL URL of the invitation.
 	URL  string             `json:"url"`
 	UUID openapi_types.UUID `json:"uuid"`
 }
@@ -755,29 +755,29 @@ type Invitation struct {
 // * `webhook` - the webhook of the installation
 type InvitationChannel string
 
-// InvitationCheck That an invitation can be accepted, and by whom.
+// InvitationCheck An invitation that can be accepted, and by whom.
 type InvitationCheck struct {
-	// CivilNumberRequired True where only a user with the invitation's civil number can accept it; else absent.
+	// CivilNumberRequired True if only a user with the invitation's civil number can accept it. Otherwise absent.
 	CivilNumberRequired *bool  `json:"civil_number_required,omitempty"`
 	Email               string `json:"email"`
 }
 
-// InvitationDuplicate An e-mail and a role that would stand twice.
+// InvitationDuplicate The e-mail and the role of a duplicate.
 type InvitationDuplicate struct {
 	Email string `json:"email"`
 
-	// ExistingInvitationUUID The open invitation that stands for them; null where they only come again in the request.
+	// ExistingInvitationUUID The open invitation with this e-mail and role. Null if only the request has them twice.
 	ExistingInvitationUUID *openapi_types.UUID `json:"existing_invitation_uuid"`
 	Role                   openapi_types.UUID  `json:"role"`
 }
 
-// InvitationDuplicateCheckItemRequest An invitation that somebody thinks of making.
+// InvitationDuplicateCheckItemRequest A planned invitation.
 type InvitationDuplicateCheckItemRequest struct {
 	Email string             `json:"email"`
 	Role  openapi_types.UUID `json:"role"`
 }
 
-// InvitationDuplicateCheckRequest Invitations that somebody thinks of making in a scope.
+// InvitationDuplicateCheckRequest Planned invitations to a scope.
 type InvitationDuplicateCheckRequest struct {
 	Invitations []InvitationDuplicateCheckItemRequest `json:"invitations"`
 
@@ -787,81 +787,82 @@ type InvitationDuplicateCheckRequest struct {
 	Scope ScopeURL `json:"scope"`
 }
 
-// InvitationDuplicateCheckResponse What would stand twice.
+// InvitationDuplicateCheckResponse The planned invitations that would be duplicates.
 type InvitationDuplicateCheckResponse struct {
 	Duplicates []InvitationDuplicate `json:"duplicates"`
 }
 
-// InvitationEvent Something that happened to an invitation. People, addresses and roles are named as they were then.
+// InvitationEvent Something that happened to an invitation. People, addresses and roles have the names of that time.
 type InvitationEvent struct {
-	// Channel How something was sent, or was to be; absent where nothing was.
+	// Channel How something was sent, or should have been sent. Absent if there was nothing to send.
 	Channel *InvitationChannel `json:"channel,omitempty"`
 
 	// Created When it happened.
 	Created *time.Time `json:"created,omitempty"`
 
-	// Email The invitation's e-mail after it.
+	// Email The e-mail of the invitation after the event.
 	Email *string `json:"email,omitempty"`
 
-	// ErrorMessage Why the delivery had failed, or the notice, and what to do; else empty.
+	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
 	ErrorMessage *string              `json:"error_message,omitempty"`
 	EventType    *InvitationEventType `json:"event_type,omitempty"`
 
-	// ExecutionState How the delivery stood after it.
+	// ExecutionState The state of the delivery after the event.
 	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
 
-	// FromState The state before; the same as `to_state` where it did not change, absent where there was none.
+	// FromState The state before. Equal to `to_state` if the state did not change, and absent if there was none.
 	FromState *InvitationState `json:"from_state,omitempty"`
 
-	// Notice Which notice it was; absent in events about anything else.
+	// Notice The kind of notice. Absent in events that are not about a notice.
 	Notice *InvitationNotice `json:"notice,omitempty"`
 
-	// Recipient The address that it was sent to, which may not be the invitation's any more; empty where nothing was sent.
+	// Recipient The address to which something was sent. The invitation may have another e-mail by now. Empty if nothing
+	// was sent.
 	Recipient *string `json:"recipient,omitempty"`
 
-	// RequestID The `X-Request-ID` of the request that brought it about; empty where none did.
+	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
 	RequestID *string `json:"request_id,omitempty"`
 	RoleName  *string `json:"role_name,omitempty"`
 
-	// RoleUUID The invitation's role after it.
+	// RoleUUID The role of the invitation after the event.
 	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
 
-	// ToState The state after; absent where the invitation was gone.
+	// ToState The state after. Absent if the invitation was deleted.
 	ToState      *InvitationState `json:"to_state,omitempty"`
 	UserFullName *string          `json:"user_full_name,omitempty"`
 
-	// UserUsername Empty where the server did it.
+	// UserUsername Empty if the server did it.
 	UserUsername *string `json:"user_username,omitempty"`
 
-	// UserUUID Who did it; with a token from a mail, the staff user whom it was mailed to. Absent where the server did, because
-	// of the time or in delivering.
+	// UserUUID The user who did it. For an action with a token from a mail, this is the staff user who got the mail.
+	// Absent if the server did it, because of the time or during a delivery.
 	UserUUID *openapi_types.UUID `json:"user_uuid,omitempty"`
 }
 
 // InvitationEventFieldEnum A field of an event.
 type InvitationEventFieldEnum string
 
-// InvitationEventType * `created` - somebody made the invitation
-// * `approved` - staff let it go out
-// * `rejected` - staff said no
-// * `accepted` - the invitee took the role
-// * `canceled` - somebody took it back
-// * `sent` - somebody asked for another delivery
-// * `updated` - somebody edited it
-// * `deleted` - somebody removed it
-// * `expired` - its time is over; written at the next sweep, or before something else is done to it
+// InvitationEventType * `created` - a user created the invitation
+// * `approved` - staff approved it
+// * `rejected` - staff rejected it
+// * `accepted` - the invitee accepted it
+// * `canceled` - a user canceled it
+// * `sent` - a user requested another delivery
+// * `updated` - a user changed it
+// * `deleted` - a user deleted it
+// * `expired` - its lifetime ended; written at the next sweep, or before the next change
 // * `activated` - its project started
-// * `reminded` - a reminder to the invitee was asked for
-// * `delivered` - it was handed over to the mail server or the webhook
-// * `delivery_failed` - it was not
-// * `notified` - a notice was handed over to the mail server
-// * `notification_failed` - it was not
+// * `reminded` - a reminder to the invitee was scheduled
+// * `delivered` - the mail server or the webhook accepted it
+// * `delivery_failed` - its delivery failed
+// * `notified` - the mail server accepted a notice
+// * `notification_failed` - the delivery of a notice failed
 type InvitationEventType string
 
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
-// InvitationListItem An invitation in a list, with all its fields or those that were asked for by `field`.
+// InvitationListItem An invitation in a list, with all its fields or those given by `field`.
 type InvitationListItem = Invitation
 
 // InvitationNotice A mail about an invitation other than the invitation itself.
@@ -872,11 +873,11 @@ type InvitationListItem = Invitation
 // * `reminder` - to the invitee
 type InvitationNotice string
 
-// InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
-// or username where there is none; `state` by its name.
+// InvitationOEnum A key to order by; `-` means descending. The default is `-created`. `created_by` orders by the creator's full
+// name, or by the username if there is none; `state` orders by its name.
 type InvitationOEnum string
 
-// InvitationRequest What a client says to create an invitation. Values are stored trimmed.
+// InvitationRequest A request to create an invitation. White space around values is removed.
 type InvitationRequest struct {
 	// CivilNumber Civil number of invited user. If civil number is not defined any user can accept invitation.
 	CivilNumber *string `json:"civil_number,omitempty"`
@@ -899,48 +900,49 @@ type InvitationRequest struct {
 
 // InvitationState * `project` - waits for the project's start day
 // * `requested` - waits for approval by staff
-// * `rejected` - staff said no
+// * `rejected` - rejected by staff
 // * `pending` - waits for the invitee
-// * `accepted` - the invitee holds the role
-// * `canceled` - taken back
-// * `expired` - nobody accepted in time
+// * `accepted` - accepted by the invitee
+// * `canceled` - canceled by a user
+// * `expired` - not accepted within its lifetime
 type InvitationState string
 
-// InvitationUpdate The invitation after it was edited.
+// InvitationUpdate The invitation after the change.
 type InvitationUpdate = Invitation
 
-// InvitationUpdateRequest What an invitation becomes.
+// InvitationUpdateRequest A request to change an invitation.
 type InvitationUpdateRequest struct {
-	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
 	Email string `json:"email"`
 
 	// Role UUID of an active role for the scope's type.
 	Role openapi_types.UUID `json:"role"`
 }
 
-// MarketplaceProviderCustomerProjectOEnum A key to order projects by, `-` for descending; without any, `name`. Names order case aside, and projects
-// without a `start_date` come after those that have one. The schema's name is Waldur's, for clients that import it.
+// MarketplaceProviderCustomerProjectOEnum A key to order projects by; `-` means descending. The default is `name`. The case of names is ignored, and
+// projects without a `start_date` come after those that have one. The schema has Waldur's name, for clients that
+// import it.
 type MarketplaceProviderCustomerProjectOEnum string
 
-// OfferingPermissionOEnum A key to order permissions by, `-` for descending; without any, `-created`. `full_name` and `email` order case
-// aside, `role` by its name, and what never ends comes after what does. The schema's name is Waldur's, for clients
-// that import it.
+// OfferingPermissionOEnum A key to order permissions by; `-` means descending. The default is `-created`. For `full_name` and `email`,
+// case is ignored. `role` orders by its name. Permissions that never expire come after those that do. The schema
+// has Waldur's name, for clients that import it.
 type OfferingPermissionOEnum string
 
-// PatchedInvitationUpdateRequest What an invitation becomes; what is left out stays as it is.
+// PatchedInvitationUpdateRequest A request to change an invitation. Fields that are left out do not change.
 type PatchedInvitationUpdateRequest struct {
-	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
 	Email *string `json:"email,omitempty"`
 
 	// Role UUID of an active role for the scope's type.
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
-// Permission That a user holds a role in a scope. With `field`, only the named fields are there.
+// Permission A role that a user holds in a scope. With `field`, only the given fields are present.
 type Permission struct {
 	Created *time.Time `json:"created,omitempty"`
 
-	// CreatedByFullName Of whoever gave the role; empty where nobody or not known.
+	// CreatedByFullName Of the user who granted the role. Empty if there was none, or if unknown.
 	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
 	CreatedByUsername *string `json:"created_by_username,omitempty"`
 	CustomerName      *string `json:"customer_name,omitempty"`
@@ -948,10 +950,10 @@ type Permission struct {
 	// CustomerUUID The customer that the scope belongs to, or is.
 	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
 
-	// ExpirationTime When it ends by itself; null where it does not.
+	// ExpirationTime The time when the permission expires. Null if it does not expire.
 	ExpirationTime *time.Time `json:"expiration_time"`
 
-	// IsActive True; what is not in force is not shown.
+	// IsActive Always true: inactive permissions are not returned.
 	IsActive        *bool               `json:"is_active,omitempty"`
 	RoleDescription *string             `json:"role_description,omitempty"`
 	RoleName        *string             `json:"role_name,omitempty"`
@@ -960,7 +962,7 @@ type Permission struct {
 	ScopeType       *ScopeType          `json:"scope_type,omitempty"`
 	ScopeUUID       *openapi_types.UUID `json:"scope_uuid,omitempty"`
 
-	// UserEmail Empty where none is known.
+	// UserEmail Empty if none is known.
 	UserEmail *string `json:"user_email,omitempty"`
 
 	// UserName The user's full name.
@@ -973,7 +975,7 @@ type Permission struct {
 // PermissionFieldEnum A field of a permission.
 type PermissionFieldEnum string
 
-// Project A project of an organization. With `field`, only the named fields are there.
+// Project A project of an organization. With `field`, only the given fields are present.
 type Project struct {
 	Created *time.Time `json:"created,omitempty"`
 
@@ -984,10 +986,10 @@ type Project struct {
 	Description  *string             `json:"description,omitempty"`
 	Name         *string             `json:"name,omitempty"`
 
-	// StartDate The day, in UTC, on which the project starts; null where it has none.
+	// StartDate The day, in UTC, on which the project starts. Null if it has no start day.
 	StartDate *openapi_types.Date `json:"start_date"`
 
-	// URL Where the project is retrieved, and what names it as a scope.
+	// URL URL of the project, also as a scope.
 	URL  *string             `json:"url,omitempty"`
 	UUID *openapi_types.UUID `json:"uuid,omitempty"`
 }
@@ -995,17 +997,17 @@ type Project struct {
 // ProjectFieldEnum A field of a project.
 type ProjectFieldEnum string
 
-// RoleDetails A named bundle of permissions for scopes of one type. With `field`, only the named fields are there.
+// RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
 type RoleDetails struct {
-	// ContentType The type of the scopes that it is for.
+	// ContentType The type of the scopes in which the role can be held.
 	ContentType *ScopeType `json:"content_type,omitempty"`
 	Description *string    `json:"description,omitempty"`
 
-	// IsActive False where the role can't be given any more; who holds it keeps it.
+	// IsActive False if the role can no longer be granted. Users who hold it keep it.
 	IsActive *bool   `json:"is_active,omitempty"`
 	Name     *string `json:"name,omitempty"`
 
-	// Permissions What its holders may do, by Waldur's names.
+	// Permissions The permissions of its holders, by Waldur's names.
 	Permissions *[]string           `json:"permissions,omitempty"`
 	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
 }
@@ -1013,14 +1015,14 @@ type RoleDetails struct {
 // RoleDetailsFieldEnum A field of a role.
 type RoleDetailsFieldEnum string
 
-// RuleErrors Why the action is refused.
+// RuleErrors The reasons why the action is rejected.
 type RuleErrors = []string
 
-// ScopeType What kind of thing a role is held in.
+// ScopeType The type of the scope in which a role is held.
 //
 // * `customer` - an organization
 // * `project` - a project of an organization
-// * `offering` - something an organization offers
+// * `offering` - an offering of an organization
 // * `call` - a call for proposals
 // * `proposal` - a proposal to a call
 type ScopeType string
@@ -1036,12 +1038,12 @@ type TokenRequest struct {
 	Token string `json:"token"`
 }
 
-// UserMe Who calls.
+// UserMe The calling user.
 type UserMe struct {
 	CivilNumber *string    `json:"civil_number"`
 	DateJoined  *time.Time `json:"date_joined,omitempty"`
 
-	// Email Empty where none is known.
+	// Email Empty if none is known.
 	Email    *string `json:"email,omitempty"`
 	FullName *string `json:"full_name,omitempty"`
 	Image    *string `json:"image"`
@@ -1053,10 +1055,10 @@ type UserMe struct {
 	// IsSupport Sees everything.
 	IsSupport *bool `json:"is_support,omitempty"`
 
-	// NotificationsEnabled Gets mail about invitations that wait for approval, where they are staff.
+	// NotificationsEnabled Gets mail about invitations that wait for approval, if the user is staff.
 	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
 
-	// Permissions All that they hold in force, newest first.
+	// Permissions All active permissions of the user, newest first.
 	Permissions *[]Permission       `json:"permissions,omitempty"`
 	Username    *string             `json:"username,omitempty"`
 	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
@@ -1094,10 +1096,10 @@ type Page = int
 // PageSize defines model for PageSize.
 type PageSize = int
 
-// BadParameter What is wrong, field by field; `non_field_errors` for the request as a whole.
+// BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
 
-// BadToken Either shape of a refusal.
+// BadToken One of the two bodies of a 400.
 type BadToken = BadRequest
 
 // ContentTooLarge One sentence about the outcome.
@@ -1141,32 +1143,32 @@ type CustomersListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]CustomerOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]CustomerFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
 // CustomersCountParams defines parameters for CustomersCount.
 type CustomersCountParams struct {
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
@@ -1178,32 +1180,32 @@ type ProjectsListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]MarketplaceProviderCustomerProjectOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]ProjectFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
-	// CustomerName The customer's name contains this text, case aside.
+	// CustomerName The customer's name contains this text. Case is ignored.
 	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
 
 	// CustomerUUID Projects of this customer.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
@@ -1212,22 +1214,22 @@ type ProjectsCountParams struct {
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
-	// CustomerName The customer's name contains this text, case aside.
+	// CustomerName The customer's name contains this text. Case is ignored.
 	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
 
 	// CustomerUUID Projects of this customer.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
@@ -1239,57 +1241,57 @@ type RolesListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]RoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
 	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// IsActive Whether the role can still be given.
+	// IsActive Whether the role can be granted.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 }
 
 // RolesCountParams defines parameters for RolesCount.
 type RolesCountParams struct {
-	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
 	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// IsActive Whether the role can still be given.
+	// IsActive Whether the role can be granted.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 }
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
-	// CivilNumber Exactly this civil number.
+	// CivilNumber The civil number is exactly this text.
 	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Email E-mail contains this text, case aside.
+	// Email The e-mail contains this text. Case is ignored.
 	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
 
-	// EmailExact E-mail is this text, case aside.
+	// EmailExact The e-mail is this text. Case is ignored.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
-	// Field Only these fields of each invitation; the others are left out. Repeat the parameter for more than one.
-	// Without it, all.
+	// Field The fields of each invitation to return. Repeat the parameter for more than one. By default, all fields
+	// are returned.
 	Field *[]InvitationFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
@@ -1304,17 +1306,17 @@ type UserInvitationsListParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist has none.
+	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
+	// The result for a scope that does not exist is empty.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// ScopeDescription The scope's description contains this text, case aside.
+	// ScopeDescription The scope's description contains this text. Case is ignored.
 	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
@@ -1323,16 +1325,16 @@ type UserInvitationsListParams struct {
 
 // UserInvitationsCountParams defines parameters for UserInvitationsCount.
 type UserInvitationsCountParams struct {
-	// CivilNumber Exactly this civil number.
+	// CivilNumber The civil number is exactly this text.
 	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Email E-mail contains this text, case aside.
+	// Email The e-mail contains this text. Case is ignored.
 	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
 
-	// EmailExact E-mail is this text, case aside.
+	// EmailExact The e-mail is this text. Case is ignored.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
 	// RoleName The role has exactly this name.
@@ -1341,17 +1343,17 @@ type UserInvitationsCountParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist has none.
+	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
+	// The result for a scope that does not exist is empty.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// ScopeDescription The scope's description contains this text, case aside.
+	// ScopeDescription The scope's description contains this text. Case is ignored.
 	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
@@ -1360,8 +1362,8 @@ type UserInvitationsCountParams struct {
 
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
 type UserInvitationsEventsListParams struct {
-	// Field Only these fields of each event; the others are left out. Repeat the parameter for more than one. Without
-	// it, all.
+	// Field The fields of each event to return. Repeat the parameter for more than one. By default, all fields are
+	// returned.
 	Field *[]InvitationEventFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
@@ -1379,14 +1381,14 @@ type UserPermissionsListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]OfferingPermissionOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]PermissionFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// FullName The user's full name contains this text, case aside.
+	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
 
 	// RoleName The role has exactly this name.
@@ -1395,10 +1397,10 @@ type UserPermissionsListParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// ScopeUUID The scope has this uuid.
@@ -1413,7 +1415,7 @@ type UserPermissionsListParams struct {
 
 // UserPermissionsCountParams defines parameters for UserPermissionsCount.
 type UserPermissionsCountParams struct {
-	// FullName The user's full name contains this text, case aside.
+	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
 
 	// RoleName The role has exactly this name.
@@ -1422,10 +1424,10 @@ type UserPermissionsCountParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// ScopeUUID The scope has this uuid.
@@ -1594,104 +1596,105 @@ type ClientInterface interface {
 
 	// CustomersList List customers
 	//
-	// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
-	// role, and those of any scope where they hold one. Removed ones are not listed.
+	// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
+	// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
+	// organizations are not listed.
 	//
 	// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
 	CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomersCount Count customers
 	//
-	// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of customers that the caller can see and that match the filters of the list. The number is
+	// in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
 	CustomersCount(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomersRetrieve Retrieve a customer
 	//
-	// One organization, to those who see it in the list.
+	// Returns one organization, to users who see it in the list.
 	//
 	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 	CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsList List projects
 	//
-	// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
-	// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
-	// listed.
+	// Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
+	// see those in which they hold a role, and every project of a customer in which they hold a role. Removed
+	// projects, and those of removed customers, are not listed.
 	//
 	// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
 	ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsCount Count projects
 	//
-	// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of projects that the caller can see and that match the filters of the list. The number is
+	// in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
 	ProjectsCount(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsRetrieve Retrieve a project
 	//
-	// One project, to those who see it in the list.
+	// Returns one project, to users who see it in the list.
 	//
 	// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
 	ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RolesList List roles
 	//
-	// All roles, by name, to anybody who is authenticated.
+	// Returns all roles, ordered by name. Every authenticated user sees them.
 	//
 	// Corresponds with GET /api/roles/ (the `RolesList` operationId).
 	RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RolesCount Count roles
 	//
-	// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
+	// Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
 	RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RolesRetrieve Retrieve a role
 	//
-	// One role.
+	// Returns one role.
 	//
 	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 	RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsList List user invitations
 	//
-	// The invitations that the caller can see, newest first. Staff and support see all; others those of
-	// customers where a role of theirs carries `INVITATION.LIST`, those of scopes where a role of theirs
-	// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
-	// or `project`.
+	// Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
+	// users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
+	// which one of their roles has the scope type's create permission, and those to their own e-mail that are
+	// `pending` or `project`.
 	//
-	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
-	// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
-	// a single value can't be given twice.
+	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
+	// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
+	// parameter with a single value must not be repeated.
 	//
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsCount Count user invitations
 	//
-	// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
-	// a body. A refusal has none either.
+	// Returns the number of invitations that the caller can see and that match the filters of the list. The number
+	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
 	UserInvitationsCount(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsCreateWithBody Create
 	//
-	// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-	// where its project starts in the future, else `pending`.
+	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+	// is scheduled in the same transaction.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-	// these are absent from responses too.
+	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+	// do not have these either.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1700,13 +1703,13 @@ type ClientInterface interface {
 
 	// UserInvitationsCreate Create
 	//
-	// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-	// where its project starts in the future, else `pending`.
+	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+	// is scheduled in the same transaction.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-	// these are absent from responses too.
+	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+	// do not have these either.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1715,9 +1718,9 @@ type ClientInterface interface {
 
 	// UserInvitationsApproveWithBody For user's convenience invitation approval is performed without authentication
 	//
-	// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-	// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-	// and with the state `requested`.
+	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+	// staff, or the invitation is no longer `requested`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1726,9 +1729,9 @@ type ClientInterface interface {
 
 	// UserInvitationsApprove For user's convenience invitation approval is performed without authentication
 	//
-	// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-	// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-	// and with the state `requested`.
+	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+	// staff, or the invitation is no longer `requested`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1737,11 +1740,12 @@ type ClientInterface interface {
 
 	// UserInvitationsCheckDuplicatesWithBody Check for duplicate invitations
 	//
-	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-	// can still find a duplicate that was made meanwhile.
+	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// meantime.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1750,11 +1754,12 @@ type ClientInterface interface {
 
 	// UserInvitationsCheckDuplicates Check for duplicate invitations
 	//
-	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-	// can still find a duplicate that was made meanwhile.
+	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// meantime.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1763,8 +1768,8 @@ type ClientInterface interface {
 
 	// UserInvitationsRejectWithBody Reject
 	//
-	// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-	// convenience it needs no authentication.
+	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+	// needs no authentication.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1773,8 +1778,8 @@ type ClientInterface interface {
 
 	// UserInvitationsReject Reject
 	//
-	// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-	// convenience it needs no authentication.
+	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+	// needs no authentication.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1783,22 +1788,22 @@ type ClientInterface interface {
 
 	// UserInvitationsDestroy Destroy
 	//
-	// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
-	// can do so; whoever accepted it keeps the role.
+	// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
+	// user who has accepted it keeps the role.
 	//
 	// Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
 	UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsRetrieve Retrieve
 	//
-	// One invitation, to those who see it in the list.
+	// Returns one invitation, to users who see it in the list.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsPartialUpdateWithBody Partial update
 	//
-	// As `user_invitations_update`, but what is left out stays as it is.
+	// Like `user_invitations_update`, but fields that are left out do not change.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1807,7 +1812,7 @@ type ClientInterface interface {
 
 	// UserInvitationsPartialUpdate Partial update
 	//
-	// As `user_invitations_update`, but what is left out stays as it is.
+	// Like `user_invitations_update`, but fields that are left out do not change.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1816,18 +1821,18 @@ type ClientInterface interface {
 
 	// UserInvitationsUpdateWithBody Update
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+	// invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-	// no other one.
+	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+	// holder. An e-mail that differs only in case is not another one.
 	//
-	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1836,18 +1841,18 @@ type ClientInterface interface {
 
 	// UserInvitationsUpdate Update
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+	// invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-	// no other one.
+	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+	// holder. An e-mail that differs only in case is not another one.
 	//
-	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1856,10 +1861,10 @@ type ClientInterface interface {
 
 	// UserInvitationsAccept Accept invitation for current user
 	//
-	// The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
-	// wins; the others are 404.
+	// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
+	// others get 404.
 	//
-	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
@@ -1867,17 +1872,17 @@ type ClientInterface interface {
 
 	// UserInvitationsCancel Cancel
 	//
-	// Takes back a `pending` or `project` invitation that the caller may manage.
+	// Cancels a `pending` or `project` invitation that the caller may manage.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/cancel/ (the `UserInvitationsCancel` operationId).
 	UserInvitationsCancel(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsCheck Check
 	//
-	// Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
-	// authentication and ignores any that is sent.
+	// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
+	// no authentication, and ignores credentials.
 	//
-	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
@@ -1885,19 +1890,19 @@ type ClientInterface interface {
 
 	// UserInvitationsDelete Delete
 	//
-	// Removes an invitation for good. Staff only, also where its scope was removed.
+	// Deletes an invitation, also if its scope was removed. Only staff may do this.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/delete/ (the `UserInvitationsDelete` operationId).
 	UserInvitationsDelete(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsDetailsRetrieve Details
 	//
-	// What an invitee sees before accepting: who invites, to what, as what. Staff and support see any
-	// invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-	// (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
-	// and any that they may manage.
+	// Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
+	// invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
+	// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
+	// role, and any that they may manage.
 	//
-	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
@@ -1905,44 +1910,44 @@ type ClientInterface interface {
 
 	// UserInvitationsEventsList List events of an invitation
 	//
-	// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
-	// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
-	// of every invitation, also after it was deleted.
+	// Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
+	// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
+	// manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
-	// same reason as the one before it is no event of its own.
+	// Events never change. They have the names and values of the time when they were written. A delivery attempt
+	// that fails for the same reason as the attempt before it is not an event.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 	UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsSend Send
 	//
-	// Delivers a `pending` invitation once more, or reopens an `expired` or `canceled` one with a full new
-	// life. Where its project starts in the future it waits for that day in state `project`.
+	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
+	// project starts in the future, its state is `project` until that day.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserPermissionsList List user permissions
 	//
-	// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
-	// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
-	// manage.
+	// Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
+	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
+	// in scopes whose invitations they may manage.
 	//
 	// Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
 	UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserPermissionsCount Count user permissions
 	//
-	// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of permissions that the caller can see and that match the filters of the list. The number
+	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
 	UserPermissionsCount(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UsersMeRetrieve Get current user details
 	//
-	// Who calls, and all that they hold in force.
+	// Returns the calling user, with all active permissions.
 	//
 	// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 	UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1950,8 +1955,9 @@ type ClientInterface interface {
 
 // CustomersList List customers
 //
-// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
-// role, and those of any scope where they hold one. Removed ones are not listed.
+// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
+// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
+// organizations are not listed.
 //
 // Corresponds with GET /api/customers/ (the `CustomersList` operationId).
 func (c *Client) CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1968,8 +1974,8 @@ func (c *Client) CustomersList(ctx context.Context, params *CustomersListParams,
 
 // CustomersCount Count customers
 //
-// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of customers that the caller can see and that match the filters of the list. The number is
+// in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
 func (c *Client) CustomersCount(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1986,7 +1992,7 @@ func (c *Client) CustomersCount(ctx context.Context, params *CustomersCountParam
 
 // CustomersRetrieve Retrieve a customer
 //
-// One organization, to those who see it in the list.
+// Returns one organization, to users who see it in the list.
 //
 // Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 func (c *Client) CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2003,9 +2009,9 @@ func (c *Client) CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID,
 
 // ProjectsList List projects
 //
-// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
-// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
-// listed.
+// Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
+// see those in which they hold a role, and every project of a customer in which they hold a role. Removed
+// projects, and those of removed customers, are not listed.
 //
 // Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
 func (c *Client) ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2022,8 +2028,8 @@ func (c *Client) ProjectsList(ctx context.Context, params *ProjectsListParams, r
 
 // ProjectsCount Count projects
 //
-// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of projects that the caller can see and that match the filters of the list. The number is
+// in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
 func (c *Client) ProjectsCount(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2040,7 +2046,7 @@ func (c *Client) ProjectsCount(ctx context.Context, params *ProjectsCountParams,
 
 // ProjectsRetrieve Retrieve a project
 //
-// One project, to those who see it in the list.
+// Returns one project, to users who see it in the list.
 //
 // Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
 func (c *Client) ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2057,7 +2063,7 @@ func (c *Client) ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, 
 
 // RolesList List roles
 //
-// All roles, by name, to anybody who is authenticated.
+// Returns all roles, ordered by name. Every authenticated user sees them.
 //
 // Corresponds with GET /api/roles/ (the `RolesList` operationId).
 func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2074,8 +2080,8 @@ func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEdit
 
 // RolesCount Count roles
 //
-// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
+// Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
 func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2092,7 +2098,7 @@ func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEd
 
 // RolesRetrieve Retrieve a role
 //
-// One role.
+// Returns one role.
 //
 // Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2109,14 +2115,14 @@ func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, req
 
 // UserInvitationsList List user invitations
 //
-// The invitations that the caller can see, newest first. Staff and support see all; others those of
-// customers where a role of theirs carries `INVITATION.LIST`, those of scopes where a role of theirs
-// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
-// or `project`.
+// Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
+// users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
+// which one of their roles has the scope type's create permission, and those to their own e-mail that are
+// `pending` or `project`.
 //
-// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
-// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
-// a single value can't be given twice.
+// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
+// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
+// parameter with a single value must not be repeated.
 //
 // Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2133,8 +2139,8 @@ func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitation
 
 // UserInvitationsCount Count user invitations
 //
-// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
-// a body. A refusal has none either.
+// Returns the number of invitations that the caller can see and that match the filters of the list. The number
+// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
 func (c *Client) UserInvitationsCount(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2151,13 +2157,13 @@ func (c *Client) UserInvitationsCount(ctx context.Context, params *UserInvitatio
 
 // UserInvitationsCreateWithBody Create
 //
-// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-// where its project starts in the future, else `pending`.
+// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+// is scheduled in the same transaction.
 //
-// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-// these are absent from responses too.
+// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+// do not have these either.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2176,13 +2182,13 @@ func (c *Client) UserInvitationsCreateWithBody(ctx context.Context, contentType 
 
 // UserInvitationsCreate Create
 //
-// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-// where its project starts in the future, else `pending`.
+// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+// is scheduled in the same transaction.
 //
-// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-// these are absent from responses too.
+// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+// do not have these either.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2201,9 +2207,9 @@ func (c *Client) UserInvitationsCreate(ctx context.Context, body UserInvitations
 
 // UserInvitationsApproveWithBody For user's convenience invitation approval is performed without authentication
 //
-// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-// and with the state `requested`.
+// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+// staff, or the invitation is no longer `requested`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2222,9 +2228,9 @@ func (c *Client) UserInvitationsApproveWithBody(ctx context.Context, contentType
 
 // UserInvitationsApprove For user's convenience invitation approval is performed without authentication
 //
-// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-// and with the state `requested`.
+// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+// staff, or the invitation is no longer `requested`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2243,11 +2249,12 @@ func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitation
 
 // UserInvitationsCheckDuplicatesWithBody Check for duplicate invitations
 //
-// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-// can still find a duplicate that was made meanwhile.
+// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// meantime.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2266,11 +2273,12 @@ func (c *Client) UserInvitationsCheckDuplicatesWithBody(ctx context.Context, con
 
 // UserInvitationsCheckDuplicates Check for duplicate invitations
 //
-// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-// can still find a duplicate that was made meanwhile.
+// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// meantime.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2289,8 +2297,8 @@ func (c *Client) UserInvitationsCheckDuplicates(ctx context.Context, body UserIn
 
 // UserInvitationsRejectWithBody Reject
 //
-// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-// convenience it needs no authentication.
+// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+// needs no authentication.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2309,8 +2317,8 @@ func (c *Client) UserInvitationsRejectWithBody(ctx context.Context, contentType 
 
 // UserInvitationsReject Reject
 //
-// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-// convenience it needs no authentication.
+// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+// needs no authentication.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2329,8 +2337,8 @@ func (c *Client) UserInvitationsReject(ctx context.Context, body UserInvitations
 
 // UserInvitationsDestroy Destroy
 //
-// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
-// can do so; whoever accepted it keeps the role.
+// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
+// user who has accepted it keeps the role.
 //
 // Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
 func (c *Client) UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2347,7 +2355,7 @@ func (c *Client) UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID
 
 // UserInvitationsRetrieve Retrieve
 //
-// One invitation, to those who see it in the list.
+// Returns one invitation, to users who see it in the list.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2364,7 +2372,7 @@ func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUI
 
 // UserInvitationsPartialUpdateWithBody Partial update
 //
-// As `user_invitations_update`, but what is left out stays as it is.
+// Like `user_invitations_update`, but fields that are left out do not change.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2383,7 +2391,7 @@ func (c *Client) UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid 
 
 // UserInvitationsPartialUpdate Partial update
 //
-// As `user_invitations_update`, but what is left out stays as it is.
+// Like `user_invitations_update`, but fields that are left out do not change.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2402,18 +2410,18 @@ func (c *Client) UserInvitationsPartialUpdate(ctx context.Context, uuid Invitati
 
 // UserInvitationsUpdateWithBody Update
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-// only staff may invite, only staff may edit: what they approved stays as they approved it.
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+// invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-// no other one.
+// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+// holder. An e-mail that differs only in case is not another one.
 //
-// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2432,18 +2440,18 @@ func (c *Client) UserInvitationsUpdateWithBody(ctx context.Context, uuid Invitat
 
 // UserInvitationsUpdate Update
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-// only staff may invite, only staff may edit: what they approved stays as they approved it.
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+// invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-// no other one.
+// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+// holder. An e-mail that differs only in case is not another one.
 //
-// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2462,10 +2470,10 @@ func (c *Client) UserInvitationsUpdate(ctx context.Context, uuid InvitationUUID,
 
 // UserInvitationsAccept Accept invitation for current user
 //
-// The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
-// wins; the others are 404.
+// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
+// others get 404.
 //
-// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
@@ -2483,7 +2491,7 @@ func (c *Client) UserInvitationsAccept(ctx context.Context, uuid InvitationUUID,
 
 // UserInvitationsCancel Cancel
 //
-// Takes back a `pending` or `project` invitation that the caller may manage.
+// Cancels a `pending` or `project` invitation that the caller may manage.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/cancel/ (the `UserInvitationsCancel` operationId).
 func (c *Client) UserInvitationsCancel(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2500,10 +2508,10 @@ func (c *Client) UserInvitationsCancel(ctx context.Context, uuid InvitationUUID,
 
 // UserInvitationsCheck Check
 //
-// Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
-// authentication and ignores any that is sent.
+// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
+// no authentication, and ignores credentials.
 //
-// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
@@ -2521,7 +2529,7 @@ func (c *Client) UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, 
 
 // UserInvitationsDelete Delete
 //
-// Removes an invitation for good. Staff only, also where its scope was removed.
+// Deletes an invitation, also if its scope was removed. Only staff may do this.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/delete/ (the `UserInvitationsDelete` operationId).
 func (c *Client) UserInvitationsDelete(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2538,12 +2546,12 @@ func (c *Client) UserInvitationsDelete(ctx context.Context, uuid InvitationUUID,
 
 // UserInvitationsDetailsRetrieve Details
 //
-// What an invitee sees before accepting: who invites, to what, as what. Staff and support see any
-// invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-// (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
-// and any that they may manage.
+// Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
+// invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
+// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
+// role, and any that they may manage.
 //
-// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
@@ -2561,12 +2569,12 @@ func (c *Client) UserInvitationsDetailsRetrieve(ctx context.Context, uuid Invita
 
 // UserInvitationsEventsList List events of an invitation
 //
-// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
-// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
-// of every invitation, also after it was deleted.
+// Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
+// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
+// manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
-// same reason as the one before it is no event of its own.
+// Events never change. They have the names and values of the time when they were written. A delivery attempt
+// that fails for the same reason as the attempt before it is not an event.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2583,8 +2591,8 @@ func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationU
 
 // UserInvitationsSend Send
 //
-// Delivers a `pending` invitation once more, or reopens an `expired` or `canceled` one with a full new
-// life. Where its project starts in the future it waits for that day in state `project`.
+// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
+// project starts in the future, its state is `project` until that day.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2601,9 +2609,9 @@ func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, r
 
 // UserPermissionsList List user permissions
 //
-// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
-// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
-// manage.
+// Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
+// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
+// in scopes whose invitations they may manage.
 //
 // Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
 func (c *Client) UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2620,8 +2628,8 @@ func (c *Client) UserPermissionsList(ctx context.Context, params *UserPermission
 
 // UserPermissionsCount Count user permissions
 //
-// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of permissions that the caller can see and that match the filters of the list. The number
+// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
 func (c *Client) UserPermissionsCount(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2638,7 +2646,7 @@ func (c *Client) UserPermissionsCount(ctx context.Context, params *UserPermissio
 
 // UsersMeRetrieve Get current user details
 //
-// Who calls, and all that they hold in force.
+// Returns the calling user, with all active permissions.
 //
 // Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 func (c *Client) UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4879,8 +4887,9 @@ type ClientWithResponsesInterface interface {
 
 	// CustomersListWithResponse List customers
 	//
-	// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
-	// role, and those of any scope where they hold one. Removed ones are not listed.
+	// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
+	// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
+	// organizations are not listed.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4889,8 +4898,8 @@ type ClientWithResponsesInterface interface {
 
 	// CustomersCountWithResponse Count customers
 	//
-	// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of customers that the caller can see and that match the filters of the list. The number is
+	// in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4899,7 +4908,7 @@ type ClientWithResponsesInterface interface {
 
 	// CustomersRetrieveWithResponse Retrieve a customer
 	//
-	// One organization, to those who see it in the list.
+	// Returns one organization, to users who see it in the list.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4908,9 +4917,9 @@ type ClientWithResponsesInterface interface {
 
 	// ProjectsListWithResponse List projects
 	//
-	// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
-	// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
-	// listed.
+	// Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
+	// see those in which they hold a role, and every project of a customer in which they hold a role. Removed
+	// projects, and those of removed customers, are not listed.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4919,8 +4928,8 @@ type ClientWithResponsesInterface interface {
 
 	// ProjectsCountWithResponse Count projects
 	//
-	// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of projects that the caller can see and that match the filters of the list. The number is
+	// in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4929,7 +4938,7 @@ type ClientWithResponsesInterface interface {
 
 	// ProjectsRetrieveWithResponse Retrieve a project
 	//
-	// One project, to those who see it in the list.
+	// Returns one project, to users who see it in the list.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4938,7 +4947,7 @@ type ClientWithResponsesInterface interface {
 
 	// RolesListWithResponse List roles
 	//
-	// All roles, by name, to anybody who is authenticated.
+	// Returns all roles, ordered by name. Every authenticated user sees them.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4947,8 +4956,8 @@ type ClientWithResponsesInterface interface {
 
 	// RolesCountWithResponse Count roles
 	//
-	// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
+	// Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4957,7 +4966,7 @@ type ClientWithResponsesInterface interface {
 
 	// RolesRetrieveWithResponse Retrieve a role
 	//
-	// One role.
+	// Returns one role.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4966,14 +4975,14 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsListWithResponse List user invitations
 	//
-	// The invitations that the caller can see, newest first. Staff and support see all; others those of
-	// customers where a role of theirs carries `INVITATION.LIST`, those of scopes where a role of theirs
-	// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
-	// or `project`.
+	// Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
+	// users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
+	// which one of their roles has the scope type's create permission, and those to their own e-mail that are
+	// `pending` or `project`.
 	//
-	// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
-	// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
-	// a single value can't be given twice.
+	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
+	// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
+	// parameter with a single value must not be repeated.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4982,8 +4991,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsCountWithResponse Count user invitations
 	//
-	// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
-	// a body. A refusal has none either.
+	// Returns the number of invitations that the caller can see and that match the filters of the list. The number
+	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -4992,13 +5001,13 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsCreateWithBodyWithResponse Create
 	//
-	// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-	// where its project starts in the future, else `pending`.
+	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+	// is scheduled in the same transaction.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-	// these are absent from responses too.
+	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+	// do not have these either.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5007,13 +5016,13 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsCreateWithResponse Create
 	//
-	// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-	// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-	// where its project starts in the future, else `pending`.
+	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+	// is scheduled in the same transaction.
 	//
-	// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-	// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-	// these are absent from responses too.
+	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+	// do not have these either.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5022,9 +5031,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsApproveWithBodyWithResponse For user's convenience invitation approval is performed without authentication
 	//
-	// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-	// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-	// and with the state `requested`.
+	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+	// staff, or the invitation is no longer `requested`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5033,9 +5042,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsApproveWithResponse For user's convenience invitation approval is performed without authentication
 	//
-	// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-	// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-	// and with the state `requested`.
+	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+	// staff, or the invitation is no longer `requested`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5044,11 +5053,12 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsCheckDuplicatesWithBodyWithResponse Check for duplicate invitations
 	//
-	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-	// can still find a duplicate that was made meanwhile.
+	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// meantime.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5057,11 +5067,12 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsCheckDuplicatesWithResponse Check for duplicate invitations
 	//
-	// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-	// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-	// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-	// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-	// can still find a duplicate that was made meanwhile.
+	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// meantime.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5070,8 +5081,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsRejectWithBodyWithResponse Reject
 	//
-	// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-	// convenience it needs no authentication.
+	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+	// needs no authentication.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5080,8 +5091,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsRejectWithResponse Reject
 	//
-	// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-	// convenience it needs no authentication.
+	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+	// needs no authentication.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5090,8 +5101,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsDestroyWithResponse Destroy
 	//
-	// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
-	// can do so; whoever accepted it keeps the role.
+	// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
+	// user who has accepted it keeps the role.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5100,7 +5111,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsRetrieveWithResponse Retrieve
 	//
-	// One invitation, to those who see it in the list.
+	// Returns one invitation, to users who see it in the list.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5109,7 +5120,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsPartialUpdateWithBodyWithResponse Partial update
 	//
-	// As `user_invitations_update`, but what is left out stays as it is.
+	// Like `user_invitations_update`, but fields that are left out do not change.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5118,7 +5129,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsPartialUpdateWithResponse Partial update
 	//
-	// As `user_invitations_update`, but what is left out stays as it is.
+	// Like `user_invitations_update`, but fields that are left out do not change.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5127,18 +5138,18 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsUpdateWithBodyWithResponse Update
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+	// invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-	// no other one.
+	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+	// holder. An e-mail that differs only in case is not another one.
 	//
-	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5147,18 +5158,18 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsUpdateWithResponse Update
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-	// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-	// only staff may invite, only staff may edit: what they approved stays as they approved it.
+	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+	// invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-	// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-	// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-	// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-	// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-	// no other one.
+	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+	// holder. An e-mail that differs only in case is not another one.
 	//
-	// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5167,10 +5178,10 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsAcceptWithResponse Accept invitation for current user
 	//
-	// The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
-	// wins; the others are 404.
+	// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
+	// others get 404.
 	//
-	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5180,7 +5191,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsCancelWithResponse Cancel
 	//
-	// Takes back a `pending` or `project` invitation that the caller may manage.
+	// Cancels a `pending` or `project` invitation that the caller may manage.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5189,10 +5200,10 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsCheckWithResponse Check
 	//
-	// Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
-	// authentication and ignores any that is sent.
+	// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
+	// no authentication, and ignores credentials.
 	//
-	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5202,7 +5213,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsDeleteWithResponse Delete
 	//
-	// Removes an invitation for good. Staff only, also where its scope was removed.
+	// Deletes an invitation, also if its scope was removed. Only staff may do this.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5211,12 +5222,12 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsDetailsRetrieveWithResponse Details
 	//
-	// What an invitee sees before accepting: who invites, to what, as what. Staff and support see any
-	// invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-	// (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
-	// and any that they may manage.
+	// Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
+	// invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
+	// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
+	// role, and any that they may manage.
 	//
-	// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -5226,12 +5237,12 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsEventsListWithResponse List events of an invitation
 	//
-	// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
-	// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
-	// of every invitation, also after it was deleted.
+	// Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
+	// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
+	// manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
-	// same reason as the one before it is no event of its own.
+	// Events never change. They have the names and values of the time when they were written. A delivery attempt
+	// that fails for the same reason as the attempt before it is not an event.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5240,8 +5251,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsSendWithResponse Send
 	//
-	// Delivers a `pending` invitation once more, or reopens an `expired` or `canceled` one with a full new
-	// life. Where its project starts in the future it waits for that day in state `project`.
+	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
+	// project starts in the future, its state is `project` until that day.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5250,9 +5261,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserPermissionsListWithResponse List user permissions
 	//
-	// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
-	// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
-	// manage.
+	// Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
+	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
+	// in scopes whose invitations they may manage.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5261,8 +5272,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserPermissionsCountWithResponse Count user permissions
 	//
-	// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-	// none either.
+	// Returns the number of permissions that the caller can see and that match the filters of the list. The number
+	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5271,7 +5282,7 @@ type ClientWithResponsesInterface interface {
 
 	// UsersMeRetrieveWithResponse Get current user details
 	//
-	// Who calls, and all that they hold in force.
+	// Returns the calling user, with all active permissions.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9764,8 +9775,9 @@ func (r UsersMeRetrieveResponse) ContentType() string {
 
 // CustomersListWithResponse List customers
 //
-// The organizations that the caller can see, by name. Staff and support see all; others those where they hold a
-// role, and those of any scope where they hold one. Removed ones are not listed.
+// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
+// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
+// organizations are not listed.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9780,8 +9792,8 @@ func (c *ClientWithResponses) CustomersListWithResponse(ctx context.Context, par
 
 // CustomersCountWithResponse Count customers
 //
-// How many customers the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of customers that the caller can see and that match the filters of the list. The number is
+// in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9796,7 +9808,7 @@ func (c *ClientWithResponses) CustomersCountWithResponse(ctx context.Context, pa
 
 // CustomersRetrieveWithResponse Retrieve a customer
 //
-// One organization, to those who see it in the list.
+// Returns one organization, to users who see it in the list.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9811,9 +9823,9 @@ func (c *ClientWithResponses) CustomersRetrieveWithResponse(ctx context.Context,
 
 // ProjectsListWithResponse List projects
 //
-// The projects that the caller can see, by name. Staff and support see all; others those where they hold a role,
-// and every project of a customer where they hold one. Removed ones, and those of removed customers, are not
-// listed.
+// Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
+// see those in which they hold a role, and every project of a customer in which they hold a role. Removed
+// projects, and those of removed customers, are not listed.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9828,8 +9840,8 @@ func (c *ClientWithResponses) ProjectsListWithResponse(ctx context.Context, para
 
 // ProjectsCountWithResponse Count projects
 //
-// How many projects the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of projects that the caller can see and that match the filters of the list. The number is
+// in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9844,7 +9856,7 @@ func (c *ClientWithResponses) ProjectsCountWithResponse(ctx context.Context, par
 
 // ProjectsRetrieveWithResponse Retrieve a project
 //
-// One project, to those who see it in the list.
+// Returns one project, to users who see it in the list.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9859,7 +9871,7 @@ func (c *ClientWithResponses) ProjectsRetrieveWithResponse(ctx context.Context, 
 
 // RolesListWithResponse List roles
 //
-// All roles, by name, to anybody who is authenticated.
+// Returns all roles, ordered by name. Every authenticated user sees them.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9874,8 +9886,8 @@ func (c *ClientWithResponses) RolesListWithResponse(ctx context.Context, params 
 
 // RolesCountWithResponse Count roles
 //
-// How many roles there are, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
+// Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9890,7 +9902,7 @@ func (c *ClientWithResponses) RolesCountWithResponse(ctx context.Context, params
 
 // RolesRetrieveWithResponse Retrieve a role
 //
-// One role.
+// Returns one role.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9905,14 +9917,14 @@ func (c *ClientWithResponses) RolesRetrieveWithResponse(ctx context.Context, uui
 
 // UserInvitationsListWithResponse List user invitations
 //
-// The invitations that the caller can see, newest first. Staff and support see all; others those of
-// customers where a role of theirs carries `INVITATION.LIST`, those of scopes where a role of theirs
-// carries the scope type's create permission, and those addressed to their own e-mail that are `pending`
-// or `project`.
+// Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
+// users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
+// which one of their roles has the scope type's create permission, and those to their own e-mail that are
+// `pending` or `project`.
 //
-// Filters combine with AND. A filter's value is text, never a pattern; an empty text filters nothing, while
-// an empty uuid, number or choice is a bad value like any other. Unknown parameters are ignored; one that has
-// a single value can't be given twice.
+// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
+// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
+// parameter with a single value must not be repeated.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9927,8 +9939,8 @@ func (c *ClientWithResponses) UserInvitationsListWithResponse(ctx context.Contex
 
 // UserInvitationsCountWithResponse Count user invitations
 //
-// How many invitations the caller can see, with the filters of the list: in the header `X-Result-Count`, without
-// a body. A refusal has none either.
+// Returns the number of invitations that the caller can see and that match the filters of the list. The number
+// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -9943,13 +9955,13 @@ func (c *ClientWithResponses) UserInvitationsCountWithResponse(ctx context.Conte
 
 // UserInvitationsCreateWithBodyWithResponse Create
 //
-// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-// where its project starts in the future, else `pending`.
+// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+// is scheduled in the same transaction.
 //
-// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-// these are absent from responses too.
+// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+// do not have these either.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9964,13 +9976,13 @@ func (c *ClientWithResponses) UserInvitationsCreateWithBodyWithResponse(ctx cont
 
 // UserInvitationsCreateWithResponse Create
 //
-// Creates an invitation and, where nothing holds it back, schedules its delivery in the same
-// transaction. It starts `requested` where only staff may invite and the caller is not staff, `project`
-// where its project starts in the future, else `pending`.
+// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
+// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
+// is scheduled in the same transaction.
 //
-// Fields that a client cannot set are ignored, as are unknown ones, and those of `full_name`, `native_name`,
-// `phone_number`, `organization`, `job_title` and `civil_number` that the server is configured not to take:
-// these are absent from responses too.
+// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
+// do not have these either.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -9985,9 +9997,9 @@ func (c *ClientWithResponses) UserInvitationsCreateWithResponse(ctx context.Cont
 
 // UserInvitationsApproveWithBodyWithResponse For user's convenience invitation approval is performed without authentication
 //
-// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-// and with the state `requested`.
+// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+// staff, or the invitation is no longer `requested`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10002,9 +10014,9 @@ func (c *ClientWithResponses) UserInvitationsApproveWithBodyWithResponse(ctx con
 
 // UserInvitationsApproveWithResponse For user's convenience invitation approval is performed without authentication
 //
-// Approves a `requested` invitation with the token that a staff user was mailed. The token names the
-// staff user and the invitation, is signed, and ends with its age, with the user's staff or active flag,
-// and with the state `requested`.
+// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
+// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
+// staff, or the invitation is no longer `requested`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10019,11 +10031,12 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 
 // UserInvitationsCheckDuplicatesWithBodyWithResponse Check for duplicate invitations
 //
-// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-// can still find a duplicate that was made meanwhile.
+// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// meantime.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10038,11 +10051,12 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithBodyWithResponse
 
 // UserInvitationsCheckDuplicatesWithResponse Check for duplicate invitations
 //
-// Which of many invitations to a scope, each an e-mail and a role, would stand twice: because another one is open
-// for the same (`pending`, `project` or `requested`), or because the same comes again among them. Each is named
-// once, in the order and the spelling in which it first came. E-mails are compared case aside, and a role that
-// does not exist is in no other invitation. For those who may manage the scope. Nothing is kept, so that create
-// can still find a duplicate that was made meanwhile.
+// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
+// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
+// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
+// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
+// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// meantime.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10057,8 +10071,8 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithResponse(ctx con
 
 // UserInvitationsRejectWithBodyWithResponse Reject
 //
-// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-// convenience it needs no authentication.
+// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+// needs no authentication.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10073,8 +10087,8 @@ func (c *ClientWithResponses) UserInvitationsRejectWithBodyWithResponse(ctx cont
 
 // UserInvitationsRejectWithResponse Reject
 //
-// Rejects a `requested` invitation with the token that a staff user was mailed. For the user's
-// convenience it needs no authentication.
+// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
+// needs no authentication.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10089,8 +10103,8 @@ func (c *ClientWithResponses) UserInvitationsRejectWithResponse(ctx context.Cont
 
 // UserInvitationsDestroyWithResponse Destroy
 //
-// Removes an invitation for good, in whatever state it is. Whoever sees it in the list and may manage its scope
-// can do so; whoever accepted it keeps the role.
+// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
+// user who has accepted it keeps the role.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10105,7 +10119,7 @@ func (c *ClientWithResponses) UserInvitationsDestroyWithResponse(ctx context.Con
 
 // UserInvitationsRetrieveWithResponse Retrieve
 //
-// One invitation, to those who see it in the list.
+// Returns one invitation, to users who see it in the list.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10120,7 +10134,7 @@ func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Co
 
 // UserInvitationsPartialUpdateWithBodyWithResponse Partial update
 //
-// As `user_invitations_update`, but what is left out stays as it is.
+// Like `user_invitations_update`, but fields that are left out do not change.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10135,7 +10149,7 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithBodyWithResponse(c
 
 // UserInvitationsPartialUpdateWithResponse Partial update
 //
-// As `user_invitations_update`, but what is left out stays as it is.
+// Like `user_invitations_update`, but fields that are left out do not change.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10150,18 +10164,18 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithResponse(ctx conte
 
 // UserInvitationsUpdateWithBodyWithResponse Update
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-// only staff may invite, only staff may edit: what they approved stays as they approved it.
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+// invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-// no other one.
+// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+// holder. An e-mail that differs only in case is not another one.
 //
-// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10176,18 +10190,18 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithBodyWithResponse(ctx cont
 
 // UserInvitationsUpdateWithResponse Update
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage; `created`
-// and `expires` stay. What comes of it must be admissible as a new invitation to the same scope would be. Where
-// only staff may invite, only staff may edit: what they approved stays as they approved it.
+// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
+// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
+// invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// Another e-mail gets a delivery of its own, where the invitation is `pending`, and whatever was or is being sent
-// to the earlier one is of no account any more. The link mailed to the new e-mail holds another uuid, and that is
-// the only one to check it with, and to read its details and accept it whoever one is. The invitation's own uuid
-// stays, but details and accept admit by it only a user who has the new e-mail, besides those who see details as
-// members or managers: whoever has the earlier link gains nothing by it. An e-mail that differs in case only is
-// no other one.
+// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
+// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
+// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
+// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
+// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
+// holder. An e-mail that differs only in case is not another one.
 //
-// Another role alone is not mailed: the invitee sees it in the details, and accepts it.
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10202,10 +10216,10 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithResponse(ctx context.Cont
 
 // UserInvitationsAcceptWithResponse Accept invitation for current user
 //
-// The caller takes the role that a `pending` invitation offers. Of any number of accepts at once one
-// wins; the others are 404.
+// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
+// others get 404.
 //
-// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -10221,7 +10235,7 @@ func (c *ClientWithResponses) UserInvitationsAcceptWithResponse(ctx context.Cont
 
 // UserInvitationsCancelWithResponse Cancel
 //
-// Takes back a `pending` or `project` invitation that the caller may manage.
+// Cancels a `pending` or `project` invitation that the caller may manage.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10236,10 +10250,10 @@ func (c *ClientWithResponses) UserInvitationsCancelWithResponse(ctx context.Cont
 
 // UserInvitationsCheckWithResponse Check
 //
-// Whether an invitation can still be accepted, for a page that does not know its visitor yet. Needs no
-// authentication and ignores any that is sent.
+// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
+// no authentication, and ignores credentials.
 //
-// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -10255,7 +10269,7 @@ func (c *ClientWithResponses) UserInvitationsCheckWithResponse(ctx context.Conte
 
 // UserInvitationsDeleteWithResponse Delete
 //
-// Removes an invitation for good. Staff only, also where its scope was removed.
+// Deletes an invitation, also if its scope was removed. Only staff may do this.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10270,12 +10284,12 @@ func (c *ClientWithResponses) UserInvitationsDeleteWithResponse(ctx context.Cont
 
 // UserInvitationsDetailsRetrieveWithResponse Details
 //
-// What an invitee sees before accepting: who invites, to what, as what. Staff and support see any
-// invitation; others a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-// (and whose e-mail is theirs, where the server enforces that), any to a scope where they hold a role,
-// and any that they may manage.
+// Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
+// invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
+// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
+// role, and any that they may manage.
 //
-// The uuid is the one in the invitee's link, which is the invitation's own unless its e-mail was changed: see
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
 //
 // Returns a wrapper object for the known response body format(s).
@@ -10291,12 +10305,12 @@ func (c *ClientWithResponses) UserInvitationsDetailsRetrieveWithResponse(ctx con
 
 // UserInvitationsEventsListWithResponse List events of an invitation
 //
-// What happened to an invitation, newest first: who did it, when, from which state to which, and what was sent
-// where with what result. For those who see the invitation in the list and may manage it. Staff read the events
-// of every invitation, also after it was deleted.
+// Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
+// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
+// manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events are never changed, and say what was so when they were written. An attempt to deliver that fails for the
-// same reason as the one before it is no event of its own.
+// Events never change. They have the names and values of the time when they were written. A delivery attempt
+// that fails for the same reason as the attempt before it is not an event.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10311,8 +10325,8 @@ func (c *ClientWithResponses) UserInvitationsEventsListWithResponse(ctx context.
 
 // UserInvitationsSendWithResponse Send
 //
-// Delivers a `pending` invitation once more, or reopens an `expired` or `canceled` one with a full new
-// life. Where its project starts in the future it waits for that day in state `project`.
+// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
+// project starts in the future, its state is `project` until that day.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10327,9 +10341,9 @@ func (c *ClientWithResponses) UserInvitationsSendWithResponse(ctx context.Contex
 
 // UserPermissionsListWithResponse List user permissions
 //
-// Who holds which role where, newest first: what is in force, in scopes that were not removed. Staff and support
-// see all; others what they hold themselves, and what anybody holds in the scopes whose invitations they may
-// manage.
+// Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
+// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
+// in scopes whose invitations they may manage.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10344,8 +10358,8 @@ func (c *ClientWithResponses) UserPermissionsListWithResponse(ctx context.Contex
 
 // UserPermissionsCountWithResponse Count user permissions
 //
-// How many permissions the caller can see, with the filters of the list: in the header `X-Result-Count`, without a body. A refusal has
-// none either.
+// Returns the number of permissions that the caller can see and that match the filters of the list. The number
+// is in the header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -10360,7 +10374,7 @@ func (c *ClientWithResponses) UserPermissionsCountWithResponse(ctx context.Conte
 
 // UsersMeRetrieveWithResponse Get current user details
 //
-// Who calls, and all that they hold in force.
+// Returns the calling user, with all active permissions.
 //
 // Returns a wrapper object for the known response body format(s).
 //

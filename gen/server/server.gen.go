@@ -663,18 +663,18 @@ func (e ScopeType) Valid() bool {
 	}
 }
 
-// BadRequest Either shape of a refusal.
+// BadRequest One of the two bodies of a 400.
 type BadRequest struct {
 	union json.RawMessage
 }
 
-// Customer An organization. With `field`, only the named fields are there.
+// Customer An organization. With `field`, only the given fields are present.
 type Customer struct {
 	Created     *string `json:"created,omitempty"`
 	Description *string `json:"description,omitempty"`
 	Name        *string `json:"name,omitempty"`
 
-	// URL Where the customer is retrieved, and what names it as a scope.
+	// URL URL of the customer, also as a scope.
 	URL  *string             `json:"url,omitempty"`
 	UUID *openapi_types.UUID `json:"uuid,omitempty"`
 }
@@ -682,7 +682,7 @@ type Customer struct {
 // CustomerFieldEnum A field of a customer.
 type CustomerFieldEnum string
 
-// CustomerOEnum A key to order by, `-` for descending; without any, `name`. Names order case aside.
+// CustomerOEnum A key to order by; `-` means descending. The default is `name`. The case of names is ignored.
 type CustomerOEnum string
 
 // Detail One sentence about the outcome.
@@ -690,35 +690,35 @@ type Detail struct {
 	Detail string `json:"detail"`
 }
 
-// ExecutionStateEnum How the present delivery goes.
+// ExecutionStateEnum The state of the current delivery.
 //
 // * `Scheduled` - queued
 // * `Processing` - being sent
-// * `OK` - handed over to the mail server
-// * `Erred` - failed; `error_message` says why
+// * `OK` - accepted by the mail server
+// * `Erred` - failed; `error_message` has the reason
 type ExecutionStateEnum string
 
-// FieldErrors What is wrong, field by field; `non_field_errors` for the request as a whole.
+// FieldErrors Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type FieldErrors map[string][]string
 
-// FilterText Text to compare with, never a pattern.
+// FilterText Text that is compared literally, and is never a pattern.
 type FilterText = string
 
-// Invitation An offer of one role in one scope to one e-mail address, as those see it who manage it.
+// Invitation An offer of one role in one scope to one e-mail address, as users see it who manage it.
 type Invitation struct {
 	// CivilNumber Civil number of invited user. If civil number is not defined any user can accept invitation.
 	CivilNumber *string `json:"civil_number,omitempty"`
 
-	// Created When the present life of the invitation began.
+	// Created The time when the current lifetime of the invitation began.
 	Created string `json:"created"`
 
-	// CreatedByFullName Empty where the creator is gone.
+	// CreatedByFullName Empty if the creator no longer exists.
 	CreatedByFullName string `json:"created_by_full_name"`
 
-	// CreatedByImage Null where the creator is gone or has no image.
+	// CreatedByImage Null if the creator no longer exists or has no image.
 	CreatedByImage *string `json:"created_by_image"`
 
-	// CreatedByUsername Empty where the creator is gone.
+	// CreatedByUsername Empty if the creator no longer exists.
 	CreatedByUsername string             `json:"created_by_username"`
 	CustomerName      string             `json:"customer_name"`
 	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
@@ -726,11 +726,11 @@ type Invitation struct {
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
 	Email string `json:"email"`
 
-	// ErrorMessage Why the delivery failed and what to do, where it did; else empty.
+	// ErrorMessage Why the delivery failed and what to do. Empty if it did not fail.
 	ErrorMessage   string             `json:"error_message"`
 	ExecutionState ExecutionStateEnum `json:"execution_state"`
 
-	// Expires From this second on the invitation can no longer be accepted.
+	// Expires The time from which the invitation can no longer be accepted.
 	Expires             string             `json:"expires"`
 	ExtraInvitationText string             `json:"extra_invitation_text"`
 	FullName            *string            `json:"full_name,omitempty"`
@@ -749,7 +749,7 @@ type Invitation struct {
 	ScopeUUID        openapi_types.UUID `json:"scope_uuid"`
 	State            InvitationState    `json:"state"`
 
-	// URL Where the invitation is retrieved.
+	// URL URL of the invitation.
 	URL  string             `json:"url"`
 	UUID openapi_types.UUID `json:"uuid"`
 }
@@ -758,29 +758,29 @@ type Invitation struct {
 // * `webhook` - the webhook of the installation
 type InvitationChannel string
 
-// InvitationCheck That an invitation can be accepted, and by whom.
+// InvitationCheck An invitation that can be accepted, and by whom.
 type InvitationCheck struct {
-	// CivilNumberRequired True where only a user with the invitation's civil number can accept it; else absent.
+	// CivilNumberRequired True if only a user with the invitation's civil number can accept it. Otherwise absent.
 	CivilNumberRequired *bool  `json:"civil_number_required,omitempty"`
 	Email               string `json:"email"`
 }
 
-// InvitationDuplicate An e-mail and a role that would stand twice.
+// InvitationDuplicate The e-mail and the role of a duplicate.
 type InvitationDuplicate struct {
 	Email string `json:"email"`
 
-	// ExistingInvitationUUID The open invitation that stands for them; null where they only come again in the request.
+	// ExistingInvitationUUID The open invitation with this e-mail and role. Null if only the request has them twice.
 	ExistingInvitationUUID *openapi_types.UUID `json:"existing_invitation_uuid"`
 	Role                   openapi_types.UUID  `json:"role"`
 }
 
-// InvitationDuplicateCheckItemRequest An invitation that somebody thinks of making.
+// InvitationDuplicateCheckItemRequest A planned invitation.
 type InvitationDuplicateCheckItemRequest struct {
 	Email string             `json:"email"`
 	Role  openapi_types.UUID `json:"role"`
 }
 
-// InvitationDuplicateCheckRequest Invitations that somebody thinks of making in a scope.
+// InvitationDuplicateCheckRequest Planned invitations to a scope.
 type InvitationDuplicateCheckRequest struct {
 	Invitations []InvitationDuplicateCheckItemRequest `json:"invitations"`
 
@@ -790,81 +790,82 @@ type InvitationDuplicateCheckRequest struct {
 	Scope ScopeURL `json:"scope"`
 }
 
-// InvitationDuplicateCheckResponse What would stand twice.
+// InvitationDuplicateCheckResponse The planned invitations that would be duplicates.
 type InvitationDuplicateCheckResponse struct {
 	Duplicates []InvitationDuplicate `json:"duplicates"`
 }
 
-// InvitationEvent Something that happened to an invitation. People, addresses and roles are named as they were then.
+// InvitationEvent Something that happened to an invitation. People, addresses and roles have the names of that time.
 type InvitationEvent struct {
-	// Channel How something was sent, or was to be; absent where nothing was.
+	// Channel How something was sent, or should have been sent. Absent if there was nothing to send.
 	Channel *InvitationChannel `json:"channel,omitempty"`
 
 	// Created When it happened.
 	Created *string `json:"created,omitempty"`
 
-	// Email The invitation's e-mail after it.
+	// Email The e-mail of the invitation after the event.
 	Email *string `json:"email,omitempty"`
 
-	// ErrorMessage Why the delivery had failed, or the notice, and what to do; else empty.
+	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
 	ErrorMessage *string              `json:"error_message,omitempty"`
 	EventType    *InvitationEventType `json:"event_type,omitempty"`
 
-	// ExecutionState How the delivery stood after it.
+	// ExecutionState The state of the delivery after the event.
 	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
 
-	// FromState The state before; the same as `to_state` where it did not change, absent where there was none.
+	// FromState The state before. Equal to `to_state` if the state did not change, and absent if there was none.
 	FromState *InvitationState `json:"from_state,omitempty"`
 
-	// Notice Which notice it was; absent in events about anything else.
+	// Notice The kind of notice. Absent in events that are not about a notice.
 	Notice *InvitationNotice `json:"notice,omitempty"`
 
-	// Recipient The address that it was sent to, which may not be the invitation's any more; empty where nothing was sent.
+	// Recipient The address to which something was sent. The invitation may have another e-mail by now. Empty if nothing
+	// was sent.
 	Recipient *string `json:"recipient,omitempty"`
 
-	// RequestID The `X-Request-ID` of the request that brought it about; empty where none did.
+	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
 	RequestID *string `json:"request_id,omitempty"`
 	RoleName  *string `json:"role_name,omitempty"`
 
-	// RoleUUID The invitation's role after it.
+	// RoleUUID The role of the invitation after the event.
 	RoleUUID *openapi_types.UUID `json:"role_uuid,omitempty"`
 
-	// ToState The state after; absent where the invitation was gone.
+	// ToState The state after. Absent if the invitation was deleted.
 	ToState      *InvitationState `json:"to_state,omitempty"`
 	UserFullName *string          `json:"user_full_name,omitempty"`
 
-	// UserUsername Empty where the server did it.
+	// UserUsername Empty if the server did it.
 	UserUsername *string `json:"user_username,omitempty"`
 
-	// UserUUID Who did it; with a token from a mail, the staff user whom it was mailed to. Absent where the server did, because
-	// of the time or in delivering.
+	// UserUUID The user who did it. For an action with a token from a mail, this is the staff user who got the mail.
+	// Absent if the server did it, because of the time or during a delivery.
 	UserUUID *openapi_types.UUID `json:"user_uuid,omitempty"`
 }
 
 // InvitationEventFieldEnum A field of an event.
 type InvitationEventFieldEnum string
 
-// InvitationEventType * `created` - somebody made the invitation
-// * `approved` - staff let it go out
-// * `rejected` - staff said no
-// * `accepted` - the invitee took the role
-// * `canceled` - somebody took it back
-// * `sent` - somebody asked for another delivery
-// * `updated` - somebody edited it
-// * `deleted` - somebody removed it
-// * `expired` - its time is over; written at the next sweep, or before something else is done to it
+// InvitationEventType * `created` - a user created the invitation
+// * `approved` - staff approved it
+// * `rejected` - staff rejected it
+// * `accepted` - the invitee accepted it
+// * `canceled` - a user canceled it
+// * `sent` - a user requested another delivery
+// * `updated` - a user changed it
+// * `deleted` - a user deleted it
+// * `expired` - its lifetime ended; written at the next sweep, or before the next change
 // * `activated` - its project started
-// * `reminded` - a reminder to the invitee was asked for
-// * `delivered` - it was handed over to the mail server or the webhook
-// * `delivery_failed` - it was not
-// * `notified` - a notice was handed over to the mail server
-// * `notification_failed` - it was not
+// * `reminded` - a reminder to the invitee was scheduled
+// * `delivered` - the mail server or the webhook accepted it
+// * `delivery_failed` - its delivery failed
+// * `notified` - the mail server accepted a notice
+// * `notification_failed` - the delivery of a notice failed
 type InvitationEventType string
 
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
-// InvitationListItem An invitation in a list, with all its fields or those that were asked for by `field`.
+// InvitationListItem An invitation in a list, with all its fields or those given by `field`.
 type InvitationListItem = Invitation
 
 // InvitationNotice A mail about an invitation other than the invitation itself.
@@ -875,11 +876,11 @@ type InvitationListItem = Invitation
 // * `reminder` - to the invitee
 type InvitationNotice string
 
-// InvitationOEnum A key to order by, `-` for descending; without any, `-created`. `created_by` is by the creator's full name,
-// or username where there is none; `state` by its name.
+// InvitationOEnum A key to order by; `-` means descending. The default is `-created`. `created_by` orders by the creator's full
+// name, or by the username if there is none; `state` orders by its name.
 type InvitationOEnum string
 
-// InvitationRequest What a client says to create an invitation. Values are stored trimmed.
+// InvitationRequest A request to create an invitation. White space around values is removed.
 type InvitationRequest struct {
 	// CivilNumber Civil number of invited user. If civil number is not defined any user can accept invitation.
 	CivilNumber *string `json:"civil_number,omitempty"`
@@ -902,48 +903,49 @@ type InvitationRequest struct {
 
 // InvitationState * `project` - waits for the project's start day
 // * `requested` - waits for approval by staff
-// * `rejected` - staff said no
+// * `rejected` - rejected by staff
 // * `pending` - waits for the invitee
-// * `accepted` - the invitee holds the role
-// * `canceled` - taken back
-// * `expired` - nobody accepted in time
+// * `accepted` - accepted by the invitee
+// * `canceled` - canceled by a user
+// * `expired` - not accepted within its lifetime
 type InvitationState string
 
-// InvitationUpdate The invitation after it was edited.
+// InvitationUpdate The invitation after the change.
 type InvitationUpdate = Invitation
 
-// InvitationUpdateRequest What an invitation becomes.
+// InvitationUpdateRequest A request to change an invitation.
 type InvitationUpdateRequest struct {
-	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
 	Email string `json:"email"`
 
 	// Role UUID of an active role for the scope's type.
 	Role openapi_types.UUID `json:"role"`
 }
 
-// MarketplaceProviderCustomerProjectOEnum A key to order projects by, `-` for descending; without any, `name`. Names order case aside, and projects
-// without a `start_date` come after those that have one. The schema's name is Waldur's, for clients that import it.
+// MarketplaceProviderCustomerProjectOEnum A key to order projects by; `-` means descending. The default is `name`. The case of names is ignored, and
+// projects without a `start_date` come after those that have one. The schema has Waldur's name, for clients that
+// import it.
 type MarketplaceProviderCustomerProjectOEnum string
 
-// OfferingPermissionOEnum A key to order permissions by, `-` for descending; without any, `-created`. `full_name` and `email` order case
-// aside, `role` by its name, and what never ends comes after what does. The schema's name is Waldur's, for clients
-// that import it.
+// OfferingPermissionOEnum A key to order permissions by; `-` means descending. The default is `-created`. For `full_name` and `email`,
+// case is ignored. `role` orders by its name. Permissions that never expire come after those that do. The schema
+// has Waldur's name, for clients that import it.
 type OfferingPermissionOEnum string
 
-// PatchedInvitationUpdateRequest What an invitation becomes; what is left out stays as it is.
+// PatchedInvitationUpdateRequest A request to change an invitation. Fields that are left out do not change.
 type PatchedInvitationUpdateRequest struct {
-	// Email Who is invited. Another one than before gets a delivery and a link of its own.
+	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
 	Email *string `json:"email,omitempty"`
 
 	// Role UUID of an active role for the scope's type.
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
-// Permission That a user holds a role in a scope. With `field`, only the named fields are there.
+// Permission A role that a user holds in a scope. With `field`, only the given fields are present.
 type Permission struct {
 	Created *string `json:"created,omitempty"`
 
-	// CreatedByFullName Of whoever gave the role; empty where nobody or not known.
+	// CreatedByFullName Of the user who granted the role. Empty if there was none, or if unknown.
 	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
 	CreatedByUsername *string `json:"created_by_username,omitempty"`
 	CustomerName      *string `json:"customer_name,omitempty"`
@@ -951,10 +953,10 @@ type Permission struct {
 	// CustomerUUID The customer that the scope belongs to, or is.
 	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
 
-	// ExpirationTime When it ends by itself; null where it does not.
+	// ExpirationTime The time when the permission expires. Null if it does not expire.
 	ExpirationTime *string `json:"expiration_time"`
 
-	// IsActive True; what is not in force is not shown.
+	// IsActive Always true: inactive permissions are not returned.
 	IsActive        *bool               `json:"is_active,omitempty"`
 	RoleDescription *string             `json:"role_description,omitempty"`
 	RoleName        *string             `json:"role_name,omitempty"`
@@ -963,7 +965,7 @@ type Permission struct {
 	ScopeType       *ScopeType          `json:"scope_type,omitempty"`
 	ScopeUUID       *openapi_types.UUID `json:"scope_uuid,omitempty"`
 
-	// UserEmail Empty where none is known.
+	// UserEmail Empty if none is known.
 	UserEmail *string `json:"user_email,omitempty"`
 
 	// UserName The user's full name.
@@ -976,7 +978,7 @@ type Permission struct {
 // PermissionFieldEnum A field of a permission.
 type PermissionFieldEnum string
 
-// Project A project of an organization. With `field`, only the named fields are there.
+// Project A project of an organization. With `field`, only the given fields are present.
 type Project struct {
 	Created *string `json:"created,omitempty"`
 
@@ -987,10 +989,10 @@ type Project struct {
 	Description  *string             `json:"description,omitempty"`
 	Name         *string             `json:"name,omitempty"`
 
-	// StartDate The day, in UTC, on which the project starts; null where it has none.
+	// StartDate The day, in UTC, on which the project starts. Null if it has no start day.
 	StartDate *openapi_types.Date `json:"start_date"`
 
-	// URL Where the project is retrieved, and what names it as a scope.
+	// URL URL of the project, also as a scope.
 	URL  *string             `json:"url,omitempty"`
 	UUID *openapi_types.UUID `json:"uuid,omitempty"`
 }
@@ -998,17 +1000,17 @@ type Project struct {
 // ProjectFieldEnum A field of a project.
 type ProjectFieldEnum string
 
-// RoleDetails A named bundle of permissions for scopes of one type. With `field`, only the named fields are there.
+// RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
 type RoleDetails struct {
-	// ContentType The type of the scopes that it is for.
+	// ContentType The type of the scopes in which the role can be held.
 	ContentType *ScopeType `json:"content_type,omitempty"`
 	Description *string    `json:"description,omitempty"`
 
-	// IsActive False where the role can't be given any more; who holds it keeps it.
+	// IsActive False if the role can no longer be granted. Users who hold it keep it.
 	IsActive *bool   `json:"is_active,omitempty"`
 	Name     *string `json:"name,omitempty"`
 
-	// Permissions What its holders may do, by Waldur's names.
+	// Permissions The permissions of its holders, by Waldur's names.
 	Permissions *[]string           `json:"permissions,omitempty"`
 	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
 }
@@ -1016,14 +1018,14 @@ type RoleDetails struct {
 // RoleDetailsFieldEnum A field of a role.
 type RoleDetailsFieldEnum string
 
-// RuleErrors Why the action is refused.
+// RuleErrors The reasons why the action is rejected.
 type RuleErrors = []string
 
-// ScopeType What kind of thing a role is held in.
+// ScopeType The type of the scope in which a role is held.
 //
 // * `customer` - an organization
 // * `project` - a project of an organization
-// * `offering` - something an organization offers
+// * `offering` - an offering of an organization
 // * `call` - a call for proposals
 // * `proposal` - a proposal to a call
 type ScopeType string
@@ -1039,12 +1041,12 @@ type TokenRequest struct {
 	Token string `json:"token"`
 }
 
-// UserMe Who calls.
+// UserMe The calling user.
 type UserMe struct {
 	CivilNumber *string `json:"civil_number"`
 	DateJoined  *string `json:"date_joined,omitempty"`
 
-	// Email Empty where none is known.
+	// Email Empty if none is known.
 	Email    *string `json:"email,omitempty"`
 	FullName *string `json:"full_name,omitempty"`
 	Image    *string `json:"image"`
@@ -1056,10 +1058,10 @@ type UserMe struct {
 	// IsSupport Sees everything.
 	IsSupport *bool `json:"is_support,omitempty"`
 
-	// NotificationsEnabled Gets mail about invitations that wait for approval, where they are staff.
+	// NotificationsEnabled Gets mail about invitations that wait for approval, if the user is staff.
 	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
 
-	// Permissions All that they hold in force, newest first.
+	// Permissions All active permissions of the user, newest first.
 	Permissions *[]Permission       `json:"permissions,omitempty"`
 	Username    *string             `json:"username,omitempty"`
 	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
@@ -1097,10 +1099,10 @@ type Page = int
 // PageSize defines model for PageSize.
 type PageSize = int
 
-// BadParameter What is wrong, field by field; `non_field_errors` for the request as a whole.
+// BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
 
-// BadToken Either shape of a refusal.
+// BadToken One of the two bodies of a 400.
 type BadToken = BadRequest
 
 // ContentTooLarge One sentence about the outcome.
@@ -1144,32 +1146,32 @@ type CustomersListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]CustomerOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]CustomerFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
 // CustomersCountParams defines parameters for CustomersCount.
 type CustomersCountParams struct {
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
@@ -1181,32 +1183,32 @@ type ProjectsListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]MarketplaceProviderCustomerProjectOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]ProjectFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
-	// CustomerName The customer's name contains this text, case aside.
+	// CustomerName The customer's name contains this text. Case is ignored.
 	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
 
 	// CustomerUUID Projects of this customer.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
@@ -1215,22 +1217,22 @@ type ProjectsCountParams struct {
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
-	// CustomerName The customer's name contains this text, case aside.
+	// CustomerName The customer's name contains this text. Case is ignored.
 	CustomerName *FilterText `form:"customer_name,omitempty" json:"customer_name,omitempty"`
 
 	// CustomerUUID Projects of this customer.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
-	// Query The name, the description or the uuid contains this text, case aside.
+	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
@@ -1242,57 +1244,57 @@ type RolesListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]RoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
 	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// IsActive Whether the role can still be given.
+	// IsActive Whether the role can be granted.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 }
 
 // RolesCountParams defines parameters for RolesCount.
 type RolesCountParams struct {
-	// ContentType Roles for scopes of this type; an unknown type gives no rows.
+	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
 	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
-	// Description The description contains this text, case aside.
+	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
-	// IsActive Whether the role can still be given.
+	// IsActive Whether the role can be granted.
 	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
 
-	// Name The name contains this text, case aside.
+	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 }
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
-	// CivilNumber Exactly this civil number.
+	// CivilNumber The civil number is exactly this text.
 	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Email E-mail contains this text, case aside.
+	// Email The e-mail contains this text. Case is ignored.
 	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
 
-	// EmailExact E-mail is this text, case aside.
+	// EmailExact The e-mail is this text. Case is ignored.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
-	// Field Only these fields of each invitation; the others are left out. Repeat the parameter for more than one.
-	// Without it, all.
+	// Field The fields of each invitation to return. Repeat the parameter for more than one. By default, all fields
+	// are returned.
 	Field *[]InvitationFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
@@ -1307,17 +1309,17 @@ type UserInvitationsListParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist has none.
+	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
+	// The result for a scope that does not exist is empty.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// ScopeDescription The scope's description contains this text, case aside.
+	// ScopeDescription The scope's description contains this text. Case is ignored.
 	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
@@ -1326,16 +1328,16 @@ type UserInvitationsListParams struct {
 
 // UserInvitationsCountParams defines parameters for UserInvitationsCount.
 type UserInvitationsCountParams struct {
-	// CivilNumber Exactly this civil number.
+	// CivilNumber The civil number is exactly this text.
 	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
 	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
-	// Email E-mail contains this text, case aside.
+	// Email The e-mail contains this text. Case is ignored.
 	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
 
-	// EmailExact E-mail is this text, case aside.
+	// EmailExact The e-mail is this text. Case is ignored.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
 	// RoleName The role has exactly this name.
@@ -1344,17 +1346,17 @@ type UserInvitationsCountParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// Scope Invitations to the scope of this URL, on any host, as in a request to create one. A scope that does not
-	// exist has none.
+	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
+	// The result for a scope that does not exist is empty.
 	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
 
-	// ScopeDescription The scope's description contains this text, case aside.
+	// ScopeDescription The scope's description contains this text. Case is ignored.
 	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
@@ -1363,8 +1365,8 @@ type UserInvitationsCountParams struct {
 
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
 type UserInvitationsEventsListParams struct {
-	// Field Only these fields of each event; the others are left out. Repeat the parameter for more than one. Without
-	// it, all.
+	// Field The fields of each event to return. Repeat the parameter for more than one. By default, all fields are
+	// returned.
 	Field *[]InvitationEventFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Page A page number within the paginated result set, from 1. A page past the end is 404.
@@ -1382,14 +1384,14 @@ type UserPermissionsListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O Ordering, most significant first; `-` for descending. Repeat the parameter or separate values by
-	// commas. Ties are broken by uuid, so that pages never overlap.
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]OfferingPermissionOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field Only these fields are returned. Repeat the parameter for more than one.
+	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
 	Field *[]PermissionFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// FullName The user's full name contains this text, case aside.
+	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
 
 	// RoleName The role has exactly this name.
@@ -1398,10 +1400,10 @@ type UserPermissionsListParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// ScopeUUID The scope has this uuid.
@@ -1416,7 +1418,7 @@ type UserPermissionsListParams struct {
 
 // UserPermissionsCountParams defines parameters for UserPermissionsCount.
 type UserPermissionsCountParams struct {
-	// FullName The user's full name contains this text, case aside.
+	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
 
 	// RoleName The role has exactly this name.
@@ -1425,10 +1427,10 @@ type UserPermissionsCountParams struct {
 	// RoleUUID The role has this uuid.
 	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
-	// ScopeName The scope's name contains this text, case aside.
+	// ScopeName The scope's name contains this text. Case is ignored.
 	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
-	// ScopeType The scope is of this type; an unknown type gives no rows.
+	// ScopeType The scope has this type. The result for an unknown type is empty.
 	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// ScopeUUID The scope has this uuid.
@@ -8906,263 +8908,264 @@ func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cts4ljj8Kih+W5WZ/ihFvuXi1NSukziznsmtHKez30RZCyIhC20SUBOQHU2Xq/Y1vhf4Pdg+ya9w",
-	"DkCCN4my5XTSo/6jY5EgLgcHB+d+fgsimc6kYEKr4PC3gH2l6Sxh8PeJuOKaai7Fi4xRzWLzUM3TlGaL",
-	"4DD421xpEtk3YXBFkzkzLSJ+xZNzMU/HLAsOgyAMXKPDYHew+6i3s9Pb3TsbPD3cGxwOBv0B/PePot35",
-	"eHE+mSfJuaApCw6Ddwm/4pS8uxYsK7fiKb1gwaGYJ0np+VyxzH4s4WPz2VxpmbLM9XoUpcx/PJ9zM8PH",
-	"8c5kf/xot3dA96LePhs86T2ZPH3c2x0/ip7GA7ZDBztBGLCU8iQ4DGjCI/YfFmr9SKbmXZbJ7DxlSsHs",
-	"DATYVxbNDSTPlabaPPwQTVk8TwB07OuMZwbmOXz2Bk3wYV91Rs95vi3nmn3VwWHwiRGlaaaJFOSNFDFd",
-	"ECpici3nSUwSecWIlmRKrxhZyDm55npK5qofhIEP5SOzEnKMKwnC4Bc5PtdcJ+bdKVOMZtEU4C+o5lfM",
-	"fRaEgcwuqOD/hCkFh4HtgnwU/IpliutFEAazqRSshBSZhK73ogO2O3ky6A3GT+PePn3Mek+j3Z3eo8l+",
-	"/ITujB+zwb5tfR4zFWV8Zsf5sFCapYTGKRdc6YxqmbmWdnLvT9/97fjFWf/o5ZuTt0EYqEjOqt0ckVkm",
-	"f2GRJnpKNZlShcCEncEPHIRmMklk/lQvZuap/Tp/3B2Pds03Fh1mTMRcXARhMM8MXk21nh0+fLiz+7g/",
-	"6A/6O4dPBk8GD+mMPzS43StwQD0cTA7o08ku6z2mBwe9/chAcDKgvUfjPfqIDqJHdGfnoekYJ9aleXBz",
-	"E3rH/yVLzFZWCUD+OCRCakKjiM00i8mC6S09WJcevPv7lhBsCcF3Twg05Ykqk4HnbCIzZo8/Tr04+/9q",
-	"J/hfBT3LeHEc8xp7eCSknrKMsJ4BLNAhah/Bid/eEAa/ZHax5Rg3flEcNJ/E9/YApQw6bT6Db47fPD8+",
-	"3d4Rt70jjq+cLFnQAis/Ao7FOTOZU4DPvwXRlArBzGLgmCynALs+hq9Jts3s3G74U2mh55NMpud1uGcs",
-	"4jPOhG4ZOWO/zpnS5wDEFcQe3ll4d2SCtGyYk9nrEhV0zzzaFtyEv3UmrncBbaEXWE7IfEBW4bY/eRrv",
-	"RLvjx/QR248HkyfjPXoQ7bCn8ePJLn00+L3gWrldqjDO7w98gRN4Ot5lj+KdgTlDk97+5ID2nsR7e70d",
-	"NqCPo4Pxo8lgN7j5UjpJr7nS5XP0TjBSnObyAdpKWVspaytl/aA3aPngnzIaxxlTajlPvWWhtyz0lgr8",
-	"UfnoU2SFXs2TpEwEjq9YttDTqqalRgCWXpZ/GKT+f/ce75KDgwMy2BkM1sZwwJ6lO28xTT3sglsPm/fw",
-	"NaNVTu5sykhiHuMB4IoIxuKyIW3ZBv7uy7wJgymjMctA1HvNxaX5t3zKP56+VkROiJ4yMprwTOlRSEaz",
-	"jF2ZfwX7qkeAXqOEKj0iM3rByJ9OX70gT3afPPlzSBiNpuR6yjJmusiYAZMUrA8IjNh1GAzng8FetMbR",
-	"/Xczzl924Dv2jGQs+cswgNkNg5BspjuzoKETaDhYTnQ2Z2YnpiylBlSWkimdOX2aAaL6plBcZ3anTGeL",
-	"3tFEm2NXneMHFkkRK0MdrinXZIw6YZ0tuLgg9IJyUdq1A38sc5Wk8zQ4HIRuXC40u2AZDPxfPXuMeicv",
-	"6yOfxA42VnYM4YeiKSNUES7wJ8uuWPZAkURelNGng5DpzZR+fc3EhZ4Gh4/2QzNx93MnbACZmbmaJ7r3",
-	"Qs6Frs/9P+U1SalYkExeK5hnwhXehlwQmiQhkVcsM38RrhVsrSpNf2fZHi6F600YzGhGU6btES6o1seP",
-	"TYA2Tx2oC/zvkyOBlxFhiQLc2h/sl0Hc6fILA25GmVE9hZsBrgS4PZctcSKzlOqiZX0P3gM7WF3MER4T",
-	"vEXgHrOIMqMXXICuKoOtI4rpkEwymZKdPrGfzZBuM8JE7K0YFvDrnGWLYgWmfQmFYjah80TD1uUbtNOI",
-	"+GbqH/g/G6b/FuctJ3aWcPAypueZIDOWwSz75A0cwSkVZG8wIJHBQWXOxN5gsGy658qM2TznwYpJ35jN",
-	"UjMpFLqQPKfxe4dlwKVIoRkeBTqbJTwCJHr4izLL+q3Amd+CCWdJHBx+Dj6wxPCJlFzRhMckmkoesT6J",
-	"ZCIzuDel4VaYQ016RXlCxwmzLVU/MMJVsZh/y9gkOAz+n4eF48tDfKsevjKDHhtJQuFi6lhjF+NGhkkZ",
-	"aHqXYZVgNY1omz8stYUhn9P4TF4y0R1cMKinFqoxGsU7EkuGEwcyPZEZobNZJq+oJ01+NrQAgO19aI4/",
-	"gjLlSpnTVRrmrSQaZu3xL/jg8HNwNuWKwIYasLnTbHoDKrRIJK0Iuh/4hWBxSMZznKSSKSuoTNNUbTd2",
-	"t/mFoHqeseokNVHQMxkviDazwoshJDIjWkoik7ip87w/7N7wAHUom6eIFoRGhrE1rPRk0tQfNHUQ7Yyd",
-	"z2lskaUJOc0UAOJmDnaPYF35lk9lsmFUlTFPmGrgWU7ZZK7MBlJFKPnr8ZkVIcYM99RQXDk3p3os48VG",
-	"J/UCz8yZlK9phrS/O9WJwcANC4BeYXoGoInpK0NqukPe8Of9oPO+odW8bc+WjLBBqLyS2ZjH8TpkpQSP",
-	"/0/OSSwRjYz4N2MZ4JgU5uqZsczcxHikDPJLsTH4RDRJWEYiKohirMJ+ADKZScUSBt8ozE6EZpmgyQeg",
-	"EXAt3BJ6ridLbggoqzYGIdvphPKExX1yooHNJZoliSKpYQLmIgbUyplksuFL6w3TUxm/lfooSeQ1qi1v",
-	"ASfshgyD9x/PhgF6lWGHGwOWYTA9kmhwGbA2haErQIHV1Kmb6QfbKxTftet4Ssv8efD+3YezNQWtu+3E",
-	"W/lhHk0d13srXHUX6gXbINQvQDbwOWe4nIxYY7lwvDpnUnG4PC1TuVE0NQgKbkqGQbwlfF7ARWaQR1HN",
-	"1WRROlfYPcEpbAx82B0ZYe8jUL9qANeoOu1RCMoAp1UyomMu9YNW4OnOziAkigGVJju7/YP+zp83DeVX",
-	"ci5uSwQMlzYx328EfKY3AACgm5DIT+r8Ytnoys1NwSP2UeRSyC1hYDsimqUzmdGMJwsyL3rdGGLFVNMx",
-	"VQYYwsBmbDCZRlMWE5SuxnO16JO3Epnva6pINKXigsXPiM4WhWbHA2FFUbQMgn7TO1O+MynfULGwj9Ud",
-	"GT+zVD3NpNbJpm4fKa22x84Q1QpGdo0SzoT+TuD4UdC5nsqM/3OdexymTMfKtixJhlHGYiY0p4ny5cMc",
-	"5kdzPTXvsWe/Obk2pMtgphFSeQxbceOMd3FdCLtkiweKaJ6imvMK7Az1EUHCBkWb7Qm75QIltxbhzuBE",
-	"zKBJNegl7/kjSIG2HxC/WMK0G2AuLoW8rojoH/GhmXtjl+5GBumuj5u0icOf84LIC9FiF1iVEfr06VPP",
-	"2yXWzBPBsGAi8vsCYa/MFZ1ZVUE7W8TEPAXVAbT8Em6cT/KxvF2OXQkm8mmZJPtHBJuaz2Yy0yx+w2JO",
-	"z6D/W1FaryuSmr6ImSwZBpp91Q9nCeViGBAu3AZsXOI2u/m3D+/ebpAFyGfotJ9OYVPb+GMOnhxqSmeg",
-	"u6QkY5O5oomZjRTs3QTcujprK8PlbU/nCXNNv9yEwQvrgdGgGhfEN8MihpMRqO9GIZEiQY5X0JTFqNVT",
-	"hDrjkpn9LJMzlmmOd0JUxA7m2vqYatYzRBqQmcbvRLJwyFzB2MoG/lZ/j6rrhhdg1K8u75MzhBHnhII6",
-	"SZ1xdgUaKxGTa8M9m34V4Rp1WGBCBUt3bnLIeJfpowdA3VSx4sOb/Ikcg6uDt2m48XDU64YN1LMCRrkV",
-	"AhWxlMEAJXRzKLw0AYhlWNeoRxh87Zlu3hrAmL5K8/l4+jqoTBEMSZVnL/IhS4/f4vilZy/9yXjLf9e2",
-	"9Eu2MFRUZkZYGi9CMuqNgN03DdHX41mhehSmgVn3qE9gSfbDyPDDVPGY+XArQNWrQa0H/3aHl3q+qIOh",
-	"ePgyn235dQVG9onX2gDJkr4adN4JRgxzxkTECB0bCJhDIOc6kmnDsY3zfuqIWdw/n127Lw3oeuz8rz5o",
-	"qlnzpv2nvEbtScbM7Jx3+IJcSKb6QzEUP5FR7rY1Ij3y65zNWQzP32cyYqDoNi/GzIgophd4+e7v5uGU",
-	"itgIM1csM6hhhoJwFNSZQcPjLMOeUYH2jIxKvmQjouhCkevpYig8fPBdyYp5BCG6mEKfHTCiDCK/z/Kb",
-	"0gjlVzheGdQ4+k0Y+FeEuZrjmJtWNHlf2myuWaoaaWjKxQm+LMx9NMvookaZg09W5XCdSXERWjo0XuAf",
-	"z8hISHEOf58DfNUol8QdhwWE9noqE8DHlAt/ljsNGPaKJ5plZ+C7VOOs2FdtttxchuZ6Muc+JIKBQZ3M",
-	"qNYsA9HVM+rvDgaDMLDvgsPgvz//93D4dTD48tO/BQ2k/aRkc6tfo5MJGmmNiJfJhBlmxvwNdwlQKsHy",
-	"+Cj0+ASLiZ5KxUDbzbWBhxEbQYGmG67Xkt9XdRYvzFunYJMT1JwzNED1ycmERH4DyxPFbMIFRGssUO6J",
-	"qLDhfb7lvwy6g0EDgLy7v3YLi9K5T/iE1b0LyJhdUFG6dddiHZp9W2usWDrTi8JDBnMaoPrjIneU6T6S",
-	"9Y+t2+yTpH0QIykacVRIAt83cBpinliVEs5hnTkVvrn3sviyl+9va3xxS+4o926suQMVuJNwcUmueZKQ",
-	"MV59eAFwReBb0GoxVJS2Yzn6OMbcHGXTBX7qbw6zrtg+GTnYb5px2UO5fiSQr85vQLyOCn5USxLL0G4V",
-	"1yTm8TN0umFmDzvtVM0l+reAJkkHWaPhLr/5Uh3wxvOqri7vVSZTZ3KPpIiJFNXDbjZASJJIcWH4N5Zn",
-	"FLg9AWjxc/2tTvRrn5YIhtd8p7G15+Nabr3b1Lrk+Nqh97JfbIcPyk6y5eUeHDR8gP6kKx2qmnzCOxx3",
-	"zz28Q+sGh/EqNv2VaXtY8qeW4ZggnrlLlk/MUWFfudKqT07BRUrhgSE4ommCbWPJlHhgjYK03nenE+Y7",
-	"r3deq7ZalG5n8YP5BhQvjUfQ94i/BWFdkzAUBBcoQ/OUVkjiHg3wZfFvK237Qo0HwtKONuFmaQ+rN1v1",
-	"bvSPQsNZauFYmq/yBqYjLIv3Ns7ej8VE6hzmtxbudvVyaiOc9QukSe7z8ka5qN7q3v9ERmYCRuqiNYHs",
-	"mo2nUl6alwY77M+CO1SaJgn0X5LI7Ips8w7CV22eb7CH2vNPrsvK4lh02aTRpZpQUb3YvOsMdUxjw3XJ",
-	"dDlHf15gZW2cbM4sMwA6OWptFIZfKR+qB6rM5vuMjrYsBFpu+gXFH0uZMCpKrFaN51l+irDVcgx5OUdl",
-	"MWuUoPzcEShBAbuGvmRKg6H7mkcN6ovOczYozZXm4sLHdkdG6spjOWOlvYUJwVSUk2fTZ0SUmP0F7lAk",
-	"U4YWU+eWnmu2wxrBqnL7t72xG/ckJw2ta++4a3AGTjRLW/XcRw3QkikDHbyecnEJsQ0pveTiYp1trLLb",
-	"S33xNwKtdUDSCo7iA7UCGBACUKidy3DxAlBK+ptuN3X79t0AYJ3Gx2eMc6WPjSXqwKJ8PH3dfLOC83mx",
-	"gPUAi97lTexEN8oQu/7uBLngpgqZql60GGb5+iBfRkNETe7xbCMkZzMmWAxWQlEKwHjP5CxhodMgMQX0",
-	"0qAs2mXQUANqJbZAg7qeMtGHy7Ny9RT39brcn7vqDf9XV/EW/tvXVIEwDu444GQhyZg9sxeQpZmi8Dep",
-	"M90r9Uq8ANcdJMdm/cJZ9WZ1V9QEggJ0Nyl8TU3AlMZWG4CO6lOAEI9YWNEOrK8P8HJ2rL/ngLrtgsim",
-	"lQ3NloMcSkpLGS/ZiJtyNpe7CDgNNnzzzoa9PStFoI1cUpFRSXUDmlb0pQrLyI/uetegDGxSwN2EAe7+",
-	"bdbwFr+sL+LTlEdTi1agdqYqP5RcEEAUZQ1H1A/5apygl9al6QRZUmW9FHVOFIgGBZeZSUoXxHqk1bhZ",
-	"Khbg1/zMCvI1okEcM7taM+ElnGma6ci38I8qoYY4/3Em5xdTWAeApzorwcx+d5vNWnoSL8HNSjIFzLN/",
-	"NtbWCxS5ce7j5MDUntUOQkkTS9tU0jf1JD0dwFfJ27NKMW697M3R7Ujmvfw/dRIvbU9okCbUxu6A+gpF",
-	"YhvIqulkYkW7qUzdaUlROaxlnxxVYVbMNCRjFtG5YkNhMRc842RmjrQlnIbvBlZgAw4Klauho5+CpS7N",
-	"1nbvhvIhWt2+GgaUiL2HvWGJqT/3NCXuu+q1VVeOWPIb5vyST/BKNGUdJUQBssI5oBGg+a3b/P6jYpn1",
-	"vGh9XYCtrcmreZK8bW/yKpPpBwuepvdnctnb47SqaSnencqELZm+eb1kXmXWoa2R2c83+XY2NXnrtrhx",
-	"f/Jtb5yhhwrN7wE9Tl5W9EnFvjapy+yJGJFeITKmNK5SSVCgYUinbQz0I2FwP11IIufoHpExc2j9NooC",
-	"V4I9WFWV08Gh3ZgRLeUl3oAyYdAyoiJiSWVi0IxrMqbRJbQyFKrUgqpLFmP8qc1p5Pg4aD+fxbXVMkgy",
-	"SjjO37rVllpkLDXLdk2sa69pwnXZKfgZuc641kwQG70j2FdN1DVjM2Cxbf6Cctip+Tg217mWbojcF9gN",
-	"4tLa2Gw2FtQpFzG2ocT+yt1RHGgNVc+h4paI6Qmxc2ix3J/FSQdWB+r3sjhHCcLrS0hchCFnE+7mZ1nA",
-	"1YN536K3Z8sIjWTdoSiQS8RE89SinSGtFq+CMFB4lixOgJca7H1Q+IGbTwuvbAdwbJqneKxAwhJys/L8",
-	"z9JC1qfe5vS2Em/z8qhYdsPb0wISTd8WwGkatoBXw9sPjeTIvPmYQ7Xh5csc0A0vj3PYN0622I7GleY7",
-	"1Dxsvmntrxev3DY2tHlb7GzrW9xs20uZFnfmXMr+MA7P//j2I79z35pdMT1XTNe+nbxgxEouTJs0Sa0+",
-	"tbDPqKysshzFqxq7Ubx6WQJ+U4sao4YchN3V5lHd2+aBGzmg/M3SGVna9HzRyN2VmzTyiOUmJ2mVgfI8",
-	"gasPG1d6ihjWPED9xXGOf5UX7et5C8jZ/O69QdW3Du8qL9+VEbfy9m9yfGbRuDrHGm+LazJI3jZWnVld",
-	"zqdaYOiMFs/O8DTUGpX44XqC2RPN0lVWG7BEJFzp0AqrNh+Rdf4HpkMqZ5wzYmjB3o0XLnZg67u49V3c",
-	"+i5ufRe3votb38Wt7+LWd3Hru3hPkYJG3rmQPfvQC1IpMX9vcxtiVb5Fg7a19PkLREUdZKiqLl0rlkxc",
-	"vJZVgFv1oUT94iGZJQxC61AHYrgGVP3U9JFW12Sv86our+Gt06l5r61araR+yudV1joVSiTXz1oyJALy",
-	"1Ou7/q5Br4OvmpQo7iM3l9K2bTL40UUyjvq5fvl8vBhB3o+FD+QHipgrBVxJwqGQGXFMWTWxrJCCPSMj",
-	"a/AeLzDBD01Zv0UR6EVTFlPwnuMvx6j0qn6rvRUyf++Kwjxhz94Z2Pixl+UHpbjL8qvni4ZHTe2d9Of/",
-	"bGrnJD7/ZyWSs5ZGusXnidr0IRinqKWtyVp1E/qZJnPrEaS0zFhMdMbTFEnV9yuX1YPxesPh153JcPj1",
-	"8cT8+XTSEp333XPZK1wWW/m/SlErlikpaELM6zykEg3IaiqvBaGKQDYFbAHTNacy4YKRccbopeoYBmnA",
-	"PXhi/jc2/4vM/1jX7VjKk95+l5cyr7fvdgWXe/uOV7HDt+95Fd98+54dg92cEBoOBWS7AScTh4HAyj1Q",
-	"kNSjyeGkmZ1ck5MEF9MvYXCdcc18HinngHrqks96coZhz72Z5AISKgF3V/HZtPpu56PaxX/9g270Xf+J",
-	"jKwl0LAk1xS0ZRYw9sUDW/KCxHRR55qKT1x+XnOZAiPVwXxrC1vUx865oiU23qlMYtVu5NX0konCsusx",
-	"ZkKiadfVATYUh6dlFqwo3NHCjBU1OZqNgY5ZW4dDcyH0duTKi2bOzb5qYNywt3yalReNVjp402ihQ5WE",
-	"W1MJtdAydxtppsXTyruznCcYWGnRsN4PGkZfwXmIsr4zkinmp29x4q/7QHHl2Ic+ccWNwMI+hZAZMMJf",
-	"MK1ApLW6JYwGgbvbcB9aEXktNnHhfgsyt26AwRuaXTI9S2hkEPiKxyxz1iGL0N0EAlffYxNpUdDr2PU4",
-	"FEUy5xFQtPMYmH8MdwFE88wDoKCQgvVJnvqKPkARwWDDJ5rE8+yBCmGCyNg6P9F0JjNNuO4iSlSspr3q",
-	"g1LmFhAn7LytTOF+rSYzdhtKOV1qz0oigPe2bOhrftHybe2bJW0/mAW9xNU1PK0IHu8MK8vFxfs8x3NH",
-	"HMvbq1sIoDl/aKuZMAwQLJBvKCz2jcxpKQmXftYmSPDBRKwAAZXFQHgXS6bWwbuhWBvxaoIq3FeWf0fF",
-	"b6/+yLem9/wfliPp2X89230v/7sDihYbU8LShsdlBPIbOMm2/nDJN/lKz3ChS9629+IZdxuft39pzcu1",
-	"Z+1feFbvxueVo/Ke6mjK4g1cm88QRbkiCZtoYs6I0kagp5CDjG/v1VX3au3uLDawLUoXxXpkeGmeosdF",
-	"3f3ume+6mYDfTcj1VALZu8B05gjKahwCMOc2BzIkHF3XOOwbYr+FXbWhFoBL2ZdnXUfrx5glUlwoCB8B",
-	"+++tIhyqdLk1ugxuF7x+WDIpRftynSeXb7X8rWcMN9RcplzDZgaHE5oodhMGXJ0XuWrrkeEFOTHbzYU5",
-	"VxFzv0EvtGT7veDvb2AzK8WxrG/z+dGNVhC40ELLj6uRRFytcXah52ai4XIa+5r9NYJa1qEEpTCY9aGz",
-	"ufSZxX3QNYFmwdGWUmj6ASje334gSjUwhVXK2jcxhsWRXtOPc4VPqB/oUvI1bXdTXe6Fug7H6Tv/VZ8W",
-	"gSoNb2ocX1P0SsPbOp9a8SmsokE7jwrvT9SR25TmLlsY1FZvykoTz52z4U3ZnbOhQTMAfdfTpldLvmpZ",
-	"SNlhteUtfAt8sVW2NRXesxESyPp9X6mGo9asyB9PXzsXvzoT4pZUsCEN5v/vwvPs1rmUPZVI410S00Vo",
-	"2IyPZy/MxtkgXh840IOqMktTL8y5tGcrU6C08EUr3DXcbH6YnM/2JHW+sbB5a8bnCn3vEHDQGF9QVpl1",
-	"VpJ57uGlJ5aoeI/K2q0SkWl53NBJs3qtllu68lFVi+c8tK0GzZA3pMya8kQ17QfSq/FcxAk4BvuKMahm",
-	"aPBKucywIOHemfRh/v07MbYN9QQXs9yz2U7ahexzWEq/C1FZIqq8MqfW8+AFETyi4gEE/l/wKya8aP/r",
-	"qbTCOtfkkrGZsqHYdbGllZB5e9GinuFawSgsU5CFIJahEfachhBpBBRQbc2aXM2Zs0F64KFeV5qQ2YTK",
-	"Ff618Xz74KlwpD6GrT7xZp7+4c5/28OY/y6fxPzx+9JE8sceN5Y/cxUfYWIGREWtg1ZPZSxSiNcAlKpc",
-	"vqFL02AXp6gZoS65sEWqoRi21TMpMoWCqMJ5zTnCC2GYZc4IjbqFQZku4aKgrbQqfBcea4cut8QE1cpa",
-	"eBObjc/8BVTKEBipaKLc6PArHx5+QToi+KSsGi9IdWHwdXMCe26SWBJmeumATjmMvVsgf1aYdvNH74rB",
-	"ik9xVP8zO7zbRHM1tbF+lh0A7saQpKlU+hAziU+RKoJaiAsygkLxDgbq4W/mwN08HIVDMSoX28/f2G/S",
-	"wtrXswWPsp6DW3NHsALTWIOlumdAW7QkMiP1priteSM0a9T8f8pa3aXeIy1+I1CFxtOFl68s7aoct9Wx",
-	"zd2hQSdtU+aBc6rzKa34Le0Pnj5aXZXdt7/qSp2cgs4age0Na9auA4xXu83din81DNX5L5KLu8gxt9Em",
-	"LXfYql/qLlJoRaTP+srM+mXO1TmWUq5nSWM23RlmyFeEXbEMkxM18wWmK6w61NLZqg78OHF1zoRZa9zo",
-	"5K98R2pezftXq78d+vki0UvTYnh9EkuZmCMo+Yii6QI4mVz/GxLBrpnSZMIzTDvZKf+dZ0i5acW+gtnx",
-	"lIP3KRn9zBUfJ8xLztfGkZesbgwqK6ha/LYzi6HbEQRX6FYVQ80kc6sgu3sKktvGvHXxxl0/S9/vH6G2",
-	"DWDaBjCtGcD0h8lsnjvU1NJCVNN1tWUmN/Bl0TzjevEBSi4CRR8zmrHsaG74xcbqjDSFsqKQy/E5NCbD",
-	"+WCwF12yBfzBRmVvtWvwdovZhM4T7SoxW78jTNOj6SWqGeHKv0JXTHg4FCPgSc18Rs+IkMTcPo5AKq3I",
-	"WOppntctH5OCQ4cwTVmcX//C0NEYtExcKG6zRYE7CDL9WHrSMBewsILZmGo9w6x/djJ14IywiGodFjah",
-	"HfiGmYmMXIQIsvW4tyMyy7iwAbLc9Ic1FZ1iAqvCyqzIwOD4jBn/O1tgbUcuJrLlTmFkBnlxCRfgoFaI",
-	"vSosvCEN64jeMVa9ZecOKhMjl5cTIaDAvE49pz45AV2ZRWhw4nbpqrCy02IobHmnnHCGJE9bZD7AWA5w",
-	"z3Gu1TY8yzI0IXQF+1123u4TYH3Q92Mo8s/NKrmwUSATBpmxbPQzrNqg6tH7E6JmjF5id1CoUoVWQw4s",
-	"Nx5B4KRy5djIHOKex+2OQqJkjqaQscycFfxgKK5ldknmwhaVRlXITydQ/nfCWaZ++glQ++PHk5cqzJN2",
-	"cQi4loJHFHQVKflTTNWUxSFJ5LX1F/wz5kFmFD3RDSCgqeG5FdnbHYop+0pjFvGUJiTmF1zbinM/nfGU",
-	"KU3TmRv/9NULsre399SaOBBNUh5lEiPC3Yeodvrpp9zNFfU+GYOqo5ypQzL6bRjAjTYMDsnnYWDBOAxC",
-	"8r//83++3Lg0sTTPMuocSgiUAaaaGfm//qX34TxhVq+lnH+VFIhCZnis2WfG9zq5QWfNQv7B7K64LlcV",
-	"m8fqp58OsRHJbC5up4TKCVVEs4wzVUme+oz8OjccHJI9QRZyTjIGrpWgUBonLEWqZON5Aks3gjC4Yhn6",
-	"cQWD/m5/AIE0MybojAeHwV5/0N8LQEUxBZJe0b+YRxesJRVtiTIUJj0sDg88pjIHbLxAFwnyAYItDCSt",
-	"HAl12miSPENC4qq3ecIciGB0KMyJdNX5pQPbwlKPantwkT61Ce2kcLm8pYZrAI5KAEBAmJ/EwWF+I6tz",
-	"0wYgktGUaShs28JKFE0evjcXalsh2Uq7D/yf2Lbii5bFoKsKSSqVJopfCJCWhRU5nzU4BZtlzpgzpbph",
-	"zDFVzPzUjFxh7OJ4MRSRTFNqblNuQTLO4FYZL4jhS4DawC7OgDahO7C8YllCZ9Z/9+sskXEuZcHd8+uc",
-	"ZYvi6pGBX2m4k4xcLk5ayqP/pCGJvl4AhhuC1ARGa/5RzDf9ZMBAs7gFYAaqqcysk6e1qXZYLIxw+wUX",
-	"VojSovd2V60aeFWkIDDY7mCwTiXpz569P9gd7D7q7ez0dvfOBk8P9waHg0F/AP/9IwiXFzhGbMnmcPq5",
-	"uFAeBxKlLicackSHDx/u7D7uD/qD/s7hk8GTQYXSPI53JvvjR7u9A7oX9fbZ4EnvyeTp497u+FH0NB6w",
-	"HTrYeeiMsYdBl+YAp1tuTUORglrVzneCwVFxZj5DOSoFsV9zcbmqELZpo4I7lRfHb9U80b0Xco4YsOpr",
-	"rzWsbR9xqOmzHNcePqfxe3dqAvhoZ/VHfr14/Gh/9Udv5Yd5NLV0NdgfHKz+5A3TUxm/lfooMayMHetR",
-	"l7E0xp6BCsl8tft09VdnUr6hYmH3AXbwoAsMT4Q2wlryAQQaYHvw273V35pveMQ+CnpFOWq8QDabpynN",
-	"FsFh8JornbvZmPOo6YXy7UoKTDYGEZorCqfmXs0bN17oeZ2kCdSQVT7+HzpjA6Ia8jEFqlkRx6v6T45c",
-	"9XYypWooQLnOeCFntd3TEaBuMyGs8ypFSD0XtUltrIr9tzuHMuYJU+pWZ7D88cG6oz1a84MuZ8n/4GBd",
-	"AHQ6OcUHpfMCgO9wYCrsYAOC0ZQRcwFTjtehgpwBYaUmehMXkWuR3E217ILy6jbf1LmffCZcEfaVRhqY",
-	"ITuXZeOfQ+sNzyKs6TpthIq5xG8JLPfzFvM0+9hsX24Vc96JspgTomIdpRTp6kxbkufu/zaK5bzmgrtx",
-	"b/8qzFvXPS5YtjqL5ke+bIzK39wz46NfybmIt2zPGmzPqT1ahBLPgeYWpNyF1vneyn1y5FftMbR1f7CP",
-	"IqI9k91Q2lK0GdXT4rDl9g1naUBxs8D9VeF7OVnLfWOWam1yBe49KmxAgxoOhfkUFV6+01XhBr5Sc1PR",
-	"+bgqBfmGhk61MxTtuh234q1q55urdrrmYPgXUPrUvNG/W51PEcqx0cu/4jrhuIyKf0RXStoWG2MzZShX",
-	"RsTjamYySWTZ/f5QzJNkNaeTU9YOk9tdj9HZvY2WynltbpVUWyXVj6qkcmfK49PyRx1UVB4b831pqHJu",
-	"Y6ug2iqoNqWgWnVYlso0Lm2Ri5rCw6AKAUdtmEPyRLCGi21lNkOPK2qsor2cF/RFfpel6HaqpqqX1iZU",
-	"Y/5ewGR87cTSSeSOZ13lwkbI+Mq420Gl6ua2QaXlVn36Q6hPqzE4S7WntvEtFKf5RfrN9aY/vgCEEeMO",
-	"vpO5nmfMk4QyzVKuKqJQsDt4+rQ32OlB95sUifbWE4n2uut+c0GoWfXrhXRvNb9/eM1vES+5Po/k630d",
-	"1mxG7bt732rfTCZsic73KElAHatyxS7QYioWuSctV8SgKxPaEE/0Ky7TYujg99Of/gDqvcbg8m+v4ivl",
-	"MvAiiBu5UBv6l5XC1S1oLDTen7772/GLs/6bo7dHfz0+rYS5H37OG7w4PT46Oz5/f3z65uTDh5N3b4Mv",
-	"Oc3fiw7Y7uTJoDcYP417+/Qx6z2Ndnd6jyb78RO6M37MDM3/cheYb1VhW1XYD6sKA+rqXVv4u4MSDBra",
-	"CjI0+50VX3hHbLVeW63XprRe7ediKS93CqeinC0IheTFjD0jVJC5gNh9TNJzwa8gSIRk8lq1qmH8i3Vz",
-	"Yv73qI75NGW2WFmRVIgobaOLIbFQ22T8pDfFVKpB+N+RBqjCRHdRaLiUQE3Eb3Oaim583IeF0iwlNE65",
-	"4EpnVMsuzNzRyzcnb2us3Fr82n53Gb3EpTXL6Q6mWyH9Dy+k23T8a5J0XzzH6MzVsnknLL5n2bwa0rnc",
-	"NauW6aTJtllKQ9LZRUtOhqLw6s+jHWXipCGeqSL48OTtzydnR2cn7972X598OBuFhQuWC/Zt7GEoXBdF",
-	"JgMDmwcuitfL5+e7dtmIX4hzxq6IuZ5tPDCAwkj8eXEmqKOYZ/WCQMtXluGNZDrmgiEnfPT2peFikRl+",
-	"oNBjiuQ3C7pBQR4qg/zAGmCKBSwIZ7sUEjAtJNdTnrChyFuha5Ur55eRaCo5ZgqnZExjO1zCLxlEK2Lw",
-	"OPlomY8C4WFx/ELIjMXPXLEBjUw3JYqLi8R6e1UT/OlrHrEmZhwyJ3v41KK7qSQ58k0efinCVq7IT9u0",
-	"Ge7jxD8DssrBORQOy+lkMZs84SJK5rEXF39/trRjRM3b8St5Jc4NwMtOhN9mChu1WtWVdHJCGI2mHll7",
-	"ViRRQKR3BTs66/CG4pMVUrkODZ3r7L14S71egY+3Vutt/UEboHlLv8/7VzY7fhScCEtGYJfovwkWfgaX",
-	"TQmH+SxgdLNvS0e/O1Gr0N7iDnfk9+Pp61ISxxBK7Agv4UJRQxd8uY8cE+BqSKGvNuQ1KhJYA8I1rcuV",
-	"k+wG0aKsZTM8XV2cuwvdzQl/NrPrbpZ3kIcryYk2OC9zz2xAm1IppbCZCZbLydv8MrmvE2Q22rSjU542",
-	"6bZU0Oae+oZmIvhCCtY2R9fMm+Rrwzre3NxhmaYHs7xvbKX5bow03RU/ZuXnytxMh5+DI0xbQ7jQ7ALV",
-	"5E4m7YPM3PXoGMYFszo3APzIOwjcy5bz3ShkukMPs/PgTQaQM+Dsd1dVoZqq1ZvEYCVXZEYVEhAmYiya",
-	"pVWpZjuZScWhLpvduQ2Dcqt16m5bg3yXniDs6Z6qypkuFreyiuaePM+N1N9ggSMrDHA1md/Z4rZC/1bo",
-	"vx+hfyssbYWlrbC0FZZ+OGFp64qydUVZxxVlXTZyJptqWGOBLFXJnk+NGOFKS6BRMy/VNKbRZQg11+N5",
-	"AomPVVF22rKTiqZsKHRGhcJ0pZA514YAjOxlw2KX5BQKZEGFBKjRhJlCrTEuZ2hdtVvTLCxMbUPhys+p",
-	"SnW6cqxBiGbZ3GBnTXQMM+xC/WjMa2s4ZxiIad8KBnel+e3IZUMyCK/sfUhGghqBy/4citFsKgWzXKp5",
-	"76e+Mb9/keNzSJZqa+b7XO3IK5KMWacNFyrFhF/MMxYDZMyVTy/Z4VAgyTSTpWPIvQ+p3HO8IlrKbtw6",
-	"IIe1OzOln8t4saZex0BkDcWOJUyvzFc3YZAwqvT6n7+Gz246C9m1DpCqla3tNzWyvbMmLLyKlh3X48rX",
-	"3WYpbToDv7wCzXNZV/VZEtextHZm0VPZzaE9RKfmfDCYHNCnk13We0wPDnr70WPWezoZ0N6j8R59RAfR",
-	"I7oDgUpdHB+aCnPeSd22troMq5XM8T2ofwqifQQ5lUtUVmkqYkVokjEaG7YEzGXQH9bX+By8R2pVos3Y",
-	"3FZisCX2XV0NzJINvktfzPTR7lmeiU/0YlnKRd04h2OhwScB9VeslBA9+ILlAUy7MzMLLB1RUQsCg4R+",
-	"/aWZgIFWFiF5zvsf/BVQSxTm14BrY8QOKUpTFVKcw8DnzFaKy4tU5uAyn9ns2Ve1Ae0k87JY/iSreaVd",
-	"yCMy1DROzc2Daeed04iCG60RmGfFVuWZwFOqbXlVfGGnkWtqWke308YNqM7ZFaaDskQCJ+hKQDrBbCkE",
-	"T00H4McDK1VTOU9iWxY3ly+dlAMVXhb5lHCA0pzeSqLm0TQvvJah8qjFq8ifnO3sc/ACXE0yprRh9rES",
-	"BN5t8yw5JBvLlgJLsPf8aQ24biHWbyyfpjsH73BeoHczovtfVrt9PX1aYAOcawDj5tTp+anMD3vo4bBl",
-	"eMaMTOTcKpB15aaAvQeCZT18tr6Rq7TUOx04fFftUsrXNLOBKjsHXYBhnetY/IbFnGINmx9ZNf7C8ZpL",
-	"hJhWH0Ysu8bAl7FZzjnCForQkvxRrTWl83qFViZAqQRkLcMtGfrMYiz/gu2whIaesqHw2rpLq+g/NMdP",
-	"8Qvh7jQoMAmDmguEXviqetPHA2UHN/Qbb61JQi9sDru8Kegw/DV14uwtwG7L2nsVH4Ornf7RP9R8fPr8",
-	"zWTwlP5y9oa9EF/H4+vj959mT+Ys+fnNZPbk7/Sfs19f/lWeHpn//qqOnx9c9Hc/zq6nb5J/vDz/9fJV",
-	"9J//dX41vzy/Yr98oo/5mP3t+NXPg72f496R5JfdLWalOpWd+PjB7U16DnkMdzFmTNgCgIbt2ZCJr6wW",
-	"K7rfKPntFrcHkN1S0u+UktpiWBg24XH7MnPkJJLiignORFRCK1ezEgzJLDMCla0qBJF3RRi2rdx0C/oc",
-	"TVl02cslI7WEUH+a8mhqeNS6cVMWZXvBi5Pm/thQTglTfNZZlcO8vpZjg221VCOPDcXEcdSGlf1Trh/y",
-	"VExQd7cgsH8GBsn16XHBUEvpgnJBaAo88pSlfXIMDqdoEIiHQoqIhU41JbPYuyzUjCUJSnvkGsDArfsl",
-	"iSD7KRrZUA1lcINmLPbsCaEHB7i/hqLMVVpVspBWXvEEePIKwOCyoaR0QaqFrKBmI+gCuSKXbKYLn01U",
-	"IgxFEZc14TCVfMtdnVRbNSplVIDvejc9lEGf8wJ97nJt+Rh7+DmXzIKjhEfsP2zDfiTTwAlWXYOPir7G",
-	"cryhniKayeTWfR1sclZfcqluc2kpb6HWeumw4IVBivu657GYoMRKeb7CglW0NiEQEzz7QG18idDD2FWo",
-	"BueTiwsP7132nS46so0ia/tcMDfpemhzA3WWRV2ILp3nZpitIwS3owgiQRuDVQzoRdskhlrmuaAxlh2N",
-	"3ffAeK2Bkrl9soDkB5myukZWLVPtlWlgcKJZSnZC1D4dkqX6vhBb74VwyxySVUq/RUUxJSVc7EtmcyzU",
-	"HMCed4yOBp6Fd2cwGBCWsNTA94+icbpfbU9JaVlR+Gx1OVsJZLO6HEN3MVoo5/86W6pbhYiMmRO1RHQ4",
-	"ZbYO7EZUPK9cakMQnoaiJD1pIhiLgSyVBaRO/CyuZKt82bTyBeF6b8qXovut8mVL+rooX05ZJf3fOvTO",
-	"S/0Rs4Rp1kTxUlRql+zKhvBeSBmHqEigGmIpUVHMsXz5p6nEhwxLl3tpT7EcdCH/c62QbUDxPpZEyWfk",
-	"2naQV6HmmlwyNvPKVXehhDFTOpOLenaS/VX5CMyBRLBs+Zf7O8Q/LAvyMkespU5xrTl1fMPN2nmCGy78",
-	"DWThUZYSYC35NbyIXubf3I8f0fb8/fHz5Kz0Ll0rA2uBXR8/mo3/Ar430bTBbqvIqHac5rOYajYKyXiu",
-	"4YIzl4FL3GAuuoWCyAa467pcQzOaaU4T2/GdHB6tWq3s+oXqdjRWNLgFBbSkEZQZeq7V/XpcT82uJx1V",
-	"wt2JwHuzJyz2dgvgc69K14zlqXfWcvwsvroNkcOFdRADHFoRIa9/Z11gq6OhNXI1exsW/oK9ksPgvbgf",
-	"YoBFWSmH0YLE2tmIkJmXJttO4TO6Bs5qwyvQ1o0ZYTHXuZ6x224/p3EJc7s6SdUCU5wZEVZnw22/Tw+p",
-	"DjfAK5mNeRw72XKrh/sD6eHe47VG8mtt+RU+b4oPmVJxYbOneRQjz8QJ1TNzoznxk6D5B6eqcy/ky2dk",
-	"ZF3QR+jZNGJfZzxjagQXuRFVqbYGNjkxJy2dK9Bd0xjyto0TBqEZRLDr0pCehyqqva+tA6vpk2VsKBrj",
-	"TsJqOIohNYfIZkBdUOeDUzAa5cdcQ2xJ+dYnFww0k3mkDKxFEXktwsLQVKE1njMC+Hw5Uf6aKqA6ioyZ",
-	"oY+KCT0UdsGMZgn3nBwmoKSMIPIaIj9TmTH0YEu4uLT6TgcuA0Q7Y4z4ccQOkzTh3gPDBWEmCCuwqkgC",
-	"ZnqghVxPbVtJzHVhg4Q0ei+I2KoNoK1VJOB0cV4FFB4AhGBw8K9bKGT6GvoCT2wyXphOYVbU6nSn0kbh",
-	"+qsLyZgpHjNVEe3yjtVQpCwdQ8B85vzE1WE+X9elAzfA8gKCPV3IFMylT47KaQNjPpmYXrlA1w2YK4dk",
-	"1iR3TylhEBw0mtgNRY9xs2eHBcowVlXl2IWEHogUouZqdngDbHDddl45DzCtFna2nS0O74vV/aY8LjIv",
-	"a7C3x/jBlrP9bjjbbWDNNrCmLbAGRAJzR2dMA9m4z0CbbyBh/VCxMFspbyvl/WtJeR87SHerjIzIIKJv",
-	"xZ01uY3OGWeF8KfpJSvshM4NoxAivaMogVfuk3cTEF1cYutJztFSw+xHkK5mKK65ULWEvvuDfeCmz1yZ",
-	"So5jAzstfBb6gQIuPnTO16pCGJwwIhKmMO+B5TQgjhoE5fjQ8OFD0aqz7hadA4sL7tVXQs2jiCk1mSdG",
-	"VLJW3I05TtidRhFS3089hcHdNfNnXj4FoYDtk6K+61XF/efgo2LZ//7P/+8zh/hXzRHTeo5qwn6d06Rv",
-	"M7olcX0ijTCrR4fj4Mh2WRYsZxCQNRHIt+aczL0yibdgCO+PH6xtzGZYwaWcYCOjZ5m6OjZYxsMCJ1fH",
-	"5IOousM5jGKYTQh6ycMLLatZyZLSsD+ALv7m4LS5ntYwpXsFlXnClrmgZvOEYaJAUEpsLcRbD40q23Jk",
-	"VYBlv6VonmXMZje6G0sTURGx5F5ZGuBjxjS6vKMOvIMHCa7mG7IEOOC9+VIW3f9ePEFNBjZickKFYHGT",
-	"OFxM+MtmiOTZSqFzSzW3VLPmWu/owF0o45RFl/dJGF29vrJbaqlon5M4QlSjYSbrUppRcinkNUhZV1xx",
-	"LTOyYLpP3lq/+6EoO94DI4S52hTwVdZMBcaxH00AhB26u7MgZJBrYPqdZcyFQ2T8YqpLmZZhs3IxNFfr",
-	"+Snpzqs5uZqtNpFMAYXljImqOt/W+3bTABNa88DL+r6FUQQCVLoRZXs7bJgWb8nq9+y2/8IevzvQWHRN",
-	"v08iu9z339XhM/JxSGiiJCnyZFp3CBBcU0gn0s1XH4IQvh0Lmrv33wsH+h0FD2wV+D9+uIE9G3ciGeCx",
-	"0V6QEzyh3HF3Hh9jNpGZ46e4uAAPFdtEQezC9ZRipnfzR2t9TrEYCr8sntOg+05I1jUrRhnXSUQj4KSu",
-	"wY2mxEOAQXamF1afhiU0h+JP6MtkmjOvagDjmfJdoaxelomJzCKGZvU/h8ja5ZlgivYLUJy6LDDoSpaz",
-	"gfDek7d/MHbQYsYGw0jsnq4VROLqJXclxj9zcM5r6qI5EQO+3kq9f9xoEocB9xtMsorQsivoYjmdndLZ",
-	"jAl0jCyxWOV6x0huY0NGNFAvEWJ+CKQZGHQJRJhH08KNE0gEum0iBQMhCN5kkF2/mpDJ0OiqKWFZzKaj",
-	"8+B9CWYPWPRQyIn5M1uUVgT8IZ1AvS2cm+OODKU8hk/RkAW+j5a24XIUXXhLAjZTIMG9hoVlXGsmwA2S",
-	"am0uBAMP6weL5HkCLpc2EddQoCmLUYVeaY4425vOOanhijw/2k6kFMHQqfZwe/lY6OTulWPJJ1dc6ZtX",
-	"joUtvUv52I1XPf3yu4RGImrfrZQg9HGbOoKIiy2VBGtZ13NT5QgIDyaoY1dQaYB91bZoQEKVHuEofzp9",
-	"9YI82X3y5M82X56fz4irok6Ky9s+nA8Ge9Gms7dbavvvZk5/2YEx2DOSseQvwwBWMgxC8u2HNoAaBktT",
-	"y28yl3xTlZWWgm446yq1n9pSTUkSQllk85flqqFicmkrd5ctK+WCp/M0OBzkKGuLAhqk3ZaI/JYlIlU5",
-	"AVazc2VFvVOYEEt505xa5a3ULq0Tut5etPhswpumHiqlKm82oH4xkwLCY9Nw6cpKnjmfi21Fyx+woqWl",
-	"WHJS5pR/ZzZfMRHfpwLWplVQrb6LImLA8QH+ZkzOmAB17VI1ipEDKJnMk8TIGUOR8IkLWFtZ4wiZd54H",
-	"L1BNYohrc1nCnVtCJ1bZwO9etL3KGtybtb6ustTm9L5FdSrl9/59hrj8HlVimoIIpMbKkFaChSBM9IQw",
-	"YmtbIEFILG7DEA61m/wpMgaG2c0FcJ91c+JvyAFNSimgXXxgVorK2Gqltkr/6t33AQlkV5X/jGUQsGyu",
-	"qCW6J2k9gFGBhL6ayDlV9U7UJfQGDTlk+7J1ijHZti3flxv56qr/oQDdf5Lk+v4izBnU6XrKUsWSK1fq",
-	"7hpNEGi4tyUBReEsq6xev1KTGnTvQ5Er35vvHg8+LfqZjSsdaoVI32Uxy4COpVJpqNfBJzyiwoL9GRn1",
-	"RpjZkqnIugY063tkRhQzPzUjQCsVGS+GIpJpSlWfnHGGaqNxBskoxwsbYu1yqoNUZxVuRuBL6Kyzfkiu",
-	"rxt6N5nAyt/nu/Curhp60kEztEqJZtacMT3PhEHJjdZzvaVarFjyrTViX+7GJ332igMGu4PdR72dnd7u",
-	"3tng6eHe4HAw6A/gv38EoWt3Pl6c59Umg8Og/MacJ++FqzduHx1FUFm4XIb8MOiQqXgH94Hj0T3X3PSH",
-	"ScG5OkendrdBUNS6jAzvy7EANprbTev96bu/Hb846785env01+NT99bOrkPA914Q+rWTD4OjmUwSmT+1",
-	"W1jEQuLj7svfDUIkVc4dKaVf/4NGKeu7nbTv7fhv6FfyJl8rvPF2JqVf86c4hafjXfYo3hn09qPHk97+",
-	"5ID2nsR7e70dNqCPo4PxowmscZ288Ddf7nAcbqPUdBnxGlSay5gk00YFG1ex3U8hYxq/d7QquGd27sM8",
-	"mtp7bauUWEspAS6OHk9R5dT8VxiUReMlWlmveUPyeK921wQqnSv/PBw6JglRr1bLOyyq7RDDWfXJEQbP",
-	"0MQIyUMBeesxrLsT+wTJXoJtnfFtnfEN1Rlf4xwttameFcXtUMXl0hpA4hzQUGj2VYdeVSODgI3MXs79",
-	"dDcpmJN5xr5CbeimqYG0NaWKsK800sC52spNbbMoGJh7mAWMbm77paMDO9BcEhnf1OxYTYMCL/RA3WVH",
-	"PN5rc8BANy9u6amZzWLGoFKLK8QOuTcu+BWEDZBMXqvlEwRwbHqCnbbL4zfvvF9zlSehWjGqDaXb1Hil",
-	"o+HY2WVj3x4hSip+9TBly/Um5kp2Ca+SxPP8A1WG05M0B9up85Rtxr+uGifhBKSYanb+i+Sig5C3RL7w",
-	"hb6yfMFTMPW1iGNcnUNKu+BwQhNlH6AWKH8kpAZth3WVEYa1yg3IPp3fCqxbgfUeBdb6mGsM19mc8FGx",
-	"7A1bnsHie1D7b4W+TkLfX5kuRY87f+IKv6pcNqki9seW0zma6ynUnPti3poZNnGwR84xHQywtlAqGaX0",
-	"kpFsLkYGW7OkrUgioLedTtMtm/AJq9nRrUcpkkvwR4Ut65ev2ZLpoUmzXSS4wLiAjNHY68NR16aPLR0E",
-	"Jkyu6siVPmvo51QmrPEbTH1R/yC/1iuLbWvbZjqpj1iTXW6+3PzfAAAA//8=",
+	"7L3rchs5kjD6Kog6G9EzfUiakixf1DGxK9tyr2Z8O7I8vWdMrwhWJUW0iwC7AErmdChiX+O8wHmwfZIv",
+	"kAlUoS4kixLldvewf7TFKhQuiUQi7/lrFKvpTEmQRkdHv0bwhU9nKeDfp/JKGG6Eks8z4AYS+1DPp1Oe",
+	"LaKj6K9zbVjs3nSiK57OwbaIxZVIL+R8OoIsOoqiTuQbHUX7/f1H3b297v7Bef/p0UH/qN/v9fG/fxTt",
+	"LkaLi/E8TS8kn0J0FL1NxZXg7O21hKzcSkz5JURHcp6mpedzDZn7WOHH9rO5NmoKme/1OJ5C+Hg+F3aG",
+	"j5O98cPRo/3uIT+Iuw+h/6T7ZPz0cXd/9Ch+mvRhj/f3ok4EUy7S6CjiqYjhPxzUerGa2ndZprKLKWiN",
+	"s7MQgC8Qzy0kL7Thxj58H08gmacIOvgyE5mFeQ6fg34TfOCLyfiFyLflwsAXEx1FPwHThmeGKcleK5nw",
+	"BeMyYddqniYsVVfAjGITfgVsoebsWpgJm+te1IlCKB/blbATWknUiX5WowsjTGrfnYEGnsUThL/kRlyB",
+	"/yzqRCq75FL8E6cUHUWuC/ZBiivItDCLqBPNJkpCCSkyhV0fxIewP37S7/ZHT5PuQ/4Yuk/j/b3uo/HD",
+	"5AnfGz2G/kPX+iIBHWdi5sZ5v9AGpownUyGFNhk3KvMt3eTenb3968nz897xi9enb6JOpGM1q3ZzzGaZ",
+	"+hliw8yEGzbhmoCJO0MfeAjNVJqq/KlZzOxT93X+uD0e7dtvHDrMQCZCXkadaJ5ZvJoYMzt68GBv/3Gv",
+	"3+v39o6e9J/0H/CZeGBxu1vggH7QHx/yp+N96D7mh4fdh7GF4LjPu49GB/wR78eP+N7eA9sxTaxN8+jm",
+	"phMc/xeQ2q2sEoD8cYdJZRiPY5gZSNgCzI4ebEoP3v5tRwh2hOCbJwSGi1SXycAzGKsM3PGnqRdn/1/t",
+	"BP+roGcZL04SUWMPj6UyE8gYdC1gkQ5x9whP/O6GsPilsssdx7j1i+Kw+SS+cwdoCthp8xl8ffL62cnZ",
+	"7o647R1xcuVlyYIWOPkRcSzJmcmcAnz8NYonXEqwi8FjspoC7IcYviHZtrPzuxFOZQk9H2dqelGHewax",
+	"mAmQZsnIGfwyB20uEIhriD2+c/BuyQQZ1TAnu9clKuifBbQtuun82pq43gW0hV5gNSELAVmF28Px02Qv",
+	"3h895o/gYdIfPxkd8MN4D54mj8f7/FH/t4Jr5Xapwji/P+gFTeDpaB8eJXt9e4bG3YfjQ959khwcdPeg",
+	"zx/Hh6NH4/5+dPOpdJJeCW3K5+itBFac5vIB2klZOylrJ2X9Tm/Q8sE/A54kGWi9mqfesdA7FnpHBf6o",
+	"fPQZsUIv52laJgInV5AtzKSqaakRgJWX5R8Gqf/vg8f77PDwkPX3+v2NMRyxZ+XOO0zTD9rg1oPmPXwF",
+	"vMrJnU+ApfYxHQChmQRIyoa0VRv4my/zphNNgCeQoaj3SsjP9t/yKf9w9kozNWZmAmw4Fpk2ww4bzjK4",
+	"sv9K+GKGiF7DlGszZDN+CexPZy+fsyf7T578uceO6RFCKFGg0cwAX4RGgKUwNkzNTW8gEaMJ3Y6iwbzf",
+	"P4g3OMv/bkf5yx5+Bz+wDNK/DCKc7iDqsO10Z1c48BKOQFOKyeZgt2YCU25h50ibNplXsFmo6t8WrJtM",
+	"9wxMtugej409mNVJv4dYyURb+nHNhWEj0hqbbCHkJeOXXMheuI2H4Vj2spnOp9FRv+PHFdLAJWQ48H91",
+	"3UHrnr6oj2yPmkg8wJyE2WFcMyHxkYbsCrLvNEvVZWkObSTQYJL8yyuQl2YSHT162LFz9j/3Og3QspPW",
+	"89R0n6u5NM3TJipnp56pa22JMk9T3L0cAVKhTWnSe6s2bSUgbzrRjGd8Csad6oKQffjQBFn71M+jOAEW",
+	"wZCGFaRNGcYZtr4Eo9nD/sMynFtdj51I2EFn3Ezw7sBLA+/XVSseq2zKTdGyvhHvkGGsrs0dErcD9qZz",
+	"2DLjl0KiNivD/WMaTIeNMzVle/nZmhFlBwYysRBwK8YF/DKHbFGswLYv4VECYz5PDe5kvl97jYhvp/5e",
+	"/LNh+m8KzMFZ4sHLwMwzyWaQ4Sx77DUewQmX7KDfZ7FFRG0PxkG/v2q6F9qO2Tzn/ppJ39jN0jMlNTmZ",
+	"POPJO490yMcoaYDOA5/NUhEjTj34Wdtl/VrgzK/RWECaREcfo/eQWk6SW6wTCYsnSsTQY7FKVebRT0nw",
+	"mMqvuEj5KAXXUvciK34Vi/m3DMbRUfR/PShcYx7QW/3gpR30xMoamhZTxxq3GD8yTspCM7guqwSraUTX",
+	"/EGpLQ75jCfn6jPI9uDCQQPFUY0VKd4VNwKS6bHKGJ/NMnXFA3nzoyUNCOzgQ3u+CZRTobU9XaVh3ihm",
+	"cNYBh0MPjj5G5xOhGW6oBZs/zbY3JEqLVPGKKPxeXEpIOmw0p0lqNQVkihmkGpqm6rpxuy0uJTfzDKqT",
+	"NExjz2y0YMbOim6HDlMZM0oxlSZNnef9UfeWKahD2T4ltGA8tqyvZbbH46b+sKmHaGvsfMYThyxNyGmn",
+	"gBC3c3B7ZJd1T1iqEpGC1s03G4rr/kTGKiOaYKUx9uPJeQcJrprbQz1SyWKrE3tOR+ZcqVc8I9Lfnugk",
+	"aAFHQQZ7xekh22T7yoiY7rHX4lkvar1tZFZftmUrRtgiVF6qbCSSZBOqUoLH/6vmLFGISygfziBDFFPS",
+	"3jwzyOxFTCfK4r6SW4NPzNMUMjblC6YBKswIEQg7q8YpbBGAp9JAJnn6HukFXhG3BKXvyZEeOitbA5fr",
+	"dMxFCkmPnRrke1EFY0FHs9BsLhNEtpxjZlumD6/BTFTyRpnjNFXXpOm8BbCoGzaI3n04H0TEalKHW4OY",
+	"5TiLa1HPZzOVGcKjKY5egQsuqJnsUXtNnLHxfbsudZkpfvf2/fmGEtjdduSNej+PJ54dvhXi+pv2ErYI",
+	"/Uuw5C9kqfE2FkZ79jyXMWZKC7xYHcO5VYy1uIpOTpZ5vCWInqMmDfGIG6HHi9IRo+4ZTWFrEKTu2JB6",
+	"HzL4EqfzBDQbVmc97LDriYgnFqB2Xkqmi4BftghHmoSne3v9DtOAZJTt7fcOe3t/Jo3BNsH9Us3lbQmD",
+	"ZeXG9vutwVGNUGNdVpkQY1i+hnB7AZgwW8U/e7OIGD7IfEduCRrXETMwnamMZyJdsHnR69YAlnDDR1zj",
+	"8Z3LDHg8QTxSGRvN9aLH3ihi2a+5ZvGEy0tIfmAmWxT6oAB4FfXSKtiFTe9MFs+Ves3lwj3Wd+QXr/Ge",
+	"zZQx6bauKKXYlMuFpyKalBFW4o1TAdJ8I3D8IPncTFQm/rnJZY9T5iPtWpbkyTiDBKQRPNWhVJnD/Hhu",
+	"JvY99Rw2Z9eQAbGFmboSCW7FjTcKJnXR7TMsvtPMiCkis7pC+0V9RJTLkZdyPVG3QpK8t0QktDiRADap",
+	"BtPkPX9A2dH1Y09QAikYP8BcfpbquiLYf6CHdu6NXfrrGmXCHm3SNo59zjC6W7nYBaiySj/99FM32CVo",
+	"5ppwWDQ9hX2hjFhmmc6dgmE5zwRyPkWFA7b81Nk6ExVi+WoReCWY2E+rBOA/ItgcEwzJa0gEP8f+b0Vp",
+	"g67Y1PZFfMsgMvDFPJilXMhBxIT0G7B1Qd3u5l/fv32zxcs/n6HXmXo1T23j3xaKTnOt7JwEGQs4e0ha",
+	"XSXh7Rh9xlorOjur257NU/BNP910oufOvaNBqy5ZaOMlNGdD1PwNO8Rv2qlfiiuQpBDUjGfAZhlod5XN",
+	"MjWDzAi6GuIiNDFX9SfcQNfSasRpnryV6cLjdAVxK/v4a/096b0bXqDPQINtLtdqOSh0GE+1YlwzztAQ",
+	"i/by3CyRiTazJD+CujljzYc3+RNiXqNgd2iH8WDXjR+ki0W08etAmuHogF17x8+h8PVEWJVBWqMVnehL",
+	"13bzhk/tDn4sz+fD2auoMkW0PVWePc+HLD1+Q+OXnr0IJxMs/+2ypX+GhaWZKrNC02jxAxt2h2wKXNpL",
+	"WsfkM9JjyOCS2cMe+qFd+5Aex5bnVWNmH2n7UlxKldHl5yFYAK1bg18X/20POf1sUQdI8fBFPuvy6wq0",
+	"3JOgtQWXI3mNdMaeSJAxMD6yVxVKjHMTqynUz2mS91NH0eLe+ejbfWpA3BPvz/XecAPN24f3nn1dnMIs",
+	"A2m82/miN5AD+T0b5q5gQ9Zlv8xhDgk+f5epGFA1bl+MwIondp348u3f7MM80HFExArjW0ithq1Osoy6",
+	"JR3bD2xYck4b5rq2DLhWktwXHFqEHmrFVKIOea5izy0QowypsM/ym9II5Vc0XhniNPpNJwovB3szJ4mw",
+	"rXj6rrTnwsBUN9LOqZCn9LKwEfIs44saRY5wGOZgpy3MkTbZk6Y0OD3lUCp5gc8vENZ6iLdGgZee2UIq",
+	"fD1RKaLoVMhwxnsNSPdSpAayc3SPqiEbfCn8d+y9yDNIWCoMZDxNFx30wkDXnivIGGczbgxkKNcGzgL7",
+	"/X6/E7l30VH03x//ezD40u9/+v7fooab4LRkxqtfr+Mx2X2t/JepFCynY//GqwcJm4Q8KIvcTNEZwkoi",
+	"2qktLISsTImqt6ZLt+RsVp3Fc/s28F1AbTyQTavHTscsDhs4himBsZAYIrIgoSjm0p200LegDLrDfgOA",
+	"Ao6gwf5lJbjrCcgScUjFGPBNzZmBjeCSy9KNvRF30exdW53ZyXRmFkw4imU/QbMcS5W8hIwUTagd3mQ8",
+	"56db9wxI03VDWfnSEimpGPbSwLHIeepUUDSTTWZWeArfIyDKnse/bvDFLXmt3OOyuqjixLJUyM/sWqQp",
+	"G9H1aQ8kWhLwW9SIOb+Z5YeA/C4TYU+67YI+DbcInHt4SGUOHzbNuOw1XZ35T5OFMwrR5eluNPIJRROG",
+	"YonqsXzbhGGJIP322E1qPdSqbtq/RjxNW4goDfzAzafqgDeBp/dSgoAKM9J8V46/3YAC/0aQX/63JwlL",
+	"fG9/rd8JtU9LJCRovtfYOvC7Lbfeb2pdcsZt0XvZV7fFB2XH3fJyDw8bPiAf17UuXE1+6i2Oe+Cy3qJ1",
+	"gxN7FZt+BOMOS/7UiVGIXuhpiHcwnRNHy9gZOmVZAmDPEI1om1DbRIGW3zmbOq/33eqEhQ71rddqnAam",
+	"3Vl8b79BpU3jEQy99G9BWDckDAXBRcrQPKV14nuZ6fh68nooDAVgK+1iEz6W9q16m1XvwxD9G87PEr6l",
+	"+RJvYDo6ZQWBi/cPY0KJInfym4p2uHohLSOW9UujSV4M8lf56OLqfn/PhnYCKNXV5LhrGE2U+mxfWoRw",
+	"Pwv80IanKfZfEuHcilzzFtJabZ6vqYfa8598l5XFQfy5URYI7jFkKexlFlxhJJ+MFpbbn65m8i8KrKxd",
+	"otkcSRrZip1BwzIo5UP0nS6z/SFnY3rsrZlAdi20ldm8os+BbaRUClyWGKwap7P6HFGr1TjyYk7q5SXK",
+	"9CCNBcqTVrJC9Vjiv6tDsPV0LT4LbYS8DFHd05AGS/QMZI0hJDaymKadYo95dj9XrXpJ2Ckhpsxci7jC",
+	"4dOxrbL4t72gGzcjpwpLV95yuxD9Tw1Ml6rEj9kstecnqdD0tptV5aJXevZvBSqbLH3pst/VFo1O4IES",
+	"ugyAoF1JedPupl2+HzcIQa/uCRnbXOPj4pNasBgfzl4135Lorl4sYDMIkj9681mbNYHRUlMKihtBQQF0",
+	"g9ozf3cXmEY3VZhVtabFMKtXjtk5GqJzcu9pF485m4FdtMUXWYrteAdqlkLHq45A57RGE5NqaQwpvvGi",
+	"tEKimAL5BlUumOJW3pSv8xe65ezKK/lPdR34gl9zjWI2eunoCe4YznIEIPFNjx3jheOUDhngN9I5phhl",
+	"GzVw2av0TD9NLHUuoHgHUbFZoRDcR3WFFR8b57iJCTnaieAbqgGcy5NURsTAJjxxioHOcs2Ah6jzO201",
+	"qyChyOYogpi+XCLZttZhjRkiB93a7bkpJ525i8yzbE4Ue9djJ7/MeWp3augTnwy97o0ael0O+WbR7vLG",
+	"4yKhcSWEIbdZxRv6snkZn4VE4yR1XxxhSUB1BJo7Fx+yAnDfummeQRqapsPmiB0GL6KWqE5hyPIXnMMp",
+	"XzipvZwIbbRgUl3XT8ZA5l25yMt1CowgV07TpIehE8GwEv/oBYK5hiTAxnBWedNEtDuvm2lUgvQ8jd4x",
+	"jsFeT9021iYUWX7u43DhDCu3SolXR2cv57vVpJeopBtqAcpKBqKVSnXn/m9Ptmh3OQRpjJo2igS+ifJd",
+	"spcqYyjcFaIJd3FHqAgjQbtD8opzNMY4qKKrS2Vyy2pvIMuwLK2gw0aAWJw7vaAZJ2PJHBVpPDT8bo4s",
+	"N+uZqZZuFLJA2LoLQHDThfCu7mwNOUpXRYDYnZI4cRGoYfx31euvrnlxpLuTs2khlSxRn000HAXICo+F",
+	"RoDmt3fz+w8aMucYsvR1AbZlTV7O0/TN8iYvMzV978DT9P5crXp7Mq2qcYp3ZyqFFdO3r1fMq8yCLGtk",
+	"9/N1vp1NTd74LW7cn3zbG2cYoELze0SP0xcVZVWxr026OHciSB1HBjCXObBMRFE9R2Gp1Jroh3/CBLlr",
+	"ZGDPbNjCP/EtvCrM6/jIVF2oyHy7mMsY0vLM3CPfxJKo4LU7H1BkPfWECFvPZ0l1peT/7rtzV0TQwD3x",
+	"DZyDsW0gjC5M2CATSH5g15kwBiRzcUYSvhimrwFmKAr57Av+DQ3uQOLckH3PPlOPS9DjIDsVdhyanvuV",
+	"kTGzgCIyNN75xK+KMi56gAc6Vy9VeD1rdQ88/C5IhPDTq9gmsamlXWPRPErerWcIgy/IuzQYoCz1jPNv",
+	"8sEaybnHQySThHD2qRvYklSHO1En0nSGHD6g8xxuc1Q4o9tPC9dwD3pqmuevrEDHEXALhPzP0uo2p9r2",
+	"1C4l2vblcbHshrdnBSSavi2A0zRsAa+Gt+8byZB98yGHasPLFzmgG16e5LBvnGyxHY0rzXeoedh805a/",
+	"Xrz029jQ5k2xs0vf0ma7Xso0uDXHUlaXejz/4xulws5Ds3jFhl2xgYcG94IBK7lKbdPOtf7U4j6T1rTK",
+	"ahSvamxG8epFCfhNLWoMGnEOblebR/Vvmwdu5HzyNytn5GjTs0UjV1du0sgblpucTquMU+CgXH3YuNIz",
+	"wrDmAeovTnL8q7xYvp43iJzN795ZVH3j8a7y8m0ZcStv/6pG5w6Nq3Os8bS0Jovky8aqM6mr+VMHDJPx",
+	"4tk5nYZaoxIfXM+ee2pgus4yKiTjmEWp42TVNEW+wgUfIFOitA9JGC18tMLOK3LnFbnzitx5Re68Inde",
+	"kTuvyJ1X5M4r8utFMVqh51J13cMgIqbEAb7JjY9VIZd8pMgsWGIGSVOHKbYqJE8YDenYR4/l2j1UEinS",
+	"Lh6xWQpcg9dDWn6B9D81baRTlLm7vKrPa3jrVWzBa6dlK+mg8nmVVU+FJsn3s5EgSYA8C/quv2tQ7tCr",
+	"Jk2K/8jPpbRt2w7M9PGVw16uYL4YLYbUj/ZBfA7Y32lmr5OBtHSBVKX03nNnheFbkN37BzZ0pvOiQ0xN",
+	"xL3Xy8qQz2JGwXP65fmVbtVJtrtGF9C94jhX3Ma3dlZhgGj5QSk4tPzq2aLhUVN7LxWGP5vaeUkw/FkJ",
+	"N63lzm5ChNyGrZx9oOqk9NNEGGB6xmNgPFNzmVBGWk3ZJafqiliVb1d+q4cDdgeDL3vjweDL47H98+l4",
+	"SXzgN89ur3GfXMoIVrwbIdNK8pTZ15gB1Cv6O0xP1LVkXDNM9kAtcLpkKJHARhnwz7plIKYFd/+J/d/I",
+	"/i+2/4O227GSOb39Lq/kYm/f7Rp29/Ydr+OLb9/zOgb69j17Trs56bVzcbhyrioeA5Gn+05jzpEm75Rm",
+	"vnJDlhK9YD91outMGAgZp5wt6urPYtZVMwrL7s6UkJjvCdm8ivOo04R7N9o2zvLvTaOj/Pds6KyFlk+5",
+	"5qhHc4BxL75zlT5Ywhd1Vqr4xCcdttcpclc1Hiq35ZZauJoe9fFzdqli9q1G84ftQrNvbu8d+TCHKttW",
+	"KoLsMoaHptkSM1BUMFnCsxXFSZoNh56n24SR80H/buTKi2YGz71q4O+ot3yalReNFj1802jNI22FX1MJ",
+	"2ciKdxtBZ4mjVqM/GZnAe1HD0C1ZEeygbjdbEmbQyqUXoMeOmYRr/xLz5/PAnVQmqL6WGJdksU1dy21c",
+	"w1+D+G0aAvGaZ5/BzFIeWyS+Eglk3prkkLqd7OCLnWw3uwu6xw5k3nmRwnqIFO8iQSkhVlPI0U5p8B73",
+	"Vl6UQEMQJqOy+SeeJnMrlpBAYiFNWf3IyXUgxRTT0QrTRtio2Fu71QelBDQocLh5O6nD/1pPdNyGlFLT",
+	"1J6VhITgbdlE2Pxiybe1b1a0fW8X9IJW1/C0Ipq8tayukJfv8szWLbEtb69vJ7W+VBkb5nykq+2Ch2XY",
+	"GcjYJdj0OYbY0J6fRmmUvQumgmhHmUnoKlmCmYkKcXIgWyAl2wQna1Iuzsax/qQ87tYfhSb6bvjDMTNd",
+	"92/gENDN/26BvQWgSgjc8LiMW2EDLxbXH674Jl/pOS10xdvlvQQW48bny790Nuvas+VfBKb0xueVU/SO",
+	"m3gCyRavWPaSLLW5z7+vYOTz0fubfXcVr7yKa9dtsZ2N22JHI5iTmmCi7C6gOZ0iDL+B5H7tDM1vx7mK",
+	"j9zPMy690ylF0YYW2CDmhfKQj5lLv7qpLTq0+H4N021D7QTXpEhITwaWEaRKXmpmFC1R3yrQokq2W/ge",
+	"BGUjnIGyCGEWpdzb9uVSc+NmdnhL/tVUGDQ2RUdjnmq46URCXxRpeyvon17zhWa2s6MiK2940/vgI6q5",
+	"BMnKoJ4gxP0rWO1KkTebW51+72YzjKFYQvuD8CeJXFX7c43dNtMXHybjjAvEjLUPvdmESpSCdTYHzfay",
+	"jBaXR9s8o8XpKWUaDQNhgr/DgJhqgEzue1n27SwxkMXh3tCvdI2PahhwU/J9Xe42u9ordhNmNXRGrD4t",
+	"AmYa3tSYxaYomoa3dRa34uNYRYPl7C2+P9XHflOau1zC2y717qw0CdxLG96U3UsbGjQDMHSFbXq14qsl",
+	"Cyk70C55i98iS+0Uek2JL1zsBvGJ31rq5XhpnuiGNMpBzRy3qIJJafBF+CZc326dWzpQtTTeJglfdCyr",
+	"/eH8ud26wEurFK1TZp6c72Kufq9xT2tzvixhlNY5jbg5fWuJsN25aX0/UfOlabAr1LxFuENjdENZ7dZa",
+	"0RY4p5eeOBISPCpryEokZcnjhk6aVXS1hNuVj6qaQO8f7rRwlpgRHcYaZE37YSGXMA1I0kJ+G2tAWqTS",
+	"PvktSr5boHJUgeBOLGyD1LOY5X7VbtoiPMYoXbt8XRP0aGtBTlYILC/tUfUuxHnnJR9OJ/X22AfMBGwF",
+	"YSvSW8rxGWDmwsXrEstSIhZsz5LUOsH+OZWJHREy3WGjRVnLiBLo8oTS1YxCWyQTAUa2JRWZyy9dYWIb",
+	"j30IpQpbGmLeekJg5xme+fy3O6P57/IBzR+/K00kfxywZPkzX0ITJ2ZBVBSAWFLqhGu7ydfOc9rlBkBn",
+	"HDIsrt7dlenCi6PWrF+onrTioHGXIFvTEXO+fZ5Ko3G4zDSRhbmwcPMVDBa2Vc5m4PtyP5c1j3nqchHa",
+	"v5CmWWKkNE+1Hxt/5YPjL0rrZT8pq9sLql5Ym/0U0Jicpo7c2V5aoFgO6uDCyJ8VduX80dtisOJTGjX8",
+	"zA3v99LeYsvYCcc5INPD5YJNlDZHlFp9QhwiSNJCDrE6v4eBfvCrPYQ3D4adgaRX3lBXvHHfTAszY9eV",
+	"h8q6Hm7NHeEKbGOD2Ny1oC1aMpWxelPa1rwRKYhq7khl3fBKZ5YlbixYsyfQr5evN+MrSS+rFZy7aaNm",
+	"2xVBRwW493utuFE97D99tL78fWj4NZWqQgXttVfR6yUH28LYniV0wFvrzHcrxtayYBc/KyHvIuVsrGpa",
+	"7UNWv/V9RNOaWKTNdZ71u17oCypZXc8gBy4VHJUN0AyuIFtgZqNmtsF2RXWalnS2roMwqF1fgLRrTRoD",
+	"EHTo8F3P41etc97xfJKv151jeX0SK3mc4zRlDaphVfTeYRKuQRs2Fpk2pUtwFXcZWGZulmJgwQsFCsT7",
+	"lKf+LrQYpRDkL1zGx/+EZiOZJ4rQ4GpUyXKQISapIPcnjP9YroSoWXhuFRN4T9F8u7C8Nn7Cm2cp/O2D",
+	"6HYxVrsYqw1jrP4wKd5zf51aKotqarFlKdotfCGeZ8Is3mOtSqToI+AZZMdzyzo2lvfiU6zHyrhmw2fY",
+	"mA3m/f5B/BkW+AcMG3ySNGDqboEuUc7Tynk2hYmBNJU/ggw9o4QZSP98iGyqndfQkj5mbyFPKLXRbKTM",
+	"pEhHp9UU2CVI2waSfCqUNNhMKPtsgooqIbVIMBnTgFJFkShA5Tstu4FrLNiPiTEzymPo5lOH05AK0dbB",
+	"4tLxoYOahcrQh7EQs0/bPGSzTEgvldv+qC6lV2FQZV2VFQkkPMsxE3+DBdXHFHKsllwvlh1SMyxNhV5y",
+	"hRSsO4VzpmUmKR7PKcjc3FG5YmX1ch4HFND0JmWveuy48PmY8oWveFXQSwKHxjyDuD0+9yD5/CCujBYu",
+	"6sSnhi/nEMM27pV0PjKFX0lDkn5fDta5Tw9kgyd57hthwWBR+PjdaV5VzorCupPrNi1L7ounqXGhVBva",
+	"pXcDbnjYYVq5vKAOW6c8IY8i+opdq+zzQM6ly1VGGpPvT7Gq8lhApr//HpWpHz6cvsALhhJrF5mhp3Zb",
+	"Yi6VFDFHBceU/SnhegJJh6XqGrkIDX/+oShmbTcG7QZ5HwPJNTvYZxP4whOIxZSnLBGXwmg3oXMxBW34",
+	"dObnc/byOTs4OHjqTCaESVMRZ0pDrGTiPyQd1vff5+64xKtnAK6Q6hEb/jqIELSD6Ih9HEQOtoOow/73",
+	"f/7/TzeYQZdXi/tioeUOG9Y/oPYDmc1TcNowXaTPJKyyY1JdRDto0MXNEHenkJQYpBrcYnzFcZHo778/",
+	"okYsc1viNVA5DfPYQye9kjy2x/6fueX1iDRKtlBzlgH6eKIWapTClIiWi0mKHFmJOpE9J3T2+739Xh+D",
+	"gWYg+UxER9FBr987iFCvMUHiX1Ha2EeX0CAhet4Fa06GBKQwE7qC/JYr1YCuWglkFL9B3rDvKWmgTJgT",
+	"RLH6HU/Tco+9gcTqFEGFPHKPDRX2C9KVE3XytEB5OC+qmsfqF/asYFTiQJZX492I7BXjnYjyTTtNoqP8",
+	"1tcXtg3CMuNTMFh1eAm7UjR58M5e2ssK/FbavRf/pLYNFSnQ1dlJtpRNZ6q0YVpcSpTSpcFLh+Rc9IH2",
+	"4h0+rztEn8EMvMHXT8NCh2mwvw3yAHiZx2o65brHzgUQwIKdtqxRQddmSAWdW6i6gizlM+ei/GWWqiSX",
+	"9PDS+2UO2aK481QUloluJaeXa82WCiE8aaiCYBZ4dixVXAJmR9SNcn5lzWBCojClBI9cUljBs5zp6SCK",
+	"B6avsotaC0jgt7eHRmFFKUHkYH8dSJCZdleKHWy/39+kRvjHwGUh2u/vP+ru7XX3D877T48O+kf9fq+P",
+	"//0j6qyuWk24lM2R2Ah5qQO+KJ76RHPEpx09eLC3/7jX7/V7e0dP+k/6FQL3ONkbPxw92u8e8oO4+xD6",
+	"T7pPxk8fd/dHj+KnSR/2eH/vgbcxH0VtmiOcbrk1DYUmagVZ30rAgxSe9kqp81dCfl5X4ty20dGdCsfT",
+	"t3qemu5zNScMWPd10BrX9pBwqOmzHNcePOPJO3+4Ivxob/1HHyR3XDIk9NHD9R+9Ue/n8cQR5ehh/3D9",
+	"J6/BTFTyRpnj1HJQbqxHbcYyFKSHOi771f7T9V+dK/Way4XbB9zBwzYwPJXGSpPpe2ShkdOibw/Wf2u/",
+	"ETF8kPyKC1LJofA4n055toiOoldCm9xTyJ5Hwy91aAPTaF6yiLCalyji+/Mvl3EU7pLnhk25cWb7MVYL",
+	"1qWjgTJmnhZgIJ0JJWS0CqS0oiUIZDd4waxJSqmOkjZyatzyo4vV7ECMSN5MMus3S5G3QMj6pMrH+/dw",
+	"YlUiUtD6Vqe1/PHhpqM92vCDNqcu/OBwUwC0OmPFB6WThYBvcbQqXGcDgvEpMHtVc0EXp8bEDD32vBLA",
+	"FjUzHblWzF9sq+6zoGr3TTMnRblcNIMvPDboFOQntGL8C2y95Vl0arpbF8Jj7/y7QMz/vMVk7Y4228/X",
+	"SmQoNQfcUsdyq/PcpcgVGHdE0PMOy2hYBiYTcAXR3Ti/fxXGr+1eF+xenb0Lw4K2Rvdv7plpMi/VXCY7",
+	"lmkDlunMHS3GWeAodAvi7gMRQ2ftHjumjEtlnSYqBilw8mH/IXrI+SPaDsMdoZtxMynOXm7L8VYVklyL",
+	"o7Au9jGndrlLUCu9U66p3obKyXfmSqESxRzI1tomUu+F7miF53wbtZMfv6K7csmyCgag00Il5fvaaaS+",
+	"OY1U2xQa/+q6qlpswDerqiqCaLbKd1RcUjyDU/E7aUu1l8Uludwn2heXCRiqmUpTVQ6GOJLzNF3PZOVU",
+	"vMXk9jfjsfZvo1zzjrE73dpOt/Z71a35MxWwiPmjTTVr6/imb1OxljM1O73aTq+2Lb3aumO1UvDyKat8",
+	"wBudDV1IYbo1y9WOlwrkxIYrcG2my4B/aiwCv56l9BNwMWF3UY5VneW2odELNwRnFOpRVk4i9/9rK7I2",
+	"gifUId4BNFWXwy0qXHf639+Z/rcaJNVK/ZvHe2+s+c0v2a+u+P39i1EU8e/hO56beQaBPJUZmApdEaii",
+	"/f7Tp93+Xhe736ZgdbCZYHXQXnmdi1PNuusgTH+nuv7Dq66LwNbN+adQce2x5l701vv3rbfOVAotlNY8",
+	"TVHtqxs00yeUw3BuJiCNpaeutAHFZpkJTOvUGvv6TZW8v2sdY2Niga+vZyzltwgixRt5W+cjn5VSFTjQ",
+	"OGi8O3v715Pn573Xx2+Ofzw5q6Q4OPqYN3h+dnJ8fnLx7uTs9en796dv30Sf8ivjID6E/fGTfrc/epp0",
+	"H/LH0H0a7+91H40fJk/43ugx2Cvj011gvtPH7fRxv1t9HJLe4Naj35tq4vCrzVVtbI2mbSDvpmqje2Wn",
+	"Z9vp2balZ1t+XFZyiGd4PsqppUgOx9xSlNrG7i/lD5A+ETAlnREutHap9ie8ebenU/hmtUA/TcCV1yvn",
+	"t/KJp5ZMJEyJVEyjmorhW1M6VXjzTdQnPntUE1Hcnl6kHdv3fqENTBlPpkIKbTJuVBve7/jF69M3Nc5v",
+	"I/buYXuNQImpa9YKeJjuVAJ/eJWAq/ywIakPlQEuNndTTUArpL5nTUA1qLedJ1stJ06TM1spU80KT7ag",
+	"M+fMNpBh6GR5uFKkRe6oVpizROa4VMsyDk/f/P30/Pj89O2b3qvT9+fDTuGplmdRHMiVfRTR3RaI32lf",
+	"QrIgVaELHNVaFRmzt7oLH/eFJgayqDamsiIxHMbfvnRcdKymIyGBQo6P37wgroEwC730qH4htrZYZtGf",
+	"Z5CwVBjIeJpSYQmLf5iRAFOd2YOEwePIXwwk9pHnxqfOfkBuG1N7kMuZZ/szFk+UiKEUm9xjHxzrUpwS",
+	"VIbkZWWOB7JQqLhQfC3kZepXM51rgx2OLFc0Q7V7E3ePKboDFFiiQGqw/lUKbLY23ZRygW2HlzkNT4yq",
+	"soceozvlDMZUQ5gJGafzpIVpcjtWQYe1d+CC8vqzW+JQ3YzEreeydTuc0/6pMQMeT0o5GbalWhzIr6lb",
+	"LPDz1qrFnVftLaB9S+/Zr6MtR6HL3oElyumrUTTBIkwhtK2zls8CR7cbt3L0uxPBCq0uGAC8xXAWH85e",
+	"dRzrMeULl/PKpRftMO7KGq2rO025WEKNgOc0qJBaXrtGUGYQ0g4gXjYt3xdkbQf4ojBsM9h9QagtqQea",
+	"s1NtB0P8VO8qvVfSaW1xcgX+bkUTVCkUsp2JBpcYaUVLPmKYk2vbDmJ5wq/bkk+XNe0r2sDwCyVh2Rx9",
+	"s2CSryy/enNzh2XaHuzyvrIJ6puxQLVXU9mVX2h7pR19jI5JVmFCGrgkGcCLzD2U8NseHcsRUbryBoAf",
+	"BwehJCJ9K+qj9tCjpFF0BSLkLDh77RVrpFRb6mljsVJoNuOaCAjIhMrFGR2IaaQ3mSktMBOu27wtQ3On",
+	"JmtvO6S0xgVTFCjLquqjjS2KLTRJt3DvH8j1Rsc7uvfXtBLe/LhTS+zUEr+VWmInsO0Etp3AthPY/jUE",
+	"tp1Tz86pZxOnnk352JlqKjD/3OV4rhSVPzWajpzFvqG7SCDBdL1YRQ6LguDlQ7lu8/zPjtt1kg826wxk",
+	"UTZKUKWzcqHGctiGS/tbWBctY3sttCNcecl5NCAWzYr5I8NsT2syTyHxnWPmdJNxqSm7sDNUBtXzXeZn",
+	"y6rj5MGERkCallb4zNNLsm6UMqk7v55YybG4nGeYXdz1MZCYGF2N2TBPOj/ssKHkVjjMf84mSoJjje3v",
+	"MAuT/f2zGl1gquEhQSpkpYc/5AKAHkhnBPDJozUwEhPayQCIG84yD9o8U8liQ9WSXeUGuiVHl17ar246",
+	"UQpcm80/f4Wf3bSW82sdEFEr+yPc1Kj23oawCArGtlyPrxh5m6UsU1uEtUm4N/9XtTuvFK1jZV3TgF6U",
+	"HEGWR1DV3DP640P+dLwP3cf88LD7MH4M3afjPu8+Gh3wR7wfP+J7GEfWxjWkqe7tnTR+G2vsqNTPnN6j",
+	"Bqqg2ceYbbyU714bLhPNeJoBTyxXgo4E2B8Vp/kYvSPaFn7lmrsyJsj6FEVpkByQs9cnO32iTuWZhBTP",
+	"kQfUjtFRr8/hRBpUK5AKDUolBKJPVFvDtju3s6C6KxXNJPJHFDdRmslbe5EEEZM+usJ+z0lLVdQV8G0s",
+	"J6tkaapSyQsc+AJcFca8LmwOLlR/yLweVXlAN8m8vFw4yfNKinUfnkp8NU+m9jajQg0OKqDximwE5nmx",
+	"Vbl8VeiB6IWbRq4OWjq6mzZtQHXOvrYj8fc0QV8M0ktqKyF4ZjvAGw9XqidYu4OqTudyqZd4sDzSIp8S",
+	"DVCa0xvF9Dye5AUMM6r8tkRLFk7OdfYxes7ld8bebsby+lRGhWr8zLP0iG0tJQ4uwV3wZzXg+oU4R7t8",
+	"mv4cvKV5obBuRf6/rHeMe/q0Im0jGLen0c9PZVCMIVArcOc4peZOg20q94TbecZZTt123qRr1eR7LTh8",
+	"X0pWqVc8c5FAe4dtgOH8DiF5DYngVAHq96ybf+6ZzRVCzFI3T6pdCOju2SznHFMLbSWGUJypVGoz9cKf",
+	"vtgndzIPFtxkRYVQK2qIS+nuqoEMFEAQfFIukJOLWfZzulnn0ogUUwRoZpRiKnWn1NdhLMpV0y02kCRd",
+	"NZzYUutgva3YfgfM2/L9QVnV6Gqvd/wPPR+dPXs97j/lP5+/hufyy2h0ffLup9mTOaR/fz2ePfkb/+fs",
+	"lxc/qrNj+9+P+uTZ4WVv/8PsevI6/ceLi18+v4z/878uruafL67g55/4YzGCv568/Hv/4O9J91iJz+0t",
+	"eqVisK2Y/P7tTY5+MyzrMQKQrsImJFszQZZ3vOh+q6S5XdAkQnZHZb9RKuvKzFEQSiAKKMq0+p22TNwV",
+	"SAEyLqGVLwqLhm7IrLQFCZJKNTdhvLwrhHYL2h1PIP7czRkLvYKIe6Or83AfW/59UTa6qqJGNvqykqt2",
+	"7rxuibDPG5uzNcXYR3kBOy4Hsiqw/SnXNXWCOuiqRGH/XHjZW944GJYGVVk+BMZaOBPNhOuBxAph5lrE",
+	"0GMndvL5xEiiIt9ZpmQMHa/UIo9Uf7foGVBVaEVaNvRDZSqO51lmt5burZhrGEg1drPToWmCHZPk0GQC",
+	"miCjWJVjte8U+Xd0gx+Bl9+YUQNZLSyHpVOxXhdWF7bjWrhkgAq05Mhbq1AWMAJ9iHHfCni40sWuRhvB",
+	"YiCnwKURU2in3bJ4d1Hs/V3uuxDVjz7m8l50nIoY/sM17MVqGnlxrW0MWNHXSI221FPMM5Xeuq/Dbc7q",
+	"Uy4rbi+j6S2UZS88Fjy3SHFfDALV91RUsTJUg0BFF9RBrUispqCJHoRyZoCx61ANj62QlwHe+5RLbTRv",
+	"W0XW5XOhtLaboc0NVkCXddG8dJ6bYbaJaL0cRQgJlnFmxYBEHdPQhO4KrGfgkolLuA+WbQOczK2eBSjf",
+	"OztFNWBthcawTASjUwNTttchpdYRW6lG7FDrgw5ePkdsnS5xUdF3KYWswIrZnEg9RwNx3rG7zQq78V6/",
+	"32eQwtTC94+iyLpfJVJJF1rSI+30QzvJZbv6IUt2UZsdcMVtrd9LhQ8qObtS5HA1abejNnrpk1s2SF1m",
+	"ICVAglSpLFm14mdpKTutzba1NgTXe9PaFN3vtDY72tdGa3MGlZyPmxC8IBNLAikYqJO8F/i84hKEHqVy",
+	"QU5BdYm/nt0WdRIlRYAvMC+M9nqAY8qNgAly0ULryr7bvj4DzIJi8W1IYALaZGpRzw7zsNnBrnwSCR47",
+	"zuX+Tu/vlvl4kSPWShe7tbmNig9ukR264cbfQjYk7UiBuIJsI+ekF/k39+OetDuHf/x8RWt9VjfKqltg",
+	"14cPduM/oUtPPKmfyVfiM7Bh7UDNZwk3MOyw0dzkyXVduhuWwtgwNc+dpuIJl5ft7qUZz4zgqev/Tg6V",
+	"TsFWdi0j7x7S5je4HUW8pBtUGXnG1f2GfE/Nri0tlcPtqcE7uzmQBNuG8LlX9WsG3ksr2cixtPjqNtSO",
+	"FtZCIODaeQBIdf0bKwWXOjISjizxZiz8EcuWr3txb6T4jbJ2zoVBOksdxkAW2f3cFD6S6+GsNrz2ztuQ",
+	"CJMrHNvt9jOelDC3rRNWLe7Fe+vh6lxE8Tfrg9XiNnipspFIEi9o7rRyfyCt3Du62Vh+s62+zudNESh4",
+	"j5KkFxCNPE1qJcojTDVXylRV0b9P+cIJnD02dF7uw4HEeAn4MhMZ6GHlKqewuHnq8itRCjyKi5RwXUmL",
+	"lZv4nSh7Wg2MGUiKjOlUA2YsbSmSNfHCL6hCThfaXQfXPHDuGciBPB2H0IodAOsOZhi8U/gs0M2S8/p+",
+	"FXZt1NUP/qUAH3o6kMCzVFiCLyFwKsP4cG/bkp+95GL7wkmRvzURMoyZZUhynbaUG1feh8vKlAdyBAxN",
+	"8975Wxg7Z0xvSrn1eNK0VEsavfZgtEBdReGph4PVrFkD6WK/cz8HAiXxfzhVYWj3OCvpKcpgw2XQ4D+4",
+	"akY0XYtFeoJhlWogadkaMufUrhyGefkP3T+4ZlOYjjAbQOb9050R0e8EAVyTDRGzi801pKBxz4TRAzlR",
+	"aYJlqMtZGxMxHmPPdklCoiNInqPC3+sSPI5hsyJdMaFZB41mLlJcgzRHBVQB8noZCB7yQZchTGjtBCyL",
+	"3K345y3wzXWze5ltpmkt4X+X89Gd++KNvypTTNzOBvzwCX2wY4W/GVZ4F+mzi/RZFumDMoRlIjIwSDbu",
+	"M/LnK4hkv6vgnJ1YuBML/+XEwg8txMF1JkriEck1485q4Ebfjh/FlWNWncyY87ouHUBTbgGmkIfusbdj",
+	"puEKMo5ZnMjD2niHbjL36HkcAyT6B5Kk8PxqdgkGs+dbLjsXToidd0aikKP+TiO/72OFzFJphs0lyQCF",
+	"ZIgB3si2Jz9Yznwgl+q820UG4ZZE9+pugTDTejzH3O9Ootua74XbaCsfBbbl35a7bFDpB9kkhNSC8Kmy",
+	"39/pmsb/Y/RBQ/a///P/hUwi/VVHF/I9NQx+mfO051LdpUl9Io0wq4et0+DEfjlWLGcUCkFQ6IKjuVdm",
+	"8RaM4f3xhbWN2Q5LuJIjbGT4HHNXxwavBSDgcLlAx9hiEF33WcdRLNOJgTZ5jKNjOSv5YBr2B9El3Bya",
+	"tjCTGqa0r4UzT2GVE2s2T8G5XBEuu1QwO1vzzuejwsPQ+sMzYnHd3/MW3e/G38RcxpDeJ3/zHEfQd1Wf",
+	"twilwoG+Il9AA96bT2bR/W/FGNQEYiszp1zKkpUgl42LCX/aDqU8XyuB7kjmjmTWfPQ9HbgLWZxA/Pk+",
+	"qeIZWFFbs2tXj7Hs5lrEnAYGpY6zAmLK72s02lwJLYxLq4y54jAFhD0lCzAorKEv/0DWnPmdVQvjbTH/",
+	"VmLf8VT/DgVC3Ky7ux9i/roGIcBb3XyIRSYuJ6accbowvYXqvjAh3kU1eVizNSdWU8RmNQNZVfMvRipZ",
+	"FNNA+1vzwKv6voWxBINe2tFnd1FsmSzvKOy3HAnw3B2/O5Bbcnq/T3rbGE7QYTzVyicDLeIHM5iilwN5",
+	"CxQ+E4lCibBlFADGNXw9bjQPHLgXZvQbCkvYafV//4EM7mzciWSgJ8f62qrXzr+p5Bvi6+HhRgh5GbqP",
+	"ZGFautAJbGnBVendrFxCrbfkcJTXW+Wh/5Pz+0pICvYy0xB5LOLqasUsMFyf1G5UBXUg/2QnQc3Dkgkg",
+	"Mt1xkf1edwtyrLIYyAT/5w4rZ6sJktUUpV/NBBaoamV8ICllDHmmLHIRfREK578/ntGhzxajV9wObxS7",
+	"4stlt6XYfxdajFJo6qI5AQS93knJf9wgFo8B9xvDso4awxV20Y4YT/hsBpJcPyv8WFjf+gh9EhNLUUzH",
+	"Csqy47MZmoCEW7o0Nt6f0Q4wkJZaaPQJUY6iOZsIiU/0iEpPNEeRVu0SqyJK89RSIi/JbcUydBFFCoaw",
+	"wbq2mDC+xn/i9L2LrWe0LEk9oS+p6HTgHrzIU6ljtQ9yukXpL7fYGDEFhBnR6mvIgF1nwhiQPXZcZK/n",
+	"xtjrxfmFjtFhdOwtPGg0A67JDw4NFdTcA18URdklrbMV8SWItK45XSkMjF9vryYwVRH/+jWBcXPvUhh4",
+	"6/VqP/0mEZyE5Her5Yh93KaQI2HiklKOtZzz+ekaIoGiBHxwhbUT4ItxdRBSrs2QRvnT2cvn7Mn+kyd/",
+	"toduRvnnGqsapTA2A6nmxiOgz2M/mPf7B/G2s9k7ev3vdkp/2cMx4AeWQfqXQYRrG0Qd9vWHtqAbRCtT",
+	"7W8zt35T0ZmlBXCIfktygrDkAwtcl4oO7K+a+FRIMZ1Po6N+jqauDKNF1F1dzq9Zl1OXc3M1e29WbK6F",
+	"WbKU083rZ94UOafIt/dyiVMovmnqoVIf9Gb7epwy2elULa1UbQaQ3TIb1hYdyFpxUSRku/Kiv0l50YLn",
+	"LDHYv7GUoEEm96zkteyHXuY0yS+5kB3K8qpmIFEdvEofQwa38TxNWSrGgFld2emYwptWF48SpdpVubMD",
+	"5VcnJoC3K4JqoXYvemTtrPrN+uS8ctXWNMq50BHWxfpWg2p+i0I5TWELylAZTcIlRBznbmEF3GWhCx3m",
+	"sBqH8Ejd5LSRge1nizHm5+3CBoJIP9sGoV0SPEnx13F+nt6lb6fK2pkTqjfeeyKQbY0JM8imQmu8mFoo",
+	"rIR3KyXXY6c7cq7E9Ms5m4bKK2c79G6+xZD2K1cSmtKHQwYDLPTnrI6U5kVoA8lSg0PqXamndWNDbiTw",
+	"3q9KU/h6mlKrgSymQBaEcsHwqmq/+YYKlrREkbN1/URjwVZKPR/ULO+wqdLkCiPGIubSsM+w8Lsy7A5z",
+	"zSE+nwKXVN/XuS40qpMGUmVMg/1twH6n2WjBYjWdct1j58IF6+NkKPTbcjxFfD3Kij78UV1BlvJZa1WT",
+	"2lzN9HY8Bisgv8t36W1dy/SkhZJpqTZuq/o39rXUbwU8bq15+3Q3VuxjUIIx2u/vP+ru7XX3D877T48O",
+	"+kf9fq+P//0j6vh2F6PFRV6nMzqKym/sYQxe+Prw7tFxjGWcy2Xjj6IWiZv3aB8EnfsLy/r6JOlCXxBd",
+	"8xuEJcfLmPKuHNjgQtT9tN6dvf3ryfPz3uvjN8c/npz5t252LaLYD6JOWKj6KDqeqTRV+VO3hUWAJz1u",
+	"v/z9qEN0zvtSTfmX/+DxFHp+J917N/5r/oW9zteKb4KdmfIv+VOawtPRPjxK9vrdh/Hjcffh+JB3nyQH",
+	"B9096PPH8eHo0RjXuEme/JtPdzgOt1Ge+gSBDarTVXyYbaOjrSvu7qdaNE/eeZIW3TPH+H4eT9yluNN2",
+	"bKTtQPYsYEiqzGD4iiLMeLKc5TMlnW/Iui3Jru/4LB7GUY2x0rwuHRVWaJOxNrTTGBCS1kurMx+yzvNa",
+	"yhi1ziXDKHkKJWMjlSxacWmYLCfalX3flX3fUtn3DU7cWhuvS0WPqjbpszq4AoZCMwNfTI89d5mCfJmo",
+	"aAlvmDNL7a0e9rSewxcs2N00PxT47IGDLzw2mJFIaJzpslkU/M49zAJHx4xWq0ZH7qG5TjW9qRnTmgZF",
+	"1uk7fedtCfi17UGEHNdykGAOEMqghnTCpSPJC+VjRhLvUrd6ogibe5voqr0LeNU7b97cR0OvHdXFEm5r",
+	"vNI58azwqrFvjxglu4N+MIX1ah1/iQt56ZKhUYm+NG1Q2TTHHuqLKWzHfbAaK+LlrIQbuPhZCdlCVlwh",
+	"poSyY1lMEVO0Ui6R6oS+QNf36GjMU+0ekBYqfySVQSWL8+uRlkPLbd/hJbCTe3dy7z3KvfUxNxiuteHj",
+	"g4bsNazO6vEtGCh2smMr2fFHMKVIeu8uXWFmtc+0VcQ/uSpFx3MzwVJ+n+xbO8Mm9vbYO+KjodgVrmXD",
+	"Kf8MLJvLocXWLF1WexLR202n2nNhy9UdqvmEBBIjtSWge60PcGACVTXBfVsykdQv8zPgSSnvhw6+93R1",
+	"6Ye+RJyVf5d14tss6wMTfvTKLK1eopQO7/LKOpf23960U4VceLHdfLr5PwEAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -14,8 +14,8 @@ const (
 	testPrefix = prefix + "TEST_"
 )
 
-// Config holds the value of every variable. A field's variable is its env tag with INVITED_ before it; a variable that is
-// unset or empty has the value of envDefault.
+// Config holds the value of every variable. A field's variable is its env tag with INVITED_ before it; a variable
+// that is unset or empty has the value of envDefault.
 //
 // Lists are separated by commas. Durations are Go durations (168h, 15m, 2s) above zero.
 type Config struct {
@@ -37,8 +37,8 @@ type Config struct {
 	// SiteName is the name of the site in mails. Default: invited.
 	SiteName string `env:"SITE_NAME" envDefault:"invited"`
 
-	// SecretKey signs approval tokens. It has at least 32 characters and no comma. Default with SQLite: a generated key,
-	// see [Config.LoadSecret]. With PostgreSQL there is no default, because all servers must use the same key.
+	// SecretKey signs approval tokens. It has at least 32 characters and no comma. Default with SQLite: a generated
+	// key, see [Config.LoadSecret]. With PostgreSQL there is no default, because all servers must use the same key.
 	SecretKey Secret `env:"SECRET_KEY"`
 
 	// SecretKeyFallbacks are former values of SecretKey: tokens that they signed still verify. Default: none.
@@ -48,7 +48,8 @@ type Config struct {
 	// given) or smtps://… (TLS; port 465). Default: none; mails are written into MailDir.
 	SMTPURL Secret `env:"SMTP_URL"`
 
-	// MailDir is the folder into which every mail is written as an .eml file if there is no SMTPURL. Default: data/mail.
+	// MailDir is the folder into which every mail is written as an .eml file if there is no SMTPURL. Default:
+	// data/mail.
 	MailDir string `env:"MAIL_DIR" envDefault:"data/mail"`
 
 	// MailFrom is the sender of every mail, with or without a display name. Default: invited <invitations@localhost>.

@@ -202,8 +202,8 @@ func TestDatabaseURLs(t *testing.T) {
 	}
 }
 
-// The error names the variable and contains the text of the row. It never contains "hush", which stands where a value may
-// have a secret.
+// The error names the variable and contains the text of the row. It never contains "hush", which stands where a value
+// may have a secret.
 func TestBadVariables(t *testing.T) {
 	t.Parallel()
 

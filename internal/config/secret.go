@@ -35,8 +35,8 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // LoadSecret returns the key that signs approval tokens: SecretKey if it is set; else, with SQLite, the key in the file
 // secret.key beside the database, which the first call generates.
 //
-// With PostgreSQL an empty SecretKey is an error, because all servers of one database must use the same key. Only serving
-// needs the key: commands work without it.
+// With PostgreSQL an empty SecretKey is an error, because all servers of one database must use the same key. Only
+// serving needs the key: commands work without it.
 func (c Config) LoadSecret() (Secret, error) {
 	if c.SecretKey != "" {
 		return c.SecretKey, nil

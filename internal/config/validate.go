@@ -17,8 +17,8 @@ const (
 	makeSecret      = "make one with: openssl rand -base64 32"
 )
 
-// validate returns the errors of values that could be parsed. It ignores empty values, and so does not report a variable
-// a second time that could not be parsed. It brings CORSOrigins into the spelling of browsers.
+// validate returns the errors of values that could be parsed. It ignores empty values, and so does not report a
+// variable a second time that could not be parsed. It brings CORSOrigins into the spelling of browsers.
 func (c *Config) validate() []error {
 	var problems []error
 	report := func(name, format string, args ...any) {

@@ -33,7 +33,8 @@ const (
 // NonField is the field name for messages about the request as a whole, in faults of KindInvalid.
 const NonField = "non_field_errors"
 
-// Error is a fault: the refusal of one request. Message and Fields are written for the client; Cause is for the log only.
+// Error is a fault: the refusal of one request. Message and Fields are written for the client; Cause is for the log
+// only.
 type Error struct {
 	Kind    Kind
 	Message string              // one sentence; empty for KindInvalid

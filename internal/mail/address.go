@@ -20,17 +20,17 @@ const (
 )
 
 var (
-	// dotAtom matches the only form of local part that is accepted. A quoted string is legal (RFC 5322, section 3.4.1), but
-	// has made mail software send to another domain, and nobody has such an address.
+	// dotAtom matches the only form of local part that is accepted. A quoted string is legal (RFC 5322, section
+	// 3.4.1), but has made mail software send to another domain, and nobody has such an address.
 	dotAtom = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*$")
 
-	// hostname matches letters, digits and hyphens (RFC 1123, section 2.1), without a dot at the end. Address literals such
-	// as [192.0.2.1] are not accepted.
+	// hostname matches letters, digits and hyphens (RFC 1123, section 2.1), without a dot at the end. Address
+	// literals such as [192.0.2.1] are not accepted.
 	hostname = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 )
 
-// parseRecipient parses exactly one address without a display name, and returns it as it is sent: unchanged, except that an
-// internationalized domain is converted to A-labels (RFC 5891). The error is a final *delivery.Failure.
+// parseRecipient parses exactly one address without a display name, and returns it as it is sent: unchanged, except
+// that an internationalized domain is converted to A-labels (RFC 5891). The error is a final *delivery.Failure.
 func parseRecipient(s string) (string, error) {
 	address, err := parseAddress(s)
 	if err != nil {
@@ -42,8 +42,8 @@ func parseRecipient(s string) (string, error) {
 	return address, nil
 }
 
-// CheckSender returns an error if from can't be the sender of mails. The error says what is wrong, and the two forms in which
-// a sender can be written.
+// CheckSender returns an error if from can't be the sender of mails. The error says what is wrong, and the two forms
+// in which a sender can be written.
 func CheckSender(from string) error {
 	_, err := parseSender(from)
 	return err
@@ -66,8 +66,8 @@ func parseSender(s string) (*netmail.Address, error) {
 	return &netmail.Address{Name: sanitizeLine(parsed.Name), Address: address}, nil
 }
 
-// parseAddress accepts less than RFC 5322 allows, on purpose. It checks lengths first, so that the rest is cheap for any
-// input.
+// parseAddress accepts less than RFC 5322 allows, on purpose. It checks lengths first, so that the rest is cheap for
+// any input.
 func parseAddress(s string) (string, error) {
 	if len(s) > 4*maxAddress {
 		return "", errors.New("it is too long")
@@ -96,9 +96,9 @@ func parseAddress(s string) (string, error) {
 	return "", fmt.Errorf("it is longer than %d characters", maxAddress)
 }
 
-// asciiDomain converts a domain to A-labels. Converted back, it must equal the domain, apart from upper case: the mapping of
-// UTS 46 turns fullwidth letters, the Kelvin sign and other look-alikes into plain letters, and the mail would go to another
-// domain than the one that was entered.
+// asciiDomain converts a domain to A-labels. Converted back, it must equal the domain, apart from upper case: the
+// mapping of UTS 46 turns fullwidth letters, the Kelvin sign and other look-alikes into plain letters, and the mail
+// would go to another domain than the one that was entered.
 func asciiDomain(domain string) (string, error) {
 	notADomain := errors.New("the part after the @ is not a domain name")
 	if isASCII(domain) {
@@ -118,8 +118,8 @@ func asciiDomain(domain string) (string, error) {
 	return ascii, nil
 }
 
-// lowerWithinScript converts a letter to lower case, unless that would turn it into an ASCII letter, as it does with the
-// Kelvin sign and the dotted capital I.
+// lowerWithinScript converts a letter to lower case, unless that would turn it into an ASCII letter, as it does with
+// the Kelvin sign and the dotted capital I.
 func lowerWithinScript(r rune) rune {
 	if lower := unicode.ToLower(r); r <= unicode.MaxASCII || lower > unicode.MaxASCII {
 		return lower

@@ -78,8 +78,8 @@ func TestParseSender(t *testing.T) {
 	}
 }
 
-// FuzzRecipient compares accepted recipients with the parser of the standard library: it parses the same single address,
-// and parsing the result again changes nothing.
+// FuzzRecipient compares accepted recipients with the parser of the standard library: it parses the same single
+// address, and parsing the result again changes nothing.
 func FuzzRecipient(f *testing.F) {
 	for _, s := range append(hostileValues, "bob@example.org", "bob@bücher.example", `"a@b"@c.org`, "a@b,c@d", "A <a@b>") {
 		f.Add(s)

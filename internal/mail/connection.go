@@ -30,8 +30,8 @@ type connection struct {
 	idleTimer  *time.Timer // set while the connection is in the pool
 }
 
-// connect opens a connection and performs what the server and the settings need: greeting, TLS, authentication. The end of
-// ctx closes the connection. On an error, at is the stage that failed.
+// connect opens a connection and performs what the server and the settings need: greeting, TLS, authentication. The
+// end of ctx closes the connection. On an error, at is the stage that failed.
 func (s *SMTP) connect(ctx context.Context) (c *connection, at stage, err error) {
 	c = &connection{opened: time.Now()}
 	// go-mail passes an address to dial, but joins host and port in a way that breaks IPv6 literals: it is ignored.
@@ -69,16 +69,16 @@ func (s *SMTP) connect(ctx context.Context) (c *connection, at stage, err error)
 	return c, stageAuth, nil
 }
 
-// watch closes the connection when ctx ends. Deadlines for each read are not enough: a server that sends one byte at a time
-// would never exceed them.
+// watch closes the connection when ctx ends. Deadlines for each read are not enough: a server that sends one byte at
+// a time would never exceed them.
 func (c *connection) watch(ctx context.Context) {
 	c.unwatch = context.AfterFunc(ctx, func() { _ = c.conn.Close() })
 }
 
 // send performs one mail transaction. On an error, at is the stage that failed.
 //
-// It does not use Client.Send of go-mail, which adds NOOP and RSET to every message, reports a failure of those after the
-// delivery as a failed delivery, and hides replies in strings.
+// It does not use Client.Send of go-mail, which adds NOOP and RSET to every message, reports a failure of those after
+// the delivery as a failed delivery, and hides replies in strings.
 func (c *connection) send(from, recipient string, raw []byte) (at stage, err error) {
 	c.conn.left = maxReplyBytes
 	var deadline time.Time // none on a new connection, which has just replied
@@ -129,8 +129,8 @@ func isRefusal(at stage, err error) bool {
 // isNegative reports whether a reply is a negative one of RFC 5321: 4yz or 5yz.
 func isNegative(reply *textproto.Error) bool { return reply.Code >= 400 && reply.Code < 600 }
 
-// isUsable reports whether an idle connection is still open and the server has sent nothing in the meantime. Anything it
-// has sent would be taken for the reply to the next command.
+// isUsable reports whether an idle connection is still open and the server has sent nothing in the meantime. Anything
+// it has sent would be taken for the reply to the next command.
 func (c *connection) isUsable() bool {
 	if err := c.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return false
@@ -139,11 +139,12 @@ func (c *connection) isUsable() bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// inSync reports whether every reply was read. An unread one would be taken for the reply to the first command of the next
-// message.
+// inSync reports whether every reply was read. An unread one would be taken for the reply to the first command of the
+// next message.
 func (c *connection) inSync() bool { return c.client.Text.R.Buffered() == 0 }
 
-// quit sends QUIT, because some servers penalize clients that don't, waits at most quitTimeout for the reply, and closes.
+// quit sends QUIT, because some servers penalize clients that don't, waits at most quitTimeout for the reply, and
+// closes.
 func (c *connection) quit() {
 	_ = c.conn.SetDeadline(time.Now().Add(quitTimeout))
 	_ = c.client.Quit()

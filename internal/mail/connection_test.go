@@ -104,7 +104,8 @@ func TestConnectionsOfManySenders(t *testing.T) {
 	require.Len(t, s.pool.idle, open)
 }
 
-// The first connection becomes unusable before the content of the second message, which is then sent over a new one, once.
+// The first connection becomes unusable before the content of the second message, which is then sent over a new one,
+// once.
 func TestConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]map[string]string{
@@ -179,8 +180,8 @@ func TestConnectionIsClosedAfterRefusedSender(t *testing.T) {
 	}
 }
 
-// If a pooled connection breaks during the content, the server may have accepted the message. Send does not repeat it; the
-// next attempt does.
+// If a pooled connection breaks during the content, the server may have accepted the message. Send does not repeat
+// it; the next attempt does.
 func TestConnectionBreaksDuringContent(t *testing.T) {
 	t.Parallel()
 	for name, table := range map[string]map[string]string{
@@ -497,7 +498,8 @@ func TestCancelledSendLeavesOthersAlone(t *testing.T) {
 	eventually(t, func() bool { _, open := server.connections(); return open == 1 })
 }
 
-// The context ends while the client reads the positive reply: the message is accepted, and the connection is not reused.
+// The context ends while the client reads the positive reply: the message is accepted, and the connection is not
+// reused.
 func TestCancelledDuringAcceptance(t *testing.T) {
 	t.Parallel()
 	server := newScriptedServer(t, map[string]string{"CONTENT": "250 accepted"})

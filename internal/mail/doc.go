@@ -8,8 +8,8 @@
 //   - the classification of failures: one may pass, one is final, one has to be fixed by the operator
 //     ([delivery.Failure]).
 //
-// It does not own when a mail is due, who gets it, when a failed one is sent again, or where its state is stored. It does
-// not know the environment variables behind its settings.
+// It does not own when a mail is due, who gets it, when a failed one is sent again, or where its state is stored. It
+// does not know the environment variables behind its settings.
 //
 // A mail of kind K is rendered from templates/K.txt.tmpl, which also defines its "subject", and templates/K.html.tmpl.
 // The blocks that mails share are in layout.txt.tmpl and layout.html.tmpl. A file of the same name in the operator's

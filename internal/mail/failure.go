@@ -30,8 +30,8 @@ const (
 // enhancedCode matches the enhanced status code (RFC 3463) with which the text of a reply may begin.
 var enhancedCode = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
 
-// smtpFailure returns the failure that an error at a stage means: what to tell people, and whether it is final or has to be
-// fixed by the operator.
+// smtpFailure returns the failure that an error at a stage means: what to tell people, and whether it is final or has
+// to be fixed by the operator.
 func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
 	f := &delivery.Failure{}
 	var reply *textproto.Error
@@ -61,8 +61,8 @@ func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
 // maxCauseRunes is the length, in characters, to which a logged cause is truncated.
 const maxCauseRunes = 300
 
-// sensitive matches what a reply may repeat of what the client sent: addresses, links with tokens, and any other word that
-// is as long as a token.
+// sensitive matches what a reply may repeat of what the client sent: addresses, links with tokens, and any other word
+// that is as long as a token.
 var sensitive = regexp.MustCompile(`\S*(@|://|[A-Za-z0-9+/=_-]{24})\S*`)
 
 // causeForLog returns the part of an error that may be logged. The text of a reply is the server's: sensitive words are
@@ -79,8 +79,9 @@ func causeForLog(at stage, err error) error {
 	}
 }
 
-// replyFailure returns the failure that a negative reply means. Only a refusal of the recipient or of the content is final.
-// A refusal of the sender, the login or this host has to be fixed by the operator, and the mail must survive until then.
+// replyFailure returns the failure that a negative reply means. Only a refusal of the recipient or of the content is
+// final. A refusal of the sender, the login or this host has to be fixed by the operator, and the mail must survive
+// until then.
 func replyFailure(at stage, reply *textproto.Error) *delivery.Failure {
 	operatorFailure := func(refused string) *delivery.Failure {
 		return &delivery.Failure{
@@ -117,9 +118,10 @@ func replyFailure(at stage, reply *textproto.Error) *delivery.Failure {
 	}
 }
 
-// concernsSender reports whether a refusal is about the sender, the login or this host, although the server sent it at RCPT
-// or later: servers such as Postfix delay these refusals until then. The codes are those of RFC 4954, section 6; of RFC
-// 3463, sections 3.2 and 3.8; and of RFC 7372 and RFC 7505 for a sender whose DKIM, SPF, reverse DNS or MX fails a check.
+// concernsSender reports whether a refusal is about the sender, the login or this host, although the server sent it
+// at RCPT or later: servers such as Postfix delay these refusals until then. The codes are those of RFC 4954, section
+// 6; of RFC 3463, sections 3.2 and 3.8; and of RFC 7372 and RFC 7505 for a sender whose DKIM, SPF, reverse DNS or MX
+// fails a check.
 func concernsSender(reply *textproto.Error) bool {
 	switch reply.Code {
 	case 503, 530, 534, 535, 538:
@@ -137,8 +139,8 @@ func concernsSender(reply *textproto.Error) bool {
 // servers also send it to a client that may not relay, has not authenticated, or is on a block list.
 var relayDenied = regexp.MustCompile(`(?i)\brelay|client host|blocked using`)
 
-// concernsRecipient reports whether a refusal is about the address or its mailbox, although the server sent it only after
-// the content (RFC 3463, sections 3.2 and 3.3).
+// concernsRecipient reports whether a refusal is about the address or its mailbox, although the server sent it only
+// after the content (RFC 3463, sections 3.2 and 3.3).
 func concernsRecipient(reply *textproto.Error) bool {
 	enhanced := enhancedCode.FindString(reply.Msg)
 	return strings.HasPrefix(enhanced, "5.1.") || strings.HasPrefix(enhanced, "5.2.")
@@ -157,8 +159,8 @@ var statusMeanings = map[string]string{
 	"7.1":  "its rules refuse it",
 }
 
-// describeReply returns what users learn about a reply: its code, its enhanced status code, and what that means. The text
-// of the reply is left out, because it may name hosts and addresses that users must not learn.
+// describeReply returns what users learn about a reply: its code, its enhanced status code, and what that means. The
+// text of the reply is left out, because it may name hosts and addresses that users must not learn.
 func describeReply(reply *textproto.Error) string {
 	enhanced := enhancedCode.FindString(reply.Msg)
 	if enhanced == "" {

@@ -20,9 +20,9 @@ type Folder struct {
 	from *netmail.Address
 }
 
-// NewFolder returns a Folder for the directory dir. It creates dir if it is missing, readable by its owner only, and checks
-// that files can be written there. A directory that can't be written to is an error, and so is a sender that is not one
-// address.
+// NewFolder returns a Folder for the directory dir. It creates dir if it is missing, readable by its owner only, and
+// checks that files can be written there. A directory that can't be written to is an error, and so is a sender that
+// is not one address.
 func NewFolder(dir, from string) (*Folder, error) {
 	sender, err := parseSender(from)
 	if err != nil {
@@ -42,8 +42,8 @@ func NewFolder(dir, from string) (*Folder, error) {
 	return f, nil
 }
 
-// Send implements [Transport]. A reader of the folder never sees an incomplete file. A second Send with the same ID and Date
-// replaces the file.
+// Send implements [Transport]. A reader of the folder never sees an incomplete file. A second Send with the same ID
+// and Date replaces the file.
 func (f *Folder) Send(ctx context.Context, m Message) error {
 	raw, _, err := compose(f.from, m)
 	if err != nil {
@@ -92,8 +92,8 @@ func (f *Folder) write(name string, content []byte) (err error) {
 	return nil
 }
 
-// syncDir makes a rename survive a power cut. Errors are ignored: not every system can sync a directory, and the file is
-// complete in any case.
+// syncDir makes a rename survive a power cut. Errors are ignored: not every system can sync a directory, and the file
+// is complete in any case.
 func syncDir(dir string) {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -103,8 +103,9 @@ func syncDir(dir string) {
 	_ = d.Close()
 }
 
-// fileName returns the same name for the same message. Names sort by date. Characters of the ID that some file system does
-// not allow are replaced; the digest distinguishes IDs that this, or a file system that ignores case, would make equal.
+// fileName returns the same name for the same message. Names sort by date. Characters of the ID that some file system
+// does not allow are replaced; the digest distinguishes IDs that this, or a file system that ignores case, would make
+// equal.
 func fileName(m Message) string {
 	id := strings.Map(func(r rune) rune {
 		switch {

@@ -12,9 +12,9 @@ import (
 	"text/template/parse"
 )
 
-// locateHTMLError adds the file and line to an error in a kind's HTML. The errors of html/template have none, or a wrong
-// one, unless the mistake is at an action: for example if a quote, a tag or a comment is not closed. Other errors are
-// returned as they are.
+// locateHTMLError adds the file and line to an error in a kind's HTML. The errors of html/template have none, or a
+// wrong one, unless the mistake is at an action: for example if a quote, a tag or a comment is not closed. Other
+// errors are returned as they are.
 func locateHTMLError(err error, kind Kind, sources map[string]string) error {
 	var bad *htmltemplate.Error
 	if !errors.As(err, &bad) || bad.Node != nil {
@@ -37,8 +37,8 @@ type errorLocator struct {
 	seen []string               // names of the blocks that were visited; they may call each other in a circle
 }
 
-// locate returns the file and the offset at which a block stops being well-formed: inside a block that it calls, or else
-// where its longest well-formed beginning ends.
+// locate returns the file and the offset at which a block stops being well-formed: inside a block that it calls, or
+// else where its longest well-formed beginning ends.
 func (l *errorLocator) locate(block *parse.Tree) (file string, offset parse.Pos) {
 	l.seen = append(l.seen, block.Name)
 	source := block.Root.String()

@@ -15,8 +15,8 @@ const (
 
 var kinds = []Kind{InvitationCreated, InvitationRequested, InvitationRejected, InvitationExpired}
 
-// Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render] sanitizes them
-// before it executes a template.
+// Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]
+// sanitizes them before it executes a template.
 type Invitation struct {
 	SiteName string // set by the Renderer, which overwrites a caller's value
 
@@ -32,8 +32,8 @@ type Invitation struct {
 
 	ExtraText string // a personal text by the inviter, of any number of lines; see ExtraLines
 
-	// Link is the URL of the page to accept on; in a mail to the creator, it is the page of the scope, or "". This and the
-	// other links are absolute http or https URLs.
+	// Link is the URL of the page to accept on; in a mail to the creator, it is the page of the scope, or "". This
+	// and the other links are absolute http or https URLs.
 	Link string
 
 	ApproveLink, RejectLink string // InvitationRequested only

@@ -32,7 +32,8 @@ type Transport interface {
 	Close()
 }
 
-// messageID matches an id of RFC 5322, section 3.6.4, without its obsolete forms (section 4), at a length that fits any line.
+// messageID matches an id of RFC 5322, section 3.6.4, without its obsolete forms (section 4), at a length that fits
+// any line.
 var messageID = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+/=?^_{|}~.-]{1,120}@[A-Za-z0-9.-]{1,253}$`)
 
 // validate returns an error for values that only a defect of the caller can produce.
@@ -48,8 +49,8 @@ func (m Message) validate() error {
 	return nil
 }
 
-// EML returns m in the form of RFC 5322, as it is sent and as it is stored in an .eml file. from is the sender, written as
-// "Name <user@example.com>" or "user@example.com".
+// EML returns m in the form of RFC 5322, as it is sent and as it is stored in an .eml file. from is the sender,
+// written as "Name <user@example.com>" or "user@example.com".
 //
 // A from that is not one address is an error. A message that cannot be sent is a *delivery.Failure.
 func (m Message) EML(from string) ([]byte, error) {

@@ -17,8 +17,8 @@ import (
 
 var fromAddress = &netmail.Address{Name: "Example Portal", Address: "no-reply@example.com"}
 
-// checkWire asserts what holds for every message, whatever users typed: the bytes are within the limits of RFC 5322, the
-// headers are exactly the expected ones, and there is one recipient.
+// checkWire asserts what holds for every message, whatever users typed: the bytes are within the limits of RFC 5322,
+// the headers are exactly the expected ones, and there is one recipient.
 func checkWire(t testing.TB, raw []byte, m Message) *enmime.Envelope {
 	t.Helper()
 	for l := range strings.SplitSeq(string(raw), "\r\n") {
@@ -169,8 +169,8 @@ func checkRendered(t testing.TB, m Message) {
 	require.NotContains(t, m.Text, "\nBcc:")
 }
 
-// FuzzMessageHeaders fills every field with arbitrary bytes. Recipient, id and link may be refused; the other fields never
-// are. Every composed message has exactly the expected headers and one recipient.
+// FuzzMessageHeaders fills every field with arbitrary bytes. Recipient, id and link may be refused; the other fields
+// never are. Every composed message has exactly the expected headers and one recipient.
 func FuzzMessageHeaders(f *testing.F) {
 	r, err := NewRenderer("Example Portal", "")
 	require.NoError(f, err)

@@ -23,8 +23,8 @@ func PreviewNames() []string {
 	return names
 }
 
-// Preview renders a mail with fixed sample values. Its links begin with frontendURL, which may or may not end in a slash, and
-// lead nowhere.
+// Preview renders a mail with fixed sample values. Its links begin with frontendURL, which may or may not end in a
+// slash, and lead nowhere.
 //
 // An unknown name is an error that lists the known ones. Other errors are those of [Renderer.Render].
 func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
@@ -52,7 +52,8 @@ const (
 		"SAMPLE-TOKEN-SAMPLE-TOKEN-SAMPLE-TOKEN-SAMPLE-TOKEN-SAMPLE-TOKEN"
 )
 
-// sampleInvitation returns an invitation with a value in every field. base is the beginning of its links, and ends in a slash.
+// sampleInvitation returns an invitation with a value in every field. base is the beginning of its links, and ends in
+// a slash.
 func sampleInvitation(base string) Invitation {
 	return Invitation{
 		Email:           "ina@university.example",

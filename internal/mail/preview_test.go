@@ -80,7 +80,8 @@ func links(t testing.TB, m Message) []string {
 	return sorted(inText)
 }
 
-// TestEveryMailOnTheWire sends each mail to a real server, from a sender whose name needs encoding, and checks the bytes.
+// TestEveryMailOnTheWire sends each mail to a real server, from a sender whose name needs encoding, and checks the
+// bytes.
 func TestEveryMailOnTheWire(t *testing.T) {
 	t.Parallel()
 	server := newSMTPRecorder(t, recorderOptions{})

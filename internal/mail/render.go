@@ -21,12 +21,12 @@ type Renderer struct {
 	html     map[Kind]*htmltemplate.Template
 }
 
-// NewRenderer parses the templates and renders each of them with sample values, so that mistakes are found at the start. A
-// file in templatesDir replaces the built-in template of the same name; "" means that there is no such folder. siteName is
-// the name of the site in mails.
+// NewRenderer parses the templates and renders each of them with sample values, so that mistakes are found at the
+// start. A file in templatesDir replaces the built-in template of the same name; "" means that there is no such
+// folder. siteName is the name of the site in mails.
 //
-// It is an error if the folder can't be read, if a template can't be parsed or executed, or if a *.tmpl file does not have
-// the name of a template. The error names the file and, if its content is wrong, the line.
+// It is an error if the folder can't be read, if a template can't be parsed or executed, or if a *.tmpl file does not
+// have the name of a template. The error names the file and, if its content is wrong, the line.
 func NewRenderer(siteName, templatesDir string) (*Renderer, error) {
 	r := &Renderer{
 		siteName: siteName,
@@ -83,11 +83,11 @@ func (r *Renderer) tryRender(kind Kind) error {
 	return nil
 }
 
-// Render returns the mail of a kind to one recipient. id is its Message-ID without angle brackets. All attempts to deliver
-// one mail must use the same id and date.
+// Render returns the mail of a kind to one recipient. id is its Message-ID without angle brackets. All attempts to
+// deliver one mail must use the same id and date.
 //
-// Every error is a *delivery.Failure. It is final if no mail can be sent to the address. If a template fails or a value is
-// not usable, such as a link that is not a URL, it is the operator's to fix.
+// Every error is a *delivery.Failure. It is final if no mail can be sent to the address. If a template fails or a
+// value is not usable, such as a link that is not a URL, it is the operator's to fix.
 func (r *Renderer) Render(kind Kind, to, id string, date time.Time, v Invitation) (Message, error) {
 	recipient, err := parseRecipient(to)
 	if err != nil {

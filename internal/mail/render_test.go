@@ -248,8 +248,8 @@ func TestTemplatesDir(t *testing.T) {
 	require.ErrorContains(t, err, "missing")
 }
 
-// TestBrokenTemplates puts mistakes into each file, in blocks that are executed for every kind. The error names the file and
-// the line.
+// TestBrokenTemplates puts mistakes into each file, in blocks that are executed for every kind. The error names the
+// file and the line.
 func TestBrokenTemplates(t *testing.T) {
 	t.Parallel()
 	type mistake struct{ content, want string } // a line of the template, and a part of the error

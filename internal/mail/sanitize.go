@@ -13,8 +13,8 @@ func sanitizeLine(s string) string {
 	return strings.ReplaceAll(s, "=?", "= ?")
 }
 
-// sanitizeLines splits s into lines and removes their control characters. Of several empty lines in a row one remains, so
-// that a text cannot push what follows it out of sight.
+// sanitizeLines splits s into lines and removes their control characters. Of several empty lines in a row one
+// remains, so that a text cannot push what follows it out of sight.
 func sanitizeLines(s string) []string {
 	var out []string
 	for l := range strings.SplitSeq(lineEndings.Replace(strings.ToValidUTF8(s, "\uFFFD")), "\n") {

@@ -34,8 +34,8 @@ type receivedMessage struct {
 	encrypted   bool
 }
 
-// smtpRecorder is a real mail server that stores the messages that it receives. It refuses nobody@ at RCPT, and the content
-// of messages to picky@.
+// smtpRecorder is a real mail server that stores the messages that it receives. It refuses nobody@ at RCPT, and the
+// content of messages to picky@.
 type smtpRecorder struct {
 	addr  string
 	roots *x509.CertPool
@@ -196,8 +196,8 @@ func (s *smtpSession) Reset() {
 }
 func (s *smtpSession) Logout() error { return nil }
 
-// newCertificate returns a server configuration with a new certificate for a host name, or for 127.0.0.1, and a pool with
-// which clients trust it.
+// newCertificate returns a server configuration with a new certificate for a host name, or for 127.0.0.1, and a pool
+// with which clients trust it.
 func newCertificate(t testing.TB, name string) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -229,12 +229,12 @@ const (
 	thenClose = ", then close" // after a reply: sends it, and closes the connection
 )
 
-// scriptedServer is an SMTP server that replies from a table. Its keys are CONNECT, EHLO, AUTH, MAIL, RCPT, DATA, QUIT, and
-// CONTENT for the reply to the content; "MAIL 2" is the second MAIL of a connection. Commands that are not in the table
-// get a positive reply.
+// scriptedServer is an SMTP server that replies from a table. Its keys are CONNECT, EHLO, AUTH, MAIL, RCPT, DATA,
+// QUIT, and CONTENT for the reply to the content; "MAIL 2" is the second MAIL of a connection. Commands that are not
+// in the table get a positive reply.
 //
-// The server is as lax as a server can be: a mail transaction stays open until RSET or the reply to the content, so that
-// recipients of several messages would add up.
+// The server is as lax as a server can be: a mail transaction stays open until RSET or the reply to the content, so
+// that recipients of several messages would add up.
 type scriptedServer struct {
 	addr   string
 	tables []map[string]string // one for each connection, in order; the last one is for all further connections
@@ -424,8 +424,8 @@ func (s *scriptedServer) connections() (accepted, open int) {
 	return len(s.sessions), open
 }
 
-// recipients returns the recipients of each delivered message. Several in one entry mean that a mail transaction was left
-// open.
+// recipients returns the recipients of each delivered message. Several in one entry mean that a mail transaction was
+// left open.
 func (s *scriptedServer) recipients() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,8 +24,8 @@ import (
 // sendTimeout is the limit of one Send, from the dial or the first command to the reply to the content.
 const sendTimeout = 30 * time.Second
 
-// SMTP is a [Transport] that sends messages to a mail server. It keeps connections open for further messages, and closes a
-// connection that was idle for 10 seconds, has carried 100 messages, or has been open for 5 minutes.
+// SMTP is a [Transport] that sends messages to a mail server. It keeps connections open for further messages, and
+// closes a connection that was idle for 10 seconds, has carried 100 messages, or has been open for 5 minutes.
 //
 // With smtps, TLS is implicit; with smtp, STARTTLS is used if the server offers it. The server's certificate is always
 // verified. If there are credentials and the server is not on this machine, nothing is sent without TLS.
@@ -66,8 +66,8 @@ func NewSMTP(rawURL, from string) (*SMTP, error) {
 // serverName matches more than the host names of the DNS: in container networks, names with underscores are common.
 var serverName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 
-// parseSMTPURL returns an SMTP without a sender, or the problem in words that continue "the SMTP URL": errors of net/url
-// quote the URL, and with it the password.
+// parseSMTPURL returns an SMTP without a sender, or the problem in words that continue "the SMTP URL": errors of
+// net/url quote the URL, and with it the password.
 func parseSMTPURL(rawURL string) (s *SMTP, problem string) {
 	u, err := url.Parse(strings.TrimSpace(rawURL))
 	if err != nil {
@@ -101,12 +101,12 @@ func parseSMTPURL(rawURL string) (s *SMTP, problem string) {
 	return s, ""
 }
 
-// Send implements [Transport]. It ends within 30 seconds, or sooner if ctx ends; closing the connection may take 2 more.
-// Nil means that the server has accepted the message. A failure of the connection after that is ignored, because a second
-// attempt would be a second mail.
+// Send implements [Transport]. It ends within 30 seconds, or sooner if ctx ends; closing the connection may take 2
+// more. Nil means that the server has accepted the message. A failure of the connection after that is ignored,
+// because a second attempt would be a second mail.
 //
-// A pooled connection may be broken by now, or the server may refuse to use it further. If that shows before the content
-// is begun, Send tries once more over a new connection, and returns the result of that one.
+// A pooled connection may be broken by now, or the server may refuse to use it further. If that shows before the
+// content is begun, Send tries once more over a new connection, and returns the result of that one.
 func (s *SMTP) Send(ctx context.Context, m Message) error {
 	raw, recipient, err := compose(s.from, m)
 	if err != nil {
@@ -136,8 +136,8 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	return nil
 }
 
-// Close closes the idle connections within 2 seconds. It may be called more than once. Messages can still be sent, each over
-// a connection of its own.
+// Close closes the idle connections within 2 seconds. It may be called more than once. Messages can still be sent,
+// each over a connection of its own.
 func (s *SMTP) Close() { s.pool.close() }
 
 // deliver sends a message over a connection, and then puts the connection into the pool or closes it.
@@ -147,8 +147,8 @@ func (s *SMTP) deliver(c *connection, recipient string, raw []byte) (at stage, e
 	var reply *textproto.Error
 	switch {
 	case err != nil && !errors.As(err, &reply):
-		// The connection is broken, so that QUIT would not arrive. If the content is being sent, go-mail would even end it
-		// with a dot before QUIT, and the server would accept half of a message.
+		// The connection is broken, so that QUIT would not arrive. If the content is being sent, go-mail would even
+		// end it with a dot before QUIT, and the server would accept half of a message.
 		c.close()
 	case err != nil && (reply.Code < 500 || !isRefusal(at, err)), !c.inSync(), !c.unwatch(), !s.pool.put(c):
 		// A transient refusal may be due to a limit for each connection, so that a new one may be accepted.
@@ -179,8 +179,8 @@ func (s *SMTP) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots}
 }
 
-// authenticate performs AUTH, once for each connection, if there are credentials. The order of the mechanisms is that of
-// go-mail's own discovery, without NTLM.
+// authenticate performs AUTH, once for each connection, if there are credentials. The order of the mechanisms is that
+// of go-mail's own discovery, without NTLM.
 func (s *SMTP) authenticate(client *smtp.Client) error {
 	if s.username == "" {
 		return nil

@@ -29,8 +29,8 @@ func newSMTP(t testing.TB, url string) *SMTP {
 	return s
 }
 
-// boundedSend calls Send, and returns an error if Send has not returned some seconds after its own limit, so that a failing
-// test ends.
+// boundedSend calls Send, and returns an error if Send has not returned some seconds after its own limit, so that a
+// failing test ends.
 func boundedSend(ctx context.Context, s *SMTP, m Message) error {
 	done := make(chan error, 1)
 	go func() { done <- s.Send(ctx, m) }()
@@ -57,8 +57,8 @@ func send(t testing.TB, s *SMTP, m Message) *delivery.Failure {
 	return failure
 }
 
-// checkFailure asserts what holds for every failure: its reason consists of whole sentences, so that another can follow, and
-// tells one person what to do.
+// checkFailure asserts what holds for every failure: its reason consists of whole sentences, so that another can
+// follow, and tells one person what to do.
 func checkFailure(t testing.TB, err error) *delivery.Failure {
 	t.Helper()
 	var failure *delivery.Failure
@@ -281,7 +281,8 @@ func TestSMTPEndlessReply(t *testing.T) {
 	require.ErrorIs(t, failure, errReplyLimit)
 }
 
-// What happens after the server has accepted a message is not a failure, because a second attempt would be a second mail.
+// What happens after the server has accepted a message is not a failure, because a second attempt would be a second
+// mail.
 func TestQUITCannotFailAMessage(t *testing.T) {
 	t.Parallel()
 	for name, quit := range map[string]string{"closed": replyClose, "refused": "500 what?", "accepted": "221 bye"} {

@@ -18,8 +18,8 @@ const (
 	layoutName = "layout" // of the files with the blocks that all mails of one format share
 )
 
-// templateSources returns the content of each template file by its name. A file in dir replaces the built-in file of the
-// same name; "" means no directory. Files in dir that do not end in .tmpl are ignored.
+// templateSources returns the content of each template file by its name. A file in dir replaces the built-in file of
+// the same name; "" means no directory. Files in dir that do not end in .tmpl are ignored.
 func templateSources(dir string) (map[string]string, error) {
 	sources := make(map[string]string)
 	entries, err := builtinTemplates.ReadDir("templates")

@@ -20,14 +20,14 @@ func ExampleSigner() {
 		Issued:     issued,
 	})
 
-	const week = 7 * 24 * time.Hour
-	approval, err := signer.Verify(link, token.Approve, issued.Add(time.Hour), week)
+	const maxAge = 7 * 24 * time.Hour
+	approval, err := signer.Verify(link, token.Approve, issued.Add(time.Hour), maxAge)
 	fmt.Println(approval.Invitation, err)
 
-	_, err = signer.Verify(link, token.Reject, issued.Add(time.Hour), week)
+	_, err = signer.Verify(link, token.Reject, issued.Add(time.Hour), maxAge)
 	fmt.Println("for another purpose:", errors.Is(err, token.ErrPayload))
 
-	_, err = signer.Verify(link, token.Approve, issued.Add(week), week)
+	_, err = signer.Verify(link, token.Approve, issued.Add(maxAge), maxAge)
 	fmt.Println("after a week:", errors.Is(err, token.ErrSignature))
 	// Output:
 	// 22222222-2222-4222-8222-222222222222 <nil>
