@@ -137,8 +137,8 @@ const exampleSam = "9b2e6d10-4c7f-4f5a-8d33-1e0a7c5b6f01" // staff
 // exampleRequests has, by the name of each example, the request whose response is the example, and the policy that the
 // request needs.
 var exampleRequests = map[string]struct {
-	tune func(*invitation.Policy)
-	ask  func(x *exampleEnv) response
+	policy func(*invitation.Policy)
+	send   func(x *exampleEnv) response
 }{
 	"user_invitations_list 200 one": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
@@ -474,8 +474,8 @@ func TestContractExamplesAreRealResponses(t *testing.T) {
 			t.Parallel()
 			request, known := exampleRequests[name]
 			require.True(t, known, "there is no request for this example")
-			x := newExamples(t, request.tune)
-			got, want := request.ask(x), documented[name]
+			x := newExamples(t, request.policy)
+			got, want := request.send(x), documented[name]
 			seen := strings.NewReplacer("https://api.example/", exampleServer)
 			if len(x.made) > 0 {
 				seen = strings.NewReplacer("https://api.example/", exampleServer, x.made[len(x.made)-1], exampleInvitation)
