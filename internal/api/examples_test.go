@@ -504,22 +504,22 @@ func documentedExamples(t *testing.T) map[string]documentedExample {
 	all := map[string]documentedExample{}
 	for _, item := range loadContract(t).Paths.Map() {
 		for _, operation := range item.Operations() {
-			for status, response := range operation.Responses.Map() {
-				name := operation.OperationID + " " + status
-				if shared, ok := strings.CutPrefix(response.Ref, "#/components/responses/"); ok {
-					name = shared
+			for status, described := range operation.Responses.Map() {
+				key := operation.OperationID + " " + status
+				if shared, ok := strings.CutPrefix(described.Ref, "#/components/responses/"); ok {
+					key = shared
 				}
 				one := documentedExample{status: status, headers: map[string]string{}}
-				for header, described := range response.Value.Headers {
-					if header != "X-Request-ID" && described.Value.Example != nil {
-						one.headers[header] = fmt.Sprint(described.Value.Example)
+				for name, header := range described.Value.Headers {
+					if name != "X-Request-ID" && header.Value.Example != nil {
+						one.headers[name] = fmt.Sprint(header.Value.Example)
 					}
 				}
-				for key, value := range mediaExamples(response.Value.Content.Get("application/json")) {
+				for example, value := range mediaExamples(described.Value.Content.Get("application/json")) {
 					body, err := json.Marshal(value)
 					require.NoError(t, err)
 					one.body = string(body)
-					all[strings.TrimSpace(name+" "+key)] = one
+					all[strings.TrimSpace(key+" "+example)] = one
 				}
 			}
 		}
