@@ -93,7 +93,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
 		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
 	if a.demo != nil {
-		a.demo.print(a.config)
+		a.demo.printRequests(a.config)
 	}
 	return nil
 }

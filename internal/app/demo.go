@@ -41,7 +41,7 @@ type demonstration struct {
 }
 
 // adjust returns an error where others can reach the server, since the demonstration prints tokens. On PostgreSQL it
-// generates the secret key, which has no place there to be kept.
+// generates the secret key: there is no database file beside which the key could be saved.
 func (d *demonstration) adjust(c *config.Config) error {
 	host, _, err := net.SplitHostPort(c.ListenAddr)
 	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
@@ -100,8 +100,8 @@ func (d *demonstration) checkUsers(ctx context.Context, s directory.Store) error
 	})
 }
 
-// print writes the requests to try.
-func (d *demonstration) print(c config.Config) {
+// printRequests writes the requests to try.
+func (d *demonstration) printRequests(c config.Config) {
 	d.URL = c.PublicURL.String()
 	d.Answer = filepath.Join("data", "invitation.json")
 	_ = os.MkdirAll("data", 0o700) // exists unless both the database and the mail folder are elsewhere

@@ -128,8 +128,8 @@ func TestDemo(t *testing.T) {
 		require.Contains(t, paste(2), "\nHTTP 404\n")
 		require.Contains(t, paste(3), `"state":"accepted"`)
 		require.ElementsMatch(t, []string{"max PROJECT.MANAGER", "ina PROJECT.ADMIN"}, env.Members("Apollo"))
-		begun := time.Now()
+		start := time.Now()
 		p.Stop()
-		require.Less(t, time.Since(begun), 5*time.Second)
+		require.Less(t, time.Since(start), 5*time.Second)
 	}
 }

@@ -157,11 +157,11 @@ func (f *faultCase) testClockWrong(skew time.Duration) {
 func (f *faultCase) slowMailServer() (slow <-chan string, attempts func(name string) []time.Time) {
 	var mu sync.Mutex
 	times := map[string][]time.Time{}
-	begun := make(chan string, 10)
+	began := make(chan string, 10)
 	f.smtp.SetReply(func(stage, about string) string {
 		switch {
 		case stage == "DATA" && strings.HasPrefix(about, "slow"):
-			begun <- about
+			began <- about
 			harness.Sleep(f.t, slowReply)
 		case stage == "RCPT" && strings.HasPrefix(about, "later"):
 			mu.Lock()
@@ -172,7 +172,7 @@ func (f *faultCase) slowMailServer() (slow <-chan string, attempts func(name str
 		}
 		return ""
 	})
-	return begun, func(name string) []time.Time {
+	return began, func(name string) []time.Time {
 		mu.Lock()
 		defer mu.Unlock()
 		return append([]time.Time{}, times[name+"@university.example"]...)

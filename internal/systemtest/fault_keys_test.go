@@ -20,7 +20,8 @@ func (f *faultCase) withKeys(key string, fallbacks ...string) *harness.Env {
 		"INVITED_SECRET_KEY_FALLBACKS="+strings.Join(fallbacks, ","))
 }
 
-// requestApproval invites name as olivia, who needs approval, and returns the uuid and the approval token that staff was mailed.
+// requestApproval invites name as olivia, who needs approval, and returns the uuid and the approval token that staff was
+// mailed.
 func (f *faultCase) requestApproval(p *harness.Process, name string) (id, token string) {
 	f.t.Helper()
 	ids := f.createQuickly(p, name, 1)

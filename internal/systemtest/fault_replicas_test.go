@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	waves    = 4 // of work that becomes due in TestFaultLeaderKilled, each but the first after a kill
+	waves    = 4 // number of waves of work in TestFaultLeaderKilled; each but the first becomes due after a kill
 	waveSize = 3 // number of invitations of each kind in a wave
 )
 
@@ -28,7 +28,7 @@ func TestFaultLeaderKilled(t *testing.T) {
 		replicas := []replica{f.startReplica(), f.startReplica()}
 		var all []wave
 		for i := range waves {
-			all = append(all, f.wave(replicas[0].Process, i))
+			all = append(all, f.createWave(replicas[0].Process, i))
 		}
 		f.waitUntil(20*time.Second, "the invitations themselves are delivered", func() bool { return len(f.openJobs()) == 0 })
 
@@ -85,8 +85,8 @@ func waveDirectory() string {
 
 func waveProjectUUID(i int) string { return fmt.Sprintf("20000000-0000-4000-8000-%012d", 1000+i) }
 
-// wave creates the invitations of a wave as olivia.
-func (f *faultCase) wave(p *harness.Process, i int) wave {
+// createWave creates the invitations of a wave as olivia.
+func (f *faultCase) createWave(p *harness.Process, i int) wave {
 	f.t.Helper()
 	invite := func(name, projectUUID string) (ids []string) {
 		for j := range waveSize {

@@ -15,8 +15,8 @@ import (
 	"invited/internal/systemtest/harness"
 )
 
-// quickLimit limits a response of the API while a mail server or a webhook does not work: far less than any timeout of those, and
-// more than a busy machine needs.
+// quickLimit limits a response of the API while a mail server or a webhook does not work: far less than any timeout of
+// those, and more than a busy machine needs.
 const quickLimit = 5 * time.Second
 
 // retryLimit is longer than the pauses between the first three attempts at a delivery.
@@ -26,15 +26,15 @@ const retryLimit = 60 * time.Second
 // affect the API.
 func (f *faultCase) createQuickly(p *harness.Process, name string, count int) []string {
 	f.t.Helper()
-	var made []string
+	var uuids []string
 	for i := range count {
 		start := time.Now()
 		id := f.tryCreate(p, fmt.Sprintf("%s%d@university.example", name, i))
 		require.NotEmpty(f.t, id, "no 201 for %s%d", name, i)
 		require.Less(f.t, time.Since(start), quickLimit)
-		made = append(made, id)
+		uuids = append(uuids, id)
 	}
-	return made
+	return uuids
 }
 
 // waitErred waits until invitations are Erred, and asserts the words of their error messages.

@@ -171,8 +171,8 @@ func TestFaultSQLiteLocked(t *testing.T) {
 	})
 }
 
-// serveOnSmallDisk starts a process with its database on a small disk of its own, and returns the path of the disk as the test sees
-// it. The test is skipped where it may not mount a disk.
+// serveOnSmallDisk starts a process with its database on a small disk of its own, and returns the path of the disk as the
+// test sees it. The test is skipped where it may not mount a disk.
 func (f *faultCase) serveOnSmallDisk() (p *harness.Process, folder string) {
 	f.t.Helper()
 	disk, start := f.t.TempDir(), strings.TrimPrefix(f.env.Getenv("INVITED_DATABASE_URL"), "sqlite://")
@@ -196,8 +196,8 @@ func (f *faultCase) serveOnSmallDisk() (p *harness.Process, folder string) {
 	return p, folder
 }
 
-// inspectCopy makes the case query a copy of a database that the test can't open in place. The copy is what a crash of the program
-// would leave now.
+// inspectCopy makes the case query a copy of a database that the test can't open in place. The copy is what a crash of the
+// program would leave now.
 func (f *faultCase) inspectCopy(p *harness.Process, folder string) {
 	f.t.Helper()
 	p.Signal(syscall.SIGSTOP)

@@ -16,8 +16,8 @@ import (
 	"invited/internal/systemtest/harness"
 )
 
-// onEachWebhookFault is onEachTrial with a webhook. After each case it asserts that no invitation was mailed, that no secret is in
-// the log or the database, and that each webhook-id had one content.
+// onEachWebhookFault is onEachFault with a webhook. After each case it asserts that no invitation was mailed, that no
+// secret is in the log or the database, and that each webhook-id had one content.
 func onEachWebhookFault(t *testing.T, fault string, test func(f *faultCase, p *harness.Process)) {
 	t.Helper()
 	onEachFault(t, fault, func(f *faultCase) {

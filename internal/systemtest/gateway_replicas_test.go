@@ -110,12 +110,12 @@ func (l *gatewayLoad) waitRequests(count int) {
 func (l *gatewayLoad) takeErrors(phase string) map[string][]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	errors := l.errors
+	failures := l.errors
 	l.errors = map[string][]string{}
 	l.f.t.Logf("%s: %d requests so far, the longest GET %s and POST %s; failed: GET %d, POST %d %s", phase, l.requests,
-		l.slowest["GET"].Round(time.Millisecond), l.slowest["POST"].Round(time.Millisecond), len(errors["GET"]), len(errors["POST"]),
-		slices.Compact(slices.Sorted(slices.Values(errors["POST"]))))
-	return errors
+		l.slowest["GET"].Round(time.Millisecond), l.slowest["POST"].Round(time.Millisecond), len(failures["GET"]), len(failures["POST"]),
+		slices.Compact(slices.Sorted(slices.Values(failures["POST"]))))
+	return failures
 }
 
 var rounds = flag.Int("gateway.rounds", 1, "how often a replica is shut down in order and restarted")
@@ -125,7 +125,7 @@ func testReplicaGone(t *testing.T, f *front) {
 	invitation, _ := f.create("ina@university.example")
 	l := f.startLoad(invitation.UUID)
 	restart := func() {
-		f.replicas[0] = f.s.With("INVITED_LISTEN_ADDR=" + f.replicas[0].Address).Serve()
+		f.replicas[0] = f.env.With("INVITED_LISTEN_ADDR=" + f.replicas[0].Address).Serve()
 		f.replicas[0].WaitUntil("it is used again", func() bool { return strings.Contains(f.replicas[0].Stderr.String(), "msg=request ") })
 		l.waitRequests(100)
 	}
@@ -149,12 +149,12 @@ func testReplicaGone(t *testing.T, f *front) {
 	f.replicas[0].Kill()
 	l.waitRequests(400)
 	restart()
-	errors := l.takeErrors("killed")
-	require.Empty(t, errors["GET"])
+	failures := l.takeErrors("killed")
+	require.Empty(t, failures["GET"])
 	// A POST that was sent and not answered may have been done, and only the client can decide whether to send it again. Each
 	// client can lose two: a killed process loses its connections before its listener.
-	require.LessOrEqual(t, len(errors["POST"]), 2*creators, "at most the requests that were running")
-	for _, each := range errors["POST"] {
+	require.LessOrEqual(t, len(failures["POST"]), 2*creators, "at most the requests that were running")
+	for _, each := range failures["POST"] {
 		require.Contains(t, each, `502 {"detail":"The service can't be reached. What was asked for may have been done or not."}`)
 	}
 

@@ -150,7 +150,7 @@ func testForgedURL(t *testing.T, f *front) {
 
 	// A gateway may keep the prefix, rewrite Host, and announce that in any of the known headers.
 	direct := "http://" + f.replicas[0].Address
-	strict := f.s.With("INVITED_ONLY_STAFF_CAN_INVITE_USERS=true", "INVITED_SHUTDOWN_DELAY=0s").Serve()
+	strict := f.env.With("INVITED_ONLY_STAFF_CAN_INVITE_USERS=true", "INVITED_SHUTDOWN_DELAY=0s").Serve()
 	for i, host := range []string{"evil.example", "evil.example:81", "127.0.0.1", "evil.example.:0"} {
 		headers := append([]string{"Host", host}, forgedHeaders...)
 		email := fmt.Sprintf("direct%d@university.example", i)

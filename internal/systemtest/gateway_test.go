@@ -134,7 +134,7 @@ var caddyProgram = gateway{"caddy", "caddy", false, func(t testing.TB, f *front,
 // front is a gateway before two replicas on one database, as clients use it.
 type front struct {
 	t             *testing.T
-	s             *harness.Env
+	env           *harness.Env
 	g             gateway
 	base          string // INVITED_PUBLIC_URL
 	plain, secure string // host:port of the gateway
@@ -156,7 +156,7 @@ func (f *front) in(t *testing.T) *front {
 
 func newFront(t *testing.T, env *harness.Env, g gateway) *front {
 	t.Helper()
-	f := &front{t: t, s: env, g: g, plain: freeAddress(t), secure: freeAddress(t), clients: map[string]*http.Client{}}
+	f := &front{t: t, env: env, g: g, plain: freeAddress(t), secure: freeAddress(t), clients: map[string]*http.Client{}}
 	f.base = "https://" + net.JoinHostPort(publicHost, portOf(f.secure)) + "/invitations/"
 	f.certify()
 	env.Apply().Set("INVITED_PUBLIC_URL="+f.base, "INVITED_FRONTEND_URL="+frontEnd, "INVITED_TRUSTED_PROXIES=127.0.0.1/32",
@@ -167,7 +167,7 @@ func newFront(t *testing.T, env *harness.Env, g gateway) *front {
 	f.accessLog = filepath.Join(dir, "access.log")
 	cmd := g.start(t, f, dir)
 	var log harness.Output
-	cmd.Stdout, cmd.Stderr = &log, &log
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &log, &log, 5*time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // to signal its worker processes too
 	require.NoError(t, cmd.Start())
 	ended := make(chan struct{})
@@ -281,7 +281,7 @@ func portOf(address string) string {
 	return port
 }
 
-// from sends a request from an address of the client, to an absolute URL or to a path invitationsPath the public URL.
+// from sends a request from an address of the client, to an absolute URL or to a path below the public URL.
 func (f *front) from(source, method, address, user, body string, headers ...string) (harness.Response, error) {
 	if !strings.HasPrefix(address, "http") {
 		address = f.base + address
@@ -301,7 +301,7 @@ func (f *front) do(method, address, user, body string, headers ...string) harnes
 	return a
 }
 
-// invitationsPath is the path of the collection of invitations invitationsPath the public URL.
+// invitationsPath is the path of the collection of invitations below the public URL.
 const invitationsPath = "api/user-invitations/"
 
 // create invites email into Apollo as olivia through the gateway.
@@ -332,7 +332,7 @@ func (f *front) waitMails(count int, email, link string) {
 	f.t.Helper()
 	f.replicas[0].WaitUntil(fmt.Sprintf("%s got %d mails", email, count), func() bool {
 		found := 0
-		for _, each := range f.s.Mails() {
+		for _, each := range f.env.Mails() {
 			each = strings.NewReplacer("=\r\n", "", "=\n", "", "=3D", "=").Replace(each)
 			if !strings.Contains(each, "To: <"+email+">") && !strings.Contains(each, "To: "+email) {
 				continue

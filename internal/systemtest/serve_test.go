@@ -32,14 +32,14 @@ func TestHealth(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 24 {
 			all.Go(func() {
-				begun := time.Now()
+				start := time.Now()
 				got, err := []*harness.Process{p, other}[i%2].TryDo("GET", "/readyz", "", "")
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				assert.Equal(t, 200, got.Status, got.Body)
-				assert.Less(t, time.Since(begun), 4*time.Second)
+				assert.Less(t, time.Since(start), 4*time.Second)
 			})
 		}
 		all.Wait()
@@ -53,8 +53,8 @@ func TestHealth(t *testing.T) {
 func TestRequestID(t *testing.T) {
 	t.Parallel()
 	p := harness.New(t, "").Set("INVITED_WORKERS=false").Serve()
-	kept := p.Do("GET", harness.InvitationsPath, "", "", "X-Request-ID", "from-the-gateway.1").Is(401)
-	require.Equal(t, "from-the-gateway.1", kept.Header.Get("X-Request-ID"))
+	forwarded := p.Do("GET", harness.InvitationsPath, "", "", "X-Request-ID", "from-the-gateway.1").Is(401)
+	require.Equal(t, "from-the-gateway.1", forwarded.Header.Get("X-Request-ID"))
 	p.WaitLog("request_id=from-the-gateway.1")
 	own := p.Do("GET", harness.InvitationsPath+"?email=ina@university.example", "", "", "X-Request-ID", "with space\tor worse").Is(401)
 	require.Len(t, own.Header.Get("X-Request-ID"), 36)
@@ -221,10 +221,10 @@ func TestSlowHeaderIsCutOff(t *testing.T) {
 	conn, err := net.Dial("tcp", p.Address)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })
-	begun := time.Now()
+	start := time.Now()
 	_, err = fmt.Fprintf(conn, "GET /healthz HTTP/1.1\r\nHost: %s\r\n", p.Address)
 	require.NoError(t, err)
-	require.NoError(t, conn.SetReadDeadline(begun.Add(15*time.Second)))
+	require.NoError(t, conn.SetReadDeadline(start.Add(15*time.Second)))
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -235,7 +235,7 @@ func TestSlowHeaderIsCutOff(t *testing.T) {
 	for i := 0; ; i++ {
 		select {
 		case <-closed:
-			require.Less(t, time.Since(begun), 10*time.Second)
+			require.Less(t, time.Since(start), 10*time.Second)
 			return
 		case <-time.After(500 * time.Millisecond):
 			_, _ = fmt.Fprintf(conn, "X-More-%d: x\r\n", i)

@@ -1,14 +1,19 @@
 package harness
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 )
 
 // Program is the path of the program that New gives to an Env. TestMain sets it.
 var Program string
+
+// buildLimit is for a machine with an empty build cache.
+const buildLimit = 10 * time.Minute
 
 // Build builds the program into dir, with the race detector where the test has it, and returns the path of the binary.
 // extraArgs are further arguments of `go build`.
@@ -22,7 +27,9 @@ func Build(dir, name string, extraArgs ...string) (path string, err error) {
 			}
 		}
 	}
-	if output, err := exec.Command("go", append(args, "invited/cmd/invited")...).CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
+	defer cancel()
+	if output, err := exec.CommandContext(ctx, "go", append(args, "invited/cmd/invited")...).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, output)
 	}
 	return path, nil

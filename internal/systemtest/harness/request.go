@@ -48,6 +48,7 @@ func NewRequest(ctx context.Context, method, url, user, body string, headers ...
 
 // Send sends a request and reads the response.
 func Send(t testing.TB, client *http.Client, r *http.Request) (Response, error) {
+	t.Helper()
 	response, err := client.Do(r)
 	if err != nil {
 		return Response{}, err

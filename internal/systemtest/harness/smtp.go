@@ -54,7 +54,7 @@ func NewSMTPRecorder(t testing.TB) *SMTPRecorder {
 // Open makes a closed recorder listen again, at the same address as before.
 func (r *SMTPRecorder) Open() {
 	r.t.Helper()
-	listener, err := net.Listen("tcp", r.address)
+	listener, err := (&net.ListenConfig{}).Listen(r.t.Context(), "tcp", r.address)
 	require.NoError(r.t, err)
 	r.mu.Lock()
 	r.listener, r.address = listener, listener.Addr().String()

@@ -46,6 +46,7 @@ func Receive[T any](t testing.TB, values <-chan T, what string) T {
 
 // Sleep waits for d, or until the test ends. It is for servers that take their time, not for tests that wait.
 func Sleep(t testing.TB, d time.Duration) {
+	t.Helper()
 	select {
 	case <-time.After(d):
 	case <-t.Context().Done():

@@ -52,7 +52,7 @@ func NewWebhookRecorder(t testing.TB) *WebhookRecorder {
 // Open makes a closed recorder listen again, at the same address as before.
 func (r *WebhookRecorder) Open() {
 	r.t.Helper()
-	listener, err := net.Listen("tcp", r.address)
+	listener, err := (&net.ListenConfig{}).Listen(r.t.Context(), "tcp", r.address)
 	require.NoError(r.t, err)
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /token", r.serveToken)
