@@ -35,7 +35,7 @@ func TestReferenceInABrowser(t *testing.T) {
 		t.Cleanup(cancel)
 		ctx, cancel = context.WithTimeout(ctx, time.Minute)
 		t.Cleanup(cancel)
-		var problems messages
+		var problems messageList
 		chromedp.ListenTarget(ctx, func(event any) {
 			switch e := event.(type) {
 			case *log.EventEntryAdded:
@@ -72,19 +72,19 @@ func TestReferenceInABrowser(t *testing.T) {
 	})
 }
 
-// messages is a list that is safe for concurrent use.
-type messages struct {
+// messageList is a list of lines that is safe for concurrent use.
+type messageList struct {
 	mu    sync.Mutex
 	lines []string
 }
 
-func (m *messages) add(line string) {
+func (m *messageList) add(line string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lines = append(m.lines, line)
 }
 
-func (m *messages) all() []string {
+func (m *messageList) all() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.lines

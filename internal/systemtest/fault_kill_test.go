@@ -22,7 +22,7 @@ const maxPoints = 100
 // The process is killed at every statement of an operation in turn, at its commit, and after the commit. Whatever response the
 // client got, all of the operation has happened or nothing; a client without a response can send the request again.
 func TestFaultKilledAtEveryStatement(t *testing.T) {
-	for name, operation := range map[string]operation{
+	for name, o := range map[string]operation{
 		"create": {
 			send: func(p *harness.Process, _ string) (harness.Response, error) {
 				return p.TryDo("POST", harness.InvitationsPath, "olivia", harness.InvitationBody("asked@university.example"))
@@ -60,13 +60,13 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 				for i := 1; len(points) <= i; i++ {
 					require.Less(f.t, i, maxPoints, "the process dies whatever the point")
 					point := fmt.Sprintf("write:%d", i)
-					if !f.killAt(operation, point) {
+					if !f.killAt(o, point) {
 						require.Greater(f.t, i, 2, "an operation has more steps")
 						break
 					}
 					points = append(points, point)
 				}
-				require.True(f.t, f.killAt(operation, points[0]))
+				require.True(f.t, f.killAt(o, points[0]))
 				f.t.Logf("killed at %d points", len(points))
 			})
 		})

@@ -98,8 +98,8 @@ func newPostgres(t *testing.T) *postgres.Server {
 	return server
 }
 
-// clients create and accept invitations until stop is called, each at one of the processes.
-type clients struct {
+// postgresLoad is clients that create and accept invitations until stop is called, each at one of the processes.
+type postgresLoad struct {
 	f    *faultCase
 	stop func()
 
@@ -108,17 +108,17 @@ type clients struct {
 }
 
 // succeeded returns the number of requests with success, by process.
-func (c *clients) succeeded() []int {
+func (c *postgresLoad) succeeded() []int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]int{}, c.done...)
 }
 
 // startLoad starts clients that are stopped when the test ends.
-func (f *faultCase) startLoad(processes []*harness.Process) *clients {
+func (f *faultCase) startLoad(processes []*harness.Process) *postgresLoad {
 	f.t.Helper()
 	ctx, cancel := context.WithCancel(f.t.Context())
-	c := &clients{f: f, done: make([]int, len(processes))}
+	c := &postgresLoad{f: f, done: make([]int, len(processes))}
 	var all sync.WaitGroup
 	c.stop = func() {
 		cancel()
@@ -149,7 +149,7 @@ func (f *faultCase) startLoad(processes []*harness.Process) *clients {
 
 // invite invites a client's user as olivia, and lets the user accept where accept is true. It returns false after a response
 // that must not come, which fails the test.
-func (c *clients) invite(ctx context.Context, processes []*harness.Process, client int, projectUUID string, accept bool) bool {
+func (c *postgresLoad) invite(ctx context.Context, processes []*harness.Process, client int, projectUUID string, accept bool) bool {
 	user := fmt.Sprintf("user%d", client)
 	body := harness.InvitationBodyFor(user+"@university.example", projectUUID)
 	got, ok := c.postUntilDone(ctx, processes, client, harness.InvitationsPath, "olivia", body, http.StatusCreated)
@@ -169,7 +169,7 @@ func (c *clients) invite(ctx context.Context, processes []*harness.Process, clie
 
 // postUntilDone sends a POST until the response is not a 503. A request that was answered with 503 may have been done all the
 // same, so only a repeated one may be refused. It returns false after a response that must not come.
-func (c *clients) postUntilDone(
+func (c *postgresLoad) postUntilDone(
 	ctx context.Context, processes []*harness.Process, client int, path, user, body string, success int,
 ) (harness.Response, bool) {
 	at := client % len(processes)

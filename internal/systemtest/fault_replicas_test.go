@@ -25,7 +25,7 @@ func TestFaultLeaderKilled(t *testing.T) {
 	onEachFault(t, "kill -9 of the replica that leads", func(f *faultCase) {
 		f.env.Run(waveDirectory(), "directory", "apply", "-f", "-").OK()
 		f.env.Set("INVITED_SWEEP_INTERVAL=1s")
-		replicas := []replica{f.startReplica(), f.startReplica()}
+		replicas := []startedProcess{f.startReplica(), f.startReplica()}
 		var all []wave
 		for i := range waves {
 			all = append(all, f.createWave(replicas[0].Process, i))
@@ -140,21 +140,21 @@ func (f *faultCase) missing(w wave) string {
 	return ""
 }
 
-// replica is a process with the time of its start.
-type replica struct {
+// startedProcess is a process with the time of its start.
+type startedProcess struct {
 	*harness.Process
 	started time.Time
 }
 
-func (f *faultCase) startReplica() replica {
+func (f *faultCase) startReplica() startedProcess {
 	f.t.Helper()
 	started := time.Now()
-	return replica{f.env.Serve(), started}
+	return startedProcess{f.env.Serve(), started}
 }
 
 // leaderIndex returns the index of the leader among the processes, which are in the order of their start. River's name of the
 // leader has the time of its start.
-func (f *faultCase) leaderIndex(replicas []replica) (found int) {
+func (f *faultCase) leaderIndex(replicas []startedProcess) (found int) {
 	f.t.Helper()
 	started := f.waitLeader()
 	for i, each := range replicas {

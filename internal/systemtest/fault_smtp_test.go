@@ -179,7 +179,7 @@ func TestFaultMailboxRefused(t *testing.T) {
 	})
 }
 
-const password = "pa55word-of-the-mail-server"
+const smtpPassword = "pa55word-of-the-mail-server"
 
 // The mail server refuses this server rather than a recipient, which only the operator can fix. No invitation is given up, the
 // operator gets an error, and the mail server gets few attempts.
@@ -205,7 +205,7 @@ func TestFaultMailServerRefusesServer(t *testing.T) {
 					refusals++
 					return each.reply
 				})
-				f.env.Set("INVITED_SMTP_URL=" + strings.Replace(f.smtp.URL, "://", "://mailer:"+password+"@", 1))
+				f.env.Set("INVITED_SMTP_URL=" + strings.Replace(f.smtp.URL, "://", "://mailer:"+smtpPassword+"@", 1))
 				p := f.env.Serve()
 				start := time.Now()
 				ids := f.createQuickly(p, "held", 20)
@@ -242,7 +242,7 @@ func TestFaultMailServerRefusesServer(t *testing.T) {
 				require.Equal(f.t, "ok", status)
 				require.NotContains(f.t, checks["mail"], "operator")
 				p.Stop()
-				f.assertNotLeaked(p, password)
+				f.assertNotLeaked(p, smtpPassword)
 			})
 		})
 	}

@@ -50,7 +50,7 @@ func (f *faultCase) raceAll(left, right *harness.Process) {
 		require.NotEmpty(f.t, uuids)
 		for _, p := range []*harness.Process{left, right} {
 			for _, user := range []string{"sam", "olivia"} { // the counts of staff are stored, those of others are counted
-				require.Equal(f.t, len(uuids), count(p, user, state), "%s's %q", user, state)
+				require.Equal(f.t, len(uuids), countInvitations(p, user, state), "%s's %q", user, state)
 			}
 		}
 	}
@@ -61,7 +61,7 @@ func (f *faultCase) raceAll(left, right *harness.Process) {
 func (f *faultCase) race(left, right *harness.Process, i int) {
 	user := fmt.Sprintf("user%d", i%loadClients)
 	body := harness.InvitationBodyFor(user+"@university.example", loadProjectUUID(i))
-	create := newRequest("POST", harness.InvitationsPath, "olivia", body)
+	create := newSender("POST", harness.InvitationsPath, "olivia", body)
 	winner := f.both(left, create, right, create, http.StatusCreated, http.StatusBadRequest)
 	var m harness.Invitation
 	if err := json.Unmarshal([]byte(winner.Body), &m); err != nil {
@@ -69,8 +69,8 @@ func (f *faultCase) race(left, right *harness.Process, i int) {
 		return
 	}
 	f.record(&f.created, m.UUID)
-	accept := newRequest("POST", harness.InvitationsPath+m.UUID+"/accept/", user, "")
-	cancel := newRequest("POST", harness.InvitationsPath+m.UUID+"/cancel/", "olivia", "")
+	accept := newSender("POST", harness.InvitationsPath+m.UUID+"/accept/", user, "")
+	cancel := newSender("POST", harness.InvitationsPath+m.UUID+"/cancel/", "olivia", "")
 	switch i % 4 {
 	case 0:
 		f.both(left, accept, right, accept, http.StatusOK, http.StatusNotFound)
@@ -85,16 +85,16 @@ func (f *faultCase) race(left, right *harness.Process, i int) {
 	}
 }
 
-// request sends a request to a process.
-type request func(*harness.Process) (harness.Response, error)
+// sender sends a request to a process.
+type sender func(*harness.Process) (harness.Response, error)
 
-func newRequest(method, path, user, body string) request {
+func newSender(method, path, user, body string) sender {
 	return func(p *harness.Process) (harness.Response, error) { return p.TryDo(method, path, user, body) }
 }
 
 // both sends a request to each of two processes at the same time. One must answer with success, and the other with one of
 // refusals. both returns the response with success.
-func (f *faultCase) both(left *harness.Process, one request, right *harness.Process, other request, success int, refusals ...int) (winner harness.Response) {
+func (f *faultCase) both(left *harness.Process, one sender, right *harness.Process, other sender, success int, refusals ...int) (winner harness.Response) {
 	var (
 		lefts, rights harness.Response
 		errs          [2]error
@@ -113,8 +113,8 @@ func (f *faultCase) both(left *harness.Process, one request, right *harness.Proc
 	return won
 }
 
-// count returns the number of invitations in a state that a process reports to a user. An empty state counts all.
-func count(p *harness.Process, user, state string) int {
+// countInvitations returns the number of invitations in a state that a process reports to a user. An empty state counts all.
+func countInvitations(p *harness.Process, user, state string) int {
 	p.T.Helper()
 	path := harness.InvitationsPath + "?page_size=1"
 	if state != "" {
@@ -132,15 +132,15 @@ func TestReplicasSeeEachOther(t *testing.T) {
 		here, there := env.Serve(), env.Serve()
 		for i := range 20 {
 			id := here.Create(fmt.Sprintf("somebody%d@university.example", i)).UUID
-			require.Equal(t, i+1, count(there, "sam", ""))
-			require.Equal(t, 1, count(there, "olivia", "pending"))
+			require.Equal(t, i+1, countInvitations(there, "sam", ""))
+			require.Equal(t, 1, countInvitations(there, "olivia", "pending"))
 			// Not asserted to be the first: the clocks of the processes differ by some milliseconds.
 			require.Contains(t, there.Do("GET", harness.InvitationsPath+"?state=pending", "olivia", "").Is(http.StatusOK).Body, id)
 			require.Equal(t, "pending", there.Get(id).State)
 			there.Do("POST", harness.InvitationsPath+id+"/cancel/", "olivia", "").Is(http.StatusOK)
 			require.Equal(t, "canceled", here.Get(id).State)
-			require.Equal(t, 0, count(here, "sam", "pending"))
-			require.Equal(t, i+1, count(here, "olivia", "canceled"))
+			require.Equal(t, 0, countInvitations(here, "sam", "pending"))
+			require.Equal(t, i+1, countInvitations(here, "olivia", "canceled"))
 			require.Contains(t, here.Do("GET", harness.InvitationsPath+id+"/events/", "olivia", "").Is(http.StatusOK).Body, `"canceled"`)
 			here, there = there, here
 		}
