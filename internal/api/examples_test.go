@@ -47,7 +47,7 @@ var demoUser = regexp.MustCompile(`(?m)^  - username: (\w+)$`)
 
 func newExamples(t *testing.T, policy func(*invitation.Policy)) *exampleEnv {
 	t.Helper()
-	demo, err := os.ReadFile("../../cmd/invited/demo.yaml")
+	demo, err := os.ReadFile("../app/demo.yaml")
 	require.NoError(t, err)
 	file := demoUser.ReplaceAllString(string(demo), "$0\n    tokens: [$1-key]")
 	file = strings.Replace(file, "users:\n", "users:\n"+
