@@ -12,6 +12,7 @@ import (
 
 	"invited/internal/api"
 	"invited/internal/config"
+	"invited/internal/database"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/store"
@@ -26,7 +27,7 @@ type App struct {
 	demo    *demonstration // nil without --demo
 
 	listener     net.Listener
-	db           *store.DB
+	db           *store.Store
 	workers      *jobs.Workers // nil where another process does the background work
 	httpServer   *http.Server  // nil until Start has succeeded
 	serveError   chan error    // gets what httpServer.Serve returned
@@ -36,8 +37,8 @@ type App struct {
 // Options are the parts of an App that the environment does not configure.
 type Options struct {
 	Logger   *slog.Logger
-	Migrate  bool          // migrate the database before serving
-	Database store.Options // without an address, which the configuration has
+	Migrate  bool             // migrate the database before serving
+	Database database.Options // without an address, which the configuration has
 }
 
 // New returns an App that is not started.

@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"invited/internal/config"
+	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/store"
 )
 
 // openDatabase opens the database that a configuration names. It does not connect yet.
-func openDatabase(c config.Config, options store.Options) (*store.DB, error) {
+func openDatabase(c config.Config, options database.Options) (*store.Store, error) {
 	if c.Database.Engine == config.Postgres {
 		options.Postgres = c.Database.DSN.Reveal()
 	} else {
@@ -22,7 +23,7 @@ func openDatabase(c config.Config, options store.Options) (*store.DB, error) {
 }
 
 // withDatabase calls f with the configured database, and closes the database afterwards.
-func (p Process) withDatabase(f func(*store.DB) error) error {
+func (p Process) withDatabase(f func(*store.Store) error) error {
 	c, err := p.loadConfig()
 	if err != nil {
 		return err
@@ -35,8 +36,8 @@ func (p Process) withDatabase(f func(*store.DB) error) error {
 }
 
 // withDirectory calls f with the directory of the configured database. The schema must be current.
-func (p Process) withDirectory(ctx context.Context, f func(directory.Store) error) error {
-	return p.withDatabase(func(db *store.DB) error {
+func (p Process) withDirectory(ctx context.Context, f func(directory.FileStore) error) error {
+	return p.withDatabase(func(db *store.Store) error {
 		if err := requireCurrentSchema(ctx, db); err != nil {
 			return err
 		}
@@ -45,7 +46,7 @@ func (p Process) withDirectory(ctx context.Context, f func(directory.Store) erro
 }
 
 // requireCurrentSchema returns an error that names the remedy where the schema is not the one that this program needs.
-func requireCurrentSchema(ctx context.Context, db *store.DB) error {
+func requireCurrentSchema(ctx context.Context, db *store.Store) error {
 	isCurrent, err := db.Current(ctx)
 	if err == nil && !isCurrent {
 		err = errors.New("the database's schema is not current: run `invited migrate up`")
@@ -53,10 +54,10 @@ func requireCurrentSchema(ctx context.Context, db *store.DB) error {
 	return err
 }
 
-// explainUnusable turns a store.ErrUnusable into one line with the database and the reason, and returns any other error
+// explainUnusable turns a database.ErrUnavailable into one line with the database and the reason, and returns any other error
 // as it is. Drivers list every attempt to connect, and the last line of the list has the reason.
 func explainUnusable(c config.Config, err error) error {
-	if !errors.Is(err, store.ErrUnusable) {
+	if !errors.Is(err, database.ErrUnavailable) {
 		return err
 	}
 	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")

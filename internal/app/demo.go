@@ -16,6 +16,7 @@ import (
 
 	"invited/internal/config"
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/store"
 )
@@ -55,15 +56,15 @@ func (d *demonstration) adjust(c *config.Config) error {
 
 // load applies the demo directory, issues the tokens, and cancels the pending invitations of an earlier demonstration. It
 // returns an error where the database has users who are not the demonstration's.
-func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitation.Service) error {
-	file, err := directory.Parse(bytes.NewReader(demoDirectory))
+func (d *demonstration) load(ctx context.Context, db *store.Store, service *invitation.Service) error {
+	file, err := dirfile.Decode(bytes.NewReader(demoDirectory))
 	if err != nil {
 		return err
 	}
 	if err := d.checkUsers(ctx, db.Directory()); err != nil {
 		return err
 	}
-	if _, err := directory.Apply(ctx, db.Directory(), file, nil); err != nil {
+	if _, err := dirfile.Apply(ctx, db.Directory(), file, nil); err != nil {
 		return err
 	}
 	for name, key := range map[string]*string{"sam": &d.Staff, "olivia": &d.Owner, "ina": &d.Invitee} {
@@ -71,11 +72,10 @@ func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitat
 			return err
 		}
 	}
-	ctx, caller, err := directory.Authenticate(ctx, db, d.Staff)
+	staff, err := directory.Authenticate(ctx, db, d.Staff)
 	if err != nil {
 		return err
 	}
-	staff := caller.User // looked up, not guessed: the key is new
 	query := invitation.Query{States: []invitation.State{invitation.Pending}}
 	pending, err := service.List(ctx, staff, query, 1, 100)
 	for _, each := range pending.Invitations {
@@ -85,8 +85,8 @@ func (d *demonstration) load(ctx context.Context, db *store.DB, service *invitat
 }
 
 // checkUsers returns an error where the directory has a user who is not the demonstration's.
-func (d *demonstration) checkUsers(ctx context.Context, s directory.Store) error {
-	return s.Read(ctx, func(tx directory.Tx) error {
+func (d *demonstration) checkUsers(ctx context.Context, s directory.FileStore) error {
+	return s.Read(ctx, func(tx directory.FileTx) error {
 		users, err := tx.UsersAfter("", 100)
 		if err != nil {
 			return err

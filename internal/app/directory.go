@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/store"
 )
 
@@ -31,15 +32,15 @@ and it works on the database of a running server.`,
 				return err
 			}
 			defer func() { _ = input.Close() }()
-			file, err := directory.Parse(input)
+			file, err := dirfile.Decode(input)
 			if err != nil {
 				return prefixProblems(path, err)
 			}
-			return p.withDatabase(func(db *store.DB) error {
+			return p.withDatabase(func(db *store.Store) error {
 				if _, err := db.Migrate(ctx); err != nil {
 					return err
 				}
-				report, err := directory.Apply(ctx, db.Directory(), file, p.progressBar("Applying"))
+				report, err := dirfile.Apply(ctx, db.Directory(), file, p.progressBar("Applying"))
 				if err != nil {
 					return prefixProblems(path, err)
 				}
@@ -52,18 +53,18 @@ and it works on the database of a running server.`,
 	export := command("export", "Print the directory in the form that apply reads",
 		"Prints users, roles, scopes and memberships in the form that `directory apply` reads. Tokens are never printed.",
 		func(ctx context.Context) error {
-			return p.withDirectory(ctx, func(s directory.Store) error { return directory.Export(ctx, s, p.Stdout) })
+			return p.withDirectory(ctx, func(s directory.FileStore) error { return dirfile.Export(ctx, s, p.Stdout) })
 		})
 	return commandGroup("directory", "Keep users, roles, scopes and memberships in a file", apply, export)
 }
 
-// prefixProblems puts the path of the file before each problem of a *directory.FileError, and returns any other error as
+// prefixProblems puts the path of the file before each problem of a *dirfile.Error, and returns any other error as
 // it is.
 func prefixProblems(path string, err error) error {
 	if path == "-" {
 		path = "standard input"
 	}
-	var problems *directory.FileError
+	var problems *dirfile.Error
 	if !errors.As(err, &problems) {
 		return err
 	}

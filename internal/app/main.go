@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"invited/internal/config"
-	"invited/internal/store"
+	"invited/internal/database"
 )
 
 // Exit codes, besides 0.
@@ -41,7 +41,7 @@ type Process struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 	// Database has the options of the database except its address, which the environment has. Tests set them.
-	Database store.Options
+	Database database.Options
 }
 
 // Run runs the command that args name, without the program's name, and returns the exit code. Errors are written to

@@ -16,7 +16,7 @@ func (p Process) migrateCommand() *cobra.Command {
 	up := command("up", "Apply the schema migrations that are not applied yet",
 		"Applies the schema migrations that are not applied yet. Any number of processes may do it at once.",
 		func(ctx context.Context) error {
-			return p.withDatabase(func(db *store.DB) error {
+			return p.withDatabase(func(db *store.Store) error {
 				applied, err := db.Migrate(ctx)
 				if err != nil {
 					return err
@@ -34,7 +34,7 @@ func (p Process) migrateCommand() *cobra.Command {
 		})
 	status := command("status", "List the schema migrations, and when each was applied", "",
 		func(ctx context.Context) error {
-			return p.withDatabase(func(db *store.DB) error {
+			return p.withDatabase(func(db *store.Store) error {
 				migrations, err := db.Migrations(ctx)
 				if err != nil {
 					return err

@@ -51,8 +51,8 @@ func (a *App) newService() (*invitation.Service, error) {
 func (a *App) newHandler(service *invitation.Service) (http.Handler, error) {
 	return api.New(api.Config{
 		Service:        service,
-		Directory:      &directory.Reader{Store: a.db.Shelf()},
-		Keys:           a.db,
+		Directory:      &directory.Reader{Store: a.db.ReadStore()},
+		Authenticator:  a.db,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,

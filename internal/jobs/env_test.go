@@ -60,7 +60,7 @@ const lifetime = 7 * 24 * time.Hour
 type testEnv struct {
 	t       *testing.T
 	engine  string // "sqlite" or "postgres"
-	db      *store.DB
+	db      *store.Store
 	clock   *storetest.Clock // the service's clock; the workers use the database's
 	service *invitation.Service
 	smtp    *smtpRecorder

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
-	"invited/internal/store"
 	"invited/internal/storetest"
 )
 
@@ -24,56 +24,68 @@ func (env *testEnv) openStore(e storetest.Engine) {
 
 func (env *testEnv) applyDirectory(yaml string) {
 	env.t.Helper()
-	parsed, err := directory.Parse(strings.NewReader(yaml))
+	parsed, err := dirfile.Decode(strings.NewReader(yaml))
 	require.NoError(env.t, err)
-	_, err = directory.Apply(env.t.Context(), env.db.Directory(), parsed, nil)
+	_, err = dirfile.Apply(env.t.Context(), env.db.Directory(), parsed, nil)
 	require.NoError(env.t, err)
 }
 
-func (env *testEnv) user(name string) directory.User {
+// user returns a user as a caller, with the grants that they hold.
+func (env *testEnv) user(name string) (found directory.Actor) {
 	env.t.Helper()
-	var found []directory.User
-	require.NoError(env.t, env.db.Read(env.t.Context(), func(tx *store.Tx) (err error) {
-		found, err = tx.UsersBy(nil, []string{name})
+	var users []directory.User
+	require.NoError(env.t, env.db.Directory().Read(env.t.Context(), func(tx directory.FileTx) (err error) {
+		users, err = tx.FindUsers(nil, []string{name})
 		return err
 	}))
-	require.Len(env.t, found, 1)
-	return found[0]
+	require.Len(env.t, users, 1)
+	env.read(func(tx invitation.Tx) (err error) {
+		found, err = tx.FindActor(users[0].UUID)
+		return err
+	})
+	return found
 }
 
 func (env *testEnv) users() (found []directory.User) {
 	env.t.Helper()
-	require.NoError(env.t, env.db.Read(env.t.Context(), func(tx *store.Tx) (err error) {
+	require.NoError(env.t, env.db.Directory().Read(env.t.Context(), func(tx directory.FileTx) (err error) {
 		found, err = tx.UsersAfter("", 100)
 		return err
 	}))
 	return found
 }
 
+func (env *testEnv) read(f func(invitation.Tx) error) {
+	env.t.Helper()
+	require.NoError(env.t, env.db.Invitations().Read(env.t.Context(), f))
+}
+
 func (env *testEnv) find(id uuid.UUID) (found invitation.Invitation) {
 	env.t.Helper()
-	require.NoError(env.t, env.db.Read(env.t.Context(), func(tx *store.Tx) (err error) {
+	env.read(func(tx invitation.Tx) (err error) {
 		found, err = tx.Find(id)
 		return err
-	}))
+	})
 	return found
 }
 
 // events lists the events of an invitation, the newest first.
 func (env *testEnv) events(id uuid.UUID) (found []invitation.Event) {
 	env.t.Helper()
-	require.NoError(env.t, env.db.Read(env.t.Context(), func(tx *store.Tx) error {
-		events, total, err := tx.Events(id, directory.Window{Limit: 1000})
+	env.read(func(tx invitation.Tx) error {
+		events, total, err := tx.ListEvents(id, directory.Window{Limit: 1000})
 		require.Len(env.t, events, total)
 		found = events
 		return err
-	}))
+	})
 	return found
 }
 
 func (env *testEnv) enqueue(job invitation.Job) {
 	env.t.Helper()
-	require.NoError(env.t, env.db.Write(env.t.Context(), func(tx *store.Tx) error { return tx.Enqueue(job) }))
+	require.NoError(env.t, env.db.Invitations().Change(env.t.Context(), func(invitation.Tx) ([]invitation.Change, error) {
+		return []invitation.Change{{Jobs: []invitation.Job{job}}}, nil
+	}))
 }
 
 func (env *testEnv) exec(statement string) {
@@ -93,8 +105,11 @@ type rollbackStore struct{ invitation.Store }
 
 var errCommit = errors.New("the commit failed")
 
-func (s rollbackStore) Write(ctx context.Context, f func(invitation.Tx) error) error {
-	return s.Store.Write(ctx, func(tx invitation.Tx) error { return errors.Join(f(tx), errCommit) })
+func (s rollbackStore) Change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error)) error {
+	return s.Store.Change(ctx, func(tx invitation.Tx) ([]invitation.Change, error) {
+		changes, err := decide(tx)
+		return changes, errors.Join(err, errCommit)
+	})
 }
 
 // slowSweepStore is a store where nothing is due, and where a sweep doesn't end before finish is closed.
@@ -103,9 +118,9 @@ type slowSweepStore struct {
 	begun, finish chan struct{}
 }
 
-func (s slowSweepStore) Write(ctx context.Context, f func(invitation.Tx) error) error {
+func (s slowSweepStore) Change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error)) error {
 	var isSweep bool
-	err := s.Store.Write(ctx, func(tx invitation.Tx) error { return f(nothingDueTx{tx, &isSweep}) })
+	err := s.Store.Change(ctx, func(tx invitation.Tx) ([]invitation.Change, error) { return decide(nothingDueTx{tx, &isSweep}) })
 	if isSweep {
 		select {
 		case s.begun <- struct{}{}:
@@ -125,7 +140,7 @@ type nothingDueTx struct {
 	isSweep *bool
 }
 
-func (tx nothingDueTx) Due(invitation.Due, time.Time, time.Time, int) ([]invitation.Invitation, error) {
+func (tx nothingDueTx) LockDue(invitation.Due, time.Time, time.Time, int) ([]invitation.Invitation, error) {
 	*tx.isSweep = true
 	return nil, nil
 }
