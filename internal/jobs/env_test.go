@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,24 @@ import (
 
 // maxWait bounds every wait of a test, so that a failing test ends.
 const maxWait = 20 * time.Second
+
+// timedOut is set once a wait has timed out. The waits of all other tests are short from then on: when every test fails,
+// the run ends before go test's own limit.
+var timedOut atomic.Bool
+
+func waitLimit() time.Duration {
+	if timedOut.Load() {
+		return maxWait / 4
+	}
+	return maxWait
+}
+
+// failTimeout ends a test whose wait has timed out.
+func (env *testEnv) failTimeout(what string) {
+	env.t.Helper()
+	timedOut.Store(true)
+	require.FailNow(env.t, "timed out waiting for "+what, env.log.String())
+}
 
 var (
 	projectAdmin = uuid.MustParse("40000000-0000-4000-8000-000000000001")
@@ -134,7 +153,7 @@ func (env *testEnv) stopWorkers(w *jobs.Workers, timeout time.Duration) {
 	case err := <-stopped:
 		require.NoError(env.t, err)
 	case <-time.After(timeout + 5*time.Second):
-		require.FailNow(env.t, "timed out waiting for the end of Stop", env.log.String())
+		env.failTimeout("the end of Stop")
 	}
 }
 
@@ -155,12 +174,12 @@ func draft(email string) invitation.Draft {
 // waitFor waits until a condition holds.
 func (env *testEnv) waitFor(what string, holds func() bool) {
 	env.t.Helper()
-	deadline := time.Now().Add(maxWait)
+	deadline := time.Now().Add(waitLimit())
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for ; !holds(); <-tick.C {
 		if time.Now().After(deadline) {
-			require.FailNow(env.t, "timed out waiting for "+what, env.log.String())
+			env.failTimeout(what)
 		}
 	}
 }
@@ -170,8 +189,8 @@ func receive[T any](env *testEnv, from <-chan T, what string) (value T) {
 	env.t.Helper()
 	select {
 	case value = <-from:
-	case <-time.After(maxWait):
-		require.FailNow(env.t, "timed out waiting for "+what, env.log.String())
+	case <-time.After(waitLimit()):
+		env.failTimeout(what)
 	}
 	return value
 }
