@@ -8,7 +8,9 @@ import (
 )
 
 // signalAtOurDeath makes the kernel send a signal to cmd when this process dies, also by SIGKILL.
-func signalAtOurDeath(cmd *exec.Cmd, s syscall.Signal) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: s} }
+func signalAtOurDeath(cmd *exec.Cmd, s syscall.Signal) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: s}
+}
 
 // terminateAtParentsDeath makes the kernel send this process SIGTERM when the
 // parent dies: "go run" does not pass on the SIGTERM that kills it.
