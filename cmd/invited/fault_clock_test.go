@@ -22,6 +22,7 @@ import (
 // database's clock all the same. On SQLite the database is in the process, whose clock is the only one there is: nothing
 // is lost, and once it is set right all goes on.
 func TestFaultClock(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{10 * time.Minute, -10 * time.Minute} {
 		t.Run(skew.String(), func(t *testing.T) {
 			onEachTrial(t, fmt.Sprintf("a clock that is wrong by %+.0f min", skew.Minutes()), func(x *trial) {

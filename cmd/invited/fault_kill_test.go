@@ -17,6 +17,7 @@ const rescue = 5 * time.Minute
 // Each of these is killed at every one of its statements in turn, at its commit, and after it. Whatever the client was
 // told, all of it has happened or nothing; and who was told nothing can ask again.
 func TestFaultKilledAtEveryStatement(t *testing.T) {
+	t.Parallel()
 	for name, operation := range map[string]operation{
 		"create": {
 			ask: func(p *served, _ string) (answer, error) {
