@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -26,9 +27,19 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // document serves the contract, with this server as the one to call, and a page to read it and try it out. The page is
 // whole without any other server.
 func document(e *echo.Echo, contract *openapi3.T, publicURL string) error {
-	asJSON, asYAML, err := written(contract, publicURL)
-	if err != nil {
-		return err
+	// Encoding takes as long as parsing: it waits for the first client that asks.
+	encoded := sync.OnceValues(func() (map[string][]byte, error) {
+		asJSON, asYAML, err := written(contract, publicURL)
+		return map[string][]byte{"application/json": asJSON, "application/yaml": asYAML}, err
+	})
+	form := func(kind string) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			forms, err := encoded()
+			if err != nil {
+				return err
+			}
+			return c.Blob(http.StatusOK, kind, forms[kind])
+		}
 	}
 	own, err := fs.Sub(frame, "docs")
 	if err != nil {
@@ -39,8 +50,8 @@ func document(e *echo.Echo, contract *openapi3.T, publicURL string) error {
 		return err
 	}
 	reading := []string{http.MethodGet, http.MethodHead}
-	e.Match(reading, "/openapi.json", blob("application/json", asJSON))
-	e.Match(reading, "/openapi.yaml", blob("application/yaml", asYAML))
+	e.Match(reading, "/openapi.json", form("application/json"))
+	e.Match(reading, "/openapi.yaml", form("application/yaml"))
 	e.Match(reading, "/docs", blob("text/html; charset=utf-8", index), documented)
 	// Relative to what was asked for, which may have a gateway's prefix.
 	e.Match(reading, "/docs/", func(c echo.Context) error { return c.Redirect(http.StatusPermanentRedirect, "../docs") })
