@@ -24,6 +24,7 @@ import (
 // on the database's clock instead. On SQLite the database is in the process, and there is no other clock: nothing is lost, and
 // all work goes on once the clock is right.
 func TestFaultClock(t *testing.T) {
+	t.Parallel()
 	for _, skew := range []time.Duration{10 * time.Minute, -10 * time.Minute} {
 		t.Run(skew.String(), func(t *testing.T) {
 			onEachFault(t, fmt.Sprintf("a clock that is wrong by %+.0f min", skew.Minutes()), func(f *faultCase) {

@@ -22,6 +22,7 @@ const maxPoints = 100
 // The process is killed at every statement of an operation in turn, at its commit, and after the commit. Whatever response the
 // client got, all of the operation has happened or nothing; a client without a response can send the request again.
 func TestFaultKilledAtEveryStatement(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]operation{
 		"create": {
 			send: func(p *harness.Process, _ string) (harness.Response, error) {
