@@ -19,40 +19,24 @@ import (
 // It is safe for concurrent use.
 type Statements struct {
 	sqlmw.NullInterceptor
-	mu       sync.Mutex
-	texts    []string
-	messages int
+	mu    sync.Mutex
+	texts []string
 }
 
-// Open opens the database at a URL until the test ends, and records its statements in s. On PostgreSQL the driver's tracer
-// records them, because some statements do not pass through database/sql.
+// Open opens the database at a URL until the test ends, and records its statements in s.
 func (s *Statements) Open(t *testing.T, address string, o database.Options) *store.Store {
 	t.Helper()
 	o.Driver, o.Tracer = s.wrap, tracer{s} // SQLite uses Driver, PostgreSQL uses Tracer
 	return open(t, address, o)
 }
 
-// Take returns the statements since the last Take, and resets Messages to 0.
+// Take returns the statements since the last Take.
 func (s *Statements) Take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.texts
-	s.texts, s.messages = nil, 0
+	s.texts = nil
 	return taken
-}
-
-// Messages returns the number of round trips to PostgreSQL since the last Take, including those that begin and end
-// transactions. A batch is one round trip.
-func (s *Statements) Messages() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.messages
-}
-
-func (s *Statements) countMessage() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.messages++
 }
 
 func (s *Statements) record(text string) {
@@ -68,25 +52,9 @@ func (s *Statements) record(text string) {
 
 type tracer struct{ *Statements }
 
-// TraceBatchStart implements pgx.BatchTracer.
-func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	t.countMessage()
-	for _, query := range data.Batch.QueuedQueries {
-		t.record(query.SQL)
-	}
-	return ctx
-}
-
-// TraceBatchQuery implements pgx.BatchTracer.
-func (tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
-
-// TraceBatchEnd implements pgx.BatchTracer.
-func (tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
-
 // TraceQueryStart implements pgx.QueryTracer.
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
 	if !strings.HasPrefix(data.SQL, "SET ") { // part of connecting, and not of a request
-		t.countMessage()
 		t.record(data.SQL)
 	}
 	return ctx

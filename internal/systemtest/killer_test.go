@@ -17,15 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/app"
-
 	"invited/internal/storetest"
 	"invited/internal/systemtest/harness"
 )
 
 // killVariable makes this test binary behave as the program, and end itself by SIGKILL at the point that the value names:
 //
-//	write:3     at the third step of transactions that write. On SQLite a step is a statement or a commit that is about to
-//	            run. On PostgreSQL it is a message that is about to be sent, or a statement of a batch that is answered.
+//	write:3     before the third statement of transactions that write, commits counted
 //	answer:1    after the first commit of such a transaction, before the program learns of it
 //	arg:OK      before the first statement with that argument
 const killVariable = "INVITED_TEST_KILL"
@@ -160,7 +158,7 @@ func (k sqliteKiller) TxRollback(ctx context.Context, tx driver.Tx) error {
 	return k.NullInterceptor.TxRollback(ctx, tx)
 }
 
-// postgresKiller sees the statements of PostgreSQL, sent one by one and in batches.
+// postgresKiller sees the statements of PostgreSQL.
 type postgresKiller struct{ *killer }
 
 func (k postgresKiller) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
@@ -174,35 +172,7 @@ func (k postgresKiller) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data p
 }
 
 func (k postgresKiller) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
-	k.ended(data.CommandTag.String())
-}
-
-func (k postgresKiller) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	for _, query := range data.Batch.QueuedQueries {
-		k.checkArgs(query.Arguments)
-		if !strings.HasPrefix(query.SQL, "SELECT") {
-			k.writing.Store(true)
-		}
-	}
-	k.step()
-	return ctx
-}
-
-func (k postgresKiller) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
-	k.step()
-	k.ended(data.CommandTag.String())
-}
-
-// TraceBatchEnd counts the commit of a batch without BEGIN, which is a transaction of its own.
-func (k postgresKiller) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
-	if data.Err == nil && conn.PgConn().TxStatus() == 'I' && k.writing.Load() {
-		k.ended("COMMIT")
-	}
-}
-
-// ended handles the command tag of a statement that PostgreSQL has answered.
-func (k postgresKiller) ended(tag string) {
-	switch tag {
+	switch data.CommandTag.String() {
 	case "COMMIT":
 		if k.writing.Swap(false) {
 			k.reach("answer")
