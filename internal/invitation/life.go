@@ -27,31 +27,35 @@ const (
 	ActionExpire  Action = "expire" // the lifetime ends
 )
 
-// Transition says which states an action can lead to from a state.
+// Transition lists the states to which an action can lead from a state.
 type Transition struct {
 	Action Action
 	From   State // empty: there was no invitation
 	To     []State
 }
 
-// Transitions are all changes of state. An action that has no row for a state is refused in that state. The functions of
-// this file decide which of several states an invitation gets; a test holds the functions against this table, and the
-// picture in the package's documentation too.
+// Transitions lists all changes of state. An action without a row for a state is refused in that state. The functions of
+// this file choose between the states of a row. One test compares these functions with the table, another one the
+// package's documentation.
 var Transitions = []Transition{
 	{ActionCreate, "", []State{Requested, Project, Pending}},
-	{ActionStart, Project, []State{Pending}},
+
 	{ActionApprove, Requested, []State{Project, Pending}},
 	{ActionReject, Requested, []State{Rejected}},
-	{ActionAccept, Pending, []State{Accepted}},
+
+	{ActionStart, Project, []State{Pending}},
 	{ActionUpdate, Project, []State{Project}},
+	{ActionCancel, Project, []State{Canceled}},
+	{ActionExpire, Project, []State{Expired}},
+
+	{ActionAccept, Pending, []State{Accepted}},
 	{ActionUpdate, Pending, []State{Pending}},
 	{ActionSend, Pending, []State{Project, Pending}},
+	{ActionCancel, Pending, []State{Canceled}},
+	{ActionExpire, Pending, []State{Expired}},
+
 	{ActionSend, Expired, []State{Project, Pending}},
 	{ActionSend, Canceled, []State{Project, Pending}},
-	{ActionCancel, Project, []State{Canceled}},
-	{ActionCancel, Pending, []State{Canceled}},
-	{ActionExpire, Project, []State{Expired}},
-	{ActionExpire, Pending, []State{Expired}},
 }
 
 // canDo reports whether an action is possible in a state.
