@@ -51,6 +51,7 @@ var acceptRules = []struct {
 		func(a *acceptance) {
 			a.policy.DisableMultipleRoles = true
 			a.grant(testID(11), a.row.ScopeUUID)
+			a.grant(testID(11), testID(22))
 		},
 		"User already has role within this scope.",
 	}, {

@@ -155,17 +155,15 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 // accept is the change by which an invitation that is offered to a user becomes their membership. It is refused, with
 // the reason, where a rule forbids the membership. hasManager reports whether the scope has its one project manager.
 func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.Time) (Change, error) {
-	holdsAny := false
-	for _, grant := range user.Grants {
-		if grant.ScopeUUID == v.ScopeUUID && grant.RoleUUID == v.RoleUUID {
-			return Change{}, alreadyMember()
-		}
-		holdsAny = holdsAny || grant.ScopeUUID == v.ScopeUUID
-	}
+	holdsTheRole := slices.ContainsFunc(user.Grants, func(g directory.Grant) bool {
+		return g.ScopeUUID == v.ScopeUUID && g.RoleUUID == v.RoleUUID
+	})
 	switch {
+	case holdsTheRole:
+		return Change{}, alreadyMember()
 	case p.StrictCheck && v.EmailFolded != user.EmailFolded:
 		return Change{}, fault.Rejected("User’s email and email of the invitation are not equal.")
-	case p.DisableMultipleRoles && holdsAny:
+	case p.DisableMultipleRoles && user.HoldsRoleIn(v.ScopeUUID):
 		return Change{}, fault.Rejected("User already has role within this scope.")
 	case !v.Scope.AdmitsEmail(user.Email):
 		return Change{}, fault.Rejected("User’s email does not match the email patterns of the organization or the scope.")
