@@ -89,12 +89,15 @@ func TestAcceptAllows(t *testing.T) {
 	t.Parallel()
 	otherRole, otherScope := testID(11), testID(22)
 	for name, allow := range map[string]func(*acceptance){
-		"anything that no rule forbids":                 func(*acceptance) {},
-		"another address without the strict check":      func(a *acceptance) { a.user.EmailFolded = "other@acme.example" },
-		"the same address with the strict check":        func(a *acceptance) { a.policy.StrictCheck = true },
-		"another role in the scope":                     func(a *acceptance) { a.grant(otherRole, a.row.ScopeUUID) },
-		"the same role in another scope":                func(a *acceptance) { a.grant(testRole.UUID, otherScope) },
-		"a role elsewhere where one is allowed in each": func(a *acceptance) { a.policy.DisableMultipleRoles = true; a.grant(otherRole, otherScope) },
+		"anything that no rule forbids":            func(*acceptance) {},
+		"another address without the strict check": func(a *acceptance) { a.user.EmailFolded = "other@acme.example" },
+		"the same address with the strict check":   func(a *acceptance) { a.policy.StrictCheck = true },
+		"another role in the scope":                func(a *acceptance) { a.grant(otherRole, a.row.ScopeUUID) },
+		"the same role in another scope":           func(a *acceptance) { a.grant(testRole.UUID, otherScope) },
+		"a role elsewhere where one is allowed in each": func(a *acceptance) {
+			a.policy.DisableMultipleRoles = true
+			a.grant(otherRole, otherScope)
+		},
 		"an address that scope and customer admit": func(a *acceptance) {
 			a.row.Scope.UserEmailPatterns = []string{`.*@acme\.example`}
 		},
@@ -114,7 +117,8 @@ func TestAcceptChecksTheCustomersPatterns(t *testing.T) {
 	a := newAcceptance()
 	a.row.Scope.Customer.UserEmailPatterns = []string{`.*@globex\.example`}
 	_, err := a.decide()
-	require.Equal(t, error(fault.Rejected("User’s email does not match the email patterns of the organization or the scope.")), err)
+	const refusal = "User’s email does not match the email patterns of the organization or the scope."
+	require.Equal(t, error(fault.Rejected(refusal)), err)
 }
 
 // An invitation is meant for whoever has the link, unless it names a civil number or the policy asks for the address.

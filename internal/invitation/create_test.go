@@ -27,7 +27,7 @@ var creations = []struct {
 	{"only staff can invite", true, people.creator, testProject(), Requested},
 	{"only staff can invite, into a project that starts later", true, people.creator, startingAt(tomorrow), Requested},
 	{"only staff can invite, by staff", true, people.staff, testProject(), Pending},
-	{"only staff can invite, by staff, into a project that starts later", true, people.staff, startingAt(tomorrow), Project},
+	{"only staff can invite, by staff, into a later project", true, people.staff, startingAt(tomorrow), Project},
 }
 
 var testDraft = Draft{

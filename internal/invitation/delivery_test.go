@@ -15,8 +15,8 @@ import (
 
 var executionStates = []ExecutionState{Scheduled, Processing, OK, Erred}
 
-// A delivery is begun where the invitation waits for its invitee and this delivery of it was not made yet. Otherwise the
-// row says why nothing is sent, once.
+// A delivery is begun where the invitation waits for its invitee and this delivery of it was not made yet. Otherwise
+// the row says why nothing is sent, once.
 func TestBeginDelivery(t *testing.T) {
 	t.Parallel()
 	const cutOff = "The server stopped while it sent the invitation: it may have arrived or not."
@@ -73,8 +73,8 @@ func TestBeginDelivery(t *testing.T) {
 	}
 }
 
-// An attempt's outcome is recorded once, in the row of its own delivery. The event is recorded where there is no such row
-// any more, and left out where the attempt failed as the one before it did.
+// An attempt's outcome is recorded once, in the row of its own delivery. The event is recorded where there is no such
+// row any more, and left out where the attempt failed as the one before it did.
 func TestFinishDelivery(t *testing.T) {
 	t.Parallel()
 	const sameReason, otherReason = "The mailbox is full.", "The address does not exist."
@@ -150,7 +150,8 @@ func TestNewUser(t *testing.T) {
 	requireRandom(t, user.UUID)
 	require.Equal(t, directory.User{
 		UUID: user.UUID, Username: "gil@acme.example", FullName: "Gil GUEST", FullNameFolded: "gil guest",
-		Email: "Gil@Acme.example", EmailFolded: "gil@acme.example", IsActive: true, NotificationsEnabled: true, Created: testTime,
+		Email: "Gil@Acme.example", EmailFolded: "gil@acme.example", IsActive: true, NotificationsEnabled: true,
+		Created: testTime,
 	}, *user)
 }
 
@@ -169,7 +170,7 @@ func TestLinks(t *testing.T) {
 	call.Type = directory.Call
 	require.Equal(t, "https://front.example/projects/"+project.UUID.String()+"/", s.scopeLink(project))
 	require.Equal(t, "https://front.example/organizations/"+customer.UUID.String()+"/", s.scopeLink(customer))
-	require.Equal(t, "https://front.example/organizations/"+customer.UUID.String()+"/", s.scopeLink(call), "a call has no page")
+	require.Equal(t, s.scopeLink(customer), s.scopeLink(call), "only a project has a page of its own")
 
 	approve, reject := s.approvalLinks(people.staff, i, testTime)
 	for _, each := range []struct {
@@ -183,7 +184,9 @@ func TestLinks(t *testing.T) {
 		require.True(t, ok, each.link)
 		approval, err := signer.Verify(strings.TrimSuffix(signed, "/"), each.purpose, testTime, time.Hour)
 		require.NoError(t, err)
-		require.Equal(t, token.Approval{Purpose: each.purpose, User: people.staff.UUID, Invitation: i.UUID, Issued: testTime}, approval)
+		require.Equal(t, token.Approval{
+			Purpose: each.purpose, User: people.staff.UUID, Invitation: i.UUID, Issued: testTime,
+		}, approval)
 	}
 }
 

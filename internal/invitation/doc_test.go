@@ -20,7 +20,8 @@ func TestDocHasTransitions(t *testing.T) {
 		"doc.go does not have the table of Transitions. Replace its table with this one:\n\n%s", table)
 }
 
-// renderTransitions returns Transitions as lines of a Go comment: one for each action, and one for each state that is final.
+// renderTransitions returns Transitions as lines of a Go comment: one for each action, and one for each state that is
+// final.
 func renderTransitions() string {
 	var table strings.Builder
 	line := func(from, action, to string) { fmt.Fprintf(&table, "//\t%-9s  %-7s  %s\n", from, action, to) }

@@ -34,9 +34,9 @@ type Transition struct {
 	To     []State
 }
 
-// Transitions lists all changes of state. An action without a row for a state is refused in that state. The functions of
-// this file choose between the states of a row. One test compares these functions with the table, another one the
-// package's documentation.
+// Transitions lists the actions that are possible in each state, and the states that they lead to. An action without a
+// row for a state is refused in that state. The functions of this file choose between the states of a row. One test
+// compares these functions with the table, another one the package's documentation.
 var Transitions = []Transition{
 	{ActionCreate, "", []State{Requested, Project, Pending}},
 
@@ -78,8 +78,8 @@ func change(before, after Invitation, c cause, jobs ...Job) Change {
 	}
 }
 
-// announce returns the jobs that tell people of an invitation's new state: the invitee of a pending invitation, and staff
-// of a requested one. staff are the users to tell; only a requested invitation needs them.
+// announce returns the jobs that tell people of an invitation's new state: the invitee of a pending invitation, and
+// staff of a requested one. staff are the users to tell; only a requested invitation needs them.
 func (p Policy) announce(i Invitation, staff []directory.User) []Job {
 	var jobs []Job
 	switch i.StoredState {
@@ -147,8 +147,8 @@ func (p Policy) create(i Invitation, creator directory.User, staff []directory.U
 	}
 }
 
-// offered reports whether a user can accept an invitation at all. byLink: the user has the invitation's link, and not only
-// its UUID. Whether a rule forbids the membership is accept's to say.
+// offered reports whether a user can accept an invitation at all. byLink: the user has the invitation's link, and not
+// only its UUID. Whether a rule forbids the membership is accept's to say.
 func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 	return canDo(ActionAccept, v.State) && p.meantFor(v.Invitation, byLink, user) && !v.Scope.Removed()
 }
@@ -228,9 +228,9 @@ func (p Policy) cancel(v View, user directory.User) (Change, error) {
 	return change(v.Invitation, canceled, byUser(user, EventCanceled)), nil
 }
 
-// send returns the change by which a user asks for another delivery. An invitation that is expired or canceled is reopened
-// with a whole new lifetime. So is a pending one whose project was given a start date in the future: the invitation waits
-// for the start.
+// send returns the change by which a user asks for another delivery. An invitation that is expired or canceled is
+// reopened with a whole new lifetime. So is a pending one whose project was given a start date in the future: the
+// invitation waits for the start.
 func (p Policy) send(v View, user directory.User, now time.Time) (Change, error) {
 	if !canDo(ActionSend, v.State) {
 		return Change{}, fault.Rejected("Only pending, expired and canceled invitations can be resent.")
@@ -250,7 +250,8 @@ func scheduleDelivery(i *Invitation) {
 	i.ExecutionState, i.ErrorMessage = Scheduled, ""
 }
 
-// canUpdate returns fault.KindForbidden or fault.KindRejected where the policy or the state forbids to edit an invitation.
+// canUpdate returns fault.KindForbidden or fault.KindRejected where the policy or the state forbids to edit an
+// invitation.
 func (p Policy) canUpdate(v View, user directory.User) error {
 	if p.OnlyStaffCanInvite && !user.IsStaff {
 		return fault.Forbidden() // staff would not have approved what an edit makes of the invitation
@@ -261,15 +262,15 @@ func (p Policy) canUpdate(v View, user directory.User) error {
 	return nil
 }
 
-// update returns the change by which a user gives an invitation another address or role. Another address gets a link and a
-// delivery of its own, and the former link is dead. Another spelling of the same address is no other address.
+// update returns the change by which a user gives an invitation another address or role. Another address gets a link
+// and a delivery of its own, and the former link is dead. Another spelling of the same address is no other address.
 func (p Policy) update(v View, edited Invitation, user directory.User, now time.Time) Change {
 	if edited.EmailFolded == v.EmailFolded {
 		return change(v.Invitation, edited, byUser(user, EventUpdated))
 	}
 	link := uuid.New() // random, as the UUID
 	edited.LinkUUID = &link
-	// Who first hears of the invitation when the reminder is due, or later, needs no reminder.
+	// An invitee who first hears of the invitation when the reminder is due, or later, needs no reminder.
 	edited.Reminded = !now.Before(v.Expires.Add(-ReminderPeriod))
 	scheduleDelivery(&edited)
 	return change(v.Invitation, edited, byUser(user, EventUpdated), p.announce(edited, nil)...)
@@ -280,10 +281,10 @@ func remove(v View, user directory.User) Change {
 	return Change{Before: &v.Invitation, Event: byUser(user, EventDeleted).record(v.Invitation, v.StoredState, "")}
 }
 
-// recordExpiry makes the stored state of an expired invitation say so: it returns the view after that, and the change that
-// writes it; no change where the row says so already, or the invitation is not expired. Whatever else is done to the
-// invitation comes after that change, so that its events tell the whole life. The creator gets no notice: somebody is at
-// work on the invitation.
+// recordExpiry makes the stored state of an expired invitation say so: it returns the view after that, and the change
+// that writes it; no change where the row says so already, or the invitation is not expired. Whatever else is done to
+// the invitation comes after that change, so that its events tell the whole life. The creator gets no notice: somebody
+// is at work on the invitation.
 func (p Policy) recordExpiry(v View, now time.Time) (View, []Change) {
 	if v.State != Expired || v.StoredState == Expired {
 		return v, nil
@@ -315,10 +316,10 @@ func remind(i Invitation) Change {
 		Notify{Notice: NoticeReminder, Invitation: i.UUID, Delivery: i.Delivery})
 }
 
-// beginDelivery returns the change by which a job begins the delivery that it was enqueued for, and whether the invitation
-// is to be sent. An invitation that does not wait for its invitee any more, or whose scope was removed, is not sent: the
-// change writes the reason into the row. The change is empty where there is nothing to do, because the invitation was
-// delivered or has a newer delivery, or because the row already has the reason.
+// beginDelivery returns the change by which a job begins the delivery that it was enqueued for, and whether the
+// invitation is to be sent. An invitation that does not wait for its invitee any more, or whose scope was removed, is
+// not sent: the change writes the reason into the row. The change is empty where there is nothing to do, because the
+// invitation was delivered or has a newer delivery, or because the row already has the reason.
 func (p Policy) beginDelivery(v View, job Deliver) (c Change, send bool) {
 	if v.Delivery != job.Delivery || v.ExecutionState == OK {
 		return Change{}, false
@@ -361,9 +362,9 @@ func reasonNotToSend(v View) string {
 	}
 }
 
-// finishDelivery returns the change that records how an attempt at the job's delivery ended. found is the invitation as it
-// is now; nil: it was deleted. Where the invitation was deleted or has a newer delivery, the change is an event alone: the
-// message may have arrived all the same. The change is empty where the outcome is recorded already.
+// finishDelivery returns the change that records how an attempt at the job's delivery ended. found is the invitation as
+// it is now; nil: it was deleted. Where the invitation was deleted or has a newer delivery, the change is an event
+// alone: the message may have arrived all the same. The change is empty where the outcome is recorded already.
 func finishDelivery(found *Invitation, job Deliver, m *Message, o Outcome) Change {
 	ended := byServer(EventDelivered)
 	if o.Failed {

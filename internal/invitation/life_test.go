@@ -90,10 +90,12 @@ var (
 
 var situations = []situation{
 	{
-		name: "waits for its project to start", row: testInvitation(Project, yesterday, startingAt(tomorrow)), state: Project,
+		name: "waits for its project to start",
+		row:  testInvitation(Project, yesterday, startingAt(tomorrow)), state: Project,
 		allows: map[Action]effect{ActionUpdate: {to: Project, change: readdressed}, ActionCancel: isCanceled},
 	}, {
-		name: "waits for its project, older than a lifetime", row: testInvitation(Project, longAgo.Add(-day), startingAt(tomorrow)),
+		name:   "waits for its project, older than a lifetime",
+		row:    testInvitation(Project, longAgo.Add(-day), startingAt(tomorrow)),
 		state:  Project,
 		allows: map[Action]effect{ActionUpdate: {to: Project, change: readdressed}, ActionCancel: isCanceled},
 	}, {
@@ -113,10 +115,12 @@ var situations = []situation{
 		name: "requested", row: testInvitation(Requested, yesterday, testProject()), state: Requested,
 		allows: map[Action]effect{ActionApprove: isApproved, ActionReject: isRejected},
 	}, {
-		name: "requested into a project that starts later", row: testInvitation(Requested, yesterday, startingAt(tomorrow)),
+		name:  "requested into a project that starts later",
+		row:   testInvitation(Requested, yesterday, startingAt(tomorrow)),
 		state: Requested, allows: map[Action]effect{ActionApprove: {to: Project}, ActionReject: isRejected},
 	}, {
-		name: "requested almost a lifetime ago", row: testInvitation(Requested, justAfter, testProject()), state: Requested,
+		name: "requested almost a lifetime ago",
+		row:  testInvitation(Requested, justAfter, testProject()), state: Requested,
 		allows: map[Action]effect{ActionApprove: isApproved, ActionReject: isRejected},
 	}, {
 		name: "requested a lifetime ago", row: testInvitation(Requested, longAgo, testProject()), state: Requested,
@@ -125,7 +129,8 @@ var situations = []situation{
 		name: "requested into a removed project", row: testInvitation(Requested, yesterday, removed(testProject())),
 		state: Requested, allows: map[Action]effect{ActionReject: isRejected}, refuses: []Action{ActionApprove},
 	}, {
-		name: "requested by a user who was deleted", row: withoutCreator(testInvitation(Requested, yesterday, testProject())),
+		name:  "requested by a user who was deleted",
+		row:   withoutCreator(testInvitation(Requested, yesterday, testProject())),
 		state: Requested, allows: map[Action]effect{ActionApprove: isApproved, ActionReject: {to: Rejected}},
 	}, {
 		name: "rejected", row: testInvitation(Rejected, longAgo, testProject()), state: Rejected,
@@ -135,12 +140,14 @@ var situations = []situation{
 			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
 		},
 	}, {
-		name: "pending, a microsecond before the reminder", row: testInvitation(Pending, justAfter.Add(day), testProject()),
+		name:  "pending, a microsecond before the reminder",
+		row:   testInvitation(Pending, justAfter.Add(day), testProject()),
 		state: Pending, allows: map[Action]effect{
 			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
 		},
 	}, {
-		name: "pending, a day before it expires", row: testInvitation(Pending, longAgo.Add(day), testProject()), state: Pending,
+		name: "pending, a day before it expires",
+		row:  testInvitation(Pending, longAgo.Add(day), testProject()), state: Pending,
 		allows: map[Action]effect{
 			ActionAccept: isAccepted, ActionUpdate: {to: Pending, change: readdressedLate, jobs: deliver(4)},
 			ActionSend: isSentAgain, ActionCancel: isCanceled,
@@ -158,13 +165,15 @@ var situations = []situation{
 		},
 	}, {
 		// Nobody manages a removed scope: the use cases refuse send, update and cancel before these decisions.
-		name: "pending into a removed project", row: testInvitation(Pending, yesterday, removed(testProject())), state: Pending,
+		name: "pending into a removed project",
+		row:  testInvitation(Pending, yesterday, removed(testProject())), state: Pending,
 		allows: map[Action]effect{
 			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
 		},
 		refuses: []Action{ActionAccept},
 	}, {
-		name: "pending into a project of a removed customer", row: testInvitation(Pending, yesterday, customerRemoved(testProject())),
+		name:  "pending into a project of a removed customer",
+		row:   testInvitation(Pending, yesterday, customerRemoved(testProject())),
 		state: Pending, allows: map[Action]effect{
 			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
 		},
@@ -180,19 +189,22 @@ var situations = []situation{
 		name: "canceled", row: testInvitation(Canceled, yesterday, testProject()), state: Canceled,
 		allows: map[Action]effect{ActionSend: isReopened},
 	}, {
-		name: "canceled before its project starts", row: testInvitation(Canceled, longAgo, startingAt(tomorrow)), state: Canceled,
+		name: "canceled before its project starts",
+		row:  testInvitation(Canceled, longAgo, startingAt(tomorrow)), state: Canceled,
 		allows: map[Action]effect{ActionSend: waitsForStart},
 	}, {
 		name: "expired by time", row: testInvitation(Pending, longAgo, testProject()), state: Expired,
 		allows: map[Action]effect{ActionExpire: isExpired, ActionSend: isReopened},
 	}, {
-		name: "expired by time, its creator was deleted", row: withoutCreator(testInvitation(Pending, longAgo, testProject())),
+		name:  "expired by time, its creator was deleted",
+		row:   withoutCreator(testInvitation(Pending, longAgo, testProject())),
 		state: Expired, allows: map[Action]effect{ActionExpire: {to: Expired}, ActionSend: isReopened},
 	}, {
 		name: "stored as expired", row: testInvitation(Expired, longAgo, testProject()), state: Expired,
 		allows: map[Action]effect{ActionSend: isReopened},
 	}, {
-		name: "stored as expired, its project was moved to start later", row: testInvitation(Expired, longAgo, startingAt(tomorrow)),
+		name:  "stored as expired, its project was moved to start later",
+		row:   testInvitation(Expired, longAgo, startingAt(tomorrow)),
 		state: Expired, allows: map[Action]effect{ActionSend: waitsForStart},
 	},
 }
@@ -255,8 +267,8 @@ var eventTypes = map[Action]EventType{
 	ActionUpdate: EventUpdated, ActionSend: EventSent, ActionCancel: EventCanceled, ActionExpire: EventExpired,
 }
 
-// Every action of a user has its one effect, or is refused, in every situation, whoever the user is and whichever policies
-// are on.
+// Every action of a user has its one effect, or is refused, in every situation, whoever the user is and whichever
+// policies are on.
 func TestDecisionsOfUsersInEverySituation(t *testing.T) {
 	t.Parallel()
 	for _, s := range situations {
@@ -424,7 +436,7 @@ func TestUpdateOfTheSameAddress(t *testing.T) {
 		}, testPolicy.update(v, respelled, people.creator, testTime))
 
 		otherRole := row
-		otherRole.Role = directory.Role{UUID: testID(11), Name: "PROJECT.MEMBER", ScopeType: directory.Project, IsActive: true}
+		otherRole.Role.UUID, otherRole.Role.Name = testID(11), "PROJECT.MEMBER"
 		otherRole.RoleUUID = otherRole.Role.UUID
 		require.Equal(t, Change{
 			Before: &row, After: &otherRole, Event: wantEvent(EventUpdated, &people.creator, Pending, Pending, otherRole),
