@@ -27,39 +27,42 @@ var (
 // A stateAction does something to an invitation as a user who may do it. guest is the invitee.
 type stateAction struct {
 	name string
-	do   func(e *env, id, guest string) response
+	// changes is the action of invitation.Transitions that this is; empty: the table has none, because the action deletes
+	// the invitation or changes nothing.
+	changes invitation.Action
+	do      func(e *env, id, guest string) response
 }
 
 var (
-	acceptAction = stateAction{"accept", func(e *env, id, guest string) response {
+	acceptAction = stateAction{"accept", invitation.ActionAccept, func(e *env, id, guest string) response {
 		return e.request("POST", at(id, "accept"), guest, nil)
 	}}
-	cancelAction = stateAction{"cancel", func(e *env, id, _ string) response {
+	cancelAction = stateAction{"cancel", invitation.ActionCancel, func(e *env, id, _ string) response {
 		return e.request("POST", at(id, "cancel"), "owner", nil)
 	}}
-	resendAction = stateAction{"send", func(e *env, id, _ string) response {
+	resendAction = stateAction{"send", invitation.ActionSend, func(e *env, id, _ string) response {
 		return e.request("POST", at(id, "send"), "owner", nil)
 	}}
-	removeAction = stateAction{"delete", func(e *env, id, _ string) response {
-		return e.request("POST", at(id, "delete"), "staff", nil)
-	}}
 	// Only staff can edit, because only staff can invite in these tests.
-	editAction = stateAction{"edit", func(e *env, id, guest string) response {
+	editAction = stateAction{"edit", invitation.ActionUpdate, func(e *env, id, guest string) response {
 		return e.request("PATCH", at(id), "staff", map[string]string{"email": "new-" + guest + "@acme.example"})
 	}}
-	destroyAction = stateAction{"destroy", func(e *env, id, _ string) response {
+	removeAction = stateAction{"delete", "", func(e *env, id, _ string) response {
+		return e.request("POST", at(id, "delete"), "staff", nil)
+	}}
+	destroyAction = stateAction{"destroy", "", func(e *env, id, _ string) response {
 		return e.request("DELETE", at(id), "owner", nil)
 	}}
-	checkAction = stateAction{"check", func(e *env, id, _ string) response {
+	checkAction = stateAction{"check", "", func(e *env, id, _ string) response {
 		return e.request("POST", at(id, "check"), "", nil)
 	}}
-	detailsAction = stateAction{"details", func(e *env, id, guest string) response {
+	detailsAction = stateAction{"details", "", func(e *env, id, guest string) response {
 		return e.request("GET", at(id, "details"), guest, nil)
 	}}
-	approveAction = stateAction{"approve", func(e *env, id, _ string) response {
+	approveAction = stateAction{"approve", invitation.ActionApprove, func(e *env, id, _ string) response {
 		return e.request("POST", base+"approve/", "", map[string]string{"token": e.approvalToken(token.Approve, id)})
 	}}
-	rejectAction = stateAction{"reject", func(e *env, id, _ string) response {
+	rejectAction = stateAction{"reject", invitation.ActionReject, func(e *env, id, _ string) response {
 		return e.request("POST", base+"reject/", "", map[string]string{"token": e.approvalToken(token.Reject, id)})
 	}}
 	stateActions = []stateAction{
@@ -110,14 +113,83 @@ var (
 	isRejected = effect{to: "rejected", notices: 1, body: `{"detail": "Invitation has been rejected."}`}
 )
 
-// A stateRow is a state, how an invitation gets there, and the effects of the actions that it allows. setUp runs on
-// 2026-11-23 09:30, the actions run as much later as after says.
+// A stateRow is a state and how an invitation gets there. setUp runs on 2026-11-23 09:30, the actions run as much later as
+// after says.
 type stateRow struct {
-	name    string
-	shows   server.InvitationState
-	setUp   func(e *env, guest string) uuid.UUID
-	after   time.Duration
-	effects map[string]effect
+	name  string
+	shows server.InvitationState
+	setUp func(e *env, guest string) uuid.UUID
+	after time.Duration
+}
+
+// effects has the effect of each action in each state that allows the action.
+var effects = map[string]map[server.InvitationState]effect{
+	"approve": {"requested": isApproved},
+	"reject":  {"requested": isRejected},
+	"accept":  {"pending": isAccepted},
+	"edit":    {"project": isChanged, "pending": isEdited},
+	"send":    {"pending": isSent, "expired": isReopened, "canceled": isReopened},
+	"cancel":  {"project": isCanceled, "pending": isCanceled},
+	"delete":  inEachState(isDeleted),
+	"destroy": inEachState(isDestroyed),
+	"check":   {"pending": noEffect},
+	// The guest of an accepted invitation holds a role in the scope.
+	"details": {"pending": noEffect, "expired": noEffect, "canceled": noEffect, "accepted": noEffect},
+}
+
+func inEachState(of effect) map[server.InvitationState]effect {
+	all := map[server.InvitationState]effect{}
+	for _, state := range invitation.States {
+		all[server.InvitationState(state)] = of
+	}
+	return all
+}
+
+// possible returns the states that an action can lead to from a state, by invitation.Transitions; none: the action is
+// refused in that state.
+func (a stateAction) possible(from server.InvitationState) (to []invitation.State) {
+	for _, transition := range invitation.Transitions {
+		if transition.Action == a.changes && string(transition.From) == string(from) {
+			to = append(to, transition.To...)
+		}
+	}
+	return to
+}
+
+// allowed returns the effect of an action in a state, and whether the action is possible there: by invitation.Transitions
+// where the action is one of that table.
+func (a stateAction) allowed(in server.InvitationState) (effect, bool) {
+	want, ok := effects[a.name][in]
+	if a.changes != "" {
+		ok = len(a.possible(in)) > 0
+	}
+	return want, ok
+}
+
+// Each action of invitation.Transitions that a user does is among the actions of this file, and has an effect in the
+// states of the table and in no other. The effect leads to a state of the table. Each state has a row.
+func TestEffectsAndTransitionsAgree(t *testing.T) {
+	t.Parallel()
+	others := []invitation.Action{invitation.ActionCreate, invitation.ActionStart, invitation.ActionExpire}
+	for _, transition := range invitation.Transitions {
+		require.True(t, slices.Contains(others, transition.Action) ||
+			slices.ContainsFunc(stateActions, func(a stateAction) bool { return a.changes == transition.Action }), transition)
+	}
+	for _, state := range invitation.States {
+		shown := server.InvitationState(state)
+		require.True(t, slices.ContainsFunc(stateTable, func(row stateRow) bool { return row.shows == shown }), state)
+		for _, each := range stateActions {
+			if each.changes == "" {
+				continue
+			}
+			want, ok := effects[each.name][shown]
+			to := each.possible(shown)
+			require.Equal(t, len(to) > 0, ok, "%s in state %s", each.name, state)
+			if ok {
+				require.Contains(t, to, invitation.State(want.to), "%s in state %s", each.name, state)
+			}
+		}
+	}
 }
 
 func byStaff(scope string) func(*env, string) uuid.UUID {
@@ -151,41 +223,17 @@ func storedExpired(e *env, guest string) uuid.UUID {
 var artemisStarts = time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC).Sub(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC))
 
 var stateTable = []stateRow{
-	{"project", "project", byStaff(artemis), 0, map[string]effect{
-		"cancel": isCanceled, "edit": isChanged, "delete": isDeleted, "destroy": isDestroyed,
-	}},
-	{"requested", "requested", byOwner, 0, map[string]effect{
-		"delete": isDeleted, "destroy": isDestroyed, "approve": isApproved, "reject": isRejected,
-	}},
-	{"rejected", "rejected", then(byOwner, rejectAction), 0, map[string]effect{"delete": isDeleted, "destroy": isDestroyed}},
-	{"pending", "pending", byStaff(apollo), 0, map[string]effect{
-		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "edit": isEdited, "delete": isDeleted, "destroy": isDestroyed,
-		"check": noEffect, "details": noEffect,
-	}},
-	{"pending, for a last microsecond", "pending", byStaff(apollo), lifetime - time.Microsecond, map[string]effect{
-		"accept": isAccepted, "cancel": isCanceled, "send": isSent, "edit": isEdited, "delete": isDeleted, "destroy": isDestroyed,
-		"check": noEffect, "details": noEffect,
-	}},
-	{"accepted", "accepted", then(byStaff(apollo), acceptAction), 0, map[string]effect{
-		"delete": isDeleted, "destroy": isDestroyed, "details": noEffect, // the guest holds a role in the scope
-	}},
-	{"canceled", "canceled", then(byStaff(apollo), cancelAction), 0, map[string]effect{
-		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect,
-	}},
-	{
-		"canceled, older than an invitation lives", "canceled", then(byStaff(apollo), cancelAction), 2 * lifetime,
-		map[string]effect{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect},
-	},
-	{"expired by time", "expired", byStaff(apollo), lifetime, map[string]effect{
-		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect,
-	}},
-	{
-		"expired by time, before its project started", "expired", byStaff(artemis), artemisStarts + lifetime,
-		map[string]effect{"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect},
-	},
-	{"expired and stored so", "expired", storedExpired, 0, map[string]effect{
-		"send": isReopened, "delete": isDeleted, "destroy": isDestroyed, "details": noEffect,
-	}},
+	{"project", "project", byStaff(artemis), 0},
+	{"requested", "requested", byOwner, 0},
+	{"rejected", "rejected", then(byOwner, rejectAction), 0},
+	{"pending", "pending", byStaff(apollo), 0},
+	{"pending, for a last microsecond", "pending", byStaff(apollo), lifetime - time.Microsecond},
+	{"accepted", "accepted", then(byStaff(apollo), acceptAction), 0},
+	{"canceled", "canceled", then(byStaff(apollo), cancelAction), 0},
+	{"canceled, older than an invitation lives", "canceled", then(byStaff(apollo), cancelAction), 2 * lifetime},
+	{"expired by time", "expired", byStaff(apollo), lifetime},
+	{"expired by time, before its project started", "expired", byStaff(artemis), artemisStarts + lifetime},
+	{"expired and stored so", "expired", storedExpired, 0},
 }
 
 // refusals has the status and the body of each action in a state that does not allow it.
@@ -293,8 +341,8 @@ func (e *env) tryAction(row stateRow, a stateAction, id, guest string) {
 	stored, past := e.stored(was.UUID).StoredState, e.events(was.UUID)
 
 	answer := a.do(e, id, guest)
-	want, may := row.effects[a.name]
-	if !may {
+	want, allowed := a.allowed(row.shows)
+	if !allowed {
 		require.Equal(e.t, refusals[a.name].status, answer.Status, "%s: %s", name, answer.Body)
 		require.JSONEq(e.t, refusals[a.name].body, answer.Body, name)
 	} else {

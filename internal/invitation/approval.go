@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"errors"
+	"time"
 
 	"invited/internal/directory"
 	"invited/internal/fault"
@@ -12,22 +13,21 @@ import (
 // Approve lets a requested invitation go out, by the token that was mailed to a staff user. Approve returns
 // fault.KindRejected, with the reason, where the token, its user or its invitation is not valid.
 func (s *Service) Approve(ctx context.Context, text string) error {
-	return s.review(ctx, text, token.Approve, func(tx Tx, v View, staff directory.User) (Change, error) {
-		return s.Policy.approve(v, staff, tx.Now())
-	})
+	return s.review(ctx, text, token.Approve, s.Policy.approve)
 }
 
-// Reject ends a requested invitation, by the token that was mailed to a staff user, and tells the creator. Reject returns
-// the errors that Approve returns.
+// Reject ends a requested invitation, by the token that was mailed to a staff user, and tells the creator. Reject
+// returns the errors that Approve returns.
 func (s *Service) Reject(ctx context.Context, text string) error {
-	return s.review(ctx, text, token.Reject, func(_ Tx, v View, staff directory.User) (Change, error) {
+	return s.review(ctx, text, token.Reject, func(v View, staff directory.User, _ time.Time) (Change, error) {
 		return s.Policy.reject(v, staff)
 	})
 }
 
-// review makes the change that decide returns for the invitation and the staff user of a token.
+// review makes the change that decide returns for the invitation and the staff user of a token, at the time of the
+// transaction.
 func (s *Service) review(
-	ctx context.Context, text string, purpose token.Purpose, decide func(Tx, View, directory.User) (Change, error),
+	ctx context.Context, text string, purpose token.Purpose, decide func(View, directory.User, time.Time) (Change, error),
 ) error {
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		approval, err := s.Signer.Verify(text, purpose, tx.Now(), s.Policy.MaxAge)
@@ -48,7 +48,7 @@ func (s *Service) review(
 		} else if err != nil {
 			return nil, err
 		}
-		reviewed, err := decide(tx, s.view(tx, found), staff)
+		reviewed, err := decide(s.view(tx, found), staff, tx.Now())
 		return []Change{reviewed}, err
 	})
 }

@@ -30,21 +30,26 @@ const (
 	msgNotAdmitted = "This email does not match the email patterns of the organization or the scope."
 )
 
-// Create makes an invitation and asks for its delivery, unless staff have to approve the invitation or its project has not
-// started. Create returns fault.KindInvalid where the scope is not among those that the caller sees, the role is missing,
-// inactive or for another type of scope, the project has its one manager, another invitation is open for the same
-// address, role and scope, or the address is not admitted; and fault.KindNotFound where the caller may not manage the
-// scope. The checks are made in this order.
+// Create makes an invitation and asks for its delivery, unless staff have to approve the invitation or its project has
+// not started. Create returns fault.KindInvalid where the scope is not among those that the caller sees, the role is
+// missing, inactive or for another type of scope, the project has its one manager, another invitation is open for the
+// same address, role and scope, or the address is not admitted; and fault.KindNotFound where the caller may not manage
+// the scope. The checks are made in this order.
 func (s *Service) Create(ctx context.Context, caller directory.Actor, d Draft) (View, error) {
 	created, err := s.create(ctx, caller, d, false)
 	if errors.Is(err, ErrDuplicate) {
-		// A duplicate is looked for only after the database has refused one: few invitations have another in the way.
+		// Another invitation is looked for only when the database says that there is one, because few have another in
+		// the way. The other one may be expired.
 		created, err = s.create(ctx, caller, d, true)
 	}
 	return created, refuseDuplicate(err)
 }
 
-func (s *Service) create(ctx context.Context, caller directory.Actor, d Draft, refused bool) (created View, err error) {
+// create is Create, and looks first for another open invitation if checkDuplicate says so. Otherwise it returns
+// ErrDuplicate where there is another one.
+func (s *Service) create(
+	ctx context.Context, caller directory.Actor, d Draft, checkDuplicate bool,
+) (created View, err error) {
 	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
@@ -67,7 +72,7 @@ func (s *Service) create(ctx context.Context, caller directory.Actor, d Draft, r
 			refusal = fault.NotFound()
 		}
 		var changes []Change
-		if refused || refusal != nil {
+		if checkDuplicate || refusal != nil { // a duplicate is refused before anything that refusal says
 			if changes, err = s.ensureNoDuplicate(tx, made); err != nil {
 				return nil, err
 			}
@@ -109,9 +114,11 @@ func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.S
 	return scope, role, checkRoleFits(role, scope)
 }
 
-// resolveTarget returns the scope of a URL and a role. A scope or role that is missing, or a scope that the actor does not
-// see, has no UUID.
-func resolveTarget(tx Tx, actor directory.Actor, scopeURL string, role uuid.UUID) (directory.Scope, directory.Role, error) {
+// resolveTarget returns the scope of a URL and a role. A scope or role that is missing, or a scope that the actor does
+// not see, has no UUID.
+func resolveTarget(
+	tx Tx, actor directory.Actor, scopeURL string, role uuid.UUID,
+) (directory.Scope, directory.Role, error) {
 	kind, id, _ := directory.ParseScopeURL(scopeURL) // any other URL is that of the scope uuid.Nil, which is missing
 	scope, found, err := tx.FindTarget(kind, id, role)
 	if err == nil && scope.UUID != uuid.Nil && !actor.CanSee(scope) {

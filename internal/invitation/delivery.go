@@ -125,8 +125,8 @@ func (s *Service) FinishNotice(ctx context.Context, m *Message, o Outcome) error
 	})
 }
 
-// BeginNotice returns the message of a notice, with approval links of this moment; nil where there is nothing to say any
-// more: the invitation is gone or has changed since the notice was asked for, or the recipient is gone.
+// BeginNotice returns the message of a notice, with approval links of this moment; nil where there is nothing to say
+// any more: the invitation is gone or has changed since the notice was asked for, or the recipient is gone.
 func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error) {
 	var out *Message
 	err := s.Store.Read(ctx, func(tx Tx) error {

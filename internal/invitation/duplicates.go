@@ -25,8 +25,8 @@ type Duplicate struct {
 }
 
 // Duplicates returns those pairs among many that have an open invitation into the scope or occur more than once, each
-// once, in the order and the spelling of its first occurrence. Duplicates returns fault.KindInvalid where the scope is not
-// among those that the caller sees, and fault.KindNotFound where they may not manage it.
+// once, in the order and the spelling of its first occurrence. Duplicates returns fault.KindInvalid where the scope is
+// not among those that the caller sees, and fault.KindNotFound where they may not manage it.
 func (s *Service) Duplicates(
 	ctx context.Context, caller directory.Actor, scopeURL string, pairs []Pair,
 ) (out []Duplicate, err error) {

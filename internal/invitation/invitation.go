@@ -25,7 +25,8 @@ const (
 // States lists every state.
 var States = []State{Project, Requested, Rejected, Pending, Accepted, Canceled, Expired}
 
-// canExpire reports whether time ends an invitation in this stored state.
+// canExpire reports whether time ends an invitation in this stored state. These are the states in which an invitation
+// waits for its invitee, who sees it in the list then.
 func (s State) canExpire() bool { return s == Pending || s == Project }
 
 // ExecutionState is the state of an invitation's latest delivery.
@@ -63,8 +64,9 @@ type Invitation struct {
 
 	Email       string
 	EmailFolded string // directory.Fold(Email)
-	// LinkUUID is the uuid in the invitee's link; nil: the link has UUID. Update sets another one when the address changes:
-	// whoever was mailed the former link knows UUID, which admits only the user with the new address; see meantFor.
+	// LinkUUID is the uuid in the invitee's link; nil: the link has UUID. Update sets another one when the address
+	// changes: whoever was mailed the former link knows UUID, which admits only the user with the new address; see
+	// meantFor.
 	LinkUUID            *uuid.UUID
 	FullName            string
 	NativeName          string

@@ -27,31 +27,35 @@ const (
 	ActionExpire  Action = "expire" // the lifetime ends
 )
 
-// Transition says which states an action can lead to from a state.
+// Transition lists the states to which an action can lead from a state.
 type Transition struct {
 	Action Action
 	From   State // empty: there was no invitation
 	To     []State
 }
 
-// Transitions are all changes of state. An action that has no row for a state is refused in that state. The functions of
-// this file decide which of several states an invitation gets; a test holds the functions against this table, and the
-// picture in the package's documentation too.
+// Transitions lists the actions that are possible in each state, and the states that they lead to. An action without a
+// row for a state is refused in that state. The functions of this file choose between the states of a row. One test
+// compares these functions with the table, another one the package's documentation.
 var Transitions = []Transition{
 	{ActionCreate, "", []State{Requested, Project, Pending}},
-	{ActionStart, Project, []State{Pending}},
+
 	{ActionApprove, Requested, []State{Project, Pending}},
 	{ActionReject, Requested, []State{Rejected}},
-	{ActionAccept, Pending, []State{Accepted}},
+
+	{ActionStart, Project, []State{Pending}},
 	{ActionUpdate, Project, []State{Project}},
+	{ActionCancel, Project, []State{Canceled}},
+	{ActionExpire, Project, []State{Expired}},
+
+	{ActionAccept, Pending, []State{Accepted}},
 	{ActionUpdate, Pending, []State{Pending}},
 	{ActionSend, Pending, []State{Project, Pending}},
+	{ActionCancel, Pending, []State{Canceled}},
+	{ActionExpire, Pending, []State{Expired}},
+
 	{ActionSend, Expired, []State{Project, Pending}},
 	{ActionSend, Canceled, []State{Project, Pending}},
-	{ActionCancel, Project, []State{Canceled}},
-	{ActionCancel, Pending, []State{Canceled}},
-	{ActionExpire, Project, []State{Expired}},
-	{ActionExpire, Pending, []State{Expired}},
 }
 
 // canDo reports whether an action is possible in a state.
@@ -67,15 +71,15 @@ func openState(scope directory.Scope, now time.Time) State {
 	return Pending
 }
 
-// change is the change of an invitation for a cause, with the jobs that follow from it.
+// change returns the Change of an invitation for a cause, with the jobs that follow from the change.
 func change(before, after Invitation, c cause, jobs ...Job) Change {
 	return Change{
 		Before: &before, After: &after, Event: c.record(after, before.StoredState, after.StoredState), Jobs: jobs,
 	}
 }
 
-// announce returns the jobs that tell people of an invitation's new state: the invitee where it is pending, staff where
-// it waits for approval.
+// announce returns the jobs that tell people of an invitation's new state: the invitee of a pending invitation, and
+// staff of a requested one. staff are the users to tell; only a requested invitation needs them.
 func (p Policy) announce(i Invitation, staff []directory.User) []Job {
 	var jobs []Job
 	switch i.StoredState {
@@ -97,7 +101,7 @@ func noticeToCreator(i Invitation, notice Notice) []Job {
 	return []Job{Notify{Notice: notice, Invitation: i.UUID, Delivery: i.Delivery, User: *i.CreatedByUUID}}
 }
 
-// newInvitation is the invitation that a draft asks for.
+// newInvitation returns the invitation that a draft asks for.
 func (p Policy) newInvitation(
 	d Draft, scope directory.Scope, role directory.Role, creator directory.User, now time.Time,
 ) Invitation {
@@ -136,32 +140,32 @@ func (p Policy) newInvitation(
 	return i
 }
 
-// create is the change that writes a new invitation.
+// create returns the change that writes a new invitation. staff are the users to tell of one that waits for approval.
 func (p Policy) create(i Invitation, creator directory.User, staff []directory.User) Change {
 	return Change{
 		After: &i, Event: byUser(creator, EventCreated).record(i, "", i.StoredState), Jobs: p.announce(i, staff),
 	}
 }
 
-// offered reports whether an invitation can be accepted at all by a user who came by its link or by its UUID.
+// offered reports whether a user can accept an invitation at all. byLink: the user has the invitation's link, and not
+// only its UUID. Whether a rule forbids the membership is accept's to say.
 func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 	return canDo(ActionAccept, v.State) && p.meantFor(v.Invitation, byLink, user) && !v.Scope.Removed()
 }
 
-// accept is the change by which an invitation that is offered to a user becomes their membership. It is refused, with
-// the reason, where a rule forbids the membership. hasManager reports whether the scope has its one project manager.
+// accept returns the change by which an invitation that is offered to a user becomes their membership, or
+// fault.KindRejected, with the reason, where a rule forbids the membership. hasManager: the invitation is for a project
+// manager, and the project has the only one that the policy allows.
 func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.Time) (Change, error) {
-	holdsAny := false
-	for _, grant := range user.Grants {
-		if grant.ScopeUUID == v.ScopeUUID && grant.RoleUUID == v.RoleUUID {
-			return Change{}, alreadyMember()
-		}
-		holdsAny = holdsAny || grant.ScopeUUID == v.ScopeUUID
-	}
+	holdsTheRole := slices.ContainsFunc(user.Grants, func(g directory.Grant) bool {
+		return g.ScopeUUID == v.ScopeUUID && g.RoleUUID == v.RoleUUID
+	})
 	switch {
+	case holdsTheRole:
+		return Change{}, alreadyMember()
 	case p.StrictCheck && v.EmailFolded != user.EmailFolded:
 		return Change{}, fault.Rejected("User’s email and email of the invitation are not equal.")
-	case p.DisableMultipleRoles && holdsAny:
+	case p.DisableMultipleRoles && user.HoldsRoleIn(v.ScopeUUID):
 		return Change{}, fault.Rejected("User already has role within this scope.")
 	case !v.Scope.AdmitsEmail(user.Email):
 		return Change{}, fault.Rejected("User’s email does not match the email patterns of the organization or the scope.")
@@ -184,9 +188,11 @@ func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.T
 	return c, nil
 }
 
-func alreadyMember() error { return fault.Rejected("User has already the same role in this scope.") }
+func alreadyMember() error {
+	return fault.Rejected("User has already the same role in this scope.")
+}
 
-// approve is the change by which staff let a requested invitation go out.
+// approve returns the change by which staff let a requested invitation go out.
 func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, error) {
 	if !canDo(ActionApprove, v.State) || v.Scope.Removed() {
 		return Change{}, notRequested()
@@ -194,12 +200,13 @@ func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, er
 	approved := v.Invitation
 	approved.StoredState = openState(v.Scope, now)
 	if !now.Before(v.Expires) {
-		approved.Created = now // the request waited longer than an invitation lives; its life begins with the approval
+		// The request waited longer than an invitation lives: it would be expired as soon as it is approved.
+		approved.Created = now
 	}
 	return change(v.Invitation, approved, byUser(staff, EventApproved), p.announce(approved, nil)...), nil
 }
 
-// reject is the change by which staff end a requested invitation.
+// reject returns the change by which staff end a requested invitation.
 func (p Policy) reject(v View, staff directory.User) (Change, error) {
 	if !canDo(ActionReject, v.State) {
 		return Change{}, notRequested()
@@ -211,7 +218,7 @@ func (p Policy) reject(v View, staff directory.User) (Change, error) {
 
 func notRequested() error { return fault.Rejected("Invalid invitation UUID.") }
 
-// cancel is the change by which a user takes an invitation back.
+// cancel returns the change by which a user takes an invitation back.
 func (p Policy) cancel(v View, user directory.User) (Change, error) {
 	if !canDo(ActionCancel, v.State) {
 		return Change{}, fault.Rejected("Only pending or planned invitations can be canceled.")
@@ -221,8 +228,9 @@ func (p Policy) cancel(v View, user directory.User) (Change, error) {
 	return change(v.Invitation, canceled, byUser(user, EventCanceled)), nil
 }
 
-// send is the change by which a user asks for another delivery. It reopens an invitation that is over, with a full new
-// life.
+// send returns the change by which a user asks for another delivery. An invitation that is expired or canceled is
+// reopened with a whole new lifetime. So is a pending one whose project was given a start date in the future: the
+// invitation waits for the start.
 func (p Policy) send(v View, user directory.User, now time.Time) (Change, error) {
 	if !canDo(ActionSend, v.State) {
 		return Change{}, fault.Rejected("Only pending, expired and canceled invitations can be resent.")
@@ -236,16 +244,17 @@ func (p Policy) send(v View, user directory.User, now time.Time) (Change, error)
 	return change(v.Invitation, sent, byUser(user, EventSent), p.announce(sent, nil)...), nil
 }
 
-// scheduleDelivery begins another delivery of an invitation, which makes the one before it stale.
+// scheduleDelivery gives an invitation another delivery. The jobs of earlier deliveries do nothing from then on.
 func scheduleDelivery(i *Invitation) {
 	i.Delivery++
 	i.ExecutionState, i.ErrorMessage = Scheduled, ""
 }
 
-// canUpdate refuses to edit an invitation where the policy or the state forbids it.
+// canUpdate returns fault.KindForbidden or fault.KindRejected where the policy or the state forbids to edit an
+// invitation.
 func (p Policy) canUpdate(v View, user directory.User) error {
 	if p.OnlyStaffCanInvite && !user.IsStaff {
-		return fault.Forbidden() // staff approved another invitation than the edited one
+		return fault.Forbidden() // staff would not have approved what an edit makes of the invitation
 	}
 	if !canDo(ActionUpdate, v.State) {
 		return fault.Rejected("Only pending invitations can be edited.")
@@ -253,27 +262,29 @@ func (p Policy) canUpdate(v View, user directory.User) error {
 	return nil
 }
 
-// update is the change by which a user gives an invitation another address or role. Another address, unlike another
-// spelling of the same address, gets a link and a delivery of its own; the former link is dead.
+// update returns the change by which a user gives an invitation another address or role. Another address gets a link
+// and a delivery of its own, and the former link is dead. Another spelling of the same address is no other address.
 func (p Policy) update(v View, edited Invitation, user directory.User, now time.Time) Change {
 	if edited.EmailFolded == v.EmailFolded {
 		return change(v.Invitation, edited, byUser(user, EventUpdated))
 	}
 	link := uuid.New() // random, as the UUID
 	edited.LinkUUID = &link
-	// An invitee who is told within the time of the reminder needs no reminder.
+	// An invitee who first hears of the invitation when the reminder is due, or later, needs no reminder.
 	edited.Reminded = !now.Before(v.Expires.Add(-ReminderPeriod))
 	scheduleDelivery(&edited)
 	return change(v.Invitation, edited, byUser(user, EventUpdated), p.announce(edited, nil)...)
 }
 
-// remove is the change by which a user deletes an invitation for good.
+// remove returns the change by which a user deletes an invitation for good.
 func remove(v View, user directory.User) Change {
 	return Change{Before: &v.Invitation, Event: byUser(user, EventDeleted).record(v.Invitation, v.StoredState, "")}
 }
 
-// recordExpiry returns a view whose stored state says what time has done, and the change that writes it, if any. What is
-// done to an expired invitation comes after that change, so that the events tell the whole life.
+// recordExpiry makes the stored state of an expired invitation say so: it returns the view after that, and the change
+// that writes it; no change where the row says so already, or the invitation is not expired. Whatever else is done to
+// the invitation comes after that change, so that its events tell the whole life. The creator gets no notice: somebody
+// is at work on the invitation.
 func (p Policy) recordExpiry(v View, now time.Time) (View, []Change) {
 	if v.State != Expired || v.StoredState == Expired {
 		return v, nil
@@ -283,21 +294,21 @@ func (p Policy) recordExpiry(v View, now time.Time) (View, []Change) {
 	return p.view(expired, now), []Change{change(v.Invitation, expired, byServer(EventExpired))}
 }
 
-// expire is the change that records that an invitation's lifetime is over and tells its creator.
+// expire returns the change that records that time has ended an invitation, and tells its creator.
 func expire(i Invitation) Change {
 	expired := i
 	expired.StoredState = Expired
 	return change(i, expired, byServer(EventExpired), noticeToCreator(expired, NoticeExpired)...)
 }
 
-// start is the change by which an invitation goes out whose project has started.
+// start returns the change by which an invitation goes out whose project has started.
 func (p Policy) start(i Invitation) Change {
 	started := i
 	started.StoredState = Pending
 	return change(i, started, byServer(EventActivated), p.announce(started, nil)...)
 }
 
-// remind is the change that records that an invitee is reminded.
+// remind returns the change by which an invitee is reminded.
 func remind(i Invitation) Change {
 	reminded := i
 	reminded.Reminded = true
@@ -305,28 +316,29 @@ func remind(i Invitation) Change {
 		Notify{Notice: NoticeReminder, Invitation: i.UUID, Delivery: i.Delivery})
 }
 
-// beginDelivery is the change by which a job begins the delivery that it was enqueued for, and whether there is something
-// to send. The change is empty where there is nothing to do: the invitation was delivered, or has a newer delivery. Of an
-// invitation that does not wait for its invitee any more, or whose scope was removed, the row says why it is not sent.
+// beginDelivery returns the change by which a job begins the delivery that it was enqueued for, and whether the
+// invitation is to be sent. An invitation that does not wait for its invitee any more, or whose scope was removed, is
+// not sent: the change writes the reason into the row. The change is empty where there is nothing to do, because the
+// invitation was delivered or has a newer delivery, or because the row already has the reason.
 func (p Policy) beginDelivery(v View, job Deliver) (c Change, send bool) {
 	if v.Delivery != job.Delivery || v.ExecutionState == OK {
 		return Change{}, false
 	}
 	begun := v.Invitation
-	reason := notSent(v)
+	reason := reasonNotToSend(v)
 	if reason == "" {
 		begun.ExecutionState = Processing
 		return Change{Before: &v.Invitation, After: &begun}, true
 	}
-	begun.ExecutionState, begun.ErrorMessage = Erred, reason
+	if v.ExecutionState == Erred {
+		return Change{}, false // the row says why the last attempt failed, which explains more
+	}
 	failed := byServer(EventDeliveryFailed)
-	switch v.ExecutionState {
-	case Erred: // the row already says why no attempt succeeded
-		return Change{}, false
-	case Processing: // an attempt was cut off
-		begun.ErrorMessage = "The server stopped while it sent the invitation: it may have arrived or not."
+	if v.ExecutionState == Processing { // an attempt was cut off
+		reason = "The server stopped while it sent the invitation: it may have arrived or not."
 		failed.channel, failed.recipient = p.channel(v.Scope), v.Email
 	}
+	begun.ExecutionState, begun.ErrorMessage = Erred, reason
 	return change(v.Invitation, begun, failed), false
 }
 
@@ -338,8 +350,8 @@ func (p Policy) channel(scope directory.Scope) Channel {
 	return ByMail
 }
 
-// notSent returns the reason not to deliver an invitation; empty: none.
-func notSent(v View) string {
+// reasonNotToSend returns why an invitation is not to be delivered; empty: it is.
+func reasonNotToSend(v View) string {
 	switch {
 	case v.Scope.Removed():
 		return "Not sent: " + v.Scope.Name + " was removed. Invite into another scope."
@@ -350,30 +362,30 @@ func notSent(v View) string {
 	}
 }
 
-// finishDelivery is the change that records how an attempt at the job's delivery ended. found is the invitation now; nil:
-// it was deleted. The change has no row where the invitation was deleted or has a newer delivery, and is empty where the
-// outcome is recorded already.
+// finishDelivery returns the change that records how an attempt at the job's delivery ended. found is the invitation as
+// it is now; nil: it was deleted. Where the invitation was deleted or has a newer delivery, the change is an event
+// alone: the message may have arrived all the same. The change is empty where the outcome is recorded already.
 func finishDelivery(found *Invitation, job Deliver, m *Message, o Outcome) Change {
-	c := byServer(EventDelivered)
+	ended := byServer(EventDelivered)
 	if o.Failed {
-		c.event = EventDeliveryFailed
+		ended.event = EventDeliveryFailed
 	}
-	c.channel, c.recipient = ByMail, m.To
+	ended.channel, ended.recipient = ByMail, m.To
 	if m.Webhook {
-		c.channel = ByWebhook
+		ended.channel = ByWebhook
 	}
 	switch {
 	case found == nil:
-		return Change{Event: c.record(o.apply(m.Invitation.Invitation), "", "")}
+		return Change{Event: ended.record(o.apply(m.Invitation.Invitation), "", "")}
 	case found.Delivery != job.Delivery:
-		return Change{Event: c.record(o.apply(*found), found.StoredState, found.StoredState)}
-	case found.ExecutionState != Processing: // recorded before; the answer to that was lost
+		return Change{Event: ended.record(o.apply(*found), found.StoredState, found.StoredState)}
+	case found.ExecutionState != Processing: // recorded, and the database's answer to that was lost
 		return Change{}
 	}
 	finished := o.apply(*found)
 	if o.Failed && finished.ErrorMessage == found.ErrorMessage {
-		// No event for the same failure again: there can be an attempt an hour for weeks.
+		// The same failure again has no event: there can be an attempt an hour for weeks.
 		return Change{Before: found, After: &finished}
 	}
-	return change(*found, finished, c)
+	return change(*found, finished, ended)
 }

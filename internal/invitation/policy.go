@@ -24,8 +24,8 @@ type Policy struct {
 // dependsOnMembers reports whether a rule depends on who else is a member of the scope.
 func (p Policy) dependsOnMembers() bool { return p.DisableMultipleRoles || p.OneProjectManager }
 
-// Allows reports whether one of the fields full_name, native_name, phone_number, organization, job_title and civil_number
-// is stored from a request and shown in responses.
+// Allows reports whether one of the fields full_name, native_name, phone_number, organization, job_title and
+// civil_number is stored from a request and shown in responses.
 func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
 
 // byWebhook reports whether invitations into a scope are delivered by webhook rather than by mail.
@@ -38,9 +38,17 @@ func (p Policy) view(i Invitation, now time.Time) View {
 	return View{Invitation: i, State: i.StateAt(now, p.Lifetime), Expires: i.Expires(p.Lifetime)}
 }
 
-// meantFor reports whether an invitation names a user: by civil number where the invitation has one, and by address where
-// the policy requires it or where the user does not have the invitation's link.
+// meantFor reports whether a user may be the invitee: they have the civil number that the invitation names, if any, and
+// the invitation's address where the policy requires it or where they do not have the invitation's link.
 func (p Policy) meantFor(i Invitation, byLink bool, user directory.User) bool {
 	return (i.CivilNumber == "" || i.CivilNumber == user.CivilNumber) &&
 		((byLink && !p.ValidateEmail) || i.EmailFolded == user.EmailFolded)
+}
+
+// maySeeDetails reports whether a user may see what an invitee sees before accepting; see Service.Details.
+func (p Policy) maySeeDetails(v View, byLink bool, user directory.Actor) bool {
+	if user.SeesAll() || user.HoldsRoleIn(v.ScopeUUID) || user.MayManage(v.Scope) {
+		return true
+	}
+	return slices.Contains([]State{Pending, Expired, Canceled}, v.State) && p.meantFor(v.Invitation, byLink, user.User)
 }

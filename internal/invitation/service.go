@@ -3,7 +3,6 @@ package invitation
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,9 +13,9 @@ import (
 )
 
 // Service is the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
-// *fault.Error: beside those that a method names, fault.KindUnauthenticated where the caller was deleted or made inactive
-// since they were authenticated, and fault.KindUnavailable where the database is out of reach or busy. Any other error is
-// internal. Every field but Policy must be set.
+// *fault.Error: beside those that a method names, fault.KindUnauthenticated where the caller was deleted or made
+// inactive since they were authenticated, and fault.KindUnavailable where the database is out of reach or busy. Any
+// other error is internal. Every field but Policy must be set.
 type Service struct {
 	Store  Store
 	Policy Policy
@@ -31,8 +30,9 @@ type Page struct {
 	Total       int // on all pages
 }
 
-// List returns one page, from 1, of size invitations that the caller can see and the query asks for; see
-// directory.Paginate. List sets the query's Visible, Cutoff and Window.
+// List returns a page of the invitations that the caller can see and the query asks for. Pages are numbered from 1 and
+// have size invitations. List sets the query's Visible, Cutoff and Window. List returns fault.KindNotFound for a page
+// past the end; page 1 of an empty list is empty.
 func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (Page, error) {
 	var out Page
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -72,8 +72,8 @@ func (s *Service) Retrieve(ctx context.Context, caller directory.Actor, id uuid.
 	return out, err
 }
 
-// Details returns what an invitee may see before accepting. Staff and support see any invitation. Others see one that is
-// pending, expired or canceled and meant for them, any into a scope in which they hold a role, and any that they may
+// Details returns what an invitee may see before accepting. Staff and support see any invitation. Others see one that
+// is pending, expired or canceled and meant for them, any into a scope in which they hold a role, and any that they may
 // manage. Details returns fault.KindNotFound otherwise.
 func (s *Service) Details(ctx context.Context, caller directory.Actor, id uuid.UUID) (View, error) {
 	var out View
@@ -83,12 +83,10 @@ func (s *Service) Details(ctx context.Context, caller directory.Actor, id uuid.U
 			return err
 		}
 		out = s.view(tx, found)
-		shown := slices.Contains([]State{Pending, Expired, Canceled}, out.State) &&
-			s.Policy.meantFor(found, byLink, caller.User)
-		if shown || caller.SeesAll() || caller.HoldsRoleIn(found.ScopeUUID) || caller.MayManage(found.Scope) {
-			return nil
+		if !s.Policy.maySeeDetails(out, byLink, caller) {
+			return fault.NotFound()
 		}
-		return fault.NotFound()
+		return nil
 	})
 	if err != nil {
 		return View{}, err
@@ -126,9 +124,9 @@ type EventPage struct {
 	Total  int // on all pages
 }
 
-// Events returns one page, from 1, of size events of an invitation that the caller sees in the list and may manage, the
-// newest first; fault.KindNotFound otherwise, and for a page past the end. Staff read the events of every invitation, also
-// of one that was deleted or whose scope was removed.
+// Events returns a page of the events of an invitation that the caller sees in the list and may manage, the newest
+// first. Pages are numbered from 1 and have size events. Staff read the events of every invitation, also of one that
+// was deleted or whose scope was removed. Events returns fault.KindNotFound otherwise, and for a page past the end.
 func (s *Service) Events(ctx context.Context, caller directory.Actor, id uuid.UUID, page, size int) (EventPage, error) {
 	var out EventPage
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -159,7 +157,7 @@ func (s *Service) Events(ctx context.Context, caller directory.Actor, id uuid.UU
 // fault.KindNotFound where they don't or may not, and fault.KindRejected in any other state.
 func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, view, err := s.findToManage(tx, caller, id)
+		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
 			return nil, err
 		}
@@ -169,12 +167,12 @@ func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UU
 }
 
 // Send delivers a pending invitation once more, or reopens an expired or canceled one. Where the project starts in the
-// future the invitation waits for the start. Send returns fault.KindNotFound where the caller does not see the invitation
-// in the list or may not manage it, fault.KindRejected in any other state, and fault.KindInvalid where another invitation
-// is open for the same address, role and scope.
+// future the invitation waits for the start. Send returns fault.KindNotFound where the caller does not see the
+// invitation in the list or may not manage it, fault.KindRejected in any other state, and fault.KindInvalid where
+// another invitation is open for the same address, role and scope.
 func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, view, err := s.findToManage(tx, caller, id)
+		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
 			return nil, err
 		}
@@ -195,8 +193,8 @@ func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID
 	return refuseDuplicate(err)
 }
 
-// Delete removes an invitation that the caller sees in the list. Delete returns fault.KindNotFound where they don't, and
-// fault.KindForbidden where they are not staff.
+// Delete removes an invitation that the caller sees in the list. Delete returns fault.KindNotFound where they don't,
+// and fault.KindForbidden where they are not staff.
 func (s *Service) Delete(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
@@ -218,7 +216,7 @@ func (s *Service) Delete(ctx context.Context, caller directory.Actor, id uuid.UU
 // Destroy removes an invitation that the caller sees in the list and may manage; fault.KindNotFound otherwise.
 func (s *Service) Destroy(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, view, err := s.findToManage(tx, caller, id)
+		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
 			return nil, err
 		}
@@ -230,11 +228,11 @@ func (s *Service) Destroy(ctx context.Context, caller directory.Actor, id uuid.U
 // view returns an invitation with its state at the time of the transaction.
 func (s *Service) view(tx Tx, i Invitation) View { return s.Policy.view(i, tx.Now()) }
 
-// cutoff returns the creation time of the invitations that expire at the time of the transaction.
+// cutoff returns the creation time of the invitations that expire at the time of the transaction; see Query.Cutoff.
 func (s *Service) cutoff(tx Tx) time.Time { return tx.Now().Add(-s.Policy.Lifetime) }
 
-// refresh returns the caller as they are in the transaction. Somebody may have changed their grants since the request was
-// authenticated: what is written must not depend on older ones.
+// refresh returns the caller as they are in the transaction: their grants may have changed since the request was
+// authenticated, and what is written must not depend on former grants.
 func (s *Service) refresh(tx Tx, caller directory.Actor) (directory.Actor, error) {
 	actor, err := tx.FindActor(caller.UUID)
 	if fault.Is(err, fault.KindNotFound) || (err == nil && !actor.IsActive) {
@@ -243,11 +241,11 @@ func (s *Service) refresh(tx Tx, caller directory.Actor) (directory.Actor, error
 	return actor, err
 }
 
-// find reads one invitation: one of the methods Find, FindForChange and FindForCheck of Tx.
-type find = func(id uuid.UUID) (Invitation, error)
+// finder is a method of Tx that reads one invitation: Find, FindForChange or FindForCheck.
+type finder = func(id uuid.UUID) (Invitation, error)
 
 // findVisible returns an invitation that the actor sees in the list; fault.KindNotFound otherwise.
-func (s *Service) findVisible(tx Tx, actor directory.Actor, id uuid.UUID, find find) (View, error) {
+func (s *Service) findVisible(tx Tx, actor directory.Actor, id uuid.UUID, find finder) (View, error) {
 	found, err := find(id)
 	if err != nil {
 		return View{}, err
@@ -260,7 +258,7 @@ func (s *Service) findVisible(tx Tx, actor directory.Actor, id uuid.UUID, find f
 }
 
 // findManaged returns an invitation that the actor sees in the list and may manage; fault.KindNotFound otherwise.
-func (s *Service) findManaged(tx Tx, actor directory.Actor, id uuid.UUID, find find) (View, error) {
+func (s *Service) findManaged(tx Tx, actor directory.Actor, id uuid.UUID, find finder) (View, error) {
 	view, err := s.findVisible(tx, actor, id, find)
 	if err == nil && !actor.MayManage(view.Scope) {
 		err = fault.NotFound()
@@ -271,8 +269,8 @@ func (s *Service) findManaged(tx Tx, actor directory.Actor, id uuid.UUID, find f
 	return view, nil
 }
 
-// findToManage is findManaged for a change, and returns the caller as they are now.
-func (s *Service) findToManage(tx Tx, caller directory.Actor, id uuid.UUID) (directory.Actor, View, error) {
+// findManagedForChange is findManaged for a change. It also returns the caller as they are in the transaction.
+func (s *Service) findManagedForChange(tx Tx, caller directory.Actor, id uuid.UUID) (directory.Actor, View, error) {
 	actor, err := s.refresh(tx, caller)
 	if err != nil {
 		return actor, View{}, err
@@ -283,7 +281,7 @@ func (s *Service) findToManage(tx Tx, caller directory.Actor, id uuid.UUID) (dir
 
 // resolveLink returns the invitation whose link or UUID id is, and whether id is its link. An invitation's link is its
 // UUID until the address is changed. resolveLink returns fault.KindNotFound where id is neither.
-func resolveLink(tx Tx, id uuid.UUID, find find) (found Invitation, byLink bool, err error) {
+func resolveLink(tx Tx, id uuid.UUID, find finder) (found Invitation, byLink bool, err error) {
 	found, err = find(id)
 	if !fault.Is(err, fault.KindNotFound) {
 		return found, found.LinkUUID == nil, err
@@ -300,8 +298,8 @@ func resolveLink(tx Tx, id uuid.UUID, find find) (found Invitation, byLink bool,
 }
 
 // ensureNoDuplicate refuses to open an invitation beside another one that is open for the same address, role and scope.
-// Where time has ended the other one and its row still says open, ensureNoDuplicate returns the change that expires it:
-// the database compares stored states.
+// Where time has ended the other one and its row still says open, ensureNoDuplicate returns the change that expires the
+// other one, which has to come first: the database compares stored states.
 func (s *Service) ensureNoDuplicate(tx Tx, opening Invitation) ([]Change, error) {
 	found, err := tx.FindOpen(opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID)
 	switch {
@@ -315,7 +313,7 @@ func (s *Service) ensureNoDuplicate(tx Tx, opening Invitation) ([]Change, error)
 	return []Change{expire(found)}, nil
 }
 
-// refuseDuplicate turns ErrDuplicate into the refusal that a client is told.
+// refuseDuplicate returns the client's refusal for ErrDuplicate, and any other error as it is.
 func refuseDuplicate(err error) error {
 	if errors.Is(err, ErrDuplicate) {
 		return duplicate()
@@ -329,8 +327,8 @@ func duplicate() error {
 
 const msgOneManager = "Project already has an active project manager."
 
-// hasManager reports whether the policy allows one project manager, the role is that one, and a user holds it in the
-// scope.
+// hasManager reports whether the policy allows a project one manager, the role is the manager's, and the scope has its
+// manager.
 func (s *Service) hasManager(tx Tx, role directory.Role, scope uuid.UUID) (bool, error) {
 	if !s.Policy.OneProjectManager || role.Name != directory.ProjectManager {
 		return false, nil

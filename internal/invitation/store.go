@@ -10,13 +10,14 @@ import (
 	"invited/internal/directory"
 )
 
-// The errors of Store.Change that mean that a row in the database stands in the way. Nothing was written.
+// The errors that mean that a row in the database stands in the way of a Change. Nothing was written.
 var (
 	// ErrDuplicate means that another invitation is open for the same address, role and scope.
 	ErrDuplicate = errors.New("invitation: another one is open for the same e-mail, role and scope")
 	// ErrAlreadyMember means that the user of a Change's Member holds the role in the scope.
 	ErrAlreadyMember = errors.New("invitation: the user holds the role in the scope already")
-	// ErrConflict means that an invitation is no longer what a Change's Before says.
+	// ErrConflict means that an invitation is no longer what a Change's Before says. Store.Change handles it; callers
+	// see fault.KindUnavailable where an invitation was changed while decide ran a second time.
 	ErrConflict = errors.New("invitation: the invitation was changed meanwhile")
 )
 
@@ -25,10 +26,11 @@ type Store interface {
 	// Read runs f. Each method of Tx sees what was committed when the method was called.
 	Read(ctx context.Context, f func(Tx) error) error
 	// Change runs decide in a transaction and writes the changes that decide returns, in their order, in the same
-	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where an invitation
-	// was changed by somebody else while decide ran, Change runs decide once more, with the rows locked as they are read.
-	// Change returns ErrDuplicate or ErrAlreadyMember where a row stands in the way, and fault.KindUnavailable where the
-	// database is out of reach or busy.
+	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where an
+	// invitation was changed by somebody else while decide ran, Change runs decide once more, with the rows locked as
+	// they are read: decide must set again whatever it sets outside of itself. Change returns ErrDuplicate or
+	// ErrAlreadyMember where a row stands in the way, and fault.KindUnavailable where the database is out of reach or
+	// busy.
 	Change(ctx context.Context, decide func(Tx) ([]Change, error)) error
 }
 
@@ -57,8 +59,8 @@ type Tx interface {
 	// HasUser reports whether a user has the address (folded).
 	HasUser(email string) (bool, error)
 	FindRole(id uuid.UUID) (directory.Role, error)
-	// FindTarget returns a scope that is not removed, with its customer and the e-mail patterns of both, and a role without
-	// its permissions. A scope or role that is missing has no UUID.
+	// FindTarget returns a scope that is not removed, with its customer and the e-mail patterns of both, and a role
+	// without its permissions. A scope or role that is missing has no UUID.
 	FindTarget(kind directory.ScopeType, scope, role uuid.UUID) (directory.Scope, directory.Role, error)
 	// LockScope makes other transactions wait that lock the same scope, until this transaction ends: what this
 	// transaction reads about the scope's members afterwards stays true.
@@ -68,8 +70,8 @@ type Tx interface {
 
 	// Find returns an invitation with its role, scope, customer and creator, without e-mail patterns.
 	Find(id uuid.UUID) (Invitation, error)
-	// FindForChange is Find with the e-mail patterns of scope and customer. The row is locked where Change runs a second
-	// time.
+	// FindForChange is Find with the e-mail patterns of scope and customer. The row is locked where Change runs a
+	// second time.
 	FindForChange(id uuid.UUID) (Invitation, error)
 	// FindForCheck is Find with the columns that Check reads: the state, the times, the address, the civil number, the
 	// link, and whether scope and customer are removed.
@@ -78,20 +80,20 @@ type Tx interface {
 	FindByLink(link uuid.UUID) (uuid.UUID, error)
 	// FindOpen returns the invitation whose stored state is open for an address (folded), role and scope.
 	FindOpen(email string, role, scope uuid.UUID) (Invitation, error)
-	// FindOpenAll returns the invitations whose stored state is open for a scope and any of these pairs (folded), without
-	// the rows of other tables.
+	// FindOpenAll returns the invitations whose stored state is open for a scope and any of these pairs (folded),
+	// without the rows of other tables.
 	FindOpenAll(scope uuid.UUID, pairs []Pair) ([]Invitation, error)
-	// LockDue returns and locks the invitations for which something is due, ordered by creation from a moment on, at most
-	// limit of them; it skips those that another transaction has locked. Of other tables they have the name of the role and
-	// the type of the scope.
+	// LockDue returns and locks the first invitations, at most limit, for which something is due and that were created
+	// at from or later, in the order of their creation. It skips those that another transaction has locked. Of other
+	// tables they have the name of the role and the type of the scope.
 	LockDue(what Due, cutoff, from time.Time, limit int) ([]Invitation, error)
-	// List returns the invitations of the query's window and the number of invitations on all pages; the number is 0 for a
-	// window past the end.
+	// List returns the invitations of the query's window and the number of invitations on all pages; the number is 0
+	// for a window past the end.
 	List(Query) ([]Invitation, int, error)
 	// Count returns the number of invitations on all pages.
 	Count(Query) (int, error)
-	// ListEvents returns events of an invitation, which may be deleted, the newest first, and the number of its events; the
-	// number is 0 for a window past the end.
+	// ListEvents returns events of an invitation, which may be deleted, the newest first, and the number of its events;
+	// the number is 0 for a window past the end.
 	ListEvents(id uuid.UUID, window directory.Window) ([]Event, int, error)
 }
 

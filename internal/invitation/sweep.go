@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// ReminderPeriod is how long before an invitation expires its invitee is reminded. An invitation that lives no longer
-	// than this gets no reminder.
+	// ReminderPeriod is how long before an invitation expires its invitee is reminded. An invitation that lives no
+	// longer than this gets no reminder.
 	ReminderPeriod = 24 * time.Hour
 	// sweepBatch is the number of invitations that one transaction changes: few enough to hold nobody up.
 	sweepBatch = 75
@@ -24,8 +24,8 @@ type sweepStep struct {
 }
 
 // Sweep does what time has made due: it records expiries and tells the creators, sends invitations whose projects have
-// started, and reminds invitees. Each is done once for an invitation, however many sweeps run at once. Work that is left
-// when ctx ends is left to the next sweep. No read depends on a sweep.
+// started, and reminds invitees. Each is done once for an invitation, however many sweeps run at once. Work that is
+// left when ctx ends is left to the next sweep. Whether an invitation is expired does not depend on a sweep.
 func (s *Service) Sweep(ctx context.Context) error {
 	steps := []*sweepStep{
 		{due: DueExpiry, decide: expire},
@@ -57,11 +57,12 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// sweep does one batch of a step and reports whether there may be more. It begins where the batch before ended: an index
-// would be read again past all the rows that were due and are not any more.
+// sweep does one batch of a step and reports whether there may be more. It begins where the batch before ended: an
+// index would be read again past all the rows that were due and are not any more.
 func (s *Service) sweep(ctx context.Context, step *sweepStep) (more bool, err error) {
 	var from time.Time
 	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		from, more = time.Time{}, false
 		found, err := tx.LockDue(step.due, s.cutoff(tx), step.from, sweepBatch)
 		if err != nil || len(found) == 0 {
 			return nil, err

@@ -10,22 +10,22 @@ import (
 	"invited/internal/fault"
 )
 
-// Edit is what a caller says to change an invitation: trimmed, and valid by the contract. A field that is nil stays as it
-// is.
+// Edit is what a caller says to change an invitation: trimmed, and valid by the contract. A field that is nil stays as
+// it is.
 type Edit struct {
 	Email *string
 	Role  *uuid.UUID
 }
 
 // Update changes the address and the role of a pending or project invitation that the caller sees in the list and may
-// manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and, where it is
-// pending, another delivery. Update returns fault.KindNotFound where the caller does not see or may not manage the
-// invitation, fault.KindForbidden where only staff may invite and they are not, fault.KindRejected in any other state, and
-// fault.KindInvalid where the role is missing or Create would refuse the edited invitation.
+// manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and, where it
+// is pending, another delivery. Update returns fault.KindNotFound where the caller does not see or may not manage the
+// invitation, fault.KindForbidden where only staff may invite and they are not, fault.KindRejected in any other state,
+// and fault.KindInvalid where the role is missing or Create would refuse the edited invitation.
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (View, error) {
 	var out View
 	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, view, err := s.findToManage(tx, caller, id)
+		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
 			return nil, err
 		}
@@ -50,8 +50,8 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 	return out, nil
 }
 
-// edit returns an invitation with another address and role, and the changes that have to come first. It refuses an
-// invitation that Create would refuse, unless nothing changes.
+// edit returns an invitation as an Edit makes it, and the changes of other invitations that have to come first. It
+// refuses what Create would refuse, unless the Edit changes nothing.
 func (s *Service) edit(tx Tx, i Invitation, e Edit) (Invitation, []Change, error) {
 	edited := i
 	if e.Email != nil {
