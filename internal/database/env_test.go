@@ -35,6 +35,7 @@ type env struct {
 	url      string
 	postgres bool
 	db       *database.DB
+	outside  *sql.DB // a pool that the package under test does not know of
 }
 
 // onEachEngine runs a test on a fresh database of each engine.
@@ -71,7 +72,7 @@ func newEnv(t *testing.T, engine storetest.Engine, o database.Options) *env {
 	if e.postgres {
 		columns = "id bigint PRIMARY KEY, body text NOT NULL UNIQUE, owner uuid NOT NULL, at timestamptz NOT NULL, until timestamptz"
 	}
-	e.db = open(t, e.url, o)
+	e.db, e.outside = open(t, e.url, o), outside(t, e.url)
 	e.exec("CREATE TABLE notes (" + columns + ", CHECK (body <> 'odd'))")
 	e.exec("CREATE TABLE replies (note_id bigint NOT NULL REFERENCES notes)")
 	return e
@@ -137,7 +138,7 @@ func (e *env) find(id int64) (found note, err error) {
 // count returns the number of notes that are committed.
 func (e *env) count() (rows int) {
 	e.t.Helper()
-	require.NoError(e.t, outside(e.t, e.url).QueryRow("SELECT count(*) FROM notes").Scan(&rows))
+	require.NoError(e.t, e.outside.QueryRow("SELECT count(*) FROM notes").Scan(&rows))
 	return rows
 }
 

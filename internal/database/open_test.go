@@ -184,7 +184,7 @@ func TestSQLiteFileIsOpenedAgain(t *testing.T) {
 // A writer waits for the write lock of another program. After five seconds the database is unavailable. Readers never wait.
 func TestBusySQLite(t *testing.T) {
 	onSQLite(t, func(t *testing.T, e *env) {
-		conn, err := outside(t, e.url).Conn(t.Context())
+		conn, err := e.outside.Conn(t.Context())
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, conn.Close()) })
 		hold := func() {
@@ -267,7 +267,7 @@ func TestPostgresURLIsNeverRepeated(t *testing.T) {
 // A server that is restarted ends its connections: the transactions that run fail, and no later one.
 func TestPostgresThatIsRestarted(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e *env) {
-		admin := outside(t, e.url)
+		admin := e.outside
 		terminate := func() {
 			_, err := admin.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 				WHERE datname = current_database() AND pid <> pg_backend_pid()`)

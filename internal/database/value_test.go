@@ -89,7 +89,7 @@ func TestTimesKeepTheirMicroseconds(t *testing.T) {
 
 		if !e.postgres {
 			var forms int
-			require.NoError(t, outside(t, e.url).QueryRow(
+			require.NoError(t, e.outside.QueryRow(
 				"SELECT count(*) FROM notes WHERE typeof(at) <> 'text' OR length(at) <> 27 OR at NOT LIKE '%Z'").Scan(&forms))
 			require.Zero(t, forms)
 		}
