@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -18,27 +17,27 @@ import (
 var directoryNow = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 // eachFileStore runs a test on a fresh database of each engine.
-func eachFileStore(t *testing.T, test func(t *testing.T, store directory.FileStore)) {
+func eachFileStore(t *testing.T, test func(t *testing.T, files directory.FileStore)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		test(t, e.Open(t, storetest.NewClock(directoryNow).Now).Directory())
 	})
 }
 
-func writeDirectory(t *testing.T, store directory.FileStore, f func(directory.FileTx) error) {
+func writeDirectory(t *testing.T, files directory.FileStore, f func(directory.FileTx) error) {
 	t.Helper()
-	require.NoError(t, store.Write(context.Background(), f))
+	require.NoError(t, files.Write(t.Context(), f))
 }
 
 func directoryUser(name string) directory.User {
 	return directory.User{UUID: uuid.New(), Username: name, IsActive: true, Created: directoryNow}
 }
 
-func TestDirectoryFindsByListsOfAnyLength(t *testing.T) {
+func TestFileStoreFindsListsOfAnyLength(t *testing.T) {
 	t.Parallel()
 	// PostgreSQL allows 65,535 arguments, and SQLite 32,766.
 	const length = 70_000
-	eachFileStore(t, func(t *testing.T, store directory.FileStore) {
+	eachFileStore(t, func(t *testing.T, files directory.FileStore) {
 		odd := directoryUser(`'"\{}[],é🙂 null ?`)
 		ids, names := []uuid.UUID{odd.UUID}, []string{odd.Username}
 		keys, memberships := []directory.ScopeKey{}, []directory.MembershipKey{}
@@ -48,7 +47,7 @@ func TestDirectoryFindsByListsOfAnyLength(t *testing.T) {
 			memberships = append(memberships, directory.MembershipKey{User: ids[i], Role: ids[i], Scope: ids[i]})
 		}
 		number := directoryUser("69999")
-		writeDirectory(t, store, func(tx directory.FileTx) error {
+		writeDirectory(t, files, func(tx directory.FileTx) error {
 			require.NoError(t, tx.SaveUsers([]directory.User{odd, number}))
 			users, err := tx.FindUsers(ids, names)
 			require.NoError(t, err)
@@ -74,9 +73,10 @@ func TestDirectoryFindsByListsOfAnyLength(t *testing.T) {
 	})
 }
 
-func TestDirectorySaveKeepsFixedColumns(t *testing.T) {
+// An update keeps the columns that tie a row to others, and the time of its creation.
+func TestFileStoreSaveKeepsFixedColumns(t *testing.T) {
 	t.Parallel()
-	eachFileStore(t, func(t *testing.T, store directory.FileStore) {
+	eachFileStore(t, func(t *testing.T, files directory.FileStore) {
 		user, other := directoryUser("u"), directoryUser("v")
 		token := directory.APIToken{Digest: "d", UserUUID: user.UUID, Created: directoryNow}
 		customer := directory.Scope{
@@ -94,7 +94,7 @@ func TestDirectorySaveKeepsFixedColumns(t *testing.T) {
 			require.NoError(t, tx.SaveRoles([]directory.Role{role}))
 			require.NoError(t, tx.SaveMemberships([]directory.Membership{membership}))
 		}
-		writeDirectory(t, store, func(tx directory.FileTx) error {
+		writeDirectory(t, files, func(tx directory.FileTx) error {
 			saveAll(tx)
 			later := directoryNow.Add(time.Hour)
 			user.Username, user.Created = "w", later
@@ -148,15 +148,15 @@ func TestDirectorySaveKeepsFixedColumns(t *testing.T) {
 	})
 }
 
-func TestDirectoryWriteReturnsConflict(t *testing.T) {
+func TestFileStoreWriteReturnsConflict(t *testing.T) {
 	t.Parallel()
-	eachFileStore(t, func(t *testing.T, store directory.FileStore) {
-		writeDirectory(t, store, func(tx directory.FileTx) error { return tx.SaveUsers([]directory.User{directoryUser("u")}) })
-		err := store.Write(context.Background(), func(tx directory.FileTx) error {
+	eachFileStore(t, func(t *testing.T, files directory.FileStore) {
+		writeDirectory(t, files, func(tx directory.FileTx) error { return tx.SaveUsers([]directory.User{directoryUser("u")}) })
+		err := files.Write(t.Context(), func(tx directory.FileTx) error {
 			return tx.SaveUsers([]directory.User{directoryUser("v"), directoryUser("u")})
 		})
 		require.ErrorIs(t, err, directory.ErrConflict)
-		err = store.Read(context.Background(), func(tx directory.FileTx) error {
+		err = files.Read(t.Context(), func(tx directory.FileTx) error {
 			users, err := tx.UsersAfter("", 10)
 			require.Len(t, users, 1)
 			return err
@@ -167,12 +167,12 @@ func TestDirectoryWriteReturnsConflict(t *testing.T) {
 
 func TestLockDirectoryAdmitsOneTransaction(t *testing.T) {
 	t.Parallel()
-	eachFileStore(t, func(t *testing.T, store directory.FileStore) {
+	eachFileStore(t, func(t *testing.T, files directory.FileStore) {
 		var holders atomic.Int32
 		done := make(chan error)
 		for range 4 {
 			go func() {
-				done <- store.Write(context.Background(), func(tx directory.FileTx) error {
+				done <- files.Write(t.Context(), func(tx directory.FileTx) error {
 					if err := tx.LockDirectory(); err != nil {
 						return err
 					}
@@ -186,5 +186,22 @@ func TestLockDirectoryAdmitsOneTransaction(t *testing.T) {
 		for range 4 {
 			require.NoError(t, <-done)
 		}
+	})
+}
+
+// Read shows one moment, however many statements it takes.
+func TestFileStoreReadIsASnapshot(t *testing.T) {
+	t.Parallel()
+	eachFileStore(t, func(t *testing.T, files directory.FileStore) {
+		writeDirectory(t, files, func(tx directory.FileTx) error { return tx.SaveUsers([]directory.User{directoryUser("u")}) })
+		require.NoError(t, files.Read(t.Context(), func(tx directory.FileTx) error {
+			before, err := tx.UsersAfter("", 10)
+			require.NoError(t, err)
+			require.Len(t, before, 1)
+			writeDirectory(t, files, func(tx directory.FileTx) error { return tx.SaveUsers([]directory.User{directoryUser("v")}) })
+			after, err := tx.UsersAfter("", 10)
+			require.Equal(t, before, after)
+			return err
+		}))
 	})
 }
