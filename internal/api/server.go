@@ -21,7 +21,7 @@ import (
 // RequestTimeout is the time limit of a handler, its database statements included.
 const RequestTimeout = 20 * time.Second
 
-// Config is what New builds the API from.
+// Config holds the parts that New builds the API from.
 type Config struct {
 	Service       *invitation.Service
 	Directory     *directory.Reader

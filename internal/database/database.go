@@ -44,7 +44,7 @@ type DB struct {
 	lockFile string // SQLite only: path of the file that a process holds while it migrates
 }
 
-// engine is what differs between SQLite and PostgreSQL.
+// engine holds the differences between SQLite and PostgreSQL.
 type engine interface {
 	// migrations returns the steps in SQL and how goose runs them.
 	migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error)

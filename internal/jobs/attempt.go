@@ -129,9 +129,9 @@ func (w *Workers) logFailure(ctx context.Context, a attempt, err error) {
 	case !errors.As(err, &f):
 		logger.ErrorContext(ctx, "not delivered, and tried again later")
 	case f.Blocked:
-		logger.ErrorContext(ctx, "nothing is delivered this way until the operator mends it")
+		logger.ErrorContext(ctx, "nothing is delivered this way until the operator fixes it")
 	case f.Operator:
-		logger.ErrorContext(ctx, "not delivered until the operator mends it")
+		logger.ErrorContext(ctx, "not delivered until the operator fixes it")
 	case f.Final:
 		logger.WarnContext(ctx, "refused, and not tried again until somebody sends the invitation again")
 	default:

@@ -214,7 +214,7 @@ func TestFaultMailServerRefusesServer(t *testing.T) {
 				// server stops none.
 				blocked := each.stage == "AUTH" || each.stage == "MAIL"
 				p.WaitLog("level=ERROR msg=\"" + map[bool]string{
-					true: "nothing is delivered this way until the operator mends it", false: "not delivered until the operator mends it",
+					true: "nothing is delivered this way until the operator fixes it", false: "not delivered until the operator fixes it",
 				}[blocked])
 				p.WaitLog(each.reply[:3])
 				status, checks := p.Readiness()

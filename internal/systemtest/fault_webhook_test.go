@@ -94,7 +94,7 @@ func TestFaultWebhookLogin(t *testing.T) {
 				each.breaks(f.webhook)
 				ids := f.createQuickly(p, "held", 8)
 				f.waitErred(p, ids, each.words, "the operator has to check the webhook settings", "tried again")
-				p.WaitLog(`level=ERROR msg="nothing is delivered this way until the operator mends it"`)
+				p.WaitLog(`level=ERROR msg="nothing is delivered this way until the operator fixes it"`)
 				status, checks := p.Readiness()
 				require.Equal(f.t, "degraded", status)
 				require.Contains(f.t, checks["webhook"], each.words)
