@@ -64,6 +64,7 @@ func TestCreate(t *testing.T) {
 				jobs = []Job{Deliver{Invitation: made.UUID, Webhook: webhooks && c.scope.Type == directory.Project}}
 			case Requested:
 				jobs = []Job{Notify{Notice: NoticeRequested, Invitation: made.UUID, User: people.staff.UUID}}
+			default:
 			}
 			require.Equal(t, Change{
 				After: &made, Event: wantEvent(EventCreated, &c.creator, "", c.state, made), Jobs: jobs,
@@ -78,7 +79,8 @@ func TestNewInvitationsDiffer(t *testing.T) {
 	made := func() Invitation {
 		return testPolicy.newInvitation(testDraft, testProject(), testRole, people.creator, testTime)
 	}
-	require.NotEqual(t, made().UUID, made().UUID)
+	one, another := made(), made()
+	require.NotEqual(t, one.UUID, another.UUID)
 }
 
 // Of the fields about the invitee, those are stored that the operator allows.

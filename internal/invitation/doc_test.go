@@ -16,7 +16,7 @@ func TestDocHasTransitions(t *testing.T) {
 	doc, err := os.ReadFile("doc.go")
 	require.NoError(t, err)
 	table := renderTransitions()
-	require.True(t, strings.Contains(string(doc), "//\n"+table+"//\n"),
+	require.Contains(t, string(doc), "//\n"+table+"//\n",
 		"doc.go does not have the table of Transitions. Replace its table with this one:\n\n%s", table)
 }
 

@@ -89,6 +89,7 @@ func (p Policy) announce(i Invitation, staff []directory.User) []Job {
 		for _, user := range staff {
 			jobs = append(jobs, Notify{Notice: NoticeRequested, Invitation: i.UUID, Delivery: i.Delivery, User: user.UUID})
 		}
+	default: // nobody waits for this
 	}
 	return jobs
 }
