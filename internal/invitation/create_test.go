@@ -64,6 +64,8 @@ func TestCreate(t *testing.T) {
 				jobs = []Job{Deliver{Invitation: made.UUID, Webhook: webhooks && c.scope.Type == directory.Project}}
 			case Requested:
 				jobs = []Job{Notify{Notice: NoticeRequested, Invitation: made.UUID, User: people.staff.UUID}}
+			default:
+				jobs = nil
 			}
 			require.Equal(t, Change{
 				After: &made, Event: wantEvent(EventCreated, &c.creator, "", c.state, made), Jobs: jobs,

@@ -519,6 +519,8 @@ func TestAnnounce(t *testing.T) {
 				Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 3, User: people.staff.UUID},
 				Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 3, User: people.creator.UUID},
 			}
+		default:
+			want = nil
 		}
 		require.Equal(t, want, testPolicy.announce(testInvitation(state, testTime, testProject()), staff), state)
 	}
