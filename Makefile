@@ -8,9 +8,11 @@ LINT_VERSION := v2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 SCRIPTS      := internal/tools/make
 
-# POSTGRES runs a command with a throw-away PostgreSQL server, TEST runs go test and reports progress.
+# POSTGRES runs a command with a throw-away PostgreSQL server, TEST runs go test and reports progress. System tests take
+# longest and mostly wait: they start first, and two other packages run beside them.
 POSTGRES := $(GO) run ./internal/storetest/withpostgres --
-TEST     := $(POSTGRES) build/bin/testrun $(GO) test
+TEST     := $(POSTGRES) build/bin/testrun $(GO) test -p 3
+TESTED    = $(if $(filter ./...,$(PKG)),./internal/systemtest/...) $(PKG)
 
 # Variables to set on the command line, as in: make test PKG=./internal/api ARGS='-run Accept -v'
 PKG      ?= ./...
@@ -46,7 +48,7 @@ run: build ## build the server and start it with a demo directory
 
 test: testrun ## run all tests on SQLite and on a PostgreSQL server of their own
 	@echo "Testing $(PKG) (the first run compiles for some minutes)"
-	@$(TEST) -shuffle=on -timeout 10m $(ARGS) $(PKG)
+	@$(TEST) -shuffle=on -timeout 10m $(ARGS) $(TESTED)
 
 lint: go $(LINT) ## run golangci-lint
 	@echo "Linting (the first run takes a minute or two)"
@@ -76,7 +78,7 @@ ci: ## run everything that a change must pass, as .ci/run does
 
 test-race: testrun ## run all tests with the race detector, which needs a C compiler
 	@echo "Testing $(PKG) with the race detector (takes several times as long)"
-	@$(TEST) -race -shuffle=on -timeout 20m $(ARGS) $(PKG)
+	@$(TEST) -race -shuffle=on -timeout 20m $(ARGS) $(TESTED)
 
 test-faults: go ## run only the fault tests, RUNS times (1), and print the table of what was lost
 	@$(POSTGRES) $(SCRIPTS)/test-faults.sh $(RUNS) $(ARGS)

@@ -20,77 +20,104 @@ import (
 
 const module = "invited"
 
-// A ban is one rule of who may import what. Packages are import paths, our own
-// without the module; each stands for what is below it too, "" for all.
+// A ban is one rule about imports. Packages are import paths, ours without the module's name; each stands for the packages
+// below it too. An importer may also be a single file.
 type ban struct {
-	who    []string
-	except []string
-	what   []string
-	but    []string // of what, those that may be imported all the same
+	who    []string // whom the rule binds; none: everybody
+	except []string // whom the rule does not bind
+	what   []string // what must not be imported
+	but    []string // of what, the packages that may be imported all the same
 	why    string
 }
 
 const ours = "ours" // any package of this module
 
+// harness are the packages that tests and developers use, and that are no part of the server.
+var harness = []string{"internal/storetest", "internal/systemtest", "internal/tools"}
+
 var bans = []ban{
 	{
-		who: []string{"internal/delivery", "internal/fault", "internal/token"}, what: []string{ours},
+		who: []string{"internal/delivery", "internal/fault", "internal/token", "internal/config", "migrations"}, what: []string{ours},
 		why: "they stand at the bottom, where everything may import them",
-	},
-	{
-		who: []string{"internal/config"}, what: []string{ours},
-		why: "the environment is read without knowing who is configured",
 	},
 	{
 		who: []string{"internal/mail", "internal/webhook"}, what: []string{ours}, but: []string{"internal/delivery"},
 		why: "they send values, and know neither rules nor rows",
 	},
 	{
-		who: []string{"internal/directory"}, what: []string{"cmd", "internal/api", "internal/jobs", "internal/store", "internal/invitation"},
-		why: "imports run one way: users and scopes exist without invitations",
+		who: []string{"internal/database"}, what: []string{ours}, but: []string{"internal/fault", "migrations"},
+		why: "it knows the engines, and no table of ours",
 	},
 	{
-		who: []string{"internal/invitation"}, what: []string{"cmd", "internal/api", "internal/jobs", "internal/store", "gen"},
-		why: "imports run one way: the domain declares what it needs, and others satisfy it",
+		who: []string{"internal/directory"}, what: []string{ours},
+		but: []string{"internal/directory", "internal/fault", "internal/token"},
+		why: "imports run one way: users and scopes exist without invitations and without a database",
 	},
 	{
-		who: []string{"internal/api", "internal/jobs", "internal/store"}, what: []string{"cmd"},
-		why: "imports run one way: only main puts the program together",
+		who: []string{"internal/invitation"}, what: []string{ours},
+		but: []string{"internal/directory", "internal/fault", "internal/token"},
+		why: "imports run one way: the rules declare what they need of a database, and others satisfy it",
 	},
 	{
-		who: []string{"internal/api"}, what: []string{"internal/store"},
-		why: "a handler calls a use case, which opens its own transaction",
+		who: []string{"internal/store"}, what: []string{ours},
+		but: []string{"internal/database", "internal/directory", "internal/fault", "internal/invitation"},
+		why: "imports run one way: the store serves the rules and knows nobody who calls them",
 	},
 	{
-		except: []string{"internal/store", "internal/storetest"}, what: []string{"gorm.io", "github.com/ncruces/go-sqlite3/gormlite"},
-		why: "a struct tag needs no import, and queries have one home",
+		who: []string{"internal/jobs"}, what: []string{"internal/api", "internal/app", "internal/database", "internal/store", "cmd", "gen"},
+		why: "a worker calls a use case, which makes its own changes",
 	},
 	{
-		except: []string{"internal/api", "gen/server"}, what: []string{"github.com/labstack/echo", "github.com/getkin/kin-openapi"},
-		why: "HTTP and its validation have one home",
+		who: []string{"internal/api"}, what: []string{"internal/app", "internal/database", "internal/jobs", "internal/store", "cmd"},
+		why: "a handler calls a use case, which makes its own changes",
 	},
 	{
-		except: []string{"internal/jobs", "internal/store", "internal/storetest"}, what: []string{"github.com/riverqueue/river"},
-		why: "store enqueues in its transaction and jobs works; everybody else says what is to be done in types of their own",
+		except: append([]string{"cmd", "internal/app"}, harness...), what: []string{"internal/app"},
+		why: "only the program puts its parts together",
 	},
 	{
-		except: []string{"internal/storetest"}, what: []string{"internal/storetest"},
-		why: "it is for tests, and would take their packages into the binary",
+		except: append([]string{"internal/app", "internal/directory/dirfile"}, harness...), what: []string{"internal/directory/dirfile"},
+		why: "the file is one way to fill the directory, and the rules don't know it",
+	},
+	{
+		except: harness, what: harness,
+		why: "they are for tests and developers, and no part of the server",
+	},
+	{
+		except: append([]string{"internal/database", "internal/store"}, harness...), what: []string{"gorm.io"},
+		why: "a struct tag needs no import, and statements have one home",
+	},
+	{
+		except: append([]string{"internal/database"}, harness...),
+		what:   []string{"gorm.io/driver", "github.com/jackc/pgx", "github.com/ncruces/go-sqlite3"},
+		why:    "what differs between the engines has one home",
+	},
+	{
+		except: append([]string{"internal/api", "gen/server"}, harness...),
+		what:   []string{"github.com/labstack/echo", "github.com/getkin/kin-openapi"},
+		why:    "HTTP and its validation have one home",
+	},
+	{
+		except: append([]string{"internal/jobs/river.go", "internal/store/queue.go"}, harness...),
+		what:   []string{"github.com/riverqueue/river"},
+		why:    "the job queue's library is known to one file on each side of the queue",
 	},
 }
 
-// A pkg is what the rules need to know of a package, tests aside.
+// A pkg is what the rules need to know of a package. Test files are not part of it.
 type pkg struct {
 	path    string // without the module
 	name    string
 	doc     string
 	docFile string
-	imports []string
+	imports []importing
 	calls   []string // of package os, those that read the environment
 }
 
-// The rules, applied to what is there. Files are parsed rather than asked of the
-// go command so that those for other systems are judged too.
+// importing is the import of a package by a file.
+type importing struct{ file, path string }
+
+// Files are parsed rather than asked of the go command, so that those for other systems are judged too.
 func TestPackagesKeepTheRules(t *testing.T) {
 	t.Parallel()
 
@@ -109,20 +136,20 @@ func problems(p pkg) []string {
 		found = append(found, p.path+": "+fmt.Sprintf(format, args...))
 	}
 	for _, b := range bans {
-		if b.who != nil && !under(p.path, b.who) || under(p.path, b.except) {
+		if b.who != nil && !under(p.path, b.who) {
 			continue
 		}
-		for _, imported := range p.imports {
-			if under(imported, b.what) && !under(imported, b.but) {
-				note("must not import %s: %s", imported, b.why)
+		for _, each := range p.imports {
+			if under(each.path, b.what) && !under(each.path, b.but) && !under(path.Join(p.path, each.file), b.except) {
+				note("must not import %s: %s", each.path, b.why)
 			}
 		}
 	}
 
 	tool := p.name == "main" && under(p.path, []string{"internal"})
 	for _, call := range p.calls {
-		// The server's main hands its environment to config whole, and storetest asks where the tests' server is.
-		if p.path != "internal/config" && p.path != "internal/storetest" && !tool && (p.name != "main" || call != "Environ") {
+		// main passes its environment to config as a whole; tests and tools ask where their server is.
+		if p.path != "internal/config" && !under(p.path, harness) && !tool && (p.name != "main" || call != "Environ") {
 			note("must not call os.%s: the environment is read by internal/config, where it is documented", call)
 		}
 	}
@@ -204,7 +231,7 @@ func (p *pkg) add(name string, source []byte) error {
 		if err != nil {
 			return err
 		}
-		p.imports = append(p.imports, strings.TrimPrefix(imported, module+"/"))
+		p.imports = append(p.imports, importing{name, strings.TrimPrefix(imported, module+"/")})
 		if imported == "os" {
 			osName = "os"
 			if spec.Name != nil {
@@ -226,8 +253,8 @@ func (p *pkg) add(name string, source []byte) error {
 	return nil
 }
 
-// Each row is one package that breaks, or keeps, a rule: a rule that no longer
-// catches anything would otherwise pass unseen.
+// Each row is a package, or a file of one, that breaks or keeps a rule: a rule that catches nothing any more would pass
+// unseen otherwise.
 func TestRulesCatch(t *testing.T) {
 	t.Parallel()
 
@@ -242,27 +269,43 @@ func TestRulesCatch(t *testing.T) {
 		{"internal/mail", `import "net/smtp"`, ""},
 		{"internal/webhook", `import "invited/internal/mail"`, "must not import internal/mail"},
 		{"internal/webhook", `import "invited/internal/delivery"`, ""},
+		{"internal/database", `import "invited/internal/directory"`, "must not import internal/directory"},
+		{"internal/database", `import "invited/internal/fault"`, ""},
+		{"internal/database", `import "github.com/jackc/pgx/v5/pgxpool"`, ""},
 		{"internal/directory", `import "invited/internal/invitation"`, "must not import internal/invitation"},
 		{"internal/directory", `import "invited/internal/token"`, ""},
+		{"internal/directory/dirfile", `import "invited/internal/directory"`, ""},
+		{"internal/directory/dirfile", `import "invited/internal/store"`, "must not import internal/store"},
 		{"internal/invitation", `import "invited/internal/store"`, "must not import internal/store"},
+		{"internal/invitation", `import "invited/internal/directory/dirfile"`, "must not import internal/directory/dirfile"},
 		{"internal/invitation", `import "invited/gen/server"`, "must not import gen/server"},
 		{"internal/invitation", `import "gorm.io/gorm"`, "must not import gorm.io/gorm"},
 		{"internal/invitation", `import "github.com/labstack/echo/v4"`, "must not import github.com/labstack/echo/v4"},
 		{"internal/invitation", `import "github.com/riverqueue/river"`, "must not import github.com/riverqueue/river"},
 		{"internal/invitation", `import "invited/internal/directory"`, ""},
+		{"internal/store", `import "invited/internal/jobs"`, "must not import internal/jobs"},
+		{"internal/store", `import "gorm.io/gorm/clause"`, ""},
+		{"internal/store", `import "gorm.io/driver/postgres"`, "must not import gorm.io/driver/postgres"},
+		{"internal/store", `import "github.com/riverqueue/river"`, "must not import github.com/riverqueue/river"},
+		{"internal/store/queue.go", `import "github.com/riverqueue/river/riverdriver"`, ""},
 		{"internal/jobs", `import "invited/cmd/invited"`, "must not import cmd/invited"},
+		{"internal/jobs", `import "invited/internal/store"`, "must not import internal/store"},
+		{"internal/jobs", `import "gorm.io/driver/postgres"`, "must not import gorm.io/driver/postgres"},
+		{"internal/jobs/river.go", `import "github.com/riverqueue/river"`, ""},
 		{"internal/api", `import "invited/internal/store"`, "must not import internal/store"},
 		{"internal/api", `import "invited/internal/storetest"`, "must not import internal/storetest"},
+		{"internal/api", `import "invited/internal/app"`, "must not import internal/app"},
 		{"internal/api", `import "github.com/getkin/kin-openapi/openapi3filter"`, ""},
-		{"internal/jobs", `import "gorm.io/driver/postgres"`, "must not import gorm.io/driver/postgres"},
+		{"internal/api", `import "github.com/riverqueue/river/rivertype"`, "must not import github.com/riverqueue/river/rivertype"},
+		{"internal/app", `import "invited/internal/systemtest/harness"`, "must not import internal/systemtest/harness"},
+		{"internal/app", `import "invited/internal/directory/dirfile"`, ""},
+		{"cmd/invited", `import "invited/internal/app"`, ""},
 		{"cmd/invited", `import "github.com/ncruces/go-sqlite3/gormlite"`, "must not import github.com/ncruces/go-sqlite3/gormlite"},
-		{"internal/store/rows", `import "gorm.io/gorm/clause"`, ""},
+		{"cmd/invited", `import "invited/internal/storetest"`, "must not import internal/storetest"},
 		{"internal/storetest", `import "gorm.io/gorm"`, ""},
+		{"internal/tools/bench", `import "invited/internal/storetest"`, ""},
 		{"gen/client", `import "github.com/labstack/echo/v4"`, "must not import github.com/labstack/echo/v4"},
 		{"gen/server", `import "github.com/labstack/echo/v4"`, ""},
-		{"internal/api", `import "github.com/riverqueue/river/rivertype"`, "must not import github.com/riverqueue/river/rivertype"},
-		{"internal/store", `import "github.com/riverqueue/river/riverdriver"`, ""},
-		{"cmd/invited", `import "invited/internal/storetest"`, "must not import internal/storetest"},
 		{"internal/api", `import "os"; var _ = os.Getenv("X")`, "must not call os.Getenv"},
 		{"internal/api", `import system "os"; var _, _ = system.LookupEnv("X")`, "must not call os.LookupEnv"},
 		{"cmd/invited", `import "os"; var _ = os.Getenv("X")`, "must not call os.Getenv"},
@@ -272,17 +315,23 @@ func TestRulesCatch(t *testing.T) {
 	} {
 		t.Run(test.path+" "+test.source, func(t *testing.T) {
 			t.Parallel()
-			name, comment := path.Base(test.path), "Package "+path.Base(test.path)
+			file, dir := "doc.go", test.path
+			if strings.HasSuffix(dir, ".go") {
+				dir, file = path.Split(dir)
+				dir = path.Clean(dir)
+			}
+			name, comment := path.Base(dir), "Package "+path.Base(dir)
 			if strings.HasPrefix(test.path, "cmd/") || name == "withpostgres" {
 				name, comment = "main", "Command "+name
 			}
-			p := pkg{path: test.path}
-			require.NoError(t, p.add("doc.go", []byte("// "+comment+" does.\npackage "+name+"\n"+test.source)))
+			p := pkg{path: dir}
+			require.NoError(t, p.add(file, []byte("// "+comment+" does.\npackage "+name+"\n"+test.source)))
+			p.docFile = "doc.go"
 			found := strings.Join(problems(p), "\n")
 			if test.want == "" {
 				assert.Empty(t, found)
 			} else {
-				assert.Contains(t, found, test.path+": "+test.want)
+				assert.Contains(t, found, dir+": "+test.want)
 			}
 		})
 	}

@@ -93,10 +93,10 @@ func TestAcceptWithEmailValidation(t *testing.T) {
 
 func TestAcceptInRemovedScope(t *testing.T) {
 	onEachEngine(t, func(e *env) {
-		inProject := e.create("owner", "a@x.example", admin, apollo)
-		inCustomer := e.create("rival", "a@x.example", admin, hydra)
+		ofProject := e.create("owner", "a@x.example", admin, apollo)
+		ofCustomer := e.create("rival", "a@x.example", admin, hydra)
 		e.applyReplaced(apolloUUID, apolloRemoved, "description: 100% others_", "description: 100% others_\n    is_removed: true")
-		for _, id := range []uuid.UUID{inProject.UUID, inCustomer.UUID} {
+		for _, id := range []uuid.UUID{ofProject.UUID, ofCustomer.UUID} {
 			e.do("stranger", id, "accept").is(http.StatusNotFound, notFound)
 			require.Equal(e.t, "pending", e.state(id))
 		}

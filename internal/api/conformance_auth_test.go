@@ -189,11 +189,11 @@ func TestPublicOperationsIgnoreCredentials(t *testing.T) {
 				e.requestWith(each, "POST", at(pending.UUID.String(), "check"), nil).is(http.StatusOK, `{"email": "a@x.example"}`)
 				e.requestWith(each, "POST", base+"approve/", `{"token": "x"}`).is(http.StatusBadRequest, ruleError(msgSignature))
 				e.requestWith(each, "POST", base+"reject/", `{"token": "x"}`).is(http.StatusBadRequest, ruleError(msgSignature))
-				for _, decision := range decisions {
+				for _, d := range decisions {
 					made := e.create("owner", "b@x.example", admin, apollo)
-					text := e.sign(decision.purpose, e.userID("staff"), made.UUID)
-					e.requestWith(each, "POST", base+decision.action+"/", map[string]string{"token": text}).
-						is(http.StatusOK, decision.done)
+					text := e.sign(d.purpose, e.userID("staff"), made.UUID)
+					e.requestWith(each, "POST", base+d.action+"/", map[string]string{"token": text}).
+						is(http.StatusOK, d.done)
 					e.do("staff", made.UUID, "delete").is(http.StatusOK, deletedBody)
 				}
 			})

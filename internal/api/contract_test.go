@@ -92,13 +92,13 @@ func TestContractIsComplete(t *testing.T) {
 			}
 			public := operation.Security != nil && len(*operation.Security) == 0
 			require.Equal(t, !public, operation.Responses.Value("401") != nil, where)
-			for status, response := range operation.Responses.Map() {
+			for status, described := range operation.Responses.Map() {
 				if method == http.MethodHead || status == "204" {
-					require.Empty(t, response.Value.Content, where+" "+status)
+					require.Empty(t, described.Value.Content, where+" "+status)
 					continue
 				}
-				requireExample(t, response.Value.Content, where+" "+status)
-				require.Contains(t, response.Value.Headers, "X-Request-ID", where+" "+status)
+				requireExample(t, described.Value.Content, where+" "+status)
+				require.Contains(t, described.Value.Headers, "X-Request-ID", where+" "+status)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"sync"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
@@ -26,9 +27,19 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // addDocs serves the contract, with this server as the only one in `servers`, and a page to read it and try it out. The
 // page loads nothing from any other server.
 func addDocs(e *echo.Echo, contract *openapi3.T, publicURL string) error {
-	asJSON, asYAML, err := encodeContract(contract, publicURL)
-	if err != nil {
-		return err
+	// Encoding takes 25 ms, and waits for the first client that asks.
+	encoded := sync.OnceValues(func() (map[string][]byte, error) {
+		asJSON, asYAML, err := encodeContract(contract, publicURL)
+		return map[string][]byte{"application/json": asJSON, "application/yaml": asYAML}, err
+	})
+	contractAs := func(contentType string) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			forms, err := encoded()
+			if err != nil {
+				return err
+			}
+			return c.Blob(http.StatusOK, contentType, forms[contentType])
+		}
 	}
 	page, err := fs.Sub(docsFiles, "docs")
 	if err != nil {
@@ -39,8 +50,8 @@ func addDocs(e *echo.Echo, contract *openapi3.T, publicURL string) error {
 		return err
 	}
 	readMethods := []string{http.MethodGet, http.MethodHead}
-	e.Match(readMethods, "/openapi.json", content("application/json", asJSON))
-	e.Match(readMethods, "/openapi.yaml", content("application/yaml", asYAML))
+	e.Match(readMethods, "/openapi.json", contractAs("application/json"))
+	e.Match(readMethods, "/openapi.yaml", contractAs("application/yaml"))
 	e.Match(readMethods, "/docs", content("text/html; charset=utf-8", index), docsHeaders)
 	// The redirect is relative: a gateway may add a prefix to the path.
 	e.Match(readMethods, "/docs/", func(c echo.Context) error { return c.Redirect(http.StatusPermanentRedirect, "../docs") })

@@ -225,13 +225,13 @@ func (e *env) apply(file string) {
 	require.NoError(e.t, err)
 }
 
-// applyReplaced applies directoryFile with some of its texts replaced: pairs of old and new.
-func (e *env) applyReplaced(pairs ...string) {
+// applyReplaced applies directoryFile with some of its texts replaced. oldAndNew has each text and its replacement.
+func (e *env) applyReplaced(oldAndNew ...string) {
 	e.t.Helper()
-	for i := 0; i < len(pairs); i += 2 {
-		require.Contains(e.t, directoryFile, pairs[i])
+	for i := 0; i < len(oldAndNew); i += 2 {
+		require.Contains(e.t, directoryFile, oldAndNew[i])
 	}
-	e.apply(strings.NewReplacer(pairs...).Replace(directoryFile))
+	e.apply(strings.NewReplacer(oldAndNew...).Replace(directoryFile))
 }
 
 // Texts of directoryFile to replace, and their replacements.

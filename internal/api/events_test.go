@@ -393,11 +393,11 @@ func TestEventsOfConcurrentActions(t *testing.T) {
 func (e *env) requireEventChain(id uuid.UUID) {
 	e.t.Helper()
 	events := e.events(id)
-	last, at := "-", ""
+	last, created := "-", ""
 	for i, event := range events {
 		require.Equal(e.t, last, stateText(event.FromState), "event %d of %v", i, eventLines(events))
-		require.Less(e.t, at, *event.Created+"~", "events are in the order of time")
-		last, at = stateText(event.ToState), *event.Created
+		require.Less(e.t, created, *event.Created+"~", "events are in the order of time")
+		last, created = stateText(event.ToState), *event.Created
 	}
 	if last == "-" {
 		e.request("GET", base+id.String()+"/", "staff", nil).is(http.StatusNotFound, notFound)

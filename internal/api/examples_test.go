@@ -47,7 +47,7 @@ var demoUser = regexp.MustCompile(`(?m)^  - username: (\w+)$`)
 
 func newExamples(t *testing.T, policy func(*invitation.Policy)) *exampleEnv {
 	t.Helper()
-	demo, err := os.ReadFile("../../cmd/invited/demo.yaml")
+	demo, err := os.ReadFile("../app/demo.yaml")
 	require.NoError(t, err)
 	file := demoUser.ReplaceAllString(string(demo), "$0\n    tokens: [$1-key]")
 	file = strings.Replace(file, "users:\n", "users:\n"+
@@ -137,8 +137,8 @@ const exampleSam = "9b2e6d10-4c7f-4f5a-8d33-1e0a7c5b6f01" // staff
 // exampleRequests has, by the name of each example, the request whose response is the example, and the policy that the
 // request needs.
 var exampleRequests = map[string]struct {
-	tune func(*invitation.Policy)
-	ask  func(x *exampleEnv) response
+	policy func(*invitation.Policy)
+	send   func(x *exampleEnv) response
 }{
 	"user_invitations_list 200 one": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
@@ -474,8 +474,8 @@ func TestContractExamplesAreRealResponses(t *testing.T) {
 			t.Parallel()
 			request, known := exampleRequests[name]
 			require.True(t, known, "there is no request for this example")
-			x := newExamples(t, request.tune)
-			got, want := request.ask(x), documented[name]
+			x := newExamples(t, request.policy)
+			got, want := request.send(x), documented[name]
 			seen := strings.NewReplacer("https://api.example/", exampleServer)
 			if len(x.made) > 0 {
 				seen = strings.NewReplacer("https://api.example/", exampleServer, x.made[len(x.made)-1], exampleInvitation)
@@ -504,22 +504,22 @@ func documentedExamples(t *testing.T) map[string]documentedExample {
 	all := map[string]documentedExample{}
 	for _, item := range loadContract(t).Paths.Map() {
 		for _, operation := range item.Operations() {
-			for status, response := range operation.Responses.Map() {
-				name := operation.OperationID + " " + status
-				if shared, ok := strings.CutPrefix(response.Ref, "#/components/responses/"); ok {
-					name = shared
+			for status, described := range operation.Responses.Map() {
+				key := operation.OperationID + " " + status
+				if shared, ok := strings.CutPrefix(described.Ref, "#/components/responses/"); ok {
+					key = shared
 				}
 				one := documentedExample{status: status, headers: map[string]string{}}
-				for header, described := range response.Value.Headers {
-					if header != "X-Request-ID" && described.Value.Example != nil {
-						one.headers[header] = fmt.Sprint(described.Value.Example)
+				for name, header := range described.Value.Headers {
+					if name != "X-Request-ID" && header.Value.Example != nil {
+						one.headers[name] = fmt.Sprint(header.Value.Example)
 					}
 				}
-				for key, value := range mediaExamples(response.Value.Content.Get("application/json")) {
+				for example, value := range mediaExamples(described.Value.Content.Get("application/json")) {
 					body, err := json.Marshal(value)
 					require.NoError(t, err)
 					one.body = string(body)
-					all[strings.TrimSpace(name+" "+key)] = one
+					all[strings.TrimSpace(key+" "+example)] = one
 				}
 			}
 		}

@@ -65,10 +65,10 @@ func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 			}
 			level := slog.LevelInfo
 			switch {
+			case c.Path() == "/healthz" || c.Path() == "/readyz": // readyz itself logs what is wrong
+				level = slog.LevelDebug
 			case c.Response().Status >= http.StatusInternalServerError && connection.Err() == nil: // the client has not left
 				level = slog.LevelError
-			case c.Path() == "/healthz" || c.Path() == "/readyz":
-				level = slog.LevelDebug
 			}
 			attributes := []slog.Attr{
 				slog.String("request_id", requestIDOf(c)),

@@ -91,6 +91,14 @@ func TestLogLevelOfAnsweredRequests(t *testing.T) {
 			answer := e.request("GET", test.path, test.user, nil).is(test.status, "")
 			require.Equal(e.t, []string{test.level}, e.logLevels("request", answer.Header.Get("X-Request-ID")), test.path)
 		}
+		// The probe of a server that is not ready fails again and again: the warning has the reason.
+		notReady := httptest.NewServer(e.withKeys(e.db))
+		defer notReady.Close()
+		r := e.newRequest("GET", "/readyz", "", nil)
+		r.URL.Host = strings.TrimPrefix(notReady.URL, "http://")
+		id := e.send(r).is(http.StatusServiceUnavailable, "").Header.Get("X-Request-ID")
+		require.Equal(e.t, []string{"DEBUG"}, e.logLevels("request", id))
+		require.Equal(e.t, []string{"WARN"}, e.logLevels(`"not ready"`, id))
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -20,7 +21,7 @@ import (
 // RequestTimeout is the time limit of a handler, its database statements included.
 const RequestTimeout = 20 * time.Second
 
-// Config is what New builds the API from.
+// Config holds the parts that New builds the API from.
 type Config struct {
 	Service       *invitation.Service
 	Directory     *directory.Reader
@@ -35,9 +36,12 @@ type Config struct {
 	Ready func(context.Context) map[string]error
 }
 
+// readContract parses the embedded contract once, which takes 25 ms. Nobody changes the result.
+var readContract = sync.OnceValues(server.GetSpec)
+
 // New returns the API as a handler. It returns an error only where the embedded contract is broken.
 func New(c Config) (http.Handler, error) {
-	contract, err := server.GetSpec()
+	contract, err := readContract()
 	if err != nil {
 		return nil, fmt.Errorf("reading the embedded contract: %w", err)
 	}

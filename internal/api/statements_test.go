@@ -35,7 +35,7 @@ func TestStatementsOfRequests(t *testing.T) {
 			}
 			address := fmt.Sprintf("one.%d@example.org", many)
 			var made struct{ UUID string }
-			takes(6, "POST", base, "owner", draft(address, member, apollo), http.StatusCreated).into(&made)
+			takes(6, "POST", base, "owner", draft(address, member, apollo), http.StatusCreated).decode(&made)
 			// The duplicate is looked for after the database has refused one.
 			takes(7, "POST", base, "owner", draft(address, member, apollo), http.StatusBadRequest)
 			takes(2, "GET", at(made.UUID), "owner", nil, http.StatusOK)

@@ -44,7 +44,7 @@ type DB struct {
 	lockFile string // SQLite only: path of the file that a process holds while it migrates
 }
 
-// engine is what differs between SQLite and PostgreSQL.
+// engine holds the differences between SQLite and PostgreSQL.
 type engine interface {
 	// migrations returns the steps in SQL and how goose runs them.
 	migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error)
@@ -58,12 +58,8 @@ type engine interface {
 	in(column string, ids []uuid.UUID) clause.Expr
 	// list is a query for the rows of a JSON list, its one argument; see DB.List.
 	list(types []string) string
-	// advisoryLock is a statement that waits for other transactions which run it with the same number; empty where
-	// transactions that write run one at a time.
-	advisoryLock() string
-	// setLocal is a statement that sets a parameter, its first argument, for the length of the transaction; empty where
-	// the engine has no parameters.
-	setLocal() string
+	// duplicate reports whether an error means that a unique index refused a row.
+	duplicate(err error) bool
 	// unavailable reports whether an error means that the database is busy, full or out of reach.
 	unavailable(err error) bool
 	// rolledBack reports whether the engine ended a transaction so that another could go on.
@@ -173,19 +169,19 @@ func (db *DB) List(rows []byte, types ...string) clause.Expr {
 // In is the condition that a column holds one of a set of UUIDs of any size.
 func (db *DB) In(column string, ids []uuid.UUID) clause.Expr { return db.engine.in(column, ids) }
 
-// Lock makes a transaction wait for every other one that has locked the same number, until that one ends. SQLite needs
-// no lock: transactions that write run one at a time.
+// Lock makes a transaction wait for every other one that has locked the same number, until that one ends. On SQLite
+// transactions that write run one at a time anyway.
 func (db *DB) Lock(tx *gorm.DB, number int64) error {
-	if statement := db.engine.advisoryLock(); statement != "" {
-		return tx.Exec(statement, number).Error
+	if !db.IsPostgres() {
+		return nil
 	}
-	return nil
+	return tx.Exec("SELECT pg_advisory_xact_lock(?)", number).Error
 }
 
-// SetLocal sets a parameter that triggers read, for the length of the transaction. SQLite has none.
+// SetLocal sets a parameter that triggers on PostgreSQL read, for the length of the transaction. SQLite has none.
 func (db *DB) SetLocal(tx *gorm.DB, name, value string) error {
-	if statement := db.engine.setLocal(); statement != "" {
-		return tx.Exec(statement, name, value).Error
+	if !db.IsPostgres() {
+		return nil
 	}
-	return nil
+	return tx.Exec("SELECT set_config(?, ?, true)", name, value).Error
 }

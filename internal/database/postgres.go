@@ -99,15 +99,6 @@ func (d postgresDialector) Initialize(db *gorm.DB) error {
 	return d.Dialector.Initialize(db)
 }
 
-// Translate implements gorm.ErrorTranslator.
-func (d postgresDialector) Translate(err error) error {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == uniqueViolation {
-		return gorm.ErrDuplicatedKey
-	}
-	return err
-}
-
 // How often a process that waits to migrate looks again, in seconds, and how many times.
 const (
 	lockPeriod   = 1
@@ -150,10 +141,6 @@ func (postgresEngine) list(types []string) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM jsonb_array_elements(?::jsonb) AS listed (value)"
 }
 
-func (postgresEngine) advisoryLock() string { return "SELECT pg_advisory_xact_lock(?)" }
-
-func (postgresEngine) setLocal() string { return "SELECT set_config(?, ?, true)" }
-
 // SQLSTATE codes and classes (PostgreSQL documentation, appendix A).
 const (
 	uniqueViolation        = "23505"
@@ -163,6 +150,11 @@ const (
 	classOperatorIntervene = "57" // shutting down, starting up, timed out
 	readOnlyTransaction    = "25006"
 )
+
+func (postgresEngine) duplicate(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == uniqueViolation
+}
 
 func (postgresEngine) unavailable(err error) bool {
 	var connect *pgconn.ConnectError // for any reason of the server's: a password, a missing database

@@ -102,14 +102,6 @@ func (d sqliteDialector) BindVarTo(writer clause.Writer, statement *gorm.Stateme
 	d.Dialector.BindVarTo(writer, statement, value)
 }
 
-// Translate implements gorm.ErrorTranslator.
-func (d sqliteDialector) Translate(err error) error {
-	if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {
-		return gorm.ErrDuplicatedKey
-	}
-	return err
-}
-
 // Processes that migrate wait for each other at a file; see DB.Migrate.
 func (sqliteEngine) migrations() (goose.Dialect, fs.FS, []goose.ProviderOption, error) {
 	files, err := fs.Sub(migrations.SQLite, "sqlite")
@@ -138,9 +130,7 @@ func (sqliteEngine) list(types []string) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
 }
 
-func (sqliteEngine) advisoryLock() string { return "" }
-
-func (sqliteEngine) setLocal() string { return "" }
+func (sqliteEngine) duplicate(err error) bool { return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) }
 
 func (sqliteEngine) unavailable(err error) bool {
 	for _, code := range []error{

@@ -83,11 +83,8 @@ type translating struct {
 
 // Translate implements gorm.ErrorTranslator.
 func (t translating) Translate(err error) error {
-	err = translate(t.engine, err)
-	if translator, ok := t.Dialector.(gorm.ErrorTranslator); ok && err != nil {
-		if known := translator.Translate(err); errors.Is(known, gorm.ErrDuplicatedKey) {
-			return fmt.Errorf("%w: %w", gorm.ErrDuplicatedKey, err)
-		}
+	if t.engine.duplicate(err) {
+		return fmt.Errorf("%w: %w", gorm.ErrDuplicatedKey, err)
 	}
-	return err
+	return translate(t.engine, err)
 }

@@ -1,4 +1,4 @@
-// Package delivery says why something could not be delivered, in the one form that mail and webhook report it and that
-// jobs acts on. It owns the difference between what may pass, what is for good, and what is the operator's to mend;
-// it delivers nothing.
+// Package delivery says why a mail or a webhook request was not delivered. Packages mail and webhook report a [Failure],
+// and package jobs acts on it. The package tells apart failures that may pass, failures for good, and failures that only
+// the operator can fix. It delivers nothing.
 package delivery

@@ -1,28 +1,28 @@
 package delivery
 
-// Failure is the error of every mail and webhook that could not be made or sent.
+// Failure is the error of every mail and webhook request that could not be made or sent.
 type Failure struct {
-	// Reason says in one sentence what went wrong. It names no host and no credentials and may be shown to any user
-	// who sees the invitation.
+	// Reason says in one sentence what went wrong. It names no host and no credentials: any user who sees the invitation
+	// may read it.
 	Reason string
 
-	// Final is true where trying again can't help: the address or the content was refused for good.
+	// Final reports that another attempt can't help: the address or the content was refused for good.
 	Final bool
 
-	// Operator is true where this will not be delivered until the operator mends something: a refused login or
-	// sender, a certificate, a template. It is never true together with Final: no invitation is given up for it.
+	// Operator reports that nothing helps until the operator fixes something: a refused login or sender, a certificate, a
+	// template. A failure is never both Final and Operator: no invitation is given up because of a wrong setting.
 	Operator bool
 
-	// Blocked is true of an Operator failure that would befall whatever else were sent now the same way: a login that
-	// is refused, not a sender that one recipient's server will not have. No address and no text can bring it about.
+	// Blocked reports an Operator failure that every other message would meet now as well: a refused login, but not a
+	// sender that one recipient's server refuses. No address and no text can cause it.
 	Blocked bool
 
-	// Err is the cause, for the log only: it may name hosts and files, never a password, a token or an address. It is
-	// nil where Reason says it all.
+	// Err is the cause, for the log only. It may name hosts and files, but no password, token or address. It is nil when
+	// Reason says everything.
 	Err error
 }
 
-// Error joins the reason and its cause; it is meant for logs. Users get Reason.
+// Error joins Reason and Err, for logs. Users get Reason alone.
 func (f *Failure) Error() string {
 	if f.Err == nil {
 		return f.Reason
@@ -30,5 +30,5 @@ func (f *Failure) Error() string {
 	return f.Reason + " (" + f.Err.Error() + ")"
 }
 
-// Unwrap returns the cause, which may be nil.
+// Unwrap returns Err, which may be nil.
 func (f *Failure) Unwrap() error { return f.Err }

@@ -11,7 +11,7 @@ import (
 	"invited/internal/fault"
 )
 
-// Draft is what a caller says to create an invitation: trimmed, and valid by the contract.
+// Draft holds the fields of a request to create an invitation: trimmed, and valid by the contract.
 type Draft struct {
 	Role                uuid.UUID
 	ScopeURL            string

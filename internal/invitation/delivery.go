@@ -12,7 +12,7 @@ import (
 	"invited/internal/token"
 )
 
-// Message is what is sent about an invitation and to whom; package jobs renders and sends it.
+// Message is a mail or a webhook call about an invitation. Package jobs renders and sends it.
 type Message struct {
 	Notice      Notice // empty: the invitation itself, to its invitee
 	To          string // address

@@ -69,7 +69,7 @@ type Event struct {
 // TableName implements gorm's Tabler.
 func (Event) TableName() string { return "invitation_events" }
 
-// cause is what an event says beside what the invitation's row says.
+// cause holds the parts of an event that the row of the invitation does not have.
 type cause struct {
 	event     EventType
 	user      *directory.User // nil: the server itself

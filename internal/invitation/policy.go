@@ -7,7 +7,7 @@ import (
 	"invited/internal/directory"
 )
 
-// Policy is what an operator decides for the whole installation. The names are Waldur's.
+// Policy holds the decisions of the operator for the whole installation. The names are Waldur's.
 type Policy struct {
 	Lifetime             time.Duration // of an invitation, from its creation
 	MaxAge               time.Duration // of an approval token, from its issue

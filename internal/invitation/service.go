@@ -94,7 +94,7 @@ func (s *Service) Details(ctx context.Context, caller directory.Actor, id uuid.U
 	return out, nil
 }
 
-// Check is what anybody who has the link may know of a pending invitation.
+// Check is the part of a pending invitation that anybody with the link may see.
 type Check struct {
 	Email               string
 	CivilNumberRequired bool

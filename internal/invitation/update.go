@@ -10,7 +10,7 @@ import (
 	"invited/internal/fault"
 )
 
-// Edit is what a caller says to change an invitation: trimmed, and valid by the contract. A field that is nil stays as
+// Edit holds the fields of a request to change an invitation: trimmed, and valid by the contract. A field that is nil stays as
 // it is.
 type Edit struct {
 	Email *string

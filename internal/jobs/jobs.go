@@ -3,17 +3,11 @@ package jobs
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
-
-	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver"
-	"github.com/riverqueue/river/rivertype"
 
 	"invited/internal/invitation"
 	"invited/internal/mail"
@@ -21,121 +15,99 @@ import (
 )
 
 const (
-	// jobTimeout bounds one attempt, a slow mail server included.
+	// jobTimeout bounds one attempt, with a slow mail server.
 	jobTimeout = time.Minute
-	// finishTimeout bounds the note of how an attempt ended, which is made even where the process is stopping. A mail
-	// whose going out can't be noted for so long goes out again.
-	finishTimeout = 45 * time.Second
-	// rescueAfter is when the job of a process that died is taken up again: later than any attempt lasts but a sweep,
-	// which the queue leaves alone until its own time is over.
-	rescueAfter = 2 * time.Minute
-	// sweepTimeout bounds a sweep, which goes on until nothing is due.
+	// sweepTimeout bounds a sweep, which runs until nothing is due. The next sweep does what is left.
 	sweepTimeout = 10 * time.Minute
+	// recordTimeout bounds the recording of an outcome, which goes on while the process is stopping. A mail whose sending
+	// can't be recorded for this long is sent again.
+	recordTimeout = 45 * time.Second
+	// rescueAfter is when the job of a process that died is taken up again. It is longer than every attempt but a sweep,
+	// which River leaves alone until the sweep's own timeout has passed.
+	rescueAfter = 2 * time.Minute
 )
 
-// fetchCooldown is the least time between two looks at a queue that has more than is being done. The queue's own tenth of
-// a second would allow eight workers 80 mails a second.
-const fetchCooldown = 5 * time.Millisecond
-
-// concurrency is how many jobs of a queue run at once in one process. Mail servers count a client's connections.
-var concurrency = map[string]river.QueueConfig{
-	invitation.QueueMail:    {MaxWorkers: 8},
-	invitation.QueueNotices: {MaxWorkers: 2}, // all that is mailed for a sweep must not take the machine from who asks
-	invitation.QueueWebhook: {MaxWorkers: 4},
-	invitation.QueueSweep:   {MaxWorkers: 1},
+// maxWorkers is how many jobs of a queue run at once in one process. Mail servers count a client's connections.
+var maxWorkers = map[string]int{
+	invitation.QueueMail:    8,
+	invitation.QueueNotices: 2, // the mails of a sweep must leave processor time for requests
+	invitation.QueueWebhook: 4,
+	invitation.QueueSweep:   1,
 }
 
-// Config is what the workers are made of.
+// Config is what New needs. Every field is required but Webhook, Sweep and Poll.
 type Config struct {
-	Queue     riverdriver.Driver[*sql.Tx]
-	Now       func(context.Context) (time.Time, error) // the clock of the queue's database
+	Queue     Queue
+	Now       func(context.Context) (time.Time, error) // reads the clock of the queue's database
 	Service   *invitation.Service
 	Renderer  *mail.Renderer
 	Transport mail.Transport
-	Webhook   *webhook.Client // for invitations into projects; nil where the policy has none go there
+	Webhook   *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
 	MailHost  string          // the right side of Message-IDs
-	Sweep     time.Duration   // how often time-driven work is looked at; 0: every 15 minutes
-	Poll      time.Duration   // how often the queue is asked for new jobs; 0: every 500 ms
+	Sweep     time.Duration   // between two sweeps; 0: 15 minutes
+	Poll      time.Duration   // between two looks for new jobs; 0: 500 ms
 	Logger    *slog.Logger
 }
 
-// Workers takes jobs from the queue and does them.
+// Workers takes jobs from the queue and runs them.
 type Workers struct {
-	client  *river.Client[*sql.Tx]
-	running atomic.Bool
-	clock   *clock
-	post    *post
+	config    Config
+	client    *riverClient
+	clock     *clock
+	stopClock func()
+	sender    *sender
+	barrier   sweepBarrier
+	running   atomic.Bool
 }
 
-// New returns workers that wait to be started.
+// New returns workers, which take no jobs before Start. It doesn't connect to the database.
 func New(c Config) (*Workers, error) {
 	c.Poll = cmp.Or(c.Poll, 500*time.Millisecond)
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
-	w := &Workers{clock: &clock{ask: c.Now}}
-	w.post = &post{Config: c, clock: w.clock}
-	all, sweeping := river.NewWorkers(), &gate{}
-	river.AddWorker(all, &deliverer{post: w.post})
-	river.AddWorker(all, &notifier{post: w.post, gate: sweeping})
-	river.AddWorker(all, &sweeper{service: c.Service, gate: sweeping})
-	client, err := river.NewClient[*sql.Tx](queue{c.Queue, w.clock}, &river.Config{
-		Queues:               concurrency,
-		Workers:              all,
-		PeriodicJobs:         []*river.PeriodicJob{sweeps(c.Sweep)},
-		FetchCooldown:        fetchCooldown,
-		FetchPollInterval:    c.Poll,
-		JobTimeout:           jobTimeout,
-		RescueStuckJobsAfter: rescueAfter,
-		RetryPolicy:          pauses{w.clock},
-		// Without those that migration 9 has dropped.
-		ReindexerIndexNames: slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
-			return name == "river_job_args_index" || name == "river_job_metadata_index"
-		}),
-		ErrorHandler: errorLog{c.Logger},
-		Logger:       slog.New(quiet{c.Logger.Handler()}),
-		// Meant for tests, and the one way to have the queue go by a clock that all of its processes share.
-		Test: river.TestConfig{Time: w.clock},
-	})
-	if err != nil {
+	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}}
+	w.sender = &sender{
+		renderer: c.Renderer, transport: c.Transport, webhook: c.Webhook, mailHost: c.MailHost, clock: w.clock,
+	}
+	var err error
+	if w.client, err = newRiverClient(w); err != nil {
 		return nil, fmt.Errorf("the job queue can't be opened: %w", err)
 	}
-	w.client = client
 	return w, nil
 }
 
-// Start begins to take jobs. It returns once the queue has been reached; Stop ends what it began.
+// Start begins to take jobs, until Stop is called; the end of ctx doesn't stop the workers. The error is that of the first
+// use of the database.
 func (w *Workers) Start(ctx context.Context) error {
-	if err := w.clock.start(ctx); err != nil {
+	stop, err := w.clock.start(ctx)
+	if err != nil {
 		return fmt.Errorf("starting the workers: %w", err)
 	}
-	// Not stopped by ctx: a cancelled context would end jobs in the middle, where Stop lets them finish.
+	// A cancelled context would end jobs in the middle, where Stop lets them finish.
 	if err := w.client.Start(context.WithoutCancel(ctx)); err != nil {
-		w.clock.stop()
+		stop()
 		return fmt.Errorf("starting the workers: %w", err)
 	}
+	w.stopClock = stop
 	w.running.Store(true)
 	return nil
 }
 
-// Stop takes no more jobs and waits for those that run. When ctx ends first they are cancelled; they are done again
-// later. In the end it closes what letters were sent with.
+// Stop takes no more jobs and waits for the jobs that run. When ctx ends first, Stop cancels them; they are run again
+// later. At the end it closes the connections to the mail server and the webhook. The error says that a job didn't end
+// within 45 seconds of being cancelled.
 func (w *Workers) Stop(ctx context.Context) error {
 	w.running.Store(false)
-	defer func() {
-		w.clock.stop()
-		w.post.Transport.Close()
-		if w.post.Webhook != nil {
-			w.post.Webhook.Close()
-		}
-	}()
+	defer w.sender.close()
+	defer w.stopClock()
 	if err := w.client.Stop(ctx); err == nil {
 		return nil
 	}
-	hard, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	return w.client.StopAndCancel(hard)
+	return w.client.StopAndCancel(ctx)
 }
 
-// Running returns an error where the workers take no jobs.
+// Running returns an error when the workers take no jobs.
 func (w *Workers) Running() error {
 	if !w.running.Load() {
 		return errors.New("the workers are not running")
@@ -143,31 +115,12 @@ func (w *Workers) Running() error {
 	return nil
 }
 
-// Troubles says of mail, webhook (where there is one) and clock what is wrong that only the operator can mend, in words;
-// "" where nothing is that this process knows of. Nothing is lost for any of them.
+// Troubles returns, for "mail", "clock" and (with a webhook) "webhook", one sentence about what the operator has to fix,
+// or "" when this process knows of nothing. No job is lost for any of them.
 func (w *Workers) Troubles() map[string]string {
-	found := map[string]string{"mail": w.post.mailRoute.inTrouble(), "clock": w.clock.inTrouble()}
-	if w.post.Webhook != nil {
-		found["webhook"] = w.post.webhookRoute.inTrouble()
+	found := map[string]string{"mail": w.sender.mailCircuit.trouble(), "clock": w.clock.trouble()}
+	if w.config.Webhook != nil {
+		found["webhook"] = w.sender.webhookCircuit.trouble()
 	}
 	return found
-}
-
-// sweeps has a sweep enqueued at once and then every interval, by one of the processes on a database. Within an interval
-// a sweep that still waits or runs is not joined by another: for longer, one whose process was killed would keep others
-// away until it is rescued. One that fails is not tried again: the next will do.
-func sweeps(interval time.Duration) *river.PeriodicJob {
-	return river.NewPeriodicJob(river.PeriodicInterval(interval),
-		func() (river.JobArgs, *river.InsertOpts) {
-			return invitation.Sweep{}, &river.InsertOpts{
-				Queue: invitation.QueueSweep, MaxAttempts: 1,
-				UniqueOpts: river.UniqueOpts{
-					ByPeriod: max(interval, time.Second), // the shortest that there is
-					ByState: []rivertype.JobState{
-						rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRunning,
-						rivertype.JobStateRetryable, rivertype.JobStateScheduled,
-					},
-				},
-			}
-		}, &river.PeriodicJobOpts{RunOnStart: true})
 }

@@ -1,7 +1,6 @@
 package jobs_test
 
 import (
-	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -15,76 +14,57 @@ import (
 	"invited/internal/fault"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
-	"invited/internal/store"
 )
 
 func onlyStaffInvites(p *invitation.Policy) { p.OnlyStaffCanInvite = true }
 
-// recipients lists who got mail.
-func (b *bed) recipients() []string {
-	found := []string{}
-	for _, each := range b.post.to("") {
-		found = append(found, each.to)
-	}
-	slices.Sort(found)
-	return found
-}
-
-// mailed waits for the one mail to an address.
-func (b *bed) mailed(to string) letter {
-	b.t.Helper()
-	b.until("a mail to "+to, func() bool { return len(b.post.to(to)) > 0 })
-	found := b.post.to(to)
-	require.Len(b.t, found, 1)
-	return found[0]
-}
-
-func TestStaffAreAsked(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bed) {
-		b.start()
-		first, second := b.create("first@university.example"), b.create("second@university.example")
-		var both []letter
-		b.until("two mails to sam", func() bool { both = b.post.to("sam@staff.example"); return len(both) == 2 })
-		for _, each := range b.idle(noticeKind) {
+func TestStaffApproveByLinks(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		env.startWorkers()
+		first, second := env.invite("first@university.example"), env.invite("second@university.example")
+		var both []receivedMail
+		env.waitFor("two mails to sam", func() bool { both = env.smtp.mailsTo("sam@staff.example"); return len(both) == 2 })
+		for _, each := range env.waitUntilIdle(noticeKind) {
 			require.Equal(t, rivertype.JobStateCompleted, each.State)
-			require.NotContains(t, string(each.EncodedArgs), "@", "the queue names people by uuid")
+			require.NotContains(t, string(each.EncodedArgs), "@", "the queue stores the uuids of people, not their addresses")
 		}
-		// Each active staff user with an address who wants mail; not those who have no say, nor the invitee.
+		// Every active staff user with an address and with notifications enabled gets a mail; support users and the invitee
+		// get none.
 		require.Equal(t, []string{"sam@staff.example", "sam@staff.example", "sue@staff.example", "sue@staff.example"},
-			b.recipients())
-		require.Empty(t, b.jobs(deliveryKind))
-		about := func(id uuid.UUID, mails []letter) letter {
-			i := slices.IndexFunc(mails, func(l letter) bool { return strings.Contains(l.id(), id.String()) })
+			env.smtp.recipients())
+		require.Empty(t, env.jobs(deliveryKind))
+		about := func(id uuid.UUID, mails []receivedMail) receivedMail {
+			i := slices.IndexFunc(mails, func(m receivedMail) bool { return strings.Contains(m.id(), id.String()) })
 			require.GreaterOrEqual(t, i, 0)
 			return mails[i]
 		}
 
-		// Each link does what it says, for its own invitation, and nothing else.
+		// A link serves one invitation and one purpose.
 		asked := about(first, both)
 		approve, reject := asked.link(t, "invitation_approve"), asked.link(t, "invitation_reject")
-		require.True(t, fault.Is(b.service.Approve(t.Context(), reject), fault.KindRejected))
-		require.True(t, fault.Is(b.service.Reject(t.Context(), approve), fault.KindRejected))
-		require.NoError(t, b.service.Approve(t.Context(), approve))
-		require.Equal(t, invitation.Pending, b.settled(first, invitation.OK).StoredState)
-		require.Equal(t, first.String(), b.mailed("first@university.example").link(t, "invitation"))
-		other := about(first, b.post.to("sue@staff.example"))
+		require.True(t, fault.Is(env.service.Approve(t.Context(), reject), fault.KindRejected))
+		require.True(t, fault.Is(env.service.Reject(t.Context(), approve), fault.KindRejected))
+		require.NoError(t, env.service.Approve(t.Context(), approve))
+		require.Equal(t, invitation.Pending, env.waitForState(first, invitation.OK).StoredState)
+		require.Equal(t, first.String(), env.waitForMail("first@university.example").link(t, "invitation"))
+		other := about(first, env.smtp.mailsTo("sue@staff.example"))
 		require.NotEqual(t, approve, other.link(t, "invitation_approve"))
-		require.True(t, fault.Is(b.service.Reject(t.Context(), other.link(t, "invitation_reject")), fault.KindRejected), "decided")
+		require.True(t, fault.Is(env.service.Reject(t.Context(), other.link(t, "invitation_reject")), fault.KindRejected), "the request was approved")
 
-		require.NoError(t, b.service.Reject(t.Context(), about(second, both).link(t, "invitation_reject")))
-		require.Equal(t, invitation.Rejected, b.see(second).StoredState)
-		told := b.mailed("olivia@acme.example")
-		require.Contains(t, told.Text, "second@university.example")
-		require.Equal(t, apollo.String(), told.link(t, "projects"))
-		b.idle(noticeKind)
-		require.Empty(t, b.post.to("second@university.example"))
-		require.NotContains(t, b.post.log.String(), approve, "a link in the log is a link for who reads the log")
+		require.NoError(t, env.service.Reject(t.Context(), about(second, both).link(t, "invitation_reject")))
+		require.Equal(t, invitation.Rejected, env.find(second).StoredState)
+		notice := env.waitForMail("olivia@acme.example")
+		require.Contains(t, notice.Text, "second@university.example")
+		require.Equal(t, apollo.String(), notice.link(t, "projects"))
+		env.waitUntilIdle(noticeKind)
+		require.Empty(t, env.smtp.mailsTo("second@university.example"))
+		require.NotContains(t, env.log.String(), approve, "whoever reads the log could use a link in it")
 	}, onlyStaffInvites)
 }
 
 func TestNoticesThatFail(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bed) {
-		b.post.answers(func(to string) error {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		env.smtp.respond(func(to string) error {
 			switch to {
 			case "sam@staff.example":
 				return &smtp.SMTPError{Code: 550, Message: "no such user"}
@@ -93,159 +73,129 @@ func TestNoticesThatFail(t *testing.T) {
 			}
 			return nil
 		}, nil)
-		b.start()
-		id := b.create("ina@university.example")
+		env.startWorkers()
+		id := env.invite("ina@university.example")
 		var states []rivertype.JobState
-		var put *rivertype.JobRow
-		b.until("both have failed", func() bool {
+		var deferred *rivertype.JobRow
+		env.waitFor("both notices to fail", func() bool {
 			states = nil
-			for _, each := range b.idle(noticeKind) {
+			for _, each := range env.waitUntilIdle(noticeKind) {
 				states = append(states, each.State)
 				if each.State == rivertype.JobStateRetryable {
-					put = each
+					deferred = each
 				}
 			}
 			slices.Sort(states)
 			return slices.Equal(states, []rivertype.JobState{rivertype.JobStateCancelled, rivertype.JobStateRetryable})
 		})
-		b.post.answers(nil, nil)
-		b.again(put)
-		require.NoError(t, b.service.Approve(t.Context(), b.mailed("sue@staff.example").link(t, "invitation_approve")))
-		b.settled(id, invitation.OK)
-		require.Empty(t, b.post.to("sam@staff.example"))
+		env.smtp.respond(nil, nil)
+		env.retry(deferred)
+		require.NoError(t, env.service.Approve(t.Context(), env.waitForMail("sue@staff.example").link(t, "invitation_approve")))
+		env.waitForState(id, invitation.OK)
+		require.Empty(t, env.smtp.mailsTo("sam@staff.example"))
 	}, onlyStaffInvites)
 }
 
-// Between asking for a notice and sending it, there may be nobody left to tell, or nothing.
-func TestNoticesThatAreTooLate(t *testing.T) {
-	for name, change := range map[string]func(b *bed, id uuid.UUID){
-		"the invitation was deleted": func(b *bed, id uuid.UUID) {
-			require.NoError(b.t, b.service.Delete(b.t.Context(), b.user("sam"), id))
+// A notice is not sent when its invitation or its recipient is gone by then.
+func TestObsoleteNotices(t *testing.T) {
+	for name, change := range map[string]func(env *testEnv, id uuid.UUID){
+		"the invitation was deleted": func(env *testEnv, id uuid.UUID) {
+			require.NoError(env.t, env.service.Delete(env.t.Context(), env.user("sam"), id))
 		},
-		"the scope was removed": func(b *bed, _ uuid.UUID) { b.apply(removed) },
-		"nobody is staff any more": func(b *bed, _ uuid.UUID) {
-			b.apply("users: [{username: sam, email: sam@staff.example}, " +
+		"the scope was removed": func(env *testEnv, _ uuid.UUID) { env.applyDirectory(apolloRemovedYAML) },
+		"nobody is active staff": func(env *testEnv, _ uuid.UUID) {
+			env.applyDirectory("users: [{username: sam, email: sam@staff.example}, " +
 				"{username: sue, email: sue@staff.example, is_staff: true, is_active: false}]")
 		},
-		"the staff users are gone": func(b *bed, _ uuid.UUID) {
-			require.NoError(b.t, b.db.Queue().GetExecutor().Exec(b.t.Context(), "DELETE FROM users WHERE is_staff"))
+		"the staff users were deleted": func(env *testEnv, _ uuid.UUID) {
+			env.exec("DELETE FROM users WHERE is_staff")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, func(t *testing.T, b *bed) {
-				id := b.create("ina@university.example")
-				change(b, id)
-				b.start()
-				for _, each := range b.idle(noticeKind) {
+			onEachEngine(t, func(t *testing.T, env *testEnv) {
+				id := env.invite("ina@university.example")
+				change(env, id)
+				env.startWorkers()
+				for _, each := range env.waitUntilIdle(noticeKind) {
 					require.Equal(t, rivertype.JobStateCompleted, each.State)
 				}
-				require.Empty(t, b.post.to(""))
+				require.Empty(t, env.smtp.mailsTo(""))
 			}, onlyStaffInvites)
 		})
 	}
 }
 
-// What time makes due is mailed once, however many workers look.
-func TestTimeIsUp(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bed) {
+// A reminder and an expiry are mailed once, however many workers sweep.
+func TestRemindersAndExpiry(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
 		soon := func(c *jobs.Config) { c.Sweep = 100 * time.Millisecond }
-		b.create("first@university.example")
-		b.clock.Advance(lifetime - time.Hour)
-		b.start(soon)
-		b.start(soon)
-		b.mailed("first@university.example") // late, not a reminder
-		reminded := func() bool { return len(b.post.to("first@university.example")) == 2 }
-		b.until("a reminder", reminded)
+		env.invite("first@university.example")
+		env.clock.Advance(lifetime - time.Hour)
+		env.startWorkers(soon)
+		env.startWorkers(soon)
+		env.waitForMail("first@university.example") // the invitation itself, sent late
+		reminded := func() bool { return len(env.smtp.mailsTo("first@university.example")) == 2 }
+		env.waitFor("a reminder", reminded)
 		require.Equal(t, "REMINDER: Invitation to Apollo project",
-			b.post.to("first@university.example")[1].GetHeader("Subject"))
+			env.smtp.mailsTo("first@university.example")[1].GetHeader("Subject"))
 
-		b.clock.Advance(2 * time.Hour)
-		told := b.mailed("olivia@acme.example")
-		require.Equal(t, "Invitation of first@university.example has expired", told.GetHeader("Subject"))
-		done := len(b.jobs(invitation.Sweep{}.Kind()))
-		b.until("three more sweeps", func() bool { return len(b.jobs(invitation.Sweep{}.Kind())) >= done+3 })
-		b.idle(noticeKind)
+		env.clock.Advance(2 * time.Hour)
+		notice := env.waitForMail("olivia@acme.example")
+		require.Equal(t, "Invitation of first@university.example has expired", notice.GetHeader("Subject"))
+		sweeps := len(env.jobs(invitation.Sweep{}.Kind()))
+		env.waitFor("three more sweeps", func() bool { return len(env.jobs(invitation.Sweep{}.Kind())) >= sweeps+3 })
+		env.waitUntilIdle(noticeKind)
 		require.True(t, reminded())
-		b.mailed("olivia@acme.example")
+		env.waitForMail("olivia@acme.example")
 	})
 }
 
-func TestCreatorWhoIsGone(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bed) {
-		id := b.create("ina@university.example")
-		require.NoError(t, b.db.Queue().GetExecutor().Exec(t.Context(), "DELETE FROM users WHERE username = 'olivia'"))
-		b.start()
-		b.settled(id, invitation.OK)
-		mail := b.mailed("ina@university.example")
-		require.Contains(t, mail.Text, "You are invited")
-		require.NotContains(t, mail.Text, "Olivia")
+func TestDeliveryWithoutCreator(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		id := env.invite("ina@university.example")
+		env.exec("DELETE FROM users WHERE username = 'olivia'")
+		env.startWorkers()
+		env.waitForState(id, invitation.OK)
+		received := env.waitForMail("ina@university.example")
+		require.Contains(t, received.Text, "You are invited")
+		require.NotContains(t, received.Text, "Olivia")
 	})
 }
 
-func TestCreatorWhoIsNotThereToBeTold(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bed) {
-		asked := b.create("ina@university.example")
-		w := b.workers()
-		require.NoError(t, w.Start(t.Context()))
-		reject := b.mailed("sam@staff.example").link(t, "invitation_reject")
-		require.NoError(t, w.Stop(t.Context()))
+func TestNoticeToAnInactiveCreator(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		id := env.invite("ina@university.example")
+		w := env.startWorkers()
+		reject := env.waitForMail("sam@staff.example").link(t, "invitation_reject")
+		env.stopWorkers(w, maxWait)
 
-		require.NoError(t, b.service.Reject(t.Context(), reject))
-		b.apply("users: [{username: olivia, email: olivia@acme.example, is_active: false}]")
-		b.start()
-		for _, each := range b.idle(noticeKind) {
+		require.NoError(t, env.service.Reject(t.Context(), reject))
+		env.applyDirectory("users: [{username: olivia, email: olivia@acme.example, is_active: false}]")
+		env.startWorkers()
+		for _, each := range env.waitUntilIdle(noticeKind) {
 			require.Equal(t, rivertype.JobStateCompleted, each.State)
 		}
-		require.Empty(t, b.post.to("olivia@acme.example"))
-		require.Equal(t, invitation.Rejected, b.see(asked).StoredState)
+		require.Empty(t, env.smtp.mailsTo("olivia@acme.example"))
+		require.Equal(t, invitation.Rejected, env.find(id).StoredState)
 	}, onlyStaffInvites)
 }
 
-// held is a store with nothing due, in which a sweep goes on until it is let end.
-type held struct {
-	invitation.Store
-	begun, let chan struct{}
-}
-
-func (h held) Write(ctx context.Context, f func(invitation.Tx) error) error {
-	var swept bool
-	err := h.Store.Write(ctx, func(tx invitation.Tx) error { return f(nothingDue{tx, &swept}) })
-	if swept {
-		select {
-		case h.begun <- struct{}{}:
-		case <-h.let:
-		}
-		<-h.let
-	}
-	return err
-}
-
-type nothingDue struct {
-	invitation.Tx
-	swept *bool
-}
-
-func (n nothingDue) Due(invitation.Due, time.Time, time.Time, int) ([]invitation.Invitation, error) {
-	*n.swept = true
-	return nil, nil
-}
-
-// What a sweep asks for is mailed when it is over, and invitations all the while.
-func TestNoticesLetASweepGoFirst(t *testing.T) {
-	onEach(t, func(t *testing.T, b *bed) {
-		id := b.create("first@university.example")
-		b.clock.Advance(lifetime)
-		notice := invitation.Notify{Notice: invitation.NoticeExpired, Invitation: id, User: *b.see(id).CreatedByUUID}
-		sweep := held{b.service.Store, make(chan struct{}), make(chan struct{})}
-		b.service.Store = sweep
-		b.start()
-		<-sweep.begun
-		require.NoError(t, b.db.Write(t.Context(), func(tx *store.Tx) error { return tx.Enqueue(notice) }))
-		b.until("the notice waits", func() bool { return b.jobs(noticeKind)[0].State == rivertype.JobStateRunning })
-		b.create("second@university.example")
-		b.mailed("second@university.example")
-		require.Empty(t, b.post.to("olivia@acme.example"))
-		close(sweep.let)
-		b.mailed("olivia@acme.example")
+// The notices of a sweep are mailed after the sweep; invitations are mailed while it runs.
+func TestNoticesWaitForASweep(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		id := env.invite("first@university.example")
+		env.clock.Advance(lifetime)
+		notice := invitation.Notify{Notice: invitation.NoticeExpired, Invitation: id, User: *env.find(id).CreatedByUUID}
+		sweep := slowSweepStore{env.service.Store, make(chan struct{}), make(chan struct{})}
+		env.service.Store = sweep
+		env.startWorkers()
+		receive(env, sweep.begun, "a sweep")
+		env.enqueue(notice)
+		env.waitFor("the notice to wait", func() bool { return env.jobs(noticeKind)[0].State == rivertype.JobStateRunning })
+		env.invite("second@university.example")
+		env.waitForMail("second@university.example")
+		require.Empty(t, env.smtp.mailsTo("olivia@acme.example"))
+		close(sweep.finish)
+		env.waitForMail("olivia@acme.example")
 	})
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -89,15 +90,18 @@ func (tx *Tx) insert(i invitation.Invitation) error {
 	return result.Error
 }
 
-// unchanged is the query for the row of an invitation, if the row is still what the invitation says in every column that
-// can change. The link changes with the delivery.
+// columns returns what can change of an invitation, by column. Whoever can change a folded address changes the address.
+func columns(i invitation.Invitation) map[string]any {
+	return map[string]any{
+		"state": i.StoredState, "created": i.Created, "delivery": i.Delivery, "execution_state": i.ExecutionState,
+		"error_message": i.ErrorMessage, "reminded": i.Reminded, "email": i.Email, "link_uuid": i.LinkUUID,
+		"role_uuid": i.RoleUUID, "created_by_uuid": i.CreatedByUUID,
+	}
+}
+
+// unchanged is the query for the row of an invitation, if the row is still what the invitation says.
 func (tx *Tx) unchanged(i invitation.Invitation) *gorm.DB {
-	return tx.db.Model(&invitation.Invitation{}).Where("uuid = ? AND state = ? AND created = ? AND delivery = ?"+
-		" AND execution_state = ? AND error_message = ? AND reminded = ? AND email = ? AND role_uuid = ?"+
-		" AND created_by_uuid IS NOT DISTINCT FROM ?",
-		i.UUID, i.StoredState, i.Created, i.Delivery,
-		i.ExecutionState, i.ErrorMessage, i.Reminded, i.Email, i.RoleUUID,
-		i.CreatedByUUID)
+	return tx.db.Model(&invitation.Invitation{}).Where("uuid = ?", i.UUID).Where(columns(i))
 }
 
 // affectsOne returns the error of a statement that has to write one row.
@@ -115,33 +119,10 @@ func affectsOne(result *gorm.DB) error {
 
 // updates returns the columns that change and nothing else: SQLite rewrites the indexes of every column that is named.
 func updates(before, after invitation.Invitation) map[string]any {
-	set := map[string]any{}
-	if before.StoredState != after.StoredState {
-		set["state"] = after.StoredState
-	}
-	if !before.Created.Equal(after.Created) {
-		set["created"] = after.Created
-	}
-	if before.Delivery != after.Delivery {
-		set["delivery"] = after.Delivery
-	}
-	if before.ExecutionState != after.ExecutionState {
-		set["execution_state"] = after.ExecutionState
-	}
-	if before.ErrorMessage != after.ErrorMessage {
-		set["error_message"] = after.ErrorMessage
-	}
-	if before.Reminded != after.Reminded {
-		set["reminded"] = after.Reminded
-	}
-	if before.Email != after.Email {
-		set["email"], set["email_folded"] = after.Email, after.EmailFolded
-	}
-	if before.LinkUUID != after.LinkUUID {
-		set["link_uuid"] = after.LinkUUID
-	}
-	if before.RoleUUID != after.RoleUUID {
-		set["role_uuid"] = after.RoleUUID
+	was, set := columns(before), columns(after)
+	maps.DeleteFunc(set, func(column string, value any) bool { return value == was[column] })
+	if before.EmailFolded != after.EmailFolded {
+		set["email_folded"] = after.EmailFolded
 	}
 	if len(set) == 0 {
 		set["delivery"] = after.Delivery // GORM writes no empty update, and the guard has to be asked

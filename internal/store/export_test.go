@@ -1,4 +1,4 @@
 package store
 
-// FoldNames is the migration of that name, which no database is old enough for any more.
+// FoldNames is the migration of that name. No database of a test is old enough to need it.
 var FoldNames = foldNames

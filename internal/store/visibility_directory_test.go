@@ -10,32 +10,32 @@ import (
 	"invited/internal/fault"
 )
 
-// The lists of scopes and permissions, made in SQL, show exactly what the rules in Go let through one by one, and what
-// behaviour says of them, said a third time here.
-func TestDirectoryShowsWhatTheRulesLetThrough(t *testing.T) {
+// The lists of scopes and permissions, which are computed in SQL, show exactly what the rules in Go show one by one. Both equal
+// the rules of this test, which are written a third time from the documented behaviour.
+func TestDirectoryShowsWhatTheRulesShow(t *testing.T) {
 	t.Parallel()
-	inRandomWorlds(t, func(c *chance) {
-		some := map[string]int{}
-		for _, user := range c.users {
+	onRandomData(t, func(c *randomEnv) {
+		partly := map[string]int{}
+		for _, caller := range c.actors {
 			for _, kind := range []directory.ScopeType{directory.Customer, directory.Project} {
-				some[string(kind)] += c.compareScopes(user, kind)
+				partly[string(kind)] += c.compareScopes(caller, kind)
 			}
-			some["permissions"] += c.comparePermissions(user)
+			partly["permissions"] += c.comparePermissions(caller)
 		}
-		if c.proves {
-			require.NotZero(c.t, some["customer"]+some["project"], "a world in which everybody sees all scopes, or none, proves nothing")
-			require.NotZero(c.t, some["permissions"], "nor does one in which they do so of permissions")
+		if c.isKnown {
+			require.NotZero(c.t, partly["customer"]+partly["project"], "where everybody sees all scopes, or none, the test finds no mistake")
+			require.NotZero(c.t, partly["permissions"], "where everybody sees all permissions, or none, the test finds no mistake")
 		}
 	})
 }
 
-// compareScopes returns 1 where the user sees some scopes and not others.
-func (c *chance) compareScopes(user directory.User, kind directory.ScopeType) int {
+// compareScopes returns 1 where the caller sees some scopes and not others, and 0 otherwise.
+func (c *randomEnv) compareScopes(caller directory.Actor, kind directory.ScopeType) int {
 	c.t.Helper()
 	listed, opened, ruled := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
 	const size = 2 // so that there are several pages
 	for page := 1; ; page++ {
-		rows, total, err := c.reader.Scopes(c.t.Context(), user, directory.ScopeQuery{Type: kind}, page, size)
+		rows, total, err := c.reader.Scopes(c.t.Context(), caller, directory.ScopeQuery{Type: kind}, page, size)
 		require.NoError(c.t, err)
 		for _, each := range rows {
 			require.False(c.t, listed[each.UUID], "shown on two pages")
@@ -46,12 +46,12 @@ func (c *chance) compareScopes(user directory.User, kind directory.ScopeType) in
 			break
 		}
 	}
-	counted, err := c.reader.CountScopes(c.t.Context(), user, directory.ScopeQuery{Type: kind})
+	counted, err := c.reader.CountScopes(c.t.Context(), caller, directory.ScopeQuery{Type: kind})
 	require.NoError(c.t, err)
 	require.Len(c.t, listed, counted)
 	all := 0
 	for _, each := range c.scopes {
-		_, err := c.reader.Scope(c.t.Context(), user, kind, each.UUID)
+		_, err := c.reader.Scope(c.t.Context(), caller, kind, each.UUID)
 		if err == nil {
 			opened[each.UUID] = true
 		} else {
@@ -61,28 +61,28 @@ func (c *chance) compareScopes(user directory.User, kind directory.ScopeType) in
 			continue
 		}
 		all++
-		if c.seesScope(user, each) {
+		if c.seesScope(caller.User, each) {
 			ruled[each.UUID] = true
 		}
 	}
-	require.Equal(c.t, opened, listed, "the %ss that %s sees in the list are not those that the rule opens", kind, user.Username)
-	require.Equal(c.t, ruled, listed, "the %ss that %s sees are not those of behaviour", kind, user.Username)
-	return partly(user, len(listed), all)
+	require.Equal(c.t, opened, listed, "the %ss that %s sees in the list are not those that the rule shows", kind, caller.Username)
+	require.Equal(c.t, ruled, listed, "the %ss that %s sees are not those of the documented behaviour", kind, caller.Username)
+	return seesPart(caller, len(listed), all)
 }
 
-func partly(user directory.User, seen, all int) int {
-	if !user.SeesAll() && seen > 0 && seen < all {
+func seesPart(caller directory.Actor, seen, all int) int {
+	if !caller.SeesAll() && seen > 0 && seen < all {
 		return 1
 	}
 	return 0
 }
 
-func (c *chance) comparePermissions(user directory.User) int {
+func (c *randomEnv) comparePermissions(caller directory.Actor) int {
 	c.t.Helper()
-	listed, let, ruled := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
+	listed, shown, ruled := map[uuid.UUID]bool{}, map[uuid.UUID]bool{}, map[uuid.UUID]bool{}
 	const size = 7
 	for page := 1; ; page++ {
-		rows, total, err := c.reader.Permissions(c.t.Context(), user, directory.PermissionQuery{}, page, size)
+		rows, total, err := c.reader.Permissions(c.t.Context(), caller, directory.PermissionQuery{}, page, size)
 		require.NoError(c.t, err)
 		for _, each := range rows {
 			require.False(c.t, listed[each.UUID], "shown on two pages")
@@ -93,38 +93,28 @@ func (c *chance) comparePermissions(user directory.User) int {
 			break
 		}
 	}
-	actor := directory.Actor{User: user}
-	for _, m := range c.memberships {
-		if m.UserUUID == user.UUID && c.inForce(m) {
-			scope := c.scopeOf(m)
-			actor.Grants = append(actor.Grants, directory.Grant{
-				ScopeUUID: scope.UUID, ScopeType: scope.Type, CustomerUUID: scope.CustomerUUID, RoleUUID: m.RoleUUID,
-				Permissions: c.roleOf(m).Permissions,
-			})
-		}
-	}
 	all := 0
 	for _, m := range c.memberships {
 		scope := c.scopeOf(m)
-		if !c.inForce(m) || c.removed(scope) {
+		if !c.isActive(m) || c.removed(scope) {
 			continue
 		}
 		all++
 		one := directory.Permission{Membership: m, Scope: scope}
-		if one.VisibleTo(actor.PermissionVisibility()) {
-			let[m.UUID] = true
+		if one.VisibleTo(caller.PermissionVisibility()) {
+			shown[m.UUID] = true
 		}
-		if user.IsStaff || user.IsSupport || m.UserUUID == user.UUID || c.manages(user, scope) {
+		if caller.IsStaff || caller.IsSupport || m.UserUUID == caller.UUID || c.manages(caller.User, scope) {
 			ruled[m.UUID] = true
 		}
-		require.Equal(c.t, user.IsStaff || c.manages(user, scope), actor.MayManage(scope))
+		require.Equal(c.t, caller.IsStaff || c.manages(caller.User, scope), caller.MayManage(scope))
 	}
-	require.Equal(c.t, let, listed, "the permissions that %s sees in the list are not those that the rule lets through", user.Username)
-	require.Equal(c.t, ruled, listed, "the permissions that %s sees are not those of behaviour", user.Username)
-	return partly(user, len(listed), all)
+	require.Equal(c.t, shown, listed, "the permissions that %s sees in the list are not those that the rule shows", caller.Username)
+	require.Equal(c.t, ruled, listed, "the permissions that %s sees are not those of the documented behaviour", caller.Username)
+	return seesPart(caller, len(listed), all)
 }
 
-func (c *chance) scopeOf(m directory.Membership) directory.Scope {
+func (c *randomEnv) scopeOf(m directory.Membership) directory.Scope {
 	for _, each := range c.scopes {
 		if each.UUID == m.ScopeUUID {
 			return each
@@ -133,7 +123,7 @@ func (c *chance) scopeOf(m directory.Membership) directory.Scope {
 	panic("no such scope")
 }
 
-func (c *chance) roleOf(m directory.Membership) directory.Role {
+func (c *randomEnv) roleOf(m directory.Membership) directory.Role {
 	for _, each := range c.roles {
 		if each.UUID == m.RoleUUID {
 			return each
@@ -142,11 +132,11 @@ func (c *chance) roleOf(m directory.Membership) directory.Role {
 	panic("no such role")
 }
 
-func (c *chance) inForce(m directory.Membership) bool {
+func (c *randomEnv) isActive(m directory.Membership) bool {
 	return m.Revoked == nil && (m.Expires == nil || m.Expires.After(c.now))
 }
 
-func (c *chance) removed(s directory.Scope) bool {
+func (c *randomEnv) removed(s directory.Scope) bool {
 	for _, each := range c.scopes {
 		if each.UUID == s.CustomerUUID && each.IsRemoved {
 			return true
@@ -155,12 +145,12 @@ func (c *chance) removed(s directory.Scope) bool {
 	return s.IsRemoved
 }
 
-func (c *chance) seesScope(user directory.User, s directory.Scope) bool {
+func (c *randomEnv) seesScope(user directory.User, s directory.Scope) bool {
 	if user.IsStaff || user.IsSupport {
 		return true
 	}
 	for _, m := range c.memberships {
-		if m.UserUUID != user.UUID || !c.inForce(m) {
+		if m.UserUUID != user.UUID || !c.isActive(m) {
 			continue
 		}
 		where := c.scopeOf(m)
@@ -171,9 +161,9 @@ func (c *chance) seesScope(user directory.User, s directory.Scope) bool {
 	return false
 }
 
-func (c *chance) manages(user directory.User, s directory.Scope) bool {
+func (c *randomEnv) manages(user directory.User, s directory.Scope) bool {
 	for _, m := range c.memberships {
-		if m.UserUUID != user.UUID || !c.inForce(m) {
+		if m.UserUUID != user.UUID || !c.isActive(m) {
 			continue
 		}
 		for _, permission := range c.roleOf(m).Permissions {

@@ -11,7 +11,7 @@ import (
 	"invited/internal/store"
 )
 
-// Jobs lists the jobs of a kind in the queue of a database, the oldest first.
+// Jobs returns up to 10,000 jobs of a kind in the queue of a database, the oldest first.
 func Jobs(t *testing.T, db *store.Store, kind string) []*rivertype.JobRow {
 	t.Helper()
 	client, err := river.NewClient(db.Queue(), &river.Config{Logger: slog.New(slog.DiscardHandler)})

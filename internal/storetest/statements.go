@@ -15,47 +15,31 @@ import (
 	"invited/internal/store"
 )
 
-// Statements keeps the texts of the statements that a database is given, without those that begin and end transactions.
-// It is safe for use by any number of goroutines.
+// Statements records the SQL texts that a database receives, except those that begin and end transactions and savepoints.
+// It is safe for concurrent use.
 type Statements struct {
 	sqlmw.NullInterceptor
-	mu       sync.Mutex
-	texts    []string
-	messages int
+	mu    sync.Mutex
+	texts []string
 }
 
-// Open is Open for a database whose statements s keeps. PostgreSQL's are kept at its driver, which not all go through
-// database/sql to reach.
+// Open opens the database at a URL until the test ends, and records its statements in s.
 func (s *Statements) Open(t *testing.T, address string, o database.Options) *store.Store {
 	t.Helper()
-	o.Driver, o.Tracer = s.wrap, tracer{s} // each engine has one
+	o.Driver, o.Tracer = s.wrap, tracer{s} // SQLite uses Driver, PostgreSQL uses Tracer
 	return open(t, address, o)
 }
 
-// Take returns what was kept since the last time.
+// Take returns the statements since the last Take.
 func (s *Statements) Take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.texts
-	s.texts, s.messages = nil, 0
+	s.texts = nil
 	return taken
 }
 
-// Messages is how many messages PostgreSQL was sent since Take, each of which is a round trip; those that begin and end
-// transactions are among them.
-func (s *Statements) Messages() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.messages
-}
-
-func (s *Statements) sent() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.messages++
-}
-
-func (s *Statements) keep(text string) {
+func (s *Statements) record(text string) {
 	verb, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(text)), " ")
 	switch verb {
 	case "begin", "commit", "rollback", "savepoint", "release":
@@ -68,26 +52,10 @@ func (s *Statements) keep(text string) {
 
 type tracer struct{ *Statements }
 
-// TraceBatchStart implements pgx.BatchTracer.
-func (t tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceBatchStartData) context.Context {
-	t.sent()
-	for _, each := range data.Batch.QueuedQueries {
-		t.keep(each.SQL)
-	}
-	return ctx
-}
-
-// TraceBatchQuery implements pgx.BatchTracer.
-func (tracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
-
-// TraceBatchEnd implements pgx.BatchTracer.
-func (tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
-
 // TraceQueryStart implements pgx.QueryTracer.
 func (t tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
-	if !strings.HasPrefix(data.SQL, "SET ") { // a new connection
-		t.sent()
-		t.keep(data.SQL)
+	if !strings.HasPrefix(data.SQL, "SET ") { // part of connecting, and not of a request
+		t.record(data.SQL)
 	}
 	return ctx
 }
@@ -97,55 +65,60 @@ func (tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 
 func (s *Statements) wrap(engine driver.Connector) driver.Connector { return Intercepted(engine, s) }
 
-// Intercepted is a driver whose calls pass i, as database.Options.Driver takes it.
+// Intercepted returns a connector whose calls pass through i, for database.Options.Driver.
 func Intercepted(engine driver.Connector, i sqlmw.Interceptor) driver.Connector {
-	wrapped, err := sqlmw.Driver(only{engine}, i).(driver.DriverContext).OpenConnector("")
+	wrapped, err := sqlmw.Driver(singleDriver{engine}, i).(driver.DriverContext).OpenConnector("")
 	if err != nil {
-		panic(err) // only returns none
+		panic(err) // singleDriver returns no error
 	}
 	return wrapped
 }
 
-// only is a driver for the one database of a connector.
-type only struct{ connector driver.Connector }
+// singleDriver is a driver for the one database of a connector.
+type singleDriver struct{ connector driver.Connector }
 
-func (o only) Open(string) (driver.Conn, error)               { return o.connector.Connect(context.Background()) }
-func (o only) OpenConnector(string) (driver.Connector, error) { return o.connector, nil }
+// Open implements driver.Driver.
+func (d singleDriver) Open(string) (driver.Conn, error) {
+	return d.connector.Connect(context.Background())
+}
 
-// ConnQueryContext keeps a statement, unless it has to be prepared first.
+// OpenConnector implements driver.DriverContext.
+func (d singleDriver) OpenConnector(string) (driver.Connector, error) { return d.connector, nil }
+
+// ConnQueryContext records a query, unless database/sql has to prepare it first.
 func (s *Statements) ConnQueryContext(
 	ctx context.Context, conn driver.QueryerContext, query string, args []driver.NamedValue,
 ) (context.Context, driver.Rows, error) {
 	ctx, found, err := s.NullInterceptor.ConnQueryContext(ctx, conn, query, args)
 	if !errors.Is(err, driver.ErrSkip) {
-		s.keep(query)
+		s.record(query)
 	}
 	return ctx, found, err
 }
 
-// ConnExecContext keeps a statement, unless it has to be prepared first.
+// ConnExecContext records a statement, unless database/sql has to prepare it first.
 func (s *Statements) ConnExecContext(
 	ctx context.Context, conn driver.ExecerContext, query string, args []driver.NamedValue,
 ) (driver.Result, error) {
 	result, err := s.NullInterceptor.ConnExecContext(ctx, conn, query, args)
 	if !errors.Is(err, driver.ErrSkip) {
-		s.keep(query)
+		s.record(query)
 	}
 	return result, err
 }
 
-// StmtQueryContext keeps a statement.
+// StmtQueryContext records a prepared query.
 func (s *Statements) StmtQueryContext(
 	ctx context.Context, statement driver.StmtQueryContext, query string, args []driver.NamedValue,
 ) (context.Context, driver.Rows, error) {
-	s.keep(query)
+	s.record(query)
 	return s.NullInterceptor.StmtQueryContext(ctx, statement, query, args)
 }
 
-// StmtExecContext keeps a statement.
+// StmtExecContext records a prepared statement.
 func (s *Statements) StmtExecContext(
 	ctx context.Context, statement driver.StmtExecContext, query string, args []driver.NamedValue,
 ) (driver.Result, error) {
-	s.keep(query)
+	s.record(query)
 	return s.NullInterceptor.StmtExecContext(ctx, statement, query, args)
 }

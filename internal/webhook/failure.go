@@ -18,12 +18,12 @@ import (
 	"invited/internal/delivery"
 )
 
-// party is whom a failure is about, in the words that people are told.
-type party string
+// peer is the server that a failure is about, as users are told.
+type peer string
 
 const (
-	endpoint    party = "webhook"
-	loginServer party = "login server of the webhook"
+	endpoint    peer = "webhook"
+	loginServer peer = "login server of the webhook"
 )
 
 const checkSettings = "; the operator has to check the webhook settings."
@@ -32,8 +32,8 @@ func refusesLogin(status int) bool {
 	return status == http.StatusUnauthorized || status == http.StatusProxyAuthRequired
 }
 
-// mayPass finds the statuses that ask for another attempt.
-func mayPass(status int) bool {
+// isTemporary reports whether a status asks for another attempt later.
+func isTemporary(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return true
@@ -41,38 +41,38 @@ func mayPass(status int) bool {
 	return status >= 500 && status < 600
 }
 
-// statusFailure says what an answer means that isn't the one hoped for. Only the endpoint can refuse an invitation;
-// what the login server refuses is the operator's.
-func statusFailure(who party, status int) *delivery.Failure {
+// statusFailure classifies a response other than the expected one. Only the endpoint can refuse an invitation for good;
+// a refusal by the login server is a matter for the operator.
+func statusFailure(from peer, status int) *delivery.Failure {
 	switch class := status / 100; {
-	case mayPass(status):
-		return &delivery.Failure{Reason: fmt.Sprintf("The %s asked to try again later (%d).", who, status)}
+	case isTemporary(status):
+		return &delivery.Failure{Reason: fmt.Sprintf("The %s asked to try again later (%d).", from, status)}
 	case class == 3:
 		return &delivery.Failure{
-			Reason:   fmt.Sprintf("The %s redirects elsewhere (%d), which is not followed%s", who, status, checkSettings),
+			Reason:   fmt.Sprintf("The %s redirects elsewhere (%d), which is not followed%s", from, status, checkSettings),
 			Operator: true,
 		}
-	case refusesLogin(status), who == loginServer && (class == 2 || class == 4):
+	case refusesLogin(status), from == loginServer && (class == 2 || class == 4):
 		return &delivery.Failure{
-			Reason:   fmt.Sprintf("The %s refused the login (%d)%s", who, status, checkSettings),
+			Reason:   fmt.Sprintf("The %s refused the login (%d)%s", from, status, checkSettings),
 			Operator: true, Blocked: true,
 		}
 	case class == 4:
-		return &delivery.Failure{Reason: fmt.Sprintf("The %s refused the invitation (%d).", who, status), Final: true}
+		return &delivery.Failure{Reason: fmt.Sprintf("The %s refused the invitation (%d).", from, status), Final: true}
 	default:
 		return &delivery.Failure{
-			Reason:   fmt.Sprintf("The %s gave an answer that is not understood (%d)%s", who, status, checkSettings),
+			Reason:   fmt.Sprintf("The %s gave an answer that is not understood (%d)%s", from, status, checkSettings),
 			Operator: true,
 		}
 	}
 }
 
-// errorCode is as wide as the codes that are registered for a token endpoint. A wider one could let an answer through
+// errorCode matches the error codes that are registered for token endpoints. A wider pattern could let a response through
 // that repeats the client secret.
 var errorCode = regexp.MustCompile(`^[a-z_]{1,64}$`)
 
-// tokenFailure says what an error of [login.token] means. Of an answer it keeps the status and the error code, because
-// the rest is free text and may repeat what was sent.
+// tokenFailure classifies an error of [tokenSource.token]. It keeps only the status and the error code of a response: the
+// rest is free text and may repeat the request.
 func tokenFailure(ctx context.Context, err error) *delivery.Failure {
 	var refusal *oauth2.RetrieveError
 	var connection *url.Error
@@ -95,33 +95,33 @@ func tokenFailure(ctx context.Context, err error) *delivery.Failure {
 	}
 }
 
-// proxyRefusal is the status with which a proxy refused to connect.
+// proxyRefusal is the status of a proxy that refused to connect.
 type proxyRefusal int
 
 func (p proxyRefusal) Error() string { return fmt.Sprintf("the proxy answered with %d", int(p)) }
 
-// connectionFailure says what an error means that came in the place of an answer.
-func connectionFailure(ctx context.Context, who party, err error) *delivery.Failure {
-	f := &delivery.Failure{Err: loggable(ctx, err)}
+// connectionFailure classifies an error that came in place of a response.
+func connectionFailure(ctx context.Context, to peer, err error) *delivery.Failure {
+	f := &delivery.Failure{Err: sanitize(ctx, err)}
 	var network net.Error
 	var proxy proxyRefusal
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		f.Reason = "Sending was interrupted."
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
-		f.Reason = fmt.Sprintf("The %s did not answer in time.", who)
+		f.Reason = fmt.Sprintf("The %s did not answer in time.", to)
 	case isTLS(err):
 		f.Operator, f.Blocked = true, true
 		f.Reason = fmt.Sprintf("No secure connection to the %s could be made; the operator has to check its certificate.",
-			who)
-	case errors.As(err, &proxy) && !mayPass(int(proxy)):
+			to)
+	case errors.As(err, &proxy) && !isTemporary(int(proxy)):
 		f.Operator, f.Blocked = true, true
 		f.Reason = fmt.Sprintf("A proxy refused the connection to the %s (%d); the operator has to check the proxy settings.",
-			who, int(proxy))
+			to, int(proxy))
 	case isUnreachable(err):
-		f.Reason = fmt.Sprintf("The %s can't be reached.", who)
+		f.Reason = fmt.Sprintf("The %s can't be reached.", to)
 	default:
-		f.Reason = fmt.Sprintf("The conversation with the %s broke off.", who)
+		f.Reason = fmt.Sprintf("The conversation with the %s broke off.", to)
 	}
 	return f
 }
@@ -132,7 +132,8 @@ func isUnreachable(err error) bool {
 	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") || errors.As(err, &proxy)
 }
 
-// isTLS finds what the two sides can't agree on, and not what only broke off in the meantime.
+// isTLS reports whether the two sides can't agree on a secure connection. A connection that breaks off during the
+// handshake doesn't count.
 func isTLS(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -142,18 +143,18 @@ func isTLS(err error) bool {
 		strings.HasPrefix(err.Error(), "tls: ")
 }
 
-func printable(r rune) rune {
+func replaceControl(r rune) rune {
 	if unicode.IsControl(r) {
 		return ' '
 	}
 	return r
 }
 
-var errUnreadable = errors.New("the request could not be written or its answer not be read")
+var errUnreadable = errors.New("the request could not be written or the response could not be read")
 
-// loggable keeps the errors that speak of the connection only. The others are those of net/http about an answer that it
-// can't read, and they quote it.
-func loggable(ctx context.Context, err error) error {
+// sanitize returns an error that may be logged. Errors about the connection stay as they are. The others are net/http's
+// errors about a response that it can't read, which quote the response.
+func sanitize(ctx context.Context, err error) error {
 	var network net.Error
 	var proxy proxyRefusal
 	switch {
@@ -162,7 +163,8 @@ func loggable(ctx context.Context, err error) error {
 	case errors.As(err, &network):
 		return network
 	case isTLS(err), errors.As(err, &proxy):
-		return errors.New(strings.ToValidUTF8(strings.Map(printable, err.Error()), "")) // it may quote a certificate
+		// The text may quote a certificate.
+		return errors.New(strings.ToValidUTF8(strings.Map(replaceControl, err.Error()), ""))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return io.ErrUnexpectedEOF
 	default:

@@ -19,32 +19,32 @@ import (
 )
 
 const (
-	sendTimeout = 15 * time.Second // from the token to the status of the answer
-	// drainTimeout bounds the wait for the rest of an answer whose status is known.
+	sendTimeout = 15 * time.Second // for a whole Send: from the token to the status of the response
+	// drainTimeout bounds the wait for the rest of a response whose status is known.
 	drainTimeout = 2 * time.Second
-	// maxAnswer is how many bytes of an answer's header, and again of its body, are read.
-	maxAnswer = 64 << 10
-	// maxConns is how many connections there are to one host at once.
+	// maxResponse is how many bytes of a response's header, and again of its body, are read.
+	maxResponse = 64 << 10
+	// maxConns is how many connections to one host there are at once.
 	maxConns = 8
 )
 
-// Config says where invitations are posted and how the endpoint knows that they are ours.
+// Config says where invitations are posted and how the endpoint recognizes the sender.
 type Config struct {
-	// URL is where to post: absolute, http or https, without user and password. It is required.
+	// URL is the endpoint: absolute, http or https, without user and password. It is required.
 	URL string
 
-	// The client credentials that are changed for an access token at TokenURL (RFC 6749, section 4.4). With all three
-	// empty there is no login.
+	// ClientID and ClientSecret are exchanged for an access token at TokenURL (RFC 6749, section 4.4). When all three are
+	// empty, requests carry no token.
 	TokenURL     string
 	ClientID     string
 	ClientSecret string
 
-	// Secret is the key that signs: 24 to 64 bytes in base64, with or without whsec_ in front. With an empty one
-	// nothing is signed.
+	// Secret is the signing key: 24 to 64 bytes in base64, with or without whsec_ in front. When it is empty, requests are
+	// not signed.
 	Secret string
 }
 
-// Payload is what the endpoint is told of an invitation, as a JSON object with all of these members in this order.
+// Payload is the JSON body of a request: an object with all of these members in this order.
 type Payload struct {
 	Email               string `json:"email"`
 	RoleName            string `json:"role_name"`
@@ -61,7 +61,7 @@ type Payload struct {
 	InvitationUUID      string `json:"invitation_uuid"`
 }
 
-// Time is a moment that JSON has in RFC 3339, in UTC and with microseconds, whatever zone and precision it came with.
+// Time is a time that JSON has in RFC 3339, in UTC and with microseconds.
 type Time time.Time
 
 // MarshalJSON never fails.
@@ -72,12 +72,12 @@ func (t Time) MarshalJSON() ([]byte, error) {
 // Client posts to one endpoint. It is safe for concurrent use.
 type Client struct {
 	url       string
-	transport oneAnswer
-	login     *login                    // nil: none
-	signer    *standardwebhooks.Webhook // nil: none
+	transport httpTransport
+	tokens    *tokenSource              // nil: requests carry no token
+	signer    *standardwebhooks.Webhook // nil: requests are not signed
 }
 
-// The settings, as errors of New call them.
+// The names of the settings in the errors of New.
 const (
 	SettingURL          = "the webhook URL"
 	SettingTokenURL     = "the token URL" //nolint:gosec // a name
@@ -86,15 +86,15 @@ const (
 	SettingSecret       = "the webhook secret" //nolint:gosec // a name
 )
 
-// New doesn't connect. An error is one line that says which setting is wrong; it repeats no value, because a URL may
-// carry a key as well.
+// New returns a client; it doesn't connect. An error is one line that names the wrong setting. It repeats no value: a URL
+// may hold a key as well.
 func New(c Config) (*Client, error) {
 	if err := checkURL(SettingURL, c.URL); err != nil {
 		return nil, err
 	}
-	client := &Client{url: c.URL, transport: oneAnswer{newTransport()}}
+	client := &Client{url: c.URL, transport: newTransport()}
 	var err error
-	if client.login, err = newLogin(c, client.transport); err != nil {
+	if client.tokens, err = newTokenSource(c, client.transport); err != nil {
 		return nil, err
 	}
 	if client.signer, err = newSigner(c.Secret); err != nil {
@@ -103,7 +103,7 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
-// checkURL describes a problem in its own words: errors of net/url repeat the URL.
+// checkURL returns no error of net/url: those repeat the URL.
 func checkURL(name, raw string) error {
 	if raw == "" {
 		return errors.New(name + " is missing")
@@ -121,7 +121,7 @@ func checkURL(name, raw string) error {
 	return nil
 }
 
-// newSigner decodes the secret itself because the library takes keys of any length, an empty one among them.
+// newSigner decodes the secret itself, because the library accepts keys of any length, even an empty one.
 func newSigner(secret string) (*standardwebhooks.Webhook, error) {
 	if secret == "" {
 		return nil, nil
@@ -136,45 +136,45 @@ func newSigner(secret string) (*standardwebhooks.Webhook, error) {
 	return standardwebhooks.NewWebhookRaw(key)
 }
 
-func newTransport() *http.Transport {
+// httpTransport is net/http's, but ends a response at its header when the server switches protocols. After a 101 the body is
+// the bare connection, which no context closes and which nobody here asked for.
+type httpTransport struct{ *http.Transport }
+
+func (t httpTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.Transport.RoundTrip(r)
+	if err == nil && response.StatusCode < 200 {
+		_ = response.Body.Close()
+		response.Body = http.NoBody
+	}
+	return response, err
+}
+
+func newTransport() httpTransport {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	// With HTTP/2 all would share one connection, and when that has died in silence, each attempt would time out on it
-	// until the kernel gives it up. One of HTTP/1 is closed by the first that times out.
+	// With HTTP/2 all requests would share one connection. After that connection had died in silence, each attempt would
+	// time out on it until the kernel gives it up. With HTTP/1 the first request that times out closes its connection.
 	t.Protocols = new(http.Protocols)
 	t.Protocols.SetHTTP1(true)
 	t.MaxConnsPerHost, t.MaxIdleConnsPerHost = maxConns, maxConns
-	t.MaxResponseHeaderBytes = maxAnswer
-	t.DisableCompression = true // a small answer would only hide a large one
-	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
-		if answer.StatusCode != http.StatusOK {
-			return proxyRefusal(answer.StatusCode)
+	t.MaxResponseHeaderBytes = maxResponse
+	t.DisableCompression = true // a small response could expand to a large one
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, response *http.Response) error {
+		if response.StatusCode != http.StatusOK {
+			return proxyRefusal(response.StatusCode)
 		}
 		return nil
 	}
-	return t
+	return httpTransport{t}
 }
 
-// oneAnswer has an answer be one. After a 101 the body is the bare connection, which no context ends and nobody here has
-// asked for.
-type oneAnswer struct{ *http.Transport }
-
-func (t oneAnswer) RoundTrip(r *http.Request) (*http.Response, error) {
-	answer, err := t.Transport.RoundTrip(r)
-	if err == nil && answer.StatusCode < 200 {
-		_ = answer.Body.Close()
-		answer.Body = http.NoBody
-	}
-	return answer, err
-}
-
-// Send posts p within 15 seconds, or sooner where ctx ends. Nil means that the endpoint answered with a 2xx; every
-// other outcome is a [*delivery.Failure]. An answer that refuses the login is followed by one more attempt with a new
-// token, where there is a login.
+// Send posts p within 15 seconds, or until ctx ends. It returns nil when the endpoint answers with a 2xx, and a
+// [*delivery.Failure] otherwise. With client credentials, Send answers a refused token with one more attempt and a new
+// token.
 //
-// id becomes the webhook-id, by which an endpoint knows what it got before: give every attempt at one delivery the same
-// and every other delivery another. It is printable ASCII that no user has a say in. now is the moment of the attempt,
-// which is signed with it: endpoints refuse what a clock dates that is minutes off.
+// id becomes the webhook-id header, by which an endpoint recognizes a delivery that it has had before: every attempt at
+// one delivery has the same id, and every other delivery another. It is printable ASCII without input of users. now is the
+// time of the attempt, and is signed: endpoints refuse times that are minutes off.
 func (c *Client) Send(ctx context.Context, id string, now time.Time, p Payload) error {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
@@ -184,8 +184,8 @@ func (c *Client) Send(ctx context.Context, id string, now time.Time, p Payload) 
 	}
 	var token *oauth2.Token
 	for attempt := 1; ; attempt++ {
-		if c.login != nil {
-			if token, err = c.login.token(ctx, token); err != nil {
+		if c.tokens != nil {
+			if token, err = c.tokens.token(ctx, token); err != nil {
 				return tokenFailure(ctx, err)
 			}
 		}
@@ -195,14 +195,14 @@ func (c *Client) Send(ctx context.Context, id string, now time.Time, p Payload) 
 			return connectionFailure(ctx, endpoint, err)
 		case status >= 200 && status < 300:
 			return nil
-		case attempt > 1 || c.login == nil || !refusesLogin(status):
+		case attempt > 1 || c.tokens == nil || !refusesLogin(status):
 			return statusFailure(endpoint, status)
 		}
 	}
 }
 
-// post returns the status of the answer. It does without http.Client, which would follow redirects, and would repeat
-// the URL and a redirect's target in its errors.
+// post returns the status of the response. It uses no http.Client, which would follow redirects and repeat the URL and a
+// redirect's target in its errors.
 func (c *Client) post(
 	ctx context.Context, id string, now time.Time, body []byte, token *oauth2.Token,
 ) (status int, err error) {
@@ -226,22 +226,23 @@ func (c *Client) post(
 		r.Header.Set(standardwebhooks.HeaderWebhookTimestamp, strconv.FormatInt(now.Unix(), 10))
 		r.Header.Set(standardwebhooks.HeaderWebhookSignature, signature)
 	}
-	// Without a value it isn't sent; it has the transport post again, on another connection, what it wrote to a kept one
-	// that the server was just closing. The webhook-id makes that safe.
+	// A header without a value is not sent, but marks the request as safe to repeat: when the server closes an idle
+	// connection just as the request is written to it, net/http sends the request again on another connection. The
+	// webhook-id makes that safe.
 	r.Header["Idempotency-Key"] = nil
 
-	answer, err := c.transport.RoundTrip(r)
+	response, err := c.transport.RoundTrip(r)
 	if err != nil {
 		return 0, err
 	}
-	defer answer.Body.Close()
-	// The rest is read only so that the connection can be used again, and however that ends, the status stands.
+	defer response.Body.Close()
+	// The body is read only so that the connection can be used again. The status counts however the reading ends.
 	defer time.AfterFunc(drainTimeout, cancel).Stop()
-	_, _ = io.CopyN(io.Discard, answer.Body, maxAnswer)
-	return answer.StatusCode, nil
+	_, _ = io.CopyN(io.Discard, response.Body, maxResponse)
+	return response.StatusCode, nil
 }
 
-// Close closes the connections that are kept for the next invitation. It doesn't interrupt a Send.
+// Close closes idle connections. It doesn't interrupt a Send.
 func (c *Client) Close() {
 	c.transport.CloseIdleConnections()
 }

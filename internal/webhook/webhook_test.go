@@ -53,7 +53,7 @@ func sample() Payload {
 	}
 }
 
-// wire is what sample is on the wire.
+// wire is the JSON of sample.
 const wire = `{"email":"bob@example.org","role_name":"PROJECT.ADMIN","role_description":"System \"administrator\"",` +
 	`"scope_type":"project","scope_name":"Ökonomie \u003c1\u003e \u0026 more",` +
 	`"scope_uuid":"11111111222233334444555555555555","extra_invitation_text":"Hello,\nsee you\u2028there",` +
@@ -69,16 +69,33 @@ func newClient(t *testing.T, c Config) *Client {
 	return client
 }
 
-// withLogin is a client for both servers.
-func withLogin(t *testing.T, hookURL, tokenURL string) *Client {
+// newClientWithLogin returns a client that signs, and that fetches tokens at tokenURL.
+func newClientWithLogin(t *testing.T, hookURL, tokenURL string) *Client {
 	t.Helper()
 	return newClient(t, Config{URL: hookURL, TokenURL: tokenURL, ClientID: "cl:ient", ClientSecret: clientSecret, Secret: secret()})
 }
 
-// send checks of every failure what is true of all.
+// sendWithin calls Send, and returns an error when Send has not returned in time.
+func sendWithin(ctx context.Context, c *Client, id string, limit time.Duration) error {
+	result := make(chan error, 1)
+	go func() { result <- c.Send(ctx, id, time.Now(), sample()) }()
+	select {
+	case err := <-result:
+		return err
+	case <-time.After(limit):
+		return errors.New("timed out waiting for Send")
+	}
+}
+
+// send calls Send and inspects its failure.
 func send(ctx context.Context, t *testing.T, c *Client) *delivery.Failure {
 	t.Helper()
-	err := c.Send(ctx, deliveryID, time.Now(), sample())
+	return inspect(t, sendWithin(ctx, c, deliveryID, maxWait))
+}
+
+// inspect checks what every failure has in common.
+func inspect(t *testing.T, err error) *delivery.Failure {
+	t.Helper()
 	if err == nil {
 		return nil
 	}
@@ -90,7 +107,7 @@ func send(ctx context.Context, t *testing.T, c *Client) *delivery.Failure {
 	require.Equal(t, failure.Operator, strings.Contains(failure.Reason, "the operator has to"))
 	require.NotContains(t, failure.Reason, "127.0.0.1")
 	for _, hidden := range []string{
-		urlKey, clientSecret, url.QueryEscape(clientSecret), "cl1ent", answerText, tokenPrefix, "whsec", secret(),
+		urlKey, clientSecret, url.QueryEscape(clientSecret), "cl1ent", responseText, tokenPrefix, "whsec", secret(),
 		strings.TrimPrefix(secret(), "whsec_"), string(signingKey), "://", "bob@",
 	} {
 		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
@@ -100,13 +117,13 @@ func send(ctx context.Context, t *testing.T, c *Client) *delivery.Failure {
 	return failure
 }
 
-// want is a failure as it should be.
-type want struct {
+// wantFailure is the expected result of a Send. The zero value is success.
+type wantFailure struct {
 	reason          string
 	final, operator bool
 }
 
-func check(t *testing.T, want want, failure *delivery.Failure) {
+func requireFailure(t *testing.T, want wantFailure, failure *delivery.Failure) {
 	t.Helper()
 	if want.reason == "" {
 		require.Nil(t, failure)
@@ -120,9 +137,9 @@ func check(t *testing.T, want want, failure *delivery.Failure) {
 
 func TestSendPosts(t *testing.T) {
 	t.Parallel()
-	server := newServer(t, status(http.StatusNoContent))
-	require.Nil(t, send(t.Context(), t, newClient(t, Config{URL: server.hook()})))
-	got := server.got()
+	server := newServer(t, respondStatus(http.StatusNoContent))
+	require.Nil(t, send(t.Context(), t, newClient(t, Config{URL: server.hookURL()})))
+	got := server.received()
 	require.Len(t, got, 1)
 	require.Equal(t, "POST", got[0].method)
 	require.Equal(t, "/hook/"+urlKey, got[0].path)
@@ -153,15 +170,15 @@ func TestSendSigns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newServer(t, status(http.StatusOK))
+			server := newServer(t, respondStatus(http.StatusOK))
 			before := time.Now().Unix()
-			require.Nil(t, send(t.Context(), t, newClient(t, Config{URL: server.hook(), Secret: written})))
-			checkSignature(t, server.got()[0], before)
+			require.Nil(t, send(t.Context(), t, newClient(t, Config{URL: server.hookURL(), Secret: written})))
+			checkSignature(t, server.first(t), before)
 		})
 	}
 }
 
-func checkSignature(t *testing.T, got received, before int64) {
+func checkSignature(t *testing.T, got request, before int64) {
 	t.Helper()
 	library, err := standardwebhooks.NewWebhook(secret())
 	require.NoError(t, err)
@@ -178,40 +195,40 @@ func checkSignature(t *testing.T, got received, before int64) {
 	require.Equal(t, "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)), got.header.Get("webhook-signature"))
 }
 
-func TestSendLogsIn(t *testing.T) {
+func TestSendFetchesOneToken(t *testing.T) {
 	t.Parallel()
-	login := newServer(t, numbered)
-	server := newServer(t, only("1"))
-	client := withLogin(t, server.hook(), login.URL)
+	login := newServer(t, issueTokens)
+	server := newServer(t, requireToken("1"))
+	client := newClientWithLogin(t, server.hookURL(), login.URL)
 	for range 20 {
 		require.Nil(t, send(t.Context(), t, client))
 	}
-	got := login.got()
-	require.Len(t, got, 1, "the token is kept")
+	got := login.received()
+	require.Len(t, got, 1, "the token is cached")
 	require.Equal(t, "POST", got[0].method)
 	require.Equal(t, "grant_type=client_credentials", string(got[0].body))
 	username, password, ok := (&http.Request{Header: got[0].header}).BasicAuth()
 	require.True(t, ok)
 	require.Equal(t, []string{url.QueryEscape("cl:ient"), url.QueryEscape(clientSecret)}, []string{username, password},
 		"as of RFC 6749, section 2.3.1")
-	require.Len(t, server.got(), 20)
+	require.Len(t, server.received(), 20)
 }
 
-// TestSendLogsInByForm has a login server that wants the credentials in the body.
-func TestSendLogsInByForm(t *testing.T) {
+// TestSendFetchesATokenWithCredentialsInTheBody has a login server that accepts credentials in the body only.
+func TestSendFetchesATokenWithCredentialsInTheBody(t *testing.T) {
 	t.Parallel()
 	login := newServer(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		if r.Header.Get("Authorization") != "" {
-			status(http.StatusUnauthorized)(w, r, n)
+			respondStatus(http.StatusUnauthorized)(w, r, n)
 			return
 		}
-		token(w, "form", 0)
+		writeToken(w, "form", 0)
 	})
-	server := newServer(t, only("form"))
-	client := withLogin(t, server.hook(), login.URL)
+	server := newServer(t, requireToken("form"))
+	client := newClientWithLogin(t, server.hookURL(), login.URL)
 	require.Nil(t, send(t.Context(), t, client))
 	require.Nil(t, send(t.Context(), t, client))
-	got := login.got()
+	got := login.received()
 	require.Len(t, got, 2)
 	form, err := url.ParseQuery(string(got[1].body))
 	require.NoError(t, err)
@@ -220,94 +237,95 @@ func TestSendLogsInByForm(t *testing.T) {
 	}, form)
 }
 
-func TestSendLogsInAgainOnceATokenExpired(t *testing.T) {
+func TestSendReplacesAnExpiredToken(t *testing.T) {
 	t.Parallel()
 	login := newServer(t, func(w http.ResponseWriter, _ *http.Request, n int) {
 		if n == 1 {
-			token(w, "short", 10) // which package oauth2 takes for expired, so that none expires on its way
+			writeToken(w, "short", 10) // which package oauth2 takes for expired, so that none expires on its way
 			return
 		}
-		token(w, "long", 3600)
+		writeToken(w, "long", 3600)
 	})
-	server := newServer(t, status(http.StatusOK))
-	client := withLogin(t, server.hook(), login.URL)
+	server := newServer(t, respondStatus(http.StatusOK))
+	client := newClientWithLogin(t, server.hookURL(), login.URL)
 	var used []string
 	for range 3 {
 		require.Nil(t, send(t.Context(), t, client))
 	}
-	for _, got := range server.got() {
+	for _, got := range server.received() {
 		used = append(used, strings.TrimPrefix(got.header.Get("Authorization"), "Bearer "+tokenPrefix))
 	}
 	require.Equal(t, []string{"short", "long", "long"}, used)
-	require.Len(t, login.got(), 2)
+	require.Len(t, login.received(), 2)
 }
 
-func TestSendLogsInAgainOnceATokenIsRefused(t *testing.T) {
+func TestSendReplacesARefusedToken(t *testing.T) {
 	t.Parallel()
-	login := newServer(t, numbered)
+	login := newServer(t, issueTokens)
 	server := newServer(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		if n <= 2 {
-			only("1")(w, r, n)
+			requireToken("1")(w, r, n)
 			return
 		}
-		only("2")(w, r, n)
+		requireToken("2")(w, r, n)
 	})
-	client := withLogin(t, server.hook(), login.URL)
+	client := newClientWithLogin(t, server.hookURL(), login.URL)
 	before := time.Now().Unix()
 	for range 4 {
 		require.Nil(t, send(t.Context(), t, client))
 	}
-	require.Len(t, login.got(), 2)
-	require.Len(t, server.got(), 5, "the third was sent twice")
-	for _, got := range server.got() {
+	require.Len(t, login.received(), 2)
+	require.Len(t, server.received(), 5, "the third request was repeated")
+	for _, got := range server.received() {
 		require.Equal(t, deliveryID, got.header.Get("webhook-id"))
 		checkSignature(t, got, before)
 	}
 }
 
-// TestSendLogsInAgainOnce ends with the second refusal, and without a login with the first.
-func TestSendLogsInAgainOnce(t *testing.T) {
+// TestSendReplacesATokenOnlyOnce has an endpoint that refuses every token: Send ends with the second refusal, and without
+// client credentials with the first.
+func TestSendReplacesATokenOnlyOnce(t *testing.T) {
 	t.Parallel()
 	for _, code := range []int{http.StatusUnauthorized, http.StatusProxyAuthRequired} {
-		want := want{fmt.Sprintf("The webhook refused the login (%d); the operator has to check the webhook settings.", code), false, true}
-		login := newServer(t, numbered)
-		server := newServer(t, status(code))
-		client := withLogin(t, server.hook(), login.URL)
-		check(t, want, send(t.Context(), t, client))
-		require.Len(t, login.got(), 2)
-		require.Len(t, server.got(), 2)
+		want := wantFailure{fmt.Sprintf("The webhook refused the login (%d); the operator has to check the webhook settings.", code), false, true}
+		login := newServer(t, issueTokens)
+		server := newServer(t, respondStatus(code))
+		client := newClientWithLogin(t, server.hookURL(), login.URL)
+		requireFailure(t, want, send(t.Context(), t, client))
+		require.Len(t, login.received(), 2)
+		require.Len(t, server.received(), 2)
 
-		check(t, want, send(t.Context(), t, client))
-		require.Len(t, login.got(), 3, "the token of before was tried first")
-		require.Len(t, server.got(), 4)
+		requireFailure(t, want, send(t.Context(), t, client))
+		require.Len(t, login.received(), 3, "the cached token was tried first")
+		require.Len(t, server.received(), 4)
 
-		server = newServer(t, status(code))
-		check(t, want, send(t.Context(), t, newClient(t, Config{URL: server.hook()})))
-		require.Len(t, server.got(), 1)
+		server = newServer(t, respondStatus(code))
+		requireFailure(t, want, send(t.Context(), t, newClient(t, Config{URL: server.hookURL()})))
+		require.Len(t, server.received(), 1)
 	}
 }
 
-// TestSendForgetsARefusedToken has a login server that is down when the new token is due.
-func TestSendForgetsARefusedToken(t *testing.T) {
+// TestSendDropsARefusedToken has a login server that is down when a new token is needed.
+func TestSendDropsARefusedToken(t *testing.T) {
 	t.Parallel()
 	login := newServer(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		if n == 2 {
-			status(http.StatusServiceUnavailable)(w, r, n)
+			respondStatus(http.StatusServiceUnavailable)(w, r, n)
 			return
 		}
-		numbered(w, r, n)
+		issueTokens(w, r, n)
 	})
-	server := newServer(t, only("3"))
-	client := withLogin(t, server.hook(), login.URL)
-	check(t, want{"The login server of the webhook asked to try again later (503).", false, false}, send(t.Context(), t, client))
-	require.Len(t, server.got(), 1)
+	server := newServer(t, requireToken("3"))
+	client := newClientWithLogin(t, server.hookURL(), login.URL)
+	requireFailure(t, wantFailure{"The login server of the webhook asked to try again later (503).", false, false}, send(t.Context(), t, client))
+	require.Len(t, server.received(), 1)
 	require.Nil(t, send(t.Context(), t, client))
-	require.Len(t, server.got(), 2, "the refused token wasn't tried again")
+	require.Len(t, server.received(), 2, "the refused token was not tried again")
 }
 
-func TestSendReadsTheAnswer(t *testing.T) {
+func TestSendClassifiesResponses(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[int]want{
+	for code, want := range map[int]wantFailure{
 		200: {},
 		201: {},
 		202: {},
@@ -336,16 +354,16 @@ func TestSendReadsTheAnswer(t *testing.T) {
 	} {
 		t.Run(strconv.Itoa(code), func(t *testing.T) {
 			t.Parallel()
-			server := newServer(t, status(code))
-			check(t, want, send(t.Context(), t, newClient(t, Config{URL: server.hook()})))
-			require.Len(t, server.got(), 1)
+			server := newServer(t, respondStatus(code))
+			requireFailure(t, want, send(t.Context(), t, newClient(t, Config{URL: server.hookURL()})))
+			require.Len(t, server.received(), 1)
 		})
 	}
 }
 
-func TestSendReadsTheLoginServersAnswer(t *testing.T) {
+func TestSendClassifiesResponsesOfTheLoginServer(t *testing.T) {
 	t.Parallel()
-	answer := func(code int, contentType, body string) answerer {
+	respond := func(code int, contentType, body string) handler {
 		return func(w http.ResponseWriter, _ *http.Request, _ int) {
 			w.Header().Set("Content-Type", contentType)
 			w.WriteHeader(code)
@@ -353,58 +371,58 @@ func TestSendReadsTheLoginServersAnswer(t *testing.T) {
 		}
 	}
 	const settings = "; the operator has to check the webhook settings."
-	refused := func(code int) want {
-		return want{fmt.Sprintf("The login server of the webhook refused the login (%d)%s", code, settings), false, true}
+	refused := func(code int) wantFailure {
+		return wantFailure{fmt.Sprintf("The login server of the webhook refused the login (%d)%s", code, settings), false, true}
 	}
-	later := func(code int) want {
-		return want{fmt.Sprintf("The login server of the webhook asked to try again later (%d).", code), false, false}
+	later := func(code int) wantFailure {
+		return wantFailure{fmt.Sprintf("The login server of the webhook asked to try again later (%d).", code), false, false}
 	}
-	noToken := want{"The login server of the webhook gave no token" + settings, false, true}
-	redirects := want{"The login server of the webhook redirects elsewhere (300), which is not followed" + settings, false, true}
-	odd := want{"The login server of the webhook gave an answer that is not understood (700)" + settings, false, true}
+	noToken := wantFailure{"The login server of the webhook gave no token" + settings, false, true}
+	redirects := wantFailure{"The login server of the webhook redirects elsewhere (300), which is not followed" + settings, false, true}
+	odd := wantFailure{"The login server of the webhook gave an answer that is not understood (700)" + settings, false, true}
 	const asJSON = "application/json"
 	for name, test := range map[string]struct {
-		answer answerer
-		want   want
-		cause  string // in the log
+		respond handler
+		want    wantFailure
+		cause   string // in the log
 	}{
-		"unknown client":        {answer(401, asJSON, `{"error":"invalid_client","error_description":"`+answerText+`"}`), refused(401), "invalid_client"},
-		"bad request":           {answer(400, asJSON, `{"error":"invalid_scope","error_uri":"https://`+answerText+`"}`), refused(400), "invalid_scope"},
-		"as a form":             {answer(400, "application/x-www-form-urlencoded", "error=invalid_client&x="+answerText), refused(400), "invalid_client"},
-		"code repeats a secret": {answer(400, asJSON, `{"error":"bad `+clientSecret+`"}`), refused(400), ""},
-		"code without end":      {answer(400, asJSON, `{"error":"`+strings.Repeat("x", 5000)+`"}`), refused(400), ""},
-		"code breaks the line":  {answer(400, asJSON, `{"error":"a\nb\u001b[31m"}`), refused(400), ""},
-		"without a code":        {status(403), refused(403), ""},
-		"wrong place":           {status(404), refused(404), ""},
-		"error with 200":        {answer(200, asJSON, `{"error":"invalid_client"}`), refused(200), "invalid_client"},
-		"redirect":              {status(300), redirects, ""},
-		"timeout":               {status(408), later(408), ""},
-		"too many":              {answer(429, asJSON, `{"error":"slow_down"}`), later(429), "slow_down"},
-		"error":                 {status(500), later(500), ""},
-		"unavailable":           {status(503), later(503), ""},
-		"unheard of":            {status(700), odd, ""},
-		"no JSON":               {answer(200, asJSON, answerText), noToken, ""},
-		"a web page":            {answer(200, "text/html", "<p>"+answerText), noToken, ""},
-		"nothing":               {status(204), noToken, ""},
-		"no token":              {answer(200, asJSON, `{"token":"`+answerText+`"}`), noToken, ""},
-		"empty token":           {answer(200, asJSON, `{"access_token":""}`), noToken, ""},
-		"number for a token":    {answer(200, asJSON, `{"access_token":1234567}`), noToken, ""},
-		"nonsense for expiry":   {answer(200, asJSON, `{"access_token":"a","expires_in":"`+answerText+`"}`), noToken, ""},
-		"header in the token":   {answer(200, asJSON, `{"access_token":"a\r\nX-Evil: `+answerText+`"}`), noToken, ""},
-		"token beyond ASCII":    {answer(200, asJSON, `{"access_token":"tökén"}`), noToken, ""},
+		"unknown client":        {respond(401, asJSON, `{"error":"invalid_client","error_description":"`+responseText+`"}`), refused(401), "invalid_client"},
+		"bad request":           {respond(400, asJSON, `{"error":"invalid_scope","error_uri":"https://`+responseText+`"}`), refused(400), "invalid_scope"},
+		"as a form":             {respond(400, "application/x-www-form-urlencoded", "error=invalid_client&x="+responseText), refused(400), "invalid_client"},
+		"code repeats a secret": {respond(400, asJSON, `{"error":"bad `+clientSecret+`"}`), refused(400), ""},
+		"code without end":      {respond(400, asJSON, `{"error":"`+strings.Repeat("x", 5000)+`"}`), refused(400), ""},
+		"code breaks the line":  {respond(400, asJSON, `{"error":"a\nb\u001b[31m"}`), refused(400), ""},
+		"without a code":        {respondStatus(403), refused(403), ""},
+		"wrong place":           {respondStatus(404), refused(404), ""},
+		"error with 200":        {respond(200, asJSON, `{"error":"invalid_client"}`), refused(200), "invalid_client"},
+		"redirect":              {respondStatus(300), redirects, ""},
+		"timeout":               {respondStatus(408), later(408), ""},
+		"too many":              {respond(429, asJSON, `{"error":"slow_down"}`), later(429), "slow_down"},
+		"error":                 {respondStatus(500), later(500), ""},
+		"unavailable":           {respondStatus(503), later(503), ""},
+		"unheard of":            {respondStatus(700), odd, ""},
+		"no JSON":               {respond(200, asJSON, responseText), noToken, ""},
+		"a web page":            {respond(200, "text/html", "<p>"+responseText), noToken, ""},
+		"nothing":               {respondStatus(204), noToken, ""},
+		"no token":              {respond(200, asJSON, `{"token":"`+responseText+`"}`), noToken, ""},
+		"empty token":           {respond(200, asJSON, `{"access_token":""}`), noToken, ""},
+		"number for a token":    {respond(200, asJSON, `{"access_token":1234567}`), noToken, ""},
+		"nonsense for expiry":   {respond(200, asJSON, `{"access_token":"a","expires_in":"`+responseText+`"}`), noToken, ""},
+		"header in the token":   {respond(200, asJSON, `{"access_token":"a\r\nX-Evil: `+responseText+`"}`), noToken, ""},
+		"token beyond ASCII":    {respond(200, asJSON, `{"access_token":"tökén"}`), noToken, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			login := newServer(t, test.answer)
-			server := newServer(t, status(http.StatusOK))
-			failure := send(t.Context(), t, withLogin(t, server.hook(), login.URL+"/"+urlKey))
-			check(t, test.want, failure)
+			login := newServer(t, test.respond)
+			server := newServer(t, respondStatus(http.StatusOK))
+			failure := send(t.Context(), t, newClientWithLogin(t, server.hookURL(), login.URL+"/"+urlKey))
+			requireFailure(t, test.want, failure)
 			if test.cause == "" {
 				require.NoError(t, failure.Err)
 			} else {
 				require.EqualError(t, failure.Err, test.cause)
 			}
-			require.Empty(t, server.got(), "nothing is posted without a token")
+			require.Empty(t, server.received(), "nothing is posted without a token")
 		})
 	}
 }
@@ -414,44 +432,44 @@ func TestSendFollowsNoRedirect(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		t.Run(strconv.Itoa(code), func(t *testing.T) {
 			t.Parallel()
-			target := newServer(t, numbered)
-			for _, location := range []string{target.URL, "/" + answerText, "http://[" + answerText} {
+			target := newServer(t, issueTokens)
+			for _, location := range []string{target.URL, "/" + responseText, "http://[" + responseText} {
 				settings := fmt.Sprintf("redirects elsewhere (%d), which is not followed; the operator has to check the webhook settings.", code)
 
 				server := newServer(t, redirect(code, location))
-				check(t, want{"The webhook " + settings, false, true}, send(t.Context(), t, newClient(t, Config{URL: server.hook()})))
-				require.Len(t, server.got(), 1)
+				requireFailure(t, wantFailure{"The webhook " + settings, false, true}, send(t.Context(), t, newClient(t, Config{URL: server.hookURL()})))
+				require.Len(t, server.received(), 1)
 
 				login := newServer(t, redirect(code, location))
-				server = newServer(t, status(http.StatusOK))
-				check(t, want{"The login server of the webhook " + settings, false, true},
-					send(t.Context(), t, withLogin(t, server.hook(), login.URL)))
-				require.Empty(t, server.got())
-				for _, got := range login.got() {
+				server = newServer(t, respondStatus(http.StatusOK))
+				requireFailure(t, wantFailure{"The login server of the webhook " + settings, false, true},
+					send(t.Context(), t, newClientWithLogin(t, server.hookURL(), login.URL)))
+				require.Empty(t, server.received())
+				for _, got := range login.received() {
 					require.Equal(t, "/", got.path)
 				}
 			}
-			require.Empty(t, target.got())
+			require.Empty(t, target.received())
 		})
 	}
 }
 
-func TestSendBoundsTheAnswer(t *testing.T) {
+func TestSendLimitsTheResponse(t *testing.T) {
 	t.Parallel()
 	const much = 32 << 20 // what the kernel holds on both sides is far below it
 	for name, test := range map[string]struct {
 		code int
-		want want
+		want wantFailure
 	}{
-		"taken":   {http.StatusOK, want{}},
-		"refused": {http.StatusUnprocessableEntity, want{"The webhook refused the invitation (422).", true, false}},
+		"taken":   {http.StatusOK, wantFailure{}},
+		"refused": {http.StatusUnprocessableEntity, wantFailure{"The webhook refused the invitation (422).", true, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var written atomic.Int64
 			server := newServer(t, endless(test.code, &written))
 			start := time.Now()
-			check(t, test.want, send(t.Context(), t, newClient(t, Config{URL: server.hook()})))
+			requireFailure(t, test.want, send(t.Context(), t, newClient(t, Config{URL: server.hookURL()})))
 			require.Less(t, time.Since(start), sendTimeout/2)
 			server.Close() // waits for the handler, and so for its last write
 			require.Less(t, written.Load(), int64(much))
@@ -462,70 +480,69 @@ func TestSendBoundsTheAnswer(t *testing.T) {
 		var written atomic.Int64
 		login := newServer(t, endless(http.StatusOK, &written))
 		start := time.Now()
-		check(t, want{"The login server of the webhook gave no token; the operator has to check the webhook settings.", false, true},
-			send(t.Context(), t, withLogin(t, "http://127.0.0.1:1/", login.URL)))
+		requireFailure(t, wantFailure{"The login server of the webhook gave no token; the operator has to check the webhook settings.", false, true},
+			send(t.Context(), t, newClientWithLogin(t, "http://127.0.0.1:1/", login.URL)))
 		require.Less(t, time.Since(start), sendTimeout/2)
 		login.Close()
 		require.Less(t, written.Load(), int64(2*much), "there are two attempts, one for each place of the credentials")
 	})
 	for name, header := range map[string]string{
-		"header":        "X-Long: " + strings.Repeat("x", maxAnswer) + "\r\n",
-		"header values": strings.Repeat("X-Many: x\r\n", maxAnswer/8),
+		"header":        "X-Long: " + strings.Repeat("x", maxResponse) + "\r\n",
+		"header values": strings.Repeat("X-Many: x\r\n", maxResponse/8),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			raw := newRaw(t, say("HTTP/1.1 200 OK\r\n"+header+"Content-Length: 0\r\n\r\n"))
-			check(t, want{"The conversation with the webhook broke off.", false, false}, send(t.Context(), t, newClient(t, Config{URL: raw})))
+			raw := newRaw(t, rawResponse("HTTP/1.1 200 OK\r\n"+header+"Content-Length: 0\r\n\r\n"))
+			requireFailure(t, wantFailure{"The conversation with the webhook broke off.", false, false}, send(t.Context(), t, newClient(t, Config{URL: raw})))
 		})
 	}
 }
 
-// TestSendEndsInTime has a clock that jumps, and a context without an end.
+// TestSendEndsInTime uses the fake clock of synctest, and a context without a deadline.
 func TestSendEndsInTime(t *testing.T) {
 	t.Parallel()
-	late := want{"The webhook did not answer in time.", false, false}
+	late := wantFailure{"The webhook did not answer in time.", false, false}
 	drip := func(first, each string) func(net.Conn) {
 		return func(conn net.Conn) {
-			for _, err := io.WriteString(conn, first); err == nil; _, err = io.WriteString(conn, each) {
-				time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock
+			_, err := io.WriteString(conn, first)
+			for range 1000 { // the fake clock would let a Send without a timeout run for ever
+				if err != nil {
+					return
+				}
+				time.Sleep(time.Second) //nolint:forbidigo // by the fake clock
+				_, err = io.WriteString(conn, each)
 			}
 		}
 	}
 	for name, test := range map[string]struct {
-		answer func(conn net.Conn)
-		want   want
-		after  time.Duration
+		respond func(conn net.Conn)
+		want    wantFailure
+		after   time.Duration
 	}{
 		"silence":             {func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }, late, 15 * time.Second},
 		"a byte each second":  {drip("HTTP/1.1 200 OK\r\nX-Slow: ", "x"), late, 15 * time.Second},
 		"one 1xx each second": {drip("", "HTTP/1.1 102 Processing\r\n\r\n"), late, 15 * time.Second},
-		// What is known is not thrown away for what is not.
-		"body of a success": {drip("HTTP/1.1 200 OK\r\n\r\n", "x"), want{}, 2 * time.Second},
-		"body of a refusal": {drip("HTTP/1.1 422 No\r\n\r\n", "x"), want{"The webhook refused the invitation (422).", true, false}, 2 * time.Second},
+		// A known status counts even when the body never ends.
+		"body of a success": {drip("HTTP/1.1 200 OK\r\n\r\n", "x"), wantFailure{}, 2 * time.Second},
+		"body of a refusal": {drip("HTTP/1.1 422 No\r\n\r\n", "x"), wantFailure{"The webhook refused the invitation (422).", true, false}, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				client := newClient(t, Config{URL: "http://hook.example"})
-				client.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
-					ours, theirs := net.Pipe()
-					go func() {
-						defer theirs.Close()
-						r, err := http.ReadRequest(bufio.NewReader(theirs))
-						if err == nil {
-							_, err = io.Copy(io.Discard, r.Body)
-						}
-						if err == nil {
-							test.answer(theirs)
-						}
-					}()
-					return ours, nil
-				}
+				client.transport.DialContext = dialPipe(t, func(conn net.Conn) {
+					r, err := http.ReadRequest(bufio.NewReader(conn))
+					if err == nil {
+						_, err = io.Copy(io.Discard, r.Body)
+					}
+					if err == nil {
+						test.respond(conn)
+					}
+				})
 				start := time.Now()
-				failure := send(t.Context(), t, client)
+				failure := inspect(t, sendWithin(t.Context(), client, deliveryID, 2*sendTimeout))
 				require.Equal(t, test.after, time.Since(start))
-				check(t, test.want, failure)
-				time.Sleep(time.Second) //nolint:forbidigo // of the bubble's clock, for the server to find out
+				requireFailure(t, test.want, failure)
 			})
 		})
 	}
@@ -533,14 +550,10 @@ func TestSendEndsInTime(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
 			client := newClient(t, Config{URL: "https://hook.example"})
-			client.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
-				ours, theirs := net.Pipe()
-				go func() { _, _ = io.Copy(io.Discard, theirs) }()
-				return ours, nil
-			}
+			client.transport.DialContext = dialPipe(t, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 			start := time.Now()
-			check(t, late, send(t.Context(), t, client))
-			require.Equal(t, 10*time.Second, time.Since(start), "by the transport's own bound")
+			requireFailure(t, late, inspect(t, sendWithin(t.Context(), client, deliveryID, 2*sendTimeout)))
+			require.Equal(t, 10*time.Second, time.Since(start), "the transport's own timeout")
 		})
 	})
 	t.Run("dial", func(t *testing.T) {
@@ -548,25 +561,45 @@ func TestSendEndsInTime(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			client := newClient(t, Config{URL: "https://hook.example"})
 			client.transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-				<-ctx.Done()
+				select {
+				case <-ctx.Done():
+				case <-t.Context().Done(): // a Send that has lost its context must not hang here
+				}
 				return nil, ctx.Err()
 			}
 			start := time.Now()
-			check(t, late, send(t.Context(), t, client))
+			requireFailure(t, late, inspect(t, sendWithin(t.Context(), client, deliveryID, 2*sendTimeout)))
 			require.Equal(t, 15*time.Second, time.Since(start))
 		})
 	})
 }
 
+// dialPipe returns a dialer whose connections are served by serve, and closed when serve returns or the test ends.
+func dialPipe(t *testing.T, serve func(net.Conn)) func(context.Context, string, string) (net.Conn, error) {
+	t.Helper()
+	var group sync.WaitGroup
+	t.Cleanup(group.Wait) // the fake clock stands still when the test function has returned
+	return func(context.Context, string, string) (net.Conn, error) {
+		clientSide, serverSide := net.Pipe()
+		stop := context.AfterFunc(t.Context(), func() { serverSide.Close() })
+		group.Go(func() {
+			defer stop()
+			defer serverSide.Close()
+			serve(serverSide)
+		})
+		return clientSide, nil
+	}
+}
+
 func TestSendEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	quiet := newServer(t, silent)
+	silentServer := newServer(t, silent)
 	for name, test := range map[string]struct {
 		client *Client
 		late   string
 	}{
-		"webhook":      {newClient(t, Config{URL: quiet.hook()}), "The webhook did not answer in time."},
-		"login server": {withLogin(t, quiet.hook(), quiet.URL), "The login server of the webhook did not answer in time."},
+		"webhook":      {newClient(t, Config{URL: silentServer.hookURL()}), "The webhook did not answer in time."},
+		"login server": {newClientWithLogin(t, silentServer.hookURL(), silentServer.URL), "The login server of the webhook did not answer in time."},
 	} {
 		t.Run(name+", deadline", func(t *testing.T) {
 			t.Parallel()
@@ -575,7 +608,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 			defer cancel()
 			start := time.Now()
 			failure := send(ctx, t, test.client)
-			check(t, want{test.late, false, false}, failure)
+			requireFailure(t, wantFailure{test.late, false, false}, failure)
 			require.ErrorIs(t, failure, cause)
 			require.Less(t, time.Since(start), sendTimeout/2)
 		})
@@ -585,81 +618,82 @@ func TestSendEndsWithItsContext(t *testing.T) {
 			defer cancel()
 			defer time.AfterFunc(50*time.Millisecond, cancel).Stop()
 			failure := send(ctx, t, test.client)
-			check(t, want{"Sending was interrupted.", false, false}, failure)
+			requireFailure(t, wantFailure{"Sending was interrupted.", false, false}, failure)
 			require.ErrorIs(t, failure, context.Canceled)
 		})
 		t.Run(name+", cancelled before", func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			check(t, want{"Sending was interrupted.", false, false}, send(ctx, t, test.client))
+			requireFailure(t, wantFailure{"Sending was interrupted.", false, false}, send(ctx, t, test.client))
 		})
 	}
 }
 
-// TestSendWaitsForNobodysToken has one Send wait for the login server and another, with less time, for the first.
-func TestSendWaitsForNobodysToken(t *testing.T) {
+// TestSendTimesOutWhileAnotherFetchesAToken has a Send that waits for the login server, and a shorter one that waits for
+// the first.
+func TestSendTimesOutWhileAnotherFetchesAToken(t *testing.T) {
 	t.Parallel()
-	asked := make(chan struct{}, 2)
+	asked := make(chan struct{}, 10)
 	login := newServer(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		asked <- struct{}{}
 		silent(w, r, n)
 	})
-	client := withLogin(t, "http://127.0.0.1:1/", login.URL)
+	client := newClientWithLogin(t, "http://127.0.0.1:1/", login.URL)
 	ctx, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() { first <- client.Send(ctx, deliveryID, time.Now(), sample()) }()
-	<-asked
+	receive(t, asked, "the request for a token")
 
 	short, cancelShort := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancelShort()
-	check(t, want{"The login server of the webhook did not answer in time.", false, false}, send(short, t, client))
+	requireFailure(t, wantFailure{"The login server of the webhook did not answer in time.", false, false}, send(short, t, client))
 	require.Empty(t, first)
-	require.Len(t, login.got(), 1)
+	require.Len(t, login.received(), 1)
 	cancel()
-	require.ErrorIs(t, <-first, context.Canceled)
+	require.ErrorIs(t, receive(t, first, "the first Send"), context.Canceled)
 }
 
-func TestSendMeetsABrokenConnection(t *testing.T) {
+func TestSendOverABrokenConnection(t *testing.T) {
 	t.Parallel()
-	taken := want{}
-	broken := want{"The conversation with the webhook broke off.", false, false}
-	loginBroken := want{"The conversation with the login server of the webhook broke off.", false, false}
+	taken := wantFailure{}
+	broken := wantFailure{"The conversation with the webhook broke off.", false, false}
+	loginBroken := wantFailure{"The conversation with the login server of the webhook broke off.", false, false}
 	for name, test := range map[string]struct {
 		text        string
-		hook, login want
+		hook, login wantFailure
 	}{
 		"nothing":                 {"", broken, loginBroken},
 		"half a status":           {"HTTP/1.1 20", broken, loginBroken},
-		"half a header":           {"HTTP/1.1 200 OK\r\nX-Answer: " + answerText, broken, loginBroken},
+		"half a header":           {"HTTP/1.1 200 OK\r\nX-Answer: " + responseText, broken, loginBroken},
 		"half a body":             {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"access_token\":", taken, loginBroken},
 		"half a chunk":            {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\n{", taken, loginBroken},
-		"not HTTP":                {answerText + "\r\n\r\n", broken, loginBroken},
-		"not a status":            {"HTTP/1.1 " + answerText + "\r\n\r\n", broken, loginBroken},
-		"not a header":            {"HTTP/1.1 200 OK\r\n" + answerText + "\r\n\r\n", broken, loginBroken},
-		"TLS in words":            {"HTTP/1.1 200 OK\r\n\x01 tls: " + answerText + "\r\n\r\n", broken, loginBroken},
-		"unknown encoding":        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + answerText + "\r\n\r\n", broken, loginBroken},
-		"two different lengths":   {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2" + answerText + "\r\n\r\n", broken, loginBroken},
-		"chunk of unknown length": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + answerText + "\r\n", taken, loginBroken},
+		"not HTTP":                {responseText + "\r\n\r\n", broken, loginBroken},
+		"not a status":            {"HTTP/1.1 " + responseText + "\r\n\r\n", broken, loginBroken},
+		"not a header":            {"HTTP/1.1 200 OK\r\n" + responseText + "\r\n\r\n", broken, loginBroken},
+		"TLS in words":            {"HTTP/1.1 200 OK\r\n\x01 tls: " + responseText + "\r\n\r\n", broken, loginBroken},
+		"unknown encoding":        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: " + responseText + "\r\n\r\n", broken, loginBroken},
+		"two different lengths":   {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2" + responseText + "\r\n\r\n", broken, loginBroken},
+		"chunk of unknown length": {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + responseText + "\r\n", taken, loginBroken},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			raw := newRaw(t, say(test.text))
+			raw := newRaw(t, rawResponse(test.text))
 			failure := send(t.Context(), t, newClient(t, Config{URL: raw}))
-			check(t, test.hook, failure)
+			requireFailure(t, test.hook, failure)
 			if name == "nothing" || name == "half a header" {
 				require.ErrorIs(t, failure.Err, io.ErrUnexpectedEOF)
 			}
 
-			server := newServer(t, status(http.StatusOK))
-			check(t, test.login, send(t.Context(), t, withLogin(t, server.hook(), raw)))
-			require.Empty(t, server.got())
+			server := newServer(t, respondStatus(http.StatusOK))
+			requireFailure(t, test.login, send(t.Context(), t, newClientWithLogin(t, server.hookURL(), raw)))
+			require.Empty(t, server.received())
 		})
 	}
 }
 
-// TestSendOutlivesAKeptConnection has a server that closes a connection just when it is used again.
-func TestSendOutlivesAKeptConnection(t *testing.T) {
+// TestSendRetriesOnAClosedIdleConnection has a server that closes an idle connection as the client writes to it.
+func TestSendRetriesOnAClosedIdleConnection(t *testing.T) {
 	t.Parallel()
 	raw := newRaw(t, func(conn net.Conn, n int) bool {
 		if n == 2 {
@@ -673,38 +707,38 @@ func TestSendOutlivesAKeptConnection(t *testing.T) {
 	require.Nil(t, send(t.Context(), t, client))
 }
 
-func TestSendMeetsNobody(t *testing.T) {
+func TestSendToAnUnreachableServer(t *testing.T) {
 	t.Parallel()
-	nobodys := "http://" + nobody(t) + "/" + urlKey
-	failure := send(t.Context(), t, newClient(t, Config{URL: nobodys}))
-	check(t, want{"The webhook can't be reached.", false, false}, failure)
+	unreachable := "http://" + unusedAddress(t) + "/" + urlKey
+	failure := send(t.Context(), t, newClient(t, Config{URL: unreachable}))
+	requireFailure(t, wantFailure{"The webhook can't be reached.", false, false}, failure)
 	require.ErrorContains(t, failure.Err, "connection refused")
 
-	server := newServer(t, status(http.StatusOK))
-	failure = send(t.Context(), t, withLogin(t, server.hook(), nobodys))
-	check(t, want{"The login server of the webhook can't be reached.", false, false}, failure)
+	server := newServer(t, respondStatus(http.StatusOK))
+	failure = send(t.Context(), t, newClientWithLogin(t, server.hookURL(), unreachable))
+	requireFailure(t, wantFailure{"The login server of the webhook can't be reached.", false, false}, failure)
 	require.ErrorContains(t, failure.Err, "connection refused")
-	require.Empty(t, server.got())
+	require.Empty(t, server.received())
 
 	client := newClient(t, Config{URL: "http://hook.invalid/" + urlKey})
 	client.transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "hook.invalid", IsNotFound: true}}
 	}
-	check(t, want{"The webhook can't be reached.", false, false}, send(t.Context(), t, client))
+	requireFailure(t, wantFailure{"The webhook can't be reached.", false, false}, send(t.Context(), t, client))
 }
 
 func TestSendVerifiesTheServer(t *testing.T) {
 	t.Parallel()
 	const insecure = "could be made; the operator has to check its certificate."
-	newTLS := func(t *testing.T, answer answerer, config *tls.Config) *server {
+	newTLS := func(t *testing.T, respond handler, config *tls.Config) *testServer {
 		t.Helper()
-		s := newUnstarted(t, answer)
+		s := newUnstarted(t, respond)
 		s.TLS = config
 		s.EnableHTTP2 = true
 		s.StartTLS()
 		return s
 	}
-	trust := func(c *Client, s *server) {
+	trust := func(c *Client, s *testServer) {
 		c.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 		c.transport.TLSClientConfig.RootCAs.AddCert(s.Certificate())
 	}
@@ -718,19 +752,19 @@ func TestSendVerifiesTheServer(t *testing.T) {
 		"unknown issuer": {nil, false, nil, true},
 		"other name":     {nil, true, func(u string) string { return strings.Replace(u, "127.0.0.1", "localhost", 1) }, true},
 		"old protocol":   {&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, true, nil, true},
-		// With TLS 1.3 the server would refuse when the client writes already, and the refusal may be lost on its way.
+		// With TLS 1.3 the server refuses after the client has begun to write, and the refusal may get lost.
 		"wants a certificate": {&tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, true, nil, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newTLS(t, numbered, test.config)
+			server := newTLS(t, issueTokens, test.config)
 			serverURL := server.URL + "/" + urlKey
 			if test.change != nil {
 				serverURL = test.change(serverURL)
 			}
 			client := newClient(t, Config{URL: serverURL})
-			plain := newServer(t, status(http.StatusOK))
-			loggedIn := withLogin(t, plain.hook(), serverURL)
+			plain := newServer(t, respondStatus(http.StatusOK))
+			loggedIn := newClientWithLogin(t, plain.hookURL(), serverURL)
 			if test.trusted {
 				trust(client, server)
 				trust(loggedIn, server)
@@ -738,103 +772,91 @@ func TestSendVerifiesTheServer(t *testing.T) {
 			if !test.fails {
 				require.Nil(t, send(t.Context(), t, client))
 				require.Nil(t, send(t.Context(), t, loggedIn))
-				require.Equal(t, "HTTP/1.1", server.got()[0].proto)
+				require.Equal(t, "HTTP/1.1", server.first(t).proto)
 				return
 			}
 			failure := send(t.Context(), t, client)
-			check(t, want{"No secure connection to the webhook " + insecure, false, true}, failure)
+			requireFailure(t, wantFailure{"No secure connection to the webhook " + insecure, false, true}, failure)
 			require.Error(t, failure.Err)
-			check(t, want{"No secure connection to the login server of the webhook " + insecure, false, true}, send(t.Context(), t, loggedIn))
-			require.Empty(t, server.got())
-			require.Empty(t, plain.got())
+			requireFailure(t, wantFailure{"No secure connection to the login server of the webhook " + insecure, false, true}, send(t.Context(), t, loggedIn))
+			require.Empty(t, server.received())
+			require.Empty(t, plain.received())
 		})
 	}
 	t.Run("nonsense in TLS", func(t *testing.T) {
 		t.Parallel()
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		var group sync.WaitGroup
-		group.Go(func() {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			defer conn.Close()
-			_, _ = io.WriteString(conn, "\x16\x03\x03\x00\x04\x0e\x00\x00\x00") // the last message of a server, as the first
+		address := listen(t, func(conn net.Conn) {
+			_, _ = io.WriteString(conn, "\x16\x03\x03\x00\x04\x0e\x00\x00\x00") // a server's last handshake message, sent first
 			_, _ = io.Copy(io.Discard, conn)
 		})
-		t.Cleanup(func() {
-			listener.Close()
-			group.Wait()
-		})
-		check(t, want{"No secure connection to the webhook " + insecure, false, true},
-			send(t.Context(), t, newClient(t, Config{URL: "https://" + listener.Addr().String()})))
+		requireFailure(t, wantFailure{"No secure connection to the webhook " + insecure, false, true},
+			send(t.Context(), t, newClient(t, Config{URL: "https://" + address})))
 	})
 	t.Run("no TLS", func(t *testing.T) {
 		t.Parallel()
-		server := newServer(t, numbered)
-		secure := strings.Replace(server.hook(), "http:", "https:", 1)
-		check(t, want{"No secure connection to the webhook " + insecure, false, true},
+		server := newServer(t, issueTokens)
+		secure := strings.Replace(server.hookURL(), "http:", "https:", 1)
+		requireFailure(t, wantFailure{"No secure connection to the webhook " + insecure, false, true},
 			send(t.Context(), t, newClient(t, Config{URL: secure})))
-		check(t, want{"No secure connection to the login server of the webhook " + insecure, false, true},
-			send(t.Context(), t, withLogin(t, server.hook(), secure)))
-		require.Empty(t, server.got())
+		requireFailure(t, wantFailure{"No secure connection to the login server of the webhook " + insecure, false, true},
+			send(t.Context(), t, newClientWithLogin(t, server.hookURL(), secure)))
+		require.Empty(t, server.received())
 	})
 }
 
-func TestSendGoesThroughProxies(t *testing.T) {
+func TestSendThroughProxies(t *testing.T) {
 	t.Parallel()
-	for code, test := range map[int]struct{ hook, login want }{
+	for code, test := range map[int]struct{ hook, login wantFailure }{
 		403: {
-			want{"A proxy refused the connection to the webhook (403); the operator has to check the proxy settings.", false, true},
-			want{"A proxy refused the connection to the login server of the webhook (403); the operator has to check the proxy settings.", false, true},
+			wantFailure{"A proxy refused the connection to the webhook (403); the operator has to check the proxy settings.", false, true},
+			wantFailure{"A proxy refused the connection to the login server of the webhook (403); the operator has to check the proxy settings.", false, true},
 		},
 		407: {
-			want{"A proxy refused the connection to the webhook (407); the operator has to check the proxy settings.", false, true},
-			want{"A proxy refused the connection to the login server of the webhook (407); the operator has to check the proxy settings.", false, true},
+			wantFailure{"A proxy refused the connection to the webhook (407); the operator has to check the proxy settings.", false, true},
+			wantFailure{"A proxy refused the connection to the login server of the webhook (407); the operator has to check the proxy settings.", false, true},
 		},
 		503: {
-			want{"The webhook can't be reached.", false, false},
-			want{"The login server of the webhook can't be reached.", false, false},
+			wantFailure{"The webhook can't be reached.", false, false},
+			wantFailure{"The login server of the webhook can't be reached.", false, false},
 		},
 	} {
 		t.Run(strconv.Itoa(code), func(t *testing.T) {
 			t.Parallel()
-			proxy := newRaw(t, say(fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", code, answerText)))
+			proxy := newRaw(t, rawResponse(fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n", code, responseText)))
 			proxyURL, err := url.Parse(proxy)
 			require.NoError(t, err)
 			hookURL := "https://hook.example/" + urlKey
 
 			client := newClient(t, Config{URL: hookURL})
 			client.transport.Proxy = http.ProxyURL(proxyURL)
-			check(t, test.hook, send(t.Context(), t, client))
+			requireFailure(t, test.hook, send(t.Context(), t, client))
 
-			client = withLogin(t, hookURL, "https://login.example/"+urlKey)
+			client = newClientWithLogin(t, hookURL, "https://login.example/"+urlKey)
 			client.transport.Proxy = http.ProxyURL(proxyURL)
-			check(t, test.login, send(t.Context(), t, client))
+			requireFailure(t, test.login, send(t.Context(), t, client))
 		})
 	}
-	t.Run("nobody", func(t *testing.T) {
+	t.Run("unreachable proxy", func(t *testing.T) {
 		t.Parallel()
 		client := newClient(t, Config{URL: "https://hook.example/" + urlKey})
-		client.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: nobody(t)})
-		check(t, want{"The webhook can't be reached.", false, false}, send(t.Context(), t, client))
+		client.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: unusedAddress(t)})
+		requireFailure(t, wantFailure{"The webhook can't be reached.", false, false}, send(t.Context(), t, client))
 	})
 	t.Run("insecure", func(t *testing.T) {
 		t.Parallel()
-		unknown := newUnstarted(t, status(http.StatusOK))
+		unknown := newUnstarted(t, respondStatus(http.StatusOK))
 		unknown.StartTLS()
-		plain := newServer(t, status(http.StatusOK))
-		for _, proxy := range []*server{unknown, plain} {
+		plain := newServer(t, respondStatus(http.StatusOK))
+		for _, proxy := range []*testServer{unknown, plain} {
 			client := newClient(t, Config{URL: "https://hook.example/" + urlKey})
 			client.transport.Proxy = http.ProxyURL(&url.URL{Scheme: "https", Host: proxy.Listener.Addr().String()})
-			check(t, want{"No secure connection to the webhook could be made; the operator has to check its certificate.", false, true},
+			requireFailure(t, wantFailure{"No secure connection to the webhook could be made; the operator has to check its certificate.", false, true},
 				send(t.Context(), t, client))
 		}
 	})
 	t.Run("tunnel", func(t *testing.T) {
 		t.Parallel()
-		server := newUnstarted(t, status(http.StatusOK))
+		server := newUnstarted(t, respondStatus(http.StatusOK))
 		server.StartTLS()
 		proxy := newServer(t, func(w http.ResponseWriter, r *http.Request, _ int) {
 			far, err := (&net.Dialer{}).DialContext(r.Context(), "tcp", r.Host)
@@ -853,14 +875,14 @@ func TestSendGoesThroughProxies(t *testing.T) {
 		})
 		proxyURL, err := url.Parse(proxy.URL)
 		require.NoError(t, err)
-		client := newClient(t, Config{URL: server.hook()})
+		client := newClient(t, Config{URL: server.hookURL()})
 		client.transport.Proxy = http.ProxyURL(proxyURL)
 		client.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 		client.transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
 		require.Nil(t, send(t.Context(), t, client))
-		require.Len(t, proxy.got(), 1)
-		require.Equal(t, "CONNECT", proxy.got()[0].method)
-		require.NotContains(t, fmt.Sprint(proxy.got()), urlKey)
+		require.Len(t, proxy.received(), 1)
+		require.Equal(t, "CONNECT", proxy.received()[0].method)
+		require.NotContains(t, fmt.Sprint(proxy.received()), urlKey)
 		client.Close()
 	})
 	t.Run("of the environment", func(t *testing.T) {
@@ -869,24 +891,24 @@ func TestSendGoesThroughProxies(t *testing.T) {
 	})
 }
 
-func TestSendKeepsItsConnection(t *testing.T) {
+func TestSendReusesItsConnection(t *testing.T) {
 	t.Parallel()
-	for name, answer := range map[string]answerer{
-		"no content": status(http.StatusNoContent),
-		"short":      status(http.StatusOK),
+	for name, respond := range map[string]handler{
+		"no content": respondStatus(http.StatusNoContent),
+		"short":      respondStatus(http.StatusOK),
 		"long": func(w http.ResponseWriter, _ *http.Request, _ int) {
-			fmt.Fprint(w, strings.Repeat("x", maxAnswer-1))
+			fmt.Fprint(w, strings.Repeat("x", maxResponse-1))
 		},
-		"refused": status(http.StatusTeapot),
+		"refused": respondStatus(http.StatusTeapot),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := newServer(t, answer)
-			client := newClient(t, Config{URL: server.hook()})
+			server := newServer(t, respond)
+			client := newClient(t, Config{URL: server.hookURL()})
 			for range 20 {
 				_ = send(t.Context(), t, client) // some of the answers are refusals
 			}
-			require.Len(t, server.got(), 20)
+			require.Len(t, server.received(), 20)
 			require.Equal(t, int32(1), server.connections.Load())
 
 			client.Close()
@@ -896,20 +918,19 @@ func TestSendKeepsItsConnection(t *testing.T) {
 	}
 }
 
-// TestSendTogether is for the race detector as well.
-func TestSendTogether(t *testing.T) {
+func TestConcurrentSends(t *testing.T) {
 	t.Parallel()
 	const many = 40
-	login := newServer(t, numbered)
+	login := newServer(t, issueTokens)
 	var accepts atomic.Value
 	accepts.Store("1")
-	server := newServer(t, func(w http.ResponseWriter, r *http.Request, n int) { only(accepts.Load().(string))(w, r, n) })
-	client := withLogin(t, server.hook(), login.URL)
+	server := newServer(t, func(w http.ResponseWriter, r *http.Request, n int) { requireToken(accepts.Load().(string))(w, r, n) })
+	client := newClientWithLogin(t, server.hookURL(), login.URL)
 	together := func() {
 		var group sync.WaitGroup
 		failures := make([]error, many)
 		for i := range many {
-			group.Go(func() { failures[i] = client.Send(t.Context(), deliveryID+strconv.Itoa(i), time.Now(), sample()) })
+			group.Go(func() { failures[i] = sendWithin(t.Context(), client, deliveryID+strconv.Itoa(i), maxWait) })
 		}
 		group.Wait()
 		for _, err := range failures {
@@ -917,19 +938,19 @@ func TestSendTogether(t *testing.T) {
 		}
 	}
 	together()
-	require.Len(t, login.got(), 1)
-	require.Len(t, server.got(), many)
+	require.Len(t, login.received(), 1)
+	require.Len(t, server.received(), many)
 	require.LessOrEqual(t, server.connections.Load(), int32(maxConns))
 
 	accepts.Store("2")
 	together()
-	require.Len(t, login.got(), 2, "who was refused together gets one new token together")
+	require.Len(t, login.received(), 2, "all refused requests share one new token")
 	require.LessOrEqual(t, server.connections.Load(), int32(maxConns))
 
 	library, err := standardwebhooks.NewWebhook(secret())
 	require.NoError(t, err)
 	var ids []string
-	for _, got := range server.got() {
+	for _, got := range server.received() {
 		require.Equal(t, []byte(wire), got.body) //nolint:testifylint // the order counts as well
 		require.NoError(t, library.Verify(got.body, got.header))
 		ids = append(ids, got.header.Get("webhook-id"))
@@ -997,8 +1018,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestNewLeavesTheDefaultsAlone keeps what is set here from every other client of the process.
-func TestNewLeavesTheDefaultsAlone(t *testing.T) {
+// TestNewLeavesTheDefaultTransportAlone checks that the settings of New reach no other client of the process.
+func TestNewLeavesTheDefaultTransportAlone(t *testing.T) {
 	t.Parallel()
 	shared := http.DefaultTransport.(*http.Transport)
 	newClient(t, Config{URL: "https://hook.example"})
@@ -1007,44 +1028,26 @@ func TestNewLeavesTheDefaultsAlone(t *testing.T) {
 	require.Nil(t, shared.Protocols)
 }
 
-// After a 101 the rest of the connection is nobody's to end.
+// After a 101 the server keeps the connection open: only the client can end the exchange.
 func TestSwitchingProtocols(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	over := make(chan struct{})
-	var talking sync.WaitGroup
-	t.Cleanup(func() {
-		close(over)
-		_ = listener.Close()
-		talking.Wait()
-	})
-	talking.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			talking.Go(func() {
-				defer conn.Close()
-				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-					_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-					<-over
-				}
-			})
+	hookURL := "http://" + listen(t, func(conn net.Conn) {
+		buffered := bufio.NewReader(conn)
+		if _, err := http.ReadRequest(buffered); err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
+			_, _ = io.Copy(io.Discard, buffered)
 		}
-	})
-	url := "http://" + listener.Addr().String() + "/hook"
+	}) + "/hook"
 	for name, client := range map[string]*Client{
-		"webhook":      newClient(t, Config{URL: url}),
-		"login server": withLogin(t, url, url),
+		"webhook":      newClient(t, Config{URL: hookURL}),
+		"login server": newClientWithLogin(t, hookURL, hookURL),
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			defer cancel()
 			failure := send(ctx, t, client)
 			require.NotNil(t, failure)
-			require.NoError(t, ctx.Err(), "it did not wait for more")
+			require.NoError(t, ctx.Err(), "Send waited for more after the 101")
 			require.True(t, failure.Operator)
 		})
 	}

@@ -1,9 +1,9 @@
-# Makes of the contract what an HTTP API of API Gateway is imported from:
+# Turns the contract into a document from which API Gateway imports an HTTP API:
 #
 #   jq -f integrations.jq --arg to https://internal.example openapi.json
 #
-# Each operation is sent on to the same path there, with API Gateway's id of the request. No authorizer: the server reads
-# Authorization itself, and HTTP APIs know no security scheme of the kind apiKey.
+# Each operation is forwarded to the same path of $to, with API Gateway's request id. There is no authorizer: the server checks
+# Authorization itself, and HTTP APIs do not support security schemes of the type apiKey.
 del(.security, .components.securitySchemes, .paths[][]?.security?)
 | .paths |= with_entries(.key as $path | .value |= with_entries(
     if .key == "parameters" then . else .key as $method

@@ -1,5 +1,5 @@
-// Package check holds the configurations that no test can run to what their gateways publish about them, and to the
-// contract. It is a module of its own, since nothing of what that takes is any business of the server.
+// Package check tests the configurations whose gateways the tests can't run: against what the gateways publish about their
+// configuration, and against the contract. It is a module of its own, so that the server does not depend on what this takes.
 package check
 
 import (
@@ -51,16 +51,16 @@ func contract(t *testing.T) *openapi3.T {
 	return c
 }
 
-// open says whether an operation needs no token.
-func open(o *openapi3.Operation) bool { return o.Security != nil && len(*o.Security) == 0 }
+// needsNoToken reports whether an operation needs no token.
+func needsNoToken(o *openapi3.Operation) bool { return o.Security != nil && len(*o.Security) == 0 }
 
-// example is a request's path for a path of the contract.
-func example(path string) string {
+// examplePath returns the path of a request for a path of the contract.
+func examplePath(path string) string {
 	return strings.ReplaceAll(path, "{uuid}", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11")
 }
 
-// The whole file is a bootstrap that Envoy's own definitions and their rules accept, and its routes do with each
-// operation what is meant.
+// The file is a bootstrap configuration that Envoy's definitions and their validation rules accept. Its routes rewrite, limit and
+// retry each operation as intended.
 func TestEnvoy(t *testing.T) {
 	asJSON, err := yaml.YAMLToJSONStrict(read(t, "envoy/envoy.yaml"))
 	if err != nil {
@@ -70,7 +70,7 @@ func TestEnvoy(t *testing.T) {
 	if err := protojson.Unmarshal(asJSON, &b); err != nil {
 		t.Fatal(err)
 	}
-	valid(t, &b)
+	validate(t, &b)
 
 	var manager hcm.HttpConnectionManager
 	if err := b.GetStaticResources().GetListeners()[0].GetFilterChains()[0].GetFilters()[0].GetTypedConfig().UnmarshalTo(&manager); err != nil {
@@ -79,27 +79,27 @@ func TestEnvoy(t *testing.T) {
 	routes := manager.GetRouteConfig().GetVirtualHosts()[0].GetRoutes()
 	for path, item := range contract(t).Paths.Map() {
 		for method, operation := range item.Operations() {
-			r := routed(t, routes, method, "/invitations"+example(path))
-			if got := r.GetTypedPerFilterConfig()["limits"] != nil; got != open(operation) {
+			r := findRoute(t, routes, method, "/invitations"+examplePath(path))
+			if got := r.GetTypedPerFilterConfig()["limits"] != nil; got != needsNoToken(operation) {
 				t.Errorf("%s %s: limited is %v", method, path, got)
 			}
 			if repeated := strings.Contains(r.GetRoute().GetRetryPolicy().GetRetryOn(), "reset"); repeated != (method == http.MethodGet) {
-				t.Errorf("%s %s: sent again after it was sent is %v", method, path, repeated)
+				t.Errorf("%s %s: retried after it was sent is %v", method, path, repeated)
 			}
-			if got := rewritten(r, "/invitations"+example(path)); got != example(path) {
+			if got := rewrittenPath(r, "/invitations"+examplePath(path)); got != examplePath(path) {
 				t.Errorf("%s %s: reaches the server as %s", method, path, got)
 			}
 		}
 	}
 	for _, path := range []string{"/invitations/readyz", "/invitations/healthz"} {
-		if r := routed(t, routes, "GET", path); r.GetDirectResponse().GetStatus() != http.StatusNotFound {
+		if r := findRoute(t, routes, "GET", path); r.GetDirectResponse().GetStatus() != http.StatusNotFound {
 			t.Errorf("%s is not hidden", path)
 		}
 	}
 }
 
-// valid holds every message to the rules of its definition, those inside of others too.
-func valid(t *testing.T, m proto.Message) {
+// validate checks every message against the rules of its definition, nested messages too.
+func validate(t *testing.T, m proto.Message) {
 	t.Helper()
 	if v, ok := m.(interface{ ValidateAll() error }); ok {
 		if err := v.ValidateAll(); err != nil {
@@ -113,7 +113,7 @@ func valid(t *testing.T, m proto.Message) {
 				if err != nil {
 					return err
 				}
-				valid(t, inner)
+				validate(t, inner)
 			}
 		}
 		return nil
@@ -123,8 +123,8 @@ func valid(t *testing.T, m proto.Message) {
 	}
 }
 
-// routed is the route that Envoy takes: the first that matches, regular expressions the whole path.
-func routed(t *testing.T, routes []*routev3.Route, method, path string) *routev3.Route {
+// findRoute returns the route that Envoy takes: the first that matches. A regular expression has to match the whole path.
+func findRoute(t *testing.T, routes []*routev3.Route, method, path string) *routev3.Route {
 	t.Helper()
 	for _, r := range routes {
 		m := r.GetMatch()
@@ -143,17 +143,18 @@ func routed(t *testing.T, routes []*routev3.Route, method, path string) *routev3
 	return nil
 }
 
-func rewritten(r *routev3.Route, path string) string {
+// rewrittenPath returns the path that reaches the server.
+func rewrittenPath(r *routev3.Route, path string) string {
 	if rule := r.GetRoute().GetRegexRewrite(); rule != nil {
 		return regexp.MustCompile(rule.GetPattern().GetRegex()).ReplaceAllString(path, rule.GetSubstitution())
 	}
 	return r.GetRoute().GetPrefixRewrite() + strings.TrimPrefix(path, r.GetMatch().GetPrefix())
 }
 
-// What the program makes of the contract is still an OpenAPI document, with an integration for each operation of words
-// that the API of API Gateway knows, and with nothing in it that HTTP APIs have no import for.
+// The program's output is an OpenAPI document in which each operation has an integration with values that API Gateway's API
+// accepts. The document has nothing that HTTP APIs can't import.
 func TestAWS(t *testing.T) {
-	content := made(t, "aws/integrations.jq", "$to", "https://internal.example")
+	content := runJQ(t, "aws/integrations.jq", "$to", "https://internal.example")
 	after, err := openapi3.NewLoader().LoadFromData(content)
 	if err != nil {
 		t.Fatal(err)
@@ -213,8 +214,8 @@ func TestAWS(t *testing.T) {
 	}
 }
 
-// made is what a program for jq makes of the contract.
-func made(t *testing.T, path, variable string, value any) []byte {
+// runJQ runs a jq program on the contract, and returns its output.
+func runJQ(t *testing.T, path, variable string, value any) []byte {
 	t.Helper()
 	query, err := gojq.Parse(string(read(t, path)))
 	if err != nil {
@@ -239,8 +240,8 @@ func made(t *testing.T, path, variable string, value any) []byte {
 	return content
 }
 
-// KrakenD passes on what is named and nothing else, so an entry that lacks something loses it without a word. Its schema
-// can't be had as a package; what is asserted of form here is what that schema says of these keys.
+// KrakenD passes on only the headers and parameters that an endpoint names, and drops others silently. Its JSON schema is not
+// available as a package; the assertions about form repeat what the schema says about these keys.
 func TestKrakenD(t *testing.T) {
 	type backend struct {
 		Host       []string
@@ -270,7 +271,7 @@ func TestKrakenD(t *testing.T) {
 		} `json:"extra_config"`
 		Endpoints []endpoint
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(made(t, "krakend/krakend.jq", "$hosts", []any{"http://127.0.0.1:8081", "http://127.0.0.1:8082"}))))
+	decoder := json.NewDecoder(strings.NewReader(string(runJQ(t, "krakend/krakend.jq", "$hosts", []any{"http://127.0.0.1:8081", "http://127.0.0.1:8082"}))))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&file); err != nil {
 		t.Fatal(err)
@@ -278,24 +279,24 @@ func TestKrakenD(t *testing.T) {
 	if file.Version != 3 || file.Timeout != "30s" {
 		t.Errorf("version %d, timeout %q", file.Version, file.Timeout)
 	}
-	if believes, ok := file.ExtraConfig.Router["forwarded_by_client_ip"]; !ok || believes {
-		t.Error("clients say who they are")
+	if trusts, ok := file.ExtraConfig.Router["forwarded_by_client_ip"]; !ok || trusts {
+		t.Error("KrakenD trusts the client address that a client sends")
 	}
 	found := map[string]endpoint{}
 	for _, each := range file.Endpoints {
 		found[each.Method+" "+each.Endpoint] = each
 	}
-	wanted := 0
+	want := 0
 	for path, item := range contract(t).Paths.Map() {
 		for method, operation := range item.Operations() {
 			if method == http.MethodHead {
-				continue // no method of an entry
+				continue // KrakenD has no endpoints for HEAD
 			}
-			wanted++
+			want++
 			name := method + " /invitations" + path
 			e, ok := found[name]
 			if !ok || len(e.Backend) != 1 {
-				t.Errorf("%s has no entry, or not one backend", name)
+				t.Errorf("%s has no endpoint with one backend", name)
 				continue
 			}
 			to := e.Backend[0]
@@ -303,7 +304,7 @@ func TestKrakenD(t *testing.T) {
 				t.Errorf("%s goes to %+v", name, to)
 			}
 			headers := []string{"Accept", "X-Request-ID"}
-			if !open(operation) {
+			if !needsNoToken(operation) {
 				headers = append(headers, "Authorization")
 			}
 			if operation.RequestBody != nil {
@@ -326,12 +327,12 @@ func TestKrakenD(t *testing.T) {
 				}
 			}
 			limit, limited := e.ExtraConfig["qos/ratelimit/router"]
-			if limited != open(operation) || limited && (limit.ClientMaxRate <= 0 || limit.Strategy != "ip") {
+			if limited != needsNoToken(operation) || limited && (limit.ClientMaxRate <= 0 || limit.Strategy != "ip") {
 				t.Errorf("%s: limited is %v %+v", name, limited, limit)
 			}
 		}
 	}
-	if wanted != len(file.Endpoints) {
-		t.Errorf("%d entries, want %d", len(file.Endpoints), wanted)
+	if want != len(file.Endpoints) {
+		t.Errorf("%d endpoints, want %d", len(file.Endpoints), want)
 	}
 }

@@ -1,4 +1,4 @@
-# Makes of the contract what KrakenD is configured with, an entry for each operation:
+# Turns the contract into a configuration of KrakenD, with an endpoint for each operation:
 #
 #   jq -f krakend.jq --argjson hosts '["http://127.0.0.1:8081", "http://127.0.0.1:8082"]' openapi.json
 . as $contract
@@ -9,7 +9,7 @@
   extra_config: {router: {forwarded_by_client_ip: false}},
   endpoints: [
     .paths | to_entries[] | .key as $path | .value as $item | $item | to_entries[]
-    | select(.key | IN("get", "post", "put", "patch", "delete")) # KrakenD knows no entries of others
+    | select(.key | IN("get", "post", "put", "patch", "delete")) # KrakenD has no endpoints of other methods
     | (.key | ascii_upcase) as $method | .value as $operation
     | ([$item.parameters[]?, $operation.parameters[]?] | map(resolved)) as $parameters
     | {

@@ -1,3 +1,3 @@
-// Package postgres starts throw-away PostgreSQL servers for tests, from the PostgreSQL that is installed, and stops,
-// pauses and starts them again. What is in them is not its business.
+// Package postgres finds or installs PostgreSQL, and starts, stops, pauses and restarts throw-away servers for tests. It
+// knows nothing of their contents.
 package postgres

@@ -14,18 +14,18 @@ import (
 	"strings"
 )
 
-const oldest = 13
+const oldestVersion = 13
 
-// ErrNone is returned where there is no PostgreSQL and none can be installed.
-var ErrNone = fmt.Errorf("install PostgreSQL %d or newer", oldest)
+// ErrNone is returned where no PostgreSQL is installed and none can be.
+var ErrNone = fmt.Errorf("install PostgreSQL %d or newer", oldestVersion)
 
-// Ensure returns the folder of initdb and postgres, and installs them where they are missing and it may; say is told
-// before it does.
-func Ensure(ctx context.Context, say func(format string, args ...any)) (string, error) {
+// Ensure returns the folder with the programs initdb and postgres. Where there is none, it installs PostgreSQL with the
+// system's package manager, and calls report before. It returns ErrNone where that is impossible.
+func Ensure(ctx context.Context, report func(format string, args ...any)) (string, error) {
 	if dir := Find(ctx); dir != "" {
 		return dir, nil
 	}
-	if err := install(ctx, say); err != nil {
+	if err := install(ctx, report); err != nil {
 		return "", errors.Join(err, ErrNone)
 	}
 	if dir := Find(ctx); dir != "" {
@@ -34,7 +34,7 @@ func Ensure(ctx context.Context, say func(format string, args ...any)) (string, 
 	return "", ErrNone
 }
 
-// Find returns the first folder with a server that is new enough, or "".
+// Find returns the first folder with a server of version 13 or newer, or "".
 func Find(ctx context.Context) string {
 	var dirs []string
 	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
@@ -55,25 +55,25 @@ func Find(ctx context.Context) string {
 		dirs = append(dirs, newestFirst(found)...)
 	}
 	for _, dir := range dirs {
-		if serverVersion(ctx, dir) >= oldest {
+		if serverVersion(ctx, dir) >= oldestVersion {
 			return dir
 		}
 	}
 	return ""
 }
 
-var number = regexp.MustCompile(`\d+`)
+var digits = regexp.MustCompile(`\d+`)
 
 func newestFirst(dirs []string) []string {
 	version := func(dir string) int {
-		n, _ := strconv.Atoi(number.FindString(dir)) // 0 where the folder has no version
+		n, _ := strconv.Atoi(digits.FindString(dir)) // 0 where the folder has no version
 		return n
 	}
 	slices.SortFunc(dirs, func(a, b string) int { return version(b) - version(a) })
 	return dirs
 }
 
-// serverVersion is 0 where the folder has no server to start.
+// serverVersion returns the major version of the server in a folder, or 0 where there is none.
 func serverVersion(ctx context.Context, dir string) int {
 	if _, err := exec.LookPath(filepath.Join(dir, "initdb")); err != nil {
 		return 0
@@ -82,12 +82,12 @@ func serverVersion(ctx context.Context, dir string) int {
 	if err != nil {
 		return 0
 	}
-	n, _ := strconv.Atoi(number.FindString(string(out)))
+	n, _ := strconv.Atoi(digits.FindString(string(out)))
 	return n
 }
 
-// Debian's package makes and starts a server of its own, unless told not to.
-// A file in the folder meant for it says so, and goes again afterwards.
+// Debian's package creates and starts a server of its own, unless a file in its configuration folder forbids it. The file
+// is removed afterwards.
 const aptInstall = `set -e
 conf=/etc/postgresql-common/createcluster.d/withpostgres.conf
 mkdir -p "${conf%/*}"
@@ -97,9 +97,9 @@ export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
 apt-get install -q -y --no-install-recommends postgresql`
 
-// install runs the first package manager that is there. Its output goes to
-// stderr, where it doesn't mix with the command's.
-func install(ctx context.Context, say func(string, ...any)) error {
+// install runs the first package manager that it finds. The package manager's output goes to stderr, so that it does not mix
+// with the output of withpostgres's command.
+func install(ctx context.Context, report func(string, ...any)) error {
 	for _, manager := range []struct {
 		name, script string
 		asRoot       bool
@@ -119,7 +119,7 @@ func install(ctx context.Context, say func(string, ...any)) error {
 			}
 			args = append([]string{"sudo", "-n"}, args...)
 		}
-		say("no PostgreSQL server is installed: installing one with %s", manager.name)
+		report("no PostgreSQL server is installed: installing one with %s", manager.name)
 		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 		if err := cmd.Run(); err != nil {

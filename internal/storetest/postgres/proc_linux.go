@@ -8,12 +8,12 @@ import (
 	"syscall"
 )
 
-// endWithUs has the kernel signal cmd when this process dies, however it dies.
-func endWithUs(cmd *exec.Cmd, s syscall.Signal) { attributes(cmd).Pdeathsig = s }
+// signalAtOurDeath makes the kernel send a signal to cmd when this process dies, also by SIGKILL.
+func signalAtOurDeath(cmd *exec.Cmd, s syscall.Signal) { attributes(cmd).Pdeathsig = s }
 
-// unprivileged has cmd run as another user when this process is root's, which
-// PostgreSQL refuses to be, and gives that user the files it needs.
-func unprivileged(cmd *exec.Cmd, paths ...string) error {
+// dropRoot makes cmd run as another user where this process is root's, because PostgreSQL refuses to run as root. The other
+// user becomes the owner of paths.
+func dropRoot(cmd *exec.Cmd, paths ...string) error {
 	if os.Getuid() != 0 {
 		return nil
 	}
@@ -40,8 +40,8 @@ func unprivileged(cmd *exec.Cmd, paths ...string) error {
 	return nil
 }
 
-// apart keeps a terminal's Ctrl-C from cmd: the server must outlive the command.
-func apart(cmd *exec.Cmd) { attributes(cmd).Setpgid = true }
+// detach keeps a terminal's Ctrl-C from cmd: the server must outlive the tests.
+func detach(cmd *exec.Cmd) { attributes(cmd).Setpgid = true }
 
 func attributes(cmd *exec.Cmd) *syscall.SysProcAttr {
 	if cmd.SysProcAttr == nil {

@@ -7,10 +7,11 @@ import (
 	"syscall"
 )
 
-// Elsewhere a server outlives this process if that is killed outright.
-func endWithUs(*exec.Cmd, syscall.Signal) {}
+// signalAtOurDeath does nothing here: a server outlives this process where this process is killed by SIGKILL.
+func signalAtOurDeath(*exec.Cmd, syscall.Signal) {}
 
-// Root is left to be refused by PostgreSQL, in its own words.
-func unprivileged(*exec.Cmd, ...string) error { return nil }
+// dropRoot does nothing here: PostgreSQL refuses to run as root, with its own message.
+func dropRoot(*exec.Cmd, ...string) error { return nil }
 
-func apart(*exec.Cmd) {}
+// detach does nothing here: Ctrl-C in a terminal reaches the server too.
+func detach(*exec.Cmd) {}

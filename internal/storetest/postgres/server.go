@@ -20,44 +20,44 @@ import (
 const (
 	superuser = "invited"
 	startTime = time.Minute
-	stopTime  = 10 * time.Second // for each way of asking
+	stopTime  = 10 * time.Second // for each signal
 )
 
 // Ways to stop a server.
 const (
-	Fast      = syscall.SIGINT  // ends all connections, and then in good order
-	Immediate = syscall.SIGQUIT // as in a crash: the next start has to recover
+	Fast      = syscall.SIGINT  // closes all connections, and shuts down in order
+	Immediate = syscall.SIGQUIT // like a crash: the next start has to recover
 )
 
 var errEnded = errors.New("ended while starting")
 
-// Server is a throw-away cluster and all it has written. Its methods are not for use by several goroutines at once.
+// Server is a throw-away PostgreSQL cluster. Its methods are not safe for concurrent use.
 type Server struct {
-	URL string // of its first database, for its superuser
+	URL string // of the database postgres, for the superuser
 
 	bin, dir string
 	port     int
 	settings []string
 	cmd      *exec.Cmd
 	ended    chan struct{}
-	paused   []int // processes
+	paused   []int // process ids
 }
 
-// New makes a cluster in a folder of its own and returns when it answers. What a crash of the machine would lose is
-// thrown away anyhow, and what one of the server would lose as well, unless settings, each like "fsync=on", say
-// otherwise.
+// New creates a cluster in a temporary folder, starts it, and returns when it accepts connections. Durability is off, because
+// it costs time and the data is thrown away: a crash of the machine or of the server loses data, unless settings, each like
+// "fsync=on", say otherwise.
 func New(ctx context.Context, bin string, settings ...string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "invited-postgres-")
 	if err != nil {
 		return nil, err
 	}
-	// Other users of the machine can reach the port, so there is a password.
+	// Other users of the machine can reach the port: a password keeps them out.
 	password := rand.Text()
 	if err := initialise(ctx, bin, dir, password); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	s := &Server{bin: bin, dir: dir, settings: settings}
-	// Between finding a free port and taking it, another process may.
+	// Another process may take the free port before the server does.
 	for range 5 {
 		if s.port, err = freePort(ctx); err != nil {
 			break
@@ -78,15 +78,15 @@ func initialise(ctx context.Context, bin, dir, password string) error {
 	if err := os.WriteFile(secret, []byte(password), 0o600); err != nil {
 		return err
 	}
-	letters := "C.UTF-8" // what is a letter, and its other case
+	characterType := "C.UTF-8" // decides which characters are letters, and their upper and lower case
 	if runtime.GOOS == "darwin" {
-		letters = "en_US.UTF-8"
+		characterType = "en_US.UTF-8"
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
 		"--pgdata="+filepath.Join(dir, "data"), "--username="+superuser, "--pwfile="+secret, "--auth=scram-sha-256",
-		"--encoding=UTF8", "--locale=C", "--lc-ctype="+letters, "--no-sync")
+		"--encoding=UTF8", "--locale=C", "--lc-ctype="+characterType, "--no-sync")
 	cmd.Dir = dir
-	if err := unprivileged(cmd, dir, secret); err != nil {
+	if err := dropRoot(cmd, dir, secret); err != nil {
 		return err
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -95,44 +95,44 @@ func initialise(ctx context.Context, bin, dir, password string) error {
 	return os.Remove(secret)
 }
 
-// Start starts a server that was stopped, where it was, and returns when it answers.
+// Start starts a stopped server on its port and its data, and returns when it accepts connections.
 func (s *Server) Start(ctx context.Context) error {
 	args := []string{
 		"-D", filepath.Join(s.dir, "data"),
 		"-c", "listen_addresses=127.0.0.1", "-c", "port=" + strconv.Itoa(s.port), "-c", "unix_socket_directories=",
 		"-c", "max_connections=300", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
 	}
-	for _, each := range s.settings {
-		args = append(args, "-c", each)
+	for _, setting := range s.settings {
+		args = append(args, "-c", setting)
 	}
-	// Not a CommandContext, which would kill: see Stop.
+	// A CommandContext would kill the server instead of stopping it: see Stop.
 	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), args...) //nolint:noctx // see above
 	s.cmd.Dir = s.dir
-	// A file rather than a pipe: the server must not notice how this process ends.
+	// A file and not a pipe: writing the log must not fail when this process has ended.
 	log, err := os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }() // the server has its own
+	defer func() { _ = log.Close() }() // the server has its own descriptor
 	s.cmd.Stdout, s.cmd.Stderr = log, log
-	if err := unprivileged(s.cmd); err != nil {
+	if err := dropRoot(s.cmd); err != nil {
 		return err
 	}
-	apart(s.cmd)
-	endWithUs(s.cmd, syscall.SIGINT)
+	detach(s.cmd)
+	signalAtOurDeath(s.cmd, syscall.SIGINT)
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
 	cmd, ended := s.cmd, make(chan struct{})
 	s.ended = ended
 	go func() {
-		_ = cmd.Wait() // how it ended stands in its log
+		_ = cmd.Wait() // the server's log has the reason
 		close(ended)
 	}()
 	if err := s.ready(ctx); err != nil {
 		s.Stop(Fast)
-		said, _ := os.ReadFile(log.Name()) // the error stands without it
-		return fmt.Errorf("postgres: %w\n%s", err, said)
+		output, _ := os.ReadFile(log.Name()) // without it the error is still useful
+		return fmt.Errorf("postgres: %w\n%s", err, output)
 	}
 	return nil
 }
@@ -146,13 +146,12 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// ready waits until the server lets its user in, which no other server on the
-// port would.
+// ready waits until the server accepts its user and password, which no other server on the port does.
 func (s *Server) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTime)
 	defer cancel()
-	again := time.NewTicker(20 * time.Millisecond)
-	defer again.Stop()
+	retry := time.NewTicker(20 * time.Millisecond)
+	defer retry.Stop()
 	for {
 		conn, err := pgx.Connect(ctx, s.URL)
 		if err == nil {
@@ -163,15 +162,16 @@ func (s *Server) ready(ctx context.Context) error {
 			return errEnded
 		case <-ctx.Done():
 			return fmt.Errorf("not ready: %w", ctx.Err())
-		case <-again.C:
+		case <-retry.C:
 		}
 	}
 }
 
-// Stop stops the server and returns when it has ended. One that does not is stopped the harder way.
-func (s *Server) Stop(how syscall.Signal) {
-	for _, sig := range []syscall.Signal{how, Immediate, syscall.SIGKILL} {
-		_ = s.cmd.Process.Signal(sig) // fails only where it has just ended
+// Stop sends the server a signal, Fast or Immediate, and returns when the server has ended. Where the server does not end in
+// 10 seconds, Stop sends Immediate, and then SIGKILL.
+func (s *Server) Stop(signal syscall.Signal) {
+	for _, sig := range []syscall.Signal{signal, Immediate, syscall.SIGKILL} {
+		_ = s.cmd.Process.Signal(sig) // fails only where the process has just ended
 		select {
 		case <-s.ended:
 			return
@@ -180,14 +180,14 @@ func (s *Server) Stop(how syscall.Signal) {
 	}
 }
 
-// Pause has the server stand still with all of its processes: connections stay, and nothing is answered.
+// Pause stops all processes of the server with SIGSTOP: connections stay open, and no request is answered.
 func (s *Server) Pause(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, s.URL)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	// First the one that starts the others. Each of them is in a process group of its own.
+	// The postmaster comes first, because it starts the others. Each process is in a process group of its own.
 	s.paused = []int{s.cmd.Process.Pid}
 	if err := syscall.Kill(s.cmd.Process.Pid, syscall.SIGSTOP); err != nil {
 		return err
@@ -200,23 +200,23 @@ func (s *Server) Pause(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, each := range others {
-		if err := syscall.Kill(each, syscall.SIGSTOP); err == nil { // else it has just ended
-			s.paused = append(s.paused, each)
+	for _, pid := range others {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err == nil { // else the process has just ended
+			s.paused = append(s.paused, pid)
 		}
 	}
 	return nil
 }
 
-// Resume lets a server go on that was paused.
+// Resume continues a paused server.
 func (s *Server) Resume() {
-	for _, each := range s.paused {
-		_ = syscall.Kill(each, syscall.SIGCONT) // fails only where it has ended
+	for _, pid := range s.paused {
+		_ = syscall.Kill(pid, syscall.SIGCONT) // fails only where the process has ended
 	}
 	s.paused = nil
 }
 
-// Remove stops the server and removes all it has written.
+// Remove stops the server and deletes its data.
 func (s *Server) Remove() error {
 	s.Resume()
 	s.Stop(Fast)

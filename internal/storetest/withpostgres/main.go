@@ -3,10 +3,11 @@
 //
 //	go run ./internal/storetest/withpostgres -- go test ./...
 //
-// Where INVITED_TEST_POSTGRES_URL is set it only runs the command. Else it
-// starts a throw-away server from the installed PostgreSQL, which it installs
-// where there is none and it may, sets the variable for the command, and leaves
-// nothing behind. It exits as the command does.
+// Where INVITED_TEST_POSTGRES_URL is set, it only runs the command. Else it
+// starts a throw-away server from the installed PostgreSQL, sets the variable for
+// the command, and removes the server afterwards. Where no PostgreSQL is
+// installed, it installs one, if it has the right to. It exits with the code of
+// the command.
 package main
 
 import (
@@ -33,43 +34,43 @@ func main() {
 		args = args[1:]
 	}
 	if len(args) == 0 {
-		say("usage: withpostgres -- COMMAND [ARGUMENT...]")
+		report("usage: withpostgres -- COMMAND [ARGUMENT...]")
 		os.Exit(2)
 	}
 	os.Exit(run(args, os.Getenv(urlVariable)))
 }
 
-func say(format string, args ...any) {
+func report(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "withpostgres: "+format+"\n", args...)
 }
 
-// run returns the exit code. Signals are listened to from the start, so that
-// one which comes early still ends in a clean folder.
+// run returns the exit code. It handles signals from the start, so that an early
+// signal still removes the server's folder.
 func run(args []string, url string) int {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	endWithParent()
+	terminateAtParentsDeath()
 
 	if url == "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
-		bin, err := postgres.Ensure(ctx, say)
+		bin, err := postgres.Ensure(ctx, report)
 		if errors.Is(err, postgres.ErrNone) {
 			err = fmt.Errorf("%w, or set %s", err, urlVariable)
 		}
 		if err != nil {
-			say("%v", err)
+			report("%v", err)
 			return 1
 		}
 		server, err := postgres.New(ctx, bin)
 		if err != nil {
-			say("%v", err)
+			report("%v", err)
 			return 1
 		}
 		defer func() {
 			if err := server.Remove(); err != nil {
-				say("%v", err)
+				report("%v", err)
 			}
 		}()
 		url = server.URL
@@ -78,13 +79,13 @@ func run(args []string, url string) int {
 }
 
 func command(args []string, url string, signals <-chan os.Signal) int {
-	// Not a CommandContext: the command is told of a signal, and ends by itself.
+	// A CommandContext would kill the command: it receives our signals, and ends by itself.
 	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // see above
 	cmd.Env = append(os.Environ(), urlVariable+"="+url)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	endWithUs(cmd, syscall.SIGTERM)
+	signalAtOurDeath(cmd, syscall.SIGTERM)
 	if err := cmd.Start(); err != nil {
-		say("%v", err)
+		report("%v", err)
 		return 127
 	}
 	done := make(chan error, 1)
@@ -105,11 +106,11 @@ func exitCode(err error) int {
 	case err == nil:
 		return 0
 	case !errors.As(err, &exit):
-		say("%v", err)
+		report("%v", err)
 		return 1
 	}
 	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal()) // as shells say it
+		return 128 + int(status.Signal()) // as a shell does
 	}
 	return exit.ExitCode()
 }

@@ -7,11 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// endWithUs has the kernel signal cmd when this process dies, however it dies.
-func endWithUs(cmd *exec.Cmd, s syscall.Signal) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: s} }
+// signalAtOurDeath makes the kernel send a signal to cmd when this process dies, also by SIGKILL.
+func signalAtOurDeath(cmd *exec.Cmd, s syscall.Signal) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: s}
+}
 
-// endWithParent has the kernel send SIGTERM when the parent dies: "go run" does
-// not pass on the SIGTERM that kills it.
-func endWithParent() {
-	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGTERM), 0, 0, 0) // a convenience only
+// terminateAtParentsDeath makes the kernel send this process SIGTERM when the
+// parent dies: "go run" does not pass on the SIGTERM that kills it.
+func terminateAtParentsDeath() {
+	_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGTERM), 0, 0, 0) // without it only the cleanup is lost
 }

@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// Elsewhere the command outlives this process if that is killed outright.
-func endWithUs(*exec.Cmd, syscall.Signal) {}
+// signalAtOurDeath does nothing here: the command outlives this process where this process is killed by SIGKILL.
+func signalAtOurDeath(*exec.Cmd, syscall.Signal) {}
 
-func endWithParent() {}
+// terminateAtParentsDeath does nothing here.
+func terminateAtParentsDeath() {}

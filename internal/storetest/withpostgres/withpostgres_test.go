@@ -19,8 +19,8 @@ import (
 	"invited/internal/storetest/postgres"
 )
 
-// The tests start this binary again as the program itself, since what counts is
-// how its process ends.
+// The tests start this test binary again as the program itself, because they
+// check how its process ends.
 const asProgram = "INVITED_TEST_AS_WITHPOSTGRES"
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func program(t *testing.T, url string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestACommandWithAGivenServer(t *testing.T) {
+func TestCommandWithGivenServer(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct {
@@ -71,8 +71,8 @@ func TestWrongUsage(t *testing.T) {
 	assert.Equal(t, 2, cmd.ProcessState.ExitCode())
 }
 
-// However the program is ended, the server ends with it.
-func TestTheServerNeverStays(t *testing.T) {
+// The server ends with the program, also where a signal kills the program.
+func TestServerEndsWithProgram(t *testing.T) {
 	t.Parallel()
 	if postgres.Find(t.Context()) == "" {
 		t.Skip("no PostgreSQL server is installed here")
@@ -85,8 +85,8 @@ func TestTheServerNeverStays(t *testing.T) {
 	for _, signal := range signals {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			// The command says where the server is, and ends when told or at the end of
-			// its input.
+			// The command prints the server's URL, and ends at SIGTERM or at the end of its
+			// input.
 			cmd := program(t, "", "--", "sh", "-c", `echo "$INVITED_TEST_POSTGRES_URL"; trap 'exit 7' TERM; read -r _; exit 7`)
 			stdin, err := cmd.StdinPipe()
 			require.NoError(t, err)
@@ -116,23 +116,24 @@ func TestTheServerNeverStays(t *testing.T) {
 			require.Error(t, cmd.Wait())
 
 			if signal == syscall.SIGKILL {
-				left := strings.TrimSuffix(dir, "/data")
+				leftover := strings.TrimSuffix(dir, "/data")
 				t.Cleanup(func() {
-					assert.Eventually(t, func() bool { return os.RemoveAll(left) == nil }, 10*time.Second, 10*time.Millisecond)
+					assert.Eventually(t, func() bool { return os.RemoveAll(leftover) == nil }, 10*time.Second, 10*time.Millisecond)
 				})
 			} else {
 				assert.Equal(t, 7, cmd.ProcessState.ExitCode())
 				assert.NoDirExists(t, dir)
 			}
-			assert.Eventually(t, func() bool { return !answers(t.Context(), url) }, 10*time.Second, 10*time.Millisecond)
+			assert.Eventually(t, func() bool { return !accepts(t.Context(), url) }, 10*time.Second, 10*time.Millisecond)
 		})
 	}
 }
 
-func answers(ctx context.Context, url string) bool {
+// accepts reports whether a PostgreSQL server answers at a URL.
+func accepts(ctx context.Context, url string) bool {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		return strings.Contains(err.Error(), "SQLSTATE") // it refuses, but it is there
+		return strings.Contains(err.Error(), "SQLSTATE") // the server refuses the user, but it runs
 	}
 	_ = conn.Close(ctx)
 	return true

@@ -17,7 +17,7 @@ type result struct {
 	Clients     int     `json:"clients"`
 	InvitedRPS  float64 `json:"invited_rps"`
 	FloorRPS    float64 `json:"floor_rps"`
-	Ratio       float64 `json:"ratio"` // median of the ratios of runs next to each other
+	Ratio       float64 `json:"ratio"` // median of the ratios of consecutive runs
 	RatioLow    float64 `json:"ratio_low"`
 	RatioHigh   float64 `json:"ratio_high"`
 	P99Ratio    float64 `json:"p99_ratio"`
@@ -29,11 +29,11 @@ type result struct {
 	FloorCPU    float64 `json:"floor_cpu_us"`
 	InvitedData float64 `json:"invited_database_cpu_us"` // of the database's processes, for each request
 	FloorData   float64 `json:"floor_database_cpu_us"`
-	CPURatio    float64 `json:"cpu_ratio"` // all CPU for a request at the floor, by that of the server
+	CPURatio    float64 `json:"cpu_ratio"` // CPU of floor and its database for a request, divided by that of the server and its database
 	Runs        int     `json:"runs"`
 }
 
-// report is what is written for others to read.
+// report is the content of the JSON file.
 type report struct {
 	When     time.Time                    `json:"when"`
 	Rows     int                          `json:"invitations"`
@@ -66,7 +66,7 @@ func (b *bench) onEngine(ctx context.Context, engine string, out *report, stdout
 	if out.Settings[engine], err = d.settings(ctx); err != nil {
 		return err
 	}
-	// Each kind has servers of its own: where it writes, mails are not delivered meanwhile. The floor delivers none.
+	// Reads and writes use different servers: during writes the server delivers no mails, because the floor delivers none.
 	for _, writes := range []bool{false, true} {
 		chosen := slices.DeleteFunc(slices.Clone(workloads), func(w workload) bool {
 			return w.writes != writes || !slices.Contains(b.workloads, w.name)
@@ -97,7 +97,7 @@ func (b *bench) onEngine(ctx context.Context, engine string, out *report, stdout
 	return nil
 }
 
-// filled is a database with data.
+// filled returns a database with data.
 func (b *bench) filled(ctx context.Context, engine string, data size) (*database, size, error) {
 	d, err := newDatabase(ctx, engine, b.dir)
 	if err != nil {
@@ -129,7 +129,7 @@ func (b *bench) withServers(ctx context.Context, d *database, writes bool, f fun
 	return f(invited, floor)
 }
 
-// cell measures the two in turn.
+// cell measures server and floor in turn, runs times each.
 func (b *bench) cell(
 	ctx context.Context, d *database, data size, w workload, clients int, invited, floor *server,
 ) (result, error) {
@@ -180,7 +180,7 @@ func (b *bench) cell(
 	}, nil
 }
 
-// once is one run of one server, which leaves the database as it found it.
+// once does one run of one server, and restores the database afterwards.
 func (b *bench) once(
 	ctx context.Context, d *database, data size, w workload, i, clients int, s *server,
 ) (made run, err error) {
@@ -211,10 +211,10 @@ func median(values []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// same fails where the two servers give different answers: then their speeds are of different things.
+// same returns an error where the two servers respond differently: then their speeds cannot be compared.
 func same(ctx context.Context, d *database, data size, writes bool, invited, floor *server) error {
 	state := &writing{data: data}
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // what is asked for need not be secret
+	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the choice of requests is not secret
 	ours, theirs := newClient(newHost(invited.address, 1)), newClient(newHost(floor.address, 1))
 	for _, each := range workloads {
 		if each.writes {

@@ -37,7 +37,7 @@ func ticks(fields []string, of int) time.Duration {
 	return time.Duration(total) * tick
 }
 
-// cpu is what a process and its children have used; 0 where the machine has no /proc.
+// cpu returns the CPU time of a process and its children; 0 where the machine has no /proc.
 func cpu(pid int) time.Duration {
 	if pid == 0 {
 		return 0

@@ -10,21 +10,21 @@ import (
 	"strconv"
 	"strings"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // to fill databases with
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver that fills databases
 )
 
-// database is one that is made for the measurement and goes with it.
+// database is created for a measurement and removed after it.
 type database struct {
 	engine  string // sqlite or postgres
-	address string // as in INVITED_DATABASE_URL
+	address string // URL in the format of INVITED_DATABASE_URL
 	sql     *sql.DB
 	remove  func() error
-	pid     int // of the server whose processes are its own; 0: it runs in the process that uses it
+	pid     int // process id of the database server; 0: the database runs in the process that uses it
 }
 
 const postgresURL = "INVITED_TEST_POSTGRES_URL"
 
-// newDatabase makes an empty one: in dir, or on the server that the environment names.
+// newDatabase creates an empty database: a file in dir, or a database on the PostgreSQL server that the environment names.
 func newDatabase(ctx context.Context, engine, dir string) (*database, error) {
 	d := &database{engine: engine}
 	if engine == "sqlite" {
@@ -64,11 +64,11 @@ func newDatabase(ctx context.Context, engine, dir string) (*database, error) {
 	return d, nil
 }
 
-// open opens a database that has been migrated.
+// open opens a migrated database.
 func (d *database) open(ctx context.Context) (err error) {
 	if path, ok := strings.CutPrefix(d.address, "sqlite://"); ok {
 		if d.sql, err = openSQLite(path); err == nil {
-			d.sql.SetMaxOpenConns(1) // pragmas are of a connection
+			d.sql.SetMaxOpenConns(1) // a pragma applies to one connection
 		}
 		return err
 	}
@@ -104,7 +104,7 @@ func (d *database) count(ctx context.Context, query string) (n int, err error) {
 	return n, err
 }
 
-// series are the rows i = from … to-1, for a FROM.
+// series returns SQL for the rows i = from … to-1, for a FROM clause.
 func (d *database) series(from, to int) string {
 	if d.engine == "sqlite" {
 		return fmt.Sprintf("(WITH RECURSIVE s(i) AS (VALUES(%d) UNION ALL SELECT i + 1 FROM s WHERE i < %d) SELECT i FROM s) AS s", from, to-1)
@@ -112,7 +112,7 @@ func (d *database) series(from, to int) string {
 	return fmt.Sprintf("generate_series(%d::bigint, %d) AS s(i)", from, to-1)
 }
 
-// id is the uuid of the i'th thing of a kind, as uuidOf makes it.
+// id returns SQL for the uuid of the i-th record of a kind, the same as uuidOf.
 func (d *database) id(kind int, i string) string {
 	if d.engine == "sqlite" {
 		return fmt.Sprintf("printf('%%08x-%04x-4000-8000-%%012x', (%s) * %d & 4294967295, %s)", kind, i, scatter, i)
@@ -121,7 +121,7 @@ func (d *database) id(kind int, i string) string {
 		i, scatter, kind, i)
 }
 
-// ago is a moment so many seconds before now, with the fraction of a second that a number gives.
+// ago returns SQL for a time so many seconds before now. The fraction of a second depends on a number.
 func (d *database) ago(seconds, fraction string) string {
 	if d.engine == "sqlite" {
 		return "strftime('%Y-%m-%dT%H:%M:%S', 'now', '-' || (" + seconds + ") || ' seconds')" +
@@ -131,7 +131,7 @@ func (d *database) ago(seconds, fraction string) string {
 		" + make_interval(secs => (" + fraction + " % 1000000) / 1000000.0)"
 }
 
-// noKey is a digest that no API key has.
+// noKey returns SQL for a digest that no API key has.
 func (d *database) noKey() string {
 	if d.engine == "sqlite" {
 		return "lower(hex(randomblob(32)))"
@@ -139,7 +139,7 @@ func (d *database) noKey() string {
 	return "md5('a' || i) || md5('b' || i)"
 }
 
-// settings are those of a PostgreSQL server that the figures depend on.
+// settings returns the settings of a PostgreSQL server that the figures depend on.
 func (d *database) settings(ctx context.Context) (map[string]string, error) {
 	found := map[string]string{}
 	if d.engine == "sqlite" {
@@ -168,7 +168,7 @@ func (d *database) settings(ctx context.Context) (map[string]string, error) {
 	return found, rows.Err()
 }
 
-// parentOf is the process that started another; 0 where this machine doesn't say, as one with no /proc.
+// parentOf returns the process id of a process's parent; 0 where the machine has no /proc.
 func parentOf(pid int) int {
 	fields := statOf(pid)
 	if len(fields) < 2 {

@@ -14,18 +14,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// lifetime of an invitation: the default of the server.
+// lifetime of an invitation is the server's default.
 const lifetime = 168 * time.Hour
 
-// floor is the least that answers the measured requests: no framework, no ORM, no validation, no log. It finds out who
-// calls and what they may see, and writes with the same guarantees; what a well-formed request never meets (patterns of
-// e-mail addresses, policies, an open row whose time is over) is left out.
+// floor is the smallest server that answers the measured requests: no framework, no ORM, no validation, no log. It
+// authenticates the caller, limits what the caller sees, and writes with the same guarantees. It leaves out what a well-formed
+// request of the measurement never meets: patterns of e-mail addresses, policies, an open row that has expired.
 type floor struct {
 	tables tables
 	public string
 }
 
-// fault is a status to answer with.
+// fault is a status to respond with.
 type fault int
 
 func (f fault) Error() string { return http.StatusText(int(f)) }
@@ -224,7 +224,7 @@ func (f *floor) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !done { // there is an open one
+	if !done { // another invitation is open
 		return fault(http.StatusBadRequest)
 	}
 	w.Header().Set("Location", f.public+"api/user-invitations/"+made.uuid.String()+"/")
@@ -277,7 +277,7 @@ func moment() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 const timestamp = "2006-01-02T15:04:05.000000Z"
 
-// append writes an invitation as the API shows it.
+// append appends the JSON of an invitation, as the API shows it.
 func (f *floor) append(b []byte, i *invitation, now time.Time) []byte {
 	quoted := func(name, value string) {
 		b = append(append(append(b, ",\""...), name...), "\":"...)
@@ -321,11 +321,11 @@ func (f *floor) append(b []byte, i *invitation, now time.Time) []byte {
 	return append(append(b, i.uuid.String()...), `"}`...)
 }
 
-// text writes a JSON text as encoding/json does.
+// text appends a JSON string with the escapes of encoding/json.
 func text(b []byte, value string) []byte {
 	for i := range len(value) {
 		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(value) // texts always encode
+			quoted, _ := json.Marshal(value) // a string always encodes
 			return append(b, quoted...)
 		}
 	}

@@ -18,10 +18,10 @@ import (
 	sqlite "github.com/ncruces/go-sqlite3/driver"
 )
 
-// floorConnections is as many as the server has.
+// floorConnections is the server's number of connections.
 const floorConnections = 20
 
-// postgresEngine prepares each statement once for each connection, which is what pgx does by itself.
+// postgresEngine uses pgx, which prepares each statement once for each connection.
 type postgresEngine struct{ pool *pgxpool.Pool }
 
 func openPostgresEngine(ctx context.Context, address string) (engine, error) {
@@ -30,7 +30,8 @@ func openPostgresEngine(ctx context.Context, address string) (engine, error) {
 		return nil, err
 	}
 	config.MaxConns = floorConnections
-	// Else each list is planned anew, which takes longer than to make it: for the sets of uuids a plan of their own seems cheaper.
+	// A generic plan is forced. By default PostgreSQL plans each list again, because a plan for the given uuids seems cheaper, and
+	// planning takes longer than the query.
 	config.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	return postgresEngine{pool}, err
@@ -51,7 +52,7 @@ func (postgresEngine) in(column, parameter string) string {
 }
 func (postgresEngine) uuids(set []uuid.UUID) any { return set }
 
-// create is one statement, and so one transaction and one round trip.
+// create uses one statement, which is one transaction and one round trip.
 func (e postgresEngine) create(ctx context.Context, i *invitation, arguments []any) (bool, error) {
 	if i.state != "pending" {
 		return false, errors.New("the floor makes only what is delivered at once")
@@ -68,7 +69,7 @@ func job(i *invitation) string { return `{"invitation": "` + i.uuid.String() + `
 
 const uniqueViolation = "23505"
 
-// accept is one statement as well; where the role is held it fails, and nothing is done.
+// accept uses one statement too. It fails where the user has the role already, and then changes nothing.
 func (e postgresEngine) accept(ctx context.Context, arguments []any) (done, held bool, err error) {
 	tag, err := e.pool.Exec(ctx, "WITH taken AS ("+takeInvitation+` RETURNING i.uuid, i.role_uuid, i.scope_uuid, i.created_by_uuid,
 			i.email, i.execution_state, i.error_message, r.name),
@@ -83,10 +84,10 @@ func (e postgresEngine) accept(ctx context.Context, arguments []any) (done, held
 	return tag.RowsAffected() == 1, false, err
 }
 
-// sqliteEngine has one connection that writes, so that writers wait in Go rather than in the engine, and some that read.
+// sqliteEngine has one connection for writing, so that writers wait in Go and not in SQLite, and several for reading.
 type sqliteEngine struct {
 	reads, writes *sql.DB
-	reading       *sync.Map // *sql.Stmt by text
+	reading       *sync.Map // *sql.Stmt by SQL text
 	writing       map[string]*sql.Stmt
 }
 
@@ -110,7 +111,7 @@ func openSQLiteEngine(ctx context.Context, path string) (engine, error) {
 	return e, nil
 }
 
-// numbered is a statement with its parameters as SQLite counts them.
+// numbered returns a statement with its parameters in SQLite's notation.
 func numbered(text string) string { return strings.ReplaceAll(text, "$", "?") }
 
 // openSQLite opens a file as the server does.
@@ -155,11 +156,12 @@ func (sqliteEngine) in(column, parameter string) string {
 }
 
 func (sqliteEngine) uuids(set []uuid.UUID) any {
-	list, _ := json.Marshal(set) // uuids always encode
+	list, _ := json.Marshal(set) // a uuid always encodes
 	return string(list)
 }
 
-// write runs f in a transaction, with a way to run prepared statements in it, and rolls back where f says no.
+// write runs f in a transaction, and rolls back where f returns false or an error. f receives a function that runs prepared
+// statements in the transaction.
 func (e sqliteEngine) write(
 	ctx context.Context, f func(do func(text string, arguments ...any) (int64, error)) (bool, error),
 ) (bool, error) {
@@ -167,7 +169,7 @@ func (e sqliteEngine) write(
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	defer func() { _ = tx.Rollback() }() // no effect after a commit
 	done, err := f(func(text string, arguments ...any) (int64, error) {
 		result, err := tx.StmtContext(ctx, e.writing[text]).ExecContext(ctx, arguments...)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// invitation is all that is shown of one.
+// invitation has the columns that the API shows.
 type invitation struct {
 	uuid, role, scope, customer                uuid.UUID
 	state, executionState, errorMessage        string
@@ -60,7 +60,7 @@ func (i *invitation) stateAt(now time.Time) string {
 	return i.state
 }
 
-// caller is who calls, and what they see and manage.
+// caller is an authenticated user with the scopes that the user may list and invite into.
 type caller struct {
 	known, active, staff, seesAll           bool
 	uuid                                    uuid.UUID
@@ -89,9 +89,9 @@ func digest(key string) string {
 // engine is a database with its prepared statements, whose parameters are $1, $2, …
 type engine interface {
 	query(ctx context.Context, statement string, arguments ...any) (rows, error)
-	// time is a moment as the tables hold it.
+	// time converts a time to the format of the tables.
 	time(at time.Time) any
-	// in is the condition that a column is one of the uuids that are the parameter.
+	// in returns the SQL condition that a column is one of the uuids in a parameter.
 	in(column, parameter string) string
 	uuids(set []uuid.UUID) any
 	create(ctx context.Context, made *invitation, arguments []any) (bool, error)
@@ -155,7 +155,7 @@ func (t tables) find(ctx context.Context, id uuid.UUID) (found invitation, ok bo
 	return found, ok, err
 }
 
-// listing is what is listed, the newest first.
+// listing is the query of a list, the newest invitation first.
 type listing struct {
 	who          caller
 	state, email string
@@ -163,8 +163,8 @@ type listing struct {
 	size, offset int
 }
 
-// lasting is the condition that time has not ended an invitation, with the cutoff as its parameter. The start is looked up
-// only for one that is old.
+// lasting is the SQL condition that an invitation has not expired, with the cutoff as its parameter. The start of the project
+// is looked up only for an old invitation.
 func lasting(cutoff string) string {
 	return "(i.created > " + cutoff + " OR (SELECT l.start_date FROM scopes l WHERE l.uuid = i.scope_uuid) > " + cutoff + ")"
 }
@@ -189,7 +189,7 @@ func (t tables) list(ctx context.Context, q listing) ([]invitation, int, error) 
 	case "":
 	case "pending":
 		conditions = append(conditions, "i.state = 'pending' AND "+lasting(cutoff))
-	default: // of those that time does not change
+	default: // states that do not depend on time
 		conditions = append(conditions, "i.state = "+argument(q.state))
 	}
 	if q.email != "" {
@@ -199,7 +199,7 @@ func (t tables) list(ctx context.Context, q listing) ([]invitation, int, error) 
 	if len(conditions) > 0 {
 		where = " WHERE " + strings.Join(conditions, " AND ")
 	}
-	// The rows that a caller's own view or a search leaves are counted as they are found; all others stand counted.
+	// The result of a limited view or a search is counted by the query; every other count is read from invitation_counts.
 	total := "count(*) OVER ()"
 	if q.who.seesAll && q.email == "" {
 		total = counted(q.state, cutoff)
@@ -226,7 +226,7 @@ func (t tables) list(ctx context.Context, q listing) ([]invitation, int, error) 
 	return all, count, found.Err()
 }
 
-// counted is how many are in a state, or in any, by what the tables say of themselves.
+// counted returns the number of invitations in a state, or in all states, from invitation_counts.
 func counted(state, cutoff string) string {
 	switch state {
 	case "":
@@ -241,7 +241,7 @@ func counted(state, cutoff string) string {
 
 var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// subject is an invitation that has only its scope and its role yet.
+// subject is a new invitation with its scope and its role.
 func (t tables) subject(ctx context.Context, kind string, scope, role uuid.UUID) (made invitation, ok bool, err error) {
 	found, err := t.query(ctx, `SELECT s.uuid, s.type, s.name, s.description, s.start_date, c.uuid, c.name, r.uuid, r.name, r.description
 		FROM scopes s JOIN scopes c ON c.uuid = s.customer_uuid JOIN roles r ON r.scope_type = s.type
@@ -275,7 +275,7 @@ const (
 		AND (i.created > $3 OR s.start_date > $3)`
 )
 
-// create writes an invitation, its event and its job in one transaction; false where another is open.
+// create writes an invitation, its event and its job in one transaction. It returns false where another invitation is open.
 func (t tables) create(ctx context.Context, i *invitation, by caller) (bool, error) {
 	return t.engine.create(ctx, i, []any{
 		i.uuid, i.state, t.time(i.created), i.role, i.scope, i.customer, by.uuid, i.email, strings.ToLower(i.email), i.fullName,
@@ -284,7 +284,8 @@ func (t tables) create(ctx context.Context, i *invitation, by caller) (bool, err
 	})
 }
 
-// accept gives the caller the role, and writes that and its event in one transaction; held where they have it already.
+// accept gives the caller the role and writes state and event, in one transaction. It returns held where the caller has the
+// role already.
 func (t tables) accept(ctx context.Context, id uuid.UUID, who caller, now time.Time) (done, held bool, err error) {
 	return t.engine.accept(ctx, []any{
 		id, who.civil, t.time(now.Add(-lifetime)), uuid.New(), who.uuid, t.time(now), who.username, who.fullName,

@@ -13,13 +13,13 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// request is one that is sent, and the status that has to come back.
+// request is a request and its expected status.
 type request struct {
 	method, path, key, body string
 	status                  int
 }
 
-// client is a connection that is kept: fasthttp's, because net/http's takes as much of a processor as a server does.
+// client is a persistent connection. It uses fasthttp, because the client of net/http takes as much CPU as a server.
 type client struct {
 	host *fasthttp.HostClient
 	req  fasthttp.Request
@@ -36,7 +36,7 @@ func newHost(address string, clients int) *fasthttp.HostClient {
 	}
 }
 
-// do sends a request; what came back is in c.resp until the next.
+// do sends a request. The response is in c.resp until the next request.
 func (c *client) do(r request) error {
 	c.req.Reset()
 	c.req.Header.SetMethod(r.method)
@@ -58,18 +58,18 @@ func (c *client) do(r request) error {
 	return nil
 }
 
-// run is what one server did in one measured stretch.
+// run is the result of one measurement of one server.
 type run struct {
 	requests int
-	warm     int // requests that are not among them
+	warm     int // requests of the warm-up, which are not counted in requests
 	rps      float64
 	p50, p99 time.Duration
 	server   time.Duration // CPU for each request
-	database time.Duration // the same, of a database with processes of its own
+	database time.Duration // CPU of the database's processes for each request
 }
 
-// stretch has clients ask one after the other without a pause, for a time after a warm-up, or until there is nothing
-// left to ask.
+// stretch makes clients send requests without a pause between them, for a time after a warm-up, or until no request is
+// left.
 func stretch(
 	ctx context.Context, s *server, d *database, clients int, warm, length time.Duration, source func(client int) func() (request, bool),
 ) (run, error) {
@@ -148,7 +148,7 @@ func wait(ctx context.Context, length time.Duration, dry <-chan struct{}) {
 	}
 }
 
-// dice are the same for the same client of the same run, whoever is measured.
+// dice returns the same random numbers for the same client of the same run, whichever server is measured.
 func dice(run, client int) *rand.Rand {
-	return rand.New(rand.NewPCG(uint64(run), uint64(client))) //nolint:gosec // what is asked for need not be secret
+	return rand.New(rand.NewPCG(uint64(run), uint64(client))) //nolint:gosec // the choice of requests is not secret
 }

@@ -1,12 +1,12 @@
-// Command bench measures the server as a process, over HTTP, on a database of its own, and beside it in turn a floor: the
-// least hand-written server that gives the same answers from the same data. What it prints are ratios of the two, which say
-// more than figures of a machine that others use as well.
+// Command bench measures the server as a process, over HTTP, on a database of its own, in turn with a floor: the smallest
+// hand-written server that gives the same responses from the same data. It prints the ratios of the two, because absolute
+// figures depend on the machine and on its other users.
 //
 //	go run ./internal/tools/bench [-engine E] [-workload W] [-clients N] [-runs N] [-seconds S]
 //	go run ./internal/tools/bench scale [-engine E] [-rows N,…]
 //
-// It needs build/invited and, for PostgreSQL, INVITED_TEST_POSTGRES_URL: `make bench` brings both. It is no part of the
-// server.
+// It needs build/invited and, for PostgreSQL, INVITED_TEST_POSTGRES_URL: `make bench` provides both. It is not part of
+// the server.
 package main
 
 import (
@@ -39,14 +39,14 @@ func main() {
 	}
 }
 
-// options are what is measured, and how.
+// options say what is measured, and how.
 type options struct {
 	engines, workloads []string
 	clients            []int
 	runs, rows         int
 	length, warm       time.Duration
 	binary, out        string
-	profile            string // folder; empty: speed is measured
+	profile            string // folder for profiles; "": measure speed instead
 	sweepOnly          bool
 }
 
@@ -118,7 +118,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	return b.compare(ctx, stdout)
 }
 
-// numbers are those of a flag.
+// numbers parses the comma-separated numbers of a flag.
 func numbers(flag, list string) (all []int, err error) {
 	for each := range strings.SplitSeq(list, ",") {
 		n, err := strconv.Atoi(each)
@@ -130,7 +130,7 @@ func numbers(flag, list string) (all []int, err error) {
 	return all, nil
 }
 
-// serveFloor is the process that the server is held against.
+// serveFloor runs the floor in this process.
 func serveFloor(ctx context.Context, address, database string) error {
 	var e engine
 	var err error

@@ -12,40 +12,40 @@ import (
 	"time"
 )
 
-// publicURL is the base of the URLs in answers, the same of both servers.
+// publicURL is the base of the URLs in responses, the same for both servers.
 const publicURL = "http://invited.example/"
 
-// server is a process that is measured.
+// server is a measured process.
 type server struct {
 	name    string
 	address string
 	cmd     *exec.Cmd
 	log     string
 	ended   chan struct{}
-	took    time.Duration // from its start until it was ready
+	took    time.Duration // time from its start until it is ready
 }
 
-// startServer starts a program that listens on an address, and returns when it answers there.
+// startServer starts a program that listens on an address, and returns when the program responds there.
 func startServer(ctx context.Context, dir, name string, command func(address string) *exec.Cmd) (*server, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	address := listener.Addr().String()
-	_ = listener.Close() // another process could take the port: then this one says so
+	_ = listener.Close() // another process may take the port: then the program reports it
 	s := &server{name: name, address: address, cmd: command(address), log: filepath.Join(dir, name+".log"), ended: make(chan struct{})}
 	log, err := os.Create(s.log)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = log.Close() }() // the process has its own
+	defer func() { _ = log.Close() }() // the process has its own descriptor
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
-		_ = s.cmd.Wait() // how it ended stands in its log
+		_ = s.cmd.Wait() // the log has the reason
 		close(s.ended)
 	}()
 	again := time.NewTicker(time.Millisecond)
@@ -77,7 +77,7 @@ func (s *server) failed(what string) error {
 }
 
 func (s *server) stop() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // fails only where it has just ended
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // fails only where the process has just ended
 	select {
 	case <-s.ended:
 	case <-time.After(30 * time.Second):
@@ -86,14 +86,14 @@ func (s *server) stop() {
 	}
 }
 
-// bench is what the measurements are made with.
+// bench has the options and the state of all measurements.
 type bench struct {
 	options
-	dir   string // for what is written meanwhile
-	begin func() // called when requests begin; nil: nothing is
+	dir   string // for temporary files
+	begin func() // called before the first request; may be nil
 }
 
-// environment of the measured program: the defaults, but for where things are.
+// environment of the measured program: defaults, except for paths and addresses.
 func (b *bench) environment(d *database, more ...string) []string {
 	return append([]string{
 		"PATH=" + os.Getenv("PATH"),
@@ -115,7 +115,7 @@ func (b *bench) migrate(ctx context.Context, d *database) error {
 
 func (b *bench) invited(ctx context.Context, d *database, more ...string) (*server, error) {
 	return startServer(ctx, b.dir, "invited", func(address string) *exec.Cmd {
-		cmd := exec.Command(b.binary, "serve") //nolint:noctx // it is stopped in good order
+		cmd := exec.Command(b.binary, "serve") //nolint:noctx // stop ends it in order
 		cmd.Env = b.environment(d, append(more, "INVITED_LISTEN_ADDR="+address)...)
 		return cmd
 	})
@@ -127,7 +127,7 @@ func (b *bench) floor(ctx context.Context, d *database) (*server, error) {
 		return nil, err
 	}
 	return startServer(ctx, b.dir, "floor", func(address string) *exec.Cmd {
-		cmd := exec.Command(self, "floor", address, d.address) //nolint:noctx // it is stopped in good order
+		cmd := exec.Command(self, "floor", address, d.address) //nolint:noctx // stop ends it in order
 		cmd.Env = os.Environ()
 		return cmd
 	})

@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// profiled is where a server that was built for it says where its time goes.
+// profiled is the URL of the profiles of a server that was built with the tag profile.
 const profiled = "http://127.0.0.1:16060/debug/pprof/"
 
-// profiles writes a profile of the server for each workload, and prints what a request allocates and how many statements
-// it costs.
+// profiles writes a profile of the server for each workload, and prints the allocations and the number of statements of a
+// request.
 func (b *bench) profiles(ctx context.Context, stdout io.Writer) error {
 	for _, engine := range b.engines {
 		if err := b.profilesOn(ctx, engine, stdout); err != nil {
@@ -73,7 +73,7 @@ func (b *bench) profileOf(ctx context.Context, d *database, data size, w workloa
 	if err != nil {
 		return err
 	}
-	n := uint64(r.requests + r.warm) //nolint:gosec // there are no fewer than none
+	n := uint64(r.requests + r.warm) //nolint:gosec // never negative
 	fmt.Fprintf(stdout, "%s %s: %d allocations and %d bytes for a request, %s of CPU; %s\n",
 		d.engine, w.name, (after.objects-before.objects)/n, (after.bytes-before.bytes)/n, r.server, name)
 	return nil
@@ -89,7 +89,7 @@ func allocated(ctx context.Context) (a allocations, err error) {
 		return a, err
 	}
 	for _, each := range statistic.FindAllSubmatch(content, -1) {
-		n, _ := strconv.ParseUint(string(each[2]), 10, 64) // it is a number
+		n, _ := strconv.ParseUint(string(each[2]), 10, 64) // the pattern matches only digits
 		if string(each[1]) == "Mallocs" {
 			a.objects = n
 		} else {

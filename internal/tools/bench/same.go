@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// pagesOf is a request, and where it is for a list the one for its second page too.
+// pagesOf returns a request, and for a list also the request for its second page.
 func pagesOf(r request) []request {
 	pages := []request{r}
 	path, query, _ := strings.Cut(r.path, "?")
@@ -20,10 +20,10 @@ func pagesOf(r request) []request {
 	return pages
 }
 
-// ofItsOwn is what differs from one new invitation to another.
+// ofItsOwn matches the values that differ between new invitations.
 var ofItsOwn = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}|20\d\d-[^"]*Z|new\.[^@]*@`)
 
-// sameWrites fails where the two do not write the same.
+// sameWrites returns an error where the two servers write different rows.
 func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 	const invitations = 2
 	if err := d.offers(ctx, invitations, time.Hour); err != nil {
@@ -34,7 +34,7 @@ func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 		state := &writing{run: fmt.Sprint(i), offers: invitations}
 		state.taken.Store(int64(i))
 		for _, next := range []func() (request, bool){
-			func() (request, bool) { return state.create(rand.New(rand.NewPCG(1, 2))) }, //nolint:gosec // need not be secret
+			func() (request, bool) { return state.create(rand.New(rand.NewPCG(1, 2))) }, //nolint:gosec // the choice of requests is not secret
 			state.accept,
 		} {
 			asked, _ := next()
@@ -66,7 +66,7 @@ func sameWrites(ctx context.Context, d *database, ours, theirs *client) error {
 			left[i] += fmt.Sprintf("%d: %s\n", n, query)
 		}
 		if i == 0 {
-			// What the floor does has to come to the same as what the server did, on the same ground.
+			// The floor starts from the same rows as the server did, and must end with the same rows.
 			if err := d.reset(ctx); err != nil {
 				return err
 			}

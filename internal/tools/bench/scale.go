@@ -16,29 +16,29 @@ import (
 	"time"
 )
 
-// cost is what a read costs one caller in a database of a size.
+// cost is the cost of a read for one caller in a database of a size.
 type cost struct {
 	Engine   string  `json:"engine"`
 	Rows     int     `json:"invitations"`
 	Workload string  `json:"workload"`
 	P50      float64 `json:"p50_ms"`
 	P99      float64 `json:"p99_ms"`
-	CPU      float64 `json:"cpu_us"` // of server and database
+	CPU      float64 `json:"cpu_us"` // CPU of server and database
 	Relative float64 `json:"relative"`
-	OfCPU    float64 `json:"cpu_relative"` // both to the first size
+	OfCPU    float64 `json:"cpu_relative"` // relative to the first size
 }
 
-// volume is what else a size costs.
+// volume has the other costs of a size.
 type volume struct {
 	Engine       string  `json:"engine"`
 	Rows         int     `json:"invitations"`
 	Customers    int     `json:"customers"`
 	SeedSeconds  float64 `json:"seed_seconds"`
-	ReadyMS      float64 `json:"ready_ms"`    // from the start of the process, on a migrated database
-	ResidentMB   float64 `json:"resident_mb"` // at most, under the mix with 64 clients
+	ReadyMS      float64 `json:"ready_ms"`    // time from the start of the process, on a migrated database
+	ResidentMB   float64 `json:"resident_mb"` // maximum under the mix with 64 clients
 	MixRPS       float64 `json:"mix_rps"`
-	Swept        int     `json:"swept"`         // of 100,000 invitations that had run out
-	SweepSeconds float64 `json:"sweep_seconds"` // in this time
+	Swept        int     `json:"swept"`         // expired invitations that the sweep recorded, of 100,000
+	SweepSeconds float64 `json:"sweep_seconds"` // duration of the sweep
 	QuietP50     float64 `json:"p50_ms_without_sweep"`
 	QuietP99     float64 `json:"p99_ms_without_sweep"`
 	SweepP50     float64 `json:"p50_ms_with_sweep"`
@@ -58,7 +58,7 @@ where there are fewer. The sweep finds 100,000 invitations that ran out all at o
 and a notice to its creator, which is mailed afterwards into the mail folder; four clients retrieve without a pause. It is
 watched from the start of the process until all are written, for 65 seconds at most.`
 
-// expiring is how many invitations a sweep finds.
+// expiring is the number of expired invitations that a sweep finds.
 const expiring = 100_000
 
 func (w *writing) deep(r *rand.Rand) (request, bool) {
@@ -75,7 +75,7 @@ var scaled = []workload{
 	{name: "deep", next: (*writing).deep},
 }
 
-// scale measures what reads cost in databases of several sizes.
+// scale measures the cost of reads in databases of several sizes.
 func (b *bench) scale(ctx context.Context, sizes []int, stdout io.Writer) error {
 	out := scaleReport{report: newReport(b.options)}
 	out.Note = scaleNote
@@ -125,7 +125,7 @@ func (b *bench) ofSize(ctx context.Context, engine string, rows int, out *scaleR
 	return nil
 }
 
-// reads measures all that nothing is delivered or swept for.
+// reads measures the reads, with a server that delivers and sweeps nothing.
 func (b *bench) reads(ctx context.Context, d *database, data size, v *volume, out *scaleReport) error {
 	began := time.Now()
 	s, err := b.invited(ctx, d, "INVITED_WORKERS=false")
@@ -161,7 +161,7 @@ func (b *bench) reads(ctx context.Context, d *database, data size, v *volume, ou
 	return nil
 }
 
-// sweep has 100,000 invitations run out, and asks for others meanwhile.
+// sweep makes 100,000 invitations expire, and measures reads while the server sweeps.
 func (b *bench) sweep(ctx context.Context, d *database, data size, v *volume) error {
 	if err := d.offers(ctx, expiring, lifetime+time.Hour); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (b *bench) sweep(ctx context.Context, d *database, data size, v *volume) er
 	failed := make(chan error, 1)
 	go func() {
 		due := "FROM invitations WHERE state = 'pending' AND created < '" + time.Now().Add(-lifetime).UTC().Format(timestamp) + "'"
-		// To count them twice a second would weigh on what is measured.
+		// Counting twice a second would load the database during the measurement.
 		left, err := d.until(ctx, "SELECT count(*) FROM (SELECT 1 "+due+" ORDER BY created DESC LIMIT 1) AS last")
 		if err == nil && left > 0 {
 			left, err = d.count(ctx, "SELECT count(*) "+due)
@@ -219,10 +219,10 @@ func (b *bench) sweep(ctx context.Context, d *database, data size, v *volume) er
 	return nil
 }
 
-// sweepLimit is how long a sweep is watched.
+// sweepLimit is the time limit of a sweep.
 const sweepLimit = 65 * time.Second
 
-// until waits for a count to come to nothing, for as long as a sweep is watched, and returns it.
+// until waits until a count is 0, at most sweepLimit, and returns the last count.
 func (d *database) until(ctx context.Context, query string) (int, error) {
 	limit := time.After(sweepLimit)
 	again := time.NewTicker(500 * time.Millisecond)
@@ -244,14 +244,14 @@ func (d *database) until(ctx context.Context, query string) (int, error) {
 
 var highest = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// resident is the most memory that a process had, in bytes; 0 where the machine has no /proc.
+// resident returns the maximum resident memory of a process in bytes; 0 where the machine has no /proc.
 func resident(pid int) int64 {
 	content, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	found := highest.FindSubmatch(content)
 	if found == nil {
 		return 0
 	}
-	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64) // it is a number
+	kilobytes, _ := strconv.ParseInt(string(found[1]), 10, 64) // the pattern matches only digits
 	return kilobytes << 10
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// What is made, by the third group of its uuid.
+// Kinds of records. The second group of a record's uuid has its kind.
 const (
 	ofRole = iota + 1
 	ofCustomer
@@ -19,24 +19,24 @@ const (
 	ofInvitee
 	ofMembership
 	ofInvitation
-	ofOffer // made to be accepted
+	ofOffer // an invitation that a request accepts
 )
 
-// scatter spreads numbers over the first group, so that uuids lie about in an index as random ones do.
+// scatter spreads numbers over the first group of a uuid, so that uuids are in random places of an index.
 const scatter = 2654435761
 
 func uuidOf(kind, i int) uuid.UUID {
-	return uuid.MustParse(fmt.Sprintf("%08x-%04x-4000-8000-%012x", uint32(uint64(i)*scatter), kind, i)) //nolint:gosec // it wraps
+	return uuid.MustParse(fmt.Sprintf("%08x-%04x-4000-8000-%012x", uint32(uint64(i)*scatter), kind, i)) //nolint:gosec // overflow is intended
 }
 
-// Roles.
+// Numbers of the roles.
 const (
 	roleOwner = iota
 	roleSupport
 	roleMember
 )
 
-// Who calls. Each of the first owners has one customer with 50 invitations, however many there are in all.
+// Numbers of users. Each of the 100 owners has one customer with 50 invitations, at every size of the database.
 const (
 	owners   = 100
 	inView   = 50
@@ -44,38 +44,39 @@ const (
 	invitees = 2000
 )
 
-// size is how much is in a database.
+// size has the numbers of records in a database.
 type size struct{ invitations, customers int }
 
-// sizeOf spreads invitations over a tenth as many customers, which are a thousand or more, and a hundred thousand or fewer.
+// sizeOf returns a size with a customer for each 10 invitations, at least 1,000 and at most 100,000 customers.
 func sizeOf(invitations int) size {
 	return size{max(invitations, owners*inView), min(max(invitations/10, 1000), 100_000)}
 }
 
 func keyOf(who string, i int) string { return fmt.Sprintf("inv_bench_%s_%d", who, i) }
 
-// names are of one width, to be cut from a text by number.
+// The names have one width, so that SQL can cut the n-th name from a string.
 const (
 	nameWidth = 8
 	given     = "maria   olivia  ina     max     sam     ahmed   chen    priya   lars    kofi    yuki    elena   diego   fatima  noah    zoe     "
 	family    = "silva   olsen   tamm    garcia  kumar   wang    smith   rossi   novak   haddad  mensah  tanaka  petrov  dubois  berg    costa   "
 )
 
-// nameAt cuts a name from a text by the value of an expression.
+// nameAt returns SQL for the name whose number is the value of an expression.
 func nameAt(names, i string) string {
 	return fmt.Sprintf("trim(substr('%s', (1 + %d * ((%s) %% %d))::int, %d))", names, nameWidth, i, len(names)/nameWidth, nameWidth)
 }
 
-// family names change with each invitation, given names with each sixteenth.
+// emailOf returns a part of the e-mail address of an invitation. The family name changes with each invitation, the given name
+// with each sixteenth.
 func emailOf(i int) (part string) {
 	return fmt.Sprintf("%s.%d@", strings.TrimSpace(family[i%16*nameWidth:i%16*nameWidth+nameWidth]), i)
 }
 
-// stateOf is a state by the value of an expression: most are over.
+// stateOf is SQL for a state that depends on h, 0 to 99: most invitations are closed.
 const stateOf = `CASE WHEN h < 55 THEN 'accepted' WHEN h < 83 THEN 'expired' WHEN h < 88 THEN 'canceled' WHEN h < 90 THEN 'rejected'
 	WHEN h < 92 THEN 'requested' ELSE 'pending' END`
 
-// seed fills a migrated database. All is made of numbers, so that another process knows what there is.
+// seed fills a migrated database. All values are computed from numbers, so that another process knows them.
 func (d *database) seed(ctx context.Context, s size) error {
 	insertUsers := func(kind int, name string, count int, staff string) string {
 		return fmt.Sprintf(`INSERT INTO users (uuid, username, full_name, email, email_folded, civil_number, image, is_staff, is_support,
@@ -129,7 +130,7 @@ func (d *database) seed(ctx context.Context, s size) error {
 	return d.settle(ctx)
 }
 
-// settle brings the statistics up to date, and the tables to where nothing has to be tidied while it is measured.
+// settle updates the planner's statistics and cleans the tables, so that no such work falls into a measurement.
 func (d *database) settle(ctx context.Context) error {
 	if d.engine == "sqlite" {
 		return d.exec(ctx, "ANALYZE", "PRAGMA wal_checkpoint(TRUNCATE)")
@@ -137,7 +138,7 @@ func (d *database) settle(ctx context.Context) error {
 	return d.exec(ctx, "VACUUM ANALYZE")
 }
 
-// plain is a statement without the casts that only PostgreSQL needs and has.
+// plain returns a statement for the engine: SQLite does not need and does not have PostgreSQL's casts.
 func (d *database) plain(statement string) string {
 	if d.engine == "sqlite" {
 		return strings.ReplaceAll(statement, "::int", "")
@@ -145,8 +146,8 @@ func (d *database) plain(statement string) string {
 	return statement
 }
 
-// invitations are the first owners' 50 each, and the others over all other customers. Those that are open are younger
-// than any reminder, so that a sweep finds nothing to do.
+// invitations returns SQL that inserts 50 invitations for each of the 100 owners, and spreads the others over the other
+// customers. Open invitations are too young for a reminder, so that a sweep finds nothing to do.
 func (d *database) invitations(s size) string {
 	ours := owners * inView
 	customer := fmt.Sprintf("CASE WHEN i < %d THEN i %% %d ELSE %d + i %% %d END", ours, owners, owners, s.customers-owners)
@@ -172,7 +173,7 @@ func quote(d *database, id uuid.UUID) string {
 	return "'" + id.String() + "'::uuid"
 }
 
-// offers makes invitations to be accepted, of an age, each invitee's to one project after the other.
+// offers creates invitations of an age for requests that accept. Each invitee's offers are to different projects.
 func (d *database) offers(ctx context.Context, count int, age time.Duration) error {
 	project := fmt.Sprintf("(i / %d %% %d)", invitees, owners)
 	return d.bulk(ctx, false, d.plain(fmt.Sprintf(`INSERT INTO invitations (uuid, state, created, delivery, execution_state, error_message,
@@ -184,8 +185,8 @@ func (d *database) offers(ctx context.Context, count int, age time.Duration) err
 		d.id(ofCustomer, project), d.id(ofOwner, project), made, made, d.series(0, count))))
 }
 
-// bulk runs statements on many invitations without what is done for each: their triggers, whose counts are made anew
-// afterwards, and where it is asked for their indexes.
+// bulk runs statements on many invitations without the triggers, and where asked without the indexes. It computes the counts of
+// the triggers and creates the indexes afterwards.
 func (d *database) bulk(ctx context.Context, indexes bool, statements ...string) error {
 	parts := "SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'invitations' AND type = 'trigger' AND sql <> ''"
 	others := " UNION ALL SELECT name, type, sql FROM sqlite_master WHERE tbl_name = 'invitations' AND type = 'index' AND sql <> ''"
@@ -236,10 +237,10 @@ func (d *database) parts(ctx context.Context, query string) (found []part, err e
 	return found, rows.Err()
 }
 
-// made ends the addresses of what a measurement makes.
+// made is the end of the e-mail addresses of invitations that a measurement creates.
 const made = "@made.example"
 
-// reset takes away what a measurement made.
+// reset deletes the rows that a measurement created.
 func (d *database) reset(ctx context.Context) error {
 	err := d.bulk(ctx, false, "DELETE FROM invitations WHERE email_folded LIKE '%"+made+"'",
 		"DELETE FROM memberships WHERE role_uuid = '"+uuidOf(ofRole, roleMember).String()+"'",

@@ -10,18 +10,18 @@ import (
 
 const api = "/api/user-invitations/"
 
-// workload is a kind of request, or a mix.
+// workload is a kind of request, or a mix of kinds.
 type workload struct {
 	name   string
 	writes bool
-	offers int // for each second, how many invitations there must be to accept
+	offers int // number of invitations to accept that a second needs
 	next   func(w *writing, r *rand.Rand) (request, bool)
 }
 
-// writing hands out what can be asked for once.
+// writing numbers the requests that can be sent only once.
 type writing struct {
 	data   size
-	run    string // sets what one run makes apart from what another does
+	run    string // in the addresses of created invitations, different for each run
 	made   atomic.Int64
 	taken  atomic.Int64
 	offers int64
@@ -65,17 +65,17 @@ func (w *writing) email(r *rand.Rand) (request, bool) {
 	return w.staff(r, "email="+url.QueryEscape(emailOf(r.IntN(w.data.invitations))))
 }
 
-// check asks for an invitation that is pending: see stateOf.
+// check asks for a pending invitation: see stateOf.
 func (w *writing) check(r *rand.Rand) (request, bool) {
 	for {
 		i := r.IntN(w.data.invitations)
-		if uint32(uint64(i)*scatter)/65536%100 >= 92 { //nolint:gosec // it wraps, as the seed does
+		if uint32(uint64(i)*scatter)/65536%100 >= 92 { //nolint:gosec // overflow is intended, as in uuidOf
 			return request{method: http.MethodPost, path: api + uuidOf(ofInvitation, i).String() + "/check/", status: http.StatusOK}, true
 		}
 	}
 }
 
-// mostAccepts is how many a second no server does on any machine that this is run on.
+// mostAccepts is more than any server accepts in a second on any machine that bench has run on.
 const mostAccepts = 12_000
 
 var workloads = []workload{

@@ -41,7 +41,9 @@ func main() {
 // run returns the exit code of go test. Args are those after "test".
 func run(ctx context.Context, goCommand string, args []string, out io.Writer) (int, error) {
 	cmd := exec.CommandContext(ctx, goCommand, append([]string{"test", "-json"}, args...)...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go test ends its test binaries then
+	// go test does not pass a signal on to the test binaries: they are in a process group, which gets the signal.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = 30 * time.Second
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()

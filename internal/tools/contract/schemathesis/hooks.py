@@ -1,4 +1,4 @@
-"""Checks of our own, beside those of Schemathesis."""
+"""Checks of this project, in addition to those of Schemathesis."""
 
 import re
 
@@ -11,8 +11,8 @@ EDITS = {
     "non_field_errors": r"Role and scope should belong to the same content type\.",
 }
 
-# What a request of the right shape may be refused for, by operation and key of the answer; a list has no key. Whole
-# sentences, so that a field that the contract allows and the server does not take is still found.
+# Reasons why the server rejects a request of the right shape, by operation and key of the response; a list has no key. The
+# patterns are whole sentences, so that a field which the contract allows and the server rejects is still found.
 REFUSALS = {
     "user_invitations_list": {"scope": r"This is not the URL of a scope\."},
     "user_invitations_check_duplicates": {"scope": r"Can't restore object from url: .*"},
@@ -40,13 +40,13 @@ def operation_of(case):
 
 
 def declared(case):
-    """Whether the case is one of its operation, and not one with a method that the path does not have."""
+    """Whether the request has the method of its operation, and not one that the path does not have."""
     return case.method.upper() == case.operation.method.upper()
 
 
 @schemathesis.check
 def OnlyDeclaredRefusals(ctx, response, case):
-    """Data of the right shape is refused for the reasons of REFUSALS only."""
+    """The server rejects data of the right shape only for the reasons of REFUSALS."""
     positive = case.meta is not None and case.meta.generation.mode.is_positive
     if response.status_code != 400 or not positive or not declared(case) or case.method.upper() == "HEAD":
         return
@@ -55,18 +55,18 @@ def OnlyDeclaredRefusals(ctx, response, case):
     for key, message in messages:
         pattern = REFUSALS.get(operation_of(case), {}).get(key)
         if pattern is None or not re.fullmatch(pattern, message, re.DOTALL):
-            raise AssertionError(f"data of the right shape was refused, and not for a rule: {key}: {message}")
+            raise AssertionError(f"data of the right shape was rejected for an unknown reason: {key}: {message}")
 
 
 def seen_uuid(text):
-    """The uuid as the server writes it, or None: it also reads 32 hexadecimal digits."""
+    """The uuid as 32 hexadecimal digits, which the server accepts too, or None where the text is not a uuid."""
     digits = str(text).replace("-", "").lower()
     return digits if re.fullmatch("[0-9a-f]{32}", digits) else None
 
 
 @schemathesis.check
 class InvitationsLast:
-    """What was created stays until it is deleted, and not longer."""
+    """A created invitation exists until it is deleted, and not longer."""
 
     def __init__(self):
         self.created, self.ended, self.deleted = set(), set(), set()
@@ -80,30 +80,30 @@ class InvitationsLast:
                 self.created.add(seen_uuid(response.json()["uuid"]))
             return
         uuid = seen_uuid((case.path_parameters or {}).get("uuid", ""))
-        if uuid is None or operation == "user_invitations_events_list":  # those outlive it, and end at some page
+        if uuid is None or operation == "user_invitations_events_list":  # events outlive the invitation, and a page number may be too high
             return
         if 200 <= response.status_code < 300:
             if uuid in self.deleted:
-                raise AssertionError("the invitation was deleted, and is still served")
+                raise AssertionError("the invitation was deleted, and the server still returns it")
             if operation in ("user_invitations_delete", "user_invitations_destroy"):
                 self.deleted.add(uuid)
             elif operation in (
                 "user_invitations_accept", "user_invitations_cancel",
-                "user_invitations_update", "user_invitations_partial_update",  # the e-mail may be another: see check
+                "user_invitations_update", "user_invitations_partial_update",  # the e-mail address may differ now: see check
             ):
                 self.ended.add(uuid)
             elif operation == "user_invitations_send":
                 self.ended.discard(uuid)
         elif response.status_code == 404 and uuid in self.created - self.deleted:
-            # A civil number is the invitee's, so that accept is 404 to all who have another.
+            # An invitation with a civil number is for one user: accept is 404 for all others.
             if operation == "user_invitations_check" and uuid in self.ended or operation == "user_invitations_accept":
                 return
-            raise AssertionError("the invitation was created and not deleted, and is not there")
+            raise AssertionError("the invitation was created and not deleted, and the server does not find it")
 
 
 @schemathesis.check
 class Worked:
-    """Each of these operations succeeded at least once: a run in which everything is refused proves nothing."""
+    """Each of these operations succeeded at least once: a run in which everything is rejected proves nothing."""
 
     def __init__(self, operations=()):
         self.missing = set(operations)

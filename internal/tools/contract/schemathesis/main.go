@@ -1,10 +1,10 @@
-// Command schemathesis fuzzes the server with requests made from the contract, on each database, as each persona:
+// Command schemathesis fuzzes the server with requests generated from the contract, on each database, as each persona:
 //
 //	go run ./internal/tools/contract/schemathesis -postgres URL [-full]
 //
-// It brings a directory, invitations and approval tokens that are real, so that requests get past "not found", and
-// fails where an operation never worked for a persona that it has to work for, where the server answered what the
-// contract does not say, and where its log has an error. Schemathesis is in the virtual environment that run.sh made.
+// It provides a directory, invitations and approval tokens that exist, so that requests get past "not found". It fails where
+// an operation never succeeded for a persona that may use it, where a response does not match the contract, and where the
+// server's log has an error. run.sh installs Schemathesis into a virtual environment.
 package main
 
 import (
@@ -31,7 +31,7 @@ import (
 	"invited/internal/tools/sdk/live"
 )
 
-// The contract's examples name this role and this project, so that they are real requests too.
+// The contract's examples have this role, customer and project, so that the examples succeed too.
 const (
 	role      = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04"
 	otherRole = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05"
@@ -39,14 +39,14 @@ const (
 	project   = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02"
 )
 
-// projects is how many there are to be invited into: a persona accepts a role in a project only once.
+// projects is the number of projects. A persona accepts a role in a project only once.
 const projects = 16
 
-// A persona is somebody whom the requests come from.
+// A persona is a user who sends the requests.
 type persona struct {
 	name string
-	user string   // whose token is sent; none: no token is
-	may  []string // the operations that have to work; the others are tried as well
+	user string   // username whose token is sent; "": no token
+	may  []string // operations that must succeed; the other operations are tried as well
 }
 
 var (
@@ -66,25 +66,25 @@ var (
 	personas = []persona{
 		{"staff", "sam", all},
 		{"owner", "olivia", manager},
-		// Who knows an invitation's uuid can look at it and accept it; to the rest a stranger gets a 404.
+		// A user who knows an invitation's uuid can see its details and accept it; everything else is 404 for a stranger.
 		{"stranger", "stan", invitee},
 		{"anonymous", "", public},
 	}
 )
 
-// telling are the warnings that a run which tests nothing gives. Not validation_mismatch: it counts the refusals of a
-// phase, and the second of two equal invitations is refused; that each operation has worked is for the check Worked.
-var telling = []string{"missing_auth", "missing_test_data", "base_url_mismatch", "dictionary_mismatch", "rate_limited"}
+// fatalWarnings are the warnings of a run that tests nothing. validation_mismatch is not one of them: it counts 4xx responses,
+// and the second of two equal invitations is rejected. The check Worked finds an operation that never succeeds.
+var fatalWarnings = []string{"missing_auth", "missing_test_data", "base_url_mismatch", "dictionary_mismatch", "rate_limited"}
 
 //go:embed schemathesis.toml
 var settings []byte
 
 func main() {
 	var r runner
-	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be made")
+	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be created")
 	flag.StringVar(&r.invited, "invited", "build/invited", "the server's `program`")
-	flag.StringVar(&r.dir, "dir", "build/contract/schemathesis", "the `folder` where Schemathesis is installed, and reports go")
-	flag.BoolVar(&r.full, "full", false, "try ten times as much, and something else each time")
+	flag.StringVar(&r.dir, "dir", "build/contract/schemathesis", "the `folder` where Schemathesis is installed, and where reports are written")
+	flag.BoolVar(&r.full, "full", false, "send ten times as many requests, and other requests each time")
 	only := flag.String("persona", "", "only this `persona`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -111,20 +111,20 @@ func (r *runner) run(ctx context.Context, postgres, only string) (err error) {
 		return err
 	}
 	for _, db := range databases {
-		err = errors.Join(err, r.on(ctx, db, only), db.Drop())
+		err = errors.Join(err, r.fuzzDatabase(ctx, db, only), db.Drop())
 	}
 	return err
 }
 
-// on fuzzes one database, and goes on with the next persona where one failed.
-func (r *runner) on(ctx context.Context, db live.Database, only string) (err error) {
+// fuzzDatabase fuzzes a server on one database as each persona, also after a persona failed.
+func (r *runner) fuzzDatabase(ctx context.Context, db live.Database, only string) (err error) {
 	process, err := live.Prepare(ctx, r.invited, db, directory())
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, process.Remove()) }()
 	s := &server{process, db.Name}
-	// Where only staff may invite, what an owner asks for waits for approval, and staff are mailed tokens.
+	// Where only staff may invite, an owner's invitation waits for approval, and staff receive tokens by mail.
 	approvals, rejections, err := s.tokens(ctx)
 	if err != nil {
 		return err
@@ -136,18 +136,18 @@ func (r *runner) on(ctx context.Context, db live.Database, only string) (err err
 		if only != "" && p.name != only {
 			continue
 		}
-		// A share each: what one has approved is no longer there to be approved.
-		each := len(approvals) / len(personas)
-		from, to := i*each, (i+1)*each
-		if said := r.as(ctx, s, p, approvals[from:to], rejections[from:to]); said != nil {
-			err = errors.Join(err, fmt.Errorf("%s on %s: %w", p.name, db.Name, said))
+		// Each persona gets a share, because a token works only once.
+		share := len(approvals) / len(personas)
+		from, to := i*share, (i+1)*share
+		if failure := r.fuzzAs(ctx, s, p, approvals[from:to], rejections[from:to]); failure != nil {
+			err = errors.Join(err, fmt.Errorf("%s on %s: %w", p.name, db.Name, failure))
 		}
 	}
-	return errors.Join(err, s.End(), complaints(s.name, s.Log()))
+	return errors.Join(err, s.End(), checkLog(s.name, s.Log()))
 }
 
-// as fuzzes the server as one persona, and prints what came of it.
-func (r *runner) as(ctx context.Context, s *server, p persona, approvals, rejections []string) error {
+// fuzzAs fuzzes the server as one persona, and prints the counts.
+func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, rejections []string) error {
 	dir := filepath.Join(r.dir, strings.ToLower(s.name)+"-"+p.name)
 	if err := os.RemoveAll(dir); err != nil {
 		return err
@@ -159,7 +159,7 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 	if err != nil {
 		return err
 	}
-	// To be accepted, and not edited or deleted before.
+	// Requests to accept use invitations of their own, which no other request edits or deletes.
 	offers, err := s.invite(ctx, p.name+"-offer")
 	if err != nil {
 		return err
@@ -192,7 +192,7 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 	if r.full {
 		args = append(args, "--max-examples", "300")
 	} else {
-		// The same each time: a change fails for what it did, not for what it met.
+		// The same requests each time: a change fails because of the change, and not by chance.
 		args = append(args, "--max-examples", "30", "--seed", "1", "--no-shrink")
 	}
 	hooks, err := filepath.Abs("internal/tools/contract/schemathesis")
@@ -201,38 +201,38 @@ func (r *runner) as(ctx context.Context, s *server, p persona, approvals, reject
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(r.dir, "tools/bin/schemathesis"), args...)
 	cmd.Dir = dir
-	// No request leaves this machine, whatever proxy its owner has.
+	// The requests go to this machine, also where a proxy is configured.
 	cmd.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS=hooks", "PYTHONPATH="+hooks, "PYTHONDONTWRITEBYTECODE=1", "NO_COLOR=1", "NO_PROXY=*", "no_proxy=*")
-	said, err := cmd.CombinedOutput()
-	if err := os.WriteFile(filepath.Join(dir, "output.txt"), said, 0o600); err != nil {
+	output, err := cmd.CombinedOutput()
+	if err := os.WriteFile(filepath.Join(dir, "output.txt"), output, 0o600); err != nil {
 		return err
 	}
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		return err
 	}
-	t, wrong := read(dir)
-	if wrong != nil {
-		return fmt.Errorf("%w\n%s", errors.Join(err, wrong), said)
+	t, readErr := readReports(dir)
+	if readErr != nil {
+		return fmt.Errorf("%w\n%s", errors.Join(err, readErr), output)
 	}
 	fmt.Fprintf(os.Stdout, "%-10s  %-9s  %6d cases  %7d checks  %3d failures  %4.0f s\n", s.name, p.name, t.cases, t.checks, t.failures, t.seconds)
 	if err == nil && !t.complete {
-		err = errors.New("it ended before its end")
+		err = errors.New("Schemathesis ended before all phases were complete")
 	}
 	if err != nil {
-		return fmt.Errorf("%w\n%s", err, said)
+		return fmt.Errorf("%w\n%s", err, output)
 	}
 	return nil
 }
 
-// settings are those that differ from one persona to the next.
+// settings returns the part of schemathesis.toml that differs between personas.
 func (p persona) settings() []byte {
 	var b bytes.Buffer
 	if p.user != "" {
 		fmt.Fprintf(&b, "\n[auth.openapi.tokenAuth]\napi_key = \"Token %s\"\n", live.Token(p.user))
 	}
-	fmt.Fprintf(&b, "\n[warnings]\nfail-on = [%s]\n", quoted(telling))
-	fmt.Fprintf(&b, "\n[checks.Worked]\noperations = [%s]\n", quoted(p.may))
-	// That nothing comes of what a persona may not do is right.
+	fmt.Fprintf(&b, "\n[warnings]\nfail-on = [%s]\n", quoteList(fatalWarnings))
+	fmt.Fprintf(&b, "\n[checks.Worked]\noperations = [%s]\n", quoteList(p.may))
+	// An operation that the persona may not use never succeeds: a warning about it would be wrong.
 	for _, operation := range all {
 		if !slices.Contains(p.may, operation) {
 			fmt.Fprintf(&b, "\n[[operations]]\ninclude-operation-id = %q\nwarnings = false\n", operation)
@@ -241,7 +241,7 @@ func (p persona) settings() []byte {
 	return b.Bytes()
 }
 
-func quoted(values []string) string {
+func quoteList(values []string) string {
 	return `"` + strings.Join(values, `", "`) + `"`
 }
 
@@ -249,15 +249,15 @@ func dictionary(values []string) []byte {
 	return []byte(`"` + strings.Join(values, "\"\n\"") + "\"\n")
 }
 
-// A tally is what a run came to.
+// A tally has the counts of a run.
 type tally struct {
 	cases, checks, failures int
 	seconds                 float64
 	complete                bool
 }
 
-// read looks into the reports: one says how it ended, the other every check that was made.
-func read(dir string) (t tally, err error) {
+// readReports reads report.json, which has the result of the run, and report.ndjson, which has every check.
+func readReports(dir string) (t tally, err error) {
 	var report struct {
 		Complete bool    `json:"complete"`
 		Seconds  float64 `json:"running_time"`
@@ -293,13 +293,13 @@ func read(dir string) (t tally, err error) {
 		} else if err != nil {
 			return t, err
 		}
-		for _, made := range event.ScenarioFinished.Recorder.Checks {
-			t.checks += len(made)
+		for _, checks := range event.ScenarioFinished.Recorder.Checks {
+			t.checks += len(checks)
 		}
 	}
 }
 
-// projectID is the uuid of a project, of which the first is the one that the contract's examples name.
+// projectID returns the uuid of a project. The first is the project of the contract's examples.
 func projectID(i int) string {
 	if i == 0 {
 		return project
@@ -338,14 +338,14 @@ customers:
 	return b.String()
 }
 
-// A server is one with the directory above.
+// A server has the records of directory in its database.
 type server struct {
 	*live.Server
-	name string // of its database
+	name string // of the database engine
 }
 
-// complaints is an error where the log of a server has one, or the trace of a panic.
-func complaints(name, log string) error {
+// checkLog returns an error where a server's log has an error or a panic.
+func checkLog(name, log string) error {
 	var found []string
 	for line := range strings.Lines(log) {
 		if strings.Contains(line, "level=ERROR") || strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "goroutine ") {
@@ -360,8 +360,8 @@ func complaints(name, log string) error {
 
 func (s *server) scope(i int) string { return s.URL + "/api/projects/" + projectID(i) + "/" }
 
-// do sends a request as somebody, and returns the uuid in the answer, where there is one.
-func (s *server) do(ctx context.Context, user, path string, body map[string]string) (string, error) {
+// post sends a request as a user, and returns the uuid in the response, or "" where there is none.
+func (s *server) post(ctx context.Context, user, path string, body map[string]string) (string, error) {
 	content, err := json.Marshal(body)
 	if err != nil {
 		return "", err
@@ -377,31 +377,32 @@ func (s *server) do(ctx context.Context, user, path string, body map[string]stri
 		return "", err
 	}
 	defer response.Body.Close()
-	said, err := io.ReadAll(response.Body)
+	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		return "", err
 	}
 	if response.StatusCode/100 != 2 {
-		return "", fmt.Errorf("%s: %s: %s", path, response.Status, said)
+		return "", fmt.Errorf("%s: %s: %s", path, response.Status, answer)
 	}
-	var answer struct{ UUID string }
-	return answer.UUID, json.Unmarshal(said, &answer)
+	var created struct{ UUID string }
+	err = json.Unmarshal(answer, &created)
+	return created.UUID, err
 }
 
-// direct goes to this machine, whatever proxy its owner has.
+// direct is a client that ignores configured proxies.
 var direct = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
 
-// invite makes invitations for a persona to find: one to each project, and some that were taken back.
+// invite creates invitations for a persona: one to each project, and some canceled ones.
 func (s *server) invite(ctx context.Context, name string) (uuids []string, err error) {
 	for i := range projects + projects/4 {
-		uuid, err := s.do(ctx, "sam", "", map[string]string{
+		uuid, err := s.post(ctx, "sam", "", map[string]string{
 			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("%s-%d@university.example", name, i),
 		})
 		if err != nil {
 			return nil, err
 		}
 		if i >= projects {
-			if _, err := s.do(ctx, "sam", uuid+"/cancel/", nil); err != nil {
+			if _, err := s.post(ctx, "sam", uuid+"/cancel/", nil); err != nil {
 				return nil, err
 			}
 		}
@@ -415,14 +416,14 @@ var (
 	rejectLink  = regexp.MustCompile(`/invitation_reject/([^/\s]+)/`)
 )
 
-// tokens are some that approve and some that reject, no two for one invitation, out of the mails to staff.
+// tokens returns tokens that approve and tokens that reject, from the mails to staff. No two are for one invitation.
 func (s *server) tokens(ctx context.Context) (approvals, rejections []string, err error) {
 	if err := s.Run(ctx, "INVITED_ONLY_STAFF_CAN_INVITE_USERS=true"); err != nil {
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, s.End()) }()
 	for i := range 4 * projects {
-		_, err := s.do(ctx, "olivia", "", map[string]string{
+		_, err := s.post(ctx, "olivia", "", map[string]string{
 			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("asked-%d@university.example", i),
 		})
 		if err != nil {
@@ -430,7 +431,7 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 		}
 	}
 	var mails []string
-	err = until(ctx, func() bool {
+	err = waitUntil(ctx, func() bool {
 		mails, err = filepath.Glob(filepath.Join(s.Mails, "*.eml"))
 		return err != nil || len(mails) >= 4*projects
 	})
@@ -442,7 +443,7 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 		if err != nil {
 			return nil, nil, err
 		}
-		// Quoted-printable folds lines, and a token has nothing else that it would write another way.
+		// Quoted-printable encoding breaks lines with "=", and leaves the characters of a token unchanged.
 		mail := strings.NewReplacer("=\r\n", "", "=\n", "").Replace(string(content))
 		link, list := approveLink, &approvals
 		if i%2 == 1 {
@@ -457,13 +458,13 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 	return approvals, rejections, nil
 }
 
-// until waits for something to be so, for half a minute.
-func until(ctx context.Context, so func() bool) error {
+// waitUntil waits up to 30 seconds until a condition holds.
+func waitUntil(ctx context.Context, condition func() bool) error {
 	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
 	defer stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for !so() {
+	for !condition() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -7,10 +7,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestErrorsInTheLogAreFound(t *testing.T) {
+func TestCheckLog(t *testing.T) {
 	t.Parallel()
 	log := func(line string) error {
-		return complaints("SQLite", "time=2026-11-23T22:50:47.295Z level=INFO msg=serving\n"+line+"\n")
+		return checkLog("SQLite", "time=2026-11-23T22:50:47.295Z level=INFO msg=serving\n"+line+"\n")
 	}
 	require.NoError(t, log("time=2026-11-23T22:50:49.263Z level=INFO msg=request path=/level status=500"))
 	require.NoError(t, log(`time=2026-11-23T22:50:49.263Z level=WARN msg="no panic: only slow"`))
@@ -19,12 +19,12 @@ func TestErrorsInTheLogAreFound(t *testing.T) {
 	require.Error(t, log("goroutine 1 [running]:"))
 }
 
-func TestAPersonaIsWarnedOfWhatItMayDo(t *testing.T) {
+func TestSettingsOfPersonas(t *testing.T) {
 	t.Parallel()
 	for _, p := range personas {
-		said := string(p.settings())
-		require.Contains(t, said, "[checks.Worked]\noperations = ["+quoted(p.may)+"]", p.name)
-		require.NotContains(t, said, "include-operation-id = \""+p.may[0]+"\"", p.name)
-		require.Equal(t, p.user != "", strings.Contains(said, "[auth.openapi.tokenAuth]"), p.name)
+		settings := string(p.settings())
+		require.Contains(t, settings, "[checks.Worked]\noperations = ["+quoteList(p.may)+"]", p.name)
+		require.NotContains(t, settings, "include-operation-id = \""+p.may[0]+"\"", p.name)
+		require.Equal(t, p.user != "", strings.Contains(settings, "[auth.openapi.tokenAuth]"), p.name)
 	}
 }

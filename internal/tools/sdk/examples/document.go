@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// The placeholders that the document writes where a caller has values of their own.
+// The document's placeholders for values of the caller.
 const (
 	anyServer = "https://api.example.com"
 	anyToken  = "YOUR_API_TOKEN"
@@ -17,19 +17,19 @@ const (
 
 var placeholders = []string{anyServer, anyToken, anyUUID, anyScope, anyEmail, anySigned}
 
-// languages are the tabs that hold an example, with the fence that it stands in, in the document's order.
+// languages are the names of the document's tabs with an example, in its order, and the info string of the example's fence.
 var languages = []struct{ name, fence string }{{"HTTPie", "bash"}, {"Python", "python"}, {"TypeScript", "typescript"}}
 
-// A block is one example, as it stands in the document.
+// A block is one example, unchanged from the document.
 type block struct {
-	operation string // the heading it stands under
+	operation string // the heading above the example
 	language  string
-	line      int // of its first line
+	line      int // number of the first line of the code
 	code      string
 }
 
-// parse finds the examples. It refuses a document that has a code block which is none: what is not understood would
-// not be run.
+// parse returns the examples of a document. It returns an error where a code block is not an example: the block would never be
+// run, and nobody would notice.
 func parse(document string) ([]block, error) {
 	var found []block
 	var operation, language string
@@ -50,7 +50,7 @@ func parse(document string) ([]block, error) {
 		case strings.HasPrefix(trimmed, "```"):
 			indent = line[:len(line)-len(trimmed)]
 			if language == "" || strings.TrimPrefix(trimmed, "```") != fence(language) {
-				return nil, fmt.Errorf("line %d: a code block that is no example in HTTPie, Python or TypeScript", i+1)
+				return nil, fmt.Errorf("line %d: a code block that is not an example in HTTPie, Python or TypeScript", i+1)
 			}
 			open = &block{operation: operation, language: language, line: i + 2}
 		case strings.HasPrefix(line, "#"):
@@ -74,9 +74,9 @@ func fence(language string) string {
 	return "no fence"
 }
 
-// complete refuses a document that lacks an example of an operation, has one twice, or has one of an operation that
-// nobody knows.
-func complete(blocks []block, operations []operation) error {
+// checkComplete returns an error where an operation has no example in some language or two, or where an example belongs to an
+// unknown operation.
+func checkComplete(blocks []block, operations []operation) error {
 	seen := map[[2]string]int{}
 	for _, b := range blocks {
 		key := [2]string{b.operation, b.language}
@@ -95,22 +95,22 @@ func complete(blocks []block, operations []operation) error {
 		}
 	}
 	for key, line := range seen {
-		return fmt.Errorf("line %d: an example of %q, which is no operation known here", line, key[0])
+		return fmt.Errorf("line %d: an example of %q, which is an unknown operation", line, key[0])
 	}
 	return nil
 }
 
-// fill puts values in for placeholders, and changes nothing else. Every value has to have a place, and no placeholder
-// may stay.
+// fill replaces placeholders by values, and changes nothing else. It returns an error where a value has no placeholder in the
+// example, or a placeholder has no value.
 func (b block) fill(values map[string]string) (string, error) {
 	code := b.code
 	for _, each := range placeholders {
 		value, ok := values[each]
-		switch there := strings.Contains(code, each); {
-		case there && !ok:
-			return "", fmt.Errorf("line %d: there is nothing to put in for %s", b.line, each)
-		case !there && ok:
-			return "", fmt.Errorf("line %d: the example does not say %s", b.line, each)
+		switch found := strings.Contains(code, each); {
+		case found && !ok:
+			return "", fmt.Errorf("line %d: there is no value for %s", b.line, each)
+		case !found && ok:
+			return "", fmt.Errorf("line %d: the example does not have %s", b.line, each)
 		}
 		code = strings.ReplaceAll(code, each, value)
 	}

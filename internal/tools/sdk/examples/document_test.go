@@ -42,11 +42,11 @@ func document(replaced ...string) string {
 	return strings.ReplaceAll(strings.NewReplacer(replaced...).Replace(small), "~~~", "```")
 }
 
-func TestExamplesAreTakenAsTheyStand(t *testing.T) {
+func TestParseAndFill(t *testing.T) {
 	t.Parallel()
 	blocks, err := parse(document())
 	require.NoError(t, err)
-	require.NoError(t, complete(blocks, []operation{{heading: "Cancel"}}))
+	require.NoError(t, checkComplete(blocks, []operation{{heading: "Cancel"}}))
 	require.Equal(t, []block{
 		{"Cancel", "HTTPie", 8, "http \\\n  POST https://api.example.com/a1b2c3d4-e5f6-7890-abcd-ef1234567890/ \\\n\n  Authorization:\"Token YOUR_API_TOKEN\"\n"},
 		{"Cancel", "Python", 17, "print(\"YOUR_API_TOKEN\")\n"},
@@ -57,35 +57,35 @@ func TestExamplesAreTakenAsTheyStand(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "http \\\n  POST http://here/u/ \\\n\n  Authorization:\"Token key\"\n", code)
 	_, err = blocks[0].fill(map[string]string{anyServer: "http://here", anyToken: "key"})
-	require.EqualError(t, err, "line 8: there is nothing to put in for "+anyUUID)
+	require.EqualError(t, err, "line 8: there is no value for "+anyUUID)
 	_, err = blocks[1].fill(map[string]string{anyServer: "http://here", anyToken: "key"})
-	require.EqualError(t, err, "line 17: the example does not say "+anyServer)
+	require.EqualError(t, err, "line 17: the example does not have "+anyServer)
 }
 
-func TestADocumentIsRefused(t *testing.T) {
+func TestInvalidDocuments(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		replaced []string
 		want     string
 	}{
-		"that lacks an example":            {[]string{`"Python"`, `"Ruby"`, "~~~python", "~~~ruby"}, "line 16: a code block that is no example in HTTPie, Python or TypeScript"},
-		"whose tab has another fence":      {[]string{"~~~python", "~~~bash"}, "line 16: a code block that is no example in HTTPie, Python or TypeScript"},
+		"that lacks an example":            {[]string{`"Python"`, `"Ruby"`, "~~~python", "~~~ruby"}, "line 16: a code block that is not an example in HTTPie, Python or TypeScript"},
+		"whose tab has another fence":      {[]string{"~~~python", "~~~bash"}, "line 16: a code block that is not an example in HTTPie, Python or TypeScript"},
 		"with an unknown operation":        {[]string{"### Cancel", "### Undo"}, "Cancel has no example in HTTPie"},
 		"with an example twice":            {[]string{`"TypeScript"`, `"HTTPie"`, "~~~typescript", "~~~bash"}, "line 23: Cancel has an example in HTTPie already, on line 8"},
 		"with an example without an end":   {[]string{"\");\n    ~~~", "\");\n"}, "line 26: the code block that begins on line 23 is not indented like its fence"},
-		"with a code block among the text": {[]string{"# Title\n", "~~~sh\nls\n~~~\n"}, "line 1: a code block that is no example in HTTPie, Python or TypeScript"},
+		"with a code block among the text": {[]string{"# Title\n", "~~~sh\nls\n~~~\n"}, "line 1: a code block that is not an example in HTTPie, Python or TypeScript"},
 		"with nothing in it":               {[]string{small, ""}, "Cancel has no example in HTTPie"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			blocks, err := parse(document(test.replaced...))
 			if err == nil {
-				err = complete(blocks, []operation{{heading: "Cancel"}})
+				err = checkComplete(blocks, []operation{{heading: "Cancel"}})
 			}
 			assert.EqualError(t, err, test.want)
 		})
 	}
 	blocks, err := parse(document())
 	require.NoError(t, err)
-	require.ErrorContains(t, complete(blocks, nil), "which is no operation known here")
+	require.ErrorContains(t, checkComplete(blocks, nil), "which is an unknown operation")
 }

@@ -1,11 +1,11 @@
-// Command examples runs the examples of the API's documentation as they stand, on each database:
+// Command examples runs the unchanged examples of the API's documentation on each database:
 //
 //	go run ./internal/tools/sdk/examples -postgres URL -document FILE
 //
-// Into an example go only the server's address, a token, and the invitation, role, scope or address that it is about.
-// A proxy between example and server sees whether it sent the one request that its heading promises, and got a 2xx;
-// then the invitation is looked at, because a client may take no for an answer. HTTPie, the Python wheel and the npm
-// package are those that `make sdk` and the consumers' set-ups have put in place.
+// It replaces only placeholders in an example: the server's address, a token, and the invitation, role, scope or e-mail
+// address. A proxy between the example and the server checks that the example sends the one request of its heading and gets a
+// 2xx response. Then the state of the invitation is checked, because a client may ignore an error. HTTPie, the Python wheel and
+// the npm package are those that sdk/python/build.sh and sdk/typescript/build.sh install.
 package main
 
 import (
@@ -37,7 +37,7 @@ import (
 func main() {
 	r := runner{out: os.Stdout}
 	document := flag.String("document", "../shared/seed/user-invitations.md", "`file` with the examples")
-	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be made")
+	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be created")
 	flag.StringVar(&r.invited, "invited", "build/invited", "the server's `program`")
 	flag.StringVar(&r.python, "python", "build/sdk/python/consumer", "the virtual environment (`folder`) with HTTPie and the wheel")
 	flag.StringVar(&r.node, "node", "build/sdk/typescript/consumer", "the `folder` where the npm package and TypeScript are installed")
@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-// A runner knows where the programs are that examples are run with.
+// A runner has the paths of the programs that run examples.
 type runner struct {
 	invited, python, node string
 	out                   io.Writer
@@ -59,14 +59,14 @@ type runner struct {
 func (r runner) run(ctx context.Context, document, postgres string) (err error) {
 	content, err := os.ReadFile(document)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is not there: name the document with the examples, as in `make examples DOCUMENT=user-invitations.md`", document)
+		return fmt.Errorf("%s does not exist: name the document with the examples, as in `make examples DOCUMENT=user-invitations.md`", document)
 	}
 	if err != nil {
 		return err
 	}
 	blocks, err := parse(string(content))
 	if err == nil {
-		err = complete(blocks, operations)
+		err = checkComplete(blocks, operations)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", document, err)
@@ -81,7 +81,7 @@ func (r runner) run(ctx context.Context, document, postgres string) (err error) 
 		return err
 	}
 	for _, db := range databases {
-		err = errors.Join(err, r.on(ctx, db, blocks), db.Drop())
+		err = errors.Join(err, r.runOn(ctx, db, blocks), db.Drop())
 	}
 	if ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -89,137 +89,138 @@ func (r runner) run(ctx context.Context, document, postgres string) (err error) 
 	return err
 }
 
-// on runs all examples on one database.
-func (r runner) on(ctx context.Context, db live.Database, blocks []block) (err error) {
+// runOn runs all examples on one database.
+func (r runner) runOn(ctx context.Context, db live.Database, blocks []block) (err error) {
 	begun := time.Now()
-	server, err := live.Start(ctx, r.invited, db, worldPolicy)
+	server, err := live.Start(ctx, r.invited, db, envPolicy)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, server.Stop()) }()
-	dir, err := os.MkdirTemp(r.node, "examples-") // within, where the package is found
+	dir, err := os.MkdirTemp(r.node, "examples-") // Node.js looks for the package in the folders above
 	if err != nil {
-		return fmt.Errorf("%w: make sdk first", err)
+		return fmt.Errorf("%w: the npm package is not installed: run make examples", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	upstream, err := url.Parse(server.URL)
 	if err != nil {
 		return err
 	}
-	watch := newProxy(upstream)
-	defer watch.Close()
+	proxy := newRecorder(upstream)
+	defer proxy.Close()
 
 	fmt.Fprintf(r.out, "On %s: preparing an invitation for each of %d examples\n", db.Name, len(blocks))
-	trials := make([]*trial, len(blocks))
-	w := world{server}
+	examples := make([]*example, len(blocks))
+	e := env{server}
 	for i, b := range blocks {
-		if trials[i], err = w.set(ctx, b, watch.URL, filepath.Join(dir, fmt.Sprintf("example%02d", i+1))); err != nil {
+		if examples[i], err = e.newExample(ctx, b, proxy.URL, filepath.Join(dir, fmt.Sprintf("example%02d", i+1))); err != nil {
 			return fmt.Errorf("preparing the example of %s in %s: %w", b.operation, b.language, err)
 		}
 	}
-	if err := r.compile(ctx, dir, trials); err != nil {
+	if err := r.compile(ctx, dir, examples); err != nil {
 		return err
 	}
-	good := 0
-	for _, t := range trials {
-		printed, err := r.try(ctx, w, watch, t)
+	passed := 0
+	for _, x := range examples {
+		printed, err := r.runExample(ctx, e, proxy, x)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		status := "-"
-		if seen := watch.seen(); len(seen) > 0 {
-			status = fmt.Sprint(seen[len(seen)-1].status)
+		if calls := proxy.recorded(); len(calls) > 0 {
+			status = fmt.Sprint(calls[len(calls)-1].status)
 		}
-		fmt.Fprintf(r.out, "%3s  %-10s  %-4s %-43s  %s\n", status, t.language, t.op.method, t.op.path, shortened(t.operation))
+		fmt.Fprintf(r.out, "%3s  %-10s  %-4s %-43s  %s\n", status, x.language, x.op.method, x.op.path, shorten(x.operation))
 		if err == nil {
-			good++
+			passed++
 			continue
 		}
-		fmt.Fprintf(r.out, "     FAILED: %v\n     line %d of the document; the example printed:\n%s\n", err, t.line, indented(printed))
+		fmt.Fprintf(r.out, "     FAILED: %v\n     line %d of the document; the example printed:\n%s\n", err, x.line, indent(printed))
 	}
-	fmt.Fprintf(r.out, "%s: %d of %d, in %.0f s\n", db.Name, good, len(trials), time.Since(begun).Seconds())
-	if good < len(trials) {
-		return fmt.Errorf("on %s %d of %d examples failed", db.Name, len(trials)-good, len(trials))
+	fmt.Fprintf(r.out, "%s: %d of %d, in %.0f s\n", db.Name, passed, len(examples), time.Since(begun).Seconds())
+	if passed < len(examples) {
+		return fmt.Errorf("on %s %d of %d examples failed", db.Name, len(examples)-passed, len(examples))
 	}
 	return nil
 }
 
-func shortened(heading string) string {
+func shorten(heading string) string {
 	if runes := []rune(heading); len(runes) > 40 {
 		return string(runes[:39]) + "…"
 	}
 	return heading
 }
 
-func indented(text string) string {
+func indent(text string) string {
 	if text = strings.TrimSpace(text); text == "" {
 		return "       (nothing)"
 	}
-	const enough = 3000
-	if len(text) > enough {
-		text = strings.ToValidUTF8(text[:enough], "") + " …"
+	const maxBytes = 3000
+	if len(text) > maxBytes {
+		text = strings.ToValidUTF8(text[:maxBytes], "") + " …"
 	}
 	return "       " + strings.ReplaceAll(text, "\n", "\n       ")
 }
 
-// A trial is an example with values put in, and what it is about.
-type trial struct {
+// An example is a block with values for its placeholders, and the invitation that it uses.
+type example struct {
 	block
 	op    operation
 	file  string // without its extension
 	email string
-	id    uuid.UUID // of the invitation; none where the example makes it
-	path  string    // that the example has to ask for
+	id    uuid.UUID // of the invitation; zero where the example creates it
+	path  string    // of the request that the example must send
 }
 
-// set makes what an example needs, and writes it with real values into a file.
-func (w world) set(ctx context.Context, b block, address, file string) (*trial, error) {
-	t := &trial{block: b, file: file}
-	who := ""
+// newExample creates the invitation that an example needs, fills the example's placeholders, and writes it to a file. address
+// is the URL that the example sends its request to.
+func (e env) newExample(ctx context.Context, b block, address, file string) (*example, error) {
+	x := &example{block: b, file: file}
+	user := ""
 	for i, l := range languages {
 		if l.name == b.language {
-			who = live.Invitees[i]
+			user = live.Invitees[i] // one each, because an invitee accepts a role only once
 		}
 	}
 	for _, o := range operations {
 		if o.heading == b.operation {
-			t.op = o
+			x.op = o
 		}
 	}
-	t.email = live.Email(fmt.Sprintf("line%d", b.line))
-	if t.op.ends == "accepted" {
-		t.email = live.Email(who)
+	x.email = live.Email(fmt.Sprintf("line%d", b.line))
+	if x.op.ends == "accepted" {
+		x.email = live.Email(user)
 	}
-	before := map[string]bool{}
-	mails, err := w.mails()
+	oldMails := map[string]bool{}
+	mails, err := e.mails()
 	if err != nil {
 		return nil, err
 	}
-	for _, each := range mails {
-		before[each] = true
+	for _, file := range mails {
+		oldMails[file] = true
 	}
-	id, err := w.prepare(ctx, t.op, t.email)
+	id, err := e.prepare(ctx, x.op, x.email)
 	if err != nil {
 		return nil, err
 	}
-	t.id = id
-	t.path = strings.ReplaceAll(t.op.path, "{uuid}", id.String())
+	x.id = id
+	x.path = strings.ReplaceAll(x.op.path, "{uuid}", id.String())
 
-	if t.op.as != invitee {
-		who = t.op.as
+	if x.op.as != invitee {
+		user = x.op.as
 	}
-	values := map[string]string{anyToken: live.Token(who)}
-	if b.language != "TypeScript" { // where the address is set once for the package: see compile
+	values := map[string]string{anyToken: live.Token(user)}
+	if b.language != "TypeScript" { // TypeScript has the address in addressModule
 		values[anyServer] = address
 	}
-	if strings.Contains(t.op.path, "{uuid}") {
+	if strings.Contains(x.op.path, "{uuid}") {
 		values[anyUUID] = id.String()
 	}
-	if t.op.begins == nothing {
-		values[anyUUID], values[anyScope], values[anyEmail] = live.Role, w.server.Scope, t.email
+	if x.op.begins == none {
+		values[anyUUID], values[anyScope], values[anyEmail] = live.Role, e.server.Scope, x.email
 	}
-	if t.op.signed != "" {
-		if values[anySigned], err = w.signed(ctx, t.op.signed, before); err != nil {
+	if x.op.tokenPage != "" {
+		if values[anySigned], err = e.approvalToken(ctx, x.op.tokenPage, oldMails); err != nil {
 			return nil, err
 		}
 	}
@@ -227,15 +228,15 @@ func (w world) set(ctx context.Context, b block, address, file string) (*trial, 
 	if err != nil {
 		return nil, err
 	}
-	return t, os.WriteFile(file+map[string]string{"HTTPie": ".sh", "Python": ".py", "TypeScript": ".ts"}[b.language], []byte(code), 0o600)
+	return x, os.WriteFile(file+map[string]string{"HTTPie": ".sh", "Python": ".py", "TypeScript": ".ts"}[b.language], []byte(code), 0o600)
 }
 
-// An example in TypeScript does not say where the server is: an application says so once, before all else.
+// addressModule sets the server's address: an example in TypeScript does not have it, because an application sets it once.
 const addressModule = `import { client } from 'waldur-js-client';
 client.setConfig({ baseUrl: process.env.INVITED_TEST_URL });
 `
 
-// As an application of today has it.
+// compilerOptions are those of a current application.
 const compilerOptions = `{
   "compilerOptions": {
     "strict": true, "target": "es2022", "lib": ["es2022", "dom", "dom.iterable"], "module": "nodenext", "types": []
@@ -243,8 +244,8 @@ const compilerOptions = `{
 }
 `
 
-// compile checks the examples in TypeScript against the package's types.
-func (r runner) compile(ctx context.Context, dir string, trials []*trial) error {
+// compile type-checks and compiles the examples in TypeScript.
+func (r runner) compile(ctx context.Context, dir string, examples []*example) error {
 	for name, content := range map[string]string{"tsconfig.json": compilerOptions, "address.mjs": addressModule} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			return err
@@ -255,39 +256,39 @@ func (r runner) compile(ctx context.Context, dir string, trials []*trial) error 
 	if err == nil {
 		return nil
 	}
-	for _, t := range trials {
-		out = bytes.ReplaceAll(out, []byte(filepath.Base(t.file)+".ts"), fmt.Appendf(nil, "%s (line %d of the document)", t.operation, t.line))
+	for _, x := range examples {
+		out = bytes.ReplaceAll(out, []byte(filepath.Base(x.file)+".ts"), fmt.Appendf(nil, "%s (line %d of the document)", x.operation, x.line))
 	}
 	return fmt.Errorf("the examples in TypeScript do not compile: %w\n%s", err, out)
 }
 
-// try runs an example, and returns what it printed.
-func (r runner) try(ctx context.Context, w world, watch *proxy, t *trial) (string, error) {
-	watch.forget()
+// runExample runs an example and checks its request, its output and its effect. It returns the output.
+func (r runner) runExample(ctx context.Context, e env, proxy *recorder, x *example) (string, error) {
+	proxy.reset()
 	// Many times what the slowest takes on a busy machine.
 	limited, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	var cmd *exec.Cmd
 	bin := filepath.Join(r.python, "bin")
-	dir := filepath.Dir(t.file)
-	switch t.language {
+	dir := filepath.Dir(x.file)
+	switch x.language {
 	case "HTTPie":
-		cmd = exec.CommandContext(limited, "sh", t.file+".sh")
+		cmd = exec.CommandContext(limited, "sh", x.file+".sh")
 	case "Python":
-		cmd = exec.CommandContext(limited, filepath.Join(bin, "python"), t.file+".py")
+		cmd = exec.CommandContext(limited, filepath.Join(bin, "python"), x.file+".py")
 	case "TypeScript":
-		cmd = exec.CommandContext(limited, "node", "--import", "./address.mjs", t.file+".js")
+		cmd = exec.CommandContext(limited, "node", "--import", "./address.mjs", x.file+".js")
 	}
 	cmd.Dir = dir
-	// Without the caller's proxies and HTTPie settings. HTTPie takes its standard input for a body where that is no
-	// terminal, and its own configuration is the place to say that it is none.
+	// The caller's proxies and HTTPie settings are left out. HTTPie would send its standard input as the body, because it is not a
+	// terminal, unless its configuration says otherwise.
 	config := filepath.Join(dir, "config.json")
 	if err := os.WriteFile(config, []byte(`{"default_options": ["--ignore-stdin"], "disable_update_warnings": true}`), 0o600); err != nil {
 		return "", err
 	}
 	cmd.Env = []string{
 		"PATH=" + bin + string(os.PathListSeparator) + pathVariable(), "HOME=" + dir, "HTTPIE_CONFIG_DIR=" + dir,
-		"PYTHONUTF8=1", "NO_COLOR=1", "INVITED_TEST_URL=" + watch.URL,
+		"PYTHONUTF8=1", "NO_COLOR=1", "INVITED_TEST_URL=" + proxy.URL,
 	}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
@@ -295,48 +296,48 @@ func (r runner) try(ctx context.Context, w world, watch *proxy, t *trial) (strin
 	if err != nil {
 		return printed, err
 	}
-	seen := watch.seen()
+	calls := proxy.recorded()
 	switch {
-	case len(seen) != 1:
-		return printed, fmt.Errorf("it sent %d requests: %v", len(seen), seen)
-	case seen[0].method != t.op.method || seen[0].path != t.path:
-		return printed, fmt.Errorf("it asked for %s %s", seen[0].method, seen[0].path)
-	case seen[0].status/100 != 2:
-		return printed, fmt.Errorf("the server said %d", seen[0].status)
+	case len(calls) != 1:
+		return printed, fmt.Errorf("the example sent %d requests: %v", len(calls), calls)
+	case calls[0].method != x.op.method || calls[0].path != x.path:
+		return printed, fmt.Errorf("the example sent %s %s", calls[0].method, calls[0].path)
+	case calls[0].status/100 != 2:
+		return printed, fmt.Errorf("the server responded with status %d", calls[0].status)
 	}
-	want := t.op.prints
+	want := x.op.prints
 	if want == "" {
-		want = t.email
+		want = x.email
 	}
 	if !strings.Contains(printed, want) {
-		return printed, fmt.Errorf("it did not print %q", want)
+		return printed, fmt.Errorf("the example did not print %q", want)
 	}
-	return printed, w.after(ctx, t)
+	return printed, e.checkAfter(ctx, x)
 }
 
-// after is an error where an example left its invitation in another state than it should.
-func (w world) after(ctx context.Context, t *trial) error {
-	id := t.id
-	if t.op.begins == nothing {
+// checkAfter returns an error where the example's invitation is not in the state that the operation ends with.
+func (e env) checkAfter(ctx context.Context, x *example) error {
+	id := x.id
+	if x.op.begins == none {
 		var err error
-		if id, err = w.find(ctx, t.email); err != nil {
+		if id, err = e.find(ctx, x.email); err != nil {
 			return err
 		}
 	}
-	return w.in(ctx, id, t.op.ends)
+	return e.checkState(ctx, id, x.op.ends)
 }
 
 func pathVariable() string {
-	for _, each := range os.Environ() {
-		if value, ok := strings.CutPrefix(each, "PATH="); ok {
+	for _, variable := range os.Environ() {
+		if value, ok := strings.CutPrefix(variable, "PATH="); ok {
 			return value
 		}
 	}
 	return ""
 }
 
-// A proxy stands between examples and server, and notes what was asked and answered.
-type proxy struct {
+// A recorder is a proxy between examples and server that records each request and its status.
+type recorder struct {
 	*httptest.Server
 	mu    sync.Mutex
 	calls []call
@@ -347,8 +348,8 @@ type call struct {
 	status       int
 }
 
-func newProxy(upstream *url.URL) *proxy {
-	p := &proxy{}
+func newRecorder(upstream *url.URL) *recorder {
+	p := &recorder{}
 	p.Server = httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) },
 		ModifyResponse: func(r *http.Response) error {
@@ -361,13 +362,13 @@ func newProxy(upstream *url.URL) *proxy {
 	return p
 }
 
-func (p *proxy) seen() []call {
+func (p *recorder) recorded() []call {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]call{}, p.calls...)
 }
 
-func (p *proxy) forget() {
+func (p *recorder) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls = nil

@@ -21,153 +21,153 @@ import (
 	"invited/internal/tools/sdk/live"
 )
 
-// An operation is what an example of it needs beforehand, and leaves behind.
+// An operation says what its examples need, and what they leave behind.
 type operation struct {
-	heading      string // in the document
-	method, path string // {uuid} for the invitation's
-	as           string // who runs the example; invitee: one who accepted nothing yet
-	begins       client.InvitationState
-	signed       string                 // page whose link has the token that the example needs; "": none
-	ends         client.InvitationState // "": the invitation is gone
-	prints       string                 // "": the invitation's e-mail
+	heading      string                 // in the document
+	method, path string                 // {uuid} stands for the invitation's uuid
+	as           string                 // username whose token is used; invitee: a user who has accepted nothing yet
+	begins       client.InvitationState // of the invitation before the example
+	tokenPage    string                 // front-end page whose link in a mail has the token that the example needs; "": no token
+	ends         client.InvitationState // of the invitation after the example; none: deleted
+	prints       string                 // text in the output of the example; "": the invitation's e-mail address
 }
 
 const (
-	base    = "/api/user-invitations/"
-	each    = base + "{uuid}/"
-	invitee = "invitee"
-	nothing = client.InvitationState("") // no invitation
+	listPath   = "/api/user-invitations/"
+	detailPath = listPath + "{uuid}/"
+	invitee    = "invitee"
+	none       = client.InvitationState("") // there is no invitation
 )
 
 var operations = []operation{
 	{
-		heading: "List User Invitations", method: "GET", path: base, as: live.Owner, begins: "pending", ends: "pending",
-		prints: live.Email(""), // its own may be on a later page
+		heading: "List User Invitations", method: "GET", path: listPath, as: live.Owner, begins: "pending", ends: "pending",
+		prints: live.Email(""), // the example's own invitation may be on a later page
 	},
-	{heading: "Retrieve", method: "GET", path: each, as: live.Owner, begins: "pending", ends: "pending"},
-	{heading: "Create", method: "POST", path: base, as: live.Staff, begins: nothing, ends: "pending"},
-	{heading: "Details", method: "GET", path: each + "details/", as: invitee, begins: "pending", ends: "pending"},
+	{heading: "Retrieve", method: "GET", path: detailPath, as: live.Owner, begins: "pending", ends: "pending"},
+	{heading: "Create", method: "POST", path: listPath, as: live.Staff, begins: none, ends: "pending"},
+	{heading: "Details", method: "GET", path: detailPath + "details/", as: invitee, begins: "pending", ends: "pending"},
 	{
-		heading: "Accept invitation for current user", method: "POST", path: each + "accept/", as: invitee, begins: "pending",
+		heading: "Accept invitation for current user", method: "POST", path: detailPath + "accept/", as: invitee, begins: "pending",
 		ends: "accepted", prints: "Invitation has been successfully accepted.",
 	},
 	{
 		heading: "For user's convenience invitation approval is performed without authentication", method: "POST",
-		path: base + "approve/", as: live.Owner, begins: "requested", signed: "invitation_approve", ends: "pending",
+		path: listPath + "approve/", as: live.Owner, begins: "requested", tokenPage: "invitation_approve", ends: "pending",
 		prints: "Invitation has been approved.",
 	},
 	{
-		heading: "Cancel", method: "POST", path: each + "cancel/", as: live.Owner, begins: "pending", ends: "canceled",
+		heading: "Cancel", method: "POST", path: detailPath + "cancel/", as: live.Owner, begins: "pending", ends: "canceled",
 		prints: "Invitation has been successfully canceled.",
 	},
-	{heading: "Check", method: "POST", path: each + "check/", as: live.Owner, begins: "pending", ends: "pending"},
+	{heading: "Check", method: "POST", path: detailPath + "check/", as: live.Owner, begins: "pending", ends: "pending"},
 	{
-		heading: "Delete", method: "POST", path: each + "delete/", as: live.Staff, begins: "pending", ends: nothing,
+		heading: "Delete", method: "POST", path: detailPath + "delete/", as: live.Staff, begins: "pending", ends: none,
 		prints: "Invitation has been successfully deleted.",
 	},
 	{
-		heading: "Reject", method: "POST", path: base + "reject/", as: live.Owner, begins: "requested", signed: "invitation_reject",
+		heading: "Reject", method: "POST", path: listPath + "reject/", as: live.Owner, begins: "requested", tokenPage: "invitation_reject",
 		ends: "rejected", prints: "Invitation has been rejected.",
 	},
 	{
-		heading: "Send", method: "POST", path: each + "send/", as: live.Owner, begins: "canceled", ends: "pending",
+		heading: "Send", method: "POST", path: detailPath + "send/", as: live.Owner, begins: "canceled", ends: "pending",
 		prints: "Invitation sending has been successfully scheduled.",
 	},
 }
 
-// A world is a server where only staff may invite without asking, so that there are requests to approve.
-type world struct {
+// An env is a server where only staff may invite without approval, so that there are requests to approve.
+type env struct {
 	server *live.Server
 }
 
-const worldPolicy = "INVITED_ONLY_STAFF_CAN_INVITE_USERS=true"
+const envPolicy = "INVITED_ONLY_STAFF_CAN_INVITE_USERS=true"
 
-// as is the API as somebody.
-func (w world) as(name string) (*client.ClientWithResponses, error) {
-	return client.NewClientWithResponses(w.server.URL, client.WithHTTPClient(&http.Client{Timeout: time.Minute}),
+// as returns a client with the token of a user.
+func (e env) as(name string) (*client.ClientWithResponses, error) {
+	return client.NewClientWithResponses(e.server.URL, client.WithHTTPClient(&http.Client{Timeout: time.Minute}),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			r.Header.Set("Authorization", "Token "+live.Token(name))
 			return nil
 		}))
 }
 
-// An answer is any operation's.
-type answer interface {
+// A response is that of any operation.
+type response interface {
 	StatusCode() int
 	GetBody() []byte
 }
 
-// said is an error where the server said no.
-func said(what string, response answer) error {
-	if response.StatusCode()/100 == 2 {
+// checkOK returns an error unless the status of a response is 2xx.
+func checkOK(action string, r response) error {
+	if r.StatusCode()/100 == 2 {
 		return nil
 	}
-	return fmt.Errorf("%s: %d %s", what, response.StatusCode(), response.GetBody())
+	return fmt.Errorf("%s: %d %s", action, r.StatusCode(), r.GetBody())
 }
 
-// prepare makes an invitation in the state that an operation begins with.
-func (w world) prepare(ctx context.Context, o operation, email string) (uuid.UUID, error) {
-	if o.begins == nothing {
+// prepare creates an invitation in the state that an operation begins with.
+func (e env) prepare(ctx context.Context, o operation, email string) (uuid.UUID, error) {
+	if o.begins == none {
 		return uuid.UUID{}, nil
 	}
-	by := live.Staff
+	inviter := live.Staff
 	if o.begins == "requested" {
-		by = live.Owner
+		inviter = live.Owner
 	}
-	api, err := w.as(by)
+	api, err := e.as(inviter)
 	if err != nil {
 		return uuid.UUID{}, err
 	}
 	created, err := api.UserInvitationsCreateWithResponse(ctx, client.InvitationRequest{
-		Email: email, Role: uuid.MustParse(live.Role), Scope: w.server.Scope,
+		Email: email, Role: uuid.MustParse(live.Role), Scope: e.server.Scope,
 	})
 	if err != nil {
 		return uuid.UUID{}, err
 	}
-	if err := said("creating an invitation", created); err != nil {
+	if err := checkOK("creating an invitation", created); err != nil {
 		return uuid.UUID{}, err
 	}
 	id := created.JSON201.UUID
 	if o.begins == "canceled" {
 		canceled, err := api.UserInvitationsCancelWithResponse(ctx, id)
 		if err == nil {
-			err = said("canceling it", canceled)
+			err = checkOK("canceling it", canceled)
 		}
 		if err != nil {
 			return id, err
 		}
 	}
-	return id, w.in(ctx, id, o.begins)
+	return id, e.checkState(ctx, id, o.begins)
 }
 
-// in is an error where an invitation is in another state.
-func (w world) in(ctx context.Context, id uuid.UUID, want client.InvitationState) error {
-	api, err := w.as(live.Staff)
+// checkState returns an error unless an invitation is in a state; none: unless there is no such invitation.
+func (e env) checkState(ctx context.Context, id uuid.UUID, want client.InvitationState) error {
+	api, err := e.as(live.Staff)
 	if err != nil {
 		return err
 	}
-	seen, err := api.UserInvitationsRetrieveWithResponse(ctx, id)
+	retrieved, err := api.UserInvitationsRetrieveWithResponse(ctx, id)
 	if err != nil {
 		return err
 	}
-	if want == nothing {
-		if seen.StatusCode() == http.StatusNotFound {
+	if want == none {
+		if retrieved.StatusCode() == http.StatusNotFound {
 			return nil
 		}
-		return fmt.Errorf("the invitation is not gone: %d %s", seen.StatusCode(), seen.Body)
+		return fmt.Errorf("the invitation still exists: %d %s", retrieved.StatusCode(), retrieved.Body)
 	}
-	if err := said("looking at the invitation", seen); err != nil {
+	if err := checkOK("retrieving the invitation", retrieved); err != nil {
 		return err
 	}
-	if seen.JSON200.State != want {
-		return fmt.Errorf("the invitation is %s, and should be %s", seen.JSON200.State, want)
+	if retrieved.JSON200.State != want {
+		return fmt.Errorf("the invitation is %s, and should be %s", retrieved.JSON200.State, want)
 	}
 	return nil
 }
 
-// find is the invitation for an address.
-func (w world) find(ctx context.Context, email string) (uuid.UUID, error) {
-	api, err := w.as(live.Staff)
+// find returns the uuid of the invitation for an e-mail address.
+func (e env) find(ctx context.Context, email string) (uuid.UUID, error) {
+	api, err := e.as(live.Staff)
 	if err != nil {
 		return uuid.UUID{}, err
 	}
@@ -175,32 +175,32 @@ func (w world) find(ctx context.Context, email string) (uuid.UUID, error) {
 	if err != nil {
 		return uuid.UUID{}, err
 	}
-	if err := said("listing", list); err != nil {
+	if err := checkOK("listing", list); err != nil {
 		return uuid.UUID{}, err
 	}
 	if len(*list.JSON200) != 1 {
-		return uuid.UUID{}, fmt.Errorf("there are %d invitations for %s, and should be one", len(*list.JSON200), email)
+		return uuid.UUID{}, fmt.Errorf("there are %d invitations for %s, want 1", len(*list.JSON200), email)
 	}
 	return (*list.JSON200)[0].UUID, nil
 }
 
-// signed waits for a mail to staff that is not among those seen before, and takes the token from its link to a page.
-func (w world) signed(ctx context.Context, page string, before map[string]bool) (string, error) {
+// approvalToken waits for a new mail to staff, one that is not in oldMails, and returns the token in its link to a page.
+func (e env) approvalToken(ctx context.Context, page string, oldMails map[string]bool) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
 	link := regexp.MustCompile("/" + page + `/([^/\s]+)/`)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		files, err := w.mails()
+		files, err := e.mails()
 		if err != nil {
 			return "", err
 		}
 		for _, file := range files {
-			if before[file] {
+			if oldMails[file] {
 				continue
 			}
-			text, err := plain(file)
+			text, err := plainText(file)
 			if err != nil {
 				return "", fmt.Errorf("%s: %w", file, err)
 			}
@@ -211,17 +211,17 @@ func (w world) signed(ctx context.Context, page string, before map[string]bool) 
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return "", errors.New("staff was sent no mail with a link to " + page)
+			return "", errors.New("staff received no mail with a link to " + page)
 		}
 	}
 }
 
-func (w world) mails() ([]string, error) {
-	return filepath.Glob(filepath.Join(w.server.Mails, "*.eml"))
+func (e env) mails() ([]string, error) {
+	return filepath.Glob(filepath.Join(e.server.Mails, "*.eml"))
 }
 
-// plain is the text of a mail.
-func plain(file string) (string, error) {
+// plainText returns the text/plain part of a mail.
+func plainText(file string) (string, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return "", err
@@ -239,7 +239,7 @@ func plain(file string) (string, error) {
 	for {
 		part, err := parts.NextPart()
 		if err != nil {
-			return "", fmt.Errorf("it has no plain text: %w", err)
+			return "", fmt.Errorf("no text/plain part: %w", err)
 		}
 		if strings.HasPrefix(part.Header.Get("Content-Type"), "text/plain") {
 			text, err := io.ReadAll(part)

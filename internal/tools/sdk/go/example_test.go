@@ -13,21 +13,22 @@ import (
 	"invited/gen/client"
 )
 
-// given is what internal/tools/sdk/withserver says of the server to try the client against.
-func given(t *testing.T, name string) string {
+// variable returns an environment variable that internal/tools/sdk/withserver sets, without its prefix INVITED_TEST_. It skips
+// the test where there is no server.
+func variable(t *testing.T, name string) string {
 	t.Helper()
 	if os.Getenv("INVITED_TEST_URL") == "" {
-		t.Skip("needs a server to try the client against: make sdk-test brings one")
+		t.Skip("needs a server: make sdk-test starts one")
 	}
 	value := os.Getenv("INVITED_TEST_" + name)
 	require.NotEmpty(t, value, name)
 	return value
 }
 
-// as is the client as somebody; "" is nobody.
+// as returns a client with a token; "": without one.
 func as(t *testing.T, token string) *client.ClientWithResponses {
 	t.Helper()
-	made, err := client.NewClientWithResponses(given(t, "URL"), client.WithHTTPClient(&http.Client{Timeout: time.Minute}),
+	made, err := client.NewClientWithResponses(variable(t, "URL"), client.WithHTTPClient(&http.Client{Timeout: time.Minute}),
 		client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 			if token != "" {
 				r.Header.Set("Authorization", "Token "+token)
@@ -40,16 +41,16 @@ func as(t *testing.T, token string) *client.ClientWithResponses {
 
 func create(t *testing.T, email string) *client.UserInvitationsCreateResponse {
 	t.Helper()
-	made, err := as(t, given(t, "OWNER_TOKEN")).UserInvitationsCreateWithResponse(t.Context(), client.InvitationRequest{
-		Email: email, Role: uuid.MustParse(given(t, "ROLE")), Scope: given(t, "SCOPE"),
+	made, err := as(t, variable(t, "OWNER_TOKEN")).UserInvitationsCreateWithResponse(t.Context(), client.InvitationRequest{
+		Email: email, Role: uuid.MustParse(variable(t, "ROLE")), Scope: variable(t, "SCOPE"),
 	})
 	require.NoError(t, err)
 	return made
 }
 
 func TestCreateToAccept(t *testing.T) {
-	email := given(t, "INVITEE_EMAIL")
-	owner, invitee, nobody := as(t, given(t, "OWNER_TOKEN")), as(t, given(t, "INVITEE_TOKEN")), as(t, "")
+	email := variable(t, "INVITEE_EMAIL")
+	owner, invitee, nobody := as(t, variable(t, "OWNER_TOKEN")), as(t, variable(t, "INVITEE_TOKEN")), as(t, "")
 
 	created := create(t, email)
 	require.Equal(t, http.StatusCreated, created.StatusCode(), string(created.Body))
@@ -101,7 +102,7 @@ func TestErrorShapes(t *testing.T) {
 	unknown, err := as(t, "nobody").UserInvitationsListWithResponse(t.Context(), nil)
 	require.NoError(t, err)
 	require.Equal(t, &client.Unauthorized{Detail: "Invalid token."}, unknown.JSON401)
-	kept, err := as(t, given(t, "OWNER_TOKEN")).UserInvitationsDeleteWithResponse(t.Context(), create(t, "somebody@university.example").JSON201.UUID)
+	kept, err := as(t, variable(t, "OWNER_TOKEN")).UserInvitationsDeleteWithResponse(t.Context(), create(t, "somebody@university.example").JSON201.UUID)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusForbidden, kept.StatusCode())
 	require.Equal(t, &client.Forbidden{Detail: "You do not have permission to perform this action."}, kept.JSON403)

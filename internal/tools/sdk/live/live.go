@@ -20,22 +20,22 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The things that the directory has. A person's token is the username and "-key".
+// Users and other records of the directory. A user's token is the username and "-key".
 const (
 	Staff = "sam"
-	Owner = "olivia" // of the organization that the project is in
+	Owner = "olivia" // owner of the project's organization
 	Role  = "40000000-0000-4000-8000-000000000001"
 
 	project = "20000000-0000-4000-8000-000000000001"
 )
 
-// Invitees are people who hold no role yet.
+// Invitees are users without a role.
 var Invitees = []string{"ina", "ivo", "ida"}
 
-// Email is the address of a person.
+// Email returns the e-mail address of a user.
 func Email(name string) string { return name + "@university.example" }
 
-// Token is what a person authenticates with.
+// Token returns the API token of a user.
 func Token(name string) string { return name + "-key" }
 
 func directory() string {
@@ -56,23 +56,24 @@ users:
 	return b.String()
 }
 
-// A Database is one that nobody else uses. Drop removes it.
+// A Database is an empty database of its own. Drop removes it.
 type Database struct {
 	Name, URL string
 	Drop      func() error
 }
 
-// Databases makes an empty one on each engine. Where it fails nothing is left behind.
+// Databases creates an empty database on each engine. Where it fails, it leaves nothing behind. postgres is the URL of a server
+// where databases may be created.
 func Databases(ctx context.Context, postgres string) ([]Database, error) {
 	if postgres == "" {
-		return nil, errors.New("no PostgreSQL was named: run this by its make target, which brings one")
+		return nil, errors.New("-postgres is empty: run this with its make target, which starts a PostgreSQL server")
 	}
 	server, err := url.Parse(postgres)
 	if err != nil {
-		return nil, errors.New("the URL of the PostgreSQL server is no URL")
+		return nil, errors.New("-postgres is not a URL")
 	}
 	name := "invited_sdk_" + strings.ToLower(rand.Text()[:12])
-	do := func(ctx context.Context, statement string) error {
+	execute := func(ctx context.Context, statement string) error {
 		conn, err := pgx.Connect(ctx, postgres)
 		if err != nil {
 			return err
@@ -80,36 +81,37 @@ func Databases(ctx context.Context, postgres string) ([]Database, error) {
 		_, err = conn.Exec(ctx, statement)
 		return errors.Join(err, conn.Close(ctx))
 	}
-	if err := do(ctx, "CREATE DATABASE "+name); err != nil {
+	if err := execute(ctx, "CREATE DATABASE "+name); err != nil {
 		return nil, err
 	}
 	server.Path = "/" + name
-	drop := func() error { // also after the run was interrupted
+	drop := func() error { // also after an interrupt, which cancels ctx
 		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer stop()
-		return do(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
+		return execute(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
 	}
 	return []Database{
-		{"SQLite", "", func() error { return nil }}, // a file in the server's folder, which goes with it
+		{"SQLite", "", func() error { return nil }}, // Remove deletes the file with the server's folder
 		{"PostgreSQL", server.String(), drop},
 	}, nil
 }
 
-// A Server is the program in a folder of its own, and its process while it runs.
+// A Server is the program with a folder, an environment and a database of its own, and its process while it runs.
 type Server struct {
 	URL   string // without a slash at the end
-	Mails string // the folder that mails are put into
-	Scope string // URL of the project that people are invited into
+	Mails string // folder with the mails that the server sent, one file each
+	Scope string // URL of the project
 
 	dir     string
 	binary  string
 	environ []string
 	cmd     *exec.Cmd
-	ended   chan error
+	ended   chan error // the result of the process
 	log     output
 }
 
-// Start starts the binary on a database, with more of an environment where that is wanted, and returns when it serves.
+// Start prepares a server with the directory of this package, runs it with more environment variables, and returns when it
+// serves.
 func Start(ctx context.Context, binary string, db Database, environ ...string) (*Server, error) {
 	s, err := Prepare(ctx, binary, db, directory())
 	if err != nil {
@@ -121,7 +123,7 @@ func Start(ctx context.Context, binary string, db Database, environ ...string) (
 	return s, nil
 }
 
-// Prepare makes a server that does not run yet, with a directory in its database.
+// Prepare creates a server and applies a directory file to its database. The server does not run yet.
 func Prepare(ctx context.Context, binary string, db Database, directory string) (*Server, error) {
 	binary, err := filepath.Abs(binary)
 	if err != nil {
@@ -132,48 +134,49 @@ func Prepare(ctx context.Context, binary string, db Database, directory string) 
 		return nil, err
 	}
 	s := &Server{dir: dir, binary: binary, Mails: filepath.Join(dir, "data", "mail")}
-	// Nothing of the caller's environment: an INVITED_ variable there would be tried too.
+	// The caller's environment is left out: its INVITED_ variables would change the server.
 	s.environ = []string{"INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY=" + rand.Text() + rand.Text()}
 	if db.URL != "" {
 		s.environ = append(s.environ, "INVITED_DATABASE_URL="+db.URL)
 	}
 	apply := exec.CommandContext(ctx, binary, "directory", "apply", "-f", "-")
 	apply.Dir, apply.Env, apply.Stdin = dir, s.environ, strings.NewReader(directory)
-	if said, err := apply.CombinedOutput(); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s directory apply: %w\n%s", binary, err, said), s.Remove())
+	if output, err := apply.CombinedOutput(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s directory apply: %w\n%s", binary, err, output), s.Remove())
 	}
 	return s, nil
 }
 
-// Run starts the process, and returns when it serves.
+// Run starts the process with more environment variables, and returns when it serves.
 func (s *Server) Run(ctx context.Context, environ ...string) error {
-	before := len(s.log.String())
-	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), s.binary, "serve") // End ends it, in good order
+	logged := len(s.log.String())
+	s.cmd = exec.CommandContext(context.WithoutCancel(ctx), s.binary, "serve") // End stops the process in order
 	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = s.dir, slices.Concat(s.environ, environ), &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		return err
 	}
 	s.ended = make(chan error, 1)
 	go func() { s.ended <- s.cmd.Wait() }()
-	if err := s.serving(ctx, before); err != nil {
-		_ = s.cmd.Process.Kill() // fails only where it has ended
+	if err := s.waitUntilServing(ctx, logged); err != nil {
+		_ = s.cmd.Process.Kill() // fails only where the process has ended
 		return err
 	}
 	s.Scope = s.URL + "/api/projects/" + project + "/"
 	return nil
 }
 
-// Log is what the server has written so far.
+// Log returns what the server has written so far.
 func (s *Server) Log() string { return s.log.String() }
 
 var servingLine = regexp.MustCompile(`serving.*address"?[=:]"?([0-9.]+:[0-9]+)`)
 
-func (s *Server) serving(ctx context.Context, before int) error {
+// waitUntilServing waits for the server's line about its address, after the first logged bytes of its log.
+func (s *Server) waitUntilServing(ctx context.Context, logged int) error {
 	deadline := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if found := servingLine.FindStringSubmatch(s.Log()[before:]); found != nil {
+		if found := servingLine.FindStringSubmatch(s.Log()[logged:]); found != nil {
 			s.URL = "http://" + found[1]
 			return nil
 		}
@@ -189,13 +192,13 @@ func (s *Server) serving(ctx context.Context, before int) error {
 	}
 }
 
-// Stop ends the server, and removes what it kept.
+// Stop ends the process and removes the server's folder.
 func (s *Server) Stop() error { return errors.Join(s.End(), s.Remove()) }
 
-// Remove removes what a server kept that does not run.
+// Remove removes the folder of a server that does not run.
 func (s *Server) Remove() error { return os.RemoveAll(s.dir) }
 
-// End ends the process. It is an error where it had ended by itself, or not well.
+// End ends the process. It returns an error where the process had ended by itself, or exits with another code than 0.
 func (s *Server) End() error {
 	err := s.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -210,7 +213,7 @@ func (s *Server) End() error {
 	return err
 }
 
-// output is what a process has written so far.
+// output collects what a process writes. It is safe for concurrent use.
 type output struct {
 	mu   sync.Mutex
 	text bytes.Buffer

@@ -1,9 +1,9 @@
-// Command withserver runs another command once for each database, with a server to try things against:
+// Command withserver runs another command once for each database engine, beside a server of its own:
 //
 //	go run ./internal/tools/sdk/withserver -postgres URL -- COMMAND [ARGUMENT...]
 //
-// The command is told where the server is, and who may do what there, by variables that begin with INVITED_TEST_.
-// It exits 0 where every run of the command did.
+// Environment variables that begin with INVITED_TEST_ give the command the server's URL, tokens and records.
+// withserver exits with 0 where every run of the command did.
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 
 func main() {
 	binary := flag.String("invited", "build/invited", "the server's `program`")
-	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be made")
+	postgres := flag.String("postgres", "", "`URL` of a PostgreSQL server where databases may be created")
 	flag.Parse()
 	if flag.NArg() == 0 {
 		fmt.Fprintln(os.Stderr, "usage: withserver -postgres URL -- COMMAND [ARGUMENT...]")
@@ -41,12 +41,13 @@ func run(ctx context.Context, binary, postgres string, args []string) (err error
 		return err
 	}
 	for _, db := range databases {
-		err = errors.Join(err, on(ctx, binary, db, args), db.Drop())
+		err = errors.Join(err, runOn(ctx, binary, db, args), db.Drop())
 	}
 	return err
 }
 
-func on(ctx context.Context, binary string, db live.Database, args []string) (err error) {
+// runOn runs the command with a server on one database.
+func runOn(ctx context.Context, binary string, db live.Database, args []string) (err error) {
 	server, err := live.Start(ctx, binary, db)
 	if err != nil {
 		return err

@@ -1,0 +1,191 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"invited/internal/api"
+	"invited/internal/config"
+	"invited/internal/database"
+	"invited/internal/invitation"
+	"invited/internal/jobs"
+	"invited/internal/store"
+)
+
+// App is the program while it serves: an HTTP server, the background workers unless the configuration turns them off, and
+// the database that both use. Use New, then either Run, or Start and Close.
+type App struct {
+	config  config.Config
+	options Options
+	logger  *slog.Logger
+	demo    *demonstration // nil without --demo
+
+	listener     net.Listener
+	db           *store.Store
+	workers      *jobs.Workers // nil where another process does the background work
+	httpServer   *http.Server  // nil until Start has succeeded
+	serveError   chan error    // gets what httpServer.Serve returned
+	shuttingDown atomic.Bool
+}
+
+// Options are the parts of an App that the environment does not configure.
+type Options struct {
+	Logger   *slog.Logger
+	Migrate  bool             // migrate the database before serving
+	Database database.Options // without an address, which the configuration has
+}
+
+// New returns an App that is not started.
+func New(c config.Config, o Options) *App {
+	return &App{config: c, options: o, logger: o.Logger, serveError: make(chan error, 1)}
+}
+
+// Start listens, opens the database, migrates it where Options.Migrate says so, and returns when the App serves. An App
+// whose Start returned an error holds nothing and needs no Close.
+func (a *App) Start(ctx context.Context) (err error) {
+	if a.demo != nil {
+		if err := a.demo.adjust(&a.config); err != nil {
+			return err
+		}
+	}
+	// What can fail without the database fails before anything is written to the database.
+	a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.ListenAddr)
+	if err != nil {
+		return fmt.Errorf("can't listen on INVITED_LISTEN_ADDR: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.release())
+		}
+	}()
+	a.config = a.config.Bound(a.listener.Addr()) // the port may have been 0
+	if a.db, err = openDatabase(a.config, a.options.Database); err != nil {
+		return err
+	}
+	service, err := a.newService()
+	if err != nil {
+		return err
+	}
+	handler, err := a.newHandler(service)
+	if err != nil {
+		return err
+	}
+	if a.config.Workers {
+		if a.workers, err = a.newWorkers(service); err != nil {
+			return err
+		}
+	}
+	if err := a.prepareDatabase(ctx, service); err != nil {
+		return err
+	}
+	if a.workers != nil {
+		if err := a.workers.Start(ctx); err != nil {
+			return err
+		}
+	}
+	a.httpServer = newHTTPServer(a.closeConnections(handler), a.logger)
+	go func() { a.serveError <- a.httpServer.Serve(a.listener) }()
+	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
+		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
+	if a.demo != nil {
+		a.demo.printRequests(a.config)
+	}
+	return nil
+}
+
+// prepareDatabase migrates the database where Options.Migrate says so, checks its schema, and loads the demonstration.
+func (a *App) prepareDatabase(ctx context.Context, service *invitation.Service) error {
+	if a.options.Migrate {
+		applied, err := a.db.Migrate(ctx)
+		if err != nil {
+			return err
+		}
+		for _, migration := range applied {
+			a.logger.InfoContext(ctx, "migrated", "version", migration.Version, "name", migration.Name)
+		}
+	}
+	if err := requireCurrentSchema(ctx, a.db); err != nil {
+		return err
+	}
+	if a.demo != nil {
+		return a.demo.load(ctx, a.db, service)
+	}
+	return nil
+}
+
+// Addr returns the address on which a started App listens.
+func (a *App) Addr() net.Addr { return a.listener.Addr() }
+
+// Run starts the App, serves until ctx ends, and closes the App. It returns the error of Start, of serving, or of Close.
+func (a *App) Run(ctx context.Context) error {
+	if err := a.Start(ctx); err != nil {
+		return err
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		a.announceShutdown()
+	case err = <-a.serveError:
+	}
+	return errors.Join(err, a.Close())
+}
+
+// Close finishes the requests that are running, then the jobs, each within shutdownTimeout, and then closes the database.
+// It returns an error where requests or jobs did not finish in time.
+func (a *App) Close() error {
+	a.logger.Info("shutting down: finishing requests and jobs")
+	return errors.Join(
+		a.finish("requests", a.httpServer.Shutdown),
+		a.finish("jobs", func(ctx context.Context) error {
+			if a.workers == nil {
+				return nil
+			}
+			return a.workers.Stop(ctx)
+		}),
+		a.release())
+}
+
+// finish calls stop with a context that ends after shutdownTimeout.
+func (a *App) finish(what string, stop func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := stop(ctx); err != nil {
+		return fmt.Errorf("ending %s: %w", what, err)
+	}
+	return nil
+}
+
+// release closes the listener and the database. The listener may be closed already, by the HTTP server.
+func (a *App) release() error {
+	_ = a.listener.Close()
+	if a.db == nil {
+		return nil
+	}
+	return a.db.Close()
+}
+
+// readiness returns the checks of /readyz: for each part of the server its error, or nil where the part works.
+func (a *App) readiness(ctx context.Context) map[string]error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	checks := map[string]error{"database": a.db.Ping(ctx), "schema": requireCurrentSchema(ctx, a.db)}
+	if a.shuttingDown.Load() {
+		checks["shutdown"] = errShuttingDown
+	}
+	if a.workers != nil {
+		checks["workers"] = a.workers.Running()
+		for part, reason := range a.workers.Troubles() {
+			checks[part] = nil
+			if reason != "" {
+				checks[part] = api.Trouble(reason)
+			}
+		}
+	}
+	return checks
+}

@@ -1,0 +1,345 @@
+package app_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"invited/internal/app"
+	"invited/internal/storetest"
+	"invited/internal/systemtest/harness"
+)
+
+// programVariable makes this test binary behave as the program: the tests run commands as processes, each in a working
+// directory of its own, without building the program first.
+const programVariable = "INVITED_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(programVariable) != "" {
+		environ := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, programVariable+"=") })
+		os.Exit(app.Main(os.Args, environ))
+	}
+	os.Exit(m.Run())
+}
+
+// setup returns an Env whose program is this test binary.
+func setup(t *testing.T, databaseURL string) *harness.Env {
+	t.Helper()
+	program, err := os.Executable()
+	require.NoError(t, err)
+	env := harness.New(t, databaseURL)
+	env.Program = program
+	return env.Set(programVariable + "=1")
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	env := setup(t, "")
+	for _, each := range []string{
+		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
+		"token", "token create", "mail", "mail preview", "openapi", "version",
+	} {
+		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
+		require.Contains(t, output, strings.TrimSpace("invited "+each), each)
+		require.Contains(t, output, "Usage:", each)
+	}
+	require.Contains(t, env.Run("").OK(), "Available Commands:")
+	entries, err := os.ReadDir(env.Dir)
+	require.NoError(t, err)
+	require.Empty(t, entries, "help creates no file")
+}
+
+func TestWrongUsage(t *testing.T) {
+	t.Parallel()
+	env := setup(t, "")
+	for _, each := range [][]string{
+		{"bogus"},
+		{"--bogus"},
+		{"serve", "now"},
+		{"serve", "--bogus"},
+		{"serve", "--migrate=perhaps"},
+		{"migrate"},
+		{"migrate", "down"},
+		{"migrate", "up", "2"},
+		{"directory"},
+		{"directory", "apply"},
+		{"directory", "apply", "file.yaml"},
+		{"directory", "export", "file.yaml"},
+		{"token"},
+		{"token", "create"},
+		{"token", "create", "olivia"},
+		{"token", "create", "--user", "olivia", "--ttl", "soon"},
+		{"token", "create", "--user", "olivia", "--ttl", "-1h"},
+		{"token", "create", "--user", "olivia", "--ttl", "0"},
+		{"mail"},
+		{"mail", "preview"},
+		{"mail", "preview", "bogus"},
+		{"mail", "preview", "invitation_created", "now"},
+		{"mail", "preview", "invitation_created", "--output", "mail.pdf"},
+		{"openapi", "now"},
+		{"version", "now"},
+	} {
+		got := env.Run("", each...)
+		require.Equal(t, 2, got.Code, "%q: %s%s", each, got.Stdout, got.Stderr)
+		require.Empty(t, got.Stdout, "%q", each)
+		require.True(t, strings.HasPrefix(got.Stderr, "invited: "), "%q: %s", each, got.Stderr)
+		require.Contains(t, got.Stderr, "--help", "%q", each)
+	}
+	entries, err := os.ReadDir(env.Dir)
+	require.NoError(t, err)
+	require.Empty(t, entries, "a wrong command line creates no file")
+}
+
+// databaseCommands are the commands that open the database.
+var databaseCommands = [][]string{
+	{"serve"},
+	{"serve", "--demo"},
+	{"migrate", "up"},
+	{"migrate", "status"},
+	{"directory", "apply", "-f", "people.yaml"},
+	{"directory", "export"},
+	{"token", "create", "--user", "olivia"},
+}
+
+func TestDatabaseIsUnreachable(t *testing.T) {
+	t.Parallel()
+	for _, each := range databaseCommands {
+		t.Run(strings.Join(each, " "), func(t *testing.T) {
+			t.Parallel()
+			env := setup(t, "postgres://invited:pa55word@127.0.0.1:1/nosuch")
+			env.WriteFile("people.yaml", harness.Directory)
+			env.Run("", each...).Fails("127.0.0.1:1", "connection refused")
+		})
+	}
+}
+
+func TestDatabaseFileCannotBeCreated(t *testing.T) {
+	t.Parallel()
+	for _, each := range databaseCommands {
+		t.Run(strings.Join(each, " "), func(t *testing.T) {
+			t.Parallel()
+			env := setup(t, "sqlite://people.yaml/invited.db")
+			env.WriteFile("people.yaml", harness.Directory)
+			env.Run("", each...).Fails("people.yaml", "not a directory")
+		})
+	}
+}
+
+// Commands that do not migrate name the remedy.
+func TestDatabaseIsNotMigrated(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Empty(t))
+		for _, each := range [][]string{
+			{"serve", "--migrate=false"}, {"directory", "export"}, {"token", "create", "--user", "olivia"},
+		} {
+			env.Run("", each...).Fails("schema is not current", "invited migrate up")
+		}
+		status := env.Run("", "migrate", "status").OK()
+		require.Equal(t, strings.Count(status, "\n"), strings.Count(status, "pending"), status)
+	})
+}
+
+func TestBadVariables(t *testing.T) {
+	t.Parallel()
+	env := setup(t, "")
+	env.WriteFile("file", "")
+	for variable, word := range map[string]string{
+		"INVITED_INVITATION_LIFETIME=soon":                      "soon",
+		"INVITED_LISTEN_ADDR=8080":                              "HOST:PORT",
+		"INVITED_LISTEN_ADDR=192.0.2.1:80":                      "192.0.2.1:80",
+		"INVITED_DATABASE_URL=mysql://root:pa55word@db/invited": "sqlite://PATH",
+		"INVITED_SMTP_URL=smtp://user:pa55word@mail:25/path":    "smtp://USER:PASSWORD@HOST:PORT",
+		"INVITED_SECRET_KEY=pa55word":                           "openssl rand",
+		"INVITED_LOG_LEVEL=loud":                                "loud",
+		"INVITED_TEMPLATES_DIR=nowhere":                         "nowhere",
+		"INVITED_MAIL_DIR=file/mail":                            "file",
+		"INVITED_WORKERS=perhaps":                               "perhaps",
+	} {
+		name, _, _ := strings.Cut(variable, "=")
+		env.With(variable).Run("", "serve").Fails(name, word)
+	}
+	got := env.With("INVITED_WORKERS=perhaps", "INVITED_LOG_LEVEL=loud").Run("", "serve")
+	require.Equal(t, 1, got.Code)
+	require.Equal(t, 2, strings.Count(got.Stderr, "\n"), "a line for each")
+
+	postgres := env.With("INVITED_DATABASE_URL=postgres://invited:pa55word@127.0.0.1:1/x", "INVITED_SECRET_KEY=")
+	require.Contains(t, postgres.Run("", "migrate", "up").Stderr, "127.0.0.1:1", "only serve needs the key")
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		if e.Name == "postgres" {
+			setup(t, e.Fresh(t)).Set("INVITED_SECRET_KEY=").Run("", "serve").Fails("INVITED_SECRET_KEY", "openssl")
+		}
+	})
+	env.With("INVITED_LISTEN_ADDR=0.0.0.0:0").Run("", "serve", "--demo").Fails("--demo", "INVITED_LISTEN_ADDR")
+}
+
+func TestUnknownVariableGivesWarning(t *testing.T) {
+	t.Parallel()
+	got := setup(t, "").Set("INVITED_LIFETIME=1h").Run("", "migrate", "up")
+	require.Zero(t, got.Code)
+	require.Equal(t, "invited: warning: INVITED_LIFETIME is no variable of this program\n", got.Stderr)
+}
+
+func TestOutputCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	t.Cleanup(func() { require.NoError(t, full.Close()) })
+	env := setup(t, "")
+	env.Apply()
+	for _, each := range [][]string{
+		{"openapi"},
+		{"version"},
+		{"migrate", "status"},
+		{"migrate", "up"},
+		{"directory", "export"},
+		{"token", "create", "--user", "olivia"},
+	} {
+		t.Run(strings.Join(each, " "), func(t *testing.T) {
+			cmd := env.Command(t.Context(), each...)
+			var stderr strings.Builder
+			cmd.Stdout, cmd.Stderr = full, &stderr
+			_ = cmd.Run() // Result has the exit code
+			harness.Result{T: t, Code: cmd.ProcessState.ExitCode(), Stderr: stderr.String()}.Fails("no space left")
+		})
+	}
+}
+
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	printed := setup(t, "").Run("", "openapi").OK()
+	document, err := openapi3.NewLoader().LoadFromData([]byte(printed))
+	require.NoError(t, err)
+	require.NoError(t, document.Validate(t.Context()))
+	operations := 0
+	for path, item := range document.Paths.Map() {
+		for method, operation := range item.Operations() {
+			require.NotEmpty(t, operation.OperationID, "%s %s", method, path)
+			operations++
+		}
+	}
+	require.GreaterOrEqual(t, operations, 11)
+
+	written, err := openapi3.NewLoader().LoadFromFile(filepath.Join("..", "..", "openapi.yaml"))
+	require.NoError(t, err)
+	one, err := written.MarshalJSON()
+	require.NoError(t, err)
+	other, err := document.MarshalJSON()
+	require.NoError(t, err)
+	require.JSONEq(t, string(one), string(other))
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	require.Regexp(t, `^invited \S+ \(commit \S+, go1\.\d+\S*\)\n$`, setup(t, "").Run("", "version").OK())
+}
+
+func TestMigrateCommands(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Empty(t))
+		require.Regexp(t, `(?m)^ +1 +pending +0001_initial\.sql$`, env.Run("", "migrate", "status").OK())
+		require.Regexp(t, `(?m)^applied +1 +0001_initial\.sql$`, env.Run("", "migrate", "up").OK())
+		status := env.Run("", "migrate", "status").OK()
+		require.NotContains(t, status, "pending")
+		require.Regexp(t, `(?m)^ +1 +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +0001_initial\.sql$`, status)
+		require.Equal(t, "The schema is current.\n", env.Run("", "migrate", "up").OK())
+		require.Equal(t, status, env.Run("", "migrate", "status").OK())
+	})
+}
+
+func TestDirectoryCommands(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Empty(t)) // directory apply migrates
+		env.WriteFile("people.yaml", harness.Directory)
+		first := env.Run("", "directory", "apply", "-f", "people.yaml").OK()
+		require.Contains(t, strings.ToLower(first), "created")
+		require.NotContains(t, first, "{", "the output is for people")
+		again := env.Run(harness.Directory, "directory", "apply", "-f", "-").OK()
+		require.NotEqual(t, first, again)
+
+		exported := env.Run("", "directory", "export").OK()
+		require.NotContains(t, exported, "token")
+		require.NotContains(t, exported, "-key")
+		env.Run(exported, "directory", "apply", "-f", "-").OK()
+		require.Equal(t, exported, env.Run("", "directory", "export").OK())
+		var content map[string][]map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(exported), &content))
+		require.Len(t, content["users"], 3)
+
+		bad := strings.Replace(harness.Directory, "user: olivia, role: CUSTOMER.OWNER", "user: olivia, role: NOBODY", 1)
+		bad = strings.Replace(bad, "email: sam@staff.example", "email: other@staff.example", 1)
+		env.Run(bad, "directory", "apply", "-f", "-").Fails("customers[0].members[0].role")
+		env.Run("users: {", "directory", "apply", "-f", "-").Fails()
+		env.Run("", "directory", "apply", "-f", "nowhere.yaml").Fails("nowhere.yaml")
+		require.Equal(t, exported, env.Run("", "directory", "export").OK(), "nothing was written")
+	})
+}
+
+func TestTokenCommand(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Fresh(t)).Apply()
+		env.Run("", "token", "create", "--user", "nobody").Fails("nobody")
+		lasting := strings.TrimSpace(env.Run("", "token", "create", "--user", "olivia").OK())
+		short := strings.TrimSpace(env.Run("", "token", "create", "--user", "olivia", "--ttl", "2s").OK())
+		require.NotEqual(t, lasting, short)
+		p := env.Set("INVITED_WORKERS=false").Serve()
+		list := func(key string) harness.Response {
+			return p.Do("GET", harness.InvitationsPath, "", "", "Authorization", "Token "+key)
+		}
+		list(lasting).Is(200)
+		p.WaitUntil("the token has expired", func() bool {
+			got := list(short)
+			return got.Status == 401 && strings.Contains(got.Body, "Token has expired.")
+		})
+		list(lasting).Is(200)
+		require.NotContains(t, p.Stderr.String(), lasting)
+		require.NotContains(t, p.Stderr.String(), short)
+	})
+}
+
+func TestMailPreview(t *testing.T) {
+	t.Parallel()
+	env := setup(t, "").Set("INVITED_FRONTEND_URL=https://front.example/", "INVITED_SITE_NAME=Portal")
+	kinds := []string{
+		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_rejected", "invitation_expired",
+	}
+	for _, each := range kinds {
+		output := env.Run("", "mail", "preview", each).OK()
+		require.Regexp(t, `^To: \S+\nSubject: .+\n\n`, output, each)
+		require.Contains(t, output, "https://front.example/", each)
+		for _, extension := range []string{".html", ".txt", ".eml"} {
+			file := filepath.Join(env.Dir, each+extension)
+			require.Empty(t, env.Run("", "mail", "preview", each, "-o", file).OK())
+			content, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Contains(t, string(content), map[string]string{
+				".html": "<!DOCTYPE html>", ".txt": "https://front.example/", ".eml": "Auto-Submitted: auto-generated\r\n",
+			}[extension], file)
+		}
+	}
+	require.Contains(t, env.Run("", "mail", "preview", "invitation_reminder").OK(), "Subject: REMINDER: ")
+	require.NoDirExists(t, filepath.Join(env.Dir, "data"), "a preview creates no other file")
+
+	// The operator's templates replace the built-in ones, and the message about a broken one has the file and the line.
+	folder := filepath.Join(env.Dir, "templates")
+	require.NoError(t, os.Mkdir(folder, 0o700))
+	broken := filepath.Join(folder, "invitation_created.txt.tmpl")
+	env.Set("INVITED_TEMPLATES_DIR=" + folder)
+	require.NoError(t, os.WriteFile(broken, []byte("{{define \"subject\"}}Ours{{end}}{{.Inviter}} invites you.\n"), 0o600))
+	require.Contains(t, env.Run("", "mail", "preview", "invitation_created").OK(), "Subject: Ours\n\nOlivia Owner invites you.\n")
+	require.NoError(t, os.WriteFile(broken, []byte("{{define \"subject\"}}Ours{{end}}\n{{.Invter}}\n"), 0o600))
+	for _, command := range [][]string{{"mail", "preview", "invitation_expired"}, {"serve"}} {
+		env.Run("", command...).Fails("INVITED_TEMPLATES_DIR", folder, "invitation_created.txt.tmpl:2", "Invter")
+	}
+}

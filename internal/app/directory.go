@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"invited/internal/directory"
+	"invited/internal/directory/dirfile"
+	"invited/internal/store"
+)
+
+func (p Process) directoryCommand() *cobra.Command {
+	var path string
+	apply := command("apply", "Bring users, roles, scopes and memberships in line with a YAML file",
+		`Brings users, roles, scopes and memberships in line with a YAML file. Where one record is bad, nothing is written.
+Records that the file does not have are left alone. Migrates the database first where needed. The command can be repeated,
+and it works on the database of a running server.`,
+		func(ctx context.Context) error {
+			if path == "" {
+				return usageError{errors.New("the file is missing: -f FILE, or -f - for standard input")}
+			}
+			input, err := p.openInput(path)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = input.Close() }()
+			file, err := dirfile.Decode(input)
+			if err != nil {
+				return prefixProblems(path, err)
+			}
+			return p.withDatabase(func(db *store.Store) error {
+				if _, err := db.Migrate(ctx); err != nil {
+					return err
+				}
+				report, err := dirfile.Apply(ctx, db.Directory(), file, p.progressBar("Applying"))
+				if err != nil {
+					return prefixProblems(path, err)
+				}
+				_, err = fmt.Fprint(p.Stdout, report)
+				return err
+			})
+		})
+	apply.Flags().StringVarP(&path, "file", "f", "", "the file; - reads standard input")
+
+	export := command("export", "Print the directory in the form that apply reads",
+		"Prints users, roles, scopes and memberships in the form that `directory apply` reads. Tokens are never printed.",
+		func(ctx context.Context) error {
+			return p.withDirectory(ctx, func(s directory.FileStore) error { return dirfile.Export(ctx, s, p.Stdout) })
+		})
+	return commandGroup("directory", "Keep users, roles, scopes and memberships in a file", apply, export)
+}
+
+// prefixProblems puts the path of the file before each problem of a *dirfile.Error, and returns any other error as
+// it is.
+func prefixProblems(path string, err error) error {
+	if path == "-" {
+		path = "standard input"
+	}
+	var problems *dirfile.Error
+	if !errors.As(err, &problems) {
+		return err
+	}
+	return errors.New(path + ": " + strings.ReplaceAll(problems.Error(), "\n", "\n"+path+": "))
+}
+
+func (p Process) openInput(path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return io.NopCloser(p.Stdin), nil
+	}
+	return os.Open(path)
+}
+
+// progressBar returns a function that draws the progress of a task on standard error, or nil where standard error is no
+// terminal.
+func (p Process) progressBar(task string) func(done, total int) {
+	terminal, ok := p.Stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(terminal.Fd())) {
+		return nil
+	}
+	var bar *progressbar.ProgressBar
+	return func(done, total int) {
+		if bar == nil {
+			bar = progressbar.NewOptions(total,
+				progressbar.OptionSetWriter(terminal), progressbar.OptionSetDescription(task),
+				progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+		}
+		_ = bar.Set(done)
+	}
+}

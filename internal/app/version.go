@@ -1,0 +1,38 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// The linker sets these, by -X invited/internal/app.version=… and -X invited/internal/app.commit=….
+var (
+	version = "dev"
+	commit  = ""
+)
+
+func (p Process) versionCommand() *cobra.Command {
+	return command("version", "Print version, commit and Go version", "", func(context.Context) error {
+		_, err := fmt.Fprintf(p.Stdout, "invited %s (commit %s, %s)\n", version, buildCommit(), runtime.Version())
+		return err
+	})
+}
+
+// buildCommit returns the commit from which the binary was built, or "unknown".
+func buildCommit() string {
+	if commit != "" {
+		return commit
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				return setting.Value
+			}
+		}
+	}
+	return "unknown"
+}

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	netmail "net/mail"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"invited/internal/api"
+	"invited/internal/config"
+	"invited/internal/directory"
+	"invited/internal/invitation"
+	"invited/internal/jobs"
+	"invited/internal/mail"
+	"invited/internal/token"
+	"invited/internal/webhook"
+)
+
+func (a *App) newService() (*invitation.Service, error) {
+	secret, err := a.config.LoadSecret()
+	if err != nil {
+		return nil, err
+	}
+	fallbacks := make([]string, 0, len(a.config.SecretKeyFallbacks))
+	for _, key := range a.config.SecretKeyFallbacks {
+		fallbacks = append(fallbacks, key.Reveal())
+	}
+	policy := a.config.Policy
+	return &invitation.Service{
+		Store: a.db.Invitations(),
+		Policy: invitation.Policy{
+			Lifetime:             policy.InvitationLifetime,
+			MaxAge:               policy.InvitationMaxAge,
+			OnlyStaffCanInvite:   policy.OnlyStaffCanInviteUsers,
+			ValidateEmail:        policy.ValidateInvitationEmail,
+			StrictCheck:          policy.EnableStrictCheckAcceptingInvitation,
+			DisableMultipleRoles: policy.InvitationDisableMultipleRoles,
+			OneProjectManager:    policy.OnlyOneProjectManager,
+			CreateMissingUser:    policy.InvitationCreateMissingUser,
+			UseWebhooks:          policy.InvitationUseWebhooks,
+			AllowedFields:        policy.InvitationAllowedFields,
+		},
+		Signer:      token.NewSigner(secret.Reveal(), fallbacks...),
+		FrontendURL: a.config.FrontendURL.String(),
+	}, nil
+}
+
+func (a *App) newHandler(service *invitation.Service) (http.Handler, error) {
+	return api.New(api.Config{
+		Service:        service,
+		Directory:      &directory.Reader{Store: a.db.ReadStore()},
+		Authenticator:  a.db,
+		PublicURL:      a.config.PublicURL.String(),
+		Logger:         a.logger,
+		TrustedProxies: a.config.TrustedProxies,
+		CORSOrigins:    a.config.CORSOrigins,
+		Ready:          a.readiness,
+	})
+}
+
+func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
+	renderer, err := newRenderer(a.config)
+	if err != nil {
+		return nil, err
+	}
+	webhookClient, err := newWebhookClient(a.config)
+	if err != nil {
+		return nil, err
+	}
+	transport, err := newTransport(a.config) // last: it may make a folder
+	if err != nil {
+		return nil, err
+	}
+	return jobs.New(jobs.Config{
+		Queue:     a.db.Queue(),
+		Now:       a.db.Now,
+		Service:   service,
+		Renderer:  renderer,
+		Transport: transport,
+		Webhook:   webhookClient,
+		MailHost:  messageIDHost(a.config.MailFrom),
+		Sweep:     a.config.SweepInterval,
+		Logger:    a.logger,
+	})
+}
+
+func newRenderer(c config.Config) (*mail.Renderer, error) {
+	renderer, err := mail.NewRenderer(c.SiteName, c.TemplatesDir)
+	if err != nil {
+		return nil, fmt.Errorf("INVITED_TEMPLATES_DIR: %w", err)
+	}
+	return renderer, nil
+}
+
+// newTransport returns the client of the mail server or, where INVITED_SMTP_URL is empty, the mail folder.
+func newTransport(c config.Config) (mail.Transport, error) {
+	from := c.MailFrom.String()
+	if err := mail.CheckSender(from); err != nil {
+		return nil, fmt.Errorf("INVITED_MAIL_FROM: %w", err)
+	}
+	if address := c.SMTPURL.Reveal(); address != "" {
+		smtp, err := mail.NewSMTP(address, from)
+		if err != nil {
+			return nil, fmt.Errorf("INVITED_SMTP_URL: %w", err)
+		}
+		return smtp, nil
+	}
+	folder, err := mail.NewFolder(c.MailDir, from)
+	if err != nil {
+		return nil, fmt.Errorf("INVITED_MAIL_DIR: %w", err)
+	}
+	return folder, nil
+}
+
+// newWebhookClient returns nil where invitations into projects are delivered by mail.
+func newWebhookClient(c config.Config) (*webhook.Client, error) {
+	if !c.Policy.InvitationUseWebhooks {
+		return nil, nil
+	}
+	client, err := webhook.New(webhook.Config{
+		URL:          c.Policy.InvitationWebhookURL.Reveal(),
+		TokenURL:     c.Policy.InvitationWebhookTokenURL.Reveal(),
+		ClientID:     c.Policy.InvitationWebhookTokenClientID,
+		ClientSecret: c.Policy.InvitationWebhookTokenSecret.Reveal(),
+		Secret:       c.Policy.InvitationWebhookSecret.Reveal(),
+	})
+	if err != nil {
+		return nil, errors.New(webhookVariables.Replace(err.Error()))
+	}
+	return client, nil
+}
+
+// webhookVariables replaces the webhook package's names of settings by the variables that an operator sets.
+var webhookVariables = strings.NewReplacer(
+	webhook.SettingURL, "INVITED_INVITATION_WEBHOOK_URL",
+	webhook.SettingTokenURL, "INVITED_INVITATION_WEBHOOK_TOKEN_URL",
+	webhook.SettingClientID, "INVITED_INVITATION_WEBHOOK_TOKEN_CLIENT_ID",
+	webhook.SettingClientSecret, "INVITED_INVITATION_WEBHOOK_TOKEN_SECRET",
+	webhook.SettingSecret, "INVITED_INVITATION_WEBHOOK_SECRET",
+)
+
+// messageIDHost returns the domain of an address in ASCII, as the right side of a Message-ID needs it.
+func messageIDHost(address netmail.Address) string {
+	domain := address.Address[strings.LastIndexByte(address.Address, '@')+1:]
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
+		return ascii
+	}
+	return domain
+}

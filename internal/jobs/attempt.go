@@ -1,0 +1,140 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"invited/internal/delivery"
+	"invited/internal/invitation"
+)
+
+// attempt describes one run of a job.
+type attempt struct {
+	kind      string
+	args      string // JSON; ids, never addresses
+	queue     string
+	number    int       // 1 for the first
+	enqueued  time.Time // when the job was enqueued
+	lastError string    // of the attempt before this one; empty for none
+}
+
+// jobResult is the end of an attempt. The zero value means that the job is done.
+type jobResult struct {
+	err        error         // why the job failed; it is tried again after retryDelay
+	final      bool          // the job failed for good
+	retryAfter time.Duration // not zero: this was no attempt, and the job is due again after this time
+}
+
+// loggedError is an error that is already in the log. The queue stores its text: a sentence that any user may read, and
+// that every database can store.
+type loggedError string
+
+func (e loggedError) Error() string { return string(e) }
+
+// deliver sends an invitation to its invitee and records the outcome.
+func (w *Workers) deliver(ctx context.Context, a attempt, job invitation.Deliver) jobResult {
+	message, err := w.config.Service.BeginDelivery(ctx, job)
+	if err != nil || message == nil {
+		return jobResult{err: err}
+	}
+	sendErr := w.send(ctx, a, message)
+	if err := retryUntilDone(ctx, func(ctx context.Context) error {
+		return w.config.Service.FinishDelivery(ctx, job, message, outcome(sendErr))
+	}); err != nil {
+		// The delivery is made again soon: until then the invitation says Processing.
+		w.config.Logger.ErrorContext(ctx, "the outcome of a delivery could not be recorded: the delivery is made again",
+			"args", a.args, "attempt", a.number, "error", err)
+		return jobResult{retryAfter: jitter(firstRetryDelay)}
+	}
+	return result(sendErr)
+}
+
+// notify sends a notice and records the outcome.
+func (w *Workers) notify(ctx context.Context, a attempt, job invitation.Notify) jobResult {
+	if a.queue == invitation.QueueNotices {
+		w.barrier.wait(ctx)
+	}
+	message, err := w.config.Service.BeginNotice(ctx, job)
+	if err != nil || message == nil {
+		return jobResult{err: err}
+	}
+	sendErr := w.send(ctx, a, message)
+	if !isRepeated(a, sendErr) {
+		if err := retryUntilDone(ctx, func(ctx context.Context) error {
+			return w.config.Service.FinishNotice(ctx, message, outcome(sendErr))
+		}); err != nil {
+			// The job ends all the same: a mail is not sent again because its event is missing.
+			w.config.Logger.ErrorContext(ctx, "the outcome of a notice could not be recorded", "args", a.args, "error", err)
+		}
+	}
+	return result(sendErr)
+}
+
+// send sends a message, and logs a failure.
+func (w *Workers) send(ctx context.Context, a attempt, m *invitation.Message) error {
+	err := w.sender.send(ctx, m, a.enqueued)
+	if err != nil {
+		w.logFailure(ctx, a, err)
+	}
+	return err
+}
+
+// isRepeated reports whether a notice failed as its last attempt did, or was not tried: neither is an event.
+func isRepeated(a attempt, sendErr error) bool {
+	return errors.As(sendErr, new(errCircuitOpen)) || sendErr != nil && a.lastError == outcome(sendErr).Reason
+}
+
+func outcome(sendErr error) invitation.Outcome {
+	if sendErr == nil {
+		return invitation.Outcome{}
+	}
+	reason, _ := explain(sendErr)
+	return invitation.Outcome{Failed: true, Reason: reason}
+}
+
+func result(sendErr error) jobResult {
+	if sendErr == nil {
+		return jobResult{}
+	}
+	var open errCircuitOpen
+	if errors.As(sendErr, &open) {
+		return jobResult{retryAfter: jitter(open.retryAfter)}
+	}
+	reason, final := explain(sendErr)
+	return jobResult{err: loggedError(reason), final: final}
+}
+
+// explain returns the reason of an error for users, and whether the failure is final. An error that is no
+// delivery.Failure is not final.
+func explain(err error) (reason string, final bool) {
+	var f *delivery.Failure
+	switch {
+	case !errors.As(err, &f):
+		return "The invitation could not be sent because of an internal error. It is tried again by itself.", false
+	case f.Final:
+		return f.Reason, true
+	default:
+		return f.Reason + " It is tried again by itself.", false
+	}
+}
+
+// logFailure logs that a message was not sent, at the level of what somebody has to do about it.
+func (w *Workers) logFailure(ctx context.Context, a attempt, err error) {
+	logger := w.config.Logger.With("kind", a.kind, "args", a.args, "attempt", a.number, "error", err)
+	var f *delivery.Failure
+	switch {
+	case errors.As(err, new(errCircuitOpen)):
+		logger.DebugContext(ctx, "not delivered, and tried again later") // the attempt that opened the circuit was an error
+	case !errors.As(err, &f):
+		logger.ErrorContext(ctx, "not delivered, and tried again later")
+	case f.Blocked:
+		logger.ErrorContext(ctx, "nothing is delivered this way until the operator fixes it")
+	case f.Operator:
+		logger.ErrorContext(ctx, "not delivered until the operator fixes it")
+	case f.Final:
+		logger.WarnContext(ctx, "refused, and not tried again until somebody sends the invitation again")
+	default:
+		logger.WarnContext(ctx, "not delivered, and tried again later")
+	}
+}

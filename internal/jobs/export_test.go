@@ -1,0 +1,4 @@
+package jobs
+
+// ReindexNames is reindexNames.
+var ReindexNames = reindexNames

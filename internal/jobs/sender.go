@@ -1,0 +1,109 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"invited/internal/invitation"
+	"invited/internal/mail"
+	"invited/internal/webhook"
+)
+
+// sender renders messages and sends them.
+type sender struct {
+	renderer       *mail.Renderer
+	transport      mail.Transport
+	webhook        *webhook.Client // nil: every message is a mail
+	mailHost       string          // the right side of Message-IDs
+	clock          *clock
+	mailCircuit    circuit
+	webhookCircuit circuit
+}
+
+// send sends a message by mail or webhook. A mail is dated at requested, when its job was enqueued, so that a second
+// attempt is the same mail. A panic is returned as an error: it must not leave the invitation in the state Processing.
+func (s *sender) send(ctx context.Context, m *invitation.Message, requested time.Time) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic while sending: %v\n%s", value, debug.Stack())
+		}
+	}()
+	if m.Webhook && s.webhook != nil {
+		return s.webhookCircuit.do(func() error { return s.webhook.Send(ctx, m.ID, s.clock.NowUTC(), payload(m)) })
+	}
+	rendered, err := s.renderer.Render(mailKinds[m.Notice], m.To, m.ID+"@"+s.mailHost, requested, mailContent(m))
+	if err != nil {
+		return err
+	}
+	return s.mailCircuit.do(func() error { return s.transport.Send(ctx, rendered) })
+}
+
+// close closes idle connections.
+func (s *sender) close() {
+	s.transport.Close()
+	if s.webhook != nil {
+		s.webhook.Close()
+	}
+}
+
+// mailKinds maps each notice to its mail. The empty notice is the invitation itself.
+var mailKinds = map[invitation.Notice]mail.Kind{
+	"":                         mail.InvitationCreated,
+	invitation.NoticeRequested: mail.InvitationRequested,
+	invitation.NoticeRejected:  mail.InvitationRejected,
+	invitation.NoticeExpired:   mail.InvitationExpired,
+	invitation.NoticeReminder:  mail.InvitationCreated,
+}
+
+func mailContent(m *invitation.Message) mail.Invitation {
+	v := m.Invitation
+	out := mail.Invitation{
+		Email:           v.Email,
+		ScopeName:       v.Scope.Name,
+		ScopeType:       string(v.Scope.Type),
+		RoleName:        v.Role.Name,
+		RoleDescription: v.Role.Description,
+		ExtraText:       v.ExtraInvitationText,
+		Link:            m.Link,
+		ApproveLink:     m.ApproveLink,
+		RejectLink:      m.RejectLink,
+		Expires:         v.Expires,
+		Reminder:        m.Notice == invitation.NoticeReminder,
+	}
+	if m.Notice == invitation.NoticeRequested {
+		out.Expires = m.LinksEnd
+	}
+	if v.CreatedBy != nil {
+		out.Inviter = v.CreatedBy.DisplayName()
+		if out.Reminder && v.CreatedBy.FullName == "" && v.CreatedBy.Email != "" {
+			out.Inviter = v.CreatedBy.Email
+		}
+	}
+	if v.Scope.UUID != v.CustomerUUID {
+		out.CustomerName = v.Scope.Customer.Name
+	}
+	return out
+}
+
+func payload(m *invitation.Message) webhook.Payload {
+	v := m.Invitation
+	out := webhook.Payload{
+		Email:               v.Email,
+		RoleName:            v.Role.Name,
+		RoleDescription:     v.Role.Description,
+		ScopeType:           string(v.Scope.Type),
+		ScopeName:           v.Scope.Name,
+		ScopeUUID:           v.Scope.UUID.String(),
+		ExtraInvitationText: v.ExtraInvitationText,
+		Expires:             webhook.Time(v.Expires),
+		RedirectScopeURL:    m.ScopeLink,
+		RedirectURL:         m.Link,
+		InvitationUUID:      v.UUID.String(),
+	}
+	if v.CreatedBy != nil {
+		out.CreatedByFullName, out.CreatedByUsername = v.CreatedBy.FullName, v.CreatedBy.Username
+	}
+	return out
+}

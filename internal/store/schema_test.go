@@ -1,0 +1,273 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/ncruces/go-sqlite3"
+	"github.com/riverqueue/river/rivermigrate"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/database"
+	"invited/internal/directory"
+	"invited/internal/store"
+	"invited/internal/storetest"
+)
+
+// The reasons for which a database refuses a row: SQLSTATE codes.
+const (
+	notUnique  = "23505"
+	noParent   = "23503"
+	failsCheck = "23514"
+)
+
+func requireRefused(t *testing.T, err error, reason string, message ...any) {
+	t.Helper()
+	require.Error(t, err, message...)
+	var refusal *pgconn.PgError
+	if errors.As(err, &refusal) {
+		require.Equal(t, reason, refusal.Code, message...)
+		return
+	}
+	code := map[string]error{
+		notUnique: sqlite3.CONSTRAINT_UNIQUE, noParent: sqlite3.CONSTRAINT_FOREIGNKEY, failsCheck: sqlite3.CONSTRAINT_CHECK,
+	}[reason]
+	require.ErrorIs(t, err, code, message...)
+}
+
+// The schema of the job queue is complete, and is the one that the queue's library expects.
+func TestQueueSchemaIsCurrent(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		migrator, err := rivermigrate.New(e.db.Queue(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+		require.NoError(t, err)
+		result, err := migrator.Validate(t.Context())
+		require.NoError(t, err)
+		require.True(t, result.OK, "a newer version of the job queue needs a migration: %s", result.Messages)
+	})
+}
+
+// Rows that are older than the folded columns get their folded texts, by the rule of directory.Fold and of no database.
+func TestMigrationFoldsNames(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		address := e.Fresh(t)
+		db := storetest.Open(t, address, nil)
+		applyFile(t, db, `
+users: [{username: ann, full_name: "ÅSA \u212Aelvin"}, {username: nobody}]
+roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`)
+		folded := func() string {
+			var found string
+			require.NoError(t, outside(t, address).QueryRow(`SELECT u.full_name_folded || '|' || r.name_folded || '|' || r.description_folded
+				FROM users u, roles r WHERE u.username = 'ann'`).Scan(&found))
+			return found
+		}
+		before := folded()
+		require.Equal(t, "åsa \u212aelvin|résumé.owner|déjà vu", before)
+		for _, statement := range []string{
+			"UPDATE users SET full_name_folded = ''", "UPDATE roles SET name_folded = '', description_folded = ''",
+		} {
+			_, err := outside(t, address).Exec(statement)
+			require.NoError(t, err)
+		}
+		require.NotEqual(t, before, folded())
+		tx, err := outside(t, address).Begin()
+		require.NoError(t, err)
+		require.NoError(t, store.FoldNames(t.Context(), tx))
+		require.NoError(t, tx.Commit())
+		require.Equal(t, before, folded())
+	})
+}
+
+// introspection has queries that describe a schema, in words that are the same for both engines. Types are named as in
+// SQLite, which has fewer.
+var introspection = map[string]map[string]string{
+	"sqlite": {
+		"columns": `SELECT m.name || '.' || c.name || ' ' || CASE WHEN c.pk AND c.type = 'INTEGER' THEN 'bigint' ELSE lower(c.type) END || CASE WHEN c."notnull" OR c.pk THEN ' not null' ELSE '' END
+			FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'`,
+		"indexes": `SELECT m.name || CASE WHEN i."unique" THEN ' unique' ELSE '' END ||
+				CASE WHEN i.partial THEN ' partial' ELSE '' END || ' ' ||
+				(SELECT group_concat(name || CASE WHEN "desc" THEN ' desc' ELSE '' END, ', ')
+					FROM (SELECT * FROM pragma_index_xinfo(i.name) WHERE key ORDER BY seqno)) ||
+				CASE i.origin WHEN 'c' THEN ' ' || i.name ELSE '' END
+			FROM sqlite_master m JOIN pragma_index_list(m.name) i WHERE m.type = 'table'`,
+		"references": `SELECT m.name || '.' || f."from" || ' to ' || f."table" || ' ' || lower(f.on_delete)
+			FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f WHERE m.type = 'table'`,
+	},
+	"postgres": {
+		"columns": `SELECT table_name || '.' || column_name || ' ' || CASE data_type
+					WHEN 'uuid' THEN 'text' WHEN 'timestamp with time zone' THEN 'timestamp' ELSE data_type END ||
+				CASE WHEN is_nullable = 'NO' THEN ' not null' ELSE '' END
+			FROM information_schema.columns WHERE table_schema = 'public'`,
+		"indexes": `SELECT t.relname || CASE WHEN x.indisunique THEN ' unique' ELSE '' END ||
+				CASE WHEN x.indpred IS NULL THEN '' ELSE ' partial' END || ' ' ||
+				(SELECT string_agg(a.attname || CASE WHEN x.indoption[k.n - 1] & 1 = 1 THEN ' desc' ELSE '' END, ', ' ORDER BY k.n)
+					FROM unnest(x.indkey) WITH ORDINALITY k (column_number, n)
+					JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.column_number) ||
+				CASE WHEN EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.oid) THEN '' ELSE ' ' || i.relname END
+			FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
+			JOIN pg_namespace s ON s.oid = t.relnamespace WHERE s.nspname = 'public'
+				AND i.relname <> 'invitation_events_pkey' -- SQLite keeps rows in the order of such a key`,
+		"references": `SELECT c.relname || '.' || a.attname || ' to ' || p.relname || ' ' ||
+				CASE k.confdeltype WHEN 'c' THEN 'cascade' WHEN 'n' THEN 'set null' WHEN 'a' THEN 'no action' END
+			FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_class p ON p.oid = k.confrelid
+			JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.conkey[1]
+			JOIN pg_namespace s ON s.oid = c.relnamespace WHERE k.contype = 'f' AND s.nspname = 'public'`,
+	},
+}
+
+// schema returns what a query of introspection finds of the program's own tables.
+func schema(t *testing.T, e storetest.Engine, address, what string) []string {
+	t.Helper()
+	rows, err := outside(t, address).Query(introspection[e.Name][what])
+	require.NoError(t, err)
+	defer func() { require.NoError(t, rows.Close()) }()
+	found := []string{}
+	for rows.Next() {
+		var each string
+		require.NoError(t, rows.Scan(&each))
+		// The libraries' tables differ between the engines, and SQLite has no index like invitations_email_contains.
+		if !strings.HasSuffix(each, " invitations_email_contains") && !strings.HasPrefix(each, "river_") && !strings.HasPrefix(each, "goose_") && !strings.HasPrefix(each, "sqlite_") {
+			found = append(found, each)
+		}
+	}
+	require.NoError(t, rows.Err())
+	sort.Strings(found)
+	return found
+}
+
+func TestBothEnginesHaveOneSchema(t *testing.T) {
+	t.Parallel()
+	found := map[string]map[string][]string{}
+	var mu sync.Mutex
+	t.Run("engines", func(t *testing.T) {
+		storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+			address := e.Fresh(t)
+			own := map[string][]string{}
+			for what := range introspection[e.Name] {
+				own[what] = schema(t, e, address, what)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			found[e.Name] = own
+		})
+	})
+	for what, known := range map[string]string{
+		"columns":    "invitations.email_folded text not null",
+		"indexes":    "memberships unique partial user_uuid, role_uuid, scope_uuid memberships_active",
+		"references": "invitations.created_by_uuid to users set null",
+	} {
+		require.Contains(t, found["sqlite"][what], known)
+		require.Equal(t, found["postgres"][what], found["sqlite"][what], what)
+	}
+	require.Contains(t, found["sqlite"]["indexes"], "users unique username")
+}
+
+// The conditions of partial indexes can't be compared as text, because each engine rewrites them. The tests of second rows
+// below go through all states on both engines.
+
+func TestMigrationsAreNumberedWithoutGaps(t *testing.T) {
+	t.Parallel()
+	steps := map[string][]database.Migration{}
+	var mu sync.Mutex
+	t.Run("engines", func(t *testing.T) {
+		storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+			found, err := storetest.Open(t, e.Fresh(t), nil).Migrations(t.Context())
+			require.NoError(t, err)
+			for i := range found {
+				require.Equal(t, int64(i+1), found[i].Version)
+				found[i].Applied = nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			steps[e.Name] = found
+		})
+	})
+	require.Equal(t, fmt.Sprint(steps["postgres"]), fmt.Sprint(steps["sqlite"]))
+}
+
+// The schema itself refuses rows that no use case may write.
+func TestSchemaRefusesSecondOpenInvitation(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		template := e.insert(e.newInvitation("template@university.example"))
+		insert := func(email, state string, role, scope uuid.UUID) error {
+			return e.copyRow("invitations", template, map[string]string{
+				"email": email, "email_folded": directory.Fold(email), "state": state,
+				"role_uuid": role.String(), "scope_uuid": scope.String(),
+			})
+		}
+		open, closed := []string{"project", "requested", "pending"}, []string{"accepted", "canceled", "expired", "rejected"}
+		for i, first := range open {
+			require.NoError(t, insert(fmt.Sprintf("ina%d@university.example", i), first, adminRoleID, projectID))
+			for _, second := range open {
+				requireRefused(t, insert(fmt.Sprintf("INA%d@University.example", i), second, adminRoleID, projectID),
+					notUnique, "%s after %s", second, first)
+			}
+			for _, second := range closed {
+				require.NoError(t, insert(fmt.Sprintf("ina%d@university.example", i), second, adminRoleID, projectID))
+			}
+			// An invitation to another scope is no duplicate.
+			require.NoError(t, insert(fmt.Sprintf("ina%d@university.example", i), first, adminRoleID, customerID))
+		}
+		requireRefused(t, insert("new@university.example", "lost", adminRoleID, projectID), failsCheck)
+
+		// A closed invitation can't be opened again beside an open one.
+		requireRefused(t, e.exec("UPDATE invitations SET state = 'pending' WHERE state = 'canceled'"), notUnique)
+	})
+}
+
+func TestSchemaRefusesSecondActiveMembership(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		insert := func(revoked string) error {
+			return e.exec(`INSERT INTO memberships VALUES ('%s', '%s', '%s', '%s', NULL,
+				'2026-11-23T09:30:00.000000Z', NULL, %s)`, uuid.New(), oliviaID, adminRoleID, projectID, revoked)
+		}
+		const past = "'2026-11-23T09:31:00.000000Z'"
+		require.NoError(t, insert(past))
+		require.NoError(t, insert(past))
+		require.NoError(t, insert("NULL"))
+		require.NoError(t, insert(past))
+		requireRefused(t, insert("NULL"), notUnique)
+		requireRefused(t, e.exec("UPDATE memberships SET revoked = NULL"), notUnique)
+	})
+}
+
+func TestSchemaRefusesOrphans(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		e.insert(e.newInvitation("ina@university.example"))
+		require.NoError(t, e.exec(`INSERT INTO memberships VALUES ('%s', '%s', '%s', '%s', NULL,
+			'2026-11-23T09:30:00.000000Z', NULL, NULL)`, uuid.New(), oliviaID, adminRoleID, projectID))
+		for _, column := range []string{"role_uuid", "scope_uuid", "customer_uuid", "created_by_uuid"} {
+			requireRefused(t, e.exec("UPDATE invitations SET %s = '%s'", column, uuid.New()), noParent, column)
+		}
+		for _, column := range []string{"user_uuid", "role_uuid", "scope_uuid", "created_by_uuid"} {
+			requireRefused(t, e.exec("UPDATE memberships SET %s = '%s'", column, uuid.New()), noParent, column)
+		}
+		requireRefused(t, e.exec("UPDATE api_tokens SET user_uuid = '%s'", uuid.New()), noParent)
+		requireRefused(t, e.exec("UPDATE scopes SET customer_uuid = '%s' WHERE type = 'project'", uuid.New()), noParent)
+		requireRefused(t, e.exec("DELETE FROM roles"), noParent)
+		requireRefused(t, e.exec("DELETE FROM scopes WHERE type = 'project'"), noParent)
+
+		// A customer belongs to itself, and nothing else does.
+		requireRefused(t, e.exec("UPDATE scopes SET customer_uuid = uuid WHERE type = 'project'"), failsCheck)
+		requireRefused(t, e.exec("UPDATE scopes SET type = 'planet'"), failsCheck)
+		requireRefused(t, e.exec("UPDATE roles SET scope_type = 'planet'"), failsCheck)
+		requireRefused(t, e.exec("UPDATE invitations SET execution_state = 'Lost'"), failsCheck)
+
+		// With a user the memberships and tokens are deleted. Invitations stay, without a creator.
+		require.NoError(t, e.exec("DELETE FROM users"))
+		for query, want := range map[string]int{
+			"SELECT count(*) FROM invitations WHERE created_by_uuid IS NULL": 1,
+			"SELECT count(*) FROM memberships":                               0,
+			"SELECT count(*) FROM api_tokens":                                0,
+		} {
+			require.Equal(t, want, e.count(query), query)
+		}
+	})
+}

@@ -1,0 +1,4 @@
+// Package systemtest tests the built program as processes: they are killed, stopped and cut off from the database, the mail
+// server and the webhook; they run as replicas, behind gateways and behind PgBouncer, and are used from a browser. It has
+// nothing but tests. The package harness starts the processes.
+package systemtest

@@ -1,0 +1,106 @@
+//go:build browser
+
+package systemtest
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/systemtest/harness"
+)
+
+// A person opens the API reference in a browser, logs in, and sends a request for the list. The browser reports no error and
+// no violation of the content security policy. Screenshots are written to the folder INVITED_TEST_SCREENSHOTS, if it is set.
+func TestReferenceInABrowser(t *testing.T) {
+	harness.OnEachEngine(t, func(t *testing.T, env *harness.Env) {
+		env.Apply()
+		p := env.Serve()
+		id := p.Create("ina@university.example").UUID
+
+		options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
+		options = append(options, chromedp.NoSandbox, chromedp.WindowSize(1200, 1600))
+		ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+		t.Cleanup(cancel)
+		ctx, cancel = chromedp.NewContext(ctx)
+		t.Cleanup(cancel)
+		ctx, cancel = context.WithTimeout(ctx, time.Minute)
+		t.Cleanup(cancel)
+		var problems messageList
+		chromedp.ListenTarget(ctx, func(event any) {
+			switch e := event.(type) {
+			case *log.EventEntryAdded:
+				problems.add(e.Entry.Text)
+			case *runtime.EventExceptionThrown:
+				problems.add(e.ExceptionDetails.Error())
+			}
+		})
+
+		var title, response string
+		tokenAuth := `//div[contains(@class, "auth-container")][.//h4[contains(., "tokenAuth")]]`
+		operation := `#operations-user-invitations-user_invitations_list`
+		require.NoError(t, chromedp.Run(ctx, log.Enable(),
+			chromedp.Navigate("http://"+p.Address+"/docs"),
+			chromedp.Text(`h2.title`, &title, chromedp.NodeVisible),
+			screenshot(t, "light"),
+			emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}),
+			screenshot(t, "dark"),
+			chromedp.Click(`button.authorize`),
+			screenshot(t, "login"),
+			chromedp.SendKeys(tokenAuth+`//input`, "Token olivia-key", chromedp.BySearch),
+			chromedp.Click(tokenAuth+`//button[contains(@class, "authorize")]`, chromedp.BySearch),
+			chromedp.Click(`.auth-btn-wrapper button.btn-done`),
+			chromedp.Click(operation+` .opblock-summary-control`),
+			chromedp.Click(operation+` button.execute`, chromedp.NodeVisible),
+			chromedp.Text(operation+` .live-responses-table .response`, &response, chromedp.NodeVisible),
+			screenshot(t, "answered"),
+		))
+		require.Contains(t, title, "invited")
+		require.Contains(t, response, "200")
+		require.Contains(t, response, id)
+		require.Empty(t, problems.all())
+		p.Stop()
+	})
+}
+
+// messageList is a list of lines that is safe for concurrent use.
+type messageList struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (m *messageList) add(line string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lines = append(m.lines, line)
+}
+
+func (m *messageList) all() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lines
+}
+
+// screenshot returns an action that writes a screenshot to the folder INVITED_TEST_SCREENSHOTS.
+func screenshot(t *testing.T, name string) chromedp.Action {
+	return chromedp.ActionFunc(func(ctx context.Context) error {
+		folder := os.Getenv("INVITED_TEST_SCREENSHOTS")
+		if folder == "" {
+			return nil
+		}
+		var content []byte
+		if err := chromedp.CaptureScreenshot(&content).Do(ctx); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(folder, filepath.Base(t.Name())+"-"+name+".png"), content, 0o600)
+	})
+}

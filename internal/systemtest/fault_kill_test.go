@@ -1,0 +1,195 @@
+package systemtest
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/systemtest/harness"
+)
+
+// rescueLimit is longer than the time until the job of a killed process is taken up again: two minutes until no attempt can
+// still be running, half a minute until the next look for stuck jobs, and the time until another process is the leader.
+const rescueLimit = 5 * time.Minute
+
+// maxPoints is more than an operation has points to be killed at.
+const maxPoints = 100
+
+// The process is killed at every statement of an operation in turn, at its commit, and after the commit. Whatever response the
+// client got, all of the operation has happened or nothing; a client without a response can send the request again.
+func TestFaultKilledAtEveryStatement(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]operation{
+		"create": {
+			send: func(p *harness.Process, _ string) (harness.Response, error) {
+				return p.TryDo("POST", harness.InvitationsPath, "olivia", harness.InvitationBody("asked@university.example"))
+			},
+			// The second request is refused where the first was done.
+			again: map[bool]int{true: 400, false: 201}, status: 201, event: "created",
+			done: "SELECT uuid FROM invitations WHERE email = 'asked@university.example' AND state = 'pending'",
+			with: "SELECT '' || id FROM river_job WHERE kind = 'deliver_invitation'",
+		},
+		"accept": {
+			prepare: func(f *faultCase, p *harness.Process) string { return f.create(p, "ina", 1)[0] },
+			send: func(p *harness.Process, id string) (harness.Response, error) {
+				return p.TryDo("POST", harness.InvitationsPath+id+"/accept/", "ina", "")
+			},
+			again: map[bool]int{true: 404, false: 200}, status: 200, event: "accepted",
+			done: "SELECT uuid FROM invitations WHERE state = 'accepted'",
+			with: "SELECT m.uuid FROM memberships m JOIN users u ON u.uuid = m.user_uuid WHERE u.username = 'ina'",
+		},
+		"approve": {
+			environ: "INVITED_ONLY_STAFF_CAN_INVITE_USERS=true",
+			prepare: func(f *faultCase, p *harness.Process) string {
+				return f.waitApprovalToken(p.Create("asked@university.example").UUID, 20*time.Second)
+			},
+			send: func(p *harness.Process, token string) (harness.Response, error) {
+				return p.TryDo("POST", harness.InvitationsPath+"approve/", "", `{"token": "`+token+`"}`)
+			},
+			again: map[bool]int{true: 400, false: 200}, status: 200, event: "approved",
+			done: "SELECT uuid FROM invitations WHERE state = 'pending'",
+			with: "SELECT '' || id FROM river_job WHERE kind = 'deliver_invitation'",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachFault(t, "kill -9 at every statement of "+name, func(f *faultCase) {
+				points := []string{"answer:1"}
+				for i := 1; len(points) <= i; i++ {
+					require.Less(f.t, i, maxPoints, "the process dies whatever the point")
+					point := fmt.Sprintf("write:%d", i)
+					if !f.killAt(o, point) {
+						require.Greater(f.t, i, 2, "an operation has more steps")
+						break
+					}
+					points = append(points, point)
+				}
+				require.True(f.t, f.killAt(o, points[0]))
+				f.t.Logf("killed at %d points", len(points))
+			})
+		})
+	}
+}
+
+// operation is a request whose process is killed.
+type operation struct {
+	environ string                                                              // a variable of the Env
+	prepare func(*faultCase, *harness.Process) string                           // returns the argument of send
+	send    func(p *harness.Process, prepared string) (harness.Response, error) // sends the request
+	status  int                                                                 // of success
+	again   map[bool]int                                                        // status of a second request, by whether the first was done
+	event   string                                                              // type of the event of success
+	done    string                                                              // query for the row that the operation writes
+	with    string                                                              // query for the row that it writes in the same transaction
+}
+
+// killAt runs an operation in a process that is killed at a point, and reports whether the operation reached the point.
+func (f *faultCase) killAt(o operation, point string) bool {
+	f.t.Helper()
+	f.created, f.accepted = nil, nil
+	f.exec("DELETE FROM memberships WHERE user_uuid = (SELECT uuid FROM users WHERE username = 'ina')")
+	f.exec("DELETE FROM invitations")
+	f.exec("DELETE FROM invitation_events")
+	prepared := ""
+	if o.prepare != nil {
+		p := f.env.With(o.environ).Serve()
+		prepared = o.prepare(f, p)
+		f.verify(20*time.Second, 0)
+		p.Stop()
+	}
+	f.exec("DELETE FROM river_job")
+
+	p := withKiller(f.env.With("INVITED_WORKERS=false"), point).Serve()
+	got, err := o.send(p, prepared)
+	died := err != nil
+	if died {
+		p.WaitUntil("it dies", p.HasExited)
+	} else {
+		require.Equal(f.t, o.status, got.Status, got.Body)
+		p.Stop()
+	}
+	happened := "SELECT invitation_uuid FROM invitation_events WHERE event_type = '" + o.event + "'"
+	done, with := len(f.column(o.done)), len(f.column(o.with))
+	require.Equal(f.t, done, with, "at %s: all or nothing", point)
+	require.Len(f.t, f.column(happened), done, "at %s: an event if it was done", point)
+	require.LessOrEqual(f.t, done, 1)
+	if !died {
+		require.Equal(f.t, 1, done, "what was answered with success was done")
+	}
+
+	p = f.env.With("INVITED_WORKERS=false").Serve()
+	got, err = o.send(p, prepared)
+	require.NoError(f.t, err)
+	require.Equal(f.t, o.again[done == 1], got.Status, got.Body)
+	p.Stop()
+	require.Len(f.t, f.column(o.done), 1)
+	require.Len(f.t, f.column(o.with), 1)
+	require.Equal(f.t, f.column(o.done), f.column(happened))
+
+	p = f.env.Serve()
+	f.markHealed()
+	f.verify(20*time.Second, 0)
+	p.Stop()
+	return died
+}
+
+var approveLink = regexp.MustCompile(`invitation_approve/([^/\s]+)/`)
+
+// waitApprovalToken waits up to limit for the mail that asks staff to approve an invitation, and returns its token.
+func (f *faultCase) waitApprovalToken(id string, limit time.Duration) (token string) {
+	f.t.Helper()
+	f.waitUntil(limit, "staff are asked", func() bool {
+		for _, each := range f.smtp.Mails() {
+			if found := approveLink.FindStringSubmatch(each.Text); found != nil && strings.HasPrefix(each.ID, id) {
+				token = strings.ReplaceAll(found[1], "=3D", "=")
+			}
+		}
+		return token != ""
+	})
+	return token
+}
+
+// The process is killed after it has answered 201 and before it mails: before it takes the job, and after.
+func TestFaultKilledBetweenCommitAndDelivery(t *testing.T) {
+	onEachFault(t, "kill -9 between commit and delivery", func(f *faultCase) {
+		p := f.env.With("INVITED_WORKERS=false").Serve()
+		f.create(p, "untaken", 5)
+		p.Kill()
+		require.Empty(f.t, f.smtp.Mails())
+		f.markHealed()
+		p = f.env.Serve()
+		f.verify(20*time.Second, 0)
+		p.Stop()
+
+		p = withKiller(f.env, "arg:Processing").Serve()
+		f.create(p, "taken", 1)
+		p.WaitUntil("it dies", p.HasExited)
+		require.Equal(f.t, []string{"deliver_invitation running"}, f.openJobs())
+		f.markHealed()
+		p = f.env.Serve()
+		f.verify(rescueLimit, 0)
+		p.Stop()
+	})
+}
+
+// The process is killed after the mail server has accepted the mail and before the result is saved. Another process takes up
+// the job, and the mail is sent a second time, with the same Message-ID.
+func TestFaultKilledBetweenSendAndRecord(t *testing.T) {
+	onEachFault(t, "kill -9 between the mail server's yes and its recording", func(f *faultCase) {
+		p := withKiller(f.env, "arg:OK").Serve()
+		id := f.create(p, "ina", 1)[0]
+		p.WaitUntil("it dies", p.HasExited)
+		require.Equal(f.t, map[string]int{id + ".0@localhost": 1}, f.smtp.Copies())
+		require.Equal(f.t, []string{"deliver_invitation running"}, f.openJobs())
+		f.markHealed()
+		p = f.env.Serve()
+		require.Equal(f.t, "Processing", p.Get(id).ExecutionState)
+		f.verify(rescueLimit, 1)
+		require.Equal(f.t, map[string]int{id + ".0@localhost": 2}, f.smtp.Copies())
+		require.Equal(f.t, "OK", p.Get(id).ExecutionState)
+		p.Stop()
+	})
+}
