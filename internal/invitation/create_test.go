@@ -65,6 +65,7 @@ func TestCreate(t *testing.T) {
 			case Requested:
 				jobs = []Job{Notify{Notice: NoticeRequested, Invitation: made.UUID, User: people.staff.UUID}}
 			default:
+				jobs = nil
 			}
 			require.Equal(t, Change{
 				After: &made, Event: wantEvent(EventCreated, &c.creator, "", c.state, made), Jobs: jobs,
@@ -79,8 +80,7 @@ func TestNewInvitationsDiffer(t *testing.T) {
 	made := func() Invitation {
 		return testPolicy.newInvitation(testDraft, testProject(), testRole, people.creator, testTime)
 	}
-	one, another := made(), made()
-	require.NotEqual(t, one.UUID, another.UUID)
+	require.NotEqual(t, made().UUID, made().UUID)
 }
 
 // Of the fields about the invitee, those are stored that the operator allows.

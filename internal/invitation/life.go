@@ -89,7 +89,7 @@ func (p Policy) announce(i Invitation, staff []directory.User) []Job {
 		for _, user := range staff {
 			jobs = append(jobs, Notify{Notice: NoticeRequested, Invitation: i.UUID, Delivery: i.Delivery, User: user.UUID})
 		}
-	default: // nobody waits for this
+	default: // nobody waits for the other states
 	}
 	return jobs
 }
@@ -158,11 +158,11 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 // fault.KindRejected, with the reason, where a rule forbids the membership. hasManager: the invitation is for a project
 // manager, and the project has the only one that the policy allows.
 func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.Time) (Change, error) {
-	holdsTheRole := slices.ContainsFunc(user.Grants, func(g directory.Grant) bool {
+	holdsRole := slices.ContainsFunc(user.Grants, func(g directory.Grant) bool {
 		return g.ScopeUUID == v.ScopeUUID && g.RoleUUID == v.RoleUUID
 	})
 	switch {
-	case holdsTheRole:
+	case holdsRole:
 		return Change{}, alreadyMember()
 	case p.StrictCheck && v.EmailFolded != user.EmailFolded:
 		return Change{}, fault.Rejected("User’s email and email of the invitation are not equal.")
@@ -189,9 +189,7 @@ func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.T
 	return c, nil
 }
 
-func alreadyMember() error {
-	return fault.Rejected("User has already the same role in this scope.")
-}
+func alreadyMember() error { return fault.Rejected("User has already the same role in this scope.") }
 
 // approve returns the change by which staff let a requested invitation go out.
 func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, error) {
@@ -255,7 +253,7 @@ func scheduleDelivery(i *Invitation) {
 // invitation.
 func (p Policy) canUpdate(v View, user directory.User) error {
 	if p.OnlyStaffCanInvite && !user.IsStaff {
-		return fault.Forbidden() // staff would not have approved what an edit makes of the invitation
+		return fault.Forbidden() // staff approved the invitation as it is
 	}
 	if !canDo(ActionUpdate, v.State) {
 		return fault.Rejected("Only pending invitations can be edited.")

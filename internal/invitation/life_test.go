@@ -520,6 +520,7 @@ func TestAnnounce(t *testing.T) {
 				Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 3, User: people.creator.UUID},
 			}
 		default:
+			want = nil
 		}
 		require.Equal(t, want, testPolicy.announce(testInvitation(state, testTime, testProject()), staff), state)
 	}
