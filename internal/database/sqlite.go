@@ -104,7 +104,7 @@ func (d sqliteDialector) BindVarTo(writer clause.Writer, statement *gorm.Stateme
 
 // Translate implements gorm.ErrorTranslator.
 func (d sqliteDialector) Translate(err error) error {
-	if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) {
+	if errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) || errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY) {
 		return gorm.ErrDuplicatedKey
 	}
 	return err
