@@ -204,7 +204,7 @@ func TestChangeReplacesAnExpiredMembership(t *testing.T) {
 // A new user is written with the membership that they get. A username that is taken is left to its owner.
 func TestChangeWritesANewUser(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		ina := &directory.User{UUID: uuid.New(), Username: "ina", Email: "ina@university.example", IsActive: true, Created: time.Now()}
+		ina := &directory.User{UUID: uuid.New(), Username: "ina", Email: "ina@university.example", Created: time.Now()}
 		membership := e.newMembership()
 		membership.UserUUID = ina.UUID
 		require.NoError(t, e.change(invitation.Change{User: ina, Member: membership}))
@@ -268,7 +268,8 @@ func TestChangeReturnsDuplicate(t *testing.T) {
 // The changes of one Change are written in their order.
 func TestChangeWritesInOrder(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		updated, deleted := e.insert(e.newInvitation("updated@university.example")), e.insert(e.newInvitation("same@university.example"))
+		updated := e.insert(e.newInvitation("updated@university.example"))
+		deleted := e.insert(e.newInvitation("same@university.example"))
 		inserted := e.newInvitation("same@university.example") // the address of the one that is deleted before
 		before, gone := e.mustFind(updated), e.mustFind(deleted)
 		first, second := before, before
@@ -292,7 +293,8 @@ func TestChangeWritesInOrder(t *testing.T) {
 		require.True(t, fault.Is(err, fault.KindNotFound), "%v", err)
 		_ = e.mustFind(inserted.UUID)
 
-		require.Equal(t, []string{"first", "second", "deleted", "created", "no row"}, e.texts("SELECT event_type FROM invitation_events ORDER BY id"))
+		require.Equal(t, []string{"first", "second", "deleted", "created", "no row"},
+			e.texts("SELECT event_type FROM invitation_events ORDER BY id"))
 		delivery := "args->>'delivery'"
 		if !e.postgres {
 			delivery = "json_extract(args, '$.delivery')"
@@ -311,11 +313,12 @@ func TestChangeWritesAllOrNothing(t *testing.T) {
 		require.NoError(t, e.change(invitation.Change{Member: e.newMembership()}))
 		id, other := e.insert(e.newInvitation("one@university.example")), e.insert(e.newInvitation("other@university.example"))
 		before, gone, untouched := e.mustFind(id), e.mustFind(other), e.contents()
-		after, stale, inserted, orphan := before, before, e.newInvitation("new@university.example"), e.newInvitation("x@university.example")
+		after, stale := before, before
 		after.StoredState = invitation.Canceled
 		stale.Delivery = 7
+		inserted, again := e.newInvitation("new@university.example"), e.newInvitation("NEW@university.example")
+		orphan := e.newInvitation("x@university.example")
 		orphan.RoleUUID = uuid.New()
-		again := e.newInvitation("NEW@university.example")
 		ina := &directory.User{UUID: uuid.New(), Username: "ina", Created: time.Now()}
 		member := e.newMembership()
 		member.RoleUUID = memberRoleID
@@ -340,12 +343,19 @@ func TestChangeWritesAllOrNothing(t *testing.T) {
 		last := func(change invitation.Change) func(invitation.Tx) ([]invitation.Change, error) {
 			return func(invitation.Tx) ([]invitation.Change, error) { return append(changes[:3:3], change), nil }
 		}
-		require.ErrorIs(t, requireNothing(t.Context(), last(invitation.Change{Before: &stale, After: &after})), invitation.ErrConflict)
-		require.ErrorIs(t, requireNothing(t.Context(), last(invitation.Change{Before: &stale})), invitation.ErrConflict)
-		require.Equal(t, invitation.ErrDuplicate, requireNothing(t.Context(), last(invitation.Change{After: &again})))
-		require.Equal(t, invitation.ErrAlreadyMember, requireNothing(t.Context(), last(invitation.Change{Member: e.newMembership()})))
+		for name, each := range map[string]struct {
+			change invitation.Change
+			want   error
+		}{
+			"conflict":             {invitation.Change{Before: &stale, After: &after}, invitation.ErrConflict},
+			"conflict of deletion": {invitation.Change{Before: &stale}, invitation.ErrConflict},
+			"duplicate":            {invitation.Change{After: &again}, invitation.ErrDuplicate},
+			"member":               {invitation.Change{Member: e.newMembership()}, invitation.ErrAlreadyMember},
+			"job":                  {invitation.Change{Jobs: []invitation.Job{unencodable{}}}, errOnPurpose},
+		} {
+			require.ErrorIs(t, requireNothing(t.Context(), last(each.change)), each.want, name)
+		}
 		requireRefused(t, requireNothing(t.Context(), last(invitation.Change{After: &orphan})), noParent)
-		require.Error(t, requireNothing(t.Context(), last(invitation.Change{Jobs: []invitation.Job{unencodable{}}})))
 
 		// 25 rounds are more than there are connections: no round may lose its connection.
 		for range 25 {
