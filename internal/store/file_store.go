@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,9 +40,7 @@ var _ directory.FileTx = (*Tx)(nil)
 const directoryLock = 4703145181527
 
 // LockDirectory makes every other transaction that calls it wait until this transaction ends.
-func (tx *Tx) LockDirectory() error {
-	return tx.engine.Lock(tx.db, directoryLock)
-}
+func (tx *Tx) LockDirectory() error { return tx.engine.Lock(tx.db, directoryLock) }
 
 // FindRoles returns the roles that have one of the uuids or names.
 func (tx *Tx) FindRoles(ids []uuid.UUID, roleNames []string) ([]directory.Role, error) {
@@ -101,8 +100,8 @@ func findByIDOrText[Row any](tx *Tx, ids []uuid.UUID, texts []string, unique str
 	return distinct(append(byID, byText...), idOf), err
 }
 
-// findAll returns the rows of a query whose values in some columns ("name type") equal one of the wanted tuples. The tuples are a single
-// argument, because PostgreSQL allows 65,535 arguments and SQLite 32,766.
+// findAll returns the rows of a query whose values in some columns ("name type") equal one of the wanted tuples. The
+// tuples are a single argument, because PostgreSQL allows 65,535 arguments and SQLite 32,766.
 func findAll[Row any](tx *Tx, query *gorm.DB, wanted [][]any, columns ...string) ([]Row, error) {
 	if len(wanted) == 0 {
 		return nil, nil
@@ -128,16 +127,10 @@ func tuples[Value any](values []Value) [][]any {
 	return all
 }
 
-// distinct returns the rows without repetitions.
+// distinct returns the rows without repetitions, by uuid.
 func distinct[Row any](rows []Row, idOf func(Row) uuid.UUID) []Row {
-	seen, once := make(map[uuid.UUID]bool, len(rows)), rows[:0]
-	for _, each := range rows {
-		if id := idOf(each); !seen[id] {
-			seen[id] = true
-			once = append(once, each)
-		}
-	}
-	return once
+	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(idOf(a).String(), idOf(b).String()) })
+	return slices.CompactFunc(rows, func(a, b Row) bool { return idOf(a) == idOf(b) })
 }
 
 // AllRoles returns every role, by name.

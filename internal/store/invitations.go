@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -127,20 +126,12 @@ func (tx *Tx) FindOpen(email string, role, scope uuid.UUID) (invitation.Invitati
 
 // FindOpenAll implements invitation.Tx.
 func (tx *Tx) FindOpenAll(scope uuid.UUID, pairs []invitation.Pair) ([]invitation.Invitation, error) {
-	rows := make([][]string, len(pairs))
+	wanted := make([][]any, len(pairs))
 	for i, pair := range pairs {
-		rows[i] = []string{pair.Email, pair.Role.String()}
+		wanted[i] = []any{pair.Email, pair.Role}
 	}
-	list, err := json.Marshal(rows)
-	if err != nil {
-		return nil, err
-	}
-	var found []invitation.Invitation
-	return found, tx.db.Select("uuid, state, created, email_folded, role_uuid").
-		Where(isOpen+" AND scope_uuid = ?", scope).
-		Where("(email_folded, role_uuid) IN (?)",
-			tx.engine.List(list, "text", "uuid")).
-		Find(&found).Error
+	query := tx.db.Select("uuid, state, created, email_folded, role_uuid").Where(isOpen+" AND scope_uuid = ?", scope)
+	return findAll[invitation.Invitation](tx, query, wanted, "email_folded text", "role_uuid uuid")
 }
 
 // canExpire is the condition of the index invitations_ending. SQLite recognizes the index by the very text.
