@@ -171,7 +171,7 @@ func allByTime(changes []invitation.Change) bool {
 }
 
 // updateByTime writes what a sweep changes of many invitations. This is SQL text, because GORM has no UPDATE with another
-// value for each row: one statement for a batch takes a fifth of the time of one for each row. The rows are locked already
+// value for each row: one statement for 75 rows takes a quarter of the time of 75 statements. The rows are locked already
 // (LockDue), so that fewer columns are compared than unchanged compares. On PostgreSQL the counts by state are updated
 // once for the statement (migration 8), after which the transaction must wait for nobody.
 func (tx *Tx) updateByTime(changes []invitation.Change) error {

