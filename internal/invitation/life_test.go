@@ -417,7 +417,7 @@ func TestTransitionsAndDecisionsAgree(t *testing.T) {
 	}
 	require.Equal(t, listed, taken)
 	for _, state := range States {
-		require.True(t, slices.ContainsFunc(situations, func(s situation) bool { return s.state == state }), state)
+		require.True(t, slices.ContainsFunc(situations, func(s situation) bool { return s.state == state }), "%s", state)
 	}
 }
 
@@ -523,6 +523,6 @@ func TestAnnounce(t *testing.T) {
 		default:
 			want = nil
 		}
-		require.Equal(t, want, testPolicy.announce(testInvitation(state, testTime, testProject()), staff), state)
+		require.Equal(t, want, testPolicy.announce(testInvitation(state, testTime, testProject()), staff), "%s", state)
 	}
 }
