@@ -117,15 +117,15 @@ func newTransport(c config.Config) (mail.Transport, error) {
 
 // newWebhookClient returns nil where invitations into projects are delivered by mail.
 func newWebhookClient(c config.Config) (*webhook.Client, error) {
-	if !c.Policy.InvitationUseWebhooks {
+	if !c.InvitationUseWebhooks {
 		return nil, nil
 	}
 	client, err := webhook.New(webhook.Config{
-		URL:          c.Policy.InvitationWebhookURL.Reveal(),
-		TokenURL:     c.Policy.InvitationWebhookTokenURL.Reveal(),
-		ClientID:     c.Policy.InvitationWebhookTokenClientID,
-		ClientSecret: c.Policy.InvitationWebhookTokenSecret.Reveal(),
-		Secret:       c.Policy.InvitationWebhookSecret.Reveal(),
+		URL:          c.InvitationWebhookURL.Reveal(),
+		TokenURL:     c.InvitationWebhookTokenURL.Reveal(),
+		ClientID:     c.InvitationWebhookTokenClientID,
+		ClientSecret: c.InvitationWebhookTokenSecret.Reveal(),
+		Secret:       c.InvitationWebhookSecret.Reveal(),
 	})
 	if err != nil {
 		return nil, errors.New(webhookVariables.Replace(err.Error()))

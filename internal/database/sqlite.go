@@ -130,7 +130,9 @@ func (sqliteEngine) list(types []string) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
 }
 
-func (sqliteEngine) duplicate(err error) bool { return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) }
+func (sqliteEngine) duplicate(err error) bool {
+	return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) || errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY)
+}
 
 func (sqliteEngine) unavailable(err error) bool {
 	for _, code := range []error{

@@ -59,8 +59,8 @@ var ErrUnavailable = errors.New("can't be used now")
 func (db *DB) RolledBack(err error) bool { return db.engine.rolledBack(err) }
 
 // translate turns an error of a driver into one that the rest of the program understands: fault.KindNotFound where a
-// row is missing, fault.KindUnavailable where a later try may succeed, gorm.ErrDuplicatedKey for a unique index. Other
-// errors, refusals among them, are returned as they are.
+// row is missing, fault.KindUnavailable where a later try may succeed, gorm.ErrDuplicatedKey for a unique index or a
+// primary key. Other errors, refusals among them, are returned as they are.
 func translate(e engine, err error) error {
 	var refusal *fault.Error
 	switch {

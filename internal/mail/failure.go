@@ -113,7 +113,7 @@ func replyFailure(at stage, reply *textproto.Error) *delivery.Failure {
 	}
 	return &delivery.Failure{
 		Reason: fmt.Sprintf("The mail server refused the message %s. "+
-			"Invite them anew with another personal text, or ask the operator.", describeReply(reply)),
+			"Invite them again with another personal text, or ask the operator.", describeReply(reply)),
 		Final: true,
 	}
 }

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -206,7 +204,7 @@ func TestChangeReplacesAnExpiredMembership(t *testing.T) {
 // A new user is written with the membership that they get. A username that is taken is left to its owner.
 func TestChangeWritesANewUser(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		ina := &directory.User{UUID: uuid.New(), Username: "ina", Email: "ina@university.example", IsActive: true, Created: time.Now()}
+		ina := &directory.User{UUID: uuid.New(), Username: "ina", Email: "ina@university.example", Created: time.Now()}
 		membership := e.newMembership()
 		membership.UserUUID = ina.UUID
 		require.NoError(t, e.change(invitation.Change{User: ina, Member: membership}))
@@ -270,7 +268,8 @@ func TestChangeReturnsDuplicate(t *testing.T) {
 // The changes of one Change are written in their order.
 func TestChangeWritesInOrder(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		updated, deleted := e.insert(e.newInvitation("updated@university.example")), e.insert(e.newInvitation("same@university.example"))
+		updated := e.insert(e.newInvitation("updated@university.example"))
+		deleted := e.insert(e.newInvitation("same@university.example"))
 		inserted := e.newInvitation("same@university.example") // the address of the one that is deleted before
 		before, gone := e.mustFind(updated), e.mustFind(deleted)
 		first, second := before, before
@@ -294,19 +293,17 @@ func TestChangeWritesInOrder(t *testing.T) {
 		require.True(t, fault.Is(err, fault.KindNotFound), "%v", err)
 		_ = e.mustFind(inserted.UUID)
 
-		rows, err := e.outside.Query("SELECT event_type FROM invitation_events ORDER BY id")
-		require.NoError(t, err)
-		require.Equal(t, []string{"first", "second", "deleted", "created", "no row"}, texts(t, rows))
+		require.Equal(t, []string{"first", "second", "deleted", "created", "no row"},
+			e.texts("SELECT event_type FROM invitation_events ORDER BY id"))
 		delivery := "args->>'delivery'"
 		if !e.postgres {
 			delivery = "json_extract(args, '$.delivery')"
 		}
-		rows, err = e.outside.Query("SELECT kind || ' ' || CAST(" + delivery + " AS text) FROM river_job ORDER BY id")
-		require.NoError(t, err)
 		require.Equal(t, []string{
 			"deliver_invitation 1", "notify_user 1", "deliver_invitation 2", "notify_user 2",
 			"deliver_invitation 3", "notify_user 3", "deliver_invitation 4", "notify_user 4",
-		}, texts(t, rows))
+		}, e.texts(
+			"SELECT kind || ' ' || CAST("+delivery+" AS text) FROM river_job ORDER BY id"))
 	})
 }
 
@@ -316,11 +313,12 @@ func TestChangeWritesAllOrNothing(t *testing.T) {
 		require.NoError(t, e.change(invitation.Change{Member: e.newMembership()}))
 		id, other := e.insert(e.newInvitation("one@university.example")), e.insert(e.newInvitation("other@university.example"))
 		before, gone, untouched := e.mustFind(id), e.mustFind(other), e.contents()
-		after, stale, inserted, orphan := before, before, e.newInvitation("new@university.example"), e.newInvitation("x@university.example")
+		after, stale := before, before
 		after.StoredState = invitation.Canceled
 		stale.Delivery = 7
+		inserted, again := e.newInvitation("new@university.example"), e.newInvitation("NEW@university.example")
+		orphan := e.newInvitation("x@university.example")
 		orphan.RoleUUID = uuid.New()
-		again := e.newInvitation("NEW@university.example")
 		ina := &directory.User{UUID: uuid.New(), Username: "ina", Created: time.Now()}
 		member := e.newMembership()
 		member.RoleUUID = memberRoleID
@@ -345,12 +343,19 @@ func TestChangeWritesAllOrNothing(t *testing.T) {
 		last := func(change invitation.Change) func(invitation.Tx) ([]invitation.Change, error) {
 			return func(invitation.Tx) ([]invitation.Change, error) { return append(changes[:3:3], change), nil }
 		}
-		require.ErrorIs(t, requireNothing(t.Context(), last(invitation.Change{Before: &stale, After: &after})), invitation.ErrConflict)
-		require.ErrorIs(t, requireNothing(t.Context(), last(invitation.Change{Before: &stale})), invitation.ErrConflict)
-		require.Equal(t, invitation.ErrDuplicate, requireNothing(t.Context(), last(invitation.Change{After: &again})))
-		require.Equal(t, invitation.ErrAlreadyMember, requireNothing(t.Context(), last(invitation.Change{Member: e.newMembership()})))
+		for name, each := range map[string]struct {
+			change invitation.Change
+			want   error
+		}{
+			"conflict":             {invitation.Change{Before: &stale, After: &after}, invitation.ErrConflict},
+			"conflict of deletion": {invitation.Change{Before: &stale}, invitation.ErrConflict},
+			"duplicate":            {invitation.Change{After: &again}, invitation.ErrDuplicate},
+			"member":               {invitation.Change{Member: e.newMembership()}, invitation.ErrAlreadyMember},
+			"job":                  {invitation.Change{Jobs: []invitation.Job{unencodable{}}}, errOnPurpose},
+		} {
+			require.ErrorIs(t, requireNothing(t.Context(), last(each.change)), each.want, name)
+		}
 		requireRefused(t, requireNothing(t.Context(), last(invitation.Change{After: &orphan})), noParent)
-		require.Error(t, requireNothing(t.Context(), last(invitation.Change{Jobs: []invitation.Job{unencodable{}}})))
 
 		// 25 rounds are more than there are connections: no round may lose its connection.
 		for range 25 {
@@ -394,228 +399,6 @@ func (unencodable) MarshalJSON() ([]byte, error) { return nil, errOnPurpose }
 type panicking struct{ invitation.Sweep }
 
 func (panicking) MarshalJSON() ([]byte, error) { panic("on purpose") }
-
-// A decision that was overtaken is made again, of what the other has written, and with the row locked. On SQLite the other
-// waits.
-func TestChangeDecidesAgainAfterConflict(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		id := e.insert(e.newInvitation("ina@university.example"))
-		pool := e.outside
-		isLocked := func() bool {
-			if !e.postgres {
-				return true
-			}
-			_, err := pool.ExecContext(t.Context(), "SELECT 1 FROM invitations WHERE uuid = $1 FOR SHARE NOWAIT", id)
-			return err != nil
-		}
-		deliver := func(by int, meanwhile func()) error {
-			return e.db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {
-				before, err := tx.FindForChange(id)
-				if err != nil {
-					return nil, err
-				}
-				meanwhile()
-				after := before
-				after.Delivery += by
-				return []invitation.Change{{
-					Before: &before, After: &after, Event: newEvent(id, invitation.EventType(fmt.Sprint(before.Delivery, "+", by))),
-					Jobs: []invitation.Job{invitation.Deliver{Invitation: id, Delivery: after.Delivery}},
-				}}, nil
-			})
-		}
-		runs, winner := 0, make(chan error, 1)
-		require.NoError(t, deliver(10, func() {
-			runs++
-			if runs > 1 {
-				require.True(t, isLocked(), "the second run locks the row")
-				return
-			}
-			go func() { winner <- deliver(1, func() {}) }()
-			if !e.postgres {
-				requireWaits(t, winner, "SQLite has one writer at a time")
-				return
-			}
-			require.False(t, isLocked(), "the first run locks nothing")
-			require.NoError(t, <-winner)
-		}))
-		if e.postgres {
-			require.Equal(t, 2, runs)
-			require.Equal(t, []invitation.EventType{"1+10", "0+1"}, e.events(id))
-		} else {
-			require.NoError(t, <-winner)
-			require.Equal(t, 1, runs)
-			require.Equal(t, []invitation.EventType{"10+1", "0+10"}, e.events(id))
-		}
-		require.Equal(t, 11, e.mustFind(id).Delivery)
-		require.Len(t, storetest.Jobs(t, e.db, invitation.Deliver{}.Kind()), 2, "a run that was overtaken enqueues nothing")
-	})
-}
-
-// A row that was locked by another is read as the other leaves it, with the role that the other gave it.
-func TestFindForChangeReadsWhatItWaitedFor(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		id, link := e.insert(e.newInvitation("ina@university.example")), uuid.New()
-		other := e.outside
-		update := func() (commit func()) {
-			tx, err := other.BeginTx(t.Context(), nil)
-			require.NoError(t, err)
-			_, err = tx.ExecContext(t.Context(), fmt.Sprintf("UPDATE invitations SET role_uuid = '%s', email = 'Una@x.example',"+
-				" email_folded = 'una@x.example', link_uuid = '%s' WHERE uuid = '%s'", memberRoleID, link, id))
-			require.NoError(t, err)
-			return func() { assert.NoError(t, tx.Commit()) }
-		}
-		var found invitation.Invitation
-		runs := 0
-		decide := func(tx invitation.Tx) ([]invitation.Change, error) {
-			runs++
-			if runs == 1 && e.postgres { // the first run takes no lock: overtake it
-				before, err := tx.FindForChange(id)
-				require.NoError(t, err)
-				require.NoError(t, e.exec("UPDATE invitations SET delivery = 1"))
-				return []invitation.Change{{Before: &before, After: &before}}, err
-			}
-			commit, done := func() {}, make(chan struct{})
-			if e.postgres {
-				commit = update()
-			}
-			begun := time.Now()
-			time.AfterFunc(200*time.Millisecond, func() { defer close(done); commit() })
-			var err error
-			found, err = tx.FindForChange(id)
-			if e.postgres {
-				require.GreaterOrEqual(t, time.Since(begun), 190*time.Millisecond, "the row is locked by another transaction")
-			}
-			<-done
-			return nil, err
-		}
-		if e.postgres {
-			require.NoError(t, e.db.Invitations().Change(t.Context(), decide))
-			require.Equal(t, 2, runs)
-		} else {
-			commit, waited := update(), make(chan error, 1)
-			go func() { waited <- e.db.Invitations().Change(t.Context(), decide) }()
-			requireWaits(t, waited, "SQLite has one writer at a time")
-			commit()
-			require.NoError(t, <-waited)
-		}
-		require.Equal(t, memberRoleID, found.RoleUUID)
-		require.Equal(t, "PROJECT.MEMBER", found.Role.Name)
-		require.Equal(t, "Una@x.example", found.Email)
-		require.Equal(t, &link, found.LinkUUID)
-		e.read(func(tx invitation.Tx) {
-			linked, err := tx.FindByLink(link)
-			require.NoError(t, err)
-			require.Equal(t, id, linked)
-			_, err = tx.FindByLink(id)
-			require.True(t, fault.Is(err, fault.KindNotFound), "%v", err)
-		})
-	})
-}
-
-func TestConcurrentChangesAllCount(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		id := e.insert(e.newInvitation("ina@university.example"))
-		var writers sync.WaitGroup
-		for range 8 {
-			writers.Go(func() {
-				for range 10 {
-					assert.NoError(t, e.db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {
-						before, err := tx.FindForChange(id)
-						if err != nil {
-							return nil, err
-						}
-						after := before
-						after.Delivery++
-						return []invitation.Change{{
-							Before: &before, After: &after, Event: newEvent(id, "counted"),
-							Jobs: []invitation.Job{invitation.Deliver{Invitation: id}},
-						}}, nil
-					}))
-				}
-			})
-		}
-		writers.Wait()
-		require.Equal(t, 80, e.mustFind(id).Delivery)
-		require.Len(t, e.events(id), 80)
-		require.Len(t, storetest.Jobs(t, e.db, invitation.Deliver{}.Kind()), 80)
-	})
-}
-
-// Two changes that lock each other's scopes: PostgreSQL ends one, which is run again.
-func TestChangeRunsAgainAfterDeadlock(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		if !e.postgres {
-			return // SQLite has one writer at a time
-		}
-		locked, proceed := make(chan struct{}, 2), make(chan struct{})
-		results, runs := make(chan error, 2), make(chan struct{}, 10)
-		ids := []uuid.UUID{uuid.New(), uuid.New()}
-		for i, scopes := range [][2]uuid.UUID{{customerID, projectID}, {projectID, customerID}} {
-			go func() {
-				first := true
-				results <- e.db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {
-					runs <- struct{}{}
-					if err := tx.LockScope(scopes[0]); err != nil {
-						return nil, err
-					}
-					if first {
-						first = false
-						locked <- struct{}{}
-						<-proceed
-					}
-					if err := tx.LockScope(scopes[1]); err != nil {
-						return nil, err
-					}
-					return []invitation.Change{{Event: newEvent(ids[i], "locked")}}, nil
-				})
-			}()
-		}
-		<-locked
-		<-locked
-		close(proceed)
-		require.NoError(t, <-results)
-		require.NoError(t, <-results)
-		require.Len(t, runs, 3)
-		for _, id := range ids {
-			require.Equal(t, []invitation.EventType{"locked"}, e.events(id))
-		}
-	})
-}
-
-func TestLockScopeAdmitsOneTransaction(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		lock := func(meanwhile func()) error {
-			return e.db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {
-				err := tx.LockScope(projectID)
-				meanwhile()
-				return nil, err
-			})
-		}
-		second := make(chan error, 1)
-		require.NoError(t, lock(func() {
-			go func() { second <- lock(func() {}) }()
-			requireWaits(t, second, "the second transaction did not wait for the scope")
-		}))
-		require.NoError(t, <-second)
-	})
-}
-
-// FindOpen waits for no lock: two updates that want each other's address find each other.
-func TestFindOpenDoesNotWaitForLocks(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		id := e.insert(e.newInvitation("ina@university.example"))
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-		defer cancel()
-		require.NoError(t, e.db.Write(t.Context(), func(tx *gorm.DB, _ time.Time) error {
-			require.NoError(t, tx.Exec("UPDATE invitations SET delivery = delivery + 1 WHERE uuid = ?", id).Error)
-			return e.db.Invitations().Read(ctx, func(other invitation.Tx) error {
-				found, err := other.FindOpen("ina@university.example", adminRoleID, projectID)
-				require.Equal(t, id, found.UUID)
-				return err
-			})
-		}))
-	})
-}
 
 // A use case can't write but through Change.
 func TestReadRefusesWrites(t *testing.T) {
@@ -708,22 +491,10 @@ func TestChangeTakesAnyNumberOfChanges(t *testing.T) {
 			}
 		}
 		require.NoError(t, e.change(changes...))
-		rows, err := e.outside.Query("SELECT event_type FROM invitation_events ORDER BY id")
-		require.NoError(t, err)
-		for i, kind := range texts(t, rows) {
+		for i, kind := range e.texts("SELECT event_type FROM invitation_events ORDER BY id") {
 			require.Equal(t, fmt.Sprint(i), kind)
 		}
 		require.Equal(t, many, e.count("SELECT count(*) FROM invitation_events"))
 		require.Equal(t, many, e.count("SELECT count(*) FROM river_job"))
 	})
-}
-
-// requireWaits fails the test where a result arrives within 200 ms.
-func requireWaits(t *testing.T, result <-chan error, message string) {
-	t.Helper()
-	select {
-	case err := <-result:
-		require.Fail(t, message, "%v", err)
-	case <-time.After(200 * time.Millisecond):
-	}
 }

@@ -15,8 +15,8 @@ import (
 	"invited/internal/invitation"
 )
 
-// Triggers count the invitations of each state as rows are written. The counts are exact, whatever is written at once, rolled
-// back or deleted.
+// Triggers count the invitations of each state as rows are written. The counts are exact, whatever is written at once,
+// rolled back or deleted.
 func TestCountsAreExact(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		var writers sync.WaitGroup

@@ -3,6 +3,7 @@ package store_test
 import (
 	"database/sql"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,21 @@ func (e *env) count(query string) (rows int) {
 	return rows
 }
 
+// texts returns the only column of a query's rows, by a connection that the store does not know of.
+func (e *env) texts(query string) (all []string) {
+	e.t.Helper()
+	rows, err := e.outside.Query(query)
+	require.NoError(e.t, err)
+	defer func() { require.NoError(e.t, rows.Close()) }()
+	for rows.Next() {
+		var each string
+		require.NoError(e.t, rows.Scan(&each))
+		all = append(all, each)
+	}
+	require.NoError(e.t, rows.Err())
+	return all
+}
+
 // contents returns the number of rows of every table that a Change writes to.
 func (e *env) contents() map[string]int {
 	e.t.Helper()
@@ -183,23 +199,16 @@ func (e *env) copyRow(table string, id uuid.UUID, changes map[string]string) err
 	if e.postgres {
 		query = "SELECT column_name FROM information_schema.columns WHERE table_name = '" + table + "'"
 	}
-	rows, err := e.outside.Query(query)
-	require.NoError(e.t, err)
-	defer func() { require.NoError(e.t, rows.Close()) }()
-	var columns, values []string
-	for rows.Next() {
-		var column string
-		require.NoError(e.t, rows.Scan(&column))
-		value := column
+	columns := e.texts(query)
+	values := slices.Clone(columns)
+	for i, column := range columns {
 		if changed, ok := changes[column]; ok {
-			value = "'" + changed + "'"
+			values[i] = "'" + changed + "'"
 		}
 		if column == "uuid" {
-			value = "'" + uuid.NewString() + "'"
+			values[i] = "'" + uuid.NewString() + "'"
 		}
-		columns, values = append(columns, column), append(values, value)
 	}
-	require.NoError(e.t, rows.Err())
 	return e.exec("INSERT INTO %s (%s) SELECT %s FROM %s WHERE uuid = '%s'",
 		table, strings.Join(columns, ", "), strings.Join(values, ", "), table, id)
 }
@@ -223,16 +232,3 @@ func outside(t *testing.T, address string) *sql.DB {
 
 // everything is the visibility of staff.
 var everything = directory.Visibility{ScopeSet: directory.ScopeSet{All: true}}
-
-// texts returns the only column of rows, which it closes.
-func texts(t *testing.T, rows *sql.Rows) (all []string) {
-	t.Helper()
-	defer func() { require.NoError(t, rows.Close()) }()
-	for rows.Next() {
-		var each string
-		require.NoError(t, rows.Scan(&each))
-		all = append(all, each)
-	}
-	require.NoError(t, rows.Err())
-	return all
-}

@@ -52,7 +52,8 @@ func TestEventsAreReadAsWritten(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		one, someone := e.newInvitation("ina@university.example"), uuid.New()
 		written := invitation.Event{
-			InvitationUUID: one.UUID, Type: invitation.EventNotificationFailed, UserUUID: &someone, UserUsername: "Ünna", UserFullName: "O'Hara",
+			InvitationUUID: one.UUID, Type: invitation.EventNotificationFailed,
+			UserUUID: &someone, UserUsername: "Ünna", UserFullName: "O'Hara",
 			FromState: invitation.Requested, ToState: invitation.Pending, Email: "a@b.example", RoleUUID: uuid.New(), RoleName: "R",
 			ExecutionState: invitation.Erred, ErrorMessage: "why?", Notice: invitation.NoticeExpired, Channel: invitation.ByWebhook,
 			Recipient: "c@d.example",

@@ -35,7 +35,8 @@ func scanActor(scan scan, into *directory.Actor, more ...any) error {
 	err := scan(append([]any{
 		&user.UUID, &user.Username, &user.FullName, &user.Email, &user.EmailFolded, &user.CivilNumber,
 		&user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled, &user.Created,
-		&scope, &kind, &customer, &role, jsonStrings{&permissions},
+		&scope, &kind, &customer, &role,
+		jsonStrings{&permissions},
 	}, more...)...)
 	if err == nil && scope != nil {
 		into.Grants = append(into.Grants, directory.Grant{

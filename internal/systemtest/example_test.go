@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/gen/client"
-
 	"invited/internal/systemtest/harness"
 )
 

@@ -216,7 +216,7 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 	}
 	fmt.Fprintf(os.Stdout, "%-10s  %-9s  %6d cases  %7d checks  %3d failures  %4.0f s\n", s.name, p.name, t.cases, t.checks, t.failures, t.seconds)
 	if err == nil && !t.complete {
-		err = errors.New("Schemathesis ended before all phases were complete")
+		err = errors.New("not all phases of Schemathesis were complete")
 	}
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, output)
