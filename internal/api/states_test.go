@@ -173,11 +173,11 @@ func TestEffectsAndTransitionsAgree(t *testing.T) {
 	others := []invitation.Action{invitation.ActionCreate, invitation.ActionStart, invitation.ActionExpire}
 	for _, transition := range invitation.Transitions {
 		require.True(t, slices.Contains(others, transition.Action) ||
-			slices.ContainsFunc(stateActions, func(a stateAction) bool { return a.changes == transition.Action }), transition)
+			slices.ContainsFunc(stateActions, func(a stateAction) bool { return a.changes == transition.Action }), "%v", transition)
 	}
 	for _, state := range invitation.States {
 		shown := server.InvitationState(state)
-		require.True(t, slices.ContainsFunc(stateTable, func(row stateRow) bool { return row.shows == shown }), state)
+		require.True(t, slices.ContainsFunc(stateTable, func(row stateRow) bool { return row.shows == shown }), "%s", state)
 		for _, each := range stateActions {
 			if each.changes == "" {
 				continue

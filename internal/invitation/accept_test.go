@@ -107,7 +107,7 @@ func TestAcceptAllows(t *testing.T) {
 		allow(&a)
 		change, err := a.decide()
 		require.NoError(t, err, name)
-		require.Equal(t, isAccepted.of(ActionAccept, a.policy, a.row, &people.guest), withoutRandom(t, change, a.row), name)
+		require.Equal(t, isAccepted.wantChange(ActionAccept, a.policy, a.row, &people.guest), withoutRandom(t, change, a.row), name)
 	}
 }
 

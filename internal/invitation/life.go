@@ -149,7 +149,7 @@ func (p Policy) create(i Invitation, creator directory.User, staff []directory.U
 }
 
 // offered reports whether a user can accept an invitation at all. byLink: the user has the invitation's link, and not
-// only its UUID. Whether a rule forbids the membership is accept's to say.
+// only its UUID. The rules about the membership itself are accept's.
 func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 	return canDo(ActionAccept, v.State) && p.meantFor(v.Invitation, byLink, user) && !v.Scope.Removed()
 }

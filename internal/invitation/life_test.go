@@ -13,22 +13,22 @@ import (
 	"invited/internal/fault"
 )
 
-// A situation is an invitation at testTime, and what each action does to it. The actions that it lists change it; every
-// other action is refused.
+// A situation is an invitation at testTime, with the effect of each action that changes the invitation. Every other
+// action is refused.
 type situation struct {
 	name   string
 	row    Invitation
-	state  State // that the row and the time come to
+	state  State // at testTime
 	allows map[Action]effect
 	// refuses has the actions that are possible in this state and are refused in this situation all the same.
 	refuses []Action
 }
 
-// An effect is what an action changes.
+// An effect describes what an action changes.
 type effect struct {
 	to     State
 	change func(*Invitation) // changes the columns beside the state; nil: none
-	jobs   []Job             // of a policy without webhooks
+	jobs   []Job             // where the policy has no webhooks
 }
 
 // Columns that change together.
@@ -236,7 +236,7 @@ var decisions = map[Action]func(p Policy, v View, user directory.User) (Change, 
 	},
 }
 
-// decisionsOfTime has the decision of each action of time, which the sweep makes where due says that it is.
+// decisionsOfTime has the decision of each action of time. The sweep makes it for the invitations for which it is due.
 var decisionsOfTime = map[Action]struct {
 	due    func(v View) bool
 	decide func(p Policy, v View) Change
@@ -292,7 +292,7 @@ func TestDecisionsOfUsersInEverySituation(t *testing.T) {
 						require.Equal(t, Change{}, change, name)
 					default:
 						require.NoError(t, err, name)
-						require.Equal(t, want.of(action, p, v.Invitation, &user), withoutRandom(t, change, v.Invitation), name)
+						require.Equal(t, want.wantChange(action, p, v.Invitation, &user), withoutRandom(t, change, v.Invitation), name)
 					}
 				})
 			}
@@ -311,7 +311,7 @@ func TestDecisionsOfTimeInEverySituation(t *testing.T) {
 				want, allowed := s.allows[action]
 				require.Equal(t, each.due(v), allowed, name)
 				if allowed {
-					require.Equal(t, want.of(action, p, s.row, nil), each.decide(p, v), name)
+					require.Equal(t, want.wantChange(action, p, s.row, nil), each.decide(p, v), name)
 				}
 			})
 		}
@@ -329,8 +329,8 @@ func eachPolicy(f func(p Policy, name string)) {
 	}
 }
 
-// of returns the change that an effect is of an action, which user does to a row; nil: time.
-func (e effect) of(action Action, p Policy, row Invitation, user *directory.User) Change {
+// wantChange returns the Change of an action that has this effect on a row. user is who acts; nil: the server.
+func (e effect) wantChange(action Action, p Policy, row Invitation, user *directory.User) Change {
 	after := row
 	after.StoredState = e.to
 	if e.change != nil {
@@ -356,7 +356,7 @@ func (e effect) of(action Action, p Policy, row Invitation, user *directory.User
 // randomUUID stands for any random UUID.
 var randomUUID = testID(99)
 
-// withoutRandom returns a change with randomUUID in place of the random UUIDs that the change has.
+// withoutRandom returns a change with randomUUID in place of its random UUIDs, which have to be random indeed.
 func withoutRandom(t *testing.T, c Change, before Invitation) Change {
 	t.Helper()
 	if c.After != nil && c.After.LinkUUID != nil && c.After.LinkUUID != before.LinkUUID {
@@ -380,8 +380,9 @@ func requireRandom(t *testing.T, id uuid.UUID) {
 	require.NotEqual(t, testInvitation(Pending, testTime, testProject()).UUID, id)
 }
 
-// Transitions and the situations above list the same: an action is possible in a state where, and only where, the table
-// has a row; each effect leads to a state of that row; and each state of each row is the effect of an action somewhere.
+// Transitions and the situations above agree: an action is possible in a state if and only if the table has a row for
+// the two, each effect leads to a state of that row, and each state of a row is the effect of the action in some
+// situation.
 func TestTransitionsAndDecisionsAgree(t *testing.T) {
 	t.Parallel()
 	type step struct {
@@ -416,7 +417,7 @@ func TestTransitionsAndDecisionsAgree(t *testing.T) {
 	}
 	require.Equal(t, listed, taken)
 	for _, state := range States {
-		require.True(t, slices.ContainsFunc(situations, func(s situation) bool { return s.state == state }), state)
+		require.True(t, slices.ContainsFunc(situations, func(s situation) bool { return s.state == state }), "%s", state)
 	}
 }
 
@@ -522,6 +523,6 @@ func TestAnnounce(t *testing.T) {
 		default:
 			want = nil
 		}
-		require.Equal(t, want, testPolicy.announce(testInvitation(state, testTime, testProject()), staff), state)
+		require.Equal(t, want, testPolicy.announce(testInvitation(state, testTime, testProject()), staff), "%s", state)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"invited/internal/fault"
 )
 
-// Edit holds the fields of a request to change an invitation: trimmed, and valid by the contract. A field that is nil stays as
-// it is.
+// Edit holds the fields of a request to change an invitation: trimmed, and valid by the contract. A field that is nil
+// stays as it is.
 type Edit struct {
 	Email *string
 	Role  *uuid.UUID
