@@ -43,7 +43,7 @@ const (
 // Event records something that happened to an invitation. Events outlive the invitation and the user, and never change:
 // names in an event are the names of that time. Events hold no token and no link.
 type Event struct {
-	ID             int64 `gorm:"primaryKey"` // in the order of writing
+	ID             int64 `gorm:"primaryKey;autoIncrement:false;<-:false"` // in the order of writing; the database sets it
 	InvitationUUID uuid.UUID
 	Created        time.Time // time of the transaction; the store sets it
 	Type           EventType `gorm:"column:event_type"`
