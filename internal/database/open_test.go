@@ -26,8 +26,10 @@ import (
 func eachConnection(t *testing.T, pool *sql.DB, size int, query string) []*sql.Row {
 	t.Helper()
 	rows := make([]*sql.Row, size)
+	waiting, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(stop) // a row is read with the context that it was asked for with
 	for i := range rows {
-		rows[i] = pool.QueryRowContext(t.Context(), query)
+		rows[i] = pool.QueryRowContext(waiting, query)
 	}
 	// No connection is left: the rows are of all connections, and each is of another one.
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

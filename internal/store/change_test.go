@@ -450,10 +450,12 @@ func TestBatchIsWrittenAsAWhole(t *testing.T) {
 				})
 			}
 			untouched := e.contents()
-			changed := *changes[1].Before
-			differ(&changed)
+			before := *changes[1].Before
+			differ(&before)
+			after := before // differs in the columns of a batch alone
+			after.StoredState, after.Reminded = invitation.Expired, true
 			other := changes[1]
-			other.Before = &changed
+			other.Before, other.After = &before, &after
 			err := e.change(changes[0], other, changes[2])
 			require.ErrorIs(t, err, invitation.ErrConflict, name)
 			require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
@@ -475,6 +477,26 @@ func TestBatchIsWrittenAsAWhole(t *testing.T) {
 			require.Equal(t, untouched["river_job"]+3, e.contents()["river_job"])
 			require.Equal(t, untouched["invitation_events"]+3, e.contents()["invitation_events"])
 		}
+	})
+}
+
+// Changes of one row by time follow each other, and are no batch.
+func TestChangesByTimeOfOneRowAreWrittenInOrder(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		before := e.newInvitation("ina@university.example")
+		e.insert(before)
+		reminded := before
+		reminded.Reminded = true
+		expired := reminded
+		expired.StoredState = invitation.Expired
+		require.NoError(t, e.change(
+			invitation.Change{Before: &before, After: &reminded, Event: newEvent(before.UUID, invitation.EventReminded)},
+			invitation.Change{Before: &reminded, After: &expired, Event: newEvent(before.UUID, invitation.EventExpired)},
+		))
+		found := e.mustFind(before.UUID)
+		require.Equal(t, invitation.Expired, found.StoredState)
+		require.True(t, found.Reminded)
+		require.Equal(t, []invitation.EventType{invitation.EventExpired, invitation.EventReminded}, e.events(before.UUID))
 	})
 }
 

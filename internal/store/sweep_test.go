@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -79,7 +80,9 @@ func TestLockDueSkipsLockedRows(t *testing.T) {
 			ids = append(ids, e.insert(each))
 		}
 		lockDue := func(want []uuid.UUID, from time.Time, limit int, meanwhile func()) {
-			require.NoError(t, e.db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			require.NoError(t, e.db.Invitations().Change(ctx, func(tx invitation.Tx) ([]invitation.Change, error) {
 				found, err := tx.LockDue(invitation.DueExpiry, now.Add(time.Hour), from, limit)
 				require.NoError(t, err)
 				got := []uuid.UUID{}
