@@ -429,7 +429,8 @@ func TestTransactionHasOneTime(t *testing.T) {
 	})
 }
 
-// A batch of changes by time is one statement. Where one of its rows is not what it was, nothing of the batch is written.
+// A batch of changes by time is one statement. Where one of its rows is not what it was, nothing of the batch is
+// written.
 func TestBatchIsWrittenAsAWhole(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		for name, differ := range map[string]func(*invitation.Invitation){

@@ -17,8 +17,8 @@ import (
 	"invited/internal/storetest"
 )
 
-// Where another change is committed while a decision runs, the decision runs again: with the row locked, and of what the
-// other change wrote. On SQLite the other change waits.
+// Where another change is committed while a decision runs, the decision runs again: with the row locked, and of what
+// the other change wrote. On SQLite the other change waits.
 func TestChangeDecidesAgainAfterConflict(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		id := e.insert(e.newInvitation("ina@university.example"))

@@ -145,8 +145,8 @@ func (tx *Tx) UsersAfter(username string, limit int) ([]directory.User, error) {
 	return rows, tx.db.Where("username > ?", username).Order("username").Limit(limit).Find(&rows).Error
 }
 
-// CustomersAfter returns the first customers, by name and uuid, that follow the given name and uuid. Removed customers are
-// included.
+// CustomersAfter returns the first customers, by name and uuid, that follow the given name and uuid. Removed customers
+// are included.
 func (tx *Tx) CustomersAfter(name string, id uuid.UUID, limit int) ([]directory.Scope, error) {
 	var rows []directory.Scope
 	return rows, tx.db.Where("type = ? AND (name, uuid) > (?, ?)", directory.Customer, name, id).
@@ -189,8 +189,8 @@ func (tx *Tx) SaveUsers(rows []directory.User) error {
 // SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.
 func (tx *Tx) SaveTokens(rows []directory.APIToken) error { return save(tx, rows, "digest", "expires") }
 
-// SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the time of
-// creation.
+// SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the time
+// of creation.
 func (tx *Tx) SaveScopes(rows []directory.Scope) error {
 	return save(tx, rows, "uuid", "name", "name_folded", "description", "description_folded", "start_date",
 		"user_email_patterns", "is_removed")

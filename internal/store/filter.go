@@ -77,12 +77,12 @@ func (tx *Tx) in(column, table string, filters ...filter) filter {
 	}
 }
 
-// isActive is the condition, with the present time as its argument, that a membership is active. The row of a membership
-// whose own time is over need not say that it is revoked.
+// isActive is the condition, with the present time as its argument, that a membership is active. The row of a
+// membership whose own time is over need not say that it is revoked.
 const isActive = "memberships.revoked IS NULL AND (memberships.expires IS NULL OR memberships.expires > ?)"
 
-// notRemoved is the condition that neither a scope nor its customer was removed. Few scopes are: to look at the customer
-// of each scope takes several times as long.
+// notRemoved is the condition that neither a scope nor its customer was removed. Few scopes are: to look at the
+// customer of each scope takes several times as long.
 const notRemoved = "NOT scopes.is_removed AND scopes.customer_uuid NOT IN" +
 	" (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed)"
 

@@ -78,8 +78,8 @@ func (tx *Tx) FindForChange(id uuid.UUID) (invitation.Invitation, error) {
 	if tx.lock {
 		row = row.Clauses(clause.Locking{Strength: "UPDATE"})
 	}
-	// The row is locked before anything is joined: to a row that changed while the lock was waited for, PostgreSQL joins
-	// the rows that it referred to before.
+	// The row is locked before anything is joined: to a row that changed while the lock was waited for, PostgreSQL
+	// joins the rows that it referred to before.
 	query := tx.db.Table("(?) AS invitations", row).Select(invitationColumns + patternColumns).Joins(invitationJoins)
 	return collectOne(query, func(scan scan) (invitation.Invitation, error) {
 		var scope, customer []string
@@ -91,8 +91,8 @@ func (tx *Tx) FindForChange(id uuid.UUID) (invitation.Invitation, error) {
 	})
 }
 
-// FindForCheck implements invitation.Tx. This is SQL text with nine columns of three tables, where Find reads 38 of five and
-// takes 1.3 times as long: anybody may check, without a token.
+// FindForCheck implements invitation.Tx. This is SQL text with nine columns of three tables, where Find reads 38 of
+// five and takes 1.3 times as long: anybody may check, without a token.
 func (tx *Tx) FindForCheck(id uuid.UUID) (invitation.Invitation, error) {
 	return collectOne(tx.db.Raw("SELECT invitations.state, invitations.created, invitations.email, invitations.email_folded,"+
 		" invitations.civil_number, invitations.link_uuid, scopes.start_date, scopes.is_removed, customers.is_removed"+
@@ -138,13 +138,13 @@ func (tx *Tx) FindOpenAll(scope uuid.UUID, pairs []invitation.Pair) ([]invitatio
 const canExpire = "invitations.state IN ('project', 'pending')"
 
 // isExpired is the condition, with the cutoff twice as its arguments, that time has ended an invitation: the same as
-// invitation.Invitation.StateAt. Only projects have a start date. It is looked up for old invitations alone: a join would
-// look up the scope of every row.
+// invitation.Invitation.StateAt. Only projects have a start date. It is looked up for old invitations alone: a join
+// would look up the scope of every row.
 const isExpired = "(" + canExpire + " AND invitations.created <= ? AND COALESCE((SELECT starting.start_date" +
 	" FROM scopes AS starting WHERE starting.uuid = invitations.scope_uuid), invitations.created) <= ?)"
 
-// LockDue implements invitation.Tx. Nothing is joined: PostgreSQL, which plans without knowing how many rows are due, would
-// read the whole directory for each batch.
+// LockDue implements invitation.Tx. Nothing is joined: PostgreSQL, which plans without knowing how many rows are due,
+// would read the whole directory for each batch.
 func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([]invitation.Invitation, error) {
 	query := tx.db.Table("invitations").Select("invitations.uuid, invitations.state, invitations.created,"+
 		" invitations.delivery, invitations.execution_state, invitations.error_message, invitations.reminded,"+

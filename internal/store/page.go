@@ -44,14 +44,14 @@ func ordering(asked []directory.Order, otherwise directory.Order, keys map[direc
 // by is the key of one expression.
 func by(sql string, args ...any) []key { return []key{{sql: sql, args: args}} }
 
-// page is the query for the rows of a window and, in a column after l.columns, the number of rows on all pages. A window
-// without rows has no number.
+// page is the query for the rows of a window and, in a column after l.columns, the number of rows on all pages. A
+// window without rows has no number.
 //
 // This is SQL text, because GORM has no WITH: one statement sees the page and the count as of one moment. The rows of
 // the list are found once, then counted and ordered, and only the rows of the page are joined: joined first, a page of
-// 10 out of 10,000 takes 5.5 times as long. MATERIALIZED keeps PostgreSQL from reading all rows in the order asked for, in
-// the hope of finding 10 soon: all of them have to be counted. The limit is text, because a plan for any limit is a plan
-// for a large one; the offset is an argument, because each page would be a statement with a plan of its own.
+// 10 out of 10,000 takes 5.5 times as long. MATERIALIZED keeps PostgreSQL from reading all rows in the order asked for,
+// in the hope of finding 10 soon: all of them have to be counted. The limit is text, because a plan for any limit is a
+// plan for a large one; the offset is an argument, because each page would be a statement with a plan of its own.
 func (l listing) page(tx *Tx, w directory.Window) *gorm.DB {
 	page := fmt.Sprintf("SELECT * FROM hits%s LIMIT %d OFFSET ?", l.orderBy("found"), w.Limit)
 	return tx.db.Raw("WITH hits AS MATERIALIZED (?) "+l.fill(page, "(SELECT count(*) FROM hits)"), l.hits(tx), w.Offset)

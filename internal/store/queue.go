@@ -42,10 +42,10 @@ type job struct {
 // TableName implements gorm's Tabler.
 func (job) TableName() string { return "river_job" }
 
-// enqueue writes jobs in one statement. River's own insert takes PostgreSQL as long as the insert of the invitation, is one
-// statement for each job on SQLite, and uses this machine's clock: jobs from a machine whose clock is ahead would wait. It
-// also notifies listeners, of which there are none, and transactions that notify wait for each other. A test compares the
-// rows with those of River's own insert.
+// enqueue writes jobs in one statement. River's own insert takes PostgreSQL as long as the insert of the invitation, is
+// one statement for each job on SQLite, and uses this machine's clock: jobs from a machine whose clock is ahead would
+// wait. It also notifies listeners, of which there are none, and transactions that notify wait for each other. A test
+// compares the rows with those of River's own insert.
 func (tx *Tx) enqueue(jobs []invitation.Job) error {
 	rows := make([]job, len(jobs))
 	for i, each := range jobs {

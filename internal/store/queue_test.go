@@ -101,8 +101,8 @@ func TestLookAtTheQueueReadsOnlyWhatItFinds(t *testing.T) {
 				require.Fail(t, "the statistics do not show the jobs")
 			}
 		}
-		// Three seconds are long enough for each connection to report. The loop ends with the test: require.Never runs its
-		// last look in the background, where the look found the database closed.
+		// Three seconds are long enough for each connection to report. The loop ends with the test: require.Never runs
+		// its last look in the background, where the look found the database closed.
 		before := statistic("seq_tup_read")
 		for range 30 {
 			<-time.After(100 * time.Millisecond)

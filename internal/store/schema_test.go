@@ -143,8 +143,8 @@ func schema(t *testing.T, e storetest.Engine, address, what string) []string {
 	return found
 }
 
-// The conditions of partial indexes can't be compared as text, because each engine rewrites them. Two tests below try the
-// rows that such an index refuses.
+// The conditions of partial indexes can't be compared as text, because each engine rewrites them. Two tests below try
+// the rows that such an index refuses.
 func TestBothEnginesHaveOneSchema(t *testing.T) {
 	t.Parallel()
 	found := map[string]map[string][]string{}

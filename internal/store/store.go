@@ -18,7 +18,7 @@ import (
 // Store is an open database with our tables. Any number of goroutines may use a Store at the same time.
 type Store struct{ *database.DB }
 
-// Open opens a database; see database.Open. The schema's steps in Go are this package's.
+// Open opens a database; see database.Open. Open adds the migrations that are written in Go.
 func Open(o database.Options) (*Store, error) {
 	s := &Store{}
 	o.Migrations = s.goMigrations()
@@ -99,8 +99,8 @@ var (
 // scan reads the columns of one row.
 type scan = func(into ...any) error
 
-// collect reads every row that a query finds, with a scan by hand: to find an invitation with its role, scope, customer and
-// creator takes 0.4 of the time that GORM's Take with Joins takes.
+// collect reads every row that a query finds, with a scan by hand: to find an invitation with its role, scope, customer
+// and creator takes 0.4 of the time that GORM's Take with Joins takes.
 func collect[Row any](query *gorm.DB, read func(scan) (Row, error)) ([]Row, error) {
 	rows, err := query.Rows()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"invited/internal/storetest"
 )
 
-// A sweep changes 40 invitations in as many statements as two, and each invitation has an event and a notice of its own. For
-// a single invitation PostgreSQL is not told that a batch follows, which is one statement less.
+// A sweep changes 40 invitations in as many statements as two, and each invitation has an event and a notice of its
+// own. For a single invitation PostgreSQL is not told that a batch follows, which is one statement less.
 func TestSweepOfManyTakesNoMoreStatementsThanOfTwo(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		clock, statements := storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 500_000_000, time.UTC)), &storetest.Statements{}

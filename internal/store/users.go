@@ -14,8 +14,8 @@ import (
 
 // actorColumns, actorJoins and scanActor read a user with their grants: one row for each active membership, or one row
 // without a membership. The joins take the present time as an argument. This is SQL text because every request runs it
-// (three statements of GORM's take 2.5 times as long) and because one statement sees user and grants as of one moment. The joins stand one after the other: SQLite
-// computes the whole of a join in parentheses first.
+// (three statements of GORM's take 2.5 times as long) and because one statement sees user and grants as of one moment.
+// The joins stand one after the other: SQLite computes the whole of a join in parentheses first.
 const (
 	actorColumns = "users.uuid, users.username, users.full_name, users.email, users.email_folded, users.civil_number," +
 		" users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled, users.created," +

@@ -10,8 +10,8 @@ import (
 	"invited/internal/fault"
 )
 
-// The lists of scopes and permissions, which are computed in SQL, show exactly what the rules in Go show one by one. Both
-// equal the rules of this test, which are written a third time from the documented behaviour.
+// The lists of scopes and permissions, which are computed in SQL, show exactly what the rules in Go show one by one.
+// Both equal the rules of this test, which are written a third time from the documented behaviour.
 func TestDirectoryShowsWhatTheRulesShow(t *testing.T) {
 	t.Parallel()
 	onRandomData(t, func(c *randomEnv) {

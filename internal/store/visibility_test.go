@@ -22,9 +22,9 @@ import (
 // seedVariable names the variable with the one seed to run: a failed run says which it was.
 const seedVariable = "INVITED_TEST_SEED"
 
-// The list, which is computed in SQL, shows exactly the invitations that the rule in Go shows one by one. Both equal the
-// rule of this test, which is written a third time from the documented behaviour. Each invitation is listed in exactly one
-// state. The data is random, and the same for the same seed.
+// The list, which is computed in SQL, shows exactly the invitations that the rule in Go shows one by one. Both equal
+// the rule of this test, which is written a third time from the documented behaviour. Each invitation is listed in
+// exactly one state. The data is random, and the same for the same seed.
 func TestListShowsWhatTheRuleShows(t *testing.T) {
 	t.Parallel()
 	onRandomData(t, (*randomEnv).compare)
