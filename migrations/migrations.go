@@ -1,6 +1,6 @@
 // Package migrations holds the schema as numbered steps, one folder for each engine: the same numbers and the
-// same schema on both. A step that was released is never changed; the next change is the next number. Number 2 is
-// the job queue's own schema and stands in Go, in package store.
+// same schema on both. A step that was released is never changed; the next change is the next number. Numbers 2 (the
+// job queue's own schema) and 6 (folded names) are written in Go, in package store.
 package migrations
 
 import "embed"

@@ -3,7 +3,7 @@
 // The package owns the wire: routing, request validation, authentication headers, status codes, error bodies, paging
 // headers, the access log, the health probes and the page with the documentation. It has no rules: packages invitation
 // and directory decide who may do what. It knows no database: use cases are called through [invitation.Service] and
-// [directory.Reader]. HTML pages are package web's.
+// [directory.Reader].
 //
 // A request passes, in this order:
 //

@@ -66,8 +66,8 @@ type engine interface {
 	rolledBack(err error) bool
 }
 
-// Open opens a database. Open neither migrates the database nor needs to reach it; Ping does. The error says what to
-// do where the options make no sense or the SQLite file can't be created.
+// Open opens a database. Open does not connect to PostgreSQL and does not migrate: see Ping and Migrate. The error says
+// what to do where the options make no sense or the SQLite file can't be created.
 func Open(o Options) (*DB, error) {
 	if o.Postgres != "" {
 		return openPostgres(o)

@@ -45,9 +45,9 @@ func (a Actor) Sees() ScopeSet {
 }
 
 // Manages returns the scopes whose invitations the actor may create, cancel and send, as long as the scopes are not
-// removed. Staff manage all. Others manage the scopes in which their role carries the create permission of the scope's
-// type, the scopes of that type of a customer in which their role carries it, and every scope of a customer in which their
-// role carries CUSTOMER.CREATE_PERMISSION.
+// removed. Staff manage all scopes. With the create permission of a type, a role manages the scope of that type that it
+// is held in; held in a customer, it manages all scopes of that type of the customer. With CUSTOMER.CREATE_PERMISSION in
+// a customer, a role manages every scope of the customer.
 func (a Actor) Manages() ScopeSet {
 	if a.IsStaff {
 		return ScopeSet{All: true}

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// ScopeType is the kind of a scope: of a thing that roles are held in.
+// ScopeType is the type of a scope.
 type ScopeType string
 
 // The scope types, as the API names them. A customer is an organization.

@@ -15,8 +15,8 @@ type OrderBy string
 type Window struct{ Offset, Limit int }
 
 // Paginate returns the rows of one page, from 1, of a list with size rows a page, and the number of rows of the whole
-// list. find returns the rows of a window and that number, which find need not know where the window begins past the end
-// of the list. Paginate returns fault.KindNotFound for a page past the end; page 1 of an empty list is empty.
+// list. find returns the rows of a window and the length of the whole list. For a window past the end the length may be
+// 0. Paginate returns fault.KindNotFound for a page past the end; page 1 of an empty list is empty.
 func Paginate[Row any](page, size int, find func(Window) ([]Row, int, error)) ([]Row, int, error) {
 	if page > 1<<40/size { // past the end of any list, and near to an overflow
 		return nil, 0, fault.PageNotFound()

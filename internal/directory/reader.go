@@ -8,7 +8,7 @@ import (
 	"invited/internal/fault"
 )
 
-// Reader is the use cases that read the directory, one method for each operation of the API. A refusal is a
+// Reader has the use cases that read the directory, one method for each operation of the API. A refusal is a
 // *fault.Error: beside those that a method names, fault.KindUnavailable where the database is out of reach or busy. Any
 // other error is internal.
 type Reader struct{ Store ReadStore }

@@ -53,8 +53,8 @@
 // A use case is a method of [Service] with three steps:
 //
 //   - Read: the method reads through [Tx] what the decision needs.
-//   - Decide: functions of values return a refusal, which is a *fault.Error, or a [Change]. They are in life.go and use no
-//     database, no clock and no context, so that their tests take microseconds.
+//   - Decide: functions of values return a refusal, which is a *fault.Error, or a [Change]. They are in life.go and policy.go, and
+//     use no database, no clock and no context, so that their tests take microseconds.
 //   - Save: the method returns the changes, and Store.Change writes them in the same transaction: the row, an [Event], the
 //     jobs, a membership.
 //
@@ -71,6 +71,5 @@
 // [Outcome]. Invitation.Delivery counts the deliveries that were asked for: the job of an earlier delivery finds a
 // higher count and sends nothing.
 //
-// A [Notice] is a mail about an invitation other than the invitation itself. BeginNotice and FinishNotice are its
-// steps.
+// A [Notice] is every mail but the one that invites. BeginNotice and FinishNotice are its steps.
 package invitation

@@ -35,7 +35,7 @@ func (d Deliver) Queue() string {
 	return QueueMail
 }
 
-// Notice names a mail about an invitation other than the invitation itself.
+// Notice names a kind of mail. A notice is every mail but the one that invites.
 type Notice string
 
 // The notices.
@@ -65,7 +65,7 @@ func (n Notify) Queue() string {
 	return QueueMail
 }
 
-// Sweep is a look at what time has made due.
+// Sweep is the job that runs Service.Sweep.
 type Sweep struct{}
 
 // Kind implements Job.

@@ -7,7 +7,8 @@ import (
 	"invited/internal/directory"
 )
 
-// Policy holds the decisions of the operator for the whole installation. The names are Waldur's.
+// Policy holds the decisions of the operator for the whole installation. config.Policy has them under Waldur's names,
+// and package app maps one to the other.
 type Policy struct {
 	Lifetime             time.Duration // of an invitation, from its creation
 	MaxAge               time.Duration // of an approval token, from its issue

@@ -12,7 +12,7 @@ import (
 	"invited/internal/token"
 )
 
-// Service is the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
+// Service has the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
 // *fault.Error: beside those that a method names, fault.KindUnauthenticated where the caller was deleted or made
 // inactive since they were authenticated, and fault.KindUnavailable where the database is out of reach or busy. Any
 // other error is internal. Every field but Policy must be set.
