@@ -406,7 +406,7 @@ func TestReadRefusesWrites(t *testing.T) {
 		id := e.insert(e.newInvitation("ina@university.example"))
 		untouched := e.contents()
 		for range 5 { // on each connection of the pool, which must still be able to write afterwards
-			require.Error(t, e.db.Directory().Read(t.Context(), func(tx directory.FileTx) error {
+			require.Error(t, e.db.FileStore().Read(t.Context(), func(tx directory.FileTx) error {
 				return tx.SaveUsers([]directory.User{directoryUser("ina")})
 			}))
 			require.NoError(t, e.change(invitation.Change{}))

@@ -20,7 +20,7 @@ var directoryNow = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 func eachFileStore(t *testing.T, test func(t *testing.T, files directory.FileStore)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		test(t, e.Open(t, storetest.NewClock(directoryNow).Now).Directory())
+		test(t, e.Open(t, storetest.NewClock(directoryNow).Now).FileStore())
 	})
 }
 
