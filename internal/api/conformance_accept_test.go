@@ -36,7 +36,7 @@ func TestAcceptAddsMembership(t *testing.T) {
 		e.create("stranger", "next@x.example", admin, apollo)
 
 		var out bytes.Buffer
-		require.NoError(e.t, dirfile.Export(e.context(), e.db.Directory(), &out))
+		require.NoError(e.t, dirfile.Export(e.context(), e.db.FileStore(), &out))
 		require.Equal(e.t, 1, strings.Count(out.String(), "user: stranger"))
 		require.Regexp(e.t, `user: stranger\n +role: PROJECT\.MANAGER\n`, out.String())
 

@@ -14,7 +14,7 @@ import (
 func (e *env) usersWith(email string) []directory.User {
 	e.t.Helper()
 	var found []directory.User
-	require.NoError(e.t, e.db.Directory().Read(e.context(), func(tx directory.FileTx) error {
+	require.NoError(e.t, e.db.FileStore().Read(e.context(), func(tx directory.FileTx) error {
 		all, err := tx.UsersAfter("", 1000)
 		for _, each := range all {
 			if each.EmailFolded == directory.Fold(email) {

@@ -221,7 +221,7 @@ func (e *env) apply(file string) {
 	e.t.Helper()
 	parsed, err := dirfile.Decode(strings.NewReader(file))
 	require.NoError(e.t, err)
-	_, err = dirfile.Apply(e.context(), e.db.Directory(), parsed, nil)
+	_, err = dirfile.Apply(e.context(), e.db.FileStore(), parsed, nil)
 	require.NoError(e.t, err)
 }
 
@@ -248,14 +248,14 @@ const (
 // exec executes a statement in the database directly.
 func (e *env) exec(statement string) {
 	e.t.Helper()
-	require.NoError(e.t, e.db.Queue().GetExecutor().Exec(e.context(), statement))
+	require.NoError(e.t, e.db.QueueDriver().GetExecutor().Exec(e.context(), statement))
 }
 
 // value returns the one text that a query returns.
 func (e *env) value(query string) string {
 	e.t.Helper()
 	var found string
-	require.NoError(e.t, e.db.Queue().GetExecutor().QueryRow(e.context(), query).Scan(&found))
+	require.NoError(e.t, e.db.QueueDriver().GetExecutor().QueryRow(e.context(), query).Scan(&found))
 	return found
 }
 

@@ -79,8 +79,8 @@ func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 				slog.Int64("bytes", c.Response().Size),
 				slog.String("client", c.RealIP()),
 			}
-			if caller := callerOf(c.Request().Context()); caller != nil {
-				attributes = append(attributes, slog.String("user", caller.Username))
+			if user := callerOf(c.Request().Context()); user != nil {
+				attributes = append(attributes, slog.String("user", user.Username))
 			}
 			logger.LogAttrs(c.Request().Context(), level, "request", attributes...)
 			return nil

@@ -409,7 +409,7 @@ func (e *env) approvalToken(purpose token.Purpose, id string) string {
 func (e *env) user(username string) directory.User {
 	e.t.Helper()
 	var found []directory.User
-	require.NoError(e.t, e.db.Directory().Read(e.context(), func(tx directory.FileTx) (err error) {
+	require.NoError(e.t, e.db.FileStore().Read(e.context(), func(tx directory.FileTx) (err error) {
 		found, err = tx.FindUsers(nil, []string{username})
 		return err
 	}))
@@ -421,7 +421,7 @@ func (e *env) user(username string) directory.User {
 func (e *env) memberships() []directory.Holder {
 	e.t.Helper()
 	var found []directory.Holder
-	require.NoError(e.t, e.db.Directory().Read(e.context(), func(tx directory.FileTx) (err error) {
+	require.NoError(e.t, e.db.FileStore().Read(e.context(), func(tx directory.FileTx) (err error) {
 		found, err = tx.HoldersIn([]uuid.UUID{uuid.MustParse(acme), uuid.MustParse(globex)})
 		return err
 	}))

@@ -41,7 +41,7 @@ func (p Process) withDirectory(ctx context.Context, f func(directory.FileStore) 
 		if err := requireCurrentSchema(ctx, db); err != nil {
 			return err
 		}
-		return f(db.Directory())
+		return f(db.FileStore())
 	})
 }
 

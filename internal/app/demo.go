@@ -61,14 +61,14 @@ func (d *demonstration) load(ctx context.Context, db *store.Store, service *invi
 	if err != nil {
 		return err
 	}
-	if err := d.checkUsers(ctx, db.Directory()); err != nil {
+	if err := d.checkUsers(ctx, db.FileStore()); err != nil {
 		return err
 	}
-	if _, err := dirfile.Apply(ctx, db.Directory(), file, nil); err != nil {
+	if _, err := dirfile.Apply(ctx, db.FileStore(), file, nil); err != nil {
 		return err
 	}
 	for name, key := range map[string]*string{"sam": &d.Staff, "olivia": &d.Owner, "ina": &d.Invitee} {
-		if *key, err = directory.IssueToken(ctx, db.Directory(), name, demoTokenTTL); err != nil {
+		if *key, err = directory.IssueToken(ctx, db.FileStore(), name, demoTokenTTL); err != nil {
 			return err
 		}
 	}

@@ -40,7 +40,7 @@ and it works on the database of a running server.`,
 				if _, err := db.Migrate(ctx); err != nil {
 					return err
 				}
-				report, err := dirfile.Apply(ctx, db.Directory(), file, p.progressBar("Applying"))
+				report, err := dirfile.Apply(ctx, db.FileStore(), file, p.progressBar("Applying"))
 				if err != nil {
 					return prefixProblems(path, err)
 				}

@@ -75,7 +75,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		return nil, err
 	}
 	return jobs.New(jobs.Config{
-		Queue:     a.db.Queue(),
+		Queue:     a.db.QueueDriver(),
 		Now:       a.db.Now,
 		Service:   service,
 		Renderer:  renderer,

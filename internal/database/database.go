@@ -100,7 +100,6 @@ func openGORM(dialector gorm.Dialector, e engine) (*gorm.DB, error) {
 		SkipDefaultTransaction: true,           // every write is in a transaction of Write
 		DisableAutomaticPing:   true,
 		TranslateError:         true,
-		NowFunc:                func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("the database can't be opened: %w", err)
@@ -154,7 +153,10 @@ func (db *DB) Now(ctx context.Context) (time.Time, error) {
 }
 
 // IsPostgres reports whether the engine is PostgreSQL. The job queue's library has a driver for each engine.
-func (db *DB) IsPostgres() bool { return db.lockFile == "" }
+func (db *DB) IsPostgres() bool {
+	_, ok := db.engine.(postgresEngine)
+	return ok
+}
 
 // QueuePool returns the pool for the job queue's own statements.
 func (db *DB) QueuePool() *sql.DB { return db.queue }

@@ -23,9 +23,9 @@ type ScopeSet struct {
 }
 
 // Has reports whether a scope is in the set.
-func (r ScopeSet) Has(s Scope) bool {
-	return r.All || slices.Contains(r.Scopes, s.UUID) || slices.Contains(r.Customers, s.CustomerUUID) ||
-		slices.Contains(r.OfType[s.Type], s.CustomerUUID)
+func (s ScopeSet) Has(scope Scope) bool {
+	return s.All || slices.Contains(s.Scopes, scope.UUID) || slices.Contains(s.Customers, scope.CustomerUUID) ||
+		slices.Contains(s.OfType[scope.Type], scope.CustomerUUID)
 }
 
 // Sees returns the scopes that the actor can see. Staff and support see all. Others see the scopes in which they hold a
@@ -34,14 +34,14 @@ func (a Actor) Sees() ScopeSet {
 	if a.SeesAll() {
 		return ScopeSet{All: true}
 	}
-	var r ScopeSet
+	var set ScopeSet
 	for _, g := range a.Grants {
-		r.Scopes = append(r.Scopes, g.ScopeUUID, g.CustomerUUID)
+		set.Scopes = append(set.Scopes, g.ScopeUUID, g.CustomerUUID)
 		if g.ScopeType == Customer {
-			r.Customers = append(r.Customers, g.ScopeUUID)
+			set.Customers = append(set.Customers, g.ScopeUUID)
 		}
 	}
-	return r
+	return set
 }
 
 // Manages returns the scopes whose invitations the actor may create, cancel and send, as long as the scopes are not
@@ -52,25 +52,25 @@ func (a Actor) Manages() ScopeSet {
 	if a.IsStaff {
 		return ScopeSet{All: true}
 	}
-	r := ScopeSet{OfType: map[ScopeType][]uuid.UUID{}}
+	set := ScopeSet{OfType: map[ScopeType][]uuid.UUID{}}
 	for _, g := range a.Grants {
 		if g.carries(g.ScopeType.CreatePermission()) {
-			r.Scopes = append(r.Scopes, g.ScopeUUID)
+			set.Scopes = append(set.Scopes, g.ScopeUUID)
 		}
 		if g.ScopeType != Customer {
 			continue
 		}
 		if g.carries(CustomerCreatePermission) {
-			r.Customers = append(r.Customers, g.ScopeUUID)
+			set.Customers = append(set.Customers, g.ScopeUUID)
 			continue
 		}
 		for _, each := range ScopeTypes {
 			if g.carries(each.CreatePermission()) {
-				r.OfType[each] = append(r.OfType[each], g.ScopeUUID)
+				set.OfType[each] = append(set.OfType[each], g.ScopeUUID)
 			}
 		}
 	}
-	return r
+	return set
 }
 
 // MayManage reports whether the actor may create, cancel and send invitations of a scope. Nobody may in a removed scope.

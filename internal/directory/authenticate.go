@@ -12,8 +12,8 @@ import (
 type Credential struct {
 	Token APIToken
 	Actor // the token's user, with their grants
-	// Read is when the credential was read, by the database's clock.
-	Read time.Time
+	// ReadAt is when the credential was read, by the database's clock.
+	ReadAt time.Time
 }
 
 // Authenticator is where credentials are looked up.
@@ -34,7 +34,7 @@ func Authenticate(ctx context.Context, a Authenticator, key string) (Actor, erro
 		return Actor{}, err
 	case !found.IsActive:
 		return Actor{}, fault.Unauthorized("User inactive or deleted.")
-	case found.Token.Expires != nil && !found.Token.Expires.After(found.Read):
+	case found.Token.Expires != nil && !found.Token.Expires.After(found.ReadAt):
 		return Actor{}, fault.Unauthorized("Token has expired.")
 	}
 	return found.Actor, nil

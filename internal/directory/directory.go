@@ -143,7 +143,7 @@ type Grant struct {
 	ScopeType    ScopeType
 	CustomerUUID uuid.UUID
 	RoleUUID     uuid.UUID
-	Permissions  []string `gorm:"serializer:json"`
+	Permissions  []string
 }
 
 func (g Grant) carries(permission string) bool { return slices.Contains(g.Permissions, permission) }

@@ -17,7 +17,7 @@ func TestIssueToken(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		store := e.Open(t, storetest.NewClock(now).Now).Directory()
+		store := e.Open(t, storetest.NewClock(now).Now).FileStore()
 		active := directory.User{UUID: uuid.New(), Username: "u", IsActive: true, Created: now}
 		inactive := directory.User{UUID: uuid.New(), Username: "gone", Created: now}
 		require.NoError(t, store.Write(context.Background(), func(tx directory.FileTx) error {

@@ -20,7 +20,7 @@ func (s *Service) Approve(ctx context.Context, text string) error {
 // returns the errors that Approve returns.
 func (s *Service) Reject(ctx context.Context, text string) error {
 	return s.review(ctx, text, token.Reject, func(v View, staff directory.User, _ time.Time) (Change, error) {
-		return s.Policy.reject(v, staff)
+		return reject(v, staff)
 	})
 }
 

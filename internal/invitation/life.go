@@ -63,8 +63,8 @@ func canDo(action Action, state State) bool {
 	return slices.ContainsFunc(Transitions, func(t Transition) bool { return t.Action == action && t.From == state })
 }
 
-// openState returns the state of an invitation that may go out: it waits for its project to start, or for its invitee.
-func openState(scope directory.Scope, now time.Time) State {
+// startState returns the state of an invitation that may go out: it waits for its project to start, or for its invitee.
+func startState(scope directory.Scope, now time.Time) State {
 	if scope.StartsAfter(now) {
 		return Project
 	}
@@ -115,7 +115,7 @@ func (p Policy) newInvitation(
 	i := Invitation{
 		// Random, never ordered by time: whoever knows the UUID of an invitation can check it.
 		UUID:                uuid.New(),
-		StoredState:         openState(scope, now),
+		StoredState:         startState(scope, now),
 		Created:             now,
 		ExecutionState:      Scheduled,
 		RoleUUID:            role.UUID,
@@ -197,7 +197,7 @@ func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, er
 		return Change{}, notRequested()
 	}
 	approved := v.Invitation
-	approved.StoredState = openState(v.Scope, now)
+	approved.StoredState = startState(v.Scope, now)
 	if !now.Before(v.Expires) {
 		// The request waited longer than an invitation lives: it would be expired as soon as it is approved.
 		approved.Created = now
@@ -206,7 +206,7 @@ func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, er
 }
 
 // reject returns the change by which staff end a requested invitation.
-func (p Policy) reject(v View, staff directory.User) (Change, error) {
+func reject(v View, staff directory.User) (Change, error) {
 	if !canDo(ActionReject, v.State) {
 		return Change{}, notRequested()
 	}
@@ -218,7 +218,7 @@ func (p Policy) reject(v View, staff directory.User) (Change, error) {
 func notRequested() error { return fault.Rejected("Invalid invitation UUID.") }
 
 // cancel returns the change by which a user takes an invitation back.
-func (p Policy) cancel(v View, user directory.User) (Change, error) {
+func cancel(v View, user directory.User) (Change, error) {
 	if !canDo(ActionCancel, v.State) {
 		return Change{}, fault.Rejected("Only pending or planned invitations can be canceled.")
 	}
@@ -235,7 +235,7 @@ func (p Policy) send(v View, user directory.User, now time.Time) (Change, error)
 		return Change{}, fault.Rejected("Only pending, expired and canceled invitations can be resent.")
 	}
 	sent := v.Invitation
-	sent.StoredState = openState(v.Scope, now)
+	sent.StoredState = startState(v.Scope, now)
 	if v.State != Pending || sent.StoredState == Project {
 		sent.Created, sent.Reminded = now, false
 	}

@@ -217,8 +217,8 @@ func withoutCreator(i Invitation) Invitation {
 // decisions has the decision of each action of a user. The edit of ActionUpdate changes the address.
 var decisions = map[Action]func(p Policy, v View, user directory.User) (Change, error){
 	ActionApprove: func(p Policy, v View, user directory.User) (Change, error) { return p.approve(v, user, testTime) },
-	ActionReject:  func(p Policy, v View, user directory.User) (Change, error) { return p.reject(v, user) },
-	ActionCancel:  func(p Policy, v View, user directory.User) (Change, error) { return p.cancel(v, user) },
+	ActionReject:  func(_ Policy, v View, user directory.User) (Change, error) { return reject(v, user) },
+	ActionCancel:  func(_ Policy, v View, user directory.User) (Change, error) { return cancel(v, user) },
 	ActionSend:    func(p Policy, v View, user directory.User) (Change, error) { return p.send(v, user, testTime) },
 	ActionAccept: func(p Policy, v View, user directory.User) (Change, error) {
 		if !p.offered(v, true, user) {

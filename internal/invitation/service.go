@@ -161,7 +161,7 @@ func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err != nil {
 			return nil, err
 		}
-		canceled, err := s.Policy.cancel(view, actor.User)
+		canceled, err := cancel(view, actor.User)
 		return []Change{canceled}, err
 	})
 }
@@ -286,11 +286,11 @@ func resolveLink(tx Tx, id uuid.UUID, find finder) (found Invitation, byLink boo
 	if !fault.Is(err, fault.KindNotFound) {
 		return found, found.LinkUUID == nil, err
 	}
-	owner, err := tx.FindByLink(id)
+	linked, err := tx.FindByLink(id)
 	if err != nil {
 		return Invitation{}, false, err
 	}
-	found, err = find(owner)
+	found, err = find(linked)
 	if err == nil && (found.LinkUUID == nil || *found.LinkUUID != id) { // changed between the two statements
 		err = fault.NotFound()
 	}

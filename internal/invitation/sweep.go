@@ -38,7 +38,7 @@ func (s *Service) Sweep(ctx context.Context) error {
 	for len(steps) > 0 {
 		var unfinished []*sweepStep
 		for _, step := range steps {
-			more, err := s.sweep(ctx, step)
+			more, err := s.runBatch(ctx, step)
 			if err != nil {
 				return err
 			}
@@ -57,9 +57,9 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return nil
 }
 
-// sweep does one batch of a step and reports whether there may be more. It begins where the batch before ended: an
+// runBatch does one batch of a step and reports whether there may be more. It begins where the batch before ended: an
 // index would be read again past all the rows that were due and are not any more.
-func (s *Service) sweep(ctx context.Context, step *sweepStep) (more bool, err error) {
+func (s *Service) runBatch(ctx context.Context, step *sweepStep) (more bool, err error) {
 	var from time.Time
 	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		from, more = time.Time{}, false

@@ -113,7 +113,7 @@ func (env *testEnv) newWorkers(configure ...func(*jobs.Config)) *jobs.Workers {
 	renderer, err := mail.NewRenderer("invited", "")
 	require.NoError(env.t, err)
 	c := jobs.Config{
-		Queue: env.db.Queue(), Now: env.db.Now, Service: env.service, Renderer: renderer, Transport: env.smtp.transport(),
+		Queue: env.db.QueueDriver(), Now: env.db.Now, Service: env.service, Renderer: renderer, Transport: env.smtp.transport(),
 		MailHost: "mail.example", Sweep: time.Hour, Poll: 20 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(env.log, nil)),
 	}
@@ -262,7 +262,7 @@ func (env *testEnv) retry(job *rivertype.JobRow) {
 // riverClient returns a River client without workers, as an operator's tools use it.
 func (env *testEnv) riverClient() *river.Client[*sql.Tx] {
 	env.t.Helper()
-	client, err := river.NewClient(env.db.Queue(), &river.Config{Logger: slog.New(slog.DiscardHandler)})
+	client, err := river.NewClient(env.db.QueueDriver(), &river.Config{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(env.t, err)
 	return client
 }

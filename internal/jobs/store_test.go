@@ -26,7 +26,7 @@ func (env *testEnv) applyDirectory(yaml string) {
 	env.t.Helper()
 	parsed, err := dirfile.Decode(strings.NewReader(yaml))
 	require.NoError(env.t, err)
-	_, err = dirfile.Apply(env.t.Context(), env.db.Directory(), parsed, nil)
+	_, err = dirfile.Apply(env.t.Context(), env.db.FileStore(), parsed, nil)
 	require.NoError(env.t, err)
 }
 
@@ -34,7 +34,7 @@ func (env *testEnv) applyDirectory(yaml string) {
 func (env *testEnv) user(name string) (found directory.Actor) {
 	env.t.Helper()
 	var users []directory.User
-	require.NoError(env.t, env.db.Directory().Read(env.t.Context(), func(tx directory.FileTx) (err error) {
+	require.NoError(env.t, env.db.FileStore().Read(env.t.Context(), func(tx directory.FileTx) (err error) {
 		users, err = tx.FindUsers(nil, []string{name})
 		return err
 	}))
@@ -48,7 +48,7 @@ func (env *testEnv) user(name string) (found directory.Actor) {
 
 func (env *testEnv) users() (found []directory.User) {
 	env.t.Helper()
-	require.NoError(env.t, env.db.Directory().Read(env.t.Context(), func(tx directory.FileTx) (err error) {
+	require.NoError(env.t, env.db.FileStore().Read(env.t.Context(), func(tx directory.FileTx) (err error) {
 		found, err = tx.UsersAfter("", 100)
 		return err
 	}))
@@ -90,13 +90,13 @@ func (env *testEnv) enqueue(job invitation.Job) {
 
 func (env *testEnv) exec(statement string) {
 	env.t.Helper()
-	require.NoError(env.t, env.db.Queue().GetExecutor().Exec(env.t.Context(), statement))
+	require.NoError(env.t, env.db.QueueDriver().GetExecutor().Exec(env.t.Context(), statement))
 }
 
 // queryText returns the only column of a query's only row.
 func (env *testEnv) queryText(query string) (text string) {
 	env.t.Helper()
-	require.NoError(env.t, env.db.Queue().GetExecutor().QueryRow(env.t.Context(), query).Scan(&text))
+	require.NoError(env.t, env.db.QueueDriver().GetExecutor().QueryRow(env.t.Context(), query).Scan(&text))
 	return text
 }
 

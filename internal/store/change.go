@@ -43,8 +43,8 @@ func (tx *Tx) save(changes []invitation.Change) error {
 const rowsPerStatement = 1_000
 
 func (tx *Tx) saveRows(changes []invitation.Change) error {
-	if len(changes) > 1 && allByTime(changes) {
-		return tx.updateByTime(changes)
+	if len(changes) > 1 && onlySweepChanges(changes) {
+		return tx.updateSwept(changes)
 	}
 	for _, c := range changes {
 		if err := tx.saveRow(c); err != nil {
@@ -153,8 +153,8 @@ func (tx *Tx) insertMember(m directory.Membership) error {
 	return invitation.ErrAlreadyMember
 }
 
-// allByTime reports whether each change is of another invitation and changes only what a sweep changes.
-func allByTime(changes []invitation.Change) bool {
+// onlySweepChanges reports whether each change is of another invitation and changes only what a sweep changes.
+func onlySweepChanges(changes []invitation.Change) bool {
 	seen := make(map[uuid.UUID]bool, len(changes))
 	for _, c := range changes {
 		if c.Before == nil || c.After == nil || c.Member != nil || c.User != nil || seen[c.Before.UUID] {
@@ -170,11 +170,11 @@ func allByTime(changes []invitation.Change) bool {
 	return true
 }
 
-// updateByTime writes what a sweep changes of many invitations. This is SQL text, because GORM has no UPDATE with
+// updateSwept writes what a sweep changes of many invitations. This is SQL text, because GORM has no UPDATE with
 // another value for each row: one statement for 75 rows takes a quarter of the time of 75 statements. The rows are
 // locked already (LockDue), so that fewer columns are compared than unchanged compares. On PostgreSQL the counts by
 // state are updated once for the statement (migration 8), after which the transaction must wait for nobody.
-func (tx *Tx) updateByTime(changes []invitation.Change) error {
+func (tx *Tx) updateSwept(changes []invitation.Change) error {
 	rows := make([][]any, len(changes))
 	for i, c := range changes {
 		rows[i] = []any{

@@ -400,22 +400,6 @@ type panicking struct{ invitation.Sweep }
 
 func (panicking) MarshalJSON() ([]byte, error) { panic("on purpose") }
 
-// A use case can't write but through Change.
-func TestReadRefusesWrites(t *testing.T) {
-	onEachEngine(t, func(t *testing.T, e *env) {
-		id := e.insert(e.newInvitation("ina@university.example"))
-		untouched := e.contents()
-		for range 5 { // on each connection of the pool, which must still be able to write afterwards
-			require.Error(t, e.db.Directory().Read(t.Context(), func(tx directory.FileTx) error {
-				return tx.SaveUsers([]directory.User{directoryUser("ina")})
-			}))
-			require.NoError(t, e.change(invitation.Change{}))
-		}
-		require.Equal(t, invitation.Pending, e.mustFind(id).StoredState)
-		require.Equal(t, untouched, e.contents())
-	})
-}
-
 func TestTransactionHasOneTime(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		require.NoError(t, e.db.Invitations().Change(t.Context(), func(tx invitation.Tx) ([]invitation.Change, error) {

@@ -32,7 +32,7 @@ func withCustomer(scope, customer directory.Scope) directory.Scope {
 }
 
 // scanScope reads scopeColumns and the columns after them.
-func scanScope(scan scan, more ...any) (directory.Scope, error) {
+func scanScope(scan scanFunc, more ...any) (directory.Scope, error) {
 	var scope, customer directory.Scope
 	err := scan(append(scopeTargets(&scope, &customer), more...)...)
 	return withCustomer(scope, customer), err
@@ -42,21 +42,21 @@ func scanScope(scan scan, more ...any) (directory.Scope, error) {
 func (tx *Tx) FindScope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error) {
 	return collectOne(tx.db.Table("scopes").Select(scopeColumns).Joins(joinScopeCustomer).
 		Where("scopes.type = ? AND scopes.uuid = ?", kind, id).Where(notRemoved),
-		func(scan scan) (directory.Scope, error) { return scanScope(scan) })
+		func(scan scanFunc) (directory.Scope, error) { return scanScope(scan) })
 }
 
 // ListScopes implements directory.ReadTx.
 func (tx *Tx) ListScopes(q directory.ScopeQuery) (rows []directory.Scope, total int, err error) {
-	rows, err = collect(tx.scopes(q).page(tx, q.Window), func(scan scan) (directory.Scope, error) {
+	rows, err = collect(tx.scopeList(q).page(tx, q.Window), func(scan scanFunc) (directory.Scope, error) {
 		return scanScope(scan, &total)
 	})
 	return rows, total, err
 }
 
 // CountScopes implements directory.ReadTx.
-func (tx *Tx) CountScopes(q directory.ScopeQuery) (int, error) { return tx.scopes(q).count(tx) }
+func (tx *Tx) CountScopes(q directory.ScopeQuery) (int, error) { return tx.scopeList(q).count(tx) }
 
-func (tx *Tx) scopes(q directory.ScopeQuery) listing {
+func (tx *Tx) scopeList(q directory.ScopeQuery) listing {
 	l := listing{table: "scopes", columns: scopeColumns, joins: joinScopeCustomer}
 	l.filters = []filter{
 		where("scopes.type = ?", q.Type),
@@ -87,7 +87,7 @@ func (tx *Tx) scopes(q directory.ScopeQuery) listing {
 
 // ListRoles implements directory.ReadTx.
 func (tx *Tx) ListRoles(q directory.RoleQuery) (rows []directory.Role, total int, err error) {
-	rows, err = collect(roles(q).page(tx, q.Window), func(scan scan) (r directory.Role, err error) {
+	rows, err = collect(roleList(q).page(tx, q.Window), func(scan scanFunc) (r directory.Role, err error) {
 		err = scan(&r.UUID, &r.Name, &r.Description, &r.ScopeType, jsonStrings{&r.Permissions}, &r.IsActive, &total)
 		return r, err
 	})
@@ -95,9 +95,9 @@ func (tx *Tx) ListRoles(q directory.RoleQuery) (rows []directory.Role, total int
 }
 
 // CountRoles implements directory.ReadTx.
-func (tx *Tx) CountRoles(q directory.RoleQuery) (int, error) { return roles(q).count(tx) }
+func (tx *Tx) CountRoles(q directory.RoleQuery) (int, error) { return roleList(q).count(tx) }
 
-func roles(q directory.RoleQuery) listing {
+func roleList(q directory.RoleQuery) listing {
 	l := listing{
 		table:   "roles",
 		columns: "roles.uuid, roles.name, roles.description, roles.scope_type, roles.permissions, roles.is_active",
@@ -121,7 +121,7 @@ const (
 
 // ListPermissions implements directory.ReadTx.
 func (tx *Tx) ListPermissions(q directory.PermissionQuery) (rows []directory.Permission, total int, err error) {
-	rows, err = collect(tx.permissions(q).page(tx, q.Window), func(scan scan) (directory.Permission, error) {
+	rows, err = collect(tx.permissionList(q).page(tx, q.Window), func(scan scanFunc) (directory.Permission, error) {
 		var (
 			p               directory.Permission
 			scope, customer directory.Scope
@@ -144,10 +144,10 @@ func (tx *Tx) ListPermissions(q directory.PermissionQuery) (rows []directory.Per
 
 // CountPermissions implements directory.ReadTx.
 func (tx *Tx) CountPermissions(q directory.PermissionQuery) (int, error) {
-	return tx.permissions(q).count(tx)
+	return tx.permissionList(q).count(tx)
 }
 
-func (tx *Tx) permissions(q directory.PermissionQuery) listing {
+func (tx *Tx) permissionList(q directory.PermissionQuery) listing {
 	l := listing{
 		table: "memberships",
 		columns: "memberships.uuid, memberships.created, memberships.expires," +

@@ -62,7 +62,7 @@ func applyFile(t *testing.T, db *store.Store, text string) {
 	t.Helper()
 	file, err := dirfile.Decode(strings.NewReader(text))
 	require.NoError(t, err)
-	_, err = dirfile.Apply(t.Context(), db.Directory(), file, nil)
+	_, err = dirfile.Apply(t.Context(), db.FileStore(), file, nil)
 	require.NoError(t, err)
 }
 

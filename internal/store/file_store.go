@@ -15,8 +15,8 @@ import (
 	"invited/internal/directory"
 )
 
-// Directory returns the store as directory.IssueToken and package dirfile use it.
-func (s *Store) Directory() directory.FileStore { return fileStore{s} }
+// FileStore returns the store as directory.IssueToken and package dirfile use it.
+func (s *Store) FileStore() directory.FileStore { return fileStore{s} }
 
 type fileStore struct{ *Store }
 

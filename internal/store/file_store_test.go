@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/storetest"
 )
@@ -20,7 +21,7 @@ var directoryNow = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 func eachFileStore(t *testing.T, test func(t *testing.T, files directory.FileStore)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
-		test(t, e.Open(t, storetest.NewClock(directoryNow).Now).Directory())
+		test(t, e.Open(t, storetest.NewClock(directoryNow).Now).FileStore())
 	})
 }
 
@@ -203,5 +204,20 @@ func TestFileStoreReadIsASnapshot(t *testing.T) {
 			require.Equal(t, before, after)
 			return err
 		}))
+	})
+}
+
+func TestFileStoreReadRefusesWrites(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		olivia := directory.User{UUID: oliviaID, Username: "olivia", IsActive: true, Created: directoryNow}
+		untouched := e.contents()
+		for range 5 { // on each connection of the pool, which must still be able to write afterwards
+			err := e.db.FileStore().Read(t.Context(), func(tx directory.FileTx) error {
+				return tx.SaveUsers([]directory.User{directoryUser("ina")})
+			})
+			require.ErrorIs(t, err, database.ErrReadOnly)
+			writeDirectory(t, e.db.FileStore(), func(tx directory.FileTx) error { return tx.SaveUsers([]directory.User{olivia}) })
+		}
+		require.Equal(t, untouched, e.contents())
 	})
 }

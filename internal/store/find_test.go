@@ -208,7 +208,7 @@ func TestStaffAndMembers(t *testing.T) {
 			u := directoryUser(name)
 			u.Email, u.EmailFolded, u.IsStaff, u.NotificationsEnabled = email, directory.Fold(email), true, true
 			change(&u)
-			require.NoError(t, e.db.Directory().Write(t.Context(), func(tx directory.FileTx) error {
+			require.NoError(t, e.db.FileStore().Write(t.Context(), func(tx directory.FileTx) error {
 				return tx.SaveUsers([]directory.User{u})
 			}))
 			return u.UUID

@@ -33,7 +33,7 @@ const (
 )
 
 // scanInvitation reads invitationColumns and the columns after them.
-func scanInvitation(scan scan, more ...any) (invitation.Invitation, error) {
+func scanInvitation(scan scanFunc, more ...any) (invitation.Invitation, error) {
 	var (
 		i        invitation.Invitation
 		customer directory.Scope
@@ -69,7 +69,7 @@ func (tx *Tx) Find(id uuid.UUID) (invitation.Invitation, error) {
 // findInvitation reads the one invitation of a query on the table invitations.
 func findInvitation(query *gorm.DB) (invitation.Invitation, error) {
 	return collectOne(query.Select(invitationColumns).Joins(invitationJoins),
-		func(scan scan) (invitation.Invitation, error) { return scanInvitation(scan) })
+		func(scan scanFunc) (invitation.Invitation, error) { return scanInvitation(scan) })
 }
 
 // FindForChange implements invitation.Tx.
@@ -81,7 +81,7 @@ func (tx *Tx) FindForChange(id uuid.UUID) (invitation.Invitation, error) {
 	// The row is locked before anything is joined: to a row that changed while the lock was waited for, PostgreSQL
 	// joins the rows that it referred to before.
 	query := tx.db.Table("(?) AS invitations", row).Select(invitationColumns + patternColumns).Joins(invitationJoins)
-	return collectOne(query, func(scan scan) (invitation.Invitation, error) {
+	return collectOne(query, func(scan scanFunc) (invitation.Invitation, error) {
 		var scope, customer []string
 		found, err := scanInvitation(scan, jsonStrings{&scope}, jsonStrings{&customer})
 		if err == nil {
@@ -98,7 +98,7 @@ func (tx *Tx) FindForCheck(id uuid.UUID) (invitation.Invitation, error) {
 		" invitations.civil_number, invitations.link_uuid, scopes.start_date, scopes.is_removed, customers.is_removed"+
 		" FROM invitations JOIN scopes ON scopes.uuid = invitations.scope_uuid"+
 		" JOIN scopes AS customers ON customers.uuid = invitations.customer_uuid WHERE invitations.uuid = ?", id),
-		func(scan scan) (invitation.Invitation, error) {
+		func(scan scanFunc) (invitation.Invitation, error) {
 			i, customer := invitation.Invitation{UUID: id}, directory.Scope{}
 			i.Scope.Type = directory.Project // only projects have a start date
 			err := scan(&i.StoredState, &i.Created, &i.Email, &i.EmailFolded,
@@ -167,7 +167,7 @@ func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([
 	query = query.Order("invitations.created").Limit(limit).Clauses(clause.Locking{
 		Strength: "UPDATE", Table: clause.Table{Name: "invitations"}, Options: "SKIP LOCKED",
 	})
-	return collect(query, func(scan scan) (i invitation.Invitation, err error) {
+	return collect(query, func(scan scanFunc) (i invitation.Invitation, err error) {
 		err = scan(&i.UUID, &i.StoredState, &i.Created, &i.Delivery, &i.ExecutionState, &i.ErrorMessage, &i.Reminded,
 			&i.Email, &i.LinkUUID, &i.CreatedByUUID, &i.RoleUUID, &i.Role.Name, &i.ScopeUUID, &i.Scope.Type)
 		i.Created = i.Created.UTC()
@@ -193,7 +193,7 @@ func (tx *Tx) FindTarget(
 		Joins("LEFT JOIN scopes ON scopes.uuid = ? AND scopes.type = ?", scope, kind).
 		Joins("LEFT JOIN scopes AS customers ON customers.uuid = scopes.customer_uuid").
 		Joins("LEFT JOIN roles ON roles.uuid = ?", role),
-		func(scan scan) (struct{}, error) {
+		func(scan scanFunc) (struct{}, error) {
 			return struct{}{}, scan(
 				&scopeID, &s.Type, &s.Name, &s.Description, &s.StartDate, jsonStrings{&s.UserEmailPatterns}, &s.IsRemoved,
 				&customerID, &customer.Type, &customer.Name, jsonStrings{&customer.UserEmailPatterns}, &customer.IsRemoved,

@@ -14,26 +14,26 @@ import (
 
 // List implements invitation.Tx.
 func (tx *Tx) List(q invitation.Query) (rows []invitation.Invitation, total int, err error) {
-	l := tx.invitations(q)
+	l := tx.invitationList(q)
 	page := l.page(tx, q.Window)
 	if byStateOnly(q) {
 		page = l.pageWithCount(tx, q.Window, countByState(q))
 	}
-	rows, err = collect(page, func(scan scan) (invitation.Invitation, error) { return scanInvitation(scan, &total) })
+	rows, err = collect(page, func(scan scanFunc) (invitation.Invitation, error) { return scanInvitation(scan, &total) })
 	return rows, total, err
 }
 
 // Count implements invitation.Tx.
 func (tx *Tx) Count(q invitation.Query) (int, error) {
 	if !byStateOnly(q) {
-		return tx.invitations(q).count(tx)
+		return tx.invitationList(q).count(tx)
 	}
 	var count int
 	query := countByState(q)
 	return count, tx.db.Raw("SELECT "+query.SQL, query.Vars...).Row().Scan(&count)
 }
 
-func (tx *Tx) invitations(q invitation.Query) listing {
+func (tx *Tx) invitationList(q invitation.Query) listing {
 	l := listing{table: "invitations", columns: invitationColumns, joins: invitationJoins}
 	l.filters = []filter{
 		tx.visible(q),

@@ -18,8 +18,8 @@ import (
 
 // This file is the one that knows River, the job queue's library: its driver, its schema, and the row of a job.
 
-// Queue returns the driver for the workers of the job queue.
-func (s *Store) Queue() riverdriver.Driver[*sql.Tx] {
+// QueueDriver returns the driver for the workers of the job queue.
+func (s *Store) QueueDriver() riverdriver.Driver[*sql.Tx] {
 	if s.IsPostgres() {
 		return riverdatabasesql.New(s.QueuePool())
 	}
@@ -70,7 +70,7 @@ const (
 )
 
 func (s *Store) migrateQueue(ctx context.Context, _ *sql.DB) error {
-	migrator, err := rivermigrate.New(s.Queue(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+	migrator, err := rivermigrate.New(s.QueueDriver(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func TestJobRowsEqualThoseOfRiver(t *testing.T) {
 		pool := e.outside
 		job := invitation.Notify{Notice: invitation.NoticeExpired, Invitation: uuid.New(), Delivery: 3, User: uuid.New()}
 		require.NoError(t, e.change(invitation.Change{Jobs: []invitation.Job{job}}))
-		client, err := river.NewClient(e.db.Queue(), &river.Config{})
+		client, err := river.NewClient(e.db.QueueDriver(), &river.Config{})
 		require.NoError(t, err)
 		_, err = client.Insert(t.Context(), job, &river.InsertOpts{Queue: job.Queue(), MaxAttempts: 30_000})
 		require.NoError(t, err)
@@ -69,7 +69,7 @@ func TestLookAtTheQueueReadsOnlyWhatItFinds(t *testing.T) {
 		}
 		pool := e.outside
 		look := func() {
-			_, err := e.db.Queue().GetExecutor().JobGetAvailable(t.Context(), &riverdriver.JobGetAvailableParams{
+			_, err := e.db.QueueDriver().GetExecutor().JobGetAvailable(t.Context(), &riverdriver.JobGetAvailableParams{
 				ClientID: "test", MaxAttemptedBy: 10, MaxToLock: 5, Queue: invitation.QueueWebhook,
 			})
 			require.NoError(t, err)

@@ -45,7 +45,7 @@ func requireRefused(t *testing.T, err error, reason string, message ...any) {
 // The schema of the job queue is complete, and is the one that the queue's library expects.
 func TestQueueSchemaIsCurrent(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		migrator, err := rivermigrate.New(e.db.Queue(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+		migrator, err := rivermigrate.New(e.db.QueueDriver(), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
 		require.NoError(t, err)
 		result, err := migrator.Validate(t.Context())
 		require.NoError(t, err)

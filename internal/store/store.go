@@ -48,17 +48,17 @@ func (s *Store) read(ctx context.Context, f func(*Tx) error) error {
 }
 
 // Invitations returns the store as package invitation needs it.
-func (s *Store) Invitations() invitation.Store { return invitations{s} }
+func (s *Store) Invitations() invitation.Store { return invitationStore{s} }
 
-type invitations struct{ *Store }
+type invitationStore struct{ *Store }
 
 // Read implements invitation.Store.
-func (s invitations) Read(ctx context.Context, f func(invitation.Tx) error) error {
+func (s invitationStore) Read(ctx context.Context, f func(invitation.Tx) error) error {
 	return s.read(ctx, func(tx *Tx) error { return f(tx) })
 }
 
 // Change implements invitation.Store.
-func (s invitations) Change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error)) error {
+func (s invitationStore) Change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error)) error {
 	err := s.change(ctx, decide, false)
 	if errors.Is(err, invitation.ErrConflict) || s.RolledBack(err) {
 		err = s.change(ctx, decide, true)
@@ -69,7 +69,7 @@ func (s invitations) Change(ctx context.Context, decide func(invitation.Tx) ([]i
 	return err
 }
 
-func (s invitations) change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error), lock bool) error {
+func (s invitationStore) change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error), lock bool) error {
 	return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
 		tx := &Tx{db: db, engine: s.DB, now: now, lock: lock}
 		changes, err := decide(tx)
@@ -96,33 +96,33 @@ var (
 	_ directory.Authenticator = (*Store)(nil)
 )
 
-// scan reads the columns of one row.
-type scan = func(into ...any) error
+// scanFunc reads the columns of one row.
+type scanFunc = func(into ...any) error
 
 // collect reads every row that a query finds, with a scan by hand: to find an invitation with its role, scope, customer
 // and creator takes 0.4 of the time that GORM's Take with Joins takes.
-func collect[Row any](query *gorm.DB, read func(scan) (Row, error)) ([]Row, error) {
+func collect[Row any](query *gorm.DB, read func(scanFunc) (Row, error)) ([]Row, error) {
 	rows, err := query.Rows()
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var all []Row
+	var found []Row
 	for rows.Next() {
 		row, err := read(rows.Scan)
 		if err != nil {
 			return nil, query.AddError(err)
 		}
-		all = append(all, row)
+		found = append(found, row)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, query.AddError(err)
 	}
-	return all, nil
+	return found, nil
 }
 
-// collectOne reads the one row that a query finds; fault.KindNotFound where it finds none.
-func collectOne[Row any](query *gorm.DB, read func(scan) (Row, error)) (row Row, err error) {
+// collectOne reads the rows that a query finds and returns the first; fault.KindNotFound where there is none.
+func collectOne[Row any](query *gorm.DB, read func(scanFunc) (Row, error)) (row Row, err error) {
 	rows, err := collect(query, read)
 	if err == nil && len(rows) == 0 {
 		err = fault.NotFound()

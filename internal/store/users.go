@@ -9,7 +9,6 @@ import (
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
-	"invited/internal/fault"
 )
 
 // actorColumns, actorJoins and scanActor read a user with their grants: one row for each active membership, or one row
@@ -25,7 +24,7 @@ const (
 		" LEFT JOIN roles ON roles.uuid = memberships.role_uuid"
 )
 
-func scanActor(scan scan, into *directory.Actor, more ...any) error {
+func scanActor(scan scanFunc, into *directory.Actor, more ...any) error {
 	var (
 		user                  = &into.User
 		scope, customer, role *uuid.UUID
@@ -49,15 +48,12 @@ func scanActor(scan scan, into *directory.Actor, more ...any) error {
 // Credential implements directory.Authenticator.
 func (s *Store) Credential(ctx context.Context, digest string) (found directory.Credential, err error) {
 	err = s.Read(ctx, func(db *gorm.DB, now time.Time) error {
-		found.Token.Digest, found.Read = digest, now
-		rows, err := collect(db.Raw("SELECT "+actorColumns+", api_tokens.expires FROM api_tokens"+
+		found.Token.Digest, found.ReadAt = digest, now
+		_, err := collectOne(db.Raw("SELECT "+actorColumns+", api_tokens.expires FROM api_tokens"+
 			" JOIN users ON users.uuid = api_tokens.user_uuid"+actorJoins+" WHERE api_tokens.digest = ?", now, digest),
-			func(scan scan) (struct{}, error) {
+			func(scan scanFunc) (struct{}, error) {
 				return struct{}{}, scanActor(scan, &found.Actor, &found.Token.Expires)
 			})
-		if err == nil && len(rows) == 0 {
-			err = fault.NotFound()
-		}
 		return err
 	})
 	found.Token.UserUUID = found.UUID
@@ -66,11 +62,8 @@ func (s *Store) Credential(ctx context.Context, digest string) (found directory.
 
 // FindActor implements invitation.Tx.
 func (tx *Tx) FindActor(user uuid.UUID) (found directory.Actor, err error) {
-	rows, err := collect(tx.db.Raw("SELECT "+actorColumns+" FROM users"+actorJoins+" WHERE users.uuid = ?", tx.now, user),
-		func(scan scan) (struct{}, error) { return struct{}{}, scanActor(scan, &found) })
-	if err == nil && len(rows) == 0 {
-		err = fault.NotFound()
-	}
+	_, err = collectOne(tx.db.Raw("SELECT "+actorColumns+" FROM users"+actorJoins+" WHERE users.uuid = ?", tx.now, user),
+		func(scan scanFunc) (struct{}, error) { return struct{}{}, scanActor(scan, &found) })
 	return found, err
 }
 
@@ -88,7 +81,7 @@ func (tx *Tx) ListStaffToNotify() (found []directory.User, err error) {
 // HasUser implements invitation.Tx.
 func (tx *Tx) HasUser(email string) (bool, error) {
 	var count int64
-	err := tx.db.Model(&directory.User{}).Where("email_folded = ?", email).Limit(1).Count(&count).Error
+	err := tx.db.Model(&directory.User{}).Where("email_folded = ?", email).Count(&count).Error
 	return count > 0, err
 }
 

@@ -29,7 +29,7 @@ func TestCredentialIsOfThisMoment(t *testing.T) {
 		require.Equal(t, oliviaID, before.UUID)
 		require.Equal(t, "olivia", before.Username)
 		require.Empty(t, before.Grants)
-		require.WithinDuration(t, time.Now(), before.Read, 10*time.Second)
+		require.WithinDuration(t, time.Now(), before.ReadAt, 10*time.Second)
 		for round := range 3 {
 			require.NoError(t, e.exec("UPDATE users SET full_name = '%d' WHERE username = 'olivia'", round))
 			found, err := e.db.Credential(t.Context(), digest)
@@ -113,8 +113,8 @@ func TestStoreOfUnreachablePostgres(t *testing.T) {
 		"current":    current,
 		"read":       db.Invitations().Read(t.Context(), func(invitation.Tx) error { return nil }),
 		"change":     db.Invitations().Change(t.Context(), func(invitation.Tx) ([]invitation.Change, error) { return nil, nil }),
-		"directory":  db.Directory().Write(t.Context(), func(directory.FileTx) error { return nil }),
-		"export":     db.Directory().Read(t.Context(), func(directory.FileTx) error { return nil }),
+		"directory":  db.FileStore().Write(t.Context(), func(directory.FileTx) error { return nil }),
+		"export":     db.FileStore().Read(t.Context(), func(directory.FileTx) error { return nil }),
 		"scopes":     db.ReadStore().Read(t.Context(), func(directory.ReadTx) error { return nil }),
 	} {
 		require.True(t, fault.Is(err, fault.KindUnavailable), "%s: %v", what, err)

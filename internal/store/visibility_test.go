@@ -84,7 +84,7 @@ func newRandomEnv(t *testing.T, e storetest.Engine, seed uint64) *randomEnv {
 		reader:  &directory.Reader{Store: db.ReadStore()},
 	}
 	c.invent()
-	require.NoError(t, db.Directory().Write(t.Context(), func(tx directory.FileTx) error {
+	require.NoError(t, db.FileStore().Write(t.Context(), func(tx directory.FileTx) error {
 		return errors.Join(tx.SaveRoles(c.roles), tx.SaveUsers(c.users), tx.SaveScopes(c.scopes), tx.SaveMemberships(c.memberships))
 	}))
 	for _, each := range c.invitations {

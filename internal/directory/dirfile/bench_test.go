@@ -66,7 +66,7 @@ func openLarge(b *testing.B, options database.Options) directory.FileStore {
 	b.Cleanup(func() { require.NoError(b, db.Close()) })
 	_, err = db.Migrate(context.Background())
 	require.NoError(b, err)
-	return db.Directory()
+	return db.FileStore()
 }
 
 func largeSQLite(t testing.TB) database.Options {

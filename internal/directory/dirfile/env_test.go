@@ -21,7 +21,7 @@ type env struct {
 
 func setup(t *testing.T, engine storetest.Engine, clock func() time.Time) *env {
 	t.Helper()
-	return &env{t: t, store: engine.Open(t, clock).Directory()}
+	return &env{t: t, store: engine.Open(t, clock).FileStore()}
 }
 
 // eachEngine runs a test on a fresh database of each engine.

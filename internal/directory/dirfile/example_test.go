@@ -58,7 +58,7 @@ customers:
 		log.Fatal(err)
 	}
 	for range 2 {
-		report, err := dirfile.Apply(context.Background(), db.Directory(), file, nil)
+		report, err := dirfile.Apply(context.Background(), db.FileStore(), file, nil)
 		if err != nil {
 			log.Fatal(err)
 		}
