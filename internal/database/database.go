@@ -60,6 +60,8 @@ type engine interface {
 	list(types []string) string
 	// duplicate reports whether an error means that a unique index refused a row.
 	duplicate(err error) bool
+	// currentTime is an expression for the database's time, in the format of the job queue's tables.
+	currentTime() string
 	// unavailable reports whether an error means that the database is busy, full or out of reach.
 	unavailable(err error) bool
 	// rolledBack reports whether the engine ended a transaction so that another could go on.
@@ -170,6 +172,9 @@ func (db *DB) List(rows []byte, types ...string) clause.Expr {
 
 // In is the condition that a column holds one of a set of UUIDs of any size.
 func (db *DB) In(column string, ids []uuid.UUID) clause.Expr { return db.engine.in(column, ids) }
+
+// CurrentTime is an expression for the database's time, in the format of the job queue's tables.
+func (db *DB) CurrentTime() clause.Expr { return clause.Expr{SQL: db.engine.currentTime()} }
 
 // Lock makes a transaction wait for every other one that has locked the same number, until that one ends. On SQLite
 // transactions that write run one at a time anyway.

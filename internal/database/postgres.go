@@ -151,6 +151,8 @@ const (
 	readOnlyTransaction    = "25006"
 )
 
+func (postgresEngine) currentTime() string { return "now()" }
+
 func (postgresEngine) duplicate(err error) bool {
 	var refused *pgconn.PgError
 	return errors.As(err, &refused) && refused.Code == uniqueViolation

@@ -130,6 +130,8 @@ func (sqliteEngine) list(types []string) string {
 	return "SELECT " + strings.Join(values, ", ") + " FROM json_each(?)"
 }
 
+func (sqliteEngine) currentTime() string { return "datetime('now', 'subsec')" }
+
 func (sqliteEngine) duplicate(err error) bool {
 	return errors.Is(err, sqlite3.CONSTRAINT_UNIQUE) || errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY)
 }

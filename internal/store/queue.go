@@ -30,35 +30,27 @@ func (s *Store) QueueDriver() riverdriver.Driver[*sql.Tx] {
 // stop. The column holds at most 32,767.
 const maxAttempts = 30_000
 
-// job is a row of the queue. The other columns have defaults: the job is due at once, by the database's clock.
-type job struct {
-	Args        []byte // JSON
-	Kind        string
-	Queue       string
-	Priority    int
-	MaxAttempts int
-}
-
-// TableName implements gorm's Tabler.
-func (job) TableName() string { return "river_job" }
-
 // enqueue writes jobs in one statement. River's own insert takes PostgreSQL as long as the insert of the invitation, is
 // one statement for each job on SQLite, and uses this machine's clock: jobs from a machine whose clock is ahead would
 // wait. It also notifies listeners, of which there are none, and transactions that notify wait for each other. A test
 // compares the rows with those of River's own insert.
 func (tx *Tx) enqueue(jobs []invitation.Job) error {
-	rows := make([]job, len(jobs))
-	for i, each := range jobs {
-		args, err := json.Marshal(each)
+	rows := make([]map[string]any, len(jobs))
+	for i, job := range jobs {
+		args, err := json.Marshal(job)
 		if err != nil {
 			return err
 		}
-		rows[i] = job{args, each.Kind(), each.Queue(), river.PriorityDefault, maxAttempts}
+		// The other columns have defaults.
+		rows[i] = map[string]any{
+			"args": args, "kind": job.Kind(), "queue": job.Queue(), "priority": river.PriorityDefault, "max_attempts": maxAttempts,
+			"created_at": tx.engine.CurrentTime(), "scheduled_at": tx.engine.CurrentTime(),
+		}
 	}
 	if len(rows) == 0 {
 		return nil
 	}
-	return tx.db.CreateInBatches(rows, rowsPerStatement).Error
+	return tx.db.Table("river_job").CreateInBatches(rows, rowsPerStatement).Error
 }
 
 // The job queue's own schema is migration 2. River migrates up to the version that this program was built with; a later
