@@ -1,14 +1,18 @@
 package api_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/invitation"
 	"invited/internal/token"
 )
 
@@ -260,4 +264,54 @@ func TestOldRequestIsStillADuplicate(t *testing.T) {
 		e.decide("reject", e.sign(token.Reject, e.userID("staff"), made.UUID)).is(http.StatusOK, "")
 		e.create("staff", "a@x.example", admin, apollo)
 	}, onlyStaff)
+}
+
+// countingStore counts transactions that may write.
+type countingStore struct {
+	invitation.Store
+	changes *atomic.Int64
+}
+
+func (s countingStore) Change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error)) error {
+	s.changes.Add(1)
+	return s.Store.Change(ctx, decide)
+}
+
+// Many e-mail patterns, which can take a second, are evaluated outside of the transaction, which then begins again. Few are
+// evaluated within.
+func TestManyEmailPatternsHoldNobodyUp(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		var changes atomic.Int64
+		e.service.Store = countingStore{e.service.Store, &changes}
+		takes := func(want int64, do func()) {
+			e.t.Helper()
+			changes.Store(0)
+			do()
+			require.Equal(e.t, want, changes.Load())
+		}
+		setPatterns := func(count int) {
+			patterns := slices.Repeat([]string{`".*@(a|b)\\.example"`}, count)
+			e.apply(fmt.Sprintf("customers: [{uuid: %s, name: Acme, projects: [{uuid: %s, name: Apollo, user_email_patterns: [%s]}]}]",
+				acme, apollo, strings.Join(patterns, ", ")))
+		}
+		for count, transactions := range map[int]int64{10: 1, 11: 2} {
+			setPatterns(count)
+			address := fmt.Sprintf("%d@a.example", count)
+			var made invitation.View
+			takes(transactions, func() { made.UUID = e.create("owner", address, admin, apollo).UUID })
+			takes(transactions, func() {
+				e.request("POST", base, "owner", draft("x@c.example", admin, apollo)).is(http.StatusBadRequest, "")
+			})
+			takes(transactions, func() {
+				e.edit("owner", made.UUID, "email", "y"+address).is(http.StatusOK, "")
+			})
+			takes(transactions, func() {
+				e.edit("owner", made.UUID, "email", "x@c.example").is(http.StatusBadRequest, "")
+			})
+			e.do("owner", made.UUID, "cancel").is(http.StatusOK, "")
+			// The stranger's address is not admitted.
+			made.UUID = e.create("owner", "z"+address, admin, apollo).UUID
+			takes(transactions, func() { e.do("stranger", made.UUID, "accept").is(http.StatusBadRequest, "") })
+		}
+	})
 }

@@ -43,23 +43,30 @@ func (e *env) acceptRequest(id uuid.UUID, user string) *http.Request {
 
 // Of concurrent accepts, by one user or by many, one succeeds and adds one membership.
 func TestConcurrentAccepts(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		e.apply(guests(crowdSize))
-		for _, who := range []func(int) string{
-			func(int) string { return "invitee" },
-			guestName,
-		} {
-			made := e.create("owner", "somebody@example.org", admin, apollo)
-			members := len(e.memberships())
-			requests := make([]*http.Request, crowdSize)
-			for i := range requests {
-				requests[i] = e.acceptRequest(made.UUID, who(i))
-			}
-			require.Equal(e.t, map[string]int{wasAccepted: 1, wasNotFound: crowdSize - 1}, tally(e.sendAtOnce(requests...)))
-			require.Len(e.t, e.memberships(), members+1)
-			require.EqualValues(e.t, "accepted", e.retrieve(made.UUID).State)
+	for name, policy := range map[string]func(*invitation.Policy){
+		"no rule about members": func(*invitation.Policy) {}, "one role for a user": disableMultiple, "one manager": oneManager,
+	} {
+		t.Run(name, func(t *testing.T) { onEachEngine(t, concurrentAccepts, policy) })
+	}
+}
+
+func concurrentAccepts(e *env) {
+	e.t.Helper()
+	e.apply(guests(crowdSize))
+	for _, who := range []func(int) string{
+		func(int) string { return "invitee" },
+		guestName,
+	} {
+		made := e.create("owner", "somebody@example.org", admin, apollo)
+		members := len(e.memberships())
+		requests := make([]*http.Request, crowdSize)
+		for i := range requests {
+			requests[i] = e.acceptRequest(made.UUID, who(i))
 		}
-	})
+		require.Equal(e.t, map[string]int{wasAccepted: 1, wasNotFound: crowdSize - 1}, tally(e.sendAtOnce(requests...)))
+		require.Len(e.t, e.memberships(), members+1)
+		require.EqualValues(e.t, "accepted", e.retrieve(made.UUID).State)
+	}
 }
 
 // Of concurrent creates with one address, in any case of letters, one succeeds and adds a row and a job.

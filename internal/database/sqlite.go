@@ -81,9 +81,9 @@ func sqliteDSN(path string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + strings.ReplaceAll(query.Encode(), "+", "%20")
 }
 
-// sqliteTime is the format of times in our tables: text of one width in UTC, which sorts as time does. The driver's own
+// TimeFormat is the format of times in our tables on SQLite, which PostgreSQL reads too: text of one width in UTC, which sorts as time does. The driver's own
 // format drops trailing zeros, and then "…05.5Z" sorts before "…05Z".
-const sqliteTime = "2006-01-02T15:04:05.000000Z"
+const TimeFormat = "2006-01-02T15:04:05.000000Z"
 
 // sqliteDialector passes times in that format. The setting of the driver is for the job queue's tables.
 type sqliteDialector struct{ gorm.Dialector }
@@ -93,10 +93,10 @@ func (d sqliteDialector) BindVarTo(writer clause.Writer, statement *gorm.Stateme
 	last := &statement.Vars[len(statement.Vars)-1]
 	switch at := value.(type) {
 	case time.Time:
-		*last = at.UTC().Format(sqliteTime)
+		*last = at.UTC().Format(TimeFormat)
 	case *time.Time:
 		if at != nil {
-			*last = at.UTC().Format(sqliteTime)
+			*last = at.UTC().Format(TimeFormat)
 		}
 	}
 	d.Dialector.BindVarTo(writer, statement, value)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -103,6 +104,21 @@ func (s Scope) allowsEmail(address string) bool {
 		}
 	}
 	return len(s.UserEmailPatterns) == 0
+}
+
+// fewPatterns is the number of e-mail patterns that take a tenth of a second at most.
+const fewPatterns = 10
+
+// HasFewEmailPatterns reports whether AdmitsEmail takes so little time that others can wait for it.
+func (s Scope) HasFewEmailPatterns() bool {
+	return len(s.UserEmailPatterns) <= fewPatterns &&
+		(s.Customer == nil || len(s.Customer.UserEmailPatterns) <= fewPatterns)
+}
+
+// SameEmailPatterns reports whether AdmitsEmail returns the same for both scopes because they have the same patterns.
+func (s Scope) SameEmailPatterns(other Scope) bool {
+	same := slices.Equal(s.UserEmailPatterns, other.UserEmailPatterns) && (s.Customer == nil) == (other.Customer == nil)
+	return same && (s.Customer == nil || slices.Equal(s.Customer.UserEmailPatterns, other.Customer.UserEmailPatterns))
 }
 
 // AdmitsEmail reports whether an address matches the e-mail patterns of the scope and those of its customer.

@@ -15,10 +15,24 @@ import (
 // reason, where a rule forbids the membership. Of any number of accepts at once one wins; the others return
 // fault.KindNotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
-	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
 			return nil, err
+		}
+		if s.Policy.dependsOnMembers() {
+			// Nobody else may become a member between the look at the scope's members and the commit. The scope is locked
+			// before the invitation, and both are read after the wait.
+			seen, _, err := resolveLink(tx, id, tx.Find)
+			if err != nil {
+				return nil, err
+			}
+			if err := tx.LockScope(seen.ScopeUUID); err != nil {
+				return nil, err
+			}
+			if actor, err = s.refresh(tx, caller); err != nil {
+				return nil, err
+			}
 		}
 		found, byLink, err := resolveLink(tx, id, tx.FindForChange)
 		if err != nil {
@@ -28,20 +42,15 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 		if !s.Policy.offered(view, byLink, actor.User) {
 			return nil, fault.NotFound()
 		}
-		if s.Policy.dependsOnMembers() {
-			// Nobody else may become a member between the look at the scope's members and the commit.
-			if err := tx.LockScope(found.ScopeUUID); err != nil {
-				return nil, err
-			}
-			if actor, err = s.refresh(tx, caller); err != nil {
-				return nil, err
-			}
-		}
 		taken, err := s.hasManager(tx, found.Role, found.ScopeUUID)
 		if err != nil {
 			return nil, err
 		}
-		accepted, err := s.Policy.accept(view, actor, taken, tx.Now())
+		admitted, err := admits(found.Scope, actor.Email)
+		if err != nil {
+			return nil, err
+		}
+		accepted, err := s.Policy.accept(view, actor, admitted, taken, tx.Now())
 		return []Change{accepted}, err
 	})
 	if errors.Is(err, ErrAlreadyMember) {

@@ -23,7 +23,7 @@ func newAcceptance() acceptance {
 }
 
 func (a acceptance) decide() (Change, error) {
-	return a.policy.accept(a.policy.view(a.row, testTime), a.user, a.hasManager, testTime)
+	return a.policy.accept(a.policy.view(a.row, testTime), a.user, a.row.Scope.AdmitsEmail(a.user.Email), a.hasManager, testTime)
 }
 
 func (a *acceptance) grant(role, scope uuid.UUID) {

@@ -50,7 +50,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, d Draft) (
 func (s *Service) create(
 	ctx context.Context, caller directory.Actor, d Draft, checkDuplicate bool,
 ) (created View, err error) {
-	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
 			return nil, err
@@ -65,8 +65,12 @@ func (s *Service) create(
 			return nil, fault.Field(fault.NonField, msgOneManager)
 		}
 		made := s.Policy.newInvitation(d, scope, role, actor.User, tx.Now())
+		admitted, err := admits(scope, d.Email)
+		if err != nil {
+			return nil, err
+		}
 		var refusal error
-		if !scope.AdmitsEmail(d.Email) {
+		if !admitted {
 			refusal = fault.Field("email", msgNotAdmitted)
 		} else if !actor.MayManage(scope) {
 			refusal = fault.NotFound()

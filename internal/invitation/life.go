@@ -155,9 +155,10 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 }
 
 // accept returns the change by which an invitation that is offered to a user becomes their membership, or
-// fault.KindRejected, with the reason, where a rule forbids the membership. hasManager: the invitation is for a project
+// fault.KindRejected, with the reason, where a rule forbids the membership. admitted: the e-mail patterns of the scope and its
+// customer admit the user's address. hasManager: the invitation is for a project
 // manager, and the project has the only one that the policy allows.
-func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.Time) (Change, error) {
+func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, now time.Time) (Change, error) {
 	holdsRole := slices.ContainsFunc(user.Grants, func(g directory.Grant) bool {
 		return g.ScopeUUID == v.ScopeUUID && g.RoleUUID == v.RoleUUID
 	})
@@ -168,7 +169,7 @@ func (p Policy) accept(v View, user directory.Actor, hasManager bool, now time.T
 		return Change{}, fault.Rejected("User’s email and email of the invitation are not equal.")
 	case p.DisableMultipleRoles && user.HoldsRoleIn(v.ScopeUUID):
 		return Change{}, fault.Rejected("User already has role within this scope.")
-	case !v.Scope.AdmitsEmail(user.Email):
+	case !admitted:
 		return Change{}, fault.Rejected("User’s email does not match the email patterns of the organization or the scope.")
 	case !v.Role.IsActive:
 		return Change{}, fault.Rejected("Role of the invitation is not active any more.")

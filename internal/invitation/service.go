@@ -302,8 +302,11 @@ func resolveLink(tx Tx, id uuid.UUID, find finder) (found Invitation, byLink boo
 // other one, which has to come first: the database compares stored states.
 func (s *Service) ensureNoDuplicate(tx Tx, opening Invitation) ([]Change, error) {
 	found, err := tx.FindOpen(opening.EmailFolded, opening.RoleUUID, opening.ScopeUUID)
+	if err == nil && found.UUID != opening.UUID && s.view(tx, found).State == Expired {
+		found, err = tx.FindForChange(found.UUID) // because it is changed
+	}
 	switch {
-	case fault.Is(err, fault.KindNotFound) || (err == nil && found.UUID == opening.UUID):
+	case fault.Is(err, fault.KindNotFound) || (err == nil && (found.UUID == opening.UUID || !found.StoredState.isOpen())):
 		return nil, nil
 	case err != nil:
 		return nil, err

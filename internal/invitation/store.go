@@ -17,7 +17,7 @@ var (
 	// ErrAlreadyMember means that the user of a Change's Member holds the role in the scope.
 	ErrAlreadyMember = errors.New("invitation: the user holds the role in the scope already")
 	// ErrConflict means that an invitation is no longer what a Change's Before says. Store.Change handles it; callers
-	// see fault.KindUnavailable where an invitation was changed while decide ran a second time.
+	// see fault.KindUnavailable where an invitation was changed each time that decide ran.
 	ErrConflict = errors.New("invitation: the invitation was changed meanwhile")
 )
 
@@ -27,7 +27,7 @@ type Store interface {
 	Read(ctx context.Context, f func(Tx) error) error
 	// Change runs decide in a transaction and writes the changes that decide returns, in their order, in the same
 	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where an
-	// invitation was changed by somebody else while decide ran, Change runs decide once more, with the rows locked as
+	// invitation was changed by somebody else while decide ran, Change runs decide again, with the rows locked as
 	// they are read: decide must set again whatever it sets outside of itself. Change returns ErrDuplicate or
 	// ErrAlreadyMember where a row stands in the way, and fault.KindUnavailable where the database is out of reach or
 	// busy.

@@ -24,7 +24,7 @@ type Edit struct {
 // and fault.KindInvalid where the role is missing or Create would refuse the edited invitation.
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (View, error) {
 	var out View
-	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
 			return nil, err
@@ -32,7 +32,7 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err := s.Policy.canUpdate(view, actor.User); err != nil {
 			return nil, err
 		}
-		edited, changes, err := s.edit(tx, view.Invitation, e)
+		edited, changes, err := s.edit(tx, admits, view.Invitation, e)
 		if err != nil {
 			return nil, err
 		}
@@ -52,12 +52,15 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 
 // edit returns an invitation as an Edit makes it, and the changes of other invitations that have to come first. It
 // refuses what Create would refuse, unless the Edit changes nothing.
-func (s *Service) edit(tx Tx, i Invitation, e Edit) (Invitation, []Change, error) {
+func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation, []Change, error) {
 	edited := i
 	if e.Email != nil {
 		edited.Email, edited.EmailFolded = *e.Email, directory.Fold(*e.Email)
 	}
-	admitted := edited.Scope.AdmitsEmail(edited.Email)
+	admitted, err := admits(edited.Scope, edited.Email)
+	if err != nil {
+		return edited, nil, err
+	}
 	if e.Role != nil && *e.Role != i.RoleUUID {
 		role, err := tx.FindRole(*e.Role)
 		if fault.Is(err, fault.KindNotFound) {

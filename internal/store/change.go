@@ -9,6 +9,7 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
+	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/invitation"
 )
@@ -19,23 +20,50 @@ func (tx *Tx) save(changes []invitation.Change) error {
 	if err := tx.saveRows(changes); err != nil {
 		return err
 	}
-	var events []*invitation.Event
+	var events []invitation.Event
 	var jobs []invitation.Job
 	requestID := invitation.RequestID(tx.db.Statement.Context)
 	for _, c := range changes {
 		if c.Event != nil {
 			event := *c.Event
 			event.Created, event.RequestID = tx.now, requestID
-			events = append(events, &event)
+			events = append(events, event)
 		}
 		jobs = append(jobs, c.Jobs...)
 	}
-	if len(events) > 0 {
-		if err := tx.db.CreateInBatches(events, rowsPerStatement).Error; err != nil {
-			return err
-		}
+	if err := tx.record(events); err != nil {
+		return err
 	}
 	return tx.enqueue(jobs)
+}
+
+// record writes events in one statement. The rows of several events are one argument: as many arguments as there are values
+// would be another statement for each number of events, and 16 MiB of them in the cache of one connection.
+func (tx *Tx) record(events []invitation.Event) error {
+	switch len(events) {
+	case 0:
+		return nil
+	case 1:
+		return tx.db.Create(&events[0]).Error
+	}
+	rows := make([][]any, len(events))
+	for i, e := range events {
+		rows[i] = []any{
+			e.InvitationUUID, e.Created.Format(database.TimeFormat), e.Type, e.UserUUID, e.UserUsername, e.UserFullName,
+			e.FromState, e.ToState, e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage,
+			e.Notice, e.Channel, e.Recipient, e.RequestID,
+		}
+	}
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return err
+	}
+	return tx.db.Exec("INSERT INTO invitation_events (invitation_uuid, created, event_type, user_uuid, user_username, user_full_name,"+
+		" from_state, to_state, email, role_uuid, role_name, execution_state, error_message,"+
+		" notice, channel, recipient, request_id) ?",
+		tx.engine.List(list, "uuid", "timestamptz", "text", "uuid", "text", "text",
+			"text", "text", "text", "uuid", "text", "text", "text",
+			"text", "text", "text", "text")).Error
 }
 
 // rowsPerStatement is the number of rows that one statement writes. No table has more than 22 columns, and SQLite takes
@@ -55,12 +83,6 @@ func (tx *Tx) saveRows(changes []invitation.Change) error {
 }
 
 func (tx *Tx) saveRow(c invitation.Change) error {
-	if c.User != nil {
-		// The address may be the username of somebody else, who is left alone.
-		if err := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(c.User).Error; err != nil {
-			return err
-		}
-	}
 	var err error
 	switch {
 	case c.Before == nil && c.After != nil:
@@ -69,6 +91,10 @@ func (tx *Tx) saveRow(c invitation.Change) error {
 		err = affectsOne(tx.unchanged(*c.Before).Updates(updates(*c.Before, *c.After)))
 	case c.Before != nil:
 		err = affectsOne(tx.unchanged(*c.Before).Delete(&invitation.Invitation{}))
+	}
+	if err == nil && c.User != nil {
+		// The address may be the username of somebody else, who is left alone.
+		err = tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(c.User).Error
 	}
 	if err == nil && c.Member != nil {
 		err = tx.insertMember(*c.Member)

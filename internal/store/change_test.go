@@ -57,7 +57,7 @@ func TestChangeComparesTheRow(t *testing.T) {
 				})
 				require.ErrorIs(t, err, invitation.ErrConflict, "%s: %s", column, what)
 				require.True(t, fault.Is(err, fault.KindUnavailable), "a later try may succeed: %v", err)
-				require.Equal(t, 2, runs, "%s: %s", column, what)
+				require.Equal(t, 4, runs, "%s: %s", column, what)
 				require.Equal(t, found, e.mustFind(id), "%s: %s", column, what)
 				require.Equal(t, untouched, e.contents(), "%s: %s", column, what)
 			}

@@ -157,7 +157,7 @@ func (tx *Tx) CustomersAfter(name string, id uuid.UUID, limit int) ([]directory.
 // themselves are not.
 func (tx *Tx) ScopesOf(customers []uuid.UUID) ([]directory.Scope, error) {
 	var rows []directory.Scope
-	return rows, tx.db.Where("customer_uuid IN ? AND type <> ?", customers, directory.Customer).
+	return rows, tx.db.Where(tx.engine.In("customer_uuid", customers)).Where("type <> ?", directory.Customer).
 		Order("type, name, uuid").Find(&rows).Error
 }
 
@@ -169,7 +169,7 @@ func (tx *Tx) HoldersIn(customers []uuid.UUID) ([]directory.Holder, error) {
 		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
 		Joins("JOIN users ON users.uuid = memberships.user_uuid").
 		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
-		Where("scopes.customer_uuid IN ?", customers).
+		Where(tx.engine.In("scopes.customer_uuid", customers)).
 		Where(isActive, tx.now).
 		Order("users.username, roles.name").
 		Find(&rows).Error

@@ -89,9 +89,14 @@ func inStates(q invitation.Query) filter {
 	if len(q.States) == 0 {
 		return all
 	}
-	names := make([]string, len(q.States))
-	for i, state := range q.States {
-		names[i] = "'" + string(state) + "'" // one of the contract's: see invitation.States
+	var names []string
+	for _, state := range invitation.States {
+		if slices.Contains(q.States, state) {
+			names = append(names, "'"+string(state)+"'")
+		}
+	}
+	if names == nil {
+		return anyOf() // only unknown states
 	}
 	condition, args := "invitations.state IN ("+strings.Join(names, ", ")+")", []any{}
 	if slices.ContainsFunc(q.States, func(s invitation.State) bool { return s == invitation.Pending || s == invitation.Project }) {

@@ -57,10 +57,14 @@ func (s invitationStore) Read(ctx context.Context, f func(invitation.Tx) error) 
 	return s.read(ctx, func(tx *Tx) error { return f(tx) })
 }
 
+// maxTries is the number of times that a change is decided. From the second time on its rows are locked: it then fails only by a
+// deadlock, or by a row that it did not read the first time.
+const maxTries = 4
+
 // Change implements invitation.Store.
 func (s invitationStore) Change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error)) error {
 	err := s.change(ctx, decide, false)
-	if errors.Is(err, invitation.ErrConflict) || s.RolledBack(err) {
+	for tries := 1; tries < maxTries && (errors.Is(err, invitation.ErrConflict) || s.RolledBack(err)); tries++ {
 		err = s.change(ctx, decide, true)
 	}
 	if errors.Is(err, invitation.ErrConflict) {
