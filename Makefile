@@ -9,9 +9,9 @@ LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 SCRIPTS      := internal/tools/make
 
 # POSTGRES runs a command with a throw-away PostgreSQL server, TEST runs go test and reports progress. System tests take
-# longest and mostly wait: they start first, and two other packages run beside them.
+# longest and mostly wait: they start first, and the other packages run beside them one after the other.
 POSTGRES := $(GO) run ./internal/storetest/withpostgres --
-TEST      = TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(POSTGRES) build/bin/testrun $(GO) test -p 3
+TEST      = TMPDIR="$$($(SCRIPTS)/tmpdir.sh)" $(POSTGRES) build/bin/testrun $(GO) test -p 2
 TESTED    = $(if $(filter ./...,$(PKG)),./internal/systemtest/...) $(PKG)
 
 # Variables to set on the command line, as in: make test PKG=./internal/api ARGS='-run Accept -v'

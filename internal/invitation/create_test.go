@@ -80,7 +80,8 @@ func TestNewInvitationsDiffer(t *testing.T) {
 	made := func() Invitation {
 		return testPolicy.newInvitation(testDraft, testProject(), testRole, people.creator, testTime)
 	}
-	require.NotEqual(t, made().UUID, made().UUID)
+	one, another := made(), made()
+	require.NotEqual(t, one.UUID, another.UUID)
 }
 
 // Of the fields about the invitee, those are stored that the operator allows.

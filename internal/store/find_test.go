@@ -124,8 +124,10 @@ func TestFindOpenAllMatchesPairs(t *testing.T) {
 		insert("ina@x.example", adminRoleID, customerID, invitation.Pending)
 		insert("eva@x.example", adminRoleID, projectID, invitation.Expired)
 		pairs := []invitation.Pair{
-			{Email: "ina@x.example", Role: adminRoleID}, {Email: "una@x.example", Role: memberRoleID},
-			{Email: "ona@x.example", Role: memberRoleID}, {Email: "eva@x.example", Role: adminRoleID},
+			{Email: "ina@x.example", Role: adminRoleID},
+			{Email: "una@x.example", Role: memberRoleID},
+			{Email: "ona@x.example", Role: memberRoleID},
+			{Email: "eva@x.example", Role: adminRoleID},
 			{Email: `nobody'"@x.example`, Role: adminRoleID},
 		}
 		for len(pairs) < 40_000 { // each pair would be two arguments, of which PostgreSQL allows 65,535
