@@ -10,7 +10,7 @@ const (
 	// longer than this gets no reminder.
 	ReminderPeriod = 24 * time.Hour
 	// sweepBatch is the number of invitations that one transaction changes: few enough to hold nobody up.
-	sweepBatch = 75
+	sweepBatch = 120
 	// sweepPause leaves room for others between two batches: SQLite has one writer at a time, and the writers that wait
 	// look for their turn every millisecond.
 	sweepPause = 3 * time.Millisecond
