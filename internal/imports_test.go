@@ -118,7 +118,7 @@ var bans = []ban{
 	},
 }
 
-// A pkg is what the rules need to know of a package. Test files are not part of it.
+// A pkg holds the parts of a package that the rules read. Test files are not part of it.
 type pkg struct {
 	path    string // without the module
 	name    string

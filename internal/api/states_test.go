@@ -79,7 +79,7 @@ var (
 	duplicateError = `{"email": ["Pending invitation already exists for this email and role."]}`
 )
 
-// An effect is what an allowed action changes. The zero value changes nothing.
+// An effect holds the changes of an allowed action. The zero value changes nothing.
 type effect struct {
 	to             server.InvitationState
 	newLife        bool // created is now

@@ -35,7 +35,7 @@ func Main(args, environ []string) int {
 	return p.Run(ctx, args[1:])
 }
 
-// Process is what a command receives from the operating system.
+// Process holds the inputs and outputs that a command gets from the operating system.
 type Process struct {
 	Environ        []string // KEY=VALUE, as os.Environ returns them
 	Stdin          io.Reader

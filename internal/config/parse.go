@@ -54,7 +54,7 @@ func parseBaseURL(v string) (url.URL, error) {
 	return *u.JoinPath("/"), nil
 }
 
-// escapeHint is what is most likely wrong with a URL that url.Parse refuses. The URL itself may contain a password, and
+// escapeHint names the most likely mistake in a URL that url.Parse refuses. The URL itself may contain a password, and
 // is never quoted.
 const escapeHint = "in a user or password, write each of : / ? # @ % as its percent code, such as %40 for @"
 

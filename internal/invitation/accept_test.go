@@ -10,7 +10,7 @@ import (
 	"invited/internal/fault"
 )
 
-// An acceptance is what accept decides about: a guest, an invitation that is offered to them, and the policy.
+// An acceptance holds the arguments of accept: a guest, an invitation that is offered to them, and the policy.
 type acceptance struct {
 	policy     Policy
 	row        Invitation

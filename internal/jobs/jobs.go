@@ -35,7 +35,7 @@ var maxWorkers = map[string]int{
 	invitation.QueueSweep:   1,
 }
 
-// Config is what New needs. Every field is required but Webhook, Sweep and Poll.
+// Config holds the parts that New needs. Every field is required but Webhook, Sweep and Poll.
 type Config struct {
 	Queue     Queue
 	Now       func(context.Context) (time.Time, error) // reads the clock of the queue's database

@@ -39,7 +39,7 @@ func loadDirectory() string {
 	return b.String()
 }
 
-// clientResult is what a client did.
+// clientResult holds the invitations of a client.
 type clientResult struct {
 	accepted []string // uuids of the invitations that it accepted at once, whether or not they had been mailed
 	waiting  []string // uuids of the invitations that it only created

@@ -137,7 +137,7 @@ func (p *Process) Readiness() (status string, checks map[string]string) {
 	return body.Status, body.Checks
 }
 
-// Output is what a process has written so far. It is safe for concurrent use.
+// Output holds the text that a process has written so far. It is safe for concurrent use.
 type Output struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
