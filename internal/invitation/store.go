@@ -34,7 +34,9 @@ type Store interface {
 	Change(ctx context.Context, decide func(Tx) ([]Change, error)) error
 }
 
-// Change is one change of an invitation with everything that is written with it. The zero Change writes nothing.
+// Change is one change of an invitation with everything that is written with it. The zero Change writes nothing. Of several
+// Changes that a sweep makes at once, the row's states and its count of deliveries are compared with Before, and no more:
+// LockDue has locked the rows.
 type Change struct {
 	Before *Invitation // what the row has to be still; nil: there is no row yet
 	After  *Invitation // what the row becomes; nil: the row is deleted. Both nil: no row changes
