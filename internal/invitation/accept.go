@@ -23,9 +23,12 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 		if s.Policy.dependsOnMembers() {
 			// Nobody else may become a member between the look at the scope's members and the commit. The scope is locked
 			// before the invitation, and both are read after the wait.
-			seen, _, err := resolveLink(tx, id, tx.Find)
+			seen, byLink, err := resolveLink(tx, id, tx.Find)
 			if err != nil {
 				return nil, err
+			}
+			if !s.Policy.offered(s.view(tx, seen), byLink, actor.User) {
+				return nil, fault.NotFound() // a stranger locks nothing
 			}
 			if err := tx.LockScope(seen.ScopeUUID); err != nil {
 				return nil, err

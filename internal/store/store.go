@@ -57,8 +57,8 @@ func (s invitationStore) Read(ctx context.Context, f func(invitation.Tx) error) 
 	return s.read(ctx, func(tx *Tx) error { return f(tx) })
 }
 
-// maxTries is the number of times that a change is decided. From the second time on its rows are locked: it then fails only by a
-// deadlock, or by a row that it did not read the first time.
+// maxTries is the number of times that a change is decided. From the second time on its rows are locked: the change then
+// fails only by a deadlock, or by a row that it did not read the first time.
 const maxTries = 4
 
 // Change implements invitation.Store.
