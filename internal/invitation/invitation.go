@@ -29,7 +29,7 @@ var States = []State{Project, Requested, Rejected, Pending, Accepted, Canceled, 
 // waits for its invitee, who sees it in the list then.
 func (s State) canExpire() bool { return s == Pending || s == Project }
 
-// isOpen reports whether another invitation for the same address, role and scope can't have an open state beside this one.
+// isOpen reports whether an invitation in this stored state is open. Of one address, role and scope at most one invitation is.
 func (s State) isOpen() bool { return s == Pending || s == Project || s == Requested }
 
 // ExecutionState is the state of an invitation's latest delivery.
