@@ -2,6 +2,8 @@ package jobs_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"log"
 	"net"
@@ -15,6 +17,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/jhillyerd/enmime/v2"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"invited/internal/mail"
 )
@@ -40,7 +43,7 @@ func (m receivedMail) link(t *testing.T, page string) string {
 type smtpRecorder struct {
 	t        *testing.T
 	address  string
-	reserved int // a socket that holds the port while the server is stopped; 0: none
+	reserved int // a socket that is bound to the port and never listens
 
 	mu     sync.Mutex
 	server *smtp.Server
@@ -54,9 +57,10 @@ func newSMTPRecorder(t *testing.T) *smtpRecorder {
 	t.Helper()
 	r := &smtpRecorder{t: t, address: "127.0.0.1:0"}
 	r.start()
+	r.reserve()
 	t.Cleanup(func() {
 		_ = r.server.Close()
-		r.release()
+		_ = unix.Close(r.reserved)
 	})
 	return r
 }
@@ -64,8 +68,14 @@ func newSMTPRecorder(t *testing.T) *smtpRecorder {
 // start listens, at the same address each time.
 func (r *smtpRecorder) start() {
 	r.t.Helper()
-	r.release()
-	listener, err := net.Listen("tcp", r.address)
+	config := net.ListenConfig{Control: func(_, _ string, socket syscall.RawConn) error {
+		var failed error
+		err := socket.Control(func(fd uintptr) {
+			failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		})
+		return errors.Join(err, failed)
+	}}
+	listener, err := config.Listen(context.Background(), "tcp4", r.address)
 	require.NoError(r.t, err)
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		return &smtpSession{recorder: r}, nil
@@ -78,26 +88,24 @@ func (r *smtpRecorder) start() {
 	go func() { _ = server.Serve(listener) }()
 }
 
-// stop closes every connection and refuses new ones. It keeps the port: the mail server of another test would get it, and
-// with it the mails that are to be refused here.
+// reserve keeps the port while the server is stopped: the mail server of another test would get it, and with it the mails
+// that are to be refused here. The socket is bound while the server listens, because a port that is free for a moment can
+// be taken in that moment.
+func (r *smtpRecorder) reserve() {
+	r.t.Helper()
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	require.NoError(r.t, err)
+	require.NoError(r.t, unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
+	at := netip.MustParseAddrPort(r.address)
+	require.NoError(r.t, unix.Bind(socket, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}))
+	r.reserved = socket
+}
+
+// stop closes every connection and refuses new ones.
 func (r *smtpRecorder) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	_ = r.server.Close()
-	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	require.NoError(r.t, err)
-	require.NoError(r.t, syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1))
-	at := netip.MustParseAddrPort(r.address)
-	require.NoError(r.t, syscall.Bind(socket, &syscall.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}))
-	r.reserved = socket
-}
-
-// release gives up the port that stop reserved.
-func (r *smtpRecorder) release() {
-	if r.reserved != 0 {
-		_ = syscall.Close(r.reserved)
-		r.reserved = 0
-	}
 }
 
 func (r *smtpRecorder) transport() mail.Transport {
