@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -93,10 +94,20 @@ func (a *App) Start(ctx context.Context) (err error) {
 	go func() { a.serveError <- a.httpServer.Serve(a.listener) }()
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
 		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
+	a.logProfile(ctx)
 	if a.demo != nil {
 		a.demo.printRequests(a.config)
 	}
 	return nil
+}
+
+// logProfile says which profile the server runs, and what the policies leave open.
+func (a *App) logProfile(ctx context.Context) {
+	message := "profile " + a.config.Profile
+	if open := a.config.LeavesOpen(); len(open) > 0 {
+		message += " leaves open: " + strings.Join(open, "; ") + " (see INVITED_PROFILE in docs/configuration.md)"
+	}
+	a.logger.InfoContext(ctx, message)
 }
 
 // prepareDatabase migrates the database where Options.Migrate says so, checks its schema, and loads the demonstration.

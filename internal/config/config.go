@@ -82,6 +82,9 @@ type Config struct {
 	// LogFormat is text, or json for machines. Default: text.
 	LogFormat string `env:"LOG_FORMAT" envDefault:"text"`
 
+	// Profile chooses the defaults of some policies: waldur or secure, see profileDefaults. Default: waldur.
+	Profile string `env:"PROFILE" envDefault:"waldur"`
+
 	Policy
 
 	// Unknown holds the names, in alphabetical order, of INVITED_ variables that do not exist. They are most likely
@@ -95,7 +98,7 @@ type Policy struct {
 	// expiry. Default: 168h.
 	InvitationLifetime time.Duration `env:"INVITATION_LIFETIME" envDefault:"168h"`
 
-	// InvitationMaxAge is the age at which an approval token stops working. Default: 168h.
+	// InvitationMaxAge is the age at which an approval token stops working. Default: 168h; in the profile secure 72h.
 	InvitationMaxAge time.Duration `env:"INVITATION_MAX_AGE" envDefault:"168h"`
 
 	// OnlyStaffCanInviteUsers makes the invitations of other users start as requested: staff must approve them, and
@@ -103,7 +106,7 @@ type Policy struct {
 	OnlyStaffCanInviteUsers bool `env:"ONLY_STAFF_CAN_INVITE_USERS" envDefault:"false"`
 
 	// ValidateInvitationEmail hides the details of an invitation from, and denies accepting it to, users with another
-	// e-mail. Default: false.
+	// e-mail. Default: false; in the profile secure true.
 	ValidateInvitationEmail bool `env:"VALIDATE_INVITATION_EMAIL" envDefault:"false"`
 
 	// EnableStrictCheckAcceptingInvitation rejects, with a 400, accepting with another e-mail. Default: false.
@@ -121,6 +124,28 @@ type Policy struct {
 	// InvitationAllowedFields are the personal fields that an invitation may have; others are neither stored nor shown.
 	// Default: all six.
 	InvitationAllowedFields []string `env:"INVITATION_ALLOWED_FIELDS" envDefault:"full_name,native_name,phone_number,organization,job_title,civil_number"`
+
+	// InvitationLinkSecret gives each new invitation a link of its own, which no list shows. The invitation's UUID then
+	// admits only a user with the invitation's e-mail. Default: false; in the profile secure true.
+	InvitationLinkSecret bool `env:"INVITATION_LINK_SECRET" envDefault:"false"`
+
+	// RoleCeiling limits the roles that an inviter can offer to those whose permissions the inviter holds in the scope or
+	// its organization. Staff may offer every role. Default: false; in the profile secure true.
+	RoleCeiling bool `env:"ROLE_CEILING" envDefault:"false"`
+
+	// RecheckInviter rejects accepting an invitation whose inviter is not active any more or may not manage the scope any
+	// more. Default: false; in the profile secure true.
+	RecheckInviter bool `env:"RECHECK_INVITER" envDefault:"false"`
+
+	// LimitInvitation limits the deliveries of one invitation. Default: 10/1h.
+	LimitInvitation Limit `env:"LIMIT_INVITATION" envDefault:"10/1h"`
+
+	// LimitRecipient limits the mails to one address, over all scopes. Default: 50/24h; in the profile secure 20/24h.
+	LimitRecipient Limit `env:"LIMIT_RECIPIENT" envDefault:"50/24h"`
+
+	// LimitInviter limits the new addresses that one user invites. Staff have ten times the limit. Default: 0, no limit;
+	// in the profile secure 200/1h.
+	LimitInviter Limit `env:"LIMIT_INVITER" envDefault:"0"`
 
 	// InvitationUseWebhooks delivers invitations into projects by webhook instead of by mail. Reminders, notices and
 	// invitations into other scopes stay mails. Default: false.

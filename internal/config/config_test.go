@@ -49,7 +49,10 @@ func TestDefaults(t *testing.T) {
 		SweepInterval: 15 * time.Minute,
 		LogLevel:      slog.LevelInfo,
 		LogFormat:     "text",
+		Profile:       config.ProfileWaldur,
 		Policy: config.Policy{
+			LimitInvitation:         config.Limit{Count: 10, Per: time.Hour},
+			LimitRecipient:          config.Limit{Count: 50, Per: 24 * time.Hour},
 			InvitationLifetime:      168 * time.Hour,
 			InvitationMaxAge:        168 * time.Hour,
 			InvitationAllowedFields: []string{"full_name", "native_name", "phone_number", "organization", "job_title", "civil_number"},
@@ -84,7 +87,14 @@ func TestEveryVariableIsRead(t *testing.T) {
 		TrustedProxies:     []*net.IPNet{network},
 		LogLevel:           slog.LevelDebug,
 		LogFormat:          "json",
+		Profile:            config.ProfileSecure,
 		Policy: config.Policy{
+			InvitationLinkSecret:                 false,
+			RoleCeiling:                          false,
+			RecheckInviter:                       false,
+			LimitInvitation:                      config.Limit{},
+			LimitRecipient:                       config.Limit{Count: 5, Per: time.Minute},
+			LimitInviter:                         config.Limit{Count: 7, Per: 90 * time.Second},
 			InvitationLifetime:                   time.Hour,
 			InvitationMaxAge:                     2 * time.Hour,
 			OnlyStaffCanInviteUsers:              true,
@@ -120,6 +130,13 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_TRUSTED_PROXIES=10.1.2.3/8",
 		"INVITED_LOG_LEVEL=debug",
 		"INVITED_LOG_FORMAT=json",
+		"INVITED_PROFILE=secure",
+		"INVITED_INVITATION_LINK_SECRET=false",
+		"INVITED_ROLE_CEILING=false",
+		"INVITED_RECHECK_INVITER=false",
+		"INVITED_LIMIT_INVITATION=0",
+		"INVITED_LIMIT_RECIPIENT=5/1m",
+		"INVITED_LIMIT_INVITER= 7 / 90s ",
 		"INVITED_INVITATION_LIFETIME=1h",
 		"INVITED_INVITATION_MAX_AGE=2h",
 		"INVITED_ONLY_STAFF_CAN_INVITE_USERS=true",
@@ -137,6 +154,34 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_INVITATION_WEBHOOK_SECRET=whsec_hush",
 	)
 	assert.Equal(t, want, got)
+}
+
+func TestProfileSetsDefaults(t *testing.T) {
+	t.Parallel()
+
+	want := load(t).Policy
+	assert.Equal(t, want, load(t, "INVITED_PROFILE=waldur").Policy)
+
+	want.InvitationLinkSecret, want.ValidateInvitationEmail = true, true
+	want.RoleCeiling, want.RecheckInviter = true, true
+	want.InvitationMaxAge = 72 * time.Hour
+	want.LimitRecipient = config.Limit{Count: 20, Per: 24 * time.Hour}
+	want.LimitInviter = config.Limit{Count: 200, Per: time.Hour}
+	secure := load(t, "INVITED_PROFILE=secure", "INVITED_ROLE_CEILING=")
+	assert.Equal(t, want, secure.Policy)
+	assert.Empty(t, secure.Unknown)
+
+	want.RoleCeiling, want.InvitationMaxAge = false, time.Hour
+	assert.Equal(t, want, load(t, "INVITED_PROFILE=secure", "INVITED_ROLE_CEILING=false", "INVITED_INVITATION_MAX_AGE=1h").Policy)
+}
+
+func TestLeavesOpen(t *testing.T) {
+	t.Parallel()
+
+	assert.Len(t, load(t).LeavesOpen(), 5)
+	assert.Empty(t, load(t, "INVITED_PROFILE=secure").LeavesOpen())
+	assert.Equal(t, []string{"who reads an invitation can accept it"},
+		load(t, "INVITED_PROFILE=secure", "INVITED_INVITATION_LINK_SECRET=false").LeavesOpen())
 }
 
 func TestDerivedURLs(t *testing.T) {
@@ -249,6 +294,12 @@ func TestBadVariables(t *testing.T) {
 		{"SWEEP_INTERVAL=999ms", "999ms is less than a second"},
 		{"TRUSTED_PROXIES=10.0.0.1", `"10.0.0.1" is not a network`},
 		{"LOG_LEVEL=loud", `"loud" is not debug, info, warn or error`},
+		{"PROFILE=strict", `"strict" is neither waldur nor secure`},
+		{"LIMIT_INVITATION=10", `"10" is not a limit, such as 10/1h`},
+		{"LIMIT_INVITATION=0/1h", "is not a limit"},
+		{"LIMIT_RECIPIENT=-1/1h", "is not a limit"},
+		{"LIMIT_RECIPIENT=5/hour", "is not a limit"},
+		{"LIMIT_INVITER=1/2/1h", "is not a limit"},
 		{"LOG_FORMAT=xml", `"xml" is neither text nor json`},
 		{"INVITATION_LIFETIME=-1h", "duration above zero"},
 		{"INVITATION_MAX_AGE=a week", "duration above zero"},

@@ -24,6 +24,8 @@ func Load(environ []string) (Config, error) {
 	// The library looks up a field without a tag, such as Policy, by the bare prefix.
 	delete(vars, prefix)
 
+	setProfileDefaults(vars)
+
 	var c Config
 	opts := env.Options{Environment: vars, Prefix: prefix, FuncMap: parsers}
 	problems := append(parseErrors(env.ParseWithOptions(&c, opts), vars), c.validate()...)
@@ -52,6 +54,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[bool]():          func(v string) (any, error) { return parseBool(v) },
 	reflect.TypeFor[time.Duration](): func(v string) (any, error) { return parseDuration(v) },
 	reflect.TypeFor[Delay]():         func(v string) (any, error) { return parseDelay(v) },
+	reflect.TypeFor[Limit]():         func(v string) (any, error) { return parseLimit(v) },
 	reflect.TypeFor[url.URL]():       func(v string) (any, error) { return parseBaseURL(v) },
 	reflect.TypeFor[Database]():      func(v string) (any, error) { return parseDatabase(v) },
 	reflect.TypeFor[mail.Address]():  func(v string) (any, error) { return parseMailAddress(v) },

@@ -38,6 +38,25 @@ func parseDelay(v string) (Delay, error) {
 	return Delay(d), nil
 }
 
+// A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
+type Limit struct {
+	Count int
+	Per   time.Duration
+}
+
+func parseLimit(v string) (Limit, error) {
+	if v == "0" {
+		return Limit{}, nil
+	}
+	count, per, _ := strings.Cut(v, "/")
+	n, err := strconv.ParseUint(strings.TrimSpace(count), 10, 31)
+	d, perErr := parseDuration(strings.TrimSpace(per))
+	if err != nil || perErr != nil || n == 0 {
+		return Limit{}, fmt.Errorf("%q is not a limit, such as 10/1h for ten in an hour, or 0 for none", v)
+	}
+	return Limit{Count: int(n), Per: d}, nil
+}
+
 // parseBaseURL returns an absolute URL that ends in "/": resolving a reference against a base without the slash would
 // drop the base's last segment.
 func parseBaseURL(v string) (url.URL, error) {

@@ -51,6 +51,9 @@ func (c *Config) validate() []error {
 	if c.SweepInterval > 0 && c.SweepInterval < time.Second {
 		report("SWEEP_INTERVAL", "%s is less than a second; set 1s or more", c.SweepInterval)
 	}
+	if _, known := profileDefaults[c.Profile]; !known && c.Profile != "" {
+		report("PROFILE", "%q is neither waldur nor secure", c.Profile)
+	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		report("LOG_FORMAT", "%q is neither text nor json", c.LogFormat)
 	}

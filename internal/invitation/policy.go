@@ -18,8 +18,20 @@ type Policy struct {
 	DisableMultipleRoles bool          // a user holds at most one role in a scope
 	OneProjectManager    bool          // a project has at most one PROJECT.MANAGER
 	CreateMissingUser    bool          // an unknown invitee gets a user record before the delivery
+	LinkSecret           bool          // each new invitation has a link of its own from the start
+	RoleCeiling          bool          // an inviter offers only roles whose permissions they hold
+	RecheckInviter       bool          // an invitation is good only while its inviter may manage it
+	LimitInvitation      Limit         // of deliveries of one invitation
+	LimitRecipient       Limit         // of mails to one address, over all scopes
+	LimitInviter         Limit         // of new addresses that one user invites; staff have ten times the limit
 	UseWebhooks          bool          // invitations into projects are delivered by webhook
 	AllowedFields        []string      // which of the invitee's own fields are stored; see Allows
+}
+
+// A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
+type Limit struct {
+	Count int
+	Per   time.Duration
 }
 
 // dependsOnMembers reports whether a rule depends on who else is a member of the scope.
