@@ -184,6 +184,7 @@ const (
 	InvitationEventTypeExpired            InvitationEventType = "expired"
 	InvitationEventTypeNotificationFailed InvitationEventType = "notification_failed"
 	InvitationEventTypeNotified           InvitationEventType = "notified"
+	InvitationEventTypeRefused            InvitationEventType = "refused"
 	InvitationEventTypeRejected           InvitationEventType = "rejected"
 	InvitationEventTypeReminded           InvitationEventType = "reminded"
 	InvitationEventTypeSent               InvitationEventType = "sent"
@@ -214,6 +215,8 @@ func (e InvitationEventType) Valid() bool {
 	case InvitationEventTypeNotificationFailed:
 		return true
 	case InvitationEventTypeNotified:
+		return true
+	case InvitationEventTypeRefused:
 		return true
 	case InvitationEventTypeRejected:
 		return true
@@ -324,6 +327,7 @@ func (e InvitationFieldEnum) Valid() bool {
 // Defines values for InvitationNotice.
 const (
 	InvitationNoticeExpired   InvitationNotice = "expired"
+	InvitationNoticeRefused   InvitationNotice = "refused"
 	InvitationNoticeRejected  InvitationNotice = "rejected"
 	InvitationNoticeReminder  InvitationNotice = "reminder"
 	InvitationNoticeRequested InvitationNotice = "requested"
@@ -333,6 +337,8 @@ const (
 func (e InvitationNotice) Valid() bool {
 	switch e {
 	case InvitationNoticeExpired:
+		return true
+	case InvitationNoticeRefused:
 		return true
 	case InvitationNoticeRejected:
 		return true
@@ -846,6 +852,7 @@ type InvitationEventFieldEnum string
 // * `approved` - staff approved it
 // * `rejected` - staff rejected it
 // * `accepted` - the invitee accepted it
+// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
 // * `canceled` - a user canceled it
 // * `sent` - a user requested another delivery
 // * `updated` - a user changed it
@@ -870,6 +877,7 @@ type InvitationListItem = Invitation
 // * `requested` - to staff: please approve or reject
 // * `rejected` - to the creator
 // * `expired` - to the creator
+// * `refused` - to the creator, who may not invite there any more: nobody can accept
 // * `reminder` - to the invitee
 type InvitationNotice string
 
@@ -6975,6 +6983,11 @@ type UserInvitationsApproveResponse400Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsApproveResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsApprove
+type UserInvitationsApproveResponse404Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsApproveResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsApprove
 type UserInvitationsApproveResponse405Headers struct {
 	Allow      string
@@ -7020,6 +7033,8 @@ type UserInvitationsApproveResponse struct {
 	JSON200 *Detail
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadToken
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
@@ -7038,6 +7053,8 @@ type UserInvitationsApproveResponse struct {
 	Headers200 *UserInvitationsApproveResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *UserInvitationsApproveResponse400Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsApproveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsApproveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -7062,6 +7079,11 @@ func (r UserInvitationsApproveResponse) GetJSON200() *Detail {
 // GetJSON400 returns the response for an HTTP 400 `application/json` response
 func (r UserInvitationsApproveResponse) GetJSON400() *BadToken {
 	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsApproveResponse) GetJSON404() *NotFound {
+	return r.JSON404
 }
 
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
@@ -12537,6 +12559,13 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		}
 		response.JSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
 		var dest MethodNotAllowed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12609,6 +12638,16 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 			headers.XRequestID = &value
 		}
 		response.Headers400 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsApproveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
 	case rsp.StatusCode == 405:
 		var headers UserInvitationsApproveResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {

@@ -91,10 +91,14 @@ func TestSendByState(t *testing.T) {
 				before, jobs := e.retrieve(id), len(e.deliveryJobs(id))
 				e.clock.Advance(time.Second)
 				switch state {
-				case "pending", "expired", "canceled":
+				case "pending":
 					e.do("owner", id, "send").is(http.StatusOK, sentBody)
 					require.Equal(e.t, "pending", e.state(id))
 					require.Len(e.t, e.deliveryJobs(id), jobs+1)
+				case "expired", "canceled": // only staff can invite
+					e.do("owner", id, "send").is(http.StatusOK, sentBody)
+					require.Equal(e.t, "requested", e.state(id))
+					require.Len(e.t, e.deliveryJobs(id), jobs)
 				default:
 					e.do("owner", id, "send").is(http.StatusBadRequest, sendError)
 					require.Equal(e.t, before, e.retrieve(id))

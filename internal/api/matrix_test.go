@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/gen/server"
+	"invited/internal/invitation"
 	"invited/internal/token"
 )
 
@@ -44,27 +45,28 @@ var (
 //	   scope, or it is addressed to them and open
 //	m  may manage: holds the scope type's create permission in the scope or its customer, or
 //	   CUSTOMER.CREATE_PERMISSION in the customer
+//	o  may offer the role of the invitation under the role ceiling: holds the role's permissions
 //	h  holds a role in exactly this scope
 //	r  holds the very role that is offered
 //
 // Staff and support see everything, and staff manage everything. "?" stands for a caller who is not authenticated: an
 // inactive user, and "-", who sends no key.
 var rights = strings.TrimSpace(`
-            acme   apollo artemis hydra nodes call  paper
-staff       svm    svm    svm     svm   svm   svm   svm
-support     sv     sv     sv      sv    sv    sv    sv
-owner       svmh   svm    svm     -     svm   svm   svm
-reader      svhr   sv     sv      -     sv    sv    sv
-deputy      svmh   sm     sm      -     sm    sm    sm
-clerk       sh     sm     sm      -     s     s     s
-manager     s      svmh   -       -     -     -     -
-member      s      sh     -       -     -     -     -
-sibling     s      -      svmh    -     -     -     -
-rival       -      -      -       svm   -     -     -
-invitee     v      v      v       v     v     v     v
-stranger    -      -      -       -     -     -     -
-inactive    ?      ?      ?       ?     ?     ?     ?
--           ?      ?      ?       ?     ?     ?     ?
+            acme    apollo  artemis hydra   nodes   call    paper
+staff       svmo    svmo    svmo    svmo    svmo    svmo    svmo
+support     sv      sv      sv      sv      sv      sv      sv
+owner       svmoh   svmo    svmo    -       svmo    svmo    svmo
+reader      svhr    sv      sv      -       sv      sv      sv
+deputy      svmh    smo     smo     -       smo     smo     smo
+clerk       sh      smo     smo     -       s       s       s
+manager     s       svmoh   -       -       -       -       -
+member      s       sh      -       -       -       -       -
+sibling     s       -       svmoh   -       -       -       -
+rival       -       -       -       svmo    -       -       -
+invitee     v       v       v       v       v       v       v
+stranger    -       -       -       -       -       -       -
+inactive    ?       ?       ?       ?       ?       ?       ?
+-           ?       ?       ?       ?       ?       ?       ?
 `)
 
 // A persona is a line of rights.
@@ -87,7 +89,7 @@ func personas() []persona {
 }
 
 // A matrixOperation is an operation with the status that each persona gets. want states the rules of the API again,
-// independently of the code.
+// independently of the code; securely has those that differ in the profile secure.
 type matrixOperation struct {
 	name string
 	want func(p persona, scope int) int
@@ -105,10 +107,41 @@ func callAction(method, action string) func(*env, persona, int, string) response
 	}
 }
 
+// callByLink calls an action on the invitation's link rather than on its uuid. They are the same without a link of its own.
+func callByLink(method, action string) func(*env, persona, int, string) response {
+	return func(e *env, p persona, scope int, id string) response {
+		if link := e.stored(uuid.MustParse(id)).LinkUUID; link != nil {
+			id = link.String()
+		}
+		return callAction(method, action)(e, p, scope, id)
+	}
+}
+
 func callWithToken(path string, purpose token.Purpose) func(*env, persona, int, string) response {
 	return func(e *env, p persona, _ int, id string) response {
 		return e.request("POST", base+path+"/", p.name, map[string]string{"token": e.approvalToken(purpose, id)})
 	}
+}
+
+// seesAll reports whether a persona is staff or support.
+func (p persona) seesAll() bool { return p.name == "staff" || p.name == "support" }
+
+func seesDetails(p persona, scope int) int {
+	return either(!startsLater(scope) || p.seesAll() || p.may(scope, "h") || p.may(scope, "m"), 200, 404)
+}
+
+func securelySeesDetails(p persona, scope int) int {
+	isInvitee := p.name == "invitee" && !startsLater(scope)
+	return either(isInvitee || p.seesAll() || p.may(scope, "h") || p.may(scope, "m"), 200, 404)
+}
+
+// securelyEdits is the status of an edit that the role ceiling limits.
+func securelyEdits(p persona, scope int) int {
+	return either(p.may(scope, "v") && p.may(scope, "m") && p.may(scope, "o"), 200, 404)
+}
+
+func securelyAccepts(p persona, scope int) int {
+	return either(p.name == "invitee" && !startsLater(scope), 200, 404)
 }
 
 var matrixOperations = []matrixOperation{
@@ -126,16 +159,17 @@ var matrixOperations = []matrixOperation{
 	{"retrieve", orUnauthorized(func(p persona, scope int) int {
 		return either(p.may(scope, "v"), 200, 404)
 	}), callAction("GET", "")},
-	{"details", orUnauthorized(func(p persona, scope int) int {
-		seesAll := p.name == "staff" || p.name == "support"
-		return either(!startsLater(scope) || seesAll || p.may(scope, "h") || p.may(scope, "m"), 200, 404)
-	}), callAction("GET", "details")},
+	{"details", orUnauthorized(seesDetails), callAction("GET", "details")},
+	{"details by link", orUnauthorized(seesDetails), callByLink("GET", "details")},
 	{"events", orUnauthorized(func(p persona, scope int) int {
 		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
 	}), callAction("GET", "events")},
 	{"check", func(_ persona, scope int) int {
 		return either(startsLater(scope), 404, 200)
 	}, callAction("POST", "check")},
+	{"check by link", func(_ persona, scope int) int {
+		return either(startsLater(scope), 404, 200)
+	}, callByLink("POST", "check")},
 	{"approve", func(persona, int) int { return 400 }, callWithToken("approve", token.Approve)},
 	{"reject", func(persona, int) int { return 400 }, callWithToken("reject", token.Reject)},
 	{"create", orUnauthorized(func(p persona, scope int) int {
@@ -228,15 +262,39 @@ var matrixOperations = []matrixOperation{
 		}
 		return answer
 	}},
-	// The last one, because an accept adds a membership.
+	// The last ones, because an accept adds a membership.
 	{"accept", orUnauthorized(func(p persona, scope int) int {
 		return either(startsLater(scope), 404, either(p.may(scope, "r"), 400, 200))
 	}), callAction("POST", "accept")},
 }
 
+// acceptByLink is tried in a matrix of its own, because the accept before it has made everybody a member.
+var acceptByLink = []matrixOperation{
+	{"accept by link", orUnauthorized(func(p persona, scope int) int {
+		return either(startsLater(scope), 404, either(p.may(scope, "r"), 400, 200))
+	}), callByLink("POST", "accept")},
+}
+
+// securely has the status of each operation that differs in the profile secure, for who is authenticated.
+var securely = map[string]func(p persona, scope int) int{
+	"details":         securelySeesDetails,
+	"details by link": securelySeesDetails,
+	"check":           func(persona, int) int { return 404 }, // the uuid is not the link; needs no key
+	"create": func(p persona, scope int) int {
+		return either(!p.may(scope, "s"), 400, either(p.may(scope, "m") && p.may(scope, "o"), 201, 404))
+	},
+	"send": func(p persona, scope int) int {
+		return either(startsLater(scope) && securelyEdits(p, scope) == 200, 400, securelyEdits(p, scope))
+	},
+	"update":         securelyEdits,
+	"partial update": securelyEdits,
+	"accept":         securelyAccepts,
+	"accept by link": securelyAccepts,
+}
+
 // readOperations are the operations that change nothing.
 var readOperations = []string{
-	"list", "check", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "roles", "me",
+	"list", "check", "check by link", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "roles", "me",
 }
 
 // directoryPath returns the path of the directory's list that has a scope, empty where no list has it.
@@ -249,7 +307,7 @@ func orUnauthorized(want func(persona, int) int) func(persona, int) int {
 	return func(p persona, scope int) int { return either(p.known(), want(p, scope), 401) }
 }
 
-func either(condition bool, yes, no int) int {
+func either[T any](condition bool, yes, no T) T {
 	if condition {
 		return yes
 	}
@@ -259,11 +317,30 @@ func either(condition bool, yes, no int) int {
 // bodyOfStatus has the body of the statuses that always have the same one.
 var bodyOfStatus = map[int]string{http.StatusForbidden: forbidden, http.StatusNotFound: notFound}
 
+// secureProfile sets the policies of the profile secure.
+func secureProfile(p *invitation.Policy) {
+	p.LinkSecret, p.ValidateEmail, p.RoleCeiling, p.RecheckInviter = true, true, true, true
+}
+
 // Every persona calls every operation in every scope.
 func TestPermissionMatrix(t *testing.T) {
+	for profile, policies := range map[string][]func(*invitation.Policy){"waldur": nil, "secure": {secureProfile}} {
+		for part, operations := range map[string][]matrixOperation{"": matrixOperations, ", accept by link": acceptByLink} {
+			t.Run(profile+part, func(t *testing.T) { testMatrix(t, operations, profile == "secure", policies) })
+		}
+	}
+}
+
+func testMatrix(t *testing.T, operations []matrixOperation, secure bool, policies []func(*invitation.Policy)) {
 	onEachEngine(t, func(e *env) {
 		e.apply(deputies)
-		for _, each := range matrixOperations {
+		for _, each := range operations {
+			if want := securely[each.name]; secure && want != nil {
+				each.want = want
+				if each.name != "check" {
+					each.want = orUnauthorized(want)
+				}
+			}
 			for scope := range matrixScopes {
 				var made server.Invitation
 				for _, p := range personas() {
@@ -294,7 +371,7 @@ func TestPermissionMatrix(t *testing.T) {
 				}
 			}
 		}
-	})
+	}, policies...)
 }
 
 // Approve and reject depend on the token only, not on the caller.

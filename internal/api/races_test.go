@@ -194,9 +194,10 @@ var racePairs = []racePair{
 	}},
 	{"send, send of a canceled one", canceledFor, actionRequest("owner", "send"), actionRequest("staff", "send"), []raceEnd{
 		{200, 200, "pending", 2, 0, 0},
+		{200, 400, "requested", 0, 1, 0},
 	}},
 	{"send of a canceled one, create of another", canceledFor, actionRequest("owner", "send"), createAgainRequest, []raceEnd{
-		{200, 400, "pending", 1, 0, 0},
+		{200, 400, "requested", 0, 1, 0},
 		{400, 201, "canceled", 1, 0, 0},
 	}},
 	{"cancel, send", pendingFor, actionRequest("owner", "cancel"), actionRequest("staff", "send"), []raceEnd{

@@ -43,6 +43,9 @@ var (
 	resendAction = stateAction{"send", invitation.ActionSend, func(e *env, id, _ string) response {
 		return e.request("POST", at(id, "send"), "owner", nil)
 	}}
+	resendByStaffAction = stateAction{"send by staff", invitation.ActionSend, func(e *env, id, _ string) response {
+		return e.request("POST", at(id, "send"), "staff", nil)
+	}}
 	// Only staff can edit, because only staff can invite in these tests.
 	editAction = stateAction{"edit", invitation.ActionUpdate, func(e *env, id, guest string) response {
 		return e.request("PATCH", at(id), "staff", map[string]string{"email": "new-" + guest + "@acme.example"})
@@ -66,7 +69,7 @@ var (
 		return e.request("POST", base+"reject/", "", map[string]string{"token": e.approvalToken(token.Reject, id)})
 	}}
 	stateActions = []stateAction{
-		acceptAction, cancelAction, resendAction, editAction, removeAction, destroyAction, checkAction, detailsAction, approveAction, rejectAction,
+		acceptAction, cancelAction, resendAction, resendByStaffAction, editAction, removeAction, destroyAction, checkAction, detailsAction, approveAction, rejectAction,
 	}
 )
 
@@ -102,6 +105,10 @@ var (
 	isSent      = effect{
 		to: "pending", deliveries: 1, body: `{"detail": "Invitation sending has been successfully scheduled."}`,
 	}
+	isAskedFor = effect{
+		to: "requested", notices: 1, newLife: true,
+		body: `{"detail": "Invitation sending has been successfully scheduled."}`,
+	}
 	isReopened = effect{
 		to: "pending", deliveries: 1, newLife: true,
 		body: `{"detail": "Invitation sending has been successfully scheduled."}`,
@@ -128,11 +135,13 @@ var effects = map[string]map[server.InvitationState]effect{
 	"reject":  {"requested": isRejected},
 	"accept":  {"pending": isAccepted},
 	"edit":    {"project": isChanged, "pending": isEdited},
-	"send":    {"pending": isSent, "expired": isReopened, "canceled": isReopened},
-	"cancel":  {"project": isCanceled, "pending": isCanceled},
-	"delete":  inEachState(isDeleted),
-	"destroy": inEachState(isDestroyed),
-	"check":   {"pending": noEffect},
+	// Only staff can invite in these tests: what others reopen waits for approval.
+	"send":          {"pending": isSent, "expired": isAskedFor, "canceled": isAskedFor},
+	"send by staff": {"pending": isSent, "expired": isReopened, "canceled": isReopened},
+	"cancel":        {"project": isCanceled, "pending": isCanceled},
+	"delete":        inEachState(isDeleted),
+	"destroy":       inEachState(isDestroyed),
+	"check":         {"pending": noEffect},
 	// The guest of an accepted invitation holds a role in the scope.
 	"details": {"pending": noEffect, "expired": noEffect, "canceled": noEffect, "accepted": noEffect},
 }
@@ -244,7 +253,7 @@ var refusals = map[string]struct {
 	"accept": {http.StatusNotFound, notFound}, "check": {http.StatusNotFound, notFound},
 	"details": {http.StatusNotFound, notFound}, "cancel": {http.StatusBadRequest, cancelError},
 	"edit": {http.StatusBadRequest, editError},
-	"send": {http.StatusBadRequest, sendError}, "approve": {http.StatusBadRequest, tokenError},
+	"send": {http.StatusBadRequest, sendError}, "send by staff": {http.StatusBadRequest, sendError}, "approve": {http.StatusBadRequest, tokenError},
 	"reject": {http.StatusBadRequest, tokenError},
 }
 

@@ -76,6 +76,20 @@ func (a Actor) Manages() ScopeSet {
 // MayManage reports whether the actor may create, cancel and send invitations of a scope. Nobody may in a removed scope.
 func (a Actor) MayManage(s Scope) bool { return !s.Removed() && a.Manages().Has(s) }
 
+// HoldsAll reports whether the actor's roles in a scope, or in its customer, carry each of the permissions.
+// CUSTOMER.CREATE_PERMISSION in the customer counts as the create permission of every type: see Manages. Staff hold all.
+func (a Actor) HoldsAll(permissions []string, s Scope) bool {
+	if a.IsStaff {
+		return true
+	}
+	return !slices.ContainsFunc(permissions, func(permission string) bool {
+		return !slices.ContainsFunc(a.Grants, func(g Grant) bool {
+			return (g.ScopeUUID == s.UUID || g.ScopeUUID == s.CustomerUUID) &&
+				(g.carries(permission) || (g.carries(CustomerCreatePermission) && isCreatePermission(permission)))
+		})
+	})
+}
+
 // CanSee reports whether the actor can see a scope.
 func (a Actor) CanSee(s Scope) bool { return a.Sees().Has(s) }
 

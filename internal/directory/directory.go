@@ -49,6 +49,11 @@ func (t ScopeType) CreatePermission() string {
 	}
 }
 
+// isCreatePermission reports whether a permission lets a member invite into scopes of some type.
+func isCreatePermission(permission string) bool {
+	return slices.ContainsFunc(ScopeTypes, func(t ScopeType) bool { return t.CreatePermission() == permission })
+}
+
 // User is a person who can call the API, invite and be invited.
 type User struct {
 	UUID                 uuid.UUID `gorm:"primaryKey"`

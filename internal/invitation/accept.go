@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -12,10 +13,12 @@ import (
 
 // Accept gives the caller the role that a pending invitation offers. Accept returns fault.KindNotFound where the
 // invitation is not pending, is not meant for the caller, or its scope was removed, and fault.KindRejected, with the
-// reason, where a rule forbids the membership. Of any number of accepts at once one wins; the others return
-// fault.KindNotFound.
+// reason, where a rule forbids the membership or the inviter may not invite any more (see Policy.RecheckInviter). Of any
+// number of accepts at once one wins; the others return fault.KindNotFound.
 func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
+	var refused error // a refusal that is recorded
 	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
+		refused = nil
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
 			return nil, err
@@ -54,10 +57,35 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 			return nil, err
 		}
 		accepted, err := s.Policy.accept(view, actor, admitted, taken, tx.Now())
-		return []Change{accepted}, err
+		if err != nil {
+			return nil, err
+		}
+		if !s.Policy.RecheckInviter {
+			return []Change{accepted}, nil
+		}
+		if may, err := s.inviterMayOffer(tx, found); err != nil {
+			return nil, err
+		} else if !may {
+			refused = fault.Rejected("Whoever invited you may not invite into this scope any more. Ask for another invitation.")
+			return []Change{refuseAccept(view, actor.User)}, nil
+		}
+		return []Change{accepted}, nil
 	})
 	if errors.Is(err, ErrAlreadyMember) {
 		return alreadyMember()
 	}
-	return err
+	return cmp.Or(err, refused)
+}
+
+// inviterMayOffer reports whether an invitation's inviter is active and may offer its role in its scope now.
+func (s *Service) inviterMayOffer(tx Tx, i Invitation) (bool, error) {
+	if i.CreatedByUUID == nil {
+		return false, nil
+	}
+	inviter, err := tx.FindActor(*i.CreatedByUUID)
+	if err != nil {
+		return false, err
+	}
+	role, err := tx.FindRole(i.RoleUUID) // the invitation's role has no permissions
+	return inviter.IsActive && s.Policy.mayOffer(inviter, role.Permissions, i.Scope), err
 }

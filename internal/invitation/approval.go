@@ -3,7 +3,6 @@ package invitation
 import (
 	"context"
 	"errors"
-	"time"
 
 	"invited/internal/directory"
 	"invited/internal/fault"
@@ -11,30 +10,43 @@ import (
 )
 
 // Approve lets a requested invitation go out, by the token that was mailed to a staff user. Approve returns
-// fault.KindRejected, with the reason, where the token, its user or its invitation is not valid.
+// fault.KindRejected, with the reason, where the token, its user or its invitation is not valid, and fault.KindNotFound
+// where the inviter may not offer the role any more (see Policy.RoleCeiling).
 func (s *Service) Approve(ctx context.Context, text string) error {
-	return s.review(ctx, text, token.Approve, s.Policy.approve)
+	return s.review(ctx, text, token.Approve, func(tx Tx, v View, staff directory.User) (Change, error) {
+		approved, err := s.Policy.approve(v, staff, tx.Now())
+		if err != nil || !s.Policy.RoleCeiling {
+			return approved, err
+		}
+		may, err := s.inviterMayOffer(tx, v.Invitation)
+		if err == nil && !may {
+			err = &fault.Error{Kind: fault.KindNotFound, Message: "The inviter may not give this role in this scope any more."}
+		}
+		return approved, err
+	})
 }
 
 // Reject ends a requested invitation, by the token that was mailed to a staff user, and tells the creator. Reject
 // returns the errors that Approve returns.
 func (s *Service) Reject(ctx context.Context, text string) error {
-	return s.review(ctx, text, token.Reject, func(v View, staff directory.User, _ time.Time) (Change, error) {
+	return s.review(ctx, text, token.Reject, func(_ Tx, v View, staff directory.User) (Change, error) {
 		return reject(v, staff)
 	})
 }
 
-// review makes the change that decide returns for the invitation and the staff user of a token, at the time of the
-// transaction.
+// review makes the change that decide returns for the invitation and the staff user of a token.
 func (s *Service) review(
-	ctx context.Context, text string, purpose token.Purpose, decide func(View, directory.User, time.Time) (Change, error),
+	ctx context.Context, text string, purpose token.Purpose, decide func(Tx, View, directory.User) (Change, error),
 ) error {
+	if !s.Signer.Signed(text) { // anybody may send a text, and what nobody signed makes no other writer wait
+		return invalidSignature()
+	}
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		approval, err := s.Signer.Verify(text, purpose, tx.Now(), s.Policy.MaxAge)
 		if errors.Is(err, token.ErrPayload) {
 			return nil, fault.Rejected("Invalid payload.")
 		} else if err != nil {
-			return nil, fault.Rejected("Invalid signature.")
+			return nil, invalidSignature()
 		}
 		staff, err := tx.FindStaff(approval.User)
 		if fault.Is(err, fault.KindNotFound) {
@@ -48,7 +60,9 @@ func (s *Service) review(
 		} else if err != nil {
 			return nil, err
 		}
-		reviewed, err := decide(s.view(tx, found), staff, tx.Now())
+		reviewed, err := decide(tx, s.view(tx, found), staff)
 		return []Change{reviewed}, err
 	})
 }
+
+func invalidSignature() error { return fault.Rejected("Invalid signature.") }

@@ -31,10 +31,11 @@ const (
 )
 
 // Create makes an invitation and asks for its delivery, unless staff have to approve the invitation or its project has
-// not started. Create returns fault.KindInvalid where the scope is not among those that the caller sees, the role is
-// missing, inactive or for another type of scope, the project has its one manager, another invitation is open for the
-// same address, role and scope, or the address is not admitted; and fault.KindNotFound where the caller may not manage
-// the scope. The checks are made in this order.
+// not started. Create returns fault.KindInvalid where the scope is not among those that the caller sees;
+// fault.KindNotFound where the caller may not manage the scope; fault.KindInvalid where the role is missing, inactive or
+// for another type of scope; fault.KindNotFound where the caller may not offer the role (see Policy.RoleCeiling); and
+// fault.KindInvalid where the project has its one manager, another invitation is open for the same address, role and
+// scope, or the address is not admitted. The checks are made in this order.
 func (s *Service) Create(ctx context.Context, caller directory.Actor, d Draft) (View, error) {
 	created, err := s.create(ctx, caller, d, false)
 	if errors.Is(err, ErrDuplicate) {
@@ -59,6 +60,9 @@ func (s *Service) create(
 		if err != nil {
 			return nil, err
 		}
+		if err := s.checkCeiling(tx, actor, role.UUID, scope); err != nil {
+			return nil, err
+		}
 		if taken, err := s.hasManager(tx, role, scope.UUID); err != nil {
 			return nil, err
 		} else if taken {
@@ -69,20 +73,14 @@ func (s *Service) create(
 		if err != nil {
 			return nil, err
 		}
-		var refusal error
-		if !admitted {
-			refusal = fault.Field("email", msgNotAdmitted)
-		} else if !actor.MayManage(scope) {
-			refusal = fault.NotFound()
-		}
 		var changes []Change
-		if checkDuplicate || refusal != nil { // a duplicate is refused before anything that refusal says
+		if checkDuplicate || !admitted { // a duplicate is refused before an address that is not admitted
 			if changes, err = s.ensureNoDuplicate(tx, made); err != nil {
 				return nil, err
 			}
 		}
-		if refusal != nil {
-			return nil, refusal
+		if !admitted {
+			return nil, fault.Field("email", msgNotAdmitted)
 		}
 		var staff []directory.User
 		if made.StoredState == Requested {
@@ -99,11 +97,15 @@ func (s *Service) create(
 	return created, nil
 }
 
-// findTarget returns the scope and the role that a draft names, and reports together what is wrong with either.
+// findTarget returns the scope and the role that a draft names, and reports together what is wrong with either. It
+// returns fault.KindNotFound as soon as it has found a scope that the actor may not manage: nothing else is theirs to know.
 func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.Scope, directory.Role, error) {
 	scope, role, err := resolveTarget(tx, actor, d.ScopeURL, d.Role)
 	if err != nil {
 		return scope, role, err
+	}
+	if scope.UUID != uuid.Nil && !actor.MayManage(scope) {
+		return scope, role, fault.NotFound()
 	}
 	wrong := fault.Fields{}
 	if scope.UUID == uuid.Nil {

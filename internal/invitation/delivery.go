@@ -156,7 +156,7 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error)
 			m.To = staff.Email
 			m.ApproveLink, m.RejectLink = s.approvalLinks(staff, found, tx.Now())
 			m.LinksEnd = tx.Now().Add(s.Policy.MaxAge)
-		case NoticeRejected, NoticeExpired:
+		case NoticeRejected, NoticeExpired, NoticeRefused:
 			if creator := found.CreatedBy; creator != nil && creator.UUID == job.User && creator.IsActive {
 				m.To = creator.Email
 			}
@@ -179,6 +179,7 @@ var noticeStates = map[Notice]State{
 	NoticeRequested: Requested,
 	NoticeRejected:  Rejected,
 	NoticeExpired:   Expired,
+	NoticeRefused:   Pending,
 	NoticeReminder:  Pending,
 }
 

@@ -23,15 +23,16 @@
 //	           send     project or pending
 //	           cancel   canceled
 //	           expire   expired
-//	expired    send     project or pending
-//	canceled   send     project or pending
+//	expired    send     requested, project or pending
+//	canceled   send     requested, project or pending
 //	rejected   –        final
 //	accepted   –        final
 //
 // The table is [Transitions], and a test compares the two. An action that is not listed for a state is refused in that
 // state. Where an action can lead to several states, the invitation becomes
 //
-//   - requested where only staff may invite (see [Policy]) and the creator is not staff: staff approve or reject it;
+//   - requested where only staff may invite (see [Policy]) and the user who creates or reopens it is not staff: staff
+//     approve or reject it;
 //   - else project where the scope is a project that starts in the future: nothing is sent before the start;
 //   - else pending: the invitation is delivered, and its invitee may accept it.
 //

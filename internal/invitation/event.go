@@ -18,6 +18,7 @@ const (
 	EventApproved           EventType = "approved"
 	EventRejected           EventType = "rejected"
 	EventAccepted           EventType = "accepted"
+	EventRefused            EventType = "refused" // the invitee could not accept: the inviter may not invite any more
 	EventCanceled           EventType = "canceled"
 	EventSent               EventType = "sent"                // a user asked for another delivery
 	EventUpdated            EventType = "updated"             // a user edited the invitation

@@ -56,6 +56,7 @@ type Invitation struct {
 	ExecutionState ExecutionState
 	ErrorMessage   string
 	Reminded       bool // a reminder was asked for in the present life
+	InviterTold    bool // the inviter was told in the present life that nobody can accept; see Policy.RecheckInviter
 
 	RoleUUID      uuid.UUID
 	Role          directory.Role `gorm:"foreignKey:RoleUUID;references:UUID"`
@@ -67,9 +68,9 @@ type Invitation struct {
 
 	Email       string
 	EmailFolded string // directory.Fold(Email)
-	// LinkUUID is the uuid in the invitee's link; nil: the link has UUID. Update sets another one when the address
-	// changes: whoever was mailed the former link knows UUID, which admits only the user with the new address; see
-	// meantFor.
+	// LinkUUID is the uuid in the invitee's link; nil: the link has UUID. Where an invitation has a LinkUUID, its UUID
+	// admits only the user with its address; see meantFor. An invitation has one from the start where Policy.LinkSecret
+	// says so. Update sets another one when the address changes: whoever was mailed the former link must not accept.
 	LinkUUID            *uuid.UUID
 	FullName            string
 	NativeName          string

@@ -54,8 +54,8 @@ var Transitions = []Transition{
 	{ActionCancel, Pending, []State{Canceled}},
 	{ActionExpire, Pending, []State{Expired}},
 
-	{ActionSend, Expired, []State{Project, Pending}},
-	{ActionSend, Canceled, []State{Project, Pending}},
+	{ActionSend, Expired, []State{Requested, Project, Pending}},
+	{ActionSend, Canceled, []State{Requested, Project, Pending}},
 }
 
 // canDo reports whether an action is possible in a state.
@@ -135,10 +135,19 @@ func (p Policy) newInvitation(
 		CivilNumber:         allowed("civil_number", d.CivilNumber),
 		ExtraInvitationText: d.ExtraInvitationText,
 	}
-	if p.OnlyStaffCanInvite && !creator.IsStaff {
+	if p.needsApproval(creator) {
 		i.StoredState = Requested
 	}
+	if p.LinkSecret {
+		i.LinkUUID = newLink()
+	}
 	return i
+}
+
+// newLink returns a link of an invitation's own. It is random, as the UUID is.
+func newLink() *uuid.UUID {
+	link := uuid.New()
+	return &link
 }
 
 // create returns the change that writes a new invitation. staff are the users to tell of one that waits for approval.
@@ -190,6 +199,17 @@ func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, 
 	return c, nil
 }
 
+// refuseAccept returns the change that records that a user could not accept because the inviter may not invite any more,
+// and tells the inviter. The change is empty where the inviter was told in the present life of the invitation.
+func refuseAccept(v View, user directory.User) Change {
+	if v.InviterTold {
+		return Change{}
+	}
+	told := v.Invitation
+	told.InviterTold = true
+	return change(v.Invitation, told, byUser(user, EventRefused), noticeToCreator(told, NoticeRefused)...)
+}
+
 func alreadyMember() error { return fault.Rejected("User has already the same role in this scope.") }
 
 // approve returns the change by which staff let a requested invitation go out.
@@ -229,19 +249,26 @@ func cancel(v View, user directory.User) (Change, error) {
 }
 
 // send returns the change by which a user asks for another delivery. An invitation that is expired or canceled is
-// reopened with a whole new lifetime. So is a pending one whose project was given a start date in the future: the
-// invitation waits for the start.
-func (p Policy) send(v View, user directory.User, now time.Time) (Change, error) {
+// reopened with a whole new lifetime, and waits for approval if the user is not staff and only staff may invite. A
+// pending one whose project was given a start date in the future has a whole new lifetime too: the invitation waits for
+// the start. staff are the users to tell of an invitation that waits for approval.
+func (p Policy) send(v View, user directory.User, staff []directory.User, now time.Time) (Change, error) {
 	if !canDo(ActionSend, v.State) {
 		return Change{}, fault.Rejected("Only pending, expired and canceled invitations can be resent.")
 	}
 	sent := v.Invitation
 	sent.StoredState = startState(v.Scope, now)
+	if v.State != Pending && p.needsApproval(user) {
+		sent.StoredState = Requested
+	}
 	if v.State != Pending || sent.StoredState == Project {
-		sent.Created, sent.Reminded = now, false
+		sent.Created, sent.Reminded, sent.InviterTold = now, false, false
+	}
+	if p.LinkSecret && sent.LinkUUID == nil {
+		sent.LinkUUID = newLink()
 	}
 	scheduleDelivery(&sent)
-	return change(v.Invitation, sent, byUser(user, EventSent), p.announce(sent, nil)...), nil
+	return change(v.Invitation, sent, byUser(user, EventSent), p.announce(sent, staff)...), nil
 }
 
 // scheduleDelivery gives an invitation another delivery. The jobs of earlier deliveries do nothing from then on.
@@ -253,7 +280,7 @@ func scheduleDelivery(i *Invitation) {
 // canUpdate returns fault.KindForbidden or fault.KindRejected where the policy or the state forbids to edit an
 // invitation.
 func (p Policy) canUpdate(v View, user directory.User) error {
-	if p.OnlyStaffCanInvite && !user.IsStaff {
+	if p.needsApproval(user) {
 		return fault.Forbidden() // staff approved the invitation as it is
 	}
 	if !canDo(ActionUpdate, v.State) {
@@ -268,8 +295,7 @@ func (p Policy) update(v View, edited Invitation, user directory.User, now time.
 	if edited.EmailFolded == v.EmailFolded {
 		return change(v.Invitation, edited, byUser(user, EventUpdated))
 	}
-	link := uuid.New() // random, as the UUID
-	edited.LinkUUID = &link
+	edited.LinkUUID = newLink()
 	// An invitee who first hears of the invitation when the reminder is due, or later, needs no reminder.
 	edited.Reminded = !now.Before(v.Expires.Add(-ReminderPeriod))
 	scheduleDelivery(&edited)

@@ -50,7 +50,7 @@ func scheduled(i *Invitation) { i.Delivery, i.ExecutionState, i.ErrorMessage = 4
 
 func reopened(i *Invitation) {
 	scheduled(i)
-	i.Created, i.Reminded = testTime, false
+	i.Created, i.Reminded, i.InviterTold = testTime, false, false
 }
 
 func createdNow(i *Invitation) { i.Created = testTime }
@@ -78,7 +78,10 @@ var (
 	isSentAgain    = effect{to: Pending, change: scheduled, jobs: deliver(4)}
 	isReopened     = effect{to: Pending, change: reopened, jobs: deliver(4)}
 	waitsForStart  = effect{to: Project, change: reopened}
-	isReaddressed  = effect{to: Pending, change: readdressed, jobs: deliver(4)}
+	isAskedFor     = effect{to: Requested, change: reopened, jobs: []Job{
+		Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 4, User: people.staff.UUID},
+	}}
+	isReaddressed = effect{to: Pending, change: readdressed, jobs: deliver(4)}
 )
 
 var (
@@ -219,7 +222,9 @@ var decisions = map[Action]func(p Policy, v View, user directory.User) (Change, 
 	ActionApprove: func(p Policy, v View, user directory.User) (Change, error) { return p.approve(v, user, testTime) },
 	ActionReject:  func(_ Policy, v View, user directory.User) (Change, error) { return reject(v, user) },
 	ActionCancel:  func(_ Policy, v View, user directory.User) (Change, error) { return cancel(v, user) },
-	ActionSend:    func(p Policy, v View, user directory.User) (Change, error) { return p.send(v, user, testTime) },
+	ActionSend: func(p Policy, v View, user directory.User) (Change, error) {
+		return p.send(v, user, []directory.User{people.staff}, testTime)
+	},
 	ActionAccept: func(p Policy, v View, user directory.User) (Change, error) {
 		if !p.offered(v, true, user) {
 			return Change{}, fault.NotFound()
@@ -267,6 +272,50 @@ var eventTypes = map[Action]EventType{
 	ActionUpdate: EventUpdated, ActionSend: EventSent, ActionCancel: EventCanceled, ActionExpire: EventExpired,
 }
 
+// waysIntoPending has every action of a user that makes an invitation pending, with the state it starts from, and whether
+// the way is open to users who are not staff where only staff may invite. Approving is not listed: it is open to staff
+// alone, by their token. A pending invitation was approved, or needed no approval.
+var waysIntoPending = map[way]bool{
+	{ActionCreate, ""}:      false,
+	{ActionSend, Pending}:   true,
+	{ActionSend, Expired}:   false,
+	{ActionSend, Canceled}:  false,
+	{ActionUpdate, Pending}: false,
+}
+
+// A way is an action in a state.
+type way struct {
+	action Action
+	from   State
+}
+
+// Where only staff may invite, nothing becomes pending that staff did not approve, by any action in any state.
+func TestWaysIntoPending(t *testing.T) {
+	t.Parallel()
+	eachPolicy(func(p Policy, policy string) {
+		for _, user := range []directory.User{people.staff, people.creator} {
+			want, found := map[way]bool{}, map[way]bool{}
+			for each, open := range waysIntoPending {
+				if open || user.IsStaff || !p.OnlyStaffCanInvite {
+					want[each] = true
+				}
+			}
+			if p.newInvitation(Draft{}, testProject(), testRole, user, testTime).StoredState == Pending {
+				found[way{ActionCreate, ""}] = true
+			}
+			for _, s := range situations {
+				for action, decide := range decisions {
+					change, err := decide(p, p.view(s.row, testTime), user)
+					if action != ActionApprove && err == nil && change.After.StoredState == Pending {
+						found[way{action, s.state}] = true
+					}
+				}
+			}
+			require.Equal(t, want, found, "%s; %s", user.FullName, policy)
+		}
+	})
+}
+
 // Every action of a user has its one effect, or is refused, in every situation, whoever the user is and whichever
 // policies are on.
 func TestDecisionsOfUsersInEverySituation(t *testing.T) {
@@ -283,6 +332,9 @@ func TestDecisionsOfUsersInEverySituation(t *testing.T) {
 					}
 					change, err := decide(p, v, user)
 					want, allowed := s.allows[action]
+					if allowed && action == ActionSend && s.state != Pending && p.OnlyStaffCanInvite && !user.IsStaff {
+						want = isAskedFor
+					}
 					switch {
 					case action == ActionUpdate && p.OnlyStaffCanInvite && !user.IsStaff:
 						require.Equal(t, error(fault.Forbidden()), err, name)
@@ -400,6 +452,9 @@ func TestTransitionsAndDecisionsAgree(t *testing.T) {
 	for _, c := range creations {
 		taken[step{ActionCreate, "", c.state}] = true
 	}
+	// TestDecisionsOfUsersInEverySituation has this effect where only staff may invite.
+	taken[step{ActionSend, Expired, isAskedFor.to}] = true
+	taken[step{ActionSend, Canceled, isAskedFor.to}] = true
 	for _, s := range situations {
 		for action := range decisions {
 			_, allowed := s.allows[action]

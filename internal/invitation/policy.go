@@ -41,6 +41,14 @@ func (p Policy) dependsOnMembers() bool { return p.DisableMultipleRoles || p.One
 // civil_number is stored from a request and shown in responses.
 func (p Policy) Allows(field string) bool { return slices.Contains(p.AllowedFields, field) }
 
+// needsApproval reports whether staff have to approve what a user invites.
+func (p Policy) needsApproval(user directory.User) bool { return p.OnlyStaffCanInvite && !user.IsStaff }
+
+// mayOffer reports whether a user may invite into a scope with a role that carries these permissions.
+func (p Policy) mayOffer(user directory.Actor, permissions []string, scope directory.Scope) bool {
+	return user.MayManage(scope) && (!p.RoleCeiling || user.HoldsAll(permissions, scope))
+}
+
 // byWebhook reports whether invitations into a scope are delivered by webhook rather than by mail.
 func (p Policy) byWebhook(scope directory.Scope) bool {
 	return p.UseWebhooks && scope.Type == directory.Project

@@ -36,7 +36,7 @@ type Page struct {
 func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (Page, error) {
 	var out Page
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		q.Visible, q.Cutoff = caller.Visibility(), s.cutoff(tx)
+		s.restrict(tx, caller, &q)
 		rows, total, err := directory.Paginate(page, size, func(w directory.Window) ([]Invitation, int, error) {
 			q.Window = w
 			return tx.List(q)
@@ -56,7 +56,7 @@ func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, pag
 // Count returns the number of invitations on all pages of List.
 func (s *Service) Count(ctx context.Context, caller directory.Actor, q Query) (total int, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		q.Visible, q.Cutoff = caller.Visibility(), s.cutoff(tx)
+		s.restrict(tx, caller, &q)
 		total, err = tx.Count(q)
 		return err
 	})
@@ -166,18 +166,28 @@ func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UU
 	})
 }
 
-// Send delivers a pending invitation once more, or reopens an expired or canceled one. Where the project starts in the
-// future the invitation waits for the start. Send returns fault.KindNotFound where the caller does not see the
-// invitation in the list or may not manage it, fault.KindRejected in any other state, and fault.KindInvalid where
-// another invitation is open for the same address, role and scope.
+// Send delivers a pending invitation once more, or reopens an expired or canceled one. Where only staff may invite and
+// the caller is not staff, a reopened invitation waits for approval. Where the project starts in the future the
+// invitation waits for the start. Send returns fault.KindNotFound where the caller does not see the invitation in the
+// list, may not manage it, or may not offer its role (see Policy.RoleCeiling); fault.KindRejected in any other state; and
+// fault.KindInvalid where another invitation is open for the same address, role and scope.
 func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
 			return nil, err
 		}
+		if err := s.checkCeiling(tx, actor, view.RoleUUID, view.Scope); err != nil {
+			return nil, err
+		}
+		var staff []directory.User
+		if s.Policy.needsApproval(actor.User) {
+			if staff, err = tx.ListStaffToNotify(); err != nil {
+				return nil, err
+			}
+		}
 		view, changes := s.Policy.recordExpiry(view, tx.Now())
-		sent, err := s.Policy.send(view, actor.User, tx.Now())
+		sent, err := s.Policy.send(view, actor.User, staff, tx.Now())
 		if err != nil {
 			return nil, err
 		}
@@ -228,6 +238,15 @@ func (s *Service) Destroy(ctx context.Context, caller directory.Actor, id uuid.U
 // view returns an invitation with its state at the time of the transaction.
 func (s *Service) view(tx Tx, i Invitation) View { return s.Policy.view(i, tx.Now()) }
 
+// restrict sets what a caller sees in a query at the time of the transaction. A filter on a field that the policy hides
+// is ignored: its answers would tell the field's value.
+func (s *Service) restrict(tx Tx, caller directory.Actor, q *Query) {
+	q.Visible, q.Cutoff = caller.Visibility(), s.cutoff(tx)
+	if !s.Policy.Allows("civil_number") {
+		q.CivilNumber = ""
+	}
+}
+
 // cutoff returns the creation time of the invitations that expire at the time of the transaction; see Query.Cutoff.
 func (s *Service) cutoff(tx Tx) time.Time { return tx.Now().Add(-s.Policy.Lifetime) }
 
@@ -277,6 +296,19 @@ func (s *Service) findManagedForChange(tx Tx, caller directory.Actor, id uuid.UU
 	}
 	view, err := s.findManaged(tx, actor, id, tx.FindForChange)
 	return actor, view, err
+}
+
+// checkCeiling returns fault.KindNotFound where Policy.RoleCeiling forbids the actor to offer a role in a scope that they
+// may manage.
+func (s *Service) checkCeiling(tx Tx, actor directory.Actor, role uuid.UUID, scope directory.Scope) error {
+	if !s.Policy.RoleCeiling || actor.IsStaff {
+		return nil
+	}
+	offered, err := tx.FindRole(role) // other reads have no permissions
+	if err == nil && !s.Policy.mayOffer(actor, offered.Permissions, scope) {
+		err = fault.NotFound()
+	}
+	return err
 }
 
 // resolveLink returns the invitation whose link or UUID id is, and whether id is its link. An invitation's link is its

@@ -20,7 +20,7 @@ type Edit struct {
 // Update changes the address and the role of a pending or project invitation that the caller sees in the list and may
 // manage, and returns the invitation. An invitation whose address changes, case aside, gets another link and, where it
 // is pending, another delivery. Update returns fault.KindNotFound where the caller does not see or may not manage the
-// invitation, fault.KindForbidden where only staff may invite and they are not, fault.KindRejected in any other state,
+// invitation, or may not offer the role that it has or gets (see Policy.RoleCeiling), fault.KindForbidden where only staff may invite and they are not, fault.KindRejected in any other state,
 // and fault.KindInvalid where the role is missing or Create would refuse the edited invitation.
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (View, error) {
 	var out View
@@ -32,9 +32,18 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err := s.Policy.canUpdate(view, actor.User); err != nil {
 			return nil, err
 		}
+		// The role that the invitation has is checked too: a new address gives that role to somebody else.
+		if err := s.checkCeiling(tx, actor, view.RoleUUID, view.Scope); err != nil {
+			return nil, err
+		}
 		edited, changes, err := s.edit(tx, admits, view.Invitation, e)
 		if err != nil {
 			return nil, err
+		}
+		if edited.RoleUUID != view.RoleUUID {
+			if err := s.checkCeiling(tx, actor, edited.RoleUUID, view.Scope); err != nil {
+				return nil, err
+			}
 		}
 		out = view
 		if edited.Email == view.Email && edited.RoleUUID == view.RoleUUID {

@@ -54,6 +54,7 @@ var mailKinds = map[invitation.Notice]mail.Kind{
 	invitation.NoticeRequested: mail.InvitationRequested,
 	invitation.NoticeRejected:  mail.InvitationRejected,
 	invitation.NoticeExpired:   mail.InvitationExpired,
+	invitation.NoticeRefused:   mail.InvitationRefused,
 	invitation.NoticeReminder:  mail.InvitationCreated,
 }
 

@@ -11,9 +11,10 @@ const (
 	InvitationRequested Kind = "invitation_requested" // a staff user, with an approve and a reject link
 	InvitationRejected  Kind = "invitation_rejected"  // the creator of the invitation
 	InvitationExpired   Kind = "invitation_expired"   // the creator of the invitation
+	InvitationRefused   Kind = "invitation_refused"   // the creator, who may not invite any more: nobody can accept
 )
 
-var kinds = []Kind{InvitationCreated, InvitationRequested, InvitationRejected, InvitationExpired}
+var kinds = []Kind{InvitationCreated, InvitationRequested, InvitationRejected, InvitationExpired, InvitationRefused}
 
 // Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]
 // sanitizes them before it executes a template.

@@ -39,7 +39,7 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 		kind, date, v.Reminder = InvitationCreated, v.Expires.AddDate(0, 0, -1), true
 	case string(InvitationRequested):
 		to = "staff@example.com"
-	case string(InvitationRejected), string(InvitationExpired):
+	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused):
 		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+sampleID+"/"
 	}
 	return r.Render(kind, to, name+".preview@example.com", date, v)

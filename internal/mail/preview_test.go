@@ -23,7 +23,7 @@ func preview(t testing.TB, name string) Message {
 func TestPreview(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
-		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_rejected", "invitation_expired",
+		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_rejected", "invitation_expired", "invitation_refused",
 	}, PreviewNames())
 	seen := make(map[string]string)
 	for _, name := range PreviewNames() {
@@ -53,7 +53,7 @@ func TestPreview(t *testing.T) {
 
 	_, err := newRenderer(t).Preview("invitation", "https://portal.example.com/")
 	require.EqualError(t, err, `there is no mail "invitation"; there are invitation_created, invitation_reminder, `+
-		"invitation_requested, invitation_rejected, invitation_expired")
+		"invitation_requested, invitation_rejected, invitation_expired, invitation_refused")
 	_, err = newRenderer(t).Preview("invitation_created", "portal.example.com")
 	require.ErrorContains(t, checkFailure(t, err).Err, "not an absolute http or https URL")
 }

@@ -77,6 +77,7 @@ func TestRenderGolden(t *testing.T) {
 		{"rejected", InvitationRejected, page},
 		{"expired", InvitationExpired, page},
 		{"expired_no_page", InvitationExpired, noPage},
+		{"refused", InvitationRefused, page},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -125,6 +126,7 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 		},
 		InvitationRejected: {"bob@example.org", testInvitation().Link, "did not expect"},
 		InvitationExpired:  {"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect"},
+		InvitationRefused:  {"bob@example.org", testInvitation().Link, "can’t be accepted", "did not expect"},
 	} {
 		m := render(t, kind, testInvitation())
 		for _, fact := range append(facts, common...) {

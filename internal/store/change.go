@@ -120,7 +120,7 @@ func (tx *Tx) insert(i invitation.Invitation) error {
 func columns(i invitation.Invitation) map[string]any {
 	return map[string]any{
 		"state": i.StoredState, "created": i.Created, "delivery": i.Delivery, "execution_state": i.ExecutionState,
-		"error_message": i.ErrorMessage, "reminded": i.Reminded, "email": i.Email, "link_uuid": i.LinkUUID,
+		"error_message": i.ErrorMessage, "reminded": i.Reminded, "inviter_told": i.InviterTold, "email": i.Email, "link_uuid": i.LinkUUID,
 		"role_uuid": i.RoleUUID, "created_by_uuid": i.CreatedByUUID,
 	}
 }

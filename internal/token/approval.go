@@ -75,17 +75,22 @@ func (s *Signer) Sign(a Approval) string {
 	return body + "." + base64.RawURLEncoding.EncodeToString(mac(s.keys[0], body))
 }
 
+// Signed reports whether a token is signed with a key of this server. It says nothing of the token's content and age.
+func (s *Signer) Signed(token string) bool {
+	dot := strings.LastIndexByte(token, '.')
+	return dot >= 0 && s.isSigned(token[:dot], token[dot+1:])
+}
+
 // Verify returns the content of a token if, in this order, its signature is valid, its age at now is below maxAge, and
 // its purpose is the given one. Nothing of an unsigned token is parsed.
 //
 // The error is [ErrSignature] or [ErrPayload]. Verify does not know whether the user is still staff and whether the
 // invitation still waits for approval: the caller has to check both.
 func (s *Signer) Verify(token string, purpose Purpose, now time.Time, maxAge time.Duration) (Approval, error) {
-	dot := strings.LastIndexByte(token, '.')
-	if dot < 0 || !s.isSigned(token[:dot], token[dot+1:]) {
+	if !s.Signed(token) {
 		return Approval{}, ErrSignature
 	}
-	head, encoded, found := strings.Cut(token[:dot], ".")
+	head, encoded, found := strings.Cut(token[:strings.LastIndexByte(token, '.')], ".")
 	if !found || head != version {
 		return Approval{}, ErrPayload
 	}
