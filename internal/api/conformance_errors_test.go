@@ -1,12 +1,18 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
 )
 
 const nobodysID = "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11"
@@ -173,6 +179,24 @@ func TestErrorsShowNoInternals(t *testing.T) {
 			for _, word := range []string{"SQL", "sql", "goroutine", ".go:", "gorm", "uuid.UUID", "schema"} {
 				require.NotContains(e.t, each.Body, word)
 			}
+		}
+	})
+}
+
+// A throttled client learns when to try again, from the header and from the message alike.
+func TestThrottledRequests(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		handler := e.withKeys(badKeys(func(context.Context) (directory.User, error) {
+			return directory.User{}, fmt.Errorf("counting mails: %w", fault.Throttled(41*time.Second+time.Millisecond))
+		}))
+		for _, path := range []string{base, at(nobodysID), at(nobodysID, "details")} {
+			recorder := httptest.NewRecorder()
+			r := e.newRequest("GET", path, "owner", nil)
+			r.Body = http.NoBody
+			handler.ServeHTTP(recorder, r)
+			answer := response{e.t, recorder.Code, recorder.Header(), recorder.Body.String()}
+			answer.is(http.StatusTooManyRequests, detailBody("Request was throttled. Expected available in 42 seconds."))
+			require.Equal(e.t, "42", answer.Header.Get("Retry-After"))
 		}
 	})
 }

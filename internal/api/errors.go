@@ -26,6 +26,7 @@ var statusOf = map[fault.Kind]int{
 	fault.KindForbidden:       http.StatusForbidden,
 	fault.KindNotFound:        http.StatusNotFound,
 	fault.KindUnavailable:     http.StatusServiceUnavailable,
+	fault.KindThrottled:       http.StatusTooManyRequests,
 }
 
 // errorWriter writes the response of every error. It logs internal errors with the request's id and shows the client
@@ -54,6 +55,10 @@ func (w errorWriter) write(err error, c echo.Context) {
 	case http.StatusMethodNotAllowed:
 		if allowed, known := w.allowed[c.Path()]; known { // echo sets the header for other paths
 			c.Response().Header().Set(echo.HeaderAllow, strings.Join(allowed, ", "))
+		}
+	case http.StatusTooManyRequests:
+		if f, ok := errors.AsType[*fault.Error](err); ok {
+			c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(f.Wait.Seconds())))
 		}
 	case http.StatusServiceUnavailable:
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(retryAfter))

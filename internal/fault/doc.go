@@ -10,6 +10,7 @@
 //	KindForbidden        Forbidden               403     {"detail": "You do not have permission to …"}
 //	KindNotFound         NotFound, PageNotFound  404     {"detail": "Not found."}
 //	KindUnavailable      Unavailable             503     {"detail": "Service temporarily unavailable."}
+//	KindThrottled        Throttled               429     {"detail": "Request was throttled. Expected available in …"}
 //
 // A fault stays a fault when it is wrapped with %w. Every other error is an internal one: api logs it and answers
 // with a 500 that says nothing about it.

@@ -3,6 +3,7 @@ package fault_test
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"invited/internal/fault"
 )
@@ -50,4 +51,17 @@ func ExampleUnavailable() {
 	// Output:
 	// client: Service temporarily unavailable.
 	// log: Service temporarily unavailable.: dial tcp 10.0.0.5:5432: connection refused
+}
+
+// A client that comes too early is told too long a wait rather than too short a one.
+func ExampleThrottled() {
+	for _, wait := range []time.Duration{0, time.Second, time.Second + 1, time.Hour} {
+		err := fault.Throttled(wait)
+		fmt.Println(err.Wait, err)
+	}
+	// Output:
+	// 1s Request was throttled. Expected available in 1 second.
+	// 1s Request was throttled. Expected available in 1 second.
+	// 2s Request was throttled. Expected available in 2 seconds.
+	// 1h0m0s Request was throttled. Expected available in 3600 seconds.
 }

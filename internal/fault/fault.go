@@ -3,7 +3,9 @@ package fault
 import (
 	"errors"
 	"sort"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Kind is the way in which a request is refused. The zero value is no kind.
@@ -28,6 +30,9 @@ const (
 
 	// KindUnavailable: the database is unreachable or busy. Nothing was changed, and the client may try again.
 	KindUnavailable
+
+	// KindThrottled: the client asked too often. Nothing was changed, and the client may try again after Wait.
+	KindThrottled
 )
 
 // NonField is the field name for messages about the request as a whole, in faults of KindInvalid.
@@ -39,6 +44,7 @@ type Error struct {
 	Kind    Kind
 	Message string              // one sentence; empty for KindInvalid
 	Fields  map[string][]string // messages by the name of the JSON field or parameter; nil except for KindInvalid
+	Wait    time.Duration       // whole seconds after which to try again; 0 except for KindThrottled
 	Cause   error               // the error behind the fault; may be nil
 }
 
@@ -88,6 +94,21 @@ func PageNotFound() *Error { return &Error{Kind: KindNotFound, Message: "Invalid
 // Unavailable returns a fault of KindUnavailable. The cause, which may be nil, is logged and never sent.
 func Unavailable(cause error) *Error {
 	return &Error{Kind: KindUnavailable, Message: "Service temporarily unavailable.", Cause: cause}
+}
+
+// Throttled returns a fault of KindThrottled for a client that may try again after wait, which is rounded up to whole
+// seconds and is one second at least. The message is that of Django REST framework.
+func Throttled(wait time.Duration) *Error {
+	seconds := max(1, int64((wait+time.Second-1)/time.Second))
+	unit := " seconds."
+	if seconds == 1 {
+		unit = " second."
+	}
+	return &Error{
+		Kind:    KindThrottled,
+		Message: "Request was throttled. Expected available in " + strconv.FormatInt(seconds, 10) + unit,
+		Wait:    time.Duration(seconds) * time.Second,
+	}
 }
 
 // Is reports whether err is a fault of this kind, or wraps one. Only the outermost fault counts.
