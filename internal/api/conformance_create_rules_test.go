@@ -176,21 +176,23 @@ func TestCreateOrderOfChecks(t *testing.T) {
 			e.request("POST", base, "owner", draft("sibling@acme.example", manager, strict)).
 				is(http.StatusBadRequest, fieldError("non_field_errors", msgManager))
 		})
-		check("the one manager before the patterns and the permission", func(e *env) {
-			e.request("POST", base, "sibling", draft("a@x.example", manager, strict)).
-				is(http.StatusBadRequest, fieldError("non_field_errors", msgManager))
-			e.request("POST", base, "member", draft("a@x.example", manager, apollo)).
+		check("the one manager before the patterns", func(e *env) {
+			e.request("POST", base, "owner", draft("a@x.example", manager, strict)).
 				is(http.StatusBadRequest, fieldError("non_field_errors", msgManager))
 		})
-		check("the open invitation before the patterns and the permission", func(e *env) {
+		check("the open invitation before the patterns", func(e *env) {
 			e.create("owner", "a@x.example", admin, apollo)
-			e.request("POST", base, "member", draft("A@X.EXAMPLE", admin, apollo)).is(http.StatusBadRequest, fieldError("email", msgDuplicate))
 			e.applyReplaced(apolloUUID, apolloPatterns)
 			e.request("POST", base, "owner", draft("a@x.example", admin, apollo)).is(http.StatusBadRequest, fieldError("email", msgDuplicate))
+			e.request("POST", base, "owner", draft("b@x.example", admin, apollo)).is(http.StatusBadRequest, fieldError("email", msgPatterns))
 		})
-		check("the patterns before the permission", func(e *env) {
-			e.request("POST", base, "member", draft("b@x.example", admin, apollo)).is(http.StatusBadRequest, fieldError("email", msgPatterns))
-			e.request("POST", base, "member", draft("b@acme.example", admin, apollo)).is(http.StatusNotFound, notFound)
+		check("the permission before everything but the scope", func(e *env) {
+			for _, body := range []map[string]any{
+				draft("a@x.example", manager, apollo), draft("A@X.EXAMPLE", admin, apollo), draft("b@x.example", admin, apollo),
+				draft("b@acme.example", admin, apollo), draft("a@x.example", retired, apollo),
+			} {
+				e.request("POST", base, "member", body).is(http.StatusNotFound, notFound)
+			}
 		})
 		check("the role before the open invitation", func(e *env) {
 			e.applyReplaced(adminRole, adminRoleInactive)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,13 +102,10 @@ func (a *App) Start(ctx context.Context) (err error) {
 	return nil
 }
 
-// logProfile says which profile the server runs, and what the policies leave open.
+// logProfile says which profile the server runs, and what its policies leave open.
 func (a *App) logProfile(ctx context.Context) {
-	message := "profile " + a.config.Profile
-	if open := a.config.LeavesOpen(); len(open) > 0 {
-		message += " leaves open: " + strings.Join(open, "; ") + " (see INVITED_PROFILE in docs/configuration.md)"
-	}
-	a.logger.InfoContext(ctx, message)
+	a.logger.InfoContext(ctx, "policies, see INVITED_PROFILE in docs/configuration.md", "profile", a.config.Profile,
+		"leaves_open", cmp.Or(strings.Join(a.config.LeavesOpen(), "; "), "nothing"))
 }
 
 // prepareDatabase migrates the database where Options.Migrate says so, checks its schema, and loads the demonstration.
