@@ -398,7 +398,7 @@ var exampleRequests = map[string]struct {
 	"Unauthorized unknown":  {nil, func(x *exampleEnv) response { return x.request("GET", base, "nobody", nil) }},
 	"Unauthorized inactive": {nil, func(x *exampleEnv) response { return x.request("GET", base, "ida", nil) }},
 	"Unauthorized expired": {nil, func(x *exampleEnv) response {
-		key, err := directory.IssueToken(x.context(), x.db.FileStore(), "olivia", time.Hour)
+		key, err := directory.IssueToken(x.context(), x.db.FileStore(), "olivia", time.Hour, "")
 		require.NoError(x.t, err)
 		x.clock.Advance(time.Hour)
 		return x.requestWith("Token "+key, "GET", base, nil)

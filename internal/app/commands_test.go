@@ -43,7 +43,7 @@ func TestHelp(t *testing.T) {
 	env := setup(t, "")
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
-		"token", "token create", "mail", "mail preview", "openapi", "version",
+		"token", "token create", "token list", "token revoke", "mail", "mail preview", "openapi", "version",
 	} {
 		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
 		require.Contains(t, output, strings.TrimSpace("invited "+each), each)
@@ -77,6 +77,11 @@ func TestWrongUsage(t *testing.T) {
 		{"token", "create", "--user", "olivia", "--ttl", "soon"},
 		{"token", "create", "--user", "olivia", "--ttl", "-1h"},
 		{"token", "create", "--user", "olivia", "--ttl", "0"},
+		{"token", "list", "olivia"},
+		{"token", "revoke"},
+		{"token", "revoke", "--user", ""},
+		{"token", "revoke", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03"},
+		{"token", "revoke", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "--user", "olivia"},
 		{"mail"},
 		{"mail", "preview"},
 		{"mail", "preview", "bogus"},
@@ -105,6 +110,8 @@ var databaseCommands = [][]string{
 	{"directory", "apply", "-f", "people.yaml"},
 	{"directory", "export"},
 	{"token", "create", "--user", "olivia"},
+	{"token", "list"},
+	{"token", "revoke", "--user", "olivia"},
 }
 
 func TestDatabaseIsUnreachable(t *testing.T) {
@@ -138,6 +145,7 @@ func TestDatabaseIsNotMigrated(t *testing.T) {
 		env := setup(t, e.Empty(t))
 		for _, each := range [][]string{
 			{"serve", "--migrate=false"}, {"directory", "export"}, {"token", "create", "--user", "olivia"},
+			{"token", "list"}, {"token", "revoke", "--user", "olivia"},
 		} {
 			env.Run("", each...).Fails("schema is not current", "invited migrate up")
 		}
@@ -202,6 +210,8 @@ func TestOutputCannotBeWritten(t *testing.T) {
 		{"migrate", "up"},
 		{"directory", "export"},
 		{"token", "create", "--user", "olivia"},
+		{"token", "list"},
+		{"token", "revoke", "--user", "olivia"},
 	} {
 		t.Run(strings.Join(each, " "), func(t *testing.T) {
 			cmd := env.Command(t.Context(), each...)
@@ -305,6 +315,56 @@ func TestTokenCommand(t *testing.T) {
 		list(lasting).Is(200)
 		require.NotContains(t, p.Stderr.String(), lasting)
 		require.NotContains(t, p.Stderr.String(), short)
+	})
+}
+
+// A revoked token is refused with the next request, by every replica: none keeps what it read of a token.
+func TestRevokedTokenIsRefusedEverywhere(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Fresh(t)).Apply()
+		require.Equal(t, 3, strings.Count(env.Run("", "token", "list").OK(), "never"), "the file's tokens")
+		require.Equal(t, "tokens revoked: 1\n", env.Run("", "token", "revoke", "--user", "ina").OK())
+		require.Equal(t, "There are no tokens.\n", env.Run("", "token", "list", "--user", "ina").OK())
+
+		kept := strings.TrimSpace(env.Run("", "token", "create", "--user", "ina").OK())
+		leaked := strings.TrimSpace(env.Run("", "token", "create", "--user", "ina", "--ttl", "720h", "--name", "build server").OK())
+		listed := env.Run("", "token", "list", "--user", "ina").OK()
+		lines := strings.Split(listed, "\n")
+		require.Len(t, lines, 4, listed)
+		require.Equal(t, strings.Fields("ID USER NAME CREATED LAST USE EXPIRES"), strings.Fields(lines[0]))
+		const at = `20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`
+		require.Regexp(t, `^[0-9a-f-]{36}  ina   -             `+at+`  -         never$`, lines[1])
+		require.Regexp(t, `^[0-9a-f-]{36}  ina   build server  `+at+`  -         `+at+`$`, lines[2])
+		require.NotContains(t, listed, kept)
+		require.NotContains(t, listed, leaked)
+
+		var replicas []*harness.Process
+		status := func(key string) (seen []int) {
+			for _, p := range replicas {
+				seen = append(seen, p.Do("GET", harness.InvitationsPath, "", "", "Authorization", "Token "+key).Status)
+			}
+			return seen
+		}
+		for range 2 {
+			replicas = append(replicas, env.With("INVITED_WORKERS=false").Serve())
+		}
+		for range 3 {
+			require.Equal(t, []int{200, 200}, status(leaked))
+		}
+		require.Equal(t, "tokens revoked: 1\n", env.Run("", "token", "revoke", strings.Fields(lines[2])[0]).OK())
+		require.Equal(t, []int{401, 401}, status(leaked))
+		require.Equal(t, []int{200, 200}, status(kept))
+
+		env.Run("", "token", "revoke", strings.Fields(lines[2])[0]).Fails("there is no token with the id", "token list")
+		for _, mistake := range []string{leaked, kept} { // a token in place of its id
+			got := env.Run("", "token", "revoke", mistake)
+			got.Fails("there is no token with this id", "token list")
+			require.NotContains(t, got.Stderr, mistake)
+		}
+		env.Run("", "token", "revoke", "--user", "nobody").Fails("there is no user nobody")
+		env.Run("", "token", "list", "--user", "nobody").Fails("there is no user nobody")
+		require.Equal(t, []int{200, 200}, status(kept))
 	})
 }
 

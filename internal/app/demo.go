@@ -68,7 +68,7 @@ func (d *demonstration) load(ctx context.Context, db *store.Store, service *invi
 		return err
 	}
 	for name, key := range map[string]*string{"sam": &d.Staff, "olivia": &d.Owner, "ina": &d.Invitee} {
-		if *key, err = directory.IssueToken(ctx, db.FileStore(), name, demoTokenTTL); err != nil {
+		if *key, err = directory.IssueToken(ctx, db.FileStore(), name, demoTokenTTL, "demo"); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,9 +14,14 @@ import (
 )
 
 func (p Process) tokenCommand() *cobra.Command {
+	return commandGroup("token", "Issue, list and revoke API tokens",
+		p.tokenCreateCommand(), p.tokenListCommand(), p.tokenRevokeCommand())
+}
+
+func (p Process) tokenCreateCommand() *cobra.Command {
 	var (
-		user string
-		ttl  time.Duration
+		user, name string
+		ttl        time.Duration
 	)
 	var create *cobra.Command
 	create = command("create", "Issue an API token for a user, and print it",
@@ -27,7 +34,7 @@ func (p Process) tokenCommand() *cobra.Command {
 				return usageError{errors.New("--ttl must be positive, such as 720h; leave it out for a token that never expires")}
 			}
 			return p.withDirectory(ctx, func(s directory.FileStore) error {
-				key, err := directory.IssueToken(ctx, s, user, ttl)
+				key, err := directory.IssueToken(ctx, s, user, ttl, name)
 				if err != nil {
 					return err
 				}
@@ -37,5 +44,90 @@ func (p Process) tokenCommand() *cobra.Command {
 		})
 	create.Flags().StringVar(&user, "user", "", "username of the user")
 	create.Flags().DurationVar(&ttl, "ttl", 0, "how long the token works, such as 720h (default: until it is revoked)")
-	return commandGroup("token", "Issue API tokens", create)
+	create.Flags().StringVar(&name, "name", "", "what the token is for, shown by `token list`")
+	return create
+}
+
+func (p Process) tokenListCommand() *cobra.Command {
+	var user string
+	list := command("list", "List API tokens",
+		`Lists the API tokens of all users, or of one: id, user, name, when each was issued, when it was last used (to about a
+minute), and when it expires. The tokens themselves are never shown.`,
+		func(ctx context.Context) error {
+			return p.withDirectory(ctx, func(s directory.FileStore) error {
+				tokens, now, err := directory.ListTokens(ctx, s, user)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprint(p.Stdout, tokenTable(tokens, now))
+				return err
+			})
+		})
+	list.Flags().StringVar(&user, "user", "", "only the tokens of the user with this username")
+	return list
+}
+
+func tokenTable(tokens []directory.UserToken, now time.Time) string {
+	if len(tokens) == 0 {
+		return "There are no tokens.\n"
+	}
+	var text strings.Builder
+	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0) // writes to a strings.Builder never fail
+	fmt.Fprintln(table, "ID\tUSER\tNAME\tCREATED\tLAST USE\tEXPIRES")
+	for _, each := range tokens {
+		name, lastUse, expires := "-", "-", "never"
+		if each.Name != "" {
+			name = directory.Excerpt(each.Name)
+		}
+		if each.LastUsed != nil {
+			lastUse = each.LastUsed.UTC().Format(time.RFC3339)
+		}
+		if each.Expires != nil {
+			expires = each.Expires.UTC().Format(time.RFC3339)
+			if !each.Expires.After(now) {
+				expires += " (expired)"
+			}
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", each.UUID, directory.Excerpt(each.Username), name,
+			each.Created.UTC().Format(time.RFC3339), lastUse, expires)
+	}
+	_ = table.Flush()
+	return text.String()
+}
+
+func (p Process) tokenRevokeCommand() *cobra.Command {
+	var user string
+	revoke := &cobra.Command{
+		Use: "revoke [ID]", Short: "End an API token, or all tokens of a user",
+		Long: "Ends the API token with an id that `token list` shows or, with --user, all tokens of a user, from the next request on.",
+	}
+	revoke.Flags().StringVar(&user, "user", "", "revoke all tokens of the user with this username")
+	revoke.RunE = func(c *cobra.Command, args []string) error {
+		ctx := c.Context()
+		switch {
+		case user == "" && len(args) != 1, user != "" && len(args) > 0:
+			return usageError{errors.New("name one token by its id, which `invited token list` shows, or a user with --user NAME")}
+		case user != "":
+			return p.withDirectory(ctx, func(s directory.FileStore) error {
+				revoked, err := directory.RevokeTokensOf(ctx, s, user)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(p.Stdout, "tokens revoked: %d\n", revoked)
+				return err
+			})
+		}
+		id, ok := directory.ParseUUID(args[0])
+		if !ok { // it may be a token itself, which must not be repeated
+			return errors.New("there is no token with this id: `invited token list` shows the ids, which are uuids")
+		}
+		return p.withDirectory(ctx, func(s directory.FileStore) error {
+			if err := directory.RevokeToken(ctx, s, id); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(p.Stdout, "tokens revoked: 1")
+			return err
+		})
+	}
+	return revoke
 }

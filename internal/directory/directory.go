@@ -84,10 +84,13 @@ func (u User) SeesAll() bool { return u.IsStaff || u.IsSupport }
 
 // APIToken is the stored part of an API key. The key itself is not stored.
 type APIToken struct {
-	Digest   string `gorm:"primaryKey"` // token.Digest of the key
+	Digest   string    `gorm:"primaryKey"` // token.Digest of the key
+	UUID     uuid.UUID // unique; people name the token by it
 	UserUUID uuid.UUID
+	Name     string // what the token is for; may be empty
 	Created  time.Time
 	Expires  *time.Time // nil: never
+	LastUsed *time.Time // to about a minute; nil: not known
 }
 
 // TableName implements gorm's Tabler.

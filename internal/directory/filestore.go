@@ -13,7 +13,7 @@ import (
 // succeed.
 var ErrConflict = errors.New("the same records were changed by somebody else at the same time; try again")
 
-// FileStore is the database as IssueToken and package dirfile use it.
+// FileStore is the database as the commands about tokens and package dirfile use it.
 type FileStore interface {
 	// Read runs f with a consistent view of the database; f must not save.
 	Read(ctx context.Context, f func(FileTx) error) error
@@ -39,6 +39,8 @@ type FileTx interface {
 	FindUsers(ids []uuid.UUID, usernames []string) ([]User, error)
 	// FindTokens returns the API tokens that have one of the digests.
 	FindTokens(digests []string) ([]APIToken, error)
+	// TokensOf returns the API tokens of users.
+	TokensOf(users []uuid.UUID) ([]APIToken, error)
 	// FindScopes returns the scopes that have one of the uuids or keys, removed scopes included, without their
 	// customers.
 	FindScopes(ids []uuid.UUID, keys []ScopeKey) ([]Scope, error)
@@ -47,6 +49,9 @@ type FileTx interface {
 
 	// AllRoles returns every role, by name.
 	AllRoles() ([]Role, error)
+	// AllTokens returns the API tokens of the user with a username, or of all users where username is empty, by username
+	// and time of creation.
+	AllTokens(username string) ([]UserToken, error)
 	// UsersAfter returns the first users, by username, whose username is greater than the given one.
 	UsersAfter(username string, limit int) ([]User, error)
 	// CustomersAfter returns the first customers, by name and uuid, that follow the given name and uuid. Removed
@@ -65,11 +70,19 @@ type FileTx interface {
 	SaveUsers([]User) error
 	// SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.
 	SaveTokens([]APIToken) error
+	// DeleteTokens deletes the API tokens that have one of the uuids, and returns how many there were.
+	DeleteTokens(ids []uuid.UUID) (int, error)
 	// SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the
 	// time of creation.
 	SaveScopes([]Scope) error
 	// SaveMemberships inserts memberships, and updates the expiry and revocation of those whose uuid exists.
 	SaveMemberships([]Membership) error
+}
+
+// UserToken is an API token with the username of its user.
+type UserToken struct {
+	APIToken
+	Username string
 }
 
 // ScopeKey identifies a scope without a uuid. Several scopes can have the same key.

@@ -4,30 +4,44 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"invited/internal/token"
 )
 
+// maxTokenName is the length of the longest name of a token, in characters.
+const maxTokenName = 100
+
 // IssueToken makes an API key for a user and returns it; the database has only its digest. The key works for the
-// duration ttl, or for ever when ttl is 0. IssueToken returns an error that names the reason when no user has the
-// username, the user is inactive, or ttl is negative.
-func IssueToken(ctx context.Context, store FileStore, username string, ttl time.Duration) (string, error) {
-	if ttl < 0 {
+// duration ttl, or for ever when ttl is 0. The name, which may be empty, is for the people who list the tokens. IssueToken
+// returns an error that names the reason when no user has the username, the user is inactive, ttl is negative, or the name
+// is too long or not printable.
+func IssueToken(ctx context.Context, store FileStore, username string, ttl time.Duration, name string) (string, error) {
+	switch {
+	case ttl < 0:
 		return "", errors.New("a token can't work for less than no time")
+	case utf8.RuneCountInString(name) > maxTokenName:
+		return "", fmt.Errorf("the name of a token can't have more than %d characters", maxTokenName)
+	case strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0:
+		return "", errors.New("the name of a token can't have a line break or another character that is not printable")
 	}
 	key := token.NewKey()
 	err := store.Write(ctx, func(tx FileTx) error {
-		users, err := tx.FindUsers(nil, []string{username})
+		user, err := findUser(tx, username)
 		switch {
 		case err != nil:
 			return err
-		case len(users) == 0:
-			return fmt.Errorf("there is no user %s", Excerpt(username))
-		case !users[0].IsActive:
+		case !user.IsActive:
 			return fmt.Errorf("the user %s is inactive: a token would not work", Excerpt(username))
 		}
-		issued := APIToken{Digest: token.Digest(key), UserUUID: users[0].UUID, Created: tx.Now()}
+		issued := APIToken{
+			Digest: token.Digest(key), UUID: uuid.New(), UserUUID: user.UUID, Name: name, Created: tx.Now(),
+		}
 		if ttl > 0 {
 			expires := tx.Now().Add(ttl).Truncate(time.Microsecond)
 			issued.Expires = &expires
@@ -38,4 +52,66 @@ func IssueToken(ctx context.Context, store FileStore, username string, ttl time.
 		return "", err
 	}
 	return key, nil
+}
+
+// ListTokens returns the API tokens of the user with a username, or of all users where username is empty, and the time by
+// the database's clock. ListTokens returns an error that names the reason when no user has the username.
+func ListTokens(ctx context.Context, store FileStore, username string) (found []UserToken, now time.Time, err error) {
+	err = store.Read(ctx, func(tx FileTx) error {
+		if username != "" {
+			if _, err := findUser(tx, username); err != nil {
+				return err
+			}
+		}
+		now = tx.Now()
+		found, err = tx.AllTokens(username)
+		return err
+	})
+	return found, now, err
+}
+
+// RevokeToken ends the API token with an id, from the next request on. RevokeToken returns an error that names the reason
+// when no token has the id.
+func RevokeToken(ctx context.Context, store FileStore, id uuid.UUID) error {
+	return store.Write(ctx, func(tx FileTx) error {
+		revoked, err := tx.DeleteTokens([]uuid.UUID{id})
+		if err == nil && revoked == 0 {
+			err = fmt.Errorf("there is no token with the id %s: `invited token list` shows the ids", id)
+		}
+		return err
+	})
+}
+
+// RevokeTokensOf ends all API tokens of the user with a username, from the next request on, and returns how many there
+// were. RevokeTokensOf returns an error that names the reason when no user has the username.
+func RevokeTokensOf(ctx context.Context, store FileStore, username string) (revoked int, err error) {
+	err = store.Write(ctx, func(tx FileTx) error {
+		user, err := findUser(tx, username)
+		if err != nil {
+			return err
+		}
+		tokens, err := tx.TokensOf([]uuid.UUID{user.UUID})
+		if err != nil {
+			return err
+		}
+		ids := make([]uuid.UUID, len(tokens))
+		for i, each := range tokens {
+			ids[i] = each.UUID
+		}
+		revoked, err = tx.DeleteTokens(ids)
+		return err
+	})
+	return revoked, err
+}
+
+// findUser returns the user with a username, and an error for people when there is none.
+func findUser(tx FileTx, username string) (User, error) {
+	users, err := tx.FindUsers(nil, []string{username})
+	if err == nil && len(users) == 0 {
+		err = fmt.Errorf("there is no user %s", Excerpt(username))
+	}
+	if err != nil {
+		return User{}, err
+	}
+	return users[0], nil
 }

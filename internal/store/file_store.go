@@ -15,7 +15,7 @@ import (
 	"invited/internal/directory"
 )
 
-// FileStore returns the store as directory.IssueToken and package dirfile use it.
+// FileStore returns the store as the commands about tokens and package dirfile use it.
 func (s *Store) FileStore() directory.FileStore { return fileStore{s} }
 
 type fileStore struct{ *Store }
@@ -55,6 +55,24 @@ func (tx *Tx) FindUsers(ids []uuid.UUID, usernames []string) ([]directory.User, 
 // FindTokens returns the API tokens that have one of the digests.
 func (tx *Tx) FindTokens(digests []string) ([]directory.APIToken, error) {
 	return findAll[directory.APIToken](tx, tx.db, tuples(digests), "digest text")
+}
+
+// TokensOf returns the API tokens of users.
+func (tx *Tx) TokensOf(users []uuid.UUID) ([]directory.APIToken, error) {
+	return findAll[directory.APIToken](tx, tx.db, tuples(users), "user_uuid uuid")
+}
+
+// AllTokens returns the API tokens of the user with a username, or of all users where username is empty, by username and
+// time of creation.
+func (tx *Tx) AllTokens(username string) ([]directory.UserToken, error) {
+	var rows []directory.UserToken
+	query := tx.db.Model(&directory.APIToken{}).Select("api_tokens.*, users.username").
+		Joins("JOIN users ON users.uuid = api_tokens.user_uuid").
+		Order("users.username, api_tokens.created, api_tokens.uuid")
+	if username != "" {
+		query = query.Where("users.username = ?", username)
+	}
+	return rows, query.Find(&rows).Error
 }
 
 // FindScopes returns the scopes that have one of the uuids or keys, removed scopes included, without their customers.
@@ -188,6 +206,12 @@ func (tx *Tx) SaveUsers(rows []directory.User) error {
 
 // SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.
 func (tx *Tx) SaveTokens(rows []directory.APIToken) error { return save(tx, rows, "digest", "expires") }
+
+// DeleteTokens deletes the API tokens that have one of the uuids, and returns how many there were.
+func (tx *Tx) DeleteTokens(ids []uuid.UUID) (int, error) {
+	result := tx.db.Where(tx.engine.In("uuid", ids)).Delete(&directory.APIToken{})
+	return int(result.RowsAffected), result.Error
+}
 
 // SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the time
 // of creation.

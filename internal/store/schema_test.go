@@ -3,15 +3,18 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"sort"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/ncruces/go-sqlite3"
+	"github.com/pressly/goose/v3"
 	"github.com/riverqueue/river/rivermigrate"
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +22,8 @@ import (
 	"invited/internal/directory"
 	"invited/internal/store"
 	"invited/internal/storetest"
+	"invited/internal/token"
+	"invited/migrations"
 )
 
 // The reasons for which a database refuses a row: SQLSTATE codes.
@@ -82,6 +87,75 @@ roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`)
 		require.NoError(t, store.FoldNames(t.Context(), tx))
 		require.NoError(t, tx.Commit())
 		require.Equal(t, before, folded())
+	})
+}
+
+// openAt opens an empty database and applies the steps up to a version.
+func openAt(t *testing.T, e storetest.Engine, version int64) (db *store.Store, address string) {
+	t.Helper()
+	address = e.Empty(t)
+	db = storetest.Open(t, address, nil)
+	dialect, files := goose.DialectPostgres, fs.FS(migrations.Postgres)
+	if e.Name == "sqlite" {
+		dialect, files = goose.DialectSQLite3, migrations.SQLite
+	}
+	files, err := fs.Sub(files, e.Name)
+	require.NoError(t, err)
+	provider, err := goose.NewProvider(dialect, db.QueuePool(), files,
+		goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(db.GoMigrations()...))
+	require.NoError(t, err)
+	_, err = provider.UpTo(t.Context(), version)
+	require.NoError(t, err)
+	return db, address
+}
+
+// Tokens of the version before go on working, and get an id of their own each. A replica of that version can still issue
+// tokens.
+func TestMigrationNamesTokens(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		db, address := openAt(t, engine, 9)
+		e := &env{t: t, url: address, db: db, outside: outside(t, address)}
+		require.NoError(t, e.exec(`INSERT INTO users (uuid, username, full_name, email, email_folded, civil_number, image,
+			is_staff, is_support, is_active, notifications_enabled, created)
+			VALUES ('%s', 'olivia', '', '', '', '', '', false, false, true, true, '2026-11-23T09:30:00.000000Z')`, oliviaID))
+		issue := func(key, expires string) {
+			require.NoError(t, e.exec(`INSERT INTO api_tokens (digest, user_uuid, created, expires)
+				VALUES ('%s', '%s', '2026-11-23T09:30:00.000000Z', %s)`, token.Digest(key), oliviaID, expires))
+		}
+		issue("endless", "NULL")
+		issue("short", "'2126-11-23T09:30:00.000000Z'")
+		_, err := db.Migrate(t.Context())
+		require.NoError(t, err)
+		issue("later", "NULL")
+
+		for key, expires := range map[string]*time.Time{
+			"endless": nil, "later": nil, "short": new(time.Date(2126, 11, 23, 9, 30, 0, 0, time.UTC)),
+		} {
+			found, err := db.Credential(t.Context(), token.Digest(key))
+			require.NoError(t, err, key)
+			require.Equal(t, oliviaID, found.UUID, key)
+			require.Equal(t, expires == nil, found.Token.Expires == nil, key)
+			if expires != nil {
+				require.WithinDuration(t, *expires, *found.Token.Expires, 0, key)
+			}
+		}
+		ids := map[uuid.UUID]bool{}
+		require.NoError(t, db.FileStore().Read(t.Context(), func(tx directory.FileTx) error {
+			found, err := tx.TokensOf([]uuid.UUID{oliviaID})
+			for _, each := range found {
+				require.Empty(t, each.Name)
+				require.Nil(t, each.LastUsed)
+				require.Equal(t, time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC), each.Created.UTC())
+				require.Equal(t, uuid.Version(4), each.UUID.Version(), each.UUID)
+				require.Equal(t, uuid.RFC4122, each.UUID.Variant(), each.UUID)
+				ids[each.UUID] = true
+			}
+			return err
+		}))
+		require.Len(t, ids, 3)
+		require.NoError(t, e.exec("DELETE FROM users"))
+		require.Zero(t, e.count("SELECT count(*) FROM api_tokens"), "with a user the tokens are deleted")
 	})
 }
 

@@ -228,7 +228,7 @@ func TestApplyRemovesTheExpiryOfAToken(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *env) {
 		e.apply("users: [{username: u}]")
-		key, err := directory.IssueToken(context.Background(), e.store, "u", time.Hour)
+		key, err := directory.IssueToken(context.Background(), e.store, "u", time.Hour, "")
 		require.NoError(t, err)
 		text := "users: [{username: u, tokens: [" + key + "]}]"
 		require.Equal(t, dirfile.Count{Changed: 1}, e.apply(text).Tokens)

@@ -216,7 +216,7 @@ func (p *planner) planTokens() error {
 		for _, each := range chunk {
 			for i, digest := range each.tokens {
 				row, exists := rows[digest]
-				want := directory.APIToken{Digest: digest, UserUUID: p.users[each.Username].id, Created: p.now}
+				want := directory.APIToken{Digest: digest, UUID: uuid.New(), UserUUID: p.users[each.Username].id, Created: p.now}
 				if exists && row.UserUUID != want.UserUUID {
 					p.add(each.location, itemPath("tokens", i), each.line, "is the token of another user already")
 				}
