@@ -29,7 +29,7 @@ func caller(ctx context.Context) directory.Actor {
 
 // authenticate puts the owner of the request's API key into the request's context. It refuses a request without a valid
 // key.
-func authenticate(a directory.Authenticator) echo.MiddlewareFunc {
+func authenticate(a directory.Authenticator, uses *directory.TokenUses) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			key, err := apiKey(c.Request().Header.Values(echo.HeaderAuthorization))
@@ -41,6 +41,7 @@ func authenticate(a directory.Authenticator) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
+			uses.Add(key)
 			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, &actor)))
 			return next(c)
 		}

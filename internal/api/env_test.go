@@ -181,7 +181,8 @@ func newEnv(t testing.TB, engine storetest.Engine, config envConfig) *env {
 func (e *env) handler(change func(*api.Config)) http.Handler {
 	e.t.Helper()
 	config := api.Config{
-		Service: e.service, Directory: &directory.Reader{Store: e.db.ReadStore()}, Authenticator: e.db, PublicURL: "https://api.example/",
+		Service: e.service, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
+		Authenticator: e.db, TokenUses: directory.NewTokenUses(e.db.FileStore()),
 		Logger: slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func(context.Context) map[string]error { return nil },
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Service       *invitation.Service
 	Directory     *directory.Reader
 	Authenticator directory.Authenticator
+	TokenUses     *directory.TokenUses // collects the tokens that requests are authenticated by
 	PublicURL     string // the base of every absolute URL in a response, ending in a slash
 	Logger        *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
@@ -67,7 +68,7 @@ func New(c Config) (http.Handler, error) {
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
 	}
-	middlewares, err := operationMiddlewares(contract, c.Authenticator)
+	middlewares, err := operationMiddlewares(contract, authenticate(c.Authenticator, c.TokenUses))
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 
 // operationMiddlewares returns the middlewares of each operation, by operation id, in the order in which a request
 // passes them. Echo has routed the request by then, so the validator gets the route and does not search for it.
-func operationMiddlewares(contract *openapi3.T, authenticator directory.Authenticator) (map[string][]echo.MiddlewareFunc, error) {
+func operationMiddlewares(contract *openapi3.T, authentication echo.MiddlewareFunc) (map[string][]echo.MiddlewareFunc, error) {
 	options := &openapi3filter.Options{
 		MultiError:              true,
 		SkipSettingDefaults:     true,
@@ -37,7 +37,7 @@ func operationMiddlewares(contract *openapi3.T, authenticator directory.Authenti
 				security = *operation.Security
 			}
 			if len(security) > 0 {
-				chain = append(chain, authenticate(authenticator))
+				chain = append(chain, authentication)
 			}
 			if method == http.MethodGet || method == http.MethodHead {
 				chain = append(chain, dropBody)

@@ -15,6 +15,7 @@ import (
 	"invited/internal/api"
 	"invited/internal/config"
 	"invited/internal/database"
+	"invited/internal/directory"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/store"
@@ -30,6 +31,8 @@ type App struct {
 
 	listener     net.Listener
 	db           *store.Store
+	tokenUses    *directory.TokenUses
+	stopSaving   func()        // ends saveTokenUses and waits for its end
 	workers      *jobs.Workers // nil where another process does the background work
 	httpServer   *http.Server  // nil until Start has succeeded
 	serveError   chan error    // gets what httpServer.Serve returned
@@ -41,10 +44,15 @@ type Options struct {
 	Logger   *slog.Logger
 	Migrate  bool             // migrate the database before serving
 	Database database.Options // without an address, which the configuration has
+	// SaveTokenUses is the time between two writes of which tokens were used; 0: a minute.
+	SaveTokenUses time.Duration
 }
 
 // New returns an App that is not started.
 func New(c config.Config, o Options) *App {
+	if o.SaveTokenUses == 0 {
+		o.SaveTokenUses = time.Minute
+	}
 	return &App{config: c, options: o, logger: o.Logger, serveError: make(chan error, 1)}
 }
 
@@ -70,6 +78,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	if a.db, err = openDatabase(a.config, a.options.Database); err != nil {
 		return err
 	}
+	a.tokenUses = directory.NewTokenUses(a.db.FileStore())
 	service, err := a.newService()
 	if err != nil {
 		return err
@@ -93,6 +102,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	}
 	a.httpServer = newHTTPServer(a.closeConnections(handler), a.logger)
 	go func() { a.serveError <- a.httpServer.Serve(a.listener) }()
+	a.startSaving()
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
 		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
 	a.logProfile(ctx)
@@ -145,19 +155,21 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(err, a.Close())
 }
 
-// Close finishes the requests that are running, then the jobs, each within shutdownTimeout, and then closes the database.
+// Close finishes the requests that are running, then the jobs, each within shutdownTimeout, saves which tokens were used, and
+// then closes the database.
 // It returns an error where requests or jobs did not finish in time.
 func (a *App) Close() error {
 	a.logger.Info("shutting down: finishing requests and jobs")
-	return errors.Join(
+	err := errors.Join(
 		a.finish("requests", a.httpServer.Shutdown),
 		a.finish("jobs", func(ctx context.Context) error {
 			if a.workers == nil {
 				return nil
 			}
 			return a.workers.Stop(ctx)
-		}),
-		a.release())
+		}))
+	a.finishSaving()
+	return errors.Join(err, a.release())
 }
 
 // finish calls stop with a context that ends after shutdownTimeout.

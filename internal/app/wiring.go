@@ -59,6 +59,7 @@ func (a *App) newHandler(service *invitation.Service) (http.Handler, error) {
 		Service:        service,
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Authenticator:  a.db,
+		TokenUses:      a.tokenUses,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,

@@ -70,6 +70,8 @@ type FileTx interface {
 	SaveUsers([]User) error
 	// SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.
 	SaveTokens([]APIToken) error
+	// SaveTokenUses sets the last use of the API tokens that have one of the digests to the present time.
+	SaveTokenUses(digests []string) error
 	// DeleteTokens deletes the API tokens that have one of the uuids, and returns how many there were.
 	DeleteTokens(ids []uuid.UUID) (int, error)
 	// SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the

@@ -207,6 +207,16 @@ func (tx *Tx) SaveUsers(rows []directory.User) error {
 // SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.
 func (tx *Tx) SaveTokens(rows []directory.APIToken) error { return save(tx, rows, "digest", "expires") }
 
+// SaveTokenUses sets the last use of the API tokens that have one of the digests to the present time.
+func (tx *Tx) SaveTokenUses(digests []string) error {
+	list, err := json.Marshal(tuples(digests))
+	if err != nil {
+		return err
+	}
+	return tx.db.Model(&directory.APIToken{}).Where("digest IN (?)", tx.engine.List(list, "text")).
+		Update("last_used", tx.now).Error
+}
+
 // DeleteTokens deletes the API tokens that have one of the uuids, and returns how many there were.
 func (tx *Tx) DeleteTokens(ids []uuid.UUID) (int, error) {
 	result := tx.db.Where(tx.engine.In("uuid", ids)).Delete(&directory.APIToken{})
