@@ -27,7 +27,7 @@ type Config struct {
 	Directory     *directory.Reader
 	Authenticator directory.Authenticator
 	TokenUses     *directory.TokenUses // collects the tokens that requests are authenticated by
-	PublicURL     string // the base of every absolute URL in a response, ending in a slash
+	PublicURL     string               // the base of every absolute URL in a response, ending in a slash
 	Logger        *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
 	TrustedProxies []*net.IPNet

@@ -144,8 +144,11 @@ func TestDatabaseIsNotMigrated(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		env := setup(t, e.Empty(t))
 		for _, each := range [][]string{
-			{"serve", "--migrate=false"}, {"directory", "export"}, {"token", "create", "--user", "olivia"},
-			{"token", "list"}, {"token", "revoke", "--user", "olivia"},
+			{"serve", "--migrate=false"},
+			{"directory", "export"},
+			{"token", "create", "--user", "olivia"},
+			{"token", "list"},
+			{"token", "revoke", "--user", "olivia"},
 		} {
 			env.Run("", each...).Fails("schema is not current", "invited migrate up")
 		}

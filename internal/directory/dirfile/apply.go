@@ -7,11 +7,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"invited/internal/directory"
 )
 
 // Count counts the records of one kind by what Apply did with them.
-type Count struct{ Created, Changed, Unchanged int }
+type Count struct{ Created, Changed, Unchanged, Revoked int } // only tokens are counted as revoked
 
 // count counts a record, and reports whether its row must be saved.
 func (c *Count) count(isNew, same bool) bool {
@@ -48,8 +50,12 @@ func (r Report) String() string {
 		{"memberships", r.Memberships},
 	} {
 		if each.Count != (Count{}) {
-			fmt.Fprintf(&text, "%-13s %7d created %7d changed %7d unchanged\n", each.kind+":",
+			fmt.Fprintf(&text, "%-13s %7d created %7d changed %7d unchanged", each.kind+":",
 				each.Created, each.Changed, each.Unchanged)
+			if each.kind == "tokens" {
+				fmt.Fprintf(&text, " %7d revoked", each.Revoked)
+			}
+			text.WriteByte('\n')
 		}
 	}
 	if text.Len() == 0 {
@@ -64,8 +70,8 @@ const (
 )
 
 // Apply brings the directory in line with a file, in one transaction. Users, roles and scopes get the values of the file,
-// and the memberships and tokens of the file are created. Rows that the file doesn't name stay as they are. A second
-// Apply of the same file changes nothing.
+// and the memberships and tokens of the file are created. Rows that the file doesn't name stay as they are, except that a
+// user whose record has the key tokens keeps no other tokens. A second Apply of the same file changes nothing.
 //
 // A record stands for the row with its uuid. A record without a uuid stands for the row with its name: a username, a
 // role's name, a customer's name, or a scope's type and name within its customer. When there is no such row, Apply
@@ -127,16 +133,21 @@ func apply(tx directory.FileTx, file *File, progress func(done, total int)) (Rep
 }
 
 func (c changes) rows() int {
-	return len(c.roles) + len(c.users) + len(c.tokens) + len(c.customers) + len(c.otherScopes) +
+	return len(c.roles) + len(c.users) + len(c.tokens) + len(c.revokedTokens) + len(c.customers) + len(c.otherScopes) +
 		len(c.memberships) + len(c.newMemberships)
 }
 
 // save saves a row after the rows that it refers to, and a new membership after the revocation of the one it replaces.
 func (c changes) save(tx directory.FileTx, saved func(rows int)) error {
+	deleteTokens := func(ids []uuid.UUID) error {
+		_, err := tx.DeleteTokens(ids)
+		return err
+	}
 	for _, save := range []func() error{
 		func() error { return saveChunks(c.roles, tx.SaveRoles, saved) },
 		func() error { return saveChunks(c.users, tx.SaveUsers, saved) },
 		func() error { return saveChunks(c.tokens, tx.SaveTokens, saved) },
+		func() error { return saveChunks(c.revokedTokens, deleteTokens, saved) },
 		func() error { return saveChunks(c.customers, tx.SaveScopes, saved) },
 		func() error { return saveChunks(c.otherScopes, tx.SaveScopes, saved) },
 		func() error { return saveChunks(c.memberships, tx.SaveMemberships, saved) },

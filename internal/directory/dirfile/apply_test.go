@@ -85,10 +85,12 @@ func TestReportOmitsKindsWithoutRecords(t *testing.T) {
 	t.Parallel()
 	report := dirfile.Report{
 		Users:       dirfile.Count{Created: 100_000},
+		Tokens:      dirfile.Count{Revoked: 1},
 		OtherScopes: dirfile.Count{Created: 1, Changed: 2, Unchanged: 3},
 	}
 	require.Equal(t, ""+
 		"users:         100000 created       0 changed       0 unchanged\n"+
+		"tokens:             0 created       0 changed       0 unchanged       1 revoked\n"+
 		"other scopes:       1 created       2 changed       3 unchanged\n", report.String())
 	require.Equal(t, "the file has no records\n", dirfile.Report{}.String())
 }
@@ -234,6 +236,69 @@ func TestApplyRemovesTheExpiryOfAToken(t *testing.T) {
 		require.Equal(t, dirfile.Count{Changed: 1}, e.apply(text).Tokens)
 		require.Equal(t, dirfile.Count{Unchanged: 1}, e.apply(text).Tokens)
 	})
+}
+
+// Where a user's record has the key tokens, its tokens are all that the user has.
+func TestApplyRevokesTokensThatAreLeftOut(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, e *env) {
+		e.apply("users: [{username: u, tokens: [token-number-one, token-number-two]}, {username: v, tokens: [token-of-another]}]")
+		issue := func() string {
+			key, err := directory.IssueToken(context.Background(), e.store, "u", 0, "")
+			require.NoError(t, err)
+			return key
+		}
+		issued := issue()
+		require.ElementsMatch(t, []string{"token-number-one", "token-number-two", issued}, e.tokensOf("u", issued))
+		for _, each := range []struct {
+			record string
+			want   dirfile.Count
+			tokens []string
+		}{
+			{"{username: u}", dirfile.Count{}, []string{"token-number-one", "token-number-two", issued}},
+			{
+				"{username: u, tokens: [token-number-two, token-number-three, " + issued + "]}",
+				dirfile.Count{Created: 1, Unchanged: 2, Revoked: 1},
+				[]string{"token-number-two", "token-number-three", issued},
+			},
+			{"{username: u, tokens: [token-number-three]}", dirfile.Count{Unchanged: 1, Revoked: 2}, []string{"token-number-three"}},
+			{"{username: u, tokens: [token-number-three]}", dirfile.Count{Unchanged: 1}, []string{"token-number-three"}},
+			{"{username: u, tokens: []}", dirfile.Count{Revoked: 1}, []string{}},
+			{"{username: u, tokens: []}", dirfile.Count{}, []string{}},
+			{"{username: u, tokens: [token-number-one]}", dirfile.Count{Created: 1}, []string{"token-number-one"}},
+			{"{username: u, tokens: null}", dirfile.Count{Revoked: 1}, []string{}},
+			{"{username: u, tokens: [token-number-one]}", dirfile.Count{Created: 1}, []string{"token-number-one"}},
+			{"{username: u, tokens: }", dirfile.Count{Revoked: 1}, []string{}},
+			{"{username: new, tokens: []}", dirfile.Count{}, []string{}},
+		} {
+			require.Equal(t, each.want, e.apply("users: ["+each.record+"]").Tokens, each.record)
+			require.ElementsMatch(t, each.tokens, e.tokensOf("u", issued), each.record)
+			require.Equal(t, []string{"token-of-another"}, e.tokensOf("v", issued), "a user who is not in the file keeps their tokens")
+		}
+
+		// A file that fails ends no token, and another user's token is not taken over.
+		key := issue()
+		require.Contains(t, e.applyError("users: [{username: u, tokens: []}, {username: w, tokens: ["+key+"]}]"),
+			"users[1].tokens[0]: is the token of another user already")
+		require.Equal(t, []string{key}, e.tokensOf("u", key))
+	})
+}
+
+// tokensOf returns the user's tokens among those that TestApplyRevokesTokensThatAreLeftOut knows, and fails where the user
+// has others.
+func (e *env) tokensOf(username, issued string) (all []string) {
+	e.t.Helper()
+	known := map[string]string{}
+	for _, each := range []string{"token-number-one", "token-number-two", "token-number-three", "token-of-another", issued} {
+		known[token.Digest(each)] = each
+	}
+	found, _, err := directory.ListTokens(context.Background(), e.store, username)
+	require.NoError(e.t, err)
+	for _, each := range found {
+		require.Contains(e.t, known, each.Digest)
+		all = append(all, known[each.Digest])
+	}
+	return all
 }
 
 func TestConcurrentAppliesRunOneAfterAnother(t *testing.T) {

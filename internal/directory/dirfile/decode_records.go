@@ -117,6 +117,7 @@ func (d *decoder) user(v value) {
 		case "notifications_enabled":
 			u.NotificationsEnabled = v.flag(true)
 		case "tokens":
+			u.hasTokens = true
 			v.list(maxTokens, func(v value) {
 				if key := v.apiToken(); key != "" {
 					digest := token.Digest(key)

@@ -3,11 +3,13 @@
 // writes the database as a file. The package owns the file's format; package directory owns what the records mean.
 //
 // The file is a mapping with the lists roles, users and customers. A key that a record leaves out has its default value,
-// also when the database has another: the file states all of a record. Unknown keys and repeated keys are refused.
+// also when the database has another: the file states all of a record. The only exception is tokens: where the key is there,
+// its tokens are all that the user has, and where the key is left out, the user's tokens stay. Unknown keys and repeated
+// keys are refused.
 //
 //	roles       uuid  name  description ""  scope_type  permissions []  is_active true
 //	users       uuid  username  email ""  full_name ""  civil_number ""  image ""  is_staff false
-//	            is_support false  is_active true  notifications_enabled true  tokens []
+//	            is_support false  is_active true  notifications_enabled true  tokens
 //	customers   uuid  name  description ""  user_email_patterns []  is_removed false
 //	            members []  projects []  scopes []
 //	  projects  uuid  name  description ""  user_email_patterns []  is_removed false  members []

@@ -67,14 +67,14 @@ customers:
 	// Output:
 	// roles:              1 created       0 changed       0 unchanged
 	// users:              2 created       0 changed       0 unchanged
-	// tokens:             1 created       0 changed       0 unchanged
+	// tokens:             1 created       0 changed       0 unchanged       0 revoked
 	// customers:          1 created       0 changed       0 unchanged
 	// projects:           1 created       0 changed       0 unchanged
 	// memberships:        1 created       0 changed       0 unchanged
 	//
 	// roles:              0 created       0 changed       1 unchanged
 	// users:              0 created       0 changed       2 unchanged
-	// tokens:             0 created       0 changed       1 unchanged
+	// tokens:             0 created       0 changed       1 unchanged       0 revoked
 	// customers:          0 created       0 changed       1 unchanged
 	// projects:           0 created       0 changed       1 unchanged
 	// memberships:        0 created       0 changed       1 unchanged

@@ -30,7 +30,8 @@ type (
 	userRecord struct {
 		directory.User
 		*location
-		tokens []string // digests
+		hasTokens bool     // the record has the key tokens
+		tokens    []string // digests
 	}
 	scopeRecord struct {
 		directory.Scope

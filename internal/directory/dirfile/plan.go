@@ -20,6 +20,7 @@ type changes struct {
 	roles          []directory.Role
 	users          []directory.User
 	tokens         []directory.APIToken
+	revokedTokens  []uuid.UUID
 	customers      []directory.Scope
 	otherScopes    []directory.Scope
 	memberships    []directory.Membership // existing rows, which free the place of new ones
@@ -196,14 +197,22 @@ func (p *planner) findMembers(matched map[uuid.UUID]*location) error {
 	return nil
 }
 
+// planTokens gives each user whose record has the key tokens the tokens of the record, and no others: a token that
+// `invited token create` issued is revoked too.
 func (p *planner) planTokens() error {
 	for chunk := range slices.Chunk(p.file.users, lookupSize) {
-		var digests []string
+		var (
+			digests []string
+			users   []uuid.UUID // who may have other tokens
+		)
+		wanted := map[string]bool{}
 		for _, each := range chunk {
-			digests = append(digests, each.tokens...)
-		}
-		if len(digests) == 0 {
-			continue
+			for _, digest := range each.tokens {
+				digests, wanted[digest] = append(digests, digest), true
+			}
+			if user := p.users[each.Username]; each.hasTokens && !user.isNew {
+				users = append(users, user.id)
+			}
 		}
 		found, err := p.tx.FindTokens(digests)
 		if err != nil {
@@ -213,10 +222,22 @@ func (p *planner) planTokens() error {
 		for _, each := range found {
 			rows[each.Digest] = each
 		}
+		others, err := p.tx.TokensOf(users)
+		if err != nil {
+			return err
+		}
+		for _, each := range others {
+			if !wanted[each.Digest] {
+				p.changes.report.Tokens.Revoked++
+				p.changes.revokedTokens = append(p.changes.revokedTokens, each.UUID)
+			}
+		}
 		for _, each := range chunk {
 			for i, digest := range each.tokens {
 				row, exists := rows[digest]
-				want := directory.APIToken{Digest: digest, UUID: uuid.New(), UserUUID: p.users[each.Username].id, Created: p.now}
+				want := directory.APIToken{
+					Digest: digest, UUID: uuid.New(), UserUUID: p.users[each.Username].id, Name: "directory file", Created: p.now,
+				}
 				if exists && row.UserUUID != want.UserUUID {
 					p.add(each.location, itemPath("tokens", i), each.line, "is the token of another user already")
 				}
