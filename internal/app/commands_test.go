@@ -298,6 +298,35 @@ func TestDirectoryCommands(t *testing.T) {
 	})
 }
 
+// A token that can be guessed is a warning, so that directories that were made before go on working; the profile secure
+// refuses it.
+func TestShortTokensInTheDirectoryFile(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Empty(t))
+		const file = "users:\n- {username: alice, tokens: [0123456789abcdefghij, alice-token]}\n- {username: bob, tokens: [0123456789abcdefghi]}\n"
+		env.WriteFile("people.yaml", file)
+		got := env.With("INVITED_PROFILE=secure").Run("", "directory", "apply", "-f", "people.yaml")
+		require.Equal(t, 1, got.Code)
+		require.Empty(t, got.Stdout)
+		const why = "is shorter than 20 characters, so that it can be guessed: take what `openssl rand -hex 20` prints"
+		require.Equal(t, "invited: people.yaml: users[0].tokens[1]: "+why+" (line 2)\n"+
+			"invited: people.yaml: users[1].tokens[0]: "+why+" (line 3)\n", got.Stderr)
+		env.Run("", "migrate", "up").OK()
+		require.Equal(t, "There are no tokens.\n", env.Run("", "token", "list").OK(), "nothing was written")
+
+		got = env.Run("", "directory", "apply", "-f", "people.yaml")
+		require.Zero(t, got.Code)
+		require.Contains(t, got.Stdout, "tokens:             3 created")
+		require.Equal(t, "invited: warning: people.yaml: users[0].tokens[1]: "+why+" (line 2)\n"+
+			"invited: warning: people.yaml: users[1].tokens[0]: "+why+" (line 3)\n", got.Stderr)
+		require.NotContains(t, got.Stdout+got.Stderr, "alice-token")
+
+		long := strings.NewReplacer("alice-token", "alice-token-of-20-cs", "ghi]", "ghijk]").Replace(file)
+		env.With("INVITED_PROFILE=secure").Run(long, "directory", "apply", "-f", "-").OK()
+	})
+}
+
 func TestTokenCommand(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {

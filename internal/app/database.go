@@ -28,6 +28,11 @@ func (p Process) withDatabase(f func(*store.Store) error) error {
 	if err != nil {
 		return err
 	}
+	return p.withDatabaseOf(c, f)
+}
+
+// withDatabaseOf is withDatabase for a configuration that is loaded.
+func (p Process) withDatabaseOf(c config.Config, f func(*store.Store) error) error {
 	db, err := openDatabase(c, p.Database)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"invited/internal/config"
 	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
 	"invited/internal/store"
@@ -36,7 +37,20 @@ and it works on the database of a running server.`,
 			if err != nil {
 				return prefixProblems(path, err)
 			}
-			return p.withDatabase(func(db *store.Store) error {
+			c, err := p.loadConfig()
+			if err != nil {
+				return err
+			}
+			if err := prefixProblems(path, file.CheckTokens()); err != nil {
+				if c.Profile == config.ProfileSecure {
+					return err
+				}
+				// A directory that was made for other profiles goes on working.
+				for line := range strings.SplitSeq(err.Error(), "\n") {
+					fmt.Fprintln(p.Stderr, "invited: warning: "+line)
+				}
+			}
+			return p.withDatabaseOf(c, func(db *store.Store) error {
 				if _, err := db.Migrate(ctx); err != nil {
 					return err
 				}

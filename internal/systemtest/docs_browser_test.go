@@ -56,7 +56,7 @@ func TestReferenceInABrowser(t *testing.T) {
 			screenshot(t, "dark"),
 			chromedp.Click(`button.authorize`),
 			screenshot(t, "login"),
-			chromedp.SendKeys(tokenAuth+`//input`, "Token olivia-key", chromedp.BySearch),
+			chromedp.SendKeys(tokenAuth+`//input`, "Token "+harness.Key("olivia"), chromedp.BySearch),
 			chromedp.Click(tokenAuth+`//button[contains(@class, "authorize")]`, chromedp.BySearch),
 			chromedp.Click(`.auth-btn-wrapper button.btn-done`),
 			chromedp.Click(operation+` .opblock-summary-control`),

@@ -76,7 +76,7 @@ func TestWholeExample(t *testing.T) {
 		require.Equal(t, []string{"ina PROJECT.ADMIN"}, env.Members("Apollo"))
 		p.Stop()
 		require.Equal(t, []string{"ina PROJECT.ADMIN"}, env.Members("Apollo"))
-		for _, secret := range []string{olivia, ina, "olivia-key", harness.SecretKey} {
+		for _, secret := range []string{olivia, ina, harness.Key("olivia"), harness.SecretKey} {
 			require.NotContains(t, p.Stderr.String(), secret)
 		}
 	})

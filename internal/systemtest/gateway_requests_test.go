@@ -110,7 +110,7 @@ func testRequestIDs(t *testing.T, f *front) {
 		content, err := os.ReadFile(f.accessLog)
 		require.NoError(t, err)
 		require.NotContains(t, string(content), "private")
-		require.NotContains(t, string(content), "olivia-key")
+		require.NotContains(t, string(content), harness.Key("olivia"))
 		return strings.Contains(string(content), last)
 	})
 }
@@ -210,7 +210,7 @@ func (f *front) getAbsolute(target string, headers ...string) harness.Response {
 	require.NoError(f.t, err)
 	defer func() { _ = conn.Close() }()
 	require.NoError(f.t, conn.SetDeadline(time.Now().Add(10*time.Second)))
-	request := "GET " + target + " HTTP/1.1\r\nAuthorization: Token olivia-key\r\nConnection: close\r\n"
+	request := "GET " + target + " HTTP/1.1\r\nAuthorization: Token " + harness.Key("olivia") + "\r\nConnection: close\r\n"
 	for i := 0; i+1 < len(headers); i += 2 {
 		request += headers[i] + ": " + headers[i+1] + "\r\n"
 	}

@@ -30,7 +30,7 @@ func loadDirectory() string {
 	var b strings.Builder
 	b.WriteString(strings.Split(harness.Directory, "customers:")[0])
 	for i := range loadClients {
-		fmt.Fprintf(&b, "  - {username: user%d, email: user%d@university.example, tokens: [user%d-key]}\n", i, i, i)
+		fmt.Fprintf(&b, "  - {username: user%d, email: user%d@university.example, tokens: [%s]}\n", i, i, harness.Key(fmt.Sprintf("user%d", i)))
 	}
 	b.WriteString("customers:\n  - name: Acme\n    members: [{user: olivia, role: CUSTOMER.OWNER}]\n    projects:\n")
 	for i := range loadProjects {

@@ -90,7 +90,7 @@ func TestJSONLog(t *testing.T) {
 		for _, each := range []string{"serving", "request", "not delivered, and tried again later", "shutting down: finishing requests and jobs"} {
 			require.NotZero(t, messages[each], each)
 		}
-		for _, secret := range []string{"pa55word", harness.SecretKey, "olivia-key", "sam-key"} {
+		for _, secret := range []string{"pa55word", harness.SecretKey, harness.Key("olivia"), harness.Key("sam")} {
 			require.NotContains(t, p.Stderr.String(), secret)
 		}
 	})

@@ -21,6 +21,7 @@ const (
 	maxCivilNumber  = 50
 	maxImageURL     = 2_000
 	maxDescription  = 10_000
+	minToken        = 20 // a token that a person chose and that is shorter can be guessed
 	maxToken        = 1_000
 	maxPermissions  = 1_000
 	maxTokens       = 1_000
@@ -307,6 +308,10 @@ func (v value) apiToken() string {
 	case utf8.RuneCountInString(text) > maxToken:
 		v.report("has more than %d characters", maxToken)
 	default:
+		if utf8.RuneCountInString(text) < minToken {
+			v.d.file.shortTokens.add(v.at, v.key, v.lineNumber(), "is shorter than %d characters, so that it can be guessed: "+
+				"take what `openssl rand -hex 20` prints", minToken)
+		}
 		return text
 	}
 	return ""

@@ -16,7 +16,13 @@ type File struct {
 	users   []userRecord
 	scopes  []scopeRecord // a customer comes before its other scopes
 	members []memberRecord
+
+	shortTokens problems
 }
+
+// CheckTokens returns an *Error with the API tokens that are shorter than 20 characters, and nil when there are none. Apply
+// creates short tokens too: whoever calls Apply decides.
+func (f *File) CheckTokens() error { return f.shortTokens.err() }
 
 // Records returns the number of roles, users, scopes and memberships in the file.
 func (f *File) Records() int { return len(f.roles) + len(f.users) + len(f.scopes) + len(f.members) }

@@ -2,7 +2,7 @@ package harness
 
 import "fmt"
 
-// The directory that Env.Apply loads. The API key of a user is the username followed by "-key".
+// The directory that Env.Apply loads. The API key of a user is Key of the username.
 const (
 	ProjectUUID = "20000000-0000-4000-8000-000000000001" // of the project Apollo
 	RoleUUID    = "40000000-0000-4000-8000-000000000001" // of PROJECT.ADMIN
@@ -12,15 +12,21 @@ roles:
   - {name: CUSTOMER.OWNER, scope_type: customer, permissions: [PROJECT.CREATE_PERMISSION, INVITATION.LIST]}
   - {name: PROJECT.ADMIN, uuid: ` + RoleUUID + `, scope_type: project}
 users:
-  - {username: sam, email: sam@staff.example, is_staff: true, tokens: [sam-key]}
-  - {username: olivia, email: olivia@acme.example, full_name: Olivia Owner, tokens: [olivia-key]}
-  - {username: ina, email: ina@university.example, tokens: [ina-key]}
+  - {username: sam, email: sam@staff.example, is_staff: true, tokens: [sam` + keySuffix + `]}
+  - {username: olivia, email: olivia@acme.example, full_name: Olivia Owner, tokens: [olivia` + keySuffix + `]}
+  - {username: ina, email: ina@university.example, tokens: [ina` + keySuffix + `]}
 customers:
   - name: Acme
     members: [{user: olivia, role: CUSTOMER.OWNER}]
     projects: [{name: Apollo, uuid: ` + ProjectUUID + `}]
 `
 )
+
+// keySuffix makes keys long enough for a directory file.
+const keySuffix = "-key-of-these-tests"
+
+// Key returns the API key of a user of Directory.
+func Key(user string) string { return user + keySuffix }
 
 // SecretKey is the INVITED_SECRET_KEY of an Env. Password stands in test URLs. Neither may show up in any output.
 const (

@@ -34,7 +34,7 @@ func NewRequest(ctx context.Context, method, url, user, body string, headers ...
 		r.Header.Set("Content-Type", "application/json")
 	}
 	if user != "" {
-		r.Header.Set("Authorization", "Token "+user+"-key")
+		r.Header.Set("Authorization", "Token "+Key(user))
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		if headers[i] == "Host" {

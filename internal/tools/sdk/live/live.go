@@ -20,7 +20,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Users and other records of the directory. A user's token is the username and "-key".
+// Users and other records of the directory.
 const (
 	Staff = "sam"
 	Owner = "olivia" // owner of the project's organization
@@ -36,7 +36,7 @@ var Invitees = []string{"ina", "ivo", "ida"}
 func Email(name string) string { return name + "@university.example" }
 
 // Token returns the API token of a user.
-func Token(name string) string { return name + "-key" }
+func Token(name string) string { return name + "-key-of-these-tests" }
 
 func directory() string {
 	var b strings.Builder
