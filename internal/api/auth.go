@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"errors"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -29,18 +31,26 @@ func caller(ctx context.Context) directory.Actor {
 
 // authenticate puts the owner of the request's API key into the request's context. It refuses a request without a valid
 // key.
-func authenticate(a directory.Authenticator, uses *directory.TokenUses) echo.MiddlewareFunc {
+func authenticate(a directory.Authenticator, uses *directory.TokenUses, unknownKeys *throttle, now func() time.Time) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			key, err := apiKey(c.Request().Header.Values(echo.HeaderAuthorization))
 			if err != nil {
 				return err
 			}
+			address := c.RealIP()
+			if wait := unknownKeys.wait(address, key, now()); wait > 0 {
+				return fault.Throttled(wait)
+			}
 			ctx := c.Request().Context()
 			actor, err := directory.Authenticate(ctx, a, key)
+			if errors.Is(err, directory.ErrUnknownKey) {
+				unknownKeys.fail(address, key, now())
+			}
 			if err != nil {
 				return err
 			}
+			unknownKeys.succeed(address, key)
 			uses.Add(key)
 			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, &actor)))
 			return next(c)

@@ -185,6 +185,7 @@ func (e *env) handler(change func(*api.Config)) http.Handler {
 		Authenticator: e.db, TokenUses: directory.NewTokenUses(e.db.FileStore()),
 		Logger: slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:  func(context.Context) map[string]error { return nil },
+		Now:    e.clock.Now,
 	}
 	change(&config)
 	handler, err := api.New(config)

@@ -27,6 +27,7 @@ type Config struct {
 	Directory     *directory.Reader
 	Authenticator directory.Authenticator
 	TokenUses     *directory.TokenUses // collects the tokens that requests are authenticated by
+	UnknownKeys   Limit                // of requests with an API key that no token has, for each client address
 	PublicURL     string               // the base of every absolute URL in a response, ending in a slash
 	Logger        *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
@@ -35,6 +36,8 @@ type Config struct {
 	CORSOrigins []string
 	// Ready runs the readiness checks and returns the result of each by name: nil, a Trouble, or another error.
 	Ready func(context.Context) map[string]error
+	// Now replaces the machine's clock in limits; nil: the machine's own. Tests move time with it.
+	Now func() time.Time
 }
 
 // readContract parses the embedded contract once, which takes 25 ms. Nobody changes the result.
@@ -68,7 +71,11 @@ func New(c Config) (http.Handler, error) {
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
 	}
-	middlewares, err := operationMiddlewares(contract, authenticate(c.Authenticator, c.TokenUses))
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	middlewares, err := operationMiddlewares(contract,
+		authenticate(c.Authenticator, c.TokenUses, newThrottle(c.UnknownKeys), c.Now))
 	if err != nil {
 		return nil, err
 	}

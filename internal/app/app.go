@@ -32,7 +32,7 @@ type App struct {
 	listener     net.Listener
 	db           *store.Store
 	tokenUses    *directory.TokenUses
-	stopSaving   func()        // ends saveTokenUses and waits for its end
+	stopSaving   func()        // ends what startSaving began
 	workers      *jobs.Workers // nil where another process does the background work
 	httpServer   *http.Server  // nil until Start has succeeded
 	serveError   chan error    // gets what httpServer.Serve returned
@@ -156,8 +156,7 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // Close finishes the requests that are running, then the jobs, each within shutdownTimeout, saves which tokens were used, and
-// then closes the database.
-// It returns an error where requests or jobs did not finish in time.
+// then closes the database. It returns an error where requests or jobs did not finish in time.
 func (a *App) Close() error {
 	a.logger.Info("shutting down: finishing requests and jobs")
 	err := errors.Join(

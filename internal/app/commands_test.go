@@ -400,6 +400,27 @@ func TestRevokedTokenIsRefusedEverywhere(t *testing.T) {
 	})
 }
 
+// The limit on unknown keys is the configured one, and counts by the address of the connection.
+func TestLimitOnUnknownKeys(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Fresh(t)).Apply()
+		p := env.Set("INVITED_WORKERS=false", "INVITED_LIMIT_UNKNOWN_KEYS=2/1h").Serve()
+		guess := func(forwarded string) harness.Response {
+			return p.Do("GET", harness.InvitationsPath, "", "", "Authorization", "Token guess", "X-Forwarded-For", forwarded)
+		}
+		p.Do("GET", harness.InvitationsPath, "olivia", "").Is(200)
+		guess("203.0.113.1").Is(401)
+		guess("203.0.113.2").Is(401)
+		throttled := guess("203.0.113.3").Is(429)
+		seconds := throttled.Header.Get("Retry-After")
+		require.Regexp(t, `^1[78]\d\d$`, seconds)
+		require.JSONEq(t, `{"detail": "Request was throttled. Expected available in `+seconds+` seconds."}`, throttled.Body)
+		p.Do("GET", harness.InvitationsPath, "sam", "").Is(429)
+		p.Do("GET", harness.InvitationsPath, "olivia", "").Is(200)
+	})
+}
+
 func TestMailPreview(t *testing.T) {
 	t.Parallel()
 	env := setup(t, "").Set("INVITED_FRONTEND_URL=https://front.example/", "INVITED_SITE_NAME=Portal")

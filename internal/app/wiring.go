@@ -60,6 +60,7 @@ func (a *App) newHandler(service *invitation.Service) (http.Handler, error) {
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Authenticator:  a.db,
 		TokenUses:      a.tokenUses,
+		UnknownKeys:    api.Limit(a.config.LimitUnknownKeys),
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,

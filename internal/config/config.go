@@ -76,6 +76,9 @@ type Config struct {
 	// TrustedProxies are the networks, in CIDR form, whose X-Forwarded-For header is trusted. Default: none.
 	TrustedProxies []*net.IPNet `env:"TRUSTED_PROXIES"`
 
+	// LimitUnknownKeys limits, for each client address, the requests with an API key that no token has. Default: 30/1m.
+	LimitUnknownKeys Limit `env:"LIMIT_UNKNOWN_KEYS" envDefault:"30/1m"`
+
 	// LogLevel is the lowest level that is logged: debug, info, warn or error. Default: info.
 	LogLevel slog.Level `env:"LOG_LEVEL" envDefault:"info"`
 

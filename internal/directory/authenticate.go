@@ -2,6 +2,7 @@ package directory
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"invited/internal/fault"
@@ -23,13 +24,18 @@ type Authenticator interface {
 	Credential(ctx context.Context, digest string) (Credential, error)
 }
 
+// ErrUnknownKey is in the chain of Authenticate's error where no token has the API key.
+var ErrUnknownKey = errors.New("no token has this key")
+
 // Authenticate returns the user whose API key this is, with the grants that they hold now. Authenticate returns
 // fault.KindUnauthenticated, with the reason, where the key is unknown or expired, or its user inactive.
 func Authenticate(ctx context.Context, a Authenticator, key string) (Actor, error) {
 	found, err := a.Credential(ctx, token.Digest(key))
 	switch {
 	case fault.Is(err, fault.KindNotFound):
-		return Actor{}, fault.Unauthorized("Invalid token.")
+		refusal := fault.Unauthorized("Invalid token.")
+		refusal.Cause = ErrUnknownKey
+		return Actor{}, refusal
 	case err != nil:
 		return Actor{}, err
 	case !found.IsActive:
