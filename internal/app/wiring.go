@@ -82,6 +82,9 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 	if err != nil {
 		return nil, err
 	}
+	if smtp, ok := transport.(*mail.SMTP); ok && smtp.InTheClear() {
+		a.logger.Warn("INVITED_SMTP_URL is smtp+insecure://: mails, their links and the password are sent in the clear")
+	}
 	return jobs.New(jobs.Config{
 		Queue:     a.db.QueueDriver(),
 		Now:       a.db.Now,

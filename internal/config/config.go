@@ -44,8 +44,9 @@ type Config struct {
 	// SecretKeyFallbacks are former values of SecretKey: tokens that they signed still verify. Default: none.
 	SecretKeyFallbacks []Secret `env:"SECRET_KEY_FALLBACKS"`
 
-	// SMTPURL is the mail server: smtp://USER:PASSWORD@HOST:PORT (STARTTLS if the server offers it; port 587 if none is
-	// given) or smtps://… (TLS; port 465). Default: none; mails are written into MailDir.
+	// SMTPURL is the mail server: smtp://USER:PASSWORD@HOST:PORT (STARTTLS, which only a loopback host may leave out;
+	// port 587 if none is given), smtps://… (TLS; port 465) or smtp+insecure://… (in the clear; port 587). Default: none;
+	// mails are written into MailDir.
 	SMTPURL Secret `env:"SMTP_URL"`
 
 	// MailDir is the folder into which every mail is written as an .eml file if there is no SMTPURL. Default:

@@ -278,6 +278,7 @@ func TestBadVariables(t *testing.T) {
 		{"SECRET_KEY=hush,0123456789abcdef0123456789abcdef", "comma"},
 		{"SECRET_KEY_FALLBACKS=" + longKey + ",hush", "shorter than 32"},
 		{"SMTP_URL=http://u:hush@mail", "smtps://"},
+		{"SMTP_URL=smtps+insecure://u:hush@mail", "smtp+insecure://"},
 		{"SMTP_URL=smtp://u:hu#sh@mail", "percent code"},
 		{"SMTP_URL=smtp://u:hush@", "smtps://"},
 		{"SMTP_URL=smtp://u:hush@mail/inbox", "smtps://"},

@@ -39,7 +39,7 @@ func (c *Config) validate() []error {
 			minSecretLength, prefix)
 	}
 	if c.SMTPURL != "" && !isSMTPURL(c.SMTPURL.Reveal()) {
-		report("SMTP_URL", "not smtp://USER:PASSWORD@HOST:PORT or smtps://USER:PASSWORD@HOST:PORT; %s", escapeHint)
+		report("SMTP_URL", "not smtp://USER:PASSWORD@HOST:PORT, smtps://… or smtp+insecure://…; %s", escapeHint)
 	}
 	for i, origin := range c.CORSOrigins {
 		normal, err := parseOrigin(origin)
@@ -77,7 +77,7 @@ func isPort(v string) bool {
 
 func isSMTPURL(v string) bool {
 	u, err := url.Parse(v)
-	return err == nil && (u.Scheme == "smtp" || u.Scheme == "smtps") && u.Hostname() != "" &&
+	return err == nil && slices.Contains([]string{"smtp", "smtps", "smtp+insecure"}, u.Scheme) && u.Hostname() != "" &&
 		strings.Trim(u.Path, "/") == "" && u.RawQuery == "" && u.Fragment == ""
 }
 

@@ -34,32 +34,8 @@ type connection struct {
 // end of ctx closes the connection. On an error, at is the stage that failed.
 func (s *SMTP) connect(ctx context.Context) (c *connection, at stage, err error) {
 	c = &connection{opened: time.Now()}
-	// go-mail passes an address to dial, but joins host and port in a way that breaks IPv6 literals: it is ignored.
-	client, err := s.newClient(func(dialing context.Context, network, _ string) (net.Conn, error) {
-		dialing, cancel := context.WithTimeout(dialing, dialTimeout)
-		defer cancel()
-		conn, err := s.dialContext(dialing, network, net.JoinHostPort(s.host, s.port))
-		if err != nil {
-			return nil, err
-		}
-		c.conn = &boundedConn{Conn: conn, left: maxReplyBytes}
-		c.watch(ctx)
-		conn = c.conn
-		if s.implicitTLS {
-			secure := tls.Client(conn, s.tlsConfig())
-			if err := secure.HandshakeContext(dialing); err != nil {
-				return nil, err
-			}
-			conn = secure
-		}
-		at = stageGreeting
-		return conn, nil
-	})
-	if err == nil {
-		c.client, err = client.DialToSMTPClientWithContext(ctx)
-	}
-	if err != nil {
-		c.close() // go-mail leaves the connection open if greeting or STARTTLS fail
+	if at, err = s.open(ctx, c); err != nil {
+		c.close()
 		return nil, at, err
 	}
 	if err := s.authenticate(c.client); err != nil {
@@ -67,6 +43,53 @@ func (s *SMTP) connect(ctx context.Context) (c *connection, at stage, err error)
 		return nil, stageAuth, err
 	}
 	return c, stageAuth, nil
+}
+
+// open performs everything before the authentication. An error may leave the connection open.
+func (s *SMTP) open(ctx context.Context, c *connection) (at stage, err error) {
+	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := s.dialContext(dialing, "tcp", net.JoinHostPort(s.host, s.port))
+	if err != nil {
+		return stageDial, err
+	}
+	c.conn = &boundedConn{Conn: conn, left: maxReplyBytes}
+	c.watch(ctx)
+	conn = c.conn
+	if s.encryption == implicitTLS {
+		secure := tls.Client(conn, s.tlsConfig())
+		if err := secure.HandshakeContext(dialing); err != nil {
+			return stageDial, err
+		}
+		conn = secure
+	}
+	if c.client, err = smtp.NewClient(conn, s.host); err != nil {
+		return stageGreeting, err
+	}
+	// All addresses are ASCII here. A message sent with SMTPUTF8 could not pass a server that lacks it (RFC 6531).
+	c.client.SkipSMTPUTF8(true)
+	if err := c.client.Hello(s.helo); err != nil {
+		return stageGreeting, err
+	}
+	return stageTLS, s.startTLS(c.client)
+}
+
+// startTLS performs STARTTLS, where the settings want it. Whoever is between client and server can remove STARTTLS from
+// the reply to EHLO, so that only a server on this machine may leave it out.
+//
+// StartTLS drops the replies that have arrived before TLS, and says EHLO again: replies that somebody has slipped in
+// are not taken for the server's.
+func (s *SMTP) startTLS(client *smtp.Client) error {
+	if s.encryption != startTLS {
+		return nil
+	}
+	if offered, _ := client.Extension("STARTTLS"); offered {
+		return client.StartTLS(s.tlsConfig())
+	}
+	if isLoopback(s.host) {
+		return nil
+	}
+	return errNoSTARTTLS
 }
 
 // watch closes the connection when ctx ends. Deadlines for each read are not enough: a server that sends one byte at

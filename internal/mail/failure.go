@@ -19,6 +19,7 @@ type stage int
 const (
 	stageDial stage = iota
 	stageGreeting
+	stageTLS // STARTTLS
 	stageAuth
 	stageMail
 	stageRcpt
@@ -37,7 +38,11 @@ func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
 	var reply *textproto.Error
 	var network net.Error
 	switch {
-	case errors.Is(err, errNoTLS), errors.Is(err, errNoMechanism):
+	case errors.Is(err, errNoSTARTTLS):
+		f.Reason = "The mail server offers no STARTTLS; the operator has to check its URL: use smtps://, or " +
+			"smtp+insecure:// to send in the clear."
+		f.Operator, f.Blocked = true, true
+	case errors.Is(err, errNoMechanism):
 		f.Reason = "The mail server offers no secure login; the operator has to check the mail settings."
 		f.Operator, f.Blocked = true, true
 	case errors.As(err, &reply) && isNegative(reply):
@@ -46,8 +51,8 @@ func smtpFailure(ctx context.Context, at stage, err error) *delivery.Failure {
 		f.Reason = "Sending was interrupted."
 	case ctx.Err() != nil, errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		f.Reason = "The mail server did not answer in time."
-	case at <= stageGreeting && isTLSError(err):
-		f.Reason = "No secure connection to the mail server could be made; the operator has to check its certificate."
+	case at == stageTLS, at < stageTLS && isTLSError(err):
+		f.Reason = "No secure connection to the mail server could be made; the operator has to check its TLS and certificate."
 		f.Operator, f.Blocked = true, true
 	case at == stageDial:
 		f.Reason = "The mail server can't be reached."
@@ -92,6 +97,8 @@ func replyFailure(at stage, reply *textproto.Error) *delivery.Failure {
 	}
 	transient := reply.Code < 500 // RFC 5321, section 4.2.1
 	switch {
+	case at == stageTLS && reply.Code != 421: // 454, too, may come from somebody who wants the mails in the clear
+		return operatorFailure("encryption")
 	case at == stageRcpt && transient:
 		return &delivery.Failure{
 			Reason: fmt.Sprintf("The mail server does not take mail for this address now %s.", describeReply(reply)),

@@ -11,13 +11,13 @@ import (
 	netmail "net/mail"
 	"net/textproto"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 )
 
@@ -27,22 +27,33 @@ const sendTimeout = 30 * time.Second
 // SMTP is a [Transport] that sends messages to a mail server. It keeps connections open for further messages, and
 // closes a connection that was idle for 10 seconds, has carried 100 messages, or has been open for 5 minutes.
 //
-// With smtps, TLS is implicit; with smtp, STARTTLS is used if the server offers it. The server's certificate is always
-// verified. If there are credentials and the server is not on this machine, nothing is sent without TLS.
+// With smtps, TLS is implicit. With smtp, STARTTLS is required, unless the URL names a loopback address or localhost:
+// such a server may leave STARTTLS out. Nothing but EHLO is sent before TLS, and the server's certificate is always
+// verified. With smtp+insecure, everything is sent in the clear.
 type SMTP struct {
 	host, port         string
-	implicitTLS        bool
+	helo               string // the name of this machine
+	encryption         encryption
 	username, password string
 	from               *netmail.Address
 	pool               pool
 
 	// Tests set these.
 	roots       *x509.CertPool // nil for those of the system
-	dialContext gomail.DialContextFunc
+	dialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// NewSMTP returns a transport for smtp://[user:password@]host[:587] or smtps://[user:password@]host[:465], with special
-// characters in user and password percent-encoded. The sender is written as "Name <user@example.com>" or
+// encryption is the part of an SMTP URL's scheme that concerns TLS.
+type encryption int
+
+const (
+	startTLS    encryption = iota // smtp
+	implicitTLS                   // smtps
+	noTLS                         // smtp+insecure
+)
+
+// NewSMTP returns a transport for smtp://[user:password@]host[:587], smtps://[user:password@]host[:465] or
+// smtp+insecure://[user:password@]host[:587], with special characters in user and password percent-encoded. The sender is written as "Name <user@example.com>" or
 // "user@example.com". NewSMTP does not connect.
 //
 // A bad URL or sender is an error. It says what to write instead, and does not quote the URL.
@@ -57,8 +68,8 @@ func NewSMTP(rawURL, from string) (*SMTP, error) {
 			"smtps://user:password@host:465, with special characters of user and password percent-encoded")
 	}
 	s.from = sender
-	if _, err := s.newClient(nil); err != nil {
-		return nil, fmt.Errorf("the SMTP client can't be set up: %w", err)
+	if s.helo, err = os.Hostname(); err != nil {
+		return nil, fmt.Errorf("the name of this machine, which mail servers ask for, can't be read: %w", err)
 	}
 	return s, nil
 }
@@ -78,9 +89,11 @@ func parseSMTPURL(rawURL string) (s *SMTP, problem string) {
 	case "smtp":
 		s.port = cmp.Or(s.port, "587")
 	case "smtps":
-		s.port, s.implicitTLS = cmp.Or(s.port, "465"), true
+		s.port, s.encryption = cmp.Or(s.port, "465"), implicitTLS
+	case "smtp+insecure":
+		s.port, s.encryption = cmp.Or(s.port, "587"), noTLS
 	default:
-		return nil, "does not begin with smtp:// or smtps://"
+		return nil, "does not begin with smtp://, smtps:// or smtp+insecure://"
 	}
 	if u.Opaque != "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return nil, "has something after the host and port"
@@ -100,6 +113,9 @@ func parseSMTPURL(rawURL string) (s *SMTP, problem string) {
 	}
 	return s, ""
 }
+
+// InTheClear reports whether the URL asks for mails and credentials to be sent in the clear.
+func (s *SMTP) InTheClear() bool { return s.encryption == noTLS }
 
 // Send implements [Transport]. It ends within 30 seconds, or sooner if ctx ends; closing the connection may take 2
 // more. Nil means that the server has accepted the message. A failure of the connection after that is ignored,
@@ -157,24 +173,6 @@ func (s *SMTP) deliver(c *connection, recipient string, raw []byte) (at stage, e
 	return at, err
 }
 
-// newClient returns go-mail's client for one connection. It does greeting and STARTTLS.
-func (s *SMTP) newClient(dial gomail.DialContextFunc) (*gomail.Client, error) {
-	options := []gomail.Option{
-		gomail.WithTimeout(sendTimeout),
-		gomail.WithTLSPolicy(gomail.TLSOpportunistic),
-		gomail.WithTLSConfig(s.tlsConfig()),
-		// All addresses are ASCII here. A message sent with SMTPUTF8 could not pass a server that lacks it (RFC 6531).
-		gomail.WithoutSMTPUTF8(),
-	}
-	if s.implicitTLS {
-		options = append(options, gomail.WithSSL())
-	}
-	if dial != nil {
-		options = append(options, gomail.WithDialContextFunc(dial))
-	}
-	return gomail.NewClient(s.host, options...)
-}
-
 func (s *SMTP) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12, RootCAs: s.roots}
 }
@@ -185,9 +183,6 @@ func (s *SMTP) authenticate(client *smtp.Client) error {
 	if s.username == "" {
 		return nil
 	}
-	if _, encrypted := client.TLSConnectionState(); !encrypted && !isLoopback(s.host) {
-		return errNoTLS
-	}
 	_, offered := client.Extension("AUTH")
 	mechanisms := strings.Fields(offered)
 	for _, m := range []struct {
@@ -197,7 +192,7 @@ func (s *SMTP) authenticate(client *smtp.Client) error {
 		{"SCRAM-SHA-256", smtp.ScramSHA256Auth(s.username, s.password)},
 		{"SCRAM-SHA-1", smtp.ScramSHA1Auth(s.username, s.password)},
 		{"CRAM-MD5", smtp.CRAMMD5Auth(s.username, s.password)},
-		// Without TLS, these two are used on loopback only: see above.
+		// The last argument admits a connection without TLS: startTLS has left only those that the URL admits.
 		{"PLAIN", smtp.PlainAuth("", s.username, s.password, s.host, true)},
 		{"LOGIN", smtp.LoginAuth(s.username, s.password, s.host, true)},
 	} {
@@ -209,11 +204,13 @@ func (s *SMTP) authenticate(client *smtp.Client) error {
 }
 
 var (
-	errNoTLS       = errors.New("credentials are set, but the server offers no TLS")
+	errNoSTARTTLS  = errors.New("the server offers no STARTTLS")
 	errNoMechanism = errors.New("credentials are set, but the server offers no supported AUTH mechanism")
 )
 
+// isLoopback reports whether a host of a URL is a loopback address or localhost. It asks no DNS, whose answer somebody
+// else may give.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

@@ -13,7 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/delivery"
@@ -395,31 +394,12 @@ func TestSMTPVerifiesTheServer(t *testing.T) {
 func TestTLSFailureAfterGreeting(t *testing.T) {
 	t.Parallel()
 	for at, operator := range map[stage]bool{
-		stageDial: true, stageGreeting: true, stageMail: false, stageContent: false, stageContentReply: false,
+		stageDial: true, stageGreeting: true, stageTLS: true, stageMail: false, stageContent: false, stageContentReply: false,
 	} {
 		failure := checkFailure(t, smtpFailure(t.Context(), at, tls.AlertError(80)))
 		require.Equal(t, operator, failure.Operator)
 		require.False(t, failure.Final)
 	}
-}
-
-// An attacker between client and server may remove STARTTLS from the reply to EHLO.
-func TestCredentialsAreNotSentWithoutTLS(t *testing.T) {
-	t.Parallel()
-	server := newScriptedServer(t, nil)
-	s := newSMTP(t, "smtp://alice:secret@mail.example.com:587")
-	s.dialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		assert.Equal(t, "mail.example.com:587", addr)
-		return (&net.Dialer{}).DialContext(ctx, network, server.addr)
-	}
-	failure := send(t, s, render(t, InvitationCreated, testInvitation()))
-	require.True(t, failure.Operator)
-	require.ErrorIs(t, failure, errNoTLS)
-	require.NotContains(t, server.commands(), "AUTH")
-	require.NotContains(t, server.commands(), "MAIL")
-
-	s.username, s.password = "", ""
-	require.Nil(t, send(t, s, render(t, InvitationCreated, testInvitation())), "without credentials, TLS is not required")
 }
 
 func TestSMTPUnknownAuthMechanism(t *testing.T) {
@@ -435,7 +415,8 @@ func TestNewSMTP(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]*SMTP{
 		"smtp://mail.example.com":                 {host: "mail.example.com", port: "587"},
-		"smtps://mail.example.com/":               {host: "mail.example.com", port: "465", implicitTLS: true},
+		"smtps://mail.example.com/":               {host: "mail.example.com", port: "465", encryption: implicitTLS},
+		"smtp+insecure://mail_pit":                {host: "mail_pit", port: "587", encryption: noTLS},
 		"SMTP://a%40b.c:p%2Fw@mail.example.com:1": {host: "mail.example.com", port: "1", username: "a@b.c", password: "p/w"},
 		"smtp://mail_pit:1025":                    {host: "mail_pit", port: "1025"},
 		"smtp://[::1]:25":                         {host: "::1", port: "25"},
@@ -443,7 +424,7 @@ func TestNewSMTP(t *testing.T) {
 		s := newSMTP(t, url)
 		require.Equal(t, want.host, s.host)
 		require.Equal(t, want.port, s.port)
-		require.Equal(t, want.implicitTLS, s.implicitTLS)
+		require.Equal(t, want.encryption, s.encryption)
 		require.Equal(t, want.username, s.username)
 		require.Equal(t, want.password, s.password)
 	}
