@@ -12,8 +12,12 @@ import (
 	"invited/internal/store"
 )
 
-// openDatabase opens the database that a configuration names. It does not connect yet.
+// openDatabase opens the database that a configuration names. It does not connect yet. A database file that any user of
+// the machine can write is an error.
 func openDatabase(c config.Config, options database.Options) (*store.Store, error) {
+	if err := checkDatabaseFile(c); err != nil {
+		return nil, err
+	}
 	if c.Database.Engine == config.Postgres {
 		options.Postgres = c.Database.DSN.Reveal()
 	} else {

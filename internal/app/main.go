@@ -29,6 +29,7 @@ const (
 func Main(args, environ []string) int {
 	// Libraries write to the standard logger. What they write is not news, and it may quote what clients sent.
 	log.SetOutput(io.Discard)
+	keepOthersOut()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := Process{Environ: environ, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}

@@ -20,6 +20,9 @@ import (
 )
 
 func (a *App) newService() (*invitation.Service, error) {
+	if err := checkSecretFile(a.config); err != nil {
+		return nil, err
+	}
 	secret, err := a.config.LoadSecret()
 	if err != nil {
 		return nil, err
@@ -118,6 +121,9 @@ func newTransport(c config.Config) (mail.Transport, error) {
 			return nil, fmt.Errorf("INVITED_SMTP_URL: %w", err)
 		}
 		return smtp, nil
+	}
+	if err := checkMailDir(c); err != nil {
+		return nil, err
 	}
 	folder, err := mail.NewFolder(c.MailDir, from)
 	if err != nil {

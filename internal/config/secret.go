@@ -45,7 +45,7 @@ func (c Config) LoadSecret() (Secret, error) {
 		return "", variableError("SECRET_KEY", "required with PostgreSQL, the same on every server; %s", makeSecret)
 	}
 
-	path := filepath.Join(filepath.Dir(c.Database.Path), "secret.key")
+	path := c.SecretFile()
 	key, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = createSecret(path); err == nil {
@@ -56,6 +56,11 @@ func (c Config) LoadSecret() (Secret, error) {
 		return "", variableError("SECRET_KEY", "empty, and the generated key can't be used; set the variable, or fix the file: %w", err)
 	}
 	return key, nil
+}
+
+// SecretFile returns the path of the file with the generated key. Only SQLite has one.
+func (c Config) SecretFile() string {
+	return filepath.Join(filepath.Dir(c.Database.Path), "secret.key")
 }
 
 func readSecret(path string) (Secret, error) {
@@ -75,7 +80,7 @@ func readSecret(path string) (Secret, error) {
 // key is written.
 func createSecret(path string) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(dir, ".secret.key-") // mode 0600
