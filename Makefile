@@ -6,6 +6,8 @@ COMMIT       := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 LDFLAGS      := -X invited/internal/app.version=$(VERSION) -X invited/internal/app.commit=$(COMMIT)
 LINT_VERSION := v2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
+GOVULNCHECK  := build/bin/govulncheck-v1.9.0
+CYCLONEDX    := build/bin/cyclonedx-gomod-v1.10.0
 SCRIPTS      := internal/tools/make
 
 # POSTGRES runs a command with a throw-away PostgreSQL server, TEST runs go test and reports progress. System tests take
@@ -33,7 +35,7 @@ export GO PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
-	ci test-race test-faults test-browser fuzz gateway-test gateway-check pgbouncer-test \
+	ci audit test-race test-faults test-browser fuzz gateway-test gateway-check pgbouncer-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test examples \
 	bench bench-scale bench-profile bench-delivery
@@ -75,6 +77,9 @@ clean: ## remove build/ (data/ stays)
 
 ci: ## run everything that a change must pass, as .ci/run does
 	@.ci/run
+
+audit: build $(GOVULNCHECK) $(CYCLONEDX) ## look for known vulnerabilities, and list what the server is made of: build/audit/sbom.cdx.json
+	@VERSION=$(VERSION) internal/tools/audit/audit.sh $(GOVULNCHECK) $(CYCLONEDX)
 
 test-race: testrun ## run all tests with the race detector, which needs a C compiler
 	@echo "Testing $(PKG) with the race detector (takes several times as long)"
@@ -159,9 +164,15 @@ go:
 testrun: go
 	@$(GO) build -o build/bin/testrun ./internal/tools/testrun
 
-# The file name has the version, so that a new version is a new file.
+# The file names have the versions, so that a new version is a new file.
 $(LINT):
 	@$(SCRIPTS)/install.sh github.com/golangci/golangci-lint/v2/cmd/golangci-lint $(LINT_VERSION)
+
+$(GOVULNCHECK):
+	@$(SCRIPTS)/install.sh golang.org/x/vuln/cmd/govulncheck $(@:build/bin/govulncheck-%=%)
+
+$(CYCLONEDX):
+	@$(SCRIPTS)/install.sh github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod $(@:build/bin/cyclonedx-gomod-%=%)
 
 $(DOCUMENT):
 	@echo "$@ does not exist: name the document with the examples, as in: make examples DOCUMENT=user-invitations.md" >&2; exit 1
