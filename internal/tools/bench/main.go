@@ -4,6 +4,7 @@
 //
 //	go run ./internal/tools/bench [-engine E] [-workload W] [-clients N] [-runs N] [-seconds S]
 //	go run ./internal/tools/bench scale [-engine E] [-rows N,…]
+//	go run ./internal/tools/bench -attack A [-engine E] [-rows N] [-runs N] [-seconds S]
 //
 // It needs build/invited and, for PostgreSQL, INVITED_TEST_POSTGRES_URL: `make bench` provides both. It is not part of
 // the server.
@@ -48,6 +49,7 @@ type options struct {
 	binary, out        string
 	profile            string // folder for profiles; "": measure speed instead
 	sweepOnly          bool
+	attacks            []string // measured instead of speed; none: measure speed
 }
 
 func start(ctx context.Context, args []string, stdout io.Writer) error {
@@ -61,6 +63,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	var (
 		o                              options
 		engines, chosen, clients, rows string
+		attacked                       string
 		seconds                        float64
 		names                          []string
 	)
@@ -78,8 +81,12 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.out, "out", "build/bench.json", "where the figures are written")
 	flags.StringVar(&o.profile, "profile", "", "folder: write profiles of a server that was built with -tags profile, and compare nothing")
 	flags.BoolVar(&o.sweepOnly, "sweep-only", false, "scale: measure nothing but the sweep")
+	flags.StringVar(&attacked, "attack", "", "attacks, comma separated ("+attackNames()+"): measure what others notice of them, and compare nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if attacked != "" {
+		o.attacks = strings.Split(attacked, ",")
 	}
 	o.engines, o.workloads = strings.Split(engines, ","), strings.Split(chosen, ",")
 	for _, each := range o.workloads {
@@ -114,6 +121,9 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	}
 	if o.profile != "" {
 		return b.profiles(ctx, stdout)
+	}
+	if len(o.attacks) > 0 {
+		return b.attacked(ctx, stdout)
 	}
 	return b.compare(ctx, stdout)
 }
