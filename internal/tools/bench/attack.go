@@ -17,6 +17,7 @@ type attack struct {
 
 var attacks = []attack{
 	{"list", (*bench).attackLists},
+	{"body", (*bench).attackBodies},
 }
 
 // attackNames returns the names of all attacks.

@@ -36,8 +36,19 @@ func newHost(address string, clients int) *fasthttp.HostClient {
 	}
 }
 
-// do sends a request. The response is in c.resp until the next request.
+// do sends a request and checks the response's status. The response is in c.resp until the next request.
 func (c *client) do(r request) error {
+	if err := c.send(r); err != nil {
+		return err
+	}
+	if got := c.resp.StatusCode(); got != r.status {
+		return fmt.Errorf("%s %s: %d %s", r.method, r.path, got, bytes.TrimSpace(c.resp.Body()))
+	}
+	return nil
+}
+
+// send sends a request. The response, of any status, is in c.resp until the next request.
+func (c *client) send(r request) error {
 	c.req.Reset()
 	c.req.Header.SetMethod(r.method)
 	c.req.Header.SetHost("127.0.0.1")
@@ -51,9 +62,6 @@ func (c *client) do(r request) error {
 	}
 	if err := c.host.Do(&c.req, &c.resp); err != nil {
 		return fmt.Errorf("%s %s: %w", r.method, r.path, err)
-	}
-	if got := c.resp.StatusCode(); got != r.status {
-		return fmt.Errorf("%s %s: %d %s", r.method, r.path, got, bytes.TrimSpace(c.resp.Body()))
 	}
 	return nil
 }

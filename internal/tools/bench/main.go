@@ -56,6 +56,9 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	if len(args) == 3 && args[0] == "floor" {
 		return serveFloor(ctx, args[1], args[2])
 	}
+	if len(args) == 1 && args[0] == "flood" {
+		return runFlood(ctx, os.Stdin, stdout)
+	}
 	growing := len(args) > 0 && args[0] == "scale"
 	if growing {
 		args = args[1:]
