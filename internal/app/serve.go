@@ -2,14 +2,11 @@ package app
 
 import (
 	"context"
-	"log/slog"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"invited/internal/config"
 )
 
 // gcPercent is the garbage collector's target where GOGC is not set. The server's live heap is small, and at Go's default
@@ -30,7 +27,7 @@ second signal cuts short. Then the server finishes the requests and jobs that ar
 			if !slices.ContainsFunc(p.Environ, func(variable string) bool { return strings.HasPrefix(variable, "GOGC=") }) {
 				debug.SetGCPercent(gcPercent)
 			}
-			a := New(c, Options{Logger: p.newLogger(c), Migrate: migrate, Database: p.Database})
+			a := New(c, Options{Logger: newLogger(c, p.Stderr), Migrate: migrate, Database: p.Database})
 			if demo {
 				a.demo = &demonstration{output: p.Stdout}
 			}
@@ -39,12 +36,4 @@ second signal cuts short. Then the server finishes the requests and jobs that ar
 	c.Flags().BoolVar(&migrate, "migrate", true, "migrate the database before serving")
 	c.Flags().BoolVar(&demo, "demo", false, "load a demo directory, and print requests to try with it")
 	return c
-}
-
-func (p Process) newLogger(c config.Config) *slog.Logger {
-	options := &slog.HandlerOptions{Level: c.LogLevel}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(p.Stderr, options))
-	}
-	return slog.New(slog.NewTextHandler(p.Stderr, options))
 }

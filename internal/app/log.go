@@ -1,0 +1,47 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"regexp"
+
+	"invited/internal/config"
+)
+
+// newLogger returns the logger of the process.
+func newLogger(c config.Config, out io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel, ReplaceAttr: maskUUIDs}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(out, options))
+	}
+	return slog.New(slog.NewTextHandler(out, options))
+}
+
+var anyUUID = regexp.MustCompile(`(?i)([0-9a-f]{8})-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}`)
+
+// maskUUIDs leaves the first eight digits of each uuid in an attribute. Whoever has the uuid or the link of an invitation
+// can accept it, and a reader of the log must not be able to. The id of a request admits nobody, may be a uuid, and stays.
+func maskUUIDs(_ []string, a slog.Attr) slog.Attr {
+	mask := func(text string) string { return anyUUID.ReplaceAllString(text, "$1…") }
+	if a.Value.Kind() == slog.KindString && a.Key != "request_id" {
+		a.Value = slog.StringValue(mask(a.Value.String()))
+	}
+	if a.Value.Kind() == slog.KindAny {
+		switch value := a.Value.Any().(type) {
+		case nil:
+		case error:
+			a.Value = slog.StringValue(mask(value.Error()))
+		case fmt.Stringer:
+			a.Value = slog.StringValue(mask(value.String()))
+		default:
+			encoded, err := json.Marshal(value)
+			if err != nil {
+				return slog.String(a.Key, "can't be logged: "+err.Error())
+			}
+			a.Value = slog.AnyValue(json.RawMessage(mask(string(encoded))))
+		}
+	}
+	return a
+}
