@@ -2,16 +2,10 @@ package app
 
 import (
 	"context"
-	"runtime/debug"
-	"slices"
-	"strings"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 )
-
-// gcPercent is the garbage collector's target where GOGC is not set. The server's live heap is small, and at Go's default
-// of 100 the collector would take an eighth of all processor time.
-const gcPercent = 400
 
 func (p Process) serveCommand() *cobra.Command {
 	var migrate, demo bool
@@ -24,10 +18,13 @@ second signal cuts short. Then the server finishes the requests and jobs that ar
 			if err != nil {
 				return err
 			}
-			if !slices.ContainsFunc(p.Environ, func(variable string) bool { return strings.HasPrefix(variable, "GOGC=") }) {
-				debug.SetGCPercent(gcPercent)
+			logger := newLogger(c, p.Stderr)
+			if limit, err := tuneMemory(p.Environ, memlimit.FromCgroup); err != nil {
+				logger.WarnContext(ctx, "no memory limit", "error", err)
+			} else if limit > 0 {
+				logger.InfoContext(ctx, "memory limit from the cgroup", "bytes", limit)
 			}
-			a := New(c, Options{Logger: newLogger(c, p.Stderr), Migrate: migrate, Database: p.Database})
+			a := New(c, Options{Logger: logger, Migrate: migrate, Database: p.Database})
 			if demo {
 				a.demo = &demonstration{output: p.Stdout}
 			}
