@@ -66,7 +66,7 @@ func New(c Config) (http.Handler, error) {
 	e.Use(timeLimit)
 	readMethods := []string{http.MethodGet, http.MethodHead}
 	e.Match(readMethods, "/healthz", healthz)
-	e.Match(readMethods, "/readyz", readyz(c.Ready, c.Logger))
+	e.Match(readMethods, "/readyz", probes{c.Ready, c.Logger, c.TrustedProxies, authenticate(c.Authenticator)}.readyz)
 
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
