@@ -1137,6 +1137,9 @@ type ServiceUnavailable = Detail
 // TooManyRequests One sentence about the outcome.
 type TooManyRequests = Detail
 
+// URITooLong One sentence about the outcome.
+type URITooLong = Detail
+
 // Unauthorized One sentence about the outcome.
 type Unauthorized = Detail
 
@@ -5332,6 +5335,11 @@ type CustomersListResponse406Headers struct {
 	XRequestID *string
 }
 
+// CustomersListResponse414Headers the declared response headers of an HTTP 414 response for CustomersList
+type CustomersListResponse414Headers struct {
+	XRequestID *string
+}
+
 // CustomersListResponse429Headers the declared response headers of an HTTP 429 response for CustomersList
 type CustomersListResponse429Headers struct {
 	RetryAfter *int
@@ -5364,6 +5372,8 @@ type CustomersListResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -5382,6 +5392,8 @@ type CustomersListResponse struct {
 	Headers405 *CustomersListResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *CustomersListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *CustomersListResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomersListResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -5418,6 +5430,11 @@ func (r CustomersListResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r CustomersListResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r CustomersListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -5491,6 +5508,11 @@ type CustomersCountResponse406Headers struct {
 	XRequestID *string
 }
 
+// CustomersCountResponse414Headers the declared response headers of an HTTP 414 response for CustomersCount
+type CustomersCountResponse414Headers struct {
+	XRequestID *string
+}
+
 // CustomersCountResponse429Headers the declared response headers of an HTTP 429 response for CustomersCount
 type CustomersCountResponse429Headers struct {
 	XRequestID *string
@@ -5519,6 +5541,8 @@ type CustomersCountResponse struct {
 	Headers405 *CustomersCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *CustomersCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *CustomersCountResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomersCountResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -5583,6 +5607,11 @@ type CustomersRetrieveResponse406Headers struct {
 	XRequestID *string
 }
 
+// CustomersRetrieveResponse414Headers the declared response headers of an HTTP 414 response for CustomersRetrieve
+type CustomersRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
 // CustomersRetrieveResponse429Headers the declared response headers of an HTTP 429 response for CustomersRetrieve
 type CustomersRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -5613,6 +5642,8 @@ type CustomersRetrieveResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -5629,6 +5660,8 @@ type CustomersRetrieveResponse struct {
 	Headers405 *CustomersRetrieveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *CustomersRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *CustomersRetrieveResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *CustomersRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -5660,6 +5693,11 @@ func (r CustomersRetrieveResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r CustomersRetrieveResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -5740,6 +5778,11 @@ type ProjectsListResponse406Headers struct {
 	XRequestID *string
 }
 
+// ProjectsListResponse414Headers the declared response headers of an HTTP 414 response for ProjectsList
+type ProjectsListResponse414Headers struct {
+	XRequestID *string
+}
+
 // ProjectsListResponse429Headers the declared response headers of an HTTP 429 response for ProjectsList
 type ProjectsListResponse429Headers struct {
 	RetryAfter *int
@@ -5772,6 +5815,8 @@ type ProjectsListResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -5790,6 +5835,8 @@ type ProjectsListResponse struct {
 	Headers405 *ProjectsListResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *ProjectsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *ProjectsListResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ProjectsListResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -5826,6 +5873,11 @@ func (r ProjectsListResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r ProjectsListResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r ProjectsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -5899,6 +5951,11 @@ type ProjectsCountResponse406Headers struct {
 	XRequestID *string
 }
 
+// ProjectsCountResponse414Headers the declared response headers of an HTTP 414 response for ProjectsCount
+type ProjectsCountResponse414Headers struct {
+	XRequestID *string
+}
+
 // ProjectsCountResponse429Headers the declared response headers of an HTTP 429 response for ProjectsCount
 type ProjectsCountResponse429Headers struct {
 	XRequestID *string
@@ -5927,6 +5984,8 @@ type ProjectsCountResponse struct {
 	Headers405 *ProjectsCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *ProjectsCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *ProjectsCountResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ProjectsCountResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -5991,6 +6050,11 @@ type ProjectsRetrieveResponse406Headers struct {
 	XRequestID *string
 }
 
+// ProjectsRetrieveResponse414Headers the declared response headers of an HTTP 414 response for ProjectsRetrieve
+type ProjectsRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
 // ProjectsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for ProjectsRetrieve
 type ProjectsRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -6021,6 +6085,8 @@ type ProjectsRetrieveResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -6037,6 +6103,8 @@ type ProjectsRetrieveResponse struct {
 	Headers405 *ProjectsRetrieveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *ProjectsRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *ProjectsRetrieveResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *ProjectsRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -6068,6 +6136,11 @@ func (r ProjectsRetrieveResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r ProjectsRetrieveResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -6148,6 +6221,11 @@ type RolesListResponse406Headers struct {
 	XRequestID *string
 }
 
+// RolesListResponse414Headers the declared response headers of an HTTP 414 response for RolesList
+type RolesListResponse414Headers struct {
+	XRequestID *string
+}
+
 // RolesListResponse429Headers the declared response headers of an HTTP 429 response for RolesList
 type RolesListResponse429Headers struct {
 	RetryAfter *int
@@ -6180,6 +6258,8 @@ type RolesListResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -6198,6 +6278,8 @@ type RolesListResponse struct {
 	Headers405 *RolesListResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *RolesListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *RolesListResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *RolesListResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -6234,6 +6316,11 @@ func (r RolesListResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r RolesListResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r RolesListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -6307,6 +6394,11 @@ type RolesCountResponse406Headers struct {
 	XRequestID *string
 }
 
+// RolesCountResponse414Headers the declared response headers of an HTTP 414 response for RolesCount
+type RolesCountResponse414Headers struct {
+	XRequestID *string
+}
+
 // RolesCountResponse429Headers the declared response headers of an HTTP 429 response for RolesCount
 type RolesCountResponse429Headers struct {
 	XRequestID *string
@@ -6335,6 +6427,8 @@ type RolesCountResponse struct {
 	Headers405 *RolesCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *RolesCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *RolesCountResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *RolesCountResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -6399,6 +6493,11 @@ type RolesRetrieveResponse406Headers struct {
 	XRequestID *string
 }
 
+// RolesRetrieveResponse414Headers the declared response headers of an HTTP 414 response for RolesRetrieve
+type RolesRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
 // RolesRetrieveResponse429Headers the declared response headers of an HTTP 429 response for RolesRetrieve
 type RolesRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -6429,6 +6528,8 @@ type RolesRetrieveResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -6445,6 +6546,8 @@ type RolesRetrieveResponse struct {
 	Headers405 *RolesRetrieveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *RolesRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *RolesRetrieveResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *RolesRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -6476,6 +6579,11 @@ func (r RolesRetrieveResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r RolesRetrieveResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r RolesRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -6556,6 +6664,11 @@ type UserInvitationsListResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsListResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsList
+type UserInvitationsListResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsList
 type UserInvitationsListResponse429Headers struct {
 	RetryAfter *int
@@ -6588,6 +6701,8 @@ type UserInvitationsListResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -6606,6 +6721,8 @@ type UserInvitationsListResponse struct {
 	Headers405 *UserInvitationsListResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsListResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsListResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -6642,6 +6759,11 @@ func (r UserInvitationsListResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r UserInvitationsListResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -6715,6 +6837,11 @@ type UserInvitationsCountResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCountResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsCount
+type UserInvitationsCountResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCountResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCount
 type UserInvitationsCountResponse429Headers struct {
 	XRequestID *string
@@ -6743,6 +6870,8 @@ type UserInvitationsCountResponse struct {
 	Headers405 *UserInvitationsCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsCountResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsCountResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -6818,6 +6947,11 @@ type UserInvitationsCreateResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCreateResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsCreate
+type UserInvitationsCreateResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCreateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsCreate
 type UserInvitationsCreateResponse415Headers struct {
 	XRequestID *string
@@ -6857,6 +6991,8 @@ type UserInvitationsCreateResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -6879,6 +7015,8 @@ type UserInvitationsCreateResponse struct {
 	Headers406 *UserInvitationsCreateResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCreateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsCreateResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsCreateResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -6922,6 +7060,11 @@ func (r UserInvitationsCreateResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsCreateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsCreateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
@@ -7004,6 +7147,11 @@ type UserInvitationsApproveResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsApproveResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsApprove
+type UserInvitationsApproveResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsApproveResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsApprove
 type UserInvitationsApproveResponse415Headers struct {
 	XRequestID *string
@@ -7041,6 +7189,8 @@ type UserInvitationsApproveResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -7061,6 +7211,8 @@ type UserInvitationsApproveResponse struct {
 	Headers406 *UserInvitationsApproveResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsApproveResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsApproveResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsApproveResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -7099,6 +7251,11 @@ func (r UserInvitationsApproveResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsApproveResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsApproveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
@@ -7187,6 +7344,11 @@ type UserInvitationsCheckDuplicatesResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCheckDuplicatesResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCheckDuplicatesResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse415Headers struct {
 	XRequestID *string
@@ -7226,6 +7388,8 @@ type UserInvitationsCheckDuplicatesResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -7248,6 +7412,8 @@ type UserInvitationsCheckDuplicatesResponse struct {
 	Headers406 *UserInvitationsCheckDuplicatesResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCheckDuplicatesResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsCheckDuplicatesResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsCheckDuplicatesResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -7291,6 +7457,11 @@ func (r UserInvitationsCheckDuplicatesResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsCheckDuplicatesResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
@@ -7368,6 +7539,11 @@ type UserInvitationsRejectResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsRejectResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsReject
+type UserInvitationsRejectResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsRejectResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsReject
 type UserInvitationsRejectResponse415Headers struct {
 	XRequestID *string
@@ -7403,6 +7579,8 @@ type UserInvitationsRejectResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -7421,6 +7599,8 @@ type UserInvitationsRejectResponse struct {
 	Headers406 *UserInvitationsRejectResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsRejectResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsRejectResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsRejectResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -7454,6 +7634,11 @@ func (r UserInvitationsRejectResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsRejectResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsRejectResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
@@ -7537,6 +7722,11 @@ type UserInvitationsDestroyResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsDestroyResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDestroyResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDestroy
 type UserInvitationsDestroyResponse429Headers struct {
 	RetryAfter *int
@@ -7567,6 +7757,8 @@ type UserInvitationsDestroyResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -7585,6 +7777,8 @@ type UserInvitationsDestroyResponse struct {
 	Headers406 *UserInvitationsDestroyResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsDestroyResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsDestroyResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsDestroyResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -7616,6 +7810,11 @@ func (r UserInvitationsDestroyResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsDestroyResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -7689,6 +7888,11 @@ type UserInvitationsRetrieveResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsRetrieve
+type UserInvitationsRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -7719,6 +7923,8 @@ type UserInvitationsRetrieveResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -7735,6 +7941,8 @@ type UserInvitationsRetrieveResponse struct {
 	Headers405 *UserInvitationsRetrieveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsRetrieveResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -7766,6 +7974,11 @@ func (r UserInvitationsRetrieveResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r UserInvitationsRetrieveResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -7854,6 +8067,11 @@ type UserInvitationsPartialUpdateResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsPartialUpdateResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsPartialUpdate
+type UserInvitationsPartialUpdateResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsPartialUpdateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsPartialUpdate
 type UserInvitationsPartialUpdateResponse415Headers struct {
 	XRequestID *string
@@ -7895,6 +8113,8 @@ type UserInvitationsPartialUpdateResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -7919,6 +8139,8 @@ type UserInvitationsPartialUpdateResponse struct {
 	Headers406 *UserInvitationsPartialUpdateResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsPartialUpdateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsPartialUpdateResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsPartialUpdateResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -7967,6 +8189,11 @@ func (r UserInvitationsPartialUpdateResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsPartialUpdateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsPartialUpdateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
@@ -8060,6 +8287,11 @@ type UserInvitationsUpdateResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsUpdateResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsUpdate
+type UserInvitationsUpdateResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsUpdateResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsUpdate
 type UserInvitationsUpdateResponse415Headers struct {
 	XRequestID *string
@@ -8101,6 +8333,8 @@ type UserInvitationsUpdateResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON415 the response for an HTTP 415 `application/json` response
 	JSON415 *UnsupportedMediaType
 	// JSON429 the response for an HTTP 429 `application/json` response
@@ -8125,6 +8359,8 @@ type UserInvitationsUpdateResponse struct {
 	Headers406 *UserInvitationsUpdateResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsUpdateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsUpdateResponse414Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *UserInvitationsUpdateResponse415Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
@@ -8173,6 +8409,11 @@ func (r UserInvitationsUpdateResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsUpdateResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsUpdateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON415 returns the response for an HTTP 415 `application/json` response
@@ -8261,6 +8502,11 @@ type UserInvitationsAcceptResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsAcceptResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsAccept
+type UserInvitationsAcceptResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsAcceptResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse429Headers struct {
 	RetryAfter *int
@@ -8295,6 +8541,8 @@ type UserInvitationsAcceptResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -8315,6 +8563,8 @@ type UserInvitationsAcceptResponse struct {
 	Headers406 *UserInvitationsAcceptResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsAcceptResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsAcceptResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsAcceptResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -8356,6 +8606,11 @@ func (r UserInvitationsAcceptResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsAcceptResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsAcceptResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -8439,6 +8694,11 @@ type UserInvitationsCancelResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCancelResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsCancel
+type UserInvitationsCancelResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCancelResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCancel
 type UserInvitationsCancelResponse429Headers struct {
 	RetryAfter *int
@@ -8473,6 +8733,8 @@ type UserInvitationsCancelResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -8493,6 +8755,8 @@ type UserInvitationsCancelResponse struct {
 	Headers406 *UserInvitationsCancelResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCancelResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsCancelResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsCancelResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -8534,6 +8798,11 @@ func (r UserInvitationsCancelResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsCancelResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsCancelResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -8606,6 +8875,11 @@ type UserInvitationsCheckResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsCheckResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsCheck
+type UserInvitationsCheckResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCheckResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCheck
 type UserInvitationsCheckResponse429Headers struct {
 	RetryAfter *int
@@ -8636,6 +8910,8 @@ type UserInvitationsCheckResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -8652,6 +8928,8 @@ type UserInvitationsCheckResponse struct {
 	Headers406 *UserInvitationsCheckResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsCheckResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsCheckResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsCheckResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -8683,6 +8961,11 @@ func (r UserInvitationsCheckResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsCheckResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsCheckResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -8766,6 +9049,11 @@ type UserInvitationsDeleteResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsDeleteResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsDelete
+type UserInvitationsDeleteResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDeleteResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse429Headers struct {
 	RetryAfter *int
@@ -8800,6 +9088,8 @@ type UserInvitationsDeleteResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -8820,6 +9110,8 @@ type UserInvitationsDeleteResponse struct {
 	Headers406 *UserInvitationsDeleteResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsDeleteResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsDeleteResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsDeleteResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -8861,6 +9153,11 @@ func (r UserInvitationsDeleteResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsDeleteResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsDeleteResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -8934,6 +9231,11 @@ type UserInvitationsDetailsRetrieveResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsDetailsRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsDetailsRetrieve
+type UserInvitationsDetailsRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDetailsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDetailsRetrieve
 type UserInvitationsDetailsRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -8964,6 +9266,8 @@ type UserInvitationsDetailsRetrieveResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -8980,6 +9284,8 @@ type UserInvitationsDetailsRetrieveResponse struct {
 	Headers405 *UserInvitationsDetailsRetrieveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsDetailsRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsDetailsRetrieveResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsDetailsRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -9011,6 +9317,11 @@ func (r UserInvitationsDetailsRetrieveResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r UserInvitationsDetailsRetrieveResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsDetailsRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -9091,6 +9402,11 @@ type UserInvitationsEventsListResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsEventsListResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsEventsListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsEventsList
 type UserInvitationsEventsListResponse429Headers struct {
 	RetryAfter *int
@@ -9123,6 +9439,8 @@ type UserInvitationsEventsListResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -9141,6 +9459,8 @@ type UserInvitationsEventsListResponse struct {
 	Headers405 *UserInvitationsEventsListResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserInvitationsEventsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsEventsListResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsEventsListResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -9177,6 +9497,11 @@ func (r UserInvitationsEventsListResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r UserInvitationsEventsListResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -9260,6 +9585,11 @@ type UserInvitationsSendResponse413Headers struct {
 	XRequestID *string
 }
 
+// UserInvitationsSendResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsSend
+type UserInvitationsSendResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsSendResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsSend
 type UserInvitationsSendResponse429Headers struct {
 	RetryAfter *int
@@ -9294,6 +9624,8 @@ type UserInvitationsSendResponse struct {
 	JSON406 *NotAcceptable
 	// JSON413 the response for an HTTP 413 `application/json` response
 	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -9314,6 +9646,8 @@ type UserInvitationsSendResponse struct {
 	Headers406 *UserInvitationsSendResponse406Headers
 	// Headers413 the parsed response headers for an HTTP 413 response
 	Headers413 *UserInvitationsSendResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsSendResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserInvitationsSendResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -9355,6 +9689,11 @@ func (r UserInvitationsSendResponse) GetJSON406() *NotAcceptable {
 // GetJSON413 returns the response for an HTTP 413 `application/json` response
 func (r UserInvitationsSendResponse) GetJSON413() *ContentTooLarge {
 	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsSendResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -9435,6 +9774,11 @@ type UserPermissionsListResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserPermissionsListResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionsList
+type UserPermissionsListResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserPermissionsListResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionsList
 type UserPermissionsListResponse429Headers struct {
 	RetryAfter *int
@@ -9467,6 +9811,8 @@ type UserPermissionsListResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -9485,6 +9831,8 @@ type UserPermissionsListResponse struct {
 	Headers405 *UserPermissionsListResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserPermissionsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionsListResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserPermissionsListResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -9521,6 +9869,11 @@ func (r UserPermissionsListResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r UserPermissionsListResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserPermissionsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -9594,6 +9947,11 @@ type UserPermissionsCountResponse406Headers struct {
 	XRequestID *string
 }
 
+// UserPermissionsCountResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionsCount
+type UserPermissionsCountResponse414Headers struct {
+	XRequestID *string
+}
+
 // UserPermissionsCountResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionsCount
 type UserPermissionsCountResponse429Headers struct {
 	XRequestID *string
@@ -9622,6 +9980,8 @@ type UserPermissionsCountResponse struct {
 	Headers405 *UserPermissionsCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UserPermissionsCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionsCountResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UserPermissionsCountResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -9681,6 +10041,11 @@ type UsersMeRetrieveResponse406Headers struct {
 	XRequestID *string
 }
 
+// UsersMeRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UsersMeRetrieve
+type UsersMeRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
 // UsersMeRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UsersMeRetrieve
 type UsersMeRetrieveResponse429Headers struct {
 	RetryAfter *int
@@ -9709,6 +10074,8 @@ type UsersMeRetrieveResponse struct {
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
 	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
 	// JSON429 the response for an HTTP 429 `application/json` response
 	JSON429 *TooManyRequests
 	// JSON500 the response for an HTTP 500 `application/json` response
@@ -9723,6 +10090,8 @@ type UsersMeRetrieveResponse struct {
 	Headers405 *UsersMeRetrieveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
 	Headers406 *UsersMeRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UsersMeRetrieveResponse414Headers
 	// Headers429 the parsed response headers for an HTTP 429 response
 	Headers429 *UsersMeRetrieveResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
@@ -9749,6 +10118,11 @@ func (r UsersMeRetrieveResponse) GetJSON405() *MethodNotAllowed {
 // GetJSON406 returns the response for an HTTP 406 `application/json` response
 func (r UsersMeRetrieveResponse) GetJSON406() *NotAcceptable {
 	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
 }
 
 // GetJSON429 returns the response for an HTTP 429 `application/json` response
@@ -10465,6 +10839,13 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -10577,6 +10958,16 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers CustomersListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomersListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -10704,6 +11095,16 @@ func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, e
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers CustomersCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomersCountResponse429Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -10787,6 +11188,13 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -10876,6 +11284,16 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers CustomersRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomersRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -10980,6 +11398,13 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -11093,6 +11518,16 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers ProjectsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers ProjectsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11220,6 +11655,16 @@ func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers ProjectsCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers ProjectsCountResponse429Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -11303,6 +11748,13 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -11392,6 +11844,16 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers ProjectsRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers ProjectsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11496,6 +11958,13 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -11609,6 +12078,16 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers RolesListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers RolesListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -11736,6 +12215,16 @@ func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers RolesCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers RolesCountResponse429Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -11819,6 +12308,13 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -11908,6 +12404,16 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers RolesRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers RolesRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12012,6 +12518,13 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -12125,6 +12638,16 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -12252,6 +12775,16 @@ func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCoun
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsCountResponse429Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -12349,6 +12882,13 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			return nil, err
 		}
 		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
 		var dest UnsupportedMediaType
@@ -12472,6 +13012,16 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsCreateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 415:
 		var headers UserInvitationsCreateResponse415Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -12587,6 +13137,13 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
 		var dest UnsupportedMediaType
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12685,6 +13242,16 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsApproveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 415:
 		var headers UserInvitationsApproveResponse415Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -12807,6 +13374,13 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
 		var dest UnsupportedMediaType
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -12922,6 +13496,16 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsCheckDuplicatesResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 415:
 		var headers UserInvitationsCheckDuplicatesResponse415Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -13030,6 +13614,13 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
 		var dest UnsupportedMediaType
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13118,6 +13709,16 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsRejectResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 415:
 		var headers UserInvitationsRejectResponse415Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -13229,6 +13830,13 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13327,6 +13935,16 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsDestroyResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsDestroyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13425,6 +14043,13 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -13513,6 +14138,16 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -13631,6 +14266,13 @@ func ParseUserInvitationsPartialUpdateResponse(rsp *http.Response) (*UserInvitat
 			return nil, err
 		}
 		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
 		var dest UnsupportedMediaType
@@ -13757,6 +14399,16 @@ func ParseUserInvitationsPartialUpdateResponse(rsp *http.Response) (*UserInvitat
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsPartialUpdateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 415:
 		var headers UserInvitationsPartialUpdateResponse415Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -13886,6 +14538,13 @@ func ParseUserInvitationsUpdateResponse(rsp *http.Response) (*UserInvitationsUpd
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
 		var dest UnsupportedMediaType
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14011,6 +14670,16 @@ func ParseUserInvitationsUpdateResponse(rsp *http.Response) (*UserInvitationsUpd
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsUpdateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 415:
 		var headers UserInvitationsUpdateResponse415Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -14133,6 +14802,13 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14241,6 +14917,16 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsAcceptResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsAcceptResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14353,6 +15039,13 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14461,6 +15154,16 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsCancelResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsCancelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14559,6 +15262,13 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14640,6 +15350,16 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsCheckResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsCheckResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14752,6 +15472,13 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -14860,6 +15587,16 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsDeleteResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsDeleteResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -14958,6 +15695,13 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		}
 		response.JSON406 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15046,6 +15790,16 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsDetailsRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsDetailsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15150,6 +15904,13 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -15263,6 +16024,16 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsEventsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsEventsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15375,6 +16146,13 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		}
 		response.JSON413 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -15483,6 +16261,16 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 			headers.XRequestID = &value
 		}
 		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsSendResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsSendResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15587,6 +16375,13 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -15700,6 +16495,16 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserPermissionsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
@@ -15827,6 +16632,16 @@ func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCoun
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionsCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserPermissionsCountResponse429Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -15903,6 +16718,13 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 			return nil, err
 		}
 		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
 		var dest TooManyRequests
@@ -15982,6 +16804,16 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 			headers.XRequestID = &value
 		}
 		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UsersMeRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UsersMeRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {

@@ -1140,6 +1140,9 @@ type ServiceUnavailable = Detail
 // TooManyRequests One sentence about the outcome.
 type TooManyRequests = Detail
 
+// URITooLong One sentence about the outcome.
+type URITooLong = Detail
+
 // Unauthorized One sentence about the outcome.
 type Unauthorized = Detail
 
@@ -2812,6 +2815,15 @@ type TooManyRequestsJSONResponse struct {
 	Headers TooManyRequestsResponseHeaders
 }
 
+type URITooLongResponseHeaders struct {
+	XRequestID *string
+}
+type URITooLongJSONResponse struct {
+	Body Detail
+
+	Headers URITooLongResponseHeaders
+}
+
 type UnauthorizedResponseHeaders struct {
 	WWWAuthenticate string
 	XRequestID      *string
@@ -2962,6 +2974,23 @@ func (response CustomersList406JSONResponse) VisitCustomersListResponse(w http.R
 	return err
 }
 
+type CustomersList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response CustomersList414JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomersList429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response CustomersList429JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
@@ -3097,6 +3126,22 @@ func (response CustomersCount406Response) VisitCustomersCountResponse(w http.Res
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	return nil
+}
+
+type CustomersCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersCount414Response struct {
+	Headers CustomersCount414ResponseHeaders
+}
+
+func (response CustomersCount414Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	return nil
 }
 
@@ -3246,6 +3291,23 @@ func (response CustomersRetrieve406JSONResponse) VisitCustomersRetrieveResponse(
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response CustomersRetrieve414JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3432,6 +3494,23 @@ func (response ProjectsList406JSONResponse) VisitProjectsListResponse(w http.Res
 	return err
 }
 
+type ProjectsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response ProjectsList414JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProjectsList429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response ProjectsList429JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
@@ -3567,6 +3646,22 @@ func (response ProjectsCount406Response) VisitProjectsCountResponse(w http.Respo
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	return nil
+}
+
+type ProjectsCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsCount414Response struct {
+	Headers ProjectsCount414ResponseHeaders
+}
+
+func (response ProjectsCount414Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	return nil
 }
 
@@ -3716,6 +3811,23 @@ func (response ProjectsRetrieve406JSONResponse) VisitProjectsRetrieveResponse(w 
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response ProjectsRetrieve414JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -3902,6 +4014,23 @@ func (response RolesList406JSONResponse) VisitRolesListResponse(w http.ResponseW
 	return err
 }
 
+type RolesList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response RolesList414JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RolesList429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response RolesList429JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
@@ -4037,6 +4166,22 @@ func (response RolesCount406Response) VisitRolesCountResponse(w http.ResponseWri
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	return nil
+}
+
+type RolesCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesCount414Response struct {
+	Headers RolesCount414ResponseHeaders
+}
+
+func (response RolesCount414Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	return nil
 }
 
@@ -4186,6 +4331,23 @@ func (response RolesRetrieve406JSONResponse) VisitRolesRetrieveResponse(w http.R
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response RolesRetrieve414JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -4386,6 +4548,23 @@ func (response UserInvitationsList406JSONResponse) VisitUserInvitationsListRespo
 	return err
 }
 
+type UserInvitationsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsList414JSONResponse) VisitUserInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsList429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserInvitationsList429JSONResponse) VisitUserInvitationsListResponse(w http.ResponseWriter) error {
@@ -4521,6 +4700,22 @@ func (response UserInvitationsCount406Response) VisitUserInvitationsCountRespons
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	return nil
+}
+
+type UserInvitationsCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCount414Response struct {
+	Headers UserInvitationsCount414ResponseHeaders
+}
+
+func (response UserInvitationsCount414Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	return nil
 }
 
@@ -4717,6 +4912,23 @@ func (response UserInvitationsCreate413JSONResponse) VisitUserInvitationsCreateR
 	return err
 }
 
+type UserInvitationsCreate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsCreate414JSONResponse) VisitUserInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCreate415JSONResponse struct {
 	UnsupportedMediaTypeJSONResponse
 }
@@ -4909,6 +5121,23 @@ func (response UserInvitationsApprove413JSONResponse) VisitUserInvitationsApprov
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApprove414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsApprove414JSONResponse) VisitUserInvitationsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5134,6 +5363,23 @@ func (response UserInvitationsCheckDuplicates413JSONResponse) VisitUserInvitatio
 	return err
 }
 
+type UserInvitationsCheckDuplicates414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsCheckDuplicates414JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCheckDuplicates415JSONResponse struct {
 	UnsupportedMediaTypeJSONResponse
 }
@@ -5309,6 +5555,23 @@ func (response UserInvitationsReject413JSONResponse) VisitUserInvitationsRejectR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsReject414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsReject414JSONResponse) VisitUserInvitationsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5502,6 +5765,23 @@ func (response UserInvitationsDestroy413JSONResponse) VisitUserInvitationsDestro
 	return err
 }
 
+type UserInvitationsDestroy414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsDestroy414JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsDestroy429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserInvitationsDestroy429JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
@@ -5659,6 +5939,23 @@ func (response UserInvitationsRetrieve406JSONResponse) VisitUserInvitationsRetri
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsRetrieve414JSONResponse) VisitUserInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5879,6 +6176,23 @@ func (response UserInvitationsPartialUpdate413JSONResponse) VisitUserInvitations
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsPartialUpdate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsPartialUpdate414JSONResponse) VisitUserInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6122,6 +6436,23 @@ func (response UserInvitationsUpdate413JSONResponse) VisitUserInvitationsUpdateR
 	return err
 }
 
+type UserInvitationsUpdate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsUpdate414JSONResponse) VisitUserInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsUpdate415JSONResponse struct {
 	UnsupportedMediaTypeJSONResponse
 }
@@ -6343,6 +6674,23 @@ func (response UserInvitationsAccept413JSONResponse) VisitUserInvitationsAcceptR
 	return err
 }
 
+type UserInvitationsAccept414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsAccept414JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsAccept429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserInvitationsAccept429JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
@@ -6545,6 +6893,23 @@ func (response UserInvitationsCancel413JSONResponse) VisitUserInvitationsCancelR
 	return err
 }
 
+type UserInvitationsCancel414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsCancel414JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCancel429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserInvitationsCancel429JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
@@ -6701,6 +7066,23 @@ func (response UserInvitationsCheck413JSONResponse) VisitUserInvitationsCheckRes
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCheck414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsCheck414JSONResponse) VisitUserInvitationsCheckResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6900,6 +7282,23 @@ func (response UserInvitationsDelete413JSONResponse) VisitUserInvitationsDeleteR
 	return err
 }
 
+type UserInvitationsDelete414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsDelete414JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsDelete429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserInvitationsDelete429JSONResponse) VisitUserInvitationsDeleteResponse(w http.ResponseWriter) error {
@@ -7057,6 +7456,23 @@ func (response UserInvitationsDetailsRetrieve406JSONResponse) VisitUserInvitatio
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDetailsRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsDetailsRetrieve414JSONResponse) VisitUserInvitationsDetailsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7254,6 +7670,23 @@ func (response UserInvitationsEventsList406JSONResponse) VisitUserInvitationsEve
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsEventsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsEventsList414JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -7460,6 +7893,23 @@ func (response UserInvitationsSend413JSONResponse) VisitUserInvitationsSendRespo
 	return err
 }
 
+type UserInvitationsSend414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsSend414JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsSend429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserInvitationsSend429JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
@@ -7642,6 +8092,23 @@ func (response UserPermissionsList406JSONResponse) VisitUserPermissionsListRespo
 	return err
 }
 
+type UserPermissionsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserPermissionsList414JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserPermissionsList429JSONResponse struct{ TooManyRequestsJSONResponse }
 
 func (response UserPermissionsList429JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
@@ -7780,6 +8247,22 @@ func (response UserPermissionsCount406Response) VisitUserPermissionsCountRespons
 	return nil
 }
 
+type UserPermissionsCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionsCount414Response struct {
+	Headers UserPermissionsCount414ResponseHeaders
+}
+
+func (response UserPermissionsCount414Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
 type UserPermissionsCount429ResponseHeaders struct {
 	XRequestID *string
 }
@@ -7908,6 +8391,23 @@ func (response UsersMeRetrieve406JSONResponse) VisitUsersMeRetrieveResponse(w ht
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersMeRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UsersMeRetrieve414JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8933,266 +9433,270 @@ func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L39cts4ljj6KijereqZvpIif+XDXVO7TuL0eiaJcx1neu9EWQsiIQsdClATkG1Nl6v2Ne4L3AfbJ/kV",
-	"zgFIkAQlypbz0aP+o2ORID4ODg7O9/k9iuV0JgUTWkWHv0fshk5nKYO/T8QV11RzKV5kjGqWmIdqPp3S",
-	"bBEdRn+dK01i+6YTXdF0zkyLmF/x9ELMpyOWRYdR1Ilco8Not7/7uLuz093dO+8/O9zrH/b7vT7894+i",
-	"3cVocTGep+mFoFMWHUanKb/ilJxeC5aVW/EpvWTRoZinaen5XLHMfizhY/PZXGk5ZZnr9SieMv/xfM7N",
-	"DJ8kO+P90ePd7gHdi7v7rP+0+3T87El3d/Q4fpb02Q7t70SdiE0pT6PDiKY8Zv9hodaL5dS8yzKZXUyZ",
-	"UjA7AwF2w+K5geSF0lSbh+/jCUvmKYCO3cx4ZmCew2evH4IPu9EZveD5tlxodqOjw+gXRpSmmSZSkDdS",
-	"JHRBqEjItZynCUnlFSNakgm9YmQh5+Sa6wmZq17UiXwoH5mVkGNcSdSJfpWjC811at6dMcVoFk8A/oJq",
-	"fsXcZ1EnktklFfyfMKXoMLJdkA+CX7FMcb2IOtFsIgUrIUUmoeu9+IDtjp/2u/3Rs6S7T5+w7rN4d6f7",
-	"eLyfPKU7oyesv29bXyRMxRmf2XHeL5RmU0KTKRdc6YxqmbmWdnLvzk7/evzivHf08s3J26gTqVjOqt0c",
-	"kVkmf2WxJnpCNZlQhcCEncEPHIRmMk1l/lQvZuap/Tp/3B6Pds03Fh1mTCRcXEadaJ4ZvJpoPTt89Ghn",
-	"90mv3+v3dg6f9p/2H9EZf2Rwu1vggHrUHx/QZ+Nd1n1CDw66+7GB4LhPu49He/Qx7ceP6c7OI9MxTqxN",
-	"8+j2tuMd/5csNVtZJQD54w4RUhMax2ymWUIWTG/pwbr04PRvW0KwJQTfPCHQlKeqTAaes7HMmD3+OPXi",
-	"7P+rneB/FfQs48Vxwmvs4ZGQesIywroGsECHqH0EJ357Qxj8ktnllmPc+EVxED6J7+wBmjLoNHwG3xy/",
-	"eX58tr0j7npHHF85WbKgBVZ+BBxLcmYypwAff4/iCRWCmcXAMVlOAXZ9DF+TbJvZud3wp9JAz8eZnF7U",
-	"4Z6xmM84E7ph5Iz9NmdKXwAQVxB7eGfh3ZIJ0jIwJ7PXJSronnm0Lbrt/N6auN4HtIVeYDkh8wFZhdv+",
-	"+FmyE++OntDHbD/pj5+O9uhBvMOeJU/Gu/Rx/2vBtXK7VGGc3x/4AifwbLTLHic7fXOGxt398QHtPk32",
-	"9ro7rE+fxAejx+P+bnT7qXSSXnOly+foVDBSnObyAdpKWVspaytlfac3aPngnzGaJBlTajlPvWWhtyz0",
-	"lgr8UfnoM2SFXs3TtEwEjq9YttCTqqalRgCWXpZ/GKT+v/ee7JKDgwPS3+n318ZwwJ6lO28xTT1qg1uP",
-	"wnv4mtEqJ3c+YSQ1j/EAcEUEY0nZkLZsA7/6Mm870YTRhGUg6r3m4rP5t3zKP5y9VkSOiZ4wMhzzTOlh",
-	"hwxnGbsy/wp2o4eAXsOUKj0kM3rJyJ/OXr0gT3efPv1zjxzhI4BQIpkCMwO74QoAlrKxJnKuewMBGI3o",
-	"dhgN5v3+XrzGWf53M8pfduA79hPJWPqXQQTTHUQdspnuzAoHTsLhYErR2ZyZrZmwKTWws6RN6cwp2AxU",
-	"1dcF6zrTPWM6W3SPxtoczOqk37NYikQZ+nFNuSYj1BrrbMHFJaGXlIuev40H/ljmspnOp9Fhv+PG5UKz",
-	"S5bBwP/VtQete/KyPrI5ajxxALMSZodQRbiAR4plVyz7QZFUXpbm0EYC9SZJb14zcakn0eHj/Y6Zs/u5",
-	"0wlAy0xazVPdfSHnQoenjVTOTD2T18oQZZqmsHs5AqRc6dKkd5Zt2lJA3naiGc3olGl7qgtC9uFDCLLm",
-	"qZtHcQIMggENK0ib1IQSaH3JtCL7/f0ynFtdj52Im0FnVE/g7oBLA+7XZSsey2xKddGyvhHvgGGsrs0e",
-	"ErsD5qaz2DKjl1yANiuD/SOK6Q4ZZ3JKdvKzNUPKzggTiYGAXTEs4Lc5yxbFCkz7Eh4lbEznqYadzPdr",
-	"J4j4Zurv+T8D039bYA7MEg5exvQ8E2TGMphlj7yBIzihguz1+yQ2iKjMwdjr95dN90KZMcNz7q+Y9K3Z",
-	"LDWTQqGTyXOavHNIB3yMFJrheaCzWcpjwKlHvyqzrN8LnPk9GnOWJtHhx+g9Sw0nSQ3W8YTEE8lj1iOx",
-	"TGXm0E8K5jCVXlGe0lHKbEvVi4z4VSzm3zI2jg6j/+tR4RrzCN+qR6/MoMdG1lC4mDrW2MW4kWFSBpre",
-	"dVklWKERbfNHpbYw5HOanMvPTLQHFwzqKY5qrEjxrrgRgEyPZUbobJbJK+rJmx8NaQBgex+a842gnHKl",
-	"zOkqDfNWEg2z9jgcfHD4MTqfcEVgQw3Y3Gk2vQFRWqSSVkTh9/xSsKRDRnOcpJJTBkwxYalioanabuxu",
-	"80tB9Txj1UlqoqBnMloQbWaFt0OHyIxoKYlMk1DneX/YvWEK6lA2TxEtCI0N62uY7fE41B80dRBtjZ3P",
-	"aWKRJYScZgoAcTMHu0dmWQ+EpTLhKVMqfLOBuO5OZCwzpAlGGiM/H593gODKuTnUI5ksNjqxF3hkzqV8",
-	"TTMk/e2JTgIWcBBkoFeYHrBNpq8MiekOecOf96LW24Zm9aYtWzLCBqHySmYjniTrUJUSPP5fOSeJBFwC",
-	"+XDGMkAxKczNM2OZuYjxRBncl2Jj8IlpmrKMTOmCKMYqzAgSCDOr4BQ2CMAToVkmaPoe6AVcEXcEpevJ",
-	"kh48KxsDl+10THnKkh450cD3ggrGgA5nochcJIBsOcdMNkwf3jA9kclbqY/SVF6jpvMOwMJuyCB69+F8",
-	"ECGriR1uDGKG4yyuRTWfzWSmEY+mMHoFLrCgMNnD9go5Y+36tl2qMlP87vT9+ZoS2P125K18P48njh2+",
-	"E+K6m/aSbRD6l8yQP5+lhtuYa+XY81zGmEnF4WK1DOdGMdbgKjg5GebxjiB6AZo0wCOquRovSkcMuyc4",
-	"hY1BELsjQ+x9SNhNnM4TpsiwOuthh1xPeDwxADXzkiJdePyyQTjUJDzb2el3iGJARsnObu+gt/Nn1Bhs",
-	"Etyv5FzclTAYVm5svt8YHOUINNZllQkyhuVrCLaXMcL1RvHP3Cw8Zh9EviN3BI3tiGg2ncmMZjxdkHnR",
-	"68YAllBNR1TB8Z2LjNF4AngkMzKaq0WPvJXIsl9TReIJFZcs+YnobFHogzzgVdRLy2DnN703WTyX8g0V",
-	"C/tY3ZNfvIZ7NpNaw/V7fDNjMbjG5KeMC7JrjpYUidrMVkhJplQsHJlRqK0wInGccib0qo0g1EDS6spQ",
-	"jSfHZOhBebh8r+6nCty9hypwva3+IOhcT2TG/7kOPwIrpiNlW5ZE3jhjCROa01T5gm+OFkdzPTHvsWe/",
-	"OblmGUPONZNXPAGG5tbZLZO6dPmZLX5QRPMpnDd5BSaW+oigOgB2z/aE3XKBImmD1GoQI2HQpBrvk/f8",
-	"AcRb24855AlLmXYDzMVnIa8ruocP+NDMPdil4yhAbO3hJm2CMuU8rWUcil1gVW7ul19+6Xq7xMKMHQwL",
-	"1jG/LxBjy1zdudWBNLN1TBj0/mhbfupsnM/zsXy5lL4UTOSXZTL6HxFslk9nyRuWcHoO/d/pMvC6IlPT",
-	"F7JWg0izG/1ollIuBpG5COwGbFyXYHbzr+9P326QP8ln6NS6ThNV2/jTQherr6WZE0d7BiX7qHiWgp2O",
-	"wa2ttS62s7zt2Txlrumn2070wnqgBBT/gvhmaERzMgTl5LCDLLGZ+iW/YgJ1lorQjJFZxswVYOY/y+SM",
-	"ZZrj1RAX0ZO5NSKhmnUNrQacpsmpSBcOpyuIW9nH3+vvUTUfeAFuDQHzYa54s1DoEJoqSagilICtGEz6",
-	"ueUk421mia4OdYvLig9v8yfIX0fe7uAOw8Gu22dQXQxo49YBNMPSAbP2jptD4Y4KsCqDtEYrOtFN13Tz",
-	"lk7NDn4sz+fD2euoMkUwj1WevciHLD1+i+OXnr30J+Mt/7Rp6Z/ZwtBMmRm5brT4iQy7QzJlVJhLWsXo",
-	"1tIjwIOjZcYc+qFZ+xAfx4Ytl2NiHinzkl8KmeHl5yBYAK1bg18X/m0POfV8UQdI8fBlPuvy6wq07BOv",
-	"tQGXJXlBOmNOJBMxI3RkrioQauc6llNWP6dJ3k8dRYt756Nr9ymAuMfO5ey9ppqFtw/uPfO6OIVZxoR2",
-	"nvGL3kAMxI9kmHurDUmX/DZnc5bA83eZjBlo782LETNcs1knvDz9m3mYx2KOkFhBCA5q/qDVcZZht6gG",
-	"/IkMS/5zw1wdmDGqpEAPC4sWvhNdMZWog8610HMLxChDyu+z/KY0QvkVjleGOI5+24n8y8HczEnCTSua",
-	"vivtOddsqoK0c8rFCb4szJg0y+iiRpEjGIZY2CkDc6BN5qRJxawqdSikuIDnFwBrNYRbo8BLx2wBFb6e",
-	"yBRQdMqFP+OdANK94qlm2Tl4cNWQjd0ULkbmXqQZS0jKNctomi464CgC3kdXLCOUzKjWLAP5y/Nn2O33",
-	"+53IvosOo//++N+DwU2//+nHf4sCN8FJydJYv17HYzRNGwk0kyjymr/h6gHCJlgeN4aesOCvYSQRZTUr",
-	"BkJGqgXtYOjSLfnDVWfxwrz13CvAYMDQ7NYjJ2MS+w0sw5SwMRcQxbJAoSimwp403/2hDLqDfgBAHkcQ",
-	"MNEZCe56wkSJOKR8zOBNzd+CjNglFaUbey3uIuwAXJ3Z8XSmF4RbimU+AcshSaW4ZBnqwkCBvc541pW4",
-	"7ryQpquGMvKlIVJCEuglwLGIeWq1ZDiTdWZWODM/ICDKztG/r/HFHXmt3Cm0uqjixJKUi8/kmqcpGeH1",
-	"aQ4kGDvgW9AVWdee5kOArqEJNyfddIGf+lvErAe7T2UO9kMzLjt2V2f+y2Rh7VZ4edobDd1WwcoiSSJ7",
-	"JN82rknCUQU/tpNaDbWqJ/nvEU3TFiJKgB+4/VQd8NZzRm8kCKCyQ+V85fibDSjwb8Tyy//uJKHBPfj3",
-	"+p1Q+7REQrzmO8HWnmtwufVuqHXJX7hF72V34hYflH2Ly8s9OAh8gG64K73MQq70LY6751XfonXAz76K",
-	"TT8zbQ9L/tSKUYBeoOCFOxjPiaVl5Az8xgwBMGcIRzRNsG0imRI/WLM/rffd6oT5Pv+t16qtBqbdWXxv",
-	"vgGlTfAI+oEEdyCsaxKGguACZQhPaZX4XmY6vpy87gtDHthKuxjCx9K+VW+z6n3oo3/g/DTwLeFLPMB0",
-	"dMoKApuSwA9bRYrcyW8q3OHqhdRELOuXRkhe9FJsuQDo6n7/SIZmAiDV1eS4azaaSPnZvDQIYX8W+KE0",
-	"TVPovyTC2RXZ5i2ktdo832APtee/uC4ri2Px56As4N1jwFKYy8y7wlA+GS0Mtz9dzuRfFFhZu0SzOZA0",
-	"NGdbg4ZhUMqH6AdVZvt9zkb3yKmesOyaKyOzOUWfBdtIypRRUWKwapzO8nOErZbjyMs5qpcblOlepg2Q",
-	"J41kBeqxxH1Xh2Dr6Rp85kpzcemjuqMhAWP5jIkaQ4hsZDFNM8Uecex+rlp1krBVQkyJvuZxhcPHY1tl",
-	"8e96QQc3I6cKjStvuV2A/ieaTRtV4kdklprzk1RoetvNqnLRS4MPNgKVdZbeuOx3tUWDVdhTQpcB4LUr",
-	"KW/a3bTN+3ELEHTqHp+xzTU+NoSqBYvx4ex1+JYEj/piAetBEF3mw2dtFgKjoaYYtzdiBQVQAbVn/u4+",
-	"MI1uqzCrak2LYZavHBKIBLwGcgdvGzI6mzGzaIMvohR+8o7JWco6TnXEVE5rFDKphsag4hsuSiMk8ilD",
-	"96XKBVPcyuvyde5CN5xdeSX/Ka89d/VrqkDMBkciNYEdg1mOGBPwpkeO4MKxSoeMwTfCumxoaRoFuOxl",
-	"eqZfJoY6F1C8h6gYVih491FdYVW4k0DOkHYi+JpqAOuVJaTmMSMTmljFQKdZM+Agal1jW83Ky3myPooA",
-	"pjdLJJvWOqwwQ+SgW7k9t+W8OPeReZrmhD5BPXL825ymZqeGLjfL0OnesKHT5aDXEu4uDR4XwYIrQQy5",
-	"yyre4pfhZXzmAoyT2H1xhAUC1RJoal180ApAXevQPL1MOaHDZokdOFWBlqhOYdDy553DKV1Yqb2cq220",
-	"IEJe10/GQORd2eDQVQoML51PaNJD34lgWAnRdALBXLHEw0Z/VnnThLc7r+tpVLwMQkHvGMtgr6Zua2sT",
-	"ikRED3G4YIaVW6XEq4Ozl/XdCuklKhmRWoCykiRpqVLdRiiYk83bXQ5epqXQRqHAN5GuS/JKZgSEu0I0",
-	"oTY0ChRhKGh3UF6xvtAQqlV0dSl1blntDUQZlqUVdMiIARbnTi9gxslIMgdFGvUNv+sjy+1qZqqlG4Uo",
-	"ELbuAuDddD68qztbQ47SVeEhdqckTlx4ahj3XfX6q2teLOnu5GyaTyVL1GcdDUcBssJjIQjQ/PYOv/+g",
-	"WGYdQxpfF2BravJqnqZvm5u8yuT0vQVP6P25XPb2eFpV4xTvzmTKlkzfvF4yrzIL0tTI7OebfDtDTd66",
-	"LQ7uT77twRl6qBB+D+hx8rKirCr2NaSLsycC1XFoALPJDctEFNRzGDmLrZF+uCeEo7tGxn4F/++ihXvi",
-	"WjhVmNPxoam6UJEVPY3NTVltFucBJ7kqqyBIRcMicAF/W86JigWZyozBCDEVMUvLa7eP3CQMEfRe2xPI",
-	"itSvjtRB6/ksqcISfc9dd/YS8hrYJ66BdWE2DbhWhZGciYQlP5HrjGvNBLHBVoLdaKKuGZuBsOX8zt0b",
-	"HNwC3To6u55duiKbpchCfMrNODg9+ytDc2mxAcAyOfcWtypMO+n2ytPqOrnFaXKru+zgd4FCiptexfoJ",
-	"TQ11HPPwKHm3juX0vkD/VW+Aslw1zr/JBwteGA7TgRAjSpundmB4CghryLfFoqgTKTyvFjPAUQ82PCoc",
-	"300nhRu62wRsmqfzrMDJXhYGHPmfpXWuf0MYCtF4QZiXRwUAAm/PCpiEvi3AFPzWQS40pwKYgbfvg/TQ",
-	"vPmQgzzw8mW+C4GXx/nGBFdS7FVwKfn2hYfNd7T59eKV2+NAm7fFtje+RUywvZQvg9asU1lv647DH986",
-	"5nfu2+crxvSKMd63/BecYMlna5MGt9VHGvYZ1bdVnqd4VeN3ilcvS8APtahxisjC2F0Nj+rehgcOsmD5",
-	"m6UzsoTr+SLIXpabBJnUcpOTaZWD8zylqw+DKz1DDAsPUH9xnONf5UXzet4CcobfvTOo+tbhXeXlaRlx",
-	"K2//KkfnFo2rc6wx17gmg+RNY9W55eWMsgWGzmjx7BxPQ61RiSGvZxo+0Wy6ykTLBaGQcapjheY0BfbD",
-	"RkEA7yKVi40YLVzYxNY9c+ueuXXP3Lpnbt0zt+6ZW/fMrXvm1j3zy4VTGqHnUnbtQy80p8QBvs2toFUh",
-	"F5210D5ZYgZRoQfpyCokj2vF0rELY8uVgKBLkqjmPCSzlFHFnELU8AuoJqqpRa0+zd7lVbVf4K2vCS29",
-	"7digoSWKzkMiJARJF/emr+vLvE6tgq+k/srXWtZ6FaqrQunlelxLTMVtOvNGqb8L6JXwVUhP4z6qK5Tc",
-	"GzfLErpsOjLVBZgOe7mG/WK0GGI/ykUx2m38QRFzjQ2EoUeoycX3jissLP8cDf8/kaH1HSg6hPRR1Ln9",
-	"LI15LWbkPcdfjk/qVr2Euyt0EN0rCnOFDT41s/IjZMsPStGx5VfPF4FHofZOGvV/hto5CdT/WYm3reU3",
-	"DyFCbsSX1kBS9dL6ZWJOn5rRmBGayblIMGuwwgygU3mFLNK3KzfW4yG7g8HNzngwuHkyNn8+GzcESH7z",
-	"bP4K/9FGBrTi3skyJQVNiXkNWVqdHaJD1EReC0IVgWwX2AKmi3YcwcgoY/SzahmJasDdf2r+NzL/i83/",
-	"WNvtWMoU332Xl3LPd+92BZt9945X8eN373kV4373nh2HH05Mbn08rqyvjsNA4CV/UJB0JeSeE+Zn12Rl",
-	"wQ34Uye6zrhmPsOWs2Nd9ZnPunKGcendmeQC8mUBe1nxnrUaeOdH3CZa4L0ORgr8SIbWmGl4mWsK+jsL",
-	"GPviB1uNhSR0UWfhik9cYmhznQJXV+PdcmN2qYWtu1IfP2epKnbvajoDv51vlc7N0SMX51FlF0uFqm1W",
-	"d99yXGIGiiozDXxdUUDGs2t61kzH963D4rmsB3bkyosw62dfBTg/7C2fZuVF0MwIb4JWRNSSuDWVkA2t",
-	"h3cRsBo81YIOdWih70WBoVuyItBB3V7XEGfRyqeZsR45IoJdu5dQ44B6/rQiAbW5gMAsg23yWmziGv4S",
-	"xG/dGJA3NPvM9CylsUHiK56wzFmxLFK3kx1cQZrNprcB/+CByDsv0owPgeJdJCAlxHLKcrSTirmQAyOn",
-	"CoZDICaDkvsXmiZzI5agQGIgjYkV0ct3IPgUUgZz3UbYqNh5u9UHpQw8IHDYeVupw/1aTXTshpRy89Se",
-	"lYQE723ZNBl+0fBt7Zslbd+bBb3E1QWeVkSTU8PqcnH5Ls8+3hLb8vbqblLrK5mRYc5H2vo7cFiGnYGI",
-	"bRJUl2SJDM35CUqj5J03FUA7TM2CV0kDZibSx8mBaIGUZB2crEm5MBvL+qPSult/5LsGdP0flpnp2n89",
-	"R4Ru/ncL7C0AVULgwOMybvkNnFhcf7jkm3yl57jQJW+be/Es1cHnzV9aW3ntWfMXngk/+Lxyit5RHU9Y",
-	"ssErlrxCC3Ee9OCqTLmaAe5m317FS6/i2nVbbGdwW8xoCHNUE0yk2QUw42OI5TeQ3bCdgft0nKv40P8+",
-	"o8J53WIYsW/59YJ+MFf8mNj8s+vawH1L85cwGQfqW9gmRdEANOyMWCrFpSJa4hLVnSJNqmS7hc+DV9rD",
-	"GkaLGG5eyo9uXjaaOdez/xvyL6dcg5ErOhzTVLHbTsTVRZG3uIL+6TVdKGI6OyzSEvs3vYu+wrpYLFka",
-	"1eTF+H8Ba2Ep9Gh9a9f3bq6DIJIG2u/Ffwngqtqfa+g2TF9cnJA1LiAz1j72aB0qUYpWWh80m0uzWlwe",
-	"bROtFqenlGrVjwTy/vYjgqoRQrnPZ9mntMRAFod7TX/WFb6xfsRRyee22V13uTfuOsyq7wRZfVpEDAXe",
-	"1JjFUBhR4G2dxa34VlbRoJm9hfcn6shtSrjLBt620au00sRzaw28Kbu1BhqEAei74IZeLfmqYSFlx92G",
-	"t/AtsNRWoRfK/GFDS5BP/NZyT8eNibIDeaS9ukZ2UQWTEvCB+CZc7u6cXNtTtQRvk4QuOobV/nD+wmyd",
-	"5x1WCiYqM0/WZzJXv9e4p5VJbxoYpVXOKnZO31omcHtuWt9P2LwxD3iFmrcIswhGVZTVbq0VbZ5TfOmJ",
-	"JSHeo7KGrERSGh4HOgmr6GoZxysfVTWBzi/dauEMMUM6DHXiQvthIJcQxYCk+fw21Ok0SKVc9l+QfDdA",
-	"5bAEw71Y2IDUs5jl/tx22tw/xiBd24RlE/Cka0FOlggsr8xRda7Leecl31Er9fbIB0iFbARhI9IbyvGZ",
-	"sZmNl69LLI1EzNuehtxC3v5ZlYkZkWWqQ0aLspYRJNDmjNrVlEobJBMeRrYlFZlNsF1hYoPH3odShS31",
-	"MW81ITDz9M98/tue0fx3+YDmj9+VJpI/9liy/JkrcwoTMyAqKmA01HqhymzytfXYtskRwBkHDYvLd3dp",
-	"vvTiqIX1C9WTVhw0ajOEKzxi1qfQUWkwDpeZJrQwFxZuuoTBgrbS2gxcX/ZnU/OYpjYZo/kLaJohRlLR",
-	"VLmx4Vc+OPzCvGbmk7K6vaDqhbXZTQGMyWlqyZ3ppQWK5aD2Loz8WWFXzh+dFoMVn+Ko/md2eLeX5hZr",
-	"Yics5wBMDxULMpFKH2Ju+QlyiEygFnL4iM74IwcD9eh3cwhvHw07A4GvnKGueGO/mRZmxq6tj5V1HdzC",
-	"HcEKTGMN2Nw1oC1aEpmRelPc1rwRKohq7khl3fBSZ5YGNxYoWuTp18vXm3bVvpvqOefu4aDZtoXqQQHu",
-	"/G0rblT7/WePV+i0K4ZfXSmrVNBecxW9aTjYBsbmLIED3kpnvjsxtoYFu/hVcnEfKWdtVdNyH7L6re8i",
-	"qVbEQK2v86zf9VxdYFnxQOE9mwsP6yYowq5YtoDUTmG2wXSFhaoaOlvVgR9pry6YMGtNgoEPync0rycy",
-	"rNai7zg+ydVUz7G8PomlPM5RmpKAalgWvXeIYNdMaTLmmdKlS3AZd+lZZm4bMbDghTwF4kPKU3/nio9S",
-	"5iVwbOLjfwGzkcjzWChmi3SJcnAj5NBA9yeIO2lWQtQsPHeKRXygKMJtOGAbP+H10zR+/eC9bWzXNrZr",
-	"zdiuP0yO+9xfp5ZCo5pbrSlHvYEvi+cZ14v3UKwTKPqI0YxlR3PDOgbrm9EpFKQlVJHhc2hMBvN+fy/+",
-	"zBbwBxsGfJIUg9zlHFyirKeV9Wzy8xYprP/EMvCM4nog3PMhsKlmXkND+oi5hRyhVFqRkdSTIv2VklNG",
-	"LpkwbViSTwWzJusJpt9NQFHFheIJBIsNMJMVigJYv9SwG7DGgv2YaD3DRI52PnU4DbESbx0sNh8hOKgZ",
-	"qAxdGAsy+7jNQzLLuHBSuekPC3M6FQaWFpZZkbjCsRwz/je2wAKhXIxlw/Vi2CE5g9pc4CVXSMGqUzhn",
-	"GmYS4wCtgszOHZQrRlYv548AAU2tU/erR44Kn48pXbiSXwW9RHAoyGsG2+OSL6LPD+DKaGGjTlxu/HIS",
-	"NWhjXwnrI1P4lQSqFLh6uNZ9eiACnuS5b4QBg0Hho3cneVk9IwqrTq7bNCy5qx4nx4VSbWiW3vW44WGH",
-	"KGkTo1psndIEPYrwK3Its88DMRc2lRpqTH48gbLSY84y9eOPoEz98OHkJVwwmFm8SI09NdsSUyEFjyko",
-	"OKbkTwlVE5Z0SCqvgYtQ7M8/FfXEzcaA3SDvYyCoInu7ZMJuaMJiPqUpSfgl18pO6JxPmdJ0OnPzOXv1",
-	"guzt7T2zJhPEpCmPM+lqoeOHqMP68cfcHRd59YwxW0n2kAx/H0QA2kF0SD4OIgvbQdQh//s///+nW0gh",
-	"TKvVjaHSdIcM6x9g+4HI5imz2jBV5A9FrDJjYmFIM6jXxe0QdqeQlAhLFbOLcVXheaJ+/PEQG5HMbonT",
-	"QOU0zGEPnvRK9twe+X/mhtdD0ijIQs5JxsDHE7RQo5RNkWjZmKTIkpWoE5lzgme/39vt9SEYaMYEnfHo",
-	"MNrr9Xt7Eeg1JkD8K0ob8+iSBSREx7tA0U2fgBRmwpimqeVKFQNXrYRlGL+B3rDvMWuiSIgVRKH8H03T",
-	"co+9gYDyHF6JQHSP9RX2C9SVI3VytEA6OC+qmsfqF+asQFTiQJRX49yIzBXjnIjyTTtJosP81lcXpg3A",
-	"MqNTpqHscgO7UjR59M5c2k0Vjivt3vN/YttASQ5wdbaSLWbxmUqlieKXAqR0oeHSQTkXfKCdeAfP6w7R",
-	"Z2zGnMHXTcNAhyhmfmvgAeAyj+V0SlWPnHOGAPN22rBGBV2bARW0bqHyimUpnVkX5ZtZKpNc0oNL77c5",
-	"yxbFnScjv052Kzm9XGy3VAniaaAMhF7A2TFUsQHMlqhraf3KwmACojDF/JNUYFjB85zp6QCKe6avsota",
-	"C0jAt3eHRmFFKUFkb3cVSICZtleKGWy331+nSPpHz2Uh2u3vPu7u7HR39877zw73+of9fq8P//0j6iwv",
-	"2424lM2B2HBxqTy+KJ66BHfIpx0+erSz+6TX7/V7O4dP+0/7FQL3JNkZ748e73YP6F7c3Wf9p92n42dP",
-	"urujx/GzpM92aH/nkbMxH0ZtmgOc7rg1gUobtYq0p4LBQfJPe6XW+2suPq+q8W7aqOhelfPxWzVPdfeF",
-	"nCMGrPraaw1r20ccCn2W49qj5zR55w5XBB/trP7og6CWS2YJfrS/+qO38v08nliiHO33D1Z/8obpiUze",
-	"Sn2UGg7KjvW4zVgag/RAx2W+2n22+qtzKd9QsbD7ADt40AaGJ0IbaTJ9Dyw0cFr47d7qb803PGYfBL2i",
-	"HFVyIDzOp1OaLaLD6DVXOvcUMudR00vl28AUmJcMIiznJYr4/vzLJo7CXvJUkynV1mw/hnLJqnQ0QMbM",
-	"0wIMhDWh+IxWgZRGtGQc2A1aMGsCc8qDpA2cGjX86GI5OxADkodJZv1mKfIWcFGfVPl4fw8nViY8ZUrd",
-	"6bSWPz5Yd7THa37Q5tT5HxysC4BWZ6z4oHSyAPAtjlaF6wwgGJ0yYq5qyvHiVJCYoUdeVALYojDTkWvF",
-	"3MW27D7zypbfhjkpzOWiCLuhsQanIDehJeNfQOsNz6JT093aEB5z598HYu7nHSZrdjRsP18pkYHU7HFL",
-	"HcOtznOXIlth3RJBxzs00bCM6YyzKxbdj/P7V2H82u51we7V2Ts/LGhjdP/2gZkm/UrORbJlmdZgmc7s",
-	"0SKUeI5CdyDuLhDRd9bukSPMuFTWaYJiEAMn9/v74CHnjmg7DLeEbkb1pDh7uS3HWVVQci2OwqrYx5za",
-	"5S5BrfROuaZ6Eyon15mtBYsUcyBaa5tQvee7oxWe823UTm78iu7KJssqGIBOC5WU62urkfrmNFJtU2j8",
-	"q+uqarEB36yqqgii2SjfUXFJcQxOxe+kLdVuikuyuU+Uq33jMVQzmaayHAxxKOZpuprJyql4i8ntrsdj",
-	"7d5FueYcY7e6ta1u7XvVrbkz5bGI+aN1NWur+KZvU7GWMzVbvdpWr7YpvdqqY7VU8HIpq1zAG54NVUhh",
-	"qjXL1Y6X8uTEwBW4MtOlxz8Fq+CvZindBGxM2H2UY1VnuU1o9PwNgRn5epSlk8j9/9qKrEHw+DrEe4Cm",
-	"6nK4QYXrVv/7nel/q0FSrdS/ebz32prf/JL94orf71+Mwoh/B9/xXM8z5slTmWZTrioCVbTbf/as29/p",
-	"QvebFKz21hOs9torr3NxKqy79sL0t6rrP7zqughsXZ9/8hXXDmseRG+9+9B660ymrIXSmqYpqH1VQDN9",
-	"jDkM53rChDb01JY2wNgsPWHTOrWGvr6qkve71jEGEwt8eT1jKb+FFyke5G2tj3xWSlVgQWOh8e7s9K/H",
-	"L857b47eHv18fFZJcXD4MW/w4uz46Pz44t3x2ZuT9+9PTt9Gn/IrYy8+YLvjp/1uf/Qs6e7TJ6z7LN7d",
-	"6T4e7ydP6c7oCTNXxqf7wHyrj9vq475bfRyQXu/Ww9/rauLgq/VVbWSFpm0g7qdqw3tlq2fb6tk2pWdr",
-	"Pi5LOcQzOB/l1FIoh0NuKUxtY/YX8wcIlwgYk85wG1rbqP3xb97N6RS+WS3QLxNmy/qV81u5xFMNE/FT",
-	"IhXTqKZi+NaUThXefB31icseFSKKm9OLtGP73i+UZlNCkykXXOmMatmG9zt6+ebkbY3zW4u922+vESgx",
-	"dWGtgIPpViXwh1cJ2MoPa5J6XxlgY3PX1QS0QuoH1gRUg3rbebLVcuKEnNlKmWqWeLJ5nVlntoHwQyfL",
-	"w5UiLXJHtcKcxTPLpRqWcXjy9u8n50fnJ6dve69P3p8PO4WnWp5FcSCW9lFEdxsg/qBcCcmCVPkucFiP",
-	"lWfE3Oo2fNwVmhiIotqYzIrEcBB/+8py0bGcjrhgGHJ89PYlcg2IWeClh/ULobXBMoP+NGMJSblmGU1T",
-	"LCxh8A8yEkCqM3OQIHgc+IuBgD7y3PjY2U/AbUNqD3Q5c2x/RuKJ5DErxSb3yAfLuhSnBJQheVmZo4Eo",
-	"FCo2FF9xcZm61UznSkOHI8MVzUDtHuLuIUW3hwINCqSA9a9SYLO16aaUC2wzvMyJf2JklT10GN0pZzDG",
-	"2sWEizidJy1Mk5uxClqsvQcXlNef3RCHamfE7zyXjdvhrPZPjgmj8aSUk2FTqsWB+JK6xQI/76xa3HrV",
-	"3gHad/Se/TLachC6zB1YopyuGkUIFn4KoU2dtXwWMLrZuKWj358IVmh1wQDALQaz+HD2umNZjyld2JxX",
-	"Nr1oh1Bb1mhV3WnMxeJrBByngYXU8to1HDODoHYA8DK0fFeQtR3gi8KwYbC7glAbUg+Es1NtBkPcVO8r",
-	"vVfSaW1wcgX+bkQTVCkUspmJepcYakVLPmKQk2vTDmJ5wq+7kk+bNe0L2sDgCylY0xxdM2+Srw2/ent7",
-	"j2WaHszyvrAJ6puxQLVXU5mVXyhzpR1+jI5QViFcaHaJMoATmXsg4bc9OoYjwnTlAYAfeQehJCJ9K+qj",
-	"9tDDpFF4BQLkDDh77RVrqFRr9LQxWMkVmVGFBISJBMvFaeWJaag3mUnFIROu3bwNQ3OrJmtvO8S0xgVT",
-	"5CnLquqjtS2KLTRJd3DvH4jVRsd7uvfXtBLO/LhVS2zVEl9LLbEV2LYC21Zg2wps/xoC29apZ+vUs45T",
-	"z7p87EyGCsy/sDmeK0XlT7TCI2ewb2gvEpZAul6oIgdFQeDywVy3ef5ny+1ayQeadQaiKBvFsdJZuVBj",
-	"OWzDpv0trIuGsb3myhKuvOQ8GBCLZsX8gWE2pzWZpyxxnUPmdJ1RoTC7sDVUetXzbeZnw6rD5Jn2jYA4",
-	"LSXhmaOXaN0oZVK3fj2xFGN+Oc8gu7jtYyAgMbock2GedH7YIUNBjXCY/5xNpGCWNTa//SxM5vevcnQB",
-	"qYaHCCmflR7+lAsAaiCsEcAlj1aMoJjQTgYA3LCWeab0c5ks1lQtmVWuoVuydOmV+eq2E6WMKr3+56/h",
-	"s9vWcn6tAyRqZX+E2xrV3lkTFl7B2JbrcRUj77KUJrWFX5uEOvN/VbvzWuI6ltY19ehFyRGkOYKq5p7R",
-	"Hx/QZ+Nd1n1CDw66+/ET1n027tPu49EefUz78WO6A3FkbVxDQnVv76XxW1tjh6V+5vgeNFAFzT6CbOOl",
-	"fPdKU5EoQtOM0cRwJeBIAP1hcZqP0Tukbf5XtrktYwKsT1GUBsgBOnt9MtNH6lSeiU/xLHkA7Rge9foc",
-	"joUGtQKq0FiphED0CWtrmHbnZhZYd6WimQT+COMmSjM5NReJFzHpoivM9xS1VEVdAdfGcLJSlKYqpLiA",
-	"gS+YrcKY14XNwQXqD5HXoyoPaCeZl5fzJ3leSbHuwlORr6bJ1NxmWKjBQoUpuCKDwDwvtiqXrwo9EL6w",
-	"08jVQY2j22njBlTn7Go7In+PE3TFIJ2kthSCZ6YDuPFgpWoCtTuw6nQulzqJB8ojLfIp4QClOb2VRM3j",
-	"SV7AMMPKbw1aMn9ytrOP0QsqftDmdtOG18cyKljjZ56lh2RjKXFgCfaCP6sB1y3EOtrl03Tn4BTnBcK6",
-	"Efn/stox7tmzirQNYNycRj8/lV4xBk+tQK3jlJxbDbau3BN25wklOXXbepOuVJPvtODwXSlZKV/TzEYC",
-	"7Ry0AYb1O2TJG5ZwihWgvmfd/AvHbC4RYhrdPLF2IQN3z7Ccc4QtlJEYfHGmUqlN1wt/umKf1Mo8UHCT",
-	"FBVCjajBL4W9qwbCUwAx75NygZxczDKf4806F5qnkCJAES0lkak9pa4OY1GuGm+xgUDpKnBiS6299bZi",
-	"+y0w78r3e2VVo6ud3tE/1Hx09vzNuP+M/nr+hr0QN6PR9fG7X2ZP5yz9+5vx7Onf6D9nv738WZ4dmf9+",
-	"VsfPDy57ux9m15M36T9eXvz2+VX8n/91cTX/fHHFfv2FPuEj9tfjV3/v7/096R5J/rm9Ra9UDLYVk9+/",
-	"u8nRbYZhPUaMCVthkyUbM0GWd7zofqOkuV3QJEB2S5b/KGTZ1qXDqBVPdpCYmvUHZbi+KyY4E3EJD10V",
-	"WbCMs8yIZywB2irn2g+wt5XT7kDs4wmLP3dzTkQtofrOSmtd4seG4V+UrbSyKKoNzq/o2517uxuq7RLN",
-	"5nxQMfZhXvGOioGoSnh/ypVTHa9wuiyR5D8XbvmGmfaGxUFllg8BwRnWpjOhaiCgpJi+5jHrkWMz+Xxi",
-	"KIKhsy2RImYdpwVDF1Z3GakZwzLSEtVy4LhKZBzPs8xsLV50MVVsIOTYzk75tgxyhKJGyGY0Ac6yKvgq",
-	"1ykw/OA3P2JO4CNaDkS1Eh3UWoUCX1CO2Ixr4JIx0Lglh868BcKD5uB0DPtWwMPWOrZF3RAWAzFlVGg+",
-	"Ze3UYQbvLoq9v88F6aP64cdcQIyOUh6z/7ANe7GcRk6+axs0VvQ1kqMN9RTTTKZ37utgk7P6lAuXm0uB",
-	"egft2kuHBS8MUjwUR4EFQSWWuPT1JqyiPOqAGiWWU6aQHviCqYexq1ANji0Xlx7euxxNbVR1G0XW5rlg",
-	"Htz10OYWSqaLuixfOs9hmK0jizejCCJBEytXDIjUMfVt7rYie8Zs9nHBHoLHWwMnczNpAcr31rBRjXBb",
-	"omIsE8HoRLMp2emgFuyQLNU7drD1Xgcun0OySvm4qCjIpARWYMlsjoWag0U579jeZoWheaff7xOWsqmB",
-	"7x9F8/WwWqeS8rSkeNoqlLaSy2YVSobsgvrb44rbmssbhQ+sUbtU5LBFbDejZ3rlsmEGpC49EIKxBKhS",
-	"WbJqxc/iUrZqnk2reRCuD6bmKbr/umqeLe37XrQ2Z6ySJHIdguelbklYyjSrk7yX8LziQwQuqGKBXkR1",
-	"ib+eDhd0EiVFgKtIz7VyeoAjTKYAGXXBpGvrxJu+PjM286rLtyGBCVM6k4t6Opn9sEde+SQiPLacy8Od",
-	"3u+W+XiZI9ZSn7yVyZCKD+6QTjpw428gfZKypIBfsWwtb6aX+TcP48+0PYd//ARHK51c10rDW2DXhw9m",
-	"4z+BD1A8qZ/J1/wzI8PagZrPEqrZsENGc51n47X5cUjKxprIee5lFU+ouGx3L81opjlNbf/38sC0Cray",
-	"Lxq6A6E2P+CnFNGSblBm6EpXdzRyPYV9YVoqh9tTg3dmc1jibRvA50HVrxlzbl3JWp6oxVd3oXa4sBYC",
-	"AVXWZUDI66+sFGz0fEQcaXB/LBwYy5avB/GHxICPsnbOxk1aSx0ETRbpAO0UPqKv4qw2vHLe3izhOlc4",
-	"ttvt5zQpYW5br61aoIxz74PV2RDkb9Zpq8Vt8EpmI54kW3+CP6BW7h3ebCS/2ZZf5/NQyArcoyjpeUQj",
-	"z6taCQvxc9OVUltV9O9TurACZ48MrVv8cCAgwILdzHjG1LBylWMc3Ty1CZkwZx4GUgp2XcmjlZv4rSh7",
-	"Uo2kGQgMpelUI2wMbSmyO9HCkahCThfKXgfX1PMGGoiBOBn70IotAOseaRDtU/gs4M2S8/puFWZt2NVP",
-	"7iVnLlZ1IBjNUm4IvmCeFxoElDvblvjsJBfTF0wKHbSRkEGQLQGSa7WlVNt6QFRUpjwQI0bANO+8xbk2",
-	"c4Z8qJiMjyahpRrS6LQHowXoKgrXPhisZs0aCBssnvs5ICiR/4Opco27R0lJT1EGGywDB//Jlj/C6Ros",
-	"UhOIw5QDgctWLLNe8NJimJP/wP2DKjJl0xGkD8icQ7s1IrqdQIArtCFCOrK5YilTsGdcq4GYyDSButXl",
-	"NI8JH4+hZ7MkLsARJE9q4e51wRyOQbMivzGiWQeMZja0XDGhDwuoMpYX2ADwoNO68GGCa0dgGeRuxT9v",
-	"gG+um93LbDNOq4H/beajOw/FG39Rphi5nTX44WP8YMsKfzOs8DY0aBsa1BQaBDKEYSIypoFsPGSo0BcQ",
-	"yb6raJ6tWLgVC//lxMIPLcTBVSZK5BHRNePeauCgb8fP/Moyq1ZmzHldmz8glIyASOChe+R0TBS7YhmF",
-	"tE/oYa2dQzeae9Q8jhlL1E8oScH5VeSSaUi3b7jsXDhBdt4aiXyO+gcF/L4LLtKN0gyZC5QBCskQIsKB",
-	"bU9+Mpz5QDTqvNuFEsGWRA/qbgEwU2o8h2TxVqLbmO+F3WgjH3m25a/LXQZU+l76CS4UR3yq7PcPqqbx",
-	"/xh9UCz73//5/3wmEf+qowv6nmrCfpvTtGdz46VJfSJBmNXj3HFwZL8sK5YzCoUgyFXB0Twos3gHxvDh",
-	"+MLaxmyGJVzKEQYZPsvc1bHBaQEQOFQswDG2GETVfdZhFMN0QqBNHhRpWc5KApnA/gC6+JuD0+Z6UsOU",
-	"9sVz5ilb5sSazVNmXa4Ql23umK2teevzUeFhcP3+GTG47u55g+73429iKmKWPiR/8wJGUPdVn7cIpYKB",
-	"viBfgAM+mE9m0f3XYgxqArGRmVMqRMlKkMvGxYQ/bYZSnq+UQLckc0syaz76jg7chyxOWPz5IaniGTOi",
-	"tiLXtoBj2c21iDn1DEodawWEHOHXYLS54oprm4cZkstBzghzShZMg7AGvvwDUXPmt1YtiLeFhF2JeUdT",
-	"9R0KhLBZ93c/hIR3ASHAWd1ciEXGLye6nKK6ML356j4/g95FNdtY2JoTyylgs5wxUVXzL0YyWRTTAPtb",
-	"eOBlfd/BWAJBL+3os70oNkyWtxT2W44EeGGP3z3ILTq9PyS9DYYTdAhNlXTZQ4v4wYxNwcsBvQUKn4lE",
-	"gkTYMgoA4hq+HDeaBw48CDP6DYUlbLX6338ggz0b9yIZ4MmxuhjrtfVvKvmGuAJ6sBFcXPruI5mfx853",
-	"Amus0Cqcm5XNwHWKDkd5gVbq+z9Zv68EpWAnMw2Bx0Kurlb9AsL1Ue2GZVMH4k9mEtjcr7HAeKY6NrLf",
-	"6W6ZGMssZmiC/3OHlLPVeMlqilqxesIWoGoldCAwZQx6pixyEX3hC+ffH89o0WeD0St2h9eKXXH1tdtS",
-	"7L9zxUcpC3URTgCBr7dS8h83iMVhwMPGsKyixuwKumhHjCd0NmMCXT8r/JhfEPsQfBITQ1F0xwjKouPS",
-	"H2qPhBu6NNbOn9EMMBCGWijwCZGWolmbCIpP+AhrVYSjSKt2iWURpXlqKZ7X8DZiGbiIAgUD2EAhXMgw",
-	"X+M/YfrOxdYxWoakHuOXWKXacw9e5LnXoTwIOt2C9JdbbDSfMoAZ0uprljFynXGtmeiRoyLdPdXaXC/W",
-	"L3QMDqNjZ+EBoxmjCv3gwFCBzR3weVHFXeA6WxFfhEjrItWVSsLw9eaKCGPZ8S9fRBg29z6VhDde4PbT",
-	"V4ngRCS/X/FH6OMulR8RExtqP9aS1OenawgEChPwsSsotsButC2ckFKlhzjKn85evSBPd58+/bM5dDPM",
-	"Pxcsg5SysR4IOdcOAV3i+8G839+LN53+3tLrfzdT+ssOjMF+IhlL/zKIYG2DqEO+/NAGdINoaW7+TSbj",
-	"D1WpaayYg/RboBOEIR9QEbtUpWB32cSnXPDpfBod9nM0tXUbDaJuC3l+yUKeqpybK+y9WbG5FmbJUk43",
-	"p595W+ScQt/eywanUHgT6qFSUPR283qcMtnpVC2tWJ6GAbul1yxGOhC1aqRAyLb1SL9KPdKC5ywx2F9Z",
-	"SlBMJA+s5DXsh2pymqSXlIsOZnmVMyZAHbxMH4MGt/E8TUnKxwyyupKTMYY3La82xUvFrnJnB0zIjkwA",
-	"bVc11UDtQfTIylr1w/rkvNTVxjTKudDhF9L6VoNqvkZlnVDYgtRYdxNxCRDHulsYAbcpdKFDLFbDEA6p",
-	"Q04bGTP9bDDG/Lxd2IAX6WfaALRLgicq/jrWz9O59G1VWVtzQvXGe48Esq0xYcayKVcKLqYWCivu3ErR",
-	"9djqjqwrMf6yzqa+8sraDp2bbzGk+crWkMb04SxjA6gMaK2OmOaFK82SRoND6lypp3VjQ24kcN6vUmH4",
-	"eppiq4EopoAWhHKF8apqP3xDeUtqUORsXD8RrPCKqee9IucdMpUKXWH4mMdUaPKZLdyuDLvDXHMIz6eM",
-	"CiwIbF0XguqkgZAZUcz81sx8p8hoQWI5nVLVI+fcBuvDZDD023A8RXw9yIou/FFesSyls9aqJrm+mul0",
-	"PGZGQH6X79JpXcv0tIWSqVEbt1H9G/lS6rcCHnfWvH26Hyv20avZGO32dx93d3a6u3vn/WeHe/3Dfr/X",
-	"h//+EXVcu4vR4iIv7BkdRuU35jB6L1xBefvoKIa6z+U684dRi8TNO7gPHM/9hWF9XZJ0ri6QrrkNghrl",
-	"ZUx5Vw5ssCHqblrvzk7/evzivPfm6O3Rz8dn7q2dXYso9r2o41e2PoyOZjJNZf7UbmER4ImP2y9/N+og",
-	"nXO+VFN68x80nrKe20n73o7/ht6QN/la4Y23M1N6kz/FKTwb7bLHyU6/ux8/GXf3xwe0+zTZ2+vusD59",
-	"Eh+MHo9hjevkyb/9dI/jcBflqUsQGFCdLuPDTBsVbVxx9zDlpWnyzpG06IE5xvfzeGIvxa22Yy1tB7Bn",
-	"HkNSZQb9VxhhRpNmlk+XdL4+69aQXd/yWdSPoxpDaXpVOiqk0CZDMWmrMUAkrddiJy5knebFlyFqnQoC",
-	"UfIYSkZGMlm04tIgWU60rRO/rRO/oTrxa5y4lTZem4oeVG3CZXWwFQ+5Iprd6B55YTMFuTJRUQNvmDNL",
-	"7a0e5rSesxuo8B2aHwh85sCxGxpryEjEFcy0aRYFv/MAs4DRIaPVstGBewgXtsY3NWNaaFBgnX5Q994W",
-	"j1/bHETQcS0HCeQAwQxqQCdsOpK8sj5kJHEudcsnCrB5sIku2zuPV7335s1dNPTKUW0s4abGK50Txwov",
-	"G/vuiFGyO6hHU7ZareMucS4ubTI0LNGXpgGVTTj2UF1M2WbcB6uxIk7OSqhmF79KLlrIikvEFF92LIsp",
-	"fApWygapjqsLcH2PDsc0VfYBaqHyR0JqULJYvx5hOLTc9u1fAlu5dyv3PqDcWx9zjeFaGz4+KJa9Ycuz",
-	"enwLBoqt7NhKdvyZ6VIkvXOXrjCzymXaKuKfbJWio7meQCm/T+atmWGIvT1yjvhgKLaFa8lwSj8zks3F",
-	"0GBrljbVngT0ttOp9lzYclUHaz4BgYRIbcHAvdYFOBAOqhrvvi2ZSOqX+RmjSSnvh/K+d3S18UNXIs7I",
-	"v02duDZNfUDCj16ZpVUNSmn/Lq+ss7H/9qadKuT8i+320+3/CQAA//8=",
+	"7L3rcts4tj/6KiieXdUzfSRFviZ219TeTuL09kwS5/gy2WeibAsiIQsdEtAQkG1Nl6v2a5wXOA+2n+Rf",
+	"WAsgwZtE2XKS7lZ/6FgkCIILwMJav3X7NQhlMpWCCa2Cw18DdkeTaczg7xNxwzXVXIpXKaOaReaimiUJ",
+	"TefBYfDXmdIktHc6wQ2NZ8y0CPkNj6/ELBmxNDgMgk7gGh0G2/3t/e7WVnd756J/cLjTP+z3e3347x95",
+	"u6vR/Go8i+MrQRMWHAanMb/hlJzeCpYWW/GEXrPgUMziuHB9plhqH5bwsHlsprRMWOp6PQoT5l+ezbgZ",
+	"4fNoa7w72t/u7tGdsLvL+i+6L8YHz7vbo/3wIOqzLdrfCjoBSyiPg8OAxjxk/2Gp1gtlYu6lqUyvEqYU",
+	"jM5QgN2xcGYoeaU01ebieThh0SwG0rG7KU8NzTP67PTr6MPudEqveDYtV5rd6eAw+MiI0jTVRAryToqI",
+	"zgkVEbmVszgisbxhREsyoTeMzOWM3HI9ITPVCzqBT+Uj8yXkGL8k6AS/yNGV5jo2986YYjQNJ0B/QTW/",
+	"Ye6xoBPI9JoK/i8YUnAY2C7IpeA3LFVcz4NOMJ1IwQqLIpXQ9U64x7bHL/rd/ugg6u7S56x7EG5vdffH",
+	"u9ELujV6zvq7tvVVxFSY8ql9z/lcaZYQGiVccKVTqmXqWtrBfTg7/evxq4ve0et3J++DTqBCOS13c0Sm",
+	"qfyFhZroCdVkQhUSE2YGH3AUmso4ltlVPZ+aq/bp7HL7dbRtnrHLYcpExMV10AlmqVlXE62nh8+ebW0/",
+	"7/V7/d7W4Yv+i/4zOuXPzNru5mtAPeuP9+jBeJt1n9O9ve5uaCg47tPu/miH7tN+uE+3tp6ZjnFgbZoH",
+	"9/cdb/u/ZrGZyjIDyC53iJCa0DBkU80iMmd6ww9W5Qenf9swgg0j+O4ZgaY8VkU28JKNZcrs9seh53v/",
+	"j7aD/yjLs7gujiNeEQ+PhNQTlhLWNYQFPkTtJdjxmxPCrC+ZXm8kxrUfFHv1O/GD3UAJg07r9+C743cv",
+	"j882Z8RDz4jjG6dL5rzA6o+wxqJMmMw4wKdfg3BChWDmY2CbLOYA2/4KX5Ftm9G52fCH0sDPx6lMrqp0",
+	"T1nIp5wJ3fDmlP1zxpS+AiIuYfZwz9K7pRCkZc2YzFwXuKC75vG24L7za2vm+hjS5rjAYkbmE7JMt93x",
+	"QbQVbo+e0322G/XHL0Y7dC/cYgfR8/E23e9/K7qWTpcyjbPzA2/gAA5G22w/2uqbPTTu7o73aPdFtLPT",
+	"3WJ9+jzcG+2P+9vB/efCTnrLlS7uo1PBSL6bixtoo2VttKyNlvUbPUGLG/+M0ShKmVKLZeqNCL0RoTdc",
+	"4PcqR5+hKPRmFsdFJnB8w9K5npSRlgoDWHhY/m4W9f+983yb7O3tkf5Wv7/yCofVs3Dm7UpTz9qsrWf1",
+	"c/iW0bIkdzFhJDaXcQNwRQRjUdGQtmgCv/ln3neCCaMRS0HVe8vFF/NvcZdfnr1VRI6JnjAyHPNU6WGH",
+	"DKcpuzH/Cnanh7C8hjFVekim9JqRP529eUVebL948eceOcJLQKFIMgVmBnbHFRAsZmNN5Ez3BgJWNC63",
+	"w2Aw6/d3whX28r+bt/xlC55jP5GUxX8ZBDDcQdAh6+nOfOHAaTgcTCk6nTEzNROWUEM7y9qUTh3AZqiq",
+	"vi1ZVxnuGdPpvHs01mZjlgd9zkIpImX4xy3lmowQNdbpnItrQq8pFz1/Gvf8d5nDJpklwWG/497LhWbX",
+	"LIUX/1fXbrTuyevqm81W45EjmNUwO4QqwgVcUiy9YekPisTyujCGNhqoN0h695aJaz0JDvd3O2bM7udW",
+	"p4ZaZtBqFuvuKzkTun7YyOXM0FN5qwxTpnEMs5ctgJgrXRj01qJJW0jI+04wpSlNmLa7Omdkl5d1lDVX",
+	"3TjyHWAWGPCwnLVJTSiB1tdMK7Lb3y3SudXx2Am4eemU6gmcHXBowPm66IvHMk2ozltWJ+IDCIzlb7Ob",
+	"xM6AOensapnSay4AzUph/ohiukPGqUzIVra3psjZGWEiMhSwXwwf8M8ZS+f5F5j2hXUUsTGdxRpmMpuv",
+	"rdqFb4Z+zv9VM/z3+cqBUcLGS5mepYJMWQqj7JF3sAUnVJCdfp+EZiEqszF2+v1Fw71S5p31Y+4vGfS9",
+	"mSw1lUKhk8lLGn1wiw7kGCk0w/1Ap9OYh7Cmnv2izGf9mq+ZX4MxZ3EUHH4KzllsJElqVh2PSDiRPGQ9",
+	"EspYpm75ScHcSqU3lMd0FDPbUvUCo37lH/NvKRsHh8H/9Sx3jXmGd9WzN+alx0bXUPgx1VVjP8a9GQZl",
+	"qOkdl2WGVfdG2/xZoS288iWNLuQXJtqTC17qAUcVUSS/l58IwKbHMiV0Ok3lDfX0zU+GNQCxvQfN/kZS",
+	"Jlwps7sKr3kviYZRexIOXjj8FFxMuCIwoYZsbjeb3oApzWNJS6rwOb8WLOqQ0QwHqWTCQCgmLFasbqi2",
+	"Gzvb/FpQPUtZeZCaKOiZjOZEm1Hh6dAhMiVaSiLjqK7zrD/s3ggFVSqbq7gsCA2N6GuE7fG4rj9o6ija",
+	"enW+pJFdLHWL0wwBKG7GYOfIfNYTrVIZ8ZgpVX+ygbrudmQoU+QJRhsjPx9fdIDhypnZ1CMZzdc6sFe4",
+	"ZS6kfEtTZP3tmU4EFnBQZKBXGB6ITaavFJnp1j75G3/ZC1rPG9rVm+as7hWGbHLKUhjoD4oM77oJveua",
+	"pt3RXDM1xBWbD4fcThhwe+9BoukX2O1IZZD41kbnNzId8ShahU8VKPz/yhmJJKxO0DinLIVFa4YtzS9z",
+	"tOMeNbtJirURPKRxzFKS0DlRjJXEG2Q5ZlS1Q1gjAU+EZqmg8TlwIDh0HkhK15NlZrj71kYu2+mY8phF",
+	"PXKiQZIGUMeQDkehyExEsHozGZysmeO8Y3oio/dSH8WxvEXs9AHEwm7IIPhweTEIUHjFDtdGMSPD5get",
+	"mk2nMtW4jhJ4e4ku8EH1jBTbK5S1tevbdqmKYvaH0/OLFXW6x83Ie3k+CydOwH7QwnVn9zVbI/WvmeGn",
+	"vpAO3JJr5QT+TGuZSsXhqLYi7FpXrFmr4DZlxNEHkugVYHOwjqjmajwvbDHsnuAQ1kZB7I4MsfchYXdh",
+	"PIuYIsPyqIcdcjvh4cQQFI4eEc89CdwsOMQmDra2+h2iGLBRsrXd2+tt/XnNJ9J7qd/ImXgoYzDC4dg8",
+	"vzY6yhFg4EUQxh7chWMIppcxwvVa1585WXjILkU2Iw8kje2IaJZMZUpTHs/JLO91bQSLqKYjqmD7zkTK",
+	"aDgx/Wcks0cRV2Q0U/MeeS9RJ7ilioQTKq5Z9BPR6TwHnDxalvCrRaT0mz6aS15I+Y6Kub2sHimQ3sKx",
+	"m0qt4TQ+vpuyEHxvsk3HBdk2O02KSK1nZqQkCRVzx3UUwiFG5w5jzoReNhGEGkraGUScUI7J0KPycPFc",
+	"PQ5r3H4E1rjaVF+enRi9Q6Jy/IBZNpsAEBlQCKTIFILd/sE+Acl/bZtt6XvWyIkuBZ3piUz5v1aR2+DF",
+	"dKRsywLYEKYsYkJzGisfcsgoeTTTE3Mfe/abk1ujKIGEn8obHoHgd+8sxlFVr//C5j8oonkCfEnegHGr",
+	"+kYAbUAstj1ht1wgGNCAF5gdEzFoUo60ynq+BGDB9mN4YcRipt0LZuKLkLcl1OcSL5qx13bpJC8ADHo4",
+	"SetYVJnsbwWsfBZYWer9+PFj15slVi8Aw2vBLun3BQBCUfq9sOhTs/jLhNn3n2zLz521y8P+Kl+Mjywk",
+	"E/m4CB35PZLN6jMsesciTi+g/wfxT68rkpi+UAQdBJrd6WfTmHIxCMwJaSdg7SCOmc2/np++XyP3zEbo",
+	"AHWHAVYm/jRHwfUtgD4cLUmU7CLkLwU7HYNDYWsUvLO47dksZq7p5/tO8Mr6/tSYXATxHQBwmZMhwMLD",
+	"DqoOZujX/IYJRIsVoSkj05SZI8CMf5rKKUs1x6MhzONWMztQRDXrGl4Na5pGpyKeuzVdWrilefy1eh+N",
+	"IjU3wKGkxnCbQZ6WCh1CYyUJVYQSsNKDM0Vms0p5m1Gik0nV1rXkwfvsCuohgTc7OMOwsauWMQTqYdm4",
+	"7wCeYfmA+faOG0PuCAy0KpK0wis6wV3XdPOeJmYGPxXHc3n2NigNEQyTpWuvslcWLr/H9xeuvfYH433+",
+	"adOnf2FzwzNlavTf0fwnMuwOScKoMIe0CtGhqEdAV0GbmNn0Q/PtQ7wcGvVFjom5pMxNfi1kioefo2BO",
+	"tG6Ffl34tz3l1Mt5lSD5xdfZqIu3S9SyV7zWhlyW5dXyGbMjmQgZoSNzVIHyP9OhTFh1n0ZZP9Ulmp87",
+	"n1y7zzUL99g5+51rqln99MG5Z27nuzBNmdAuJmHeG4iB+JEMMz/BIekaMXjGIrj+IZUhA7uJuTFiRp0w",
+	"3wk3T/9mLmZRsCNkVhD8hGoptDpOU+wW4dKfyLDguTjMYNOUUSUF+rbYZeG7L+ZDCTro1gw9t1gYRUr5",
+	"fRbvFN5QvIXvK1Ic337fCfzDwZzMUcRNKxp/KMw51yxRtbwz4eIEb+YGZJqmdF7hyAG8hljaKUNz4E1m",
+	"p0nFLOQ8FFJcwfUroLUawqmRr0snbAEXvp3IGJZowoU/4q2aRfeGx5qlF+A7V1ls7C537jLnIk1ZRGKu",
+	"WUrjeN4BFx3w+7phKaFkSrVmKSimnifJdr/f7wT2XnAY/Pen/x4M7vr9zz/+W1BzEpwUbLzV43U8RqcA",
+	"o5qnErEA8zccPcDYBMsi9tAHGTxljCaiLAJlKGTUfUBR6w7dgidieRSvzF3PsQUMKwwNnj1yMiah38AK",
+	"TBEbcwHxQ3NUikIq7E7zHU+KpNvr1xDIkwhqjKNGg7udMFFgDjEfM7hT8XQhI3ZNReHEXkm6qHe9Lo/s",
+	"OJnqOeGWY5lHwGbrtHLADEEZX+V91om76jYSx8teZfRLw6SEJNBLjcQiZrFFE3Ekq4wsdyN/QkIU3dJ/",
+	"XeGJB8pamTtu+aPyHUtiLr6QWx7HZITHp9mQYBSCZwFEs05VzZsAnXIjbna66QIf9aeI2dgBn8vs7daN",
+	"uOhSXx75x8nc2vfw8LQnGjoMgzVKkkj2SDZtXJOIo6libAe1nGplH/5fAxrHLVSUGnng/nP5hfdeGEAj",
+	"QwAsE40Ype1vJiBffyOWHf4PZwkNjtm/Vs+EyqMFFuI136pt7TllF1tv17UueGq36L3oyN3igaJXd/Fz",
+	"9/ZqHkAH6KX+fXVBDC22uxfP0KJ1TYRDeTX9zLTdLNlVq0bB8gLkG85g3CeWl5Ez8NgzDMDsIXyjaYJt",
+	"I8mU+MG6R9Bq3612mB9t0fpbtUVg2u3Fc/MMgDa1W9AP4XgAY12RMeQMFzhD/ZCWqe9FoePr6eu+MuSR",
+	"rTCLdeuxMG/l06x8HvrLv2b/NMgt9Yd4jdDRKQIENhmEHzCMHLmTnVQ4w+UDqYlZVg+NOn3RS27mQs/L",
+	"8/0jGZoBgFZX0eNu2Wgi5Rdz0ywI+zNfH0rTOIb+Cyqc/SLbvIW2VhnnO+yhcv2j67L0cSz8UqsLeOcY",
+	"iBTmMPOOMNRPRnMj7SeLhfyrfFVWDtF0BiwNzf7WoGEElOIm+kEVxX5fstE9cqonLL3lyuhsDuizZBtJ",
+	"GTMqCgJWRdJZvI+w1eI18nqG8HIDmO7lOAF90mhWAI9F7rkqBVsP16xnrjQX1/5SdzykxqlgykRFIEQx",
+	"Mh+mGWKPOHE/g1adJmxBiIToWx6WJHzctmUR/6EHdO1kZFyh8ctbThcs/xPNkkZI/IhMY7N/ohJPbztZ",
+	"ZSl6YdjHWqiyyqc3fvaHykeDudwDoYsE8NoVwJt2J23zfNwDBR3c4wu2GeJjg9daiBiXZ2/rT0mIZcg/",
+	"YDUKYrBC/V6b1pHRcFOMmByxnAOoGtgzu/cYmgb3ZZqVUdP8NYu/HFK31LhTZK71Nlh3OmXmo816EYXA",
+	"nw9MTmPWcdARUxmvUSikGh6DwDcclEZJ5AlDN6/SAZOfyqvKde5AN5Jd8Uv+U956gQK3VIGaDd5DagIz",
+	"BqMcMSbgTo8cwYFjQYeUwTPC+rJoaRrVSNmLcKaPE8Odcyo+QlWsBxS886gKWOV+NpCtpZ0KviIMYF2x",
+	"hNQ8ZGRCIwsMdJqRAUdR60LcalRetpnVlwis9GaNZN2owxIzREa6pdNzX8xI9Bidp2lM6CzVI8f/nNHY",
+	"zNTQZcUZOuwNGzosB925cHZp7XYRrPZLcIU85Cve45P1n/GFCzBOYvf5FhZIVMugqXXxQSsAda3rxunl",
+	"KKrbbJbZgbcZoERVDoOWP28fJnRutfZilrzRnAh5W90ZA5F1ZcNylwEYXiKlukEPfSeCYSk41ikEM8Ui",
+	"bzX6o8qaRrzdfl0NUfFyN9V6x1gBezl3WxlNyFNAPcXmghGWTpWCrA7OXtZ3qw6XKOWiakHKUnqqhaC6",
+	"dZ81O5u3Oxy8HFd1E4UK30S6LskbmRJQ7nLVhNqgNADCUNHuoL5ifcYhSC7v6lrqzLLaG4giLQtf0CEj",
+	"Bqs4c3oBM05KohkAadQ3/K6+WO6XC1Mt3ShEvmCrLgDeSefTuzyzlcVROCq8hd0pqBNXHgzjnisff1Xk",
+	"xbLuTiam+VyywH1WQThykuUeC7UEzU7v+vuXiqXWMaTxdk62piZvZnH8vrnJm1Qm55Y8dfcv5KK7x0kZ",
+	"xsnvncmYLRi+ub1gXEURpKmRmc932XTWNXnvprh2frJprx2htxTq78PyOHldAqvyea3D4uyOQDgODWA2",
+	"rWSRiQI8hzHL2Br5h7tCOLprpOwXcIzPW7grroWDwhzGh6bqHCLLexqbk7LcLMwCczIoK2dIecM8wAN/",
+	"W8mJijlJZMrgDSEVIYuL324vuUEYJujdtjuQ5Ul3HauD1rNpVKYlOuW77uwh5DWwV1wD68JsGnCtciM5",
+	"ExGLfiK3KdeaCWKD0gS700TdMjYFZcs55Ls7+HJLdOvo7Hp2iaJsfihL8YSb9+Dw7K8UzaX5BIDI5Nxb",
+	"3Fdhwk83Vx6q6/QWh+SWZ9nR7wqVFDe8kvUTmhruOOb1b8m6dSKn9wT6r3ovKOpV4+yZ7GW1B4Zb6cCI",
+	"cUmbq/bFcBUWrGHfdhUFnUDhfrUrAxz1YMKD3PHddJK7obtJwKZZItUSnexhYciR/Vn4ztVPCMMhGg8I",
+	"c/MoJ0DN3bOcJnXP5mSqfdZRrm5MOTFr7p7X8kNz5zIjec3N19ks1Nw8ziam9kvyuar9lGz66l+bzWjz",
+	"7fkbN8c1bd7n0954F1eC7aV4GLQWnYq4rdsOv3/rmN+5b58vGdNLxnjf8p9LggWfrXUa3JZvaZhnhG/L",
+	"Mk9+qyLv5LdeF4hf16IiKaIIY2e1/q3ubv2La0Ww7M7CEVnG9XJeK14Wm9QKqcUmJ0lZgvM8pcsXa7/0",
+	"DFdY/QuqN46z9Ve60fw972Fx1t/7YJbqe7fuSjdPiwu3dPevcnRhl3F5jBXhGr/JLPKmd1Wl5cWCsiWG",
+	"Tml+7QJ3Q6VRQSCv5ng+0SxZZqLlglDI9dWxSnMcg/hhoyBAdpHKxUaM5i5sYuOeuXHP3LhnbtwzN+6Z",
+	"G/fMjXvmxj1z45759cIpjdJzLbv2oheaU5AA32dW0LKSi85aaJ8sCIMI6GV54HwxUSsWj10YWwYCApYk",
+	"EeY8JNOYUcUcIGrkBYSJKrCoxdPsWV6G/Wru+kho4W7HBg0tADoPiZAQJJ2fmz7Wl3qdWoCvAH9l31pE",
+	"vXLoKge9XI8rqak4TWfeW6r3anAlvFWH07iHqoCSu+NGWVgu645MdQGmw16GsF+N5kPsR7koRjuNPyhi",
+	"jrGBMPwIkVy876TC3PLP0fD/Exla34G8Q0izRZ3bz8KY13xE3nX85eSkbtlLuLsEg+jeUBgrTPCpGZUf",
+	"IVu8UIiOLd56Oa+5VNfeaaP+z7p2TgP1f5bibSuZ5esWQmbEl9ZAUvbS+jgxu09NacgITeVMRJivWWHu",
+	"1UTeoIj0/eqN1XjI7mBwtzUeDO6ej82fB+OGAMnvXsxf4j/aKICW3DtZqqSgMTG3IT+us0N0iJrIW0Go",
+	"IpDtAlvAcNGOIxgZpYx+US0jUQ25+y/M/0bmf6H5H2s7HQuF4ofP8kLp+eHdLhGzH97xMnn84T0vE9wf",
+	"3rOT8OtTwlsfjxvrq+NWIMiSPyhIulLnnlMvz64oyoIb8OdOcJtyzXyBLRPHuuoLn3blFOPSu1PJBSQS",
+	"A/Gy5D1rEXjnR9wmWuBc10YK/EiG1phpZJlbCvidJYy98YOtg0MiOq+KcPkjLiW3OU5BqqvIbpkxu9DC",
+	"Vrypvj8TqUp273I6A7+db5XOzNEjF+dRFhcLJcJtPn3fclwQBvL6Pg1yXV66x7NretZMJ/etIuK5rAf2",
+	"zaUb9aKfvVUj+WFv2TBLN2rNjHCn1oqIKIn7psJiQ+vhQxSsBk+1Woc6tND3gppXtxRFoIOqva4hzqKV",
+	"TzNjPXJEBLt1N6G6BPX8aUUEsLmAwCyz2uStWMcx/DWY36oxIO9o+oXpaUxDs4hveMRSZ8Wyi7qd7uBK",
+	"Aa03vQ34Bw9E1nme4H0IHO8qAi0hlAnLlp1UzIUcGD1VMHwFrmQAuT/SOJoZtQQVEkNpzDiJXr4DwRNI",
+	"rcx1G2WjZOftli8UMvCAwmHHbbUO92s507ETUsjNU7lWUBK8u0XTZP2Nhmcrzyxoe24+6DV+Xc3Vkmpy",
+	"akRdLq4/ZFnaW662rL16mNb6RqZkmMmRtvIRbJZhZyBCmyzWJVkiQ7N/arVR8sEbCiw7TM2CR0nDyoyk",
+	"vyYHosWiJKusyYqWC6Oxoj+C1t3qJd81oOv/sMJM1/7rOSJ0s79brN6cUIUFXHO5uLb8Bk4trl5c8Ez2",
+	"pRf4oQvuNvfiWaprrzc/aW3llWvNT3gm/NrrpV30gepwwqI1HrHkDVqIs6AHV9/L1VZwJ/vmKF54FFeO",
+	"23w6a6fFvA1pjjDBRJpZADM+hlh+B9kN2xm4T8cZxIf+9ykVzusWw4h9y68X9IM59cfE5p9d1QbuW5q/",
+	"hsm4pg6IbZIXV0DDzojFUlwroiV+onpQpEmZbbfwefBKoFjDaB7DzQt55M3NRjPnavZ/w/5lwjUYuYLD",
+	"MY0Vu+8EXF3leYtLyz++pXNFTGeHeVpi/6R30VdYkYxFC6OavBj/r2AtLIQerW7t+q2b6yCIpIH3e/Ff",
+	"AqSq9vsauq3nLy5OyBoXUBhrH3u0CpcoRCutTpr1pVnND4+2iVbz3VNItepHAnl/+xFB5QihzOez6FNa",
+	"ECDzzb2iP+sS31g/4qjgc9vsrrvYG3cVYdV3gixfzSOGau5UhMW6MKKau1URt+RbWV4GzeIt3D9RR25S",
+	"6rtskG0bvUpLTTy31po7RbfWmgb1BPRdcOtuLXiq4UOKjrsNd+FZEKktoFeX+cOGlqCc+L3lng4bE2XX",
+	"5JH26j/Zj8qFlBofiO/C5e7BybU9qKX2NInovGNE7cuLV2bqPO+wQjBRUXiyPpMZ/F6RnpYmvWkQlJY5",
+	"q9gxfW+ZwO2+aX0+YfPGPOAlbt4izKI2qqIIu7UG2jyn+MIVy0K8S0WErMBSGi7XdFIP0VUyjpceKiOB",
+	"zi/donCGmSEfhnp6dfNhKBcRxYCl+fI2VEg1i0q57L+g+a6By2EJhkeJsDVaz3ya+XPbYXN/G4N2bROW",
+	"TcCTrgU7WaCwvDFb1bkuZ50XfEet1tsjl5AK2SjCRqU3nOMLY1MbL1/VWBqZmDc9DbmFvPmzkIl5I0tV",
+	"h4zmRZQRNNDmjNrllEprZBPeimzLKlKbYLskxNZue59KJbHUX3nLGYEZp7/ns992j2a/ixs0u/yhMJDs",
+	"sieSZddcgVkYmCFRXgGjodYLVWaSb63Htk2OAM44aFhcPLsL86XnW60eXyjvtHyjUZshXOEWsz6FjkuD",
+	"cbgoNKGFObdw0wUCFrSV1mbg+rI/m5qHNLbJGM1fwNMMM5KKxsq9G35lL4dfmNfMPFKE23Ounlub3RDA",
+	"mBzHlt2ZXlossYzU3oGRXcvtytml0/xl+aP4Vv8x+3o3l+YUaxInrOQAQg8VczKRSh9ibvkJSohMIAo5",
+	"fEan/JmjgXr2q9mE98+GnYHAW85Ql9+xzyS5mbFr62OlXUe3+o7gC0xjDau5a0ibtyQyJdWmOK1ZIwSI",
+	"Ku5IRWx4oTNLgxsLFC3y8PXi8aZdnfWmStqZezgg21zk8d7O37bkRrXbP9hfgmmXDL+6VFYp573mKHrX",
+	"sLENjc1eAge8pc58DxJsjQh29Yvk4jFazspQ02Ifsuqp7yKplsRArY55Vs96rq6woHtNRUKbCw/rJijC",
+	"blg6h9RO9WKD6QoLVTV0tqwDP9JeXTFhvjWqDXxQvqN5NZEh5brgctRxcpKrZp+t8uogFso4R3FMaqBh",
+	"mffeIYLdMqXJmKdKFw7BRdKlZ5m5b1yBuSzkAYhPqU/9nSs+ipmXwLFJjv8IZiOR5bFQzBbpEsXgRsih",
+	"ge5PEHfSDEJULDwPikV8oijCTThgGz/h1dM0fvvgvU1s1ya2a8XYrt9NjvvMX6eSQqOcW60pR72hLwtn",
+	"KdfzcyjWCRx9xGjK0qOZER1r65vRBArSEqrI8CU0JoNZv78TfmFz+IMNa3ySFIPc5RxcoqynlfVs8vMW",
+	"Kaz/xFLwjOJ6INz1IYipZlxDw/qIOYUco1RakZHUkzz9lZIJI9dMmDYsyoaCWZP1BNPvRgBUcaF4BMFi",
+	"A8xkhaoA1i814gZ8Yy5+TLSeYiJHO54qnYZYibdKFpuPEBzUDFWGLowFhX2c5iGZplw4rdz0h4U5HYSB",
+	"pYVlmieucCLHlP+NzbFAKBdj2XC8GHFITqE2F3jJ5Vqw6uTOmUaYxDhAC5DZsQO4YnT1Yv4IUNDUKnW/",
+	"euQo9/lI6NyV/Mr5JZJDQV4zmB6XfBF9fmCtjOY26sTlxi8mUYM29pawPjK5X0lNlQJXD9e6Tw9EjSd5",
+	"5hthyGCW8NGHk6ysnlGFVSfDNo1I7qrHyXEOqg3Np3c9aXjYIUraxKh2tSY0Qo8ifIrcyvTLQMyETaWG",
+	"iMmPJ1BWesxZqn78EcDUy8uT13DAYGbxPDV2YqYlpEIKHlIAOBLyp4iqCYs6JJa3IEUo9uef8kLrZmLA",
+	"bpD1MRBUkZ1tMmF3NGIhT2hMIn7NtbIDuuAJU5omUzeeszevyM7OzoE1meBKSniYSlckHh9EDOvHHzN3",
+	"XJTVU8ZsJdlDMvx1EABpB8Eh+TQILG0HQYf87//8/5/vIYUwLVc3hkrTHTKsPoDtByKdxcyiYSrPH4qr",
+	"yrwTC0Oal3pd3A9hdnJNibBYMfsxrlw+j9SPPx5iI5LaKXEIVMbD3OrBnV7Kntsj/8/MyHrIGgWZyxlJ",
+	"Gfh4Ago1ilmCTMvGJAWWrQSdwOwT3Pv93navD8FAUybolAeHwU6v39sJANeYAPMvgTbm0jWr0RCd7AJF",
+	"N30GkpsJQxrHVipVDFy1IpZi/AZ6w55j1kQREauIQvk/GsfFHnsDAeU5vBKB6B7rA/ZzxMqROzleIB2d",
+	"52XksfyE2SsQlTgQxa9xbkTmiHFORNmknUTBYXbqqyvTBmiZ0oRpKLvcIK7kTZ59MId2U4XjUrtz/i9s",
+	"W1OSA1ydrWaLWXwSqTRR/FqAli40HDqo54IPtFPv4HrVIfqMTZkz+LphGOoQxcxvDTIAHOahTBKqeuSC",
+	"MySYN9NGNMr52hS4oHULlTcsjenUuijfTWMZZZoeHHr/nLF0np95MvDrZLfS04vFdguVIF7UlIHQc9g7",
+	"his2kNkydS2tX1k9mYApJJh/kgoMK3iZCT0dWOKe6avootaCEvDsw6mRW1EKFNnZXkYSEKbtkWJett3v",
+	"r1Ik/ZPnshBs97f3u1tb3e2di/7B4U7/sN/v9eG/fwSdxWW7cS2lM2A2XFwrTy4KE5fgDuW0w2fPtraf",
+	"9/q9fm/r8EX/Rb/E4J5HW+Pd0f52d4/uhN1d1n/RfTE+eN7dHu2HB1GfbdH+1jNnYz4M2jQHOj1wamoq",
+	"bVQq0p4KBhvJ3+2lWu9vufiyrMa7aaOCR1XOx2fVLNbdV3KGK2DZ015r+LZdXEN1j2Vr7dlLGn1wmyuA",
+	"h7aWP3QpqJWSWYQP7S5/6L08n4UTy5SD3f7e8kfeMT2R0Xupj2IjQdl37bd5l8YgPcC4zFNbLUZ4eXZy",
+	"IeVbifrx7vbB8kcupHxHxdxOHUz6XhuynwhtFND4HKRuEM7w2Z3lz5pneMguBb2hHFE80DdnSULTeXAY",
+	"vOVKZ85FZgtreq18s5kCi5RZO4vFjzwlQPZkkxBi5QKqSUK1tfSPocKyKuwmUEuzTAIDYa0uvmyWr2Oj",
+	"jTIOEgrN5TuBaehBOQfhjhoRdr5YgghhX9Rz2ephlKc64KI6qCJH+C1schnxmCn1oA1efHhv1bftr/hA",
+	"m41aeKDNNvUf2FuVYq02Zf5AYSvCTLXYiyXJtmZF0oQRIw5QjoezguQPPfKqFCQX1As2GfLmDs9FZ6ZX",
+	"Gv2+XlrDfDGKsDsaanA8cgNa8P4raL3mUXQq+LANEzJyxWMo5n4+YLBmRutt9Eu1PtDMPYmsYyTiWea2",
+	"ZKu4W67p5JMmppcynXJ2w4LHSZd/FOGy7VznImVVhPRDj9Z2UNw/sWCm38iZiDZi2dOKZWd2NxJKPP+l",
+	"B5wHLj7S9yHvkSNMBFWEWgGvxHjO3f4uOO65Xd1uU1jeOKV6km/XzMTkjD2oUOe7Z1lIZsYgM0+lVnBY",
+	"BqCvAwlzndkStchkB6I1CIaoo+8llzv0t0HD3PtLkJrN4ZXLDJ0WSJnrawOUfXdAWdvMHn90CK0SsvDd",
+	"Imh5bM9aRZWSp4yTiUruMG25dlO4lE3JolxJHk8Gm8o4lsUYjUMxi+PlclnGxVsMbns1sWz7IZif89fd",
+	"QH4byO8PBPm5behJldmlVQG/ZaLW94n3ZXLQBu7bwH3fDO5btg8XKncuW5eL9cPNpHJNT7UW69rJa54u",
+	"WnPMLk3y6cloXvWBVcRWNwAbDvcYzK7sJ7gOoNGfEBiRD+8sHETm+thWLa4ljw9tPoI0ZW/LNeLAG1j6",
+	"NwZLl+PDWqHSWaj7yoB0dip/dTz6t6+qYbIDR9/xTM9S5ulsqWYJVyWlLdjuHxx0+1td6H6dytvOasrb",
+	"TntMPVPZ6iF1L0PBBlHfaD1VRD0PA15d5PLxdLfQngRO335qOD2VMWuBpdM4BjRa1QDmx5jxcaYnTGjD",
+	"gm0hCIxk0xOWVBk89PVNseffNPRZm4bh68OfhWwgXlx9rThsIwrSQmIHSxpLjQ9np389fnXRe3f0/ujn",
+	"47NSQojDT1mDV2fHRxfHVx+Oz96dnJ+fnL4PPmenzE64x7bHL/rd/ugg6u7S56x7EG5vdffHu9ELujV6",
+	"zswp8/kxNN/AhBuY8I8EEwK39g5K/L0qQAhPrY4AkiUA4EA8DgHEo2gD/23gv28G/zXvr4VS6BlsqGKy",
+	"L4QHINsXJhsyCwIzOgiXmhnTAHEb7NwISvmn+/qgju8WnPo4YbbQYjHjmEsF1jAQP0lVPoxycozvDQsr",
+	"yf+roDoun1cdF10fXNNOtDyfK80SQqOEC650SrVsI18evX538r4iXa4kQu62ByoKgmM9WOFoukEqNoJX",
+	"Famw5TtWPB18jMIGWK8KULTaB08MUJQjs9v5/VUSG9W5/hXSDS3w+/M6s65/A+HHvxZfV4h9ydz6csMc",
+	"T60kbMTS4cn7v59cHF2cnL7vvT05vxh2cr++LBXmQCzsIw/RN0T8Qbk6oDl38x0GsaguT4kRBGwOAFct",
+	"ZCDyknEyzbP7QRD1GyuphzIZccEwbvzo/WsUNHBlgU8jFqGE1maVmeVPUxaRmGuW0jjG6iBm/UFaCchX",
+	"ZzYSZAAAkWQgoI+swAF29hNI9JCfBR30nGqRknAiecgKAeY9cmmlnXyXAEaT1QY6Gogc57H5FBQX17H7",
+	"mmSmNHQ4MoLUFAwIdRoE5Fn3lkADrlVjxyxVSW1thCokdFuP+HPi7xhZlijdiu4U01BjAWrCRRjPohZG",
+	"1vXYN+2qfYTglBURXpNQa0fEHzyWtVsULSgpx4TRcFJIrLEuxHMgvibkma/PByOeGx/kB1D7gb7GXwfE",
+	"Bz3NnIEFzulKitTRws8Dta69lo0C3m4mbuHbH88ES7w6FwDgFINRXJ697VjRI6Fzm7jM5ojtEGprUy0r",
+	"Ho4JdXwQwUkaWA0vK0DEMb0LAgqwLus+31XVbUf4vLpvPdldVa81IQr1KcbWs0LcUB+r8Jdyoq1xcPn6",
+	"XQt4VKr2sp6BeocYIq8FbzdIrLZuV7csa9tD2adNffcVTXPwhBSsaYyumTfIt0Zevb9/xGeaHsznfWXL",
+	"2HdjGGuPbJkvv1LmSDv8FByhrkK40OwadQCnMvdAw2+7dYxEhDnnawh+5G2Egor0vSBO7amHmb/wCATK",
+	"GXL22mNxiMM1+gyZVckVmVKFDISJCGv+aeWpaYibTKXikM7YTt6aqblB1p7UpInprHM5ysPXyojTyobO",
+	"FuDTA4IhBmK5LfSRwRAVIMNZRTdIxgbJ+FZIxkbH2+h4Gx1vo+P9MXS8ja/RxtfoSX2NVhV8p1LV2Fpf",
+	"2WTgxaOEnGiFe9Qs16E9eVgEeZ2h3CBUj4HTCpMiZ4nCrXhstSto1hmIvL4Yx5J4xYqexSAXmx86t2Aa",
+	"SfiWK8vpbJ7yORop82b5+EHCNts7msUscp1Din2dUqEwDbU1hqL3OJb8xxThRraHwTPtGxpxWErCNcdg",
+	"0YJSSLlv3Y1CKcb8epZCGnrbx0BABn05JsOsOsGwQ4aCGgU0+zmdSMGsLG1++6m0zO9f5OgKclIPkVK+",
+	"7D38KdMY1EBYQ4PLMq4YQb2indIAa8Na/5nSL2U0XxG+Ml+5An5lGdkb89R9J4gZVXr1x9/CY/etsYRK",
+	"B8gFiz4P9xU2v7UiLbzKwi2/x5UWfcinNEEjfhEb6lwMygjSW4nfsbAArscvCs4mzfFmFReQ/niPHoy3",
+	"Wfc53dvr7obPWfdg3Kfd/dEO3af9cJ9uQdRdG/eTugLJj0IVV0YFsSbUDO8DypXz7CNIS18ojKA0FZEi",
+	"NE4ZjYwYA84K0B9WMfoUfEDe5j9lm9t6NyAr5dWLgB2gD9pnM3zkTsWR+BzPsgdA4HCrV8dwLDTgEAjT",
+	"sUKtieAzFmEx7S7MKLBATwn9BIEKQ0YKIzk1B4kXX+oCS8zzFJGwvACFa2NEXykKQxVSXMGLr5gt15kV",
+	"EM7IBXiJyAqXFV9oB5nVIfQHeVHKxe+CeVEQp1FiTjOs6GGpwhQckbXEvMinKlPIcuAIb9hhZPhR49vt",
+	"sHECymN2RUBRIcABuqqhTrVbSMEz0wGcePClagJFXrA8eabIOhUJ6mjNsyHhCwpjei+JmoWTrNJliiUC",
+	"G2A1f3C2s0/BKyp+0OZ000Y5wHo7WAxqlsaHZG1JiuAT7AF/ViGu+xDrzJcN0+2DUxwXaPezGY/+stz5",
+	"7uCgpJ4DGddnNch2pVe1w8MhqHXOkjOLkuvSOWFnnlCScbeNk+tyKL6FhO9qDkv5lqbXD4bwt/ba0M+6",
+	"Q7LoHYs4xepiv2X8/5WTT5v1nk5w103oXXcko3l3NNfmjN7f29vZv290S8WCmQzcU+t1piNsoYz24atG",
+	"pfKAulpt1lWYpVZ/giqvJC9La9QWfi3suTcQHvrEvEeKVZkylc08jqf0TGgeQ3IGRbSURMZ2x7vin3mN",
+	"dDwRBwI1tZrdX2jtfW8rFcIS86E6hFfLN7jZ6h39Q81GZy/fjfsH9JeLd+yVuBuNbo8/fJy+mLH47+/G",
+	"0xd/o/+a/vP1z/LsyPz3szp+uXfd276c3k7exf94ffXPL2/C//yvq5vZl6sb9stH+pyP2F+P3/y9v/P3",
+	"qHsk+Zf2FshCBeJWCkP/4SZSNxlGjBkxJmxZVxatzWRanPG8+7Wy+Xaxp0DZDYv/A7N4Wz8RY3k81UVi",
+	"rt4flBE6b5jgTISFpeuqHYPxn6VGO2QRsGM5035qA1vhb6WDY2t/58Vu88ERTlj4pZtJSGrBCeLMzTYc",
+	"YGwUkXnR3CzzqvDg+It+7ZmnvzkBXEriTD7L332YlWykYiDKmuefMtCs41X+lwX2/uc8JMEI+d5r8aUy",
+	"zV4BgSnWODWhaiCgJp6+5SHrkWMz+GxgqBqiozGRImQdh86h+6472NSUYR10iXAhOO0SGYazNDVzjodm",
+	"SBUbCDm2o1O+UYYcoQpUZ/yagMRbVsiV6xQUEYgZGDGniBItB6JcShGKBUOFOqinbd5r6JIyQAKjQ2en",
+	"A6VGc3C4hnnL6WGLdduqhEiLgUgYFZonrB1MZ9bdVT73jzls/T1w+ClTXIOjmIfsP2zDXiiTwOmdbWPs",
+	"8r5GcrSmnkKayvjBfe2tc1SfM6V3fclyH4D6vXar4JVZFE8lnWBFW4k1Wn08h5VArQ7AO6FMmEJ+4CvM",
+	"3opdttRg23Jx7a17l2mrDYS41sXaPBbMmLzasrmHmv+iijEU9nM9zVbBCJqXCC6CJrEwfyFyx9h3HiAc",
+	"EKqU2Tz1gj2FvLjCmszsvTkpz63BpRzdtwD6LDLB4ESzhGx1EJ07JAvx0A623unA4XNIloGi8xJwJyWI",
+	"AgtGcyzUDEzjWcf2NMst5lv9fp+wmCWGvr8XRO5p0bACqFsAxDZA10YL+uZAl+HUgOR7gnRLy3+tItPf",
+	"fbH3fAEGhiWbFyowtqbzehCwNy5Dao1ypwdCMBYBjysqcK2kY/yUDQC1bgAK6fpkAFTe/bcFoDac9HeM",
+	"J52xUuLQteBAXg6eiMVMsyr7fA3XS15X4OUr5uh3VcUiqumWAS0pQBTWoA2QiUUojjDFBWRsBiM4rDgW",
+	"mb6+MDZVeV6RNuw0Ykqncl7NC7Rb7/RY3NVIj41M9V1xgt+sWPQ6W4sLHR+XJsLKH3hAhvMagWMNqbOU",
+	"5R78hqUruYy9zp55GqexzdbdhODVJLda6ny8UmbofEFeXpq18hl8s8JJdRu/5V8YGVb24GwaUc2GHTKa",
+	"6SxBtM2NRGI21kTOMu+3cELFdbvTb0pTzWls+3+UZ6wFGIs+guimhdaMGv+xgBawUZmii2PVAcz1VO+j",
+	"1BIcb89APpjJYZE3bUCfJ4WfU+bc7aKVPITzpx7CIPHDWqgwVFn3CyFvvzEo2uiRimukwS01dywtWv6e",
+	"xE8VI3eK6KQNgLWWSoh+zbNH2iF8Qh/SaeX1ynnhs4jrDHBtN9svaVRYuW296SoRT87tEr7Ohp9/t850",
+	"LU6DNzId8Sja+GZsUEmzQz/gYUiyw/AhbnidYDqrC0uCMxl1U48BZSl9S6E/fo7DQoq0ki0joXOrIvfI",
+	"0IY+DAcCgmjY3ZSnTA1LYgEGV85im9gLcy9idK1gt6V8bJm7hFW+T8rRUgOB4VKdchSV4VN5ljCaO3iV",
+	"WPNc2aPllnpeWgMxECdjn1qhJWDVUxAiunL/DzylMlXDfYX5NuzqJ3eTMxfAPBCMpjE3h4dgnncgZBlw",
+	"dkLxxSlOpi8YFDrhI1OEyGsC7NtixVTbCllUlIY8ECNGwM3BRQRwbcYMqXgxqSON6j7VsFmHd4zmgK7k",
+	"LpfwsoplcCBsBoHMZwRJibIkDJVrnD1KCshKkWzwGfjyn2xBMByuWUVqAsG5ciDwsxVLbaSDtCvMqZ/g",
+	"SkMVSVgygpwSqQtasAZZNxNIcIX2WEhrN1MsZgrmjGs1EBMZR1AtvpguNOLjMfRsPokLcKrJkqM4GUEw",
+	"t8agWZ5aG5dZBwyQNt+AYkIf5lRlLKsfA+TBwATh0wS/HYllFncrWXwNMnjVhaEoguOwGmTpZpm881Ry",
+	"9lcVsFFyWkG2PsYHNmL1dyNWb8K/NuFfTeFfoI8YISJlGtjGU4aDfQX17jcVsbVRMTcq5kbFXK5iXj5G",
+	"tVxmoEV5E51cHg1P13rJ/MxvrOBr9c9Mbrb5JuqSVxAJ8niPnI6JYjcspZBXDD3ftXO0R8uVmoUhY5H6",
+	"CbUy4AWKXDMNJSCMxJ4pOqgaWHuXL53/oEB3cAFkulEzIjOB+kSuZUIGAVABop+MlD8QjVh8u3AxmJLg",
+	"SR1XgGZKjWdQwMBqh2vzYrETbXQtz7L+bSXVGlODl66EC8VxPZXm+wdVsUR8Ci4VS//3f/4/X+DEv6rL",
+	"BX2CNWH/nNG4Z5MvxlF1ILU0q+ZFwJejKGfFukzoyJVKrnLp6EkFzwcImU8nY1YmZj3i5ULpslZ4tIJi",
+	"dTU4RAGJQ8UcHJbzl6hqLAG8xQiwEACVBb5a8bWUcKhmfmC5+JODw+Z6Ulkp7WtAzWK2yLk4ncXMOq/h",
+	"Wra5hjZm843Hy+PlISSZv63M9nCigdkhiw3xy0SikIqQxU8pEr2CN6jHovctouLgRV9RlMAXPplDbN79",
+	"t5IlKvq4UdljKkTBSJGp5vmAP6+HuV4sVYA3XHbDZdcRbuFYx2M46YSFX56SkZ4xo+krcmurnRZdifOI",
+	"Y88E1rF2S8iOfwtmphuuuLbpxCHlIWQfMRtrzjSohBB7MRCV4Atrh4Noa0gjF5l7NFa/QbUTJuvx/pqQ",
+	"hrFG1XB2QhcSk/LriS5mWs+NhT5A6ed1vCrnwKu3P4UygdUsp0yUDRPzkYzm+TDAYlj/4kV9P8C8A/FL",
+	"7Vi6PVvWzMk3TPm3ypQbIjde2R37CA6NsQhPyaJrozw6hMZKujS4ecBpyhJw5UCXiNwxJJKgqrYMzoBw",
+	"k68n82bxHE8i8n5H0SIb08UfMr7EbqdHcRnwcFle7PjW+n0VfGZcgUqYOy6ufbea1M/h6DvHNVZAFs79",
+	"zGaMO0VHrKwAMvX9wqw/XITquVPmhiDJoexYKRUDKSEQQsSyxAPxJzMIbO4XJGE8VR2bPcLh0EyMZRoy",
+	"dE34c4cUMyJ5CZHyWsx6wuYAGxM6EJiWCD125hl2MPdRg9+eZGqXzxqDiuwMrxRS5Eret2Xyf+eKj2JW",
+	"10V9khG8vVHfN7FFBfaLi+ZpQ4uWMXB2A120498TOp0ygV60JanPr1F/CO6dkWFCumM0eNFxGT61x/UN",
+	"Kxtr5xpqXjAQhsEocK+RlglakxDqdXgJa8HUhxCXzTKLwomzjGc8K6tv9EXwtgWmB7SB2tRQkKEi5cLw",
+	"nbeyE+cMFz7GJ7FwvOdpPc9KFUD5HfRfBrU0M1hpnjCgGbL3W5YycptyrZnokaO8OgTV2pxI1sV2DL63",
+	"Y2fgApshowpdCsFOg80d8Z2XIZzJ8J2t+DVSpHXd+FJxb3h6fXW9CU3ZQHz9ut4wuY8p7r32mtOfv0ks",
+	"Li7yx9VjhT4eUowVV2JDOdZKTYdsdw2BQWFeSHYDtUnYnbZ1RmKq9BDf8qezN6/Ii+0XL/5sNt0U0yLW",
+	"lhmL2VgPhJxptwBdnYjBrN/fCdddLcLy6383Q/rLFryD/URSFv9lEMC3DYIO+fqvNqQbBAtLWayzdkVd",
+	"FajGilTIvwX6gBj2AUXqC0U9thcNPOGCJ7MkOOxny9SWUjULdVNb92vW1lXFlHH1jrAl+3FuYi2kGnQo",
+	"0Ps8FRq6SV83+NfCnboeSjV+79ePFhXZTqdsNcZqTgzELb1ifeCBqBQIBka2KRH8WykRnIupBZn8GysW",
+	"ionoidFnI7GoJjdTek256GC+YjllAnDqRagPGg/HszgmMR8zyE9MTsYYXLa4nhsvlJPLfD2wTAHKDbRd",
+	"IWNDtScBuJV1aqgHurNicmuDujM9xS9V972GNH2L2lV1QSNSYylcXEuwcKy3idGJmwJHOsSuaniFW9R1",
+	"PispM/2sMVvARbugDS/O0rQBahd0VYQXO9Yz1jlBbgCzjZ1jDYfkOfLUtlaOKUsTrhScZS1gMe58d9G/",
+	"2yJU1l8bf1mPXh8is3ZQ50udv9I8ZSvBY+58lrIBlOu0FlTM8cOVZlGjJSR2/upJ1QqSWS+ci7FUmG8g",
+	"jrHVQORDQNNGoXBDxeZQf6h5n9QAF60dBamt04x1F6z2H4PwnEiFnkB8zEMqNPnC5m5Wht1hhk/C9YRR",
+	"gWW9redGLWg1EDIlipnfmpnnFBnNSSiThKoeueA2uwIMBmP1jZCUJ0QAjdTFq8oblsZ02hrQkquDWafj",
+	"MTNq+Idslk6rWNaLFlBWI+a3VpSPfC2QL6fHg/G9z4+T3j55hVSD7f72fndrq7u9c9E/ONzpH/b7vT78",
+	"94+g49pdjeZXWbXd4DAo3jGb0bsxU1omLHVtj0Ko3p5dtkUHWmQt38J54Ljvr4y07CoEcHWFfM1NkOGG",
+	"V8WV8qEYPWJzCrhhfTg7/evxq4veu6P3Rz8fn7m7dnQt0g7sBB2/Pv1hcDSVcSyzq3YK84hcvNz+87eD",
+	"DvI550qW0Lv/oGHCem4m7X37/nf0jrzLvhXueDOT0LvsKg7hYLTN9qOtfnc3fD7u7o73aPdFtLPT3WJ9",
+	"+jzcG+2P4RtXKRJx//kR2+EhEK1LKFkD0C4S3UwbFawdHnyaIvE0+uBYWvDEQub5LJzYQ3GDqTw1pgIS",
+	"nSfDlOVH/xZG/tGoWUrUBTDal/YaqlFY0Yz68W1jHmtIZOPtLpLD3FAU3uISuK7JsLiuhz3i0hLQrIg6",
+	"ZCaggkAmBAzxIyMZzVsJdpAQqQGuaITjcZiVsa1L1/t6e19GPGZKPWjfFx/eW/Vt+ys+0Gb/Fh5os3v9",
+	"B/ZWpVirvZo/UAxgMDO18hZdaq221RkAARQu1YctT8oV0exO98grmz7K1WELGuTPTCBrb78x2/uC3UFp",
+	"/7rxgVJpdii7o6GGNFVcwUibRpHLVE8wCng7pDlb9HaQUOor2uOdilmw7qUgnv2gHj0tnky4Poqg115G",
+	"EkgMg2n1gLHYHDXE5m/BNDXOn3DxQIE2TzbQRXPnycOPnryZC2tf+lYb4bmu9xX2iRO3F7374QujYA5R",
+	"zxK2HDpypz4X1zZDHtbAjOMaWKg+IlRdJWw9vpPlcByny0VUs6tfJBct9NEFqpCvnxZVIZ6AvbVBc+Tq",
+	"CkIFgsMxjZW9gEhXdklIDUCO9VASRqTLrPj+IbDRrTe69RPq1tV3rvC61vaYS8XSd2xxepbvwW6y0U+f",
+	"Sj/9melCSgTnXl6Sf5XL2JaHmNlaX0czPYHymp/NXTPCOon4yAUugMnbVpkmw4R+YSSdiaFZ4GncVA8W",
+	"doQdTrnn3CqtOlg5DXgqhNwLBr7FLiCEcECQvCO6YLmpnv9njEaFnC/Ke96x4sYHXdlGo2M3deLaNPUB",
+	"yV56RSlYNWDl/vFf+s7G/ttbnMqU88/C+8/3/ycAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

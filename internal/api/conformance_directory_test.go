@@ -256,7 +256,7 @@ func TestDirectoryPages(t *testing.T) {
 				answer := e.request("GET", fmt.Sprintf("%s?page=%d&page_size=2&x=y", path, number), "staff", nil).is(200, "")
 				require.Equal(e.t, strconv.Itoa(total), answer.Header.Get("X-Result-Count"))
 				require.Contains(e.t, answer.Header.Get("Link"),
-					fmt.Sprintf(`<https://api.example%s?page=%d&page_size=2&x=y>; rel="last"`, path, (total+1)/2))
+					fmt.Sprintf(`<https://api.example%s?page=%d&page_size=2>; rel="last"`, path, (total+1)/2))
 				var rows []map[string]any
 				answer.decode(&rows)
 				for _, each := range rows {

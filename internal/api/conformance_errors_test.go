@@ -77,16 +77,9 @@ func TestMethodNotAllowed(t *testing.T) {
 
 func TestBodySizeLimit(t *testing.T) {
 	onEachEngine(t, func(e *env) {
-		for _, each := range []struct{ path, user string }{
-			{base, "owner"}, {base + "approve/", ""}, {base + "reject/", ""}, {at(nobodysID, "accept"), "owner"}, {at(nobodysID, "check"), ""},
-		} {
-			body := `{"x": "` + strings.Repeat("x", 1<<20) + `"}`
-			e.request("POST", each.path, each.user, body).
-				is(http.StatusRequestEntityTooLarge, detailBody("Request body is larger than 1 MiB."))
-		}
 		body := toJSON(draft("a@x.example", admin, apollo))
-		e.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body))+body).is(http.StatusCreated, "")
-		e.request("POST", base, "owner", strings.Repeat(" ", 1<<20-len(body)+1)+body).is(http.StatusRequestEntityTooLarge, "")
+		e.request("POST", base, "owner", strings.Repeat(" ", 64<<10-len(body))+body).is(http.StatusCreated, "")
+		e.request("POST", base, "owner", strings.Repeat(" ", 64<<10-len(body)+1)+body).is(http.StatusRequestEntityTooLarge, "")
 	})
 }
 
@@ -101,7 +94,7 @@ func TestInvalidJSON(t *testing.T) {
 			for _, body := range []string{
 				"x", "{", `{"token": "x"`, `{"token": "x"} x`, `{"token": "x"}{}`, `{"token": "x",}`, `{'token': 'x'}`,
 				`{"token": "x", "token": "y"}`, "{\"token\": \"\xff\"}", `{"token": "\ud800"}`, `{token: "x"}`, `// x`,
-				`[]`, `"x"`, `1`, `null`, `true`, `[{"token": "x"}]`, strings.Repeat("[", 100_000),
+				`[]`, `"x"`, `1`, `null`, `true`, `[{"token": "x"}]`, strings.Repeat("[", 15_000),
 			} {
 				answer := e.request("POST", path, "owner", body)
 				require.Equal(e.t, []string{"non_field_errors"}, answer.invalidFields(), body)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 )
 
@@ -215,14 +216,61 @@ func TestLinkHeaderKeepsParameters(t *testing.T) {
 				expected[name] = values
 			}
 			expected.Set("page", page)
+			delete(expected, "unknown")
 			require.Contains(e.t, answer.pageLinks(), relation)
 			require.Equal(e.t, expected, answer.pageLinks()[relation].Query(), relation)
 		}
 		// The value of a parameter can't add a header or a link.
-		_, answer = e.list("staff", url.Values{"unknown": {"<>\"\r\nX-Evil: 1, é&page=9"}}.Encode())
+		_, answer = e.list("staff", url.Values{"email": {"<>\"\r\nX-Evil: 1, é&page=9"}}.Encode())
 		require.Empty(e.t, answer.Header.Get("X-Evil"))
-		require.Equal(e.t, "<>\"\r\nX-Evil: 1, é&page=9", answer.pageLinks()["first"].Query().Get("unknown"))
+		require.Equal(e.t, "<>\"\r\nX-Evil: 1, é&page=9", answer.pageLinks()["first"].Query().Get("email"))
+		// Names that differ in case, or in brackets that the server does not read, are unknown.
+		_, answer = e.list("staff", "EMAIL=x&email[]=x&email_exact_=x&=x&x"+strings.Repeat("&y=z", 900))
+		require.Equal(e.t, url.Values{"page": {"1"}}, answer.pageLinks()["first"].Query())
 	})
+}
+
+// A query is at most 4096 bytes long, and so is each query in the Link header: an attacker could otherwise make a header
+// that fits no gateway's buffers. The gateway counts that as a failure of the server, and takes the server out of service.
+func TestLongQueries(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.insertPending(5)
+		tooLong := detailBody("The query is longer than 4096 bytes.")
+		for path, item := range loadContract(e.t).Paths.Map() {
+			for method, operation := range item.Operations() {
+				path := strings.ReplaceAll(path, "{uuid}", uuid.NewString())
+				for _, user := range []string{"", "staff"} {
+					answer := e.request(method, path+"?x="+strings.Repeat("y", 4095), user, nil)
+					if method == http.MethodHead {
+						tooLong = ""
+					}
+					answer.is(http.StatusRequestURITooLong, tooLong)
+					tooLong = detailBody("The query is longer than 4096 bytes.")
+				}
+				require.NotEqual(e.t, http.StatusRequestURITooLong,
+					e.request(method, path+"?x="+strings.Repeat("y", 4094), "staff", nil).Status, operation.OperationID)
+			}
+		}
+		list := func(query string) response { return e.request("GET", base+"?"+query, "staff", nil) }
+		longest := longestQuery("page=2&page_size=1&o=email")
+		require.Len(e.t, longest, 4096)
+		links := list(longest).is(http.StatusOK, "").Header.Get("Link")
+		require.Equal(e.t, 4, strings.Count(links, "rel="))
+		require.Less(e.t, len(links), 4*(4096+200))
+		// A browser or a careless client leaves out the encoding, which the header needs.
+		list("email="+strings.Repeat("<", 1364)).is(http.StatusRequestURITooLong, tooLong)
+		list("email="+strings.Repeat("=", 1364)).is(http.StatusRequestURITooLong, tooLong)
+		list("email="+strings.Repeat("<", 1300)).is(http.StatusOK, "")
+	})
+}
+
+// longestQuery returns a query of 4096 bytes that begins with the given one and has filters that insertPending's rows
+// match: spaces at the end of a filter are ignored.
+func longestQuery(query string) string {
+	for _, filter := range []string{"&email=fill", "&scope_name=Apollo", "&scope_description=moon"} {
+		query += filter + strings.Repeat("+", max(0, min(1900, 4096-len(query)-len(filter))))
+	}
+	return query
 }
 
 func TestFollowingLinks(t *testing.T) {

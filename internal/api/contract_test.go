@@ -86,8 +86,9 @@ func TestContractIsComplete(t *testing.T) {
 			require.NotEmpty(t, operation.Description, where)
 			if operation.RequestBody != nil {
 				requireExample(t, operation.RequestBody.Value.Content, where)
+				require.Contains(t, operation.Extensions, "x-max-body-bytes", where)
 			}
-			for _, status := range []string{"405", "406", "429", "500", "503"} {
+			for _, status := range []string{"405", "406", "414", "429", "500", "503"} {
 				require.Contains(t, operation.Responses.Map(), status, where)
 			}
 			public := operation.Security != nil && len(*operation.Security) == 0

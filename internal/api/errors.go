@@ -96,8 +96,8 @@ func errorResponse(err error, c echo.Context) (status int, body any) {
 			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Method %q not allowed.", truncate(c.Request().Method))}
 		case http.StatusNotAcceptable:
 			return protocol.Code, server.Detail{Detail: "Could not satisfy the request Accept header."}
-		case http.StatusRequestEntityTooLarge:
-			return protocol.Code, server.Detail{Detail: "Request body is larger than 1 MiB."}
+		case http.StatusRequestEntityTooLarge, http.StatusRequestURITooLong:
+			return protocol.Code, server.Detail{Detail: fmt.Sprint(protocol.Message)}
 		case http.StatusUnsupportedMediaType:
 			media := truncate(c.Request().Header.Get(echo.HeaderContentType))
 			return protocol.Code, server.Detail{Detail: fmt.Sprintf("Unsupported media type %q in request.", media)}

@@ -416,7 +416,10 @@ var exampleRequests = map[string]struct {
 		return x.send(r)
 	}},
 	"ContentTooLarge": {nil, func(x *exampleEnv) response {
-		return x.request("POST", base, "olivia", strings.Repeat(" ", 1<<20+1))
+		return x.request("POST", base+"approve/", "", strings.Repeat(" ", 16<<10+1))
+	}},
+	"URITooLong": {nil, func(x *exampleEnv) response {
+		return x.request("GET", base+"?email="+strings.Repeat("x", 4096), "olivia", nil)
 	}},
 	"UnsupportedMediaType": {nil, func(x *exampleEnv) response {
 		r := x.newRequest("POST", base, "olivia", "hello")

@@ -30,7 +30,7 @@ func pageOf(number, size *int) pageRequest {
 }
 
 // linkHeader returns the Link header (RFC 8288) of a page of a list with total rows: first, last, and prev and next
-// where there are such pages. The links keep every other parameter of the query.
+// where there are such pages. The links keep every other parameter of the query, which has the list's own ones only.
 func (p pageRequest) linkHeader(address string, query url.Values, total int) string {
 	last := max(1, (total+p.size-1)/p.size)
 	var links []string

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,14 +11,46 @@ import (
 	"unicode/utf8"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
 
 	"invited/internal/fault"
 )
 
+// maxQuery is the length of the longest accepted query, in bytes. It bounds the Link header, which has the query four
+// times: a gateway takes a response whose headers do not fit its buffers for a failure of the server.
+const maxQuery = 4096
+
+var errQueryTooLong = echo.NewHTTPError(http.StatusRequestURITooLong, fmt.Sprintf("The query is longer than %d bytes.", maxQuery))
+
+// limitQuery answers 414 to a query that is longer than maxQuery, before anything reads the query.
+func limitQuery(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if len(c.Request().URL.RawQuery) > maxQuery {
+			return errQueryTooLong
+		}
+		return next(c)
+	}
+}
+
 type queryKey struct{}
 
-// queryOf returns the query of the request. Strict handlers get the request's context only, so validate stores the
-// query there.
+// withQuery returns a context with the operation's own parameters among those of the query. It returns an error where
+// they are longer than maxQuery once they are encoded, which a client may have left out.
+func withQuery(ctx context.Context, query url.Values, operation *openapi3.Operation) (context.Context, error) {
+	own := url.Values{}
+	for _, parameter := range operation.Parameters {
+		if values := query[parameter.Value.Name]; isQueryParameter(parameter) && values != nil {
+			own[parameter.Value.Name] = values
+		}
+	}
+	if len(own.Encode()) > maxQuery {
+		return nil, errQueryTooLong
+	}
+	return context.WithValue(ctx, queryKey{}, own), nil
+}
+
+// queryOf returns the operation's own parameters among those of the request's query. Strict handlers get the request's
+// context only, so validate stores them there.
 func queryOf(ctx context.Context) url.Values {
 	values, _ := ctx.Value(queryKey{}).(url.Values)
 	return values

@@ -66,16 +66,16 @@ func New(c Config) (http.Handler, error) {
 	e.Use(timeLimit)
 	readMethods := []string{http.MethodGet, http.MethodHead}
 	e.Match(readMethods, "/healthz", healthz)
-	e.Match(readMethods, "/readyz", probes{c.Ready, c.Logger, c.TrustedProxies, authenticate(c.Authenticator)}.readyz)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	authentication := authenticate(c.Authenticator, c.TokenUses, newThrottle(c.UnknownKeys), c.Now)
+	e.Match(readMethods, "/readyz", probes{c.Ready, c.Logger, c.TrustedProxies, authentication}.readyz)
 
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
 	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	middlewares, err := operationMiddlewares(contract,
-		authenticate(c.Authenticator, c.TokenUses, newThrottle(c.UnknownKeys), c.Now))
+	middlewares, err := operationMiddlewares(contract, authentication)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
 
 	"invited/internal/directory"
 )
@@ -28,28 +28,34 @@ func operationMiddlewares(contract *openapi3.T, authentication echo.MiddlewareFu
 		AuthenticationFunc:      openapi3filter.NoopAuthenticationFunc,
 		SchemaValidationOptions: stringFormats(),
 	}
+	memory := newBodyMemory()
 	middlewares := map[string][]echo.MiddlewareFunc{}
 	for path, item := range contract.Paths.Map() {
 		for method, operation := range item.Operations() {
-			chain := []echo.MiddlewareFunc{requireJSONAccepted}
+			chain := []echo.MiddlewareFunc{requireJSONAccepted, limitQuery}
 			security := contract.Security
 			if operation.Security != nil {
 				security = *operation.Security
 			}
-			if len(security) > 0 {
+			authenticated := len(security) > 0
+			if authenticated {
 				chain = append(chain, authentication)
 			}
 			if method == http.MethodGet || method == http.MethodHead {
 				chain = append(chain, dropBody)
 			} else {
-				chain = append(chain, limitBody(operation.RequestBody != nil))
+				limit, err := bodyLimitOf(operation, authenticated)
+				if err != nil {
+					return nil, err
+				}
+				chain = append(chain, memory.limitBody(limit, operation.RequestBody != nil))
 			}
 			// The validator looks at the operation only, so it gets the path's parameters too.
 			complete := *operation
 			complete.Parameters = slices.Concat(item.Parameters, operation.Parameters)
 			middlewares[operation.OperationID] = append(chain, validate(&routers.Route{
 				Spec: contract, Path: path, PathItem: item, Method: method, Operation: &complete,
-			}, options))
+			}, options, memory.decoding(authenticated)))
 		}
 	}
 	if len(middlewares) == 0 {
@@ -81,14 +87,17 @@ func stringFormats() []openapi3.SchemaValidationOption {
 	}
 }
 
-// validate rejects a request that does not conform to the contract.
-func validate(route *routers.Route, options *openapi3filter.Options) echo.MiddlewareFunc {
+// validate rejects a request that does not conform to the contract. The limit is that of the bytes that are being decoded.
+func validate(route *routers.Route, options *openapi3filter.Options, limit *semaphore.Weighted) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if err := checkRequest(c, route, options); err != nil {
+			if err := checkRequest(c, route, options, limit); err != nil {
 				return err
 			}
-			ctx := context.WithValue(c.Request().Context(), queryKey{}, c.QueryParams())
+			ctx, err := withQuery(c.Request().Context(), c.QueryParams(), route.Operation)
+			if err != nil {
+				return err
+			}
 			c.SetRequest(c.Request().WithContext(ctx))
 			return next(c)
 		}
@@ -96,12 +105,14 @@ func validate(route *routers.Route, options *openapi3filter.Options) echo.Middle
 }
 
 // checkRequest sanitizes the body and the query of a request, then checks the request against the contract.
-func checkRequest(c echo.Context, route *routers.Route, options *openapi3filter.Options) error {
+func checkRequest(c echo.Context, route *routers.Route, options *openapi3filter.Options, limit *semaphore.Weighted) error {
 	if body := route.Operation.RequestBody; body != nil {
-		if err := sanitizeJSON(c.Request()); err != nil {
+		release, err := reserve(c.Request().Context(), limit, c.Request().ContentLength)
+		if err != nil {
 			return err
 		}
-		if err := checkMaxItems(c.Request(), body.Value.Content.Get(echo.MIMEApplicationJSON).Schema.Value); err != nil {
+		defer release()
+		if err := sanitizeJSON(c.Request(), body.Value.Content.Get(echo.MIMEApplicationJSON).Schema.Value); err != nil {
 			return err
 		}
 	}
