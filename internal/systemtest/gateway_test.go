@@ -59,6 +59,7 @@ func onEachFront(t *testing.T, g gateway) {
 			{"forged URL", testForgedURL},
 			{"gateway responses", testGatewayResponses},
 			{"rate limits", testRateLimits},
+			{"long queries", testLongQueries},
 			{"replica gone", testReplicaGone},
 			{"no replica", testNoReplica}, // last: the replicas stay away
 		} {
