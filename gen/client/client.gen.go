@@ -1707,6 +1707,9 @@ type ClientInterface interface {
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 	// do not have these either.
 	//
+	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+	// request is refused with 429, after all other checks.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -1722,6 +1725,9 @@ type ClientInterface interface {
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 	// do not have these either.
 	//
+	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+	// request is refused with 429, after all other checks.
+	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -1733,6 +1739,9 @@ type ClientInterface interface {
 	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 	// staff, or the invitation is no longer `requested`.
 	//
+	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+	// `requested` and the token valid.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
@@ -1743,6 +1752,9 @@ type ClientInterface interface {
 	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
 	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 	// staff, or the invitation is no longer `requested`.
+	//
+	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+	// `requested` and the token valid.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1845,6 +1857,8 @@ type ClientInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
@@ -1864,6 +1878,8 @@ type ClientInterface interface {
 	// holder. An e-mail that differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1935,6 +1951,9 @@ type ClientInterface interface {
 	//
 	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
 	// project starts in the future, its state is `project` until that day.
+	//
+	// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
+	// request is refused with 429, after all other checks, and the invitation stays as it is.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2176,6 +2195,9 @@ func (c *Client) UserInvitationsCount(ctx context.Context, params *UserInvitatio
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 // do not have these either.
 //
+// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+// request is refused with 429, after all other checks.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -2201,6 +2223,9 @@ func (c *Client) UserInvitationsCreateWithBody(ctx context.Context, contentType 
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 // do not have these either.
 //
+// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+// request is refused with 429, after all other checks.
+//
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -2222,6 +2247,9 @@ func (c *Client) UserInvitationsCreate(ctx context.Context, body UserInvitations
 // contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 // staff, or the invitation is no longer `requested`.
 //
+// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+// `requested` and the token valid.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
@@ -2242,6 +2270,9 @@ func (c *Client) UserInvitationsApproveWithBody(ctx context.Context, contentType
 // Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
 // contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 // staff, or the invitation is no longer `requested`.
+//
+// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+// `requested` and the token valid.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2434,6 +2465,8 @@ func (c *Client) UserInvitationsPartialUpdate(ctx context.Context, uuid Invitati
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
+// Another e-mail is refused with 429 beyond the limits of create and send.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
@@ -2463,6 +2496,8 @@ func (c *Client) UserInvitationsUpdateWithBody(ctx context.Context, uuid Invitat
 // holder. An e-mail that differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// Another e-mail is refused with 429 beyond the limits of create and send.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2604,6 +2639,9 @@ func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationU
 //
 // Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
 // project starts in the future, its state is `project` until that day.
+//
+// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
+// request is refused with 429, after all other checks, and the invitation stays as it is.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5020,6 +5058,9 @@ type ClientWithResponsesInterface interface {
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 	// do not have these either.
 	//
+	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+	// request is refused with 429, after all other checks.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -5035,6 +5076,9 @@ type ClientWithResponsesInterface interface {
 	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 	// do not have these either.
 	//
+	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+	// request is refused with 429, after all other checks.
+	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -5046,6 +5090,9 @@ type ClientWithResponsesInterface interface {
 	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 	// staff, or the invitation is no longer `requested`.
 	//
+	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+	// `requested` and the token valid.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
@@ -5056,6 +5103,9 @@ type ClientWithResponsesInterface interface {
 	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
 	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 	// staff, or the invitation is no longer `requested`.
+	//
+	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+	// `requested` and the token valid.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5162,6 +5212,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
@@ -5181,6 +5233,8 @@ type ClientWithResponsesInterface interface {
 	// holder. An e-mail that differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5264,6 +5318,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
 	// project starts in the future, its state is `project` until that day.
+	//
+	// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
+	// request is refused with 429, after all other checks, and the invitation stays as it is.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10359,6 +10416,9 @@ func (c *ClientWithResponses) UserInvitationsCountWithResponse(ctx context.Conte
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 // do not have these either.
 //
+// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+// request is refused with 429, after all other checks.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -10380,6 +10440,9 @@ func (c *ClientWithResponses) UserInvitationsCreateWithBodyWithResponse(ctx cont
 // some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
 // do not have these either.
 //
+// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
+// request is refused with 429, after all other checks.
+//
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
@@ -10397,6 +10460,9 @@ func (c *ClientWithResponses) UserInvitationsCreateWithResponse(ctx context.Cont
 // contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 // staff, or the invitation is no longer `requested`.
 //
+// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+// `requested` and the token valid.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
@@ -10413,6 +10479,9 @@ func (c *ClientWithResponses) UserInvitationsApproveWithBodyWithResponse(ctx con
 // Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
 // contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
 // staff, or the invitation is no longer `requested`.
+//
+// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
+// `requested` and the token valid.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10573,6 +10642,8 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithResponse(ctx conte
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
+// Another e-mail is refused with 429 beyond the limits of create and send.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
@@ -10598,6 +10669,8 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithBodyWithResponse(ctx cont
 // holder. An e-mail that differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// Another e-mail is refused with 429 beyond the limits of create and send.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10723,6 +10796,9 @@ func (c *ClientWithResponses) UserInvitationsEventsListWithResponse(ctx context.
 //
 // Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
 // project starts in the future, its state is `project` until that day.
+//
+// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
+// request is refused with 429, after all other checks, and the invitation stays as it is.
 //
 // Returns a wrapper object for the known response body format(s).
 //

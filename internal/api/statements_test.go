@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/database"
+	"invited/internal/invitation"
 	"invited/internal/store"
 	"invited/internal/storetest"
 )
@@ -18,9 +19,12 @@ func TestStatementsOfRequests(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
 		statements := &storetest.Statements{}
-		e := newEnv(t, engine, envConfig{open: func(clock func() time.Time) *store.Store {
-			return statements.Open(t, engine.Fresh(t), database.Options{Clock: clock})
-		}})
+		e := newEnv(t, engine, envConfig{
+			open: func(clock func() time.Time) *store.Store {
+				return statements.Open(t, engine.Fresh(t), database.Options{Clock: clock})
+			},
+			policies: []func(*invitation.Policy){limits(times(50, time.Hour), times(50, time.Hour), times(50, time.Hour))},
+		})
 		takes := func(count int, method, path, user string, body any, status int) response {
 			t.Helper()
 			statements.Take()
@@ -35,9 +39,10 @@ func TestStatementsOfRequests(t *testing.T) {
 			}
 			address := fmt.Sprintf("one.%d@example.org", many)
 			var made struct{ UUID string }
-			takes(6, "POST", base, "owner", draft(address, member, apollo), http.StatusCreated).decode(&made)
+			// All limits are one statement.
+			takes(7, "POST", base, "owner", draft(address, member, apollo), http.StatusCreated).decode(&made)
 			// The duplicate is looked for after the database has refused one.
-			takes(7, "POST", base, "owner", draft(address, member, apollo), http.StatusBadRequest)
+			takes(8, "POST", base, "owner", draft(address, member, apollo), http.StatusBadRequest)
 			takes(2, "GET", at(made.UUID), "owner", nil, http.StatusOK)
 			takes(1, "POST", at(made.UUID, "check"), "", nil, http.StatusOK)
 			takes(2, "GET", at(made.UUID, "details"), "invitee", nil, http.StatusOK)
@@ -58,7 +63,7 @@ func TestStatementsOfRequests(t *testing.T) {
 				pages[i] = statements.Take()
 			}
 			require.Equal(t, pages[0], pages[1])
-			takes(6, "POST", at(made.UUID, "send"), "owner", nil, http.StatusOK)
+			takes(7, "POST", at(made.UUID, "send"), "owner", nil, http.StatusOK)
 			takes(6, "POST", at(made.UUID, "accept"), map[int]string{1: "invitee", 40: "stranger"}[many], nil, http.StatusOK)
 			takes(3, "GET", at(made.UUID, "events"), "owner", nil, http.StatusOK)
 		}

@@ -61,7 +61,10 @@ func (s *Service) review(
 			return nil, err
 		}
 		reviewed, err := decide(tx, s.view(tx, found), staff)
-		return []Change{reviewed}, err
+		if err != nil {
+			return nil, err
+		}
+		return []Change{reviewed}, s.throttle(tx, reviewed, staff)
 	})
 }
 

@@ -35,12 +35,13 @@ const (
 // fault.KindNotFound where the caller may not manage the scope; fault.KindInvalid where the role is missing, inactive or
 // for another type of scope; fault.KindNotFound where the caller may not offer the role (see Policy.RoleCeiling); and
 // fault.KindInvalid where the project has its one manager, another invitation is open for the same address, role and
-// scope, or the address is not admitted. The checks are made in this order.
+// scope, or the address is not admitted; and fault.KindThrottled beyond a limit of the policy. The checks are made in this
+// order.
 func (s *Service) Create(ctx context.Context, caller directory.Actor, d Draft) (View, error) {
 	created, err := s.create(ctx, caller, d, false)
-	if errors.Is(err, ErrDuplicate) {
+	if errors.Is(err, ErrDuplicate) || fault.Is(err, fault.KindThrottled) {
 		// Another invitation is looked for only when the database says that there is one, because few have another in
-		// the way. The other one may be expired.
+		// the way. The other one may be expired. A duplicate is refused before what exceeds a limit.
 		created, err = s.create(ctx, caller, d, true)
 	}
 	return created, refuseDuplicate(err)
@@ -89,7 +90,8 @@ func (s *Service) create(
 			}
 		}
 		created = s.view(tx, made)
-		return append(changes, s.Policy.create(made, actor.User, staff)), nil
+		creation := s.Policy.create(made, actor.User, staff)
+		return append(changes, creation), s.throttle(tx, creation, actor.User)
 	})
 	if err != nil {
 		return View{}, err

@@ -67,8 +67,12 @@ func TestCreate(t *testing.T) {
 			default:
 				jobs = nil
 			}
+			event := wantEvent(EventCreated, &c.creator, "", c.state, made)
+			if c.state != Requested {
+				event = mailing(event, made)
+			}
 			require.Equal(t, Change{
-				After: &made, Event: wantEvent(EventCreated, &c.creator, "", c.state, made), Jobs: jobs,
+				After: &made, Event: event, Jobs: jobs,
 			}, p.create(made, c.creator, []directory.User{people.staff}), c.name)
 		}
 	}

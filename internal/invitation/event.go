@@ -65,6 +65,10 @@ type Event struct {
 	Channel   Channel // empty: nothing was sent
 	Recipient string  // the address that the message was sent to
 	RequestID string  // of the request that caused the change; empty: none. The store sets it
+
+	// MailTo is the folded address of the invitee whom the change mails, at once or when the project starts; nil: the
+	// change mails no invitee. Limits count these events.
+	MailTo *string
 }
 
 // TableName implements gorm's Tabler.
@@ -77,6 +81,20 @@ type cause struct {
 	notice    Notice
 	channel   Channel
 	recipient string
+	// newAddress: an EventUpdated gives the invitation another address.
+	newAddress bool
+}
+
+// mailsInvitee reports whether a change to a stored state mails the invitee, at once or when the project starts.
+func (c cause) mailsInvitee(to State) bool {
+	switch c.event {
+	case EventCreated, EventApproved, EventSent, EventActivated, EventReminded:
+		return to.canExpire()
+	case EventUpdated:
+		return c.newAddress
+	default:
+		return false
+	}
 }
 
 // byUser is the cause of a change that a user makes.
@@ -103,6 +121,9 @@ func (c cause) record(i Invitation, from, to State) *Event {
 	}
 	if c.user != nil {
 		e.UserUUID, e.UserUsername, e.UserFullName = &c.user.UUID, c.user.Username, c.user.FullName
+	}
+	if c.mailsInvitee(to) {
+		e.MailTo = new(directory.Fold(i.Email)) // a sweep reads no EmailFolded
 	}
 	return e
 }

@@ -108,5 +108,11 @@ func wantEvent(kind EventType, user *directory.User, from, to State, i Invitatio
 	return e
 }
 
+// mailing returns an event after which the invitee of i is mailed.
+func mailing(e *Event, i Invitation) *Event {
+	e.MailTo = &i.EmailFolded
+	return e
+}
+
 // onOff is for tests that try a policy off and on.
 var onOff = []bool{false, true}

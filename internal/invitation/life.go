@@ -299,7 +299,9 @@ func (p Policy) update(v View, edited Invitation, user directory.User, now time.
 	// An invitee who first hears of the invitation when the reminder is due, or later, needs no reminder.
 	edited.Reminded = !now.Before(v.Expires.Add(-ReminderPeriod))
 	scheduleDelivery(&edited)
-	return change(v.Invitation, edited, byUser(user, EventUpdated), p.announce(edited, nil)...)
+	readdressed := byUser(user, EventUpdated)
+	readdressed.newAddress = true
+	return change(v.Invitation, edited, readdressed, p.announce(edited, nil)...)
 }
 
 // remove returns the change by which a user deletes an invitation for good.

@@ -389,6 +389,9 @@ func (e effect) wantChange(action Action, p Policy, row Invitation, user *direct
 		e.change(&after)
 	}
 	c := Change{Before: &row, After: &after, Event: wantEvent(eventTypes[action], user, row.StoredState, e.to, after)}
+	if e.to == Pending || e.to == Project { // each action that leads there mails the invitee
+		c.Event = mailing(c.Event, after)
+	}
 	for _, job := range e.jobs {
 		if d, ok := job.(Deliver); ok {
 			d.Webhook = p.UseWebhooks && row.Scope.Type == directory.Project
@@ -546,7 +549,7 @@ func TestRemind(t *testing.T) {
 	reminded := row
 	reminded.Reminded = true
 	require.Equal(t, Change{
-		Before: &row, After: &reminded, Event: wantEvent(EventReminded, nil, Pending, Pending, reminded),
+		Before: &row, After: &reminded, Event: mailing(wantEvent(EventReminded, nil, Pending, Pending, reminded), reminded),
 		Jobs: []Job{Notify{Notice: NoticeReminder, Invitation: row.UUID, Delivery: 3}},
 	}, remind(row))
 }

@@ -28,12 +28,6 @@ type Policy struct {
 	AllowedFields        []string      // which of the invitee's own fields are stored; see Allows
 }
 
-// A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
-type Limit struct {
-	Count int
-	Per   time.Duration
-}
-
 // dependsOnMembers reports whether a rule depends on who else is a member of the scope.
 func (p Policy) dependsOnMembers() bool { return p.DisableMultipleRoles || p.OneProjectManager }
 

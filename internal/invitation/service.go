@@ -198,7 +198,7 @@ func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID
 			}
 			changes = append(changes, expired...)
 		}
-		return append(changes, sent), nil
+		return append(changes, sent), s.throttle(tx, sent, actor.User)
 	})
 	return refuseDuplicate(err)
 }

@@ -97,6 +97,9 @@ type Tx interface {
 	// ListEvents returns events of an invitation, which may be deleted, the newest first, and the number of its events;
 	// the number is 0 for a window past the end.
 	ListEvents(id uuid.UUID, window directory.Window) ([]Event, int, error)
+	// QuotaTimes returns, for each quota, when the newest but Count-1 of the events that it counts was; the zero time
+	// where there are fewer than Count.
+	QuotaTimes(quotas []Quota) ([]time.Time, error)
 }
 
 // Query asks for invitations. Empty texts filter nothing.

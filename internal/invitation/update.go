@@ -51,7 +51,7 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 		}
 		updated := s.Policy.update(view, edited, actor.User, tx.Now())
 		out = s.view(tx, *updated.After)
-		return append(changes, updated), nil
+		return append(changes, updated), s.throttle(tx, updated, actor.User)
 	})
 	if err != nil {
 		return View{}, refuseDuplicate(err)

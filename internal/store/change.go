@@ -51,7 +51,7 @@ func (tx *Tx) record(events []invitation.Event) error {
 		rows[i] = []any{
 			e.InvitationUUID, e.Created.Format(database.TimeFormat), e.Type, e.UserUUID, e.UserUsername, e.UserFullName,
 			e.FromState, e.ToState, e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage,
-			e.Notice, e.Channel, e.Recipient, e.RequestID,
+			e.Notice, e.Channel, e.Recipient, e.RequestID, e.MailTo,
 		}
 	}
 	list, err := json.Marshal(rows)
@@ -60,10 +60,10 @@ func (tx *Tx) record(events []invitation.Event) error {
 	}
 	return tx.db.Exec("INSERT INTO invitation_events (invitation_uuid, created, event_type, user_uuid, user_username, user_full_name,"+
 		" from_state, to_state, email, role_uuid, role_name, execution_state, error_message,"+
-		" notice, channel, recipient, request_id) ?",
+		" notice, channel, recipient, request_id, mail_to) ?",
 		tx.engine.List(list, "uuid", "timestamptz", "text", "uuid", "text", "text",
 			"text", "text", "text", "uuid", "text", "text", "text",
-			"text", "text", "text", "text")).Error
+			"text", "text", "text", "text", "text")).Error
 }
 
 // rowsPerStatement is the number of rows that one statement writes. No table has more than 22 columns, and SQLite takes

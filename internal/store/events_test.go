@@ -56,7 +56,7 @@ func TestEventsAreReadAsWritten(t *testing.T) {
 			UserUUID: &someone, UserUsername: "Ünna", UserFullName: "O'Hara",
 			FromState: invitation.Requested, ToState: invitation.Pending, Email: "a@b.example", RoleUUID: uuid.New(), RoleName: "R",
 			ExecutionState: invitation.Erred, ErrorMessage: "why?", Notice: invitation.NoticeExpired, Channel: invitation.ByWebhook,
-			Recipient: "c@d.example",
+			Recipient: "c@d.example", MailTo: new("a@b.example"),
 		}
 		ctx := invitation.WithRequestID(t.Context(), "the-request")
 		for _, change := range []invitation.Change{{After: &one, Event: &written}, {Event: &written}} {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -214,6 +216,42 @@ func (tx *Tx) FindTarget(
 		r.UUID = *roleID
 	}
 	return s, r, nil
+}
+
+// The queries that quotas count with. Each reads as many entries of one index as the quota counts. SQLite recognizes the
+// index invitation_events_inviter by the very text of its condition.
+const (
+	countedOfRecipient  = "SELECT created FROM invitation_events WHERE mail_to = ? ORDER BY created DESC LIMIT 1 OFFSET ?"
+	countedOfInvitation = "SELECT created FROM invitation_events WHERE invitation_uuid = ? AND mail_to IS NOT NULL" +
+		" ORDER BY id DESC LIMIT 1 OFFSET ?"
+	countedOfInviter = "SELECT created FROM invitation_events WHERE user_uuid = ?" +
+		" AND (event_type = 'created' OR event_type = 'updated' AND mail_to IS NOT NULL) ORDER BY created DESC LIMIT 1 OFFSET ?"
+)
+
+// QuotaTimes implements invitation.Tx, in one statement. This is SQL text, because each create waits for it: GORM takes
+// 0.1 ms to put the same text together.
+func (tx *Tx) QuotaTimes(quotas []invitation.Quota) ([]time.Time, error) {
+	columns, joins, args := make([]string, len(quotas)), "", make([]any, 0, 2*len(quotas))
+	found, times, into := make([]*time.Time, len(quotas)), make([]time.Time, len(quotas)), make([]any, len(quotas))
+	for i, quota := range quotas {
+		counted, of := countedOfInvitation, any(quota.Invitation)
+		if quota.Recipient != "" {
+			counted, of = countedOfRecipient, quota.Recipient
+		} else if quota.Inviter != uuid.Nil {
+			counted, of = countedOfInviter, quota.Inviter
+		}
+		name := "quota" + strconv.Itoa(i)
+		joins += " LEFT JOIN (" + counted + ") AS " + name + " ON TRUE"
+		columns[i], args, into[i] = name+".created", append(args, of, quota.Count-1), &found[i]
+	}
+	_, err := collectOne(tx.db.Raw("SELECT "+strings.Join(columns, ", ")+" FROM (SELECT 1) AS one"+joins, args...),
+		func(scan scanFunc) (struct{}, error) { return struct{}{}, scan(into...) })
+	for i, at := range found {
+		if at != nil {
+			times[i] = at.UTC()
+		}
+	}
+	return times, err
 }
 
 // ListEvents implements invitation.Tx.
