@@ -218,11 +218,11 @@ func TestLinksInMailToStaff(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		for _, each := range decisions {
 			made := e.create("owner", each.action+"@x.example", admin, apollo)
-			message, err := e.service.BeginNotice(e.context(), e.noticeJobs(made.UUID)[0])
+			message, _, err := e.service.BeginNotice(e.context(), e.noticeJobs(made.UUID)[0])
 			require.NoError(e.t, err)
-			link := message.ApproveLink
+			link := message.Requests[0].ApproveLink
 			if each.action == "reject" {
-				link = message.RejectLink
+				link = message.Requests[0].RejectLink
 			}
 			text, found := strings.CutPrefix(link, "https://front.example/invitation_"+each.action+"/")
 			require.True(e.t, found, link)
@@ -239,9 +239,9 @@ func TestApproveAfterLifetime(t *testing.T) {
 		approve := func(made string, id int) {
 			notice := e.noticeJobsOf(invitation.NoticeRequested)[id]
 			require.Equal(e.t, made, notice.Invitation.String())
-			message, err := e.service.BeginNotice(e.context(), notice)
+			message, _, err := e.service.BeginNotice(e.context(), notice)
 			require.NoError(e.t, err)
-			text := strings.Split(strings.Trim(strings.TrimPrefix(message.ApproveLink, "https://front.example"), "/"), "/")[1]
+			text := strings.Split(strings.Trim(strings.TrimPrefix(message.Requests[0].ApproveLink, "https://front.example"), "/"), "/")[1]
 			_, err = token.NewSigner("the secret of the tests").Verify(text, token.Approve, e.clock.Now(), maxAge)
 			require.NoError(e.t, err)
 			e.request("POST", base+"approve/", "", map[string]string{"token": text}).is(http.StatusOK, "")

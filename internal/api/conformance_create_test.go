@@ -276,8 +276,8 @@ func TestCreateAsksStaffForApproval(t *testing.T) {
 				require.Equal(e.t, "requested", string(asked.State))
 				require.Empty(e.t, e.deliveryJobs(asked.UUID))
 				require.ElementsMatch(e.t, []invitation.Notify{
-					{Notice: invitation.NoticeRequested, Invitation: asked.UUID, User: e.userID("staff")},
-					{Notice: invitation.NoticeRequested, Invitation: asked.UUID, User: e.userID("third")},
+					{Notice: invitation.NoticeRequested, Invitation: asked.UUID, User: e.userID("staff"), Gathered: true},
+					{Notice: invitation.NoticeRequested, Invitation: asked.UUID, User: e.userID("third"), Gathered: true},
 				}, e.noticeJobs(asked.UUID))
 			})
 		}

@@ -430,7 +430,7 @@ func TestUpdateAndReminder(t *testing.T) {
 		e.sweep()
 		require.Len(e.t, e.noticeJobsOf(invitation.NoticeReminder), 2)
 		for _, each := range reminders {
-			message, err := e.service.BeginNotice(e.context(), each)
+			message, _, err := e.service.BeginNotice(e.context(), each)
 			require.NoError(e.t, err)
 			if each.Invitation == late.UUID {
 				require.Nil(e.t, message, "nothing more is sent to the old address")

@@ -82,11 +82,11 @@ func TestNoticesInRemovedScope(t *testing.T) {
 		made := e.create("owner", "guest@example.org", admin, apollo)
 		asked := e.noticeJobsOf(invitation.NoticeRequested)[0]
 		e.applyReplaced(apolloUUID, apolloRemoved)
-		message, err := e.service.BeginNotice(e.context(), asked)
+		message, _, err := e.service.BeginNotice(e.context(), asked)
 		require.NoError(e.t, err)
 		require.Nil(e.t, message)
 		e.decide("reject", e.sign(token.Reject, e.userID("staff"), made.UUID)).is(http.StatusOK, "")
-		message, err = e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRejected)[0])
+		message, _, err = e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRejected)[0])
 		require.NoError(e.t, err)
 		require.NotNil(e.t, message)
 		require.Equal(e.t, "owner@acme.example", message.To)

@@ -471,9 +471,9 @@ func TestEventsContainNoSecrets(t *testing.T) {
 		made := e.create("owner", "guest@example.org", admin, apollo)
 		asked := e.noticeJobsOf(invitation.NoticeRequested)
 		require.NotEmpty(e.t, asked)
-		message, err := e.service.BeginNotice(e.context(), asked[0])
+		message, _, err := e.service.BeginNotice(e.context(), asked[0])
 		require.NoError(e.t, err)
-		require.NoError(e.t, e.service.FinishNotice(e.context(), message, invitation.Outcome{}))
+		require.NoError(e.t, e.service.FinishNotice(e.context(), asked[0], message, invitation.Outcome{}))
 		text := e.sign(token.Approve, e.userID("staff"), made.UUID)
 		e.decide("approve", text).is(http.StatusOK, "")
 		e.beginAttempt(made.UUID)("")
@@ -486,7 +486,7 @@ func TestEventsContainNoSecrets(t *testing.T) {
 			}
 			return types
 		}())
-		for _, secret := range []string{text, "v1.", message.ApproveLink, "invitation_", "front.example", "owner-key", token.Digest("owner-key"), "1234"} {
+		for _, secret := range []string{text, "v1.", message.Requests[0].ApproveLink, "invitation_", "front.example", "owner-key", token.Digest("owner-key"), "1234"} {
 			require.NotContains(e.t, answer.Body, secret)
 		}
 	}, onlyStaff)
@@ -496,10 +496,11 @@ func TestEventsContainNoSecrets(t *testing.T) {
 func TestEventsOfNotices(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "guest@example.org", admin, apollo)
-		message, err := e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRequested)[0])
+		asked := e.noticeJobsOf(invitation.NoticeRequested)[0]
+		message, _, err := e.service.BeginNotice(e.context(), asked)
 		require.NoError(e.t, err)
 		note := func(reason string) {
-			require.NoError(e.t, e.service.FinishNotice(e.context(), message, invitation.Outcome{Failed: reason != "", Reason: reason}))
+			require.NoError(e.t, e.service.FinishNotice(e.context(), asked, message, invitation.Outcome{Failed: reason != "", Reason: reason}))
 		}
 		note("No such mailbox.")
 		e.decide("approve", e.sign(token.Approve, e.userID("staff"), made.UUID)).is(http.StatusOK, "")

@@ -17,9 +17,9 @@ import (
 func TestApprovalTokensAreNotLogged(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "guest@example.com", admin, apollo)
-		message, err := e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRequested)[0])
+		message, _, err := e.service.BeginNotice(e.context(), e.noticeJobsOf(invitation.NoticeRequested)[0])
 		require.NoError(e.t, err)
-		for _, link := range []string{message.ApproveLink, message.RejectLink} {
+		for _, link := range []string{message.Requests[0].ApproveLink, message.Requests[0].RejectLink} {
 			path := strings.TrimPrefix(link, "https://front.example")
 			e.request("GET", path, "", nil).is(http.StatusNotFound, notFound)
 			secret := strings.Split(strings.Trim(path, "/"), "/")[1]

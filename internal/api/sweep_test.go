@@ -114,7 +114,7 @@ func TestOneReminderPerLife(t *testing.T) {
 		require.NotEqual(e.t, reminders[0].Delivery, reminders[1].Delivery, "the second reminder has another number")
 
 		e.request("POST", at(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusOK, "")
-		message, err := e.service.BeginNotice(e.context(), reminders[1])
+		message, _, err := e.service.BeginNotice(e.context(), reminders[1])
 		require.NoError(e.t, err)
 		require.Nil(e.t, message, "a canceled invitation has no reminder")
 	})

@@ -151,6 +151,10 @@ type Policy struct {
 	// in the profile secure 200/1h.
 	LimitInviter Limit `env:"LIMIT_INVITER" envDefault:"0"`
 
+	// RequestMailInterval is the least time between two mails to a staff user about invitations that wait for approval.
+	// Default: 1m.
+	RequestMailInterval time.Duration `env:"REQUEST_MAIL_INTERVAL" envDefault:"1m"`
+
 	// InvitationUseWebhooks delivers invitations into projects by webhook instead of by mail. Reminders, notices and
 	// invitations into other scopes stay mails. Default: false.
 	InvitationUseWebhooks bool `env:"INVITATION_USE_WEBHOOKS" envDefault:"false"`

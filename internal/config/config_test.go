@@ -54,6 +54,7 @@ func TestDefaults(t *testing.T) {
 		Policy: config.Policy{
 			LimitInvitation:         config.Limit{Count: 10, Per: time.Hour},
 			LimitRecipient:          config.Limit{Count: 50, Per: 24 * time.Hour},
+			RequestMailInterval:     time.Minute,
 			InvitationLifetime:      168 * time.Hour,
 			InvitationMaxAge:        168 * time.Hour,
 			InvitationAllowedFields: []string{"full_name", "native_name", "phone_number", "organization", "job_title", "civil_number"},
@@ -97,6 +98,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 			LimitInvitation:                      config.Limit{},
 			LimitRecipient:                       config.Limit{Count: 5, Per: time.Minute},
 			LimitInviter:                         config.Limit{Count: 7, Per: 90 * time.Second},
+			RequestMailInterval:                  5 * time.Minute,
 			InvitationLifetime:                   time.Hour,
 			InvitationMaxAge:                     2 * time.Hour,
 			OnlyStaffCanInviteUsers:              true,
@@ -140,6 +142,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_LIMIT_INVITATION=0",
 		"INVITED_LIMIT_RECIPIENT=5/1m",
 		"INVITED_LIMIT_INVITER= 7 / 90s ",
+		"INVITED_REQUEST_MAIL_INTERVAL=5m",
 		"INVITED_INVITATION_LIFETIME=1h",
 		"INVITED_INVITATION_MAX_AGE=2h",
 		"INVITED_ONLY_STAFF_CAN_INVITE_USERS=true",

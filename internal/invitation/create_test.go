@@ -63,7 +63,7 @@ func TestCreate(t *testing.T) {
 			case Pending:
 				jobs = []Job{Deliver{Invitation: made.UUID, Webhook: webhooks && c.scope.Type == directory.Project}}
 			case Requested:
-				jobs = []Job{Notify{Notice: NoticeRequested, Invitation: made.UUID, User: people.staff.UUID}}
+				jobs = []Job{Notify{Notice: NoticeRequested, Invitation: made.UUID, User: people.staff.UUID, Gathered: true}}
 			default:
 				jobs = nil
 			}

@@ -14,21 +14,29 @@ import (
 
 // Message is a mail or a webhook call about an invitation. Package jobs renders and sends it.
 type Message struct {
-	Notice      Notice // empty: the invitation itself, to its invitee
-	To          string // address
-	ID          string // the same for every attempt at one delivery, and different for every other delivery
+	Notice     Notice // empty: the invitation itself, to its invitee
+	To         string // address
+	ID         string // the same for every attempt at one delivery, and different for every other delivery
+	Invitation View
+	Link       string
+	ScopeLink  string    // where people see the scope
+	Webhook    bool      // the message goes to the webhook rather than by mail
+	Requests   []Request // of a NoticeRequested only, as are the next two: one, or more where they were gathered
+	More       int       // requests that follow in later mails
+	LinksEnd   time.Time // when the links of the requests stop working
+}
+
+// Request is an invitation that a staff user is asked to approve or to reject.
+type Request struct {
 	Invitation  View
-	Link        string
-	ScopeLink   string // where people see the scope
-	Webhook     bool   // the message goes to the webhook rather than by mail
-	ApproveLink string // of a NoticeRequested only, as are the next two
+	ApproveLink string
 	RejectLink  string
-	LinksEnd    time.Time // when the two links stop working
 }
 
 // Outcome is how an attempt to hand a message over ended. The zero value is success.
 type Outcome struct {
 	Failed bool
+	Final  bool   // a failure is not tried again
 	Reason string // in words that the people who manage the invitation can act on
 }
 
@@ -103,33 +111,50 @@ func (s *Service) FinishDelivery(ctx context.Context, job Deliver, m *Message, o
 	})
 }
 
-// FinishNotice records how the sending of a notice ended, whatever happened to its invitation since.
-func (s *Service) FinishNotice(ctx context.Context, m *Message, o Outcome) error {
+// FinishNotice records how the sending of a notice ended, whatever happened to its invitation since. The failure of a
+// mail about several requests that is tried again is an event of the job's own request only: the others have jobs too.
+func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o Outcome) error {
 	c := byServer(EventNotified)
 	if o.Failed {
 		c.event = EventNotificationFailed
 	}
 	c.notice, c.channel, c.recipient = m.Notice, ByMail, m.To
+	about := []View{m.Invitation}
+	var told []Notify
+	if job.Gathered && (!o.Failed || o.Final) {
+		about = nil
+		for _, each := range m.Requests {
+			about = append(about, each.Invitation)
+			told = append(told, Notify{User: job.User, Invitation: each.Invitation.UUID, Delivery: each.Invitation.Delivery})
+		}
+	}
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		found, err := tx.Find(m.Invitation.UUID)
-		state := found.StoredState
-		if fault.Is(err, fault.KindNotFound) {
-			found = m.Invitation.Invitation
-		} else if err != nil {
-			return nil, err
+		changes := []Change{{Told: told}}
+		for _, each := range about {
+			found, err := tx.Find(each.UUID)
+			state := found.StoredState
+			if fault.Is(err, fault.KindNotFound) {
+				found = each.Invitation
+			} else if err != nil {
+				return nil, err
+			}
+			if o.Failed {
+				found.ErrorMessage = o.Reason
+			}
+			changes = append(changes, Change{Event: c.record(found, state, state)})
 		}
-		if o.Failed {
-			found.ErrorMessage = o.Reason
-		}
-		return []Change{{Event: c.record(found, state, state)}}, nil
+		return changes, nil
 	})
 }
 
 // BeginNotice returns the message of a notice, with approval links of this moment; nil where there is nothing to say
-// any more: the invitation is gone or has changed since the notice was asked for, or the recipient is gone.
-func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error) {
-	var out *Message
-	err := s.Store.Read(ctx, func(tx Tx) error {
+// any more: the invitation is gone or has changed since the notice was asked for, or the recipient is gone. Where the
+// recipient has had a mail about requests a moment ago, BeginNotice returns after what time to call it again.
+func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wait time.Duration, err error) {
+	if job.Gathered {
+		return s.beginRequests(ctx, job)
+	}
+	err = s.Store.Read(ctx, func(tx Tx) error {
 		found, err := tx.Find(job.Invitation)
 		if err != nil {
 			return err
@@ -153,9 +178,7 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error)
 			if err != nil {
 				return err
 			}
-			m.To = staff.Email
-			m.ApproveLink, m.RejectLink = s.approvalLinks(staff, found, tx.Now())
-			m.LinksEnd = tx.Now().Add(s.Policy.MaxAge)
+			m.To, m.Requests, m.LinksEnd = staff.Email, s.requests(tx, staff, found), tx.Now().Add(s.Policy.MaxAge)
 		case NoticeRejected, NoticeExpired, NoticeRefused:
 			if creator := found.CreatedBy; creator != nil && creator.UUID == job.User && creator.IsActive {
 				m.To = creator.Email
@@ -169,9 +192,9 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (*Message, error)
 		return nil
 	})
 	if fault.Is(err, fault.KindNotFound) {
-		return nil, nil
+		return nil, 0, nil
 	}
-	return out, err
+	return out, 0, err
 }
 
 // noticeStates are the states that notices are about. An unknown notice is about no state.

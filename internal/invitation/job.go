@@ -53,6 +53,9 @@ type Notify struct {
 	Invitation uuid.UUID `json:"invitation"`
 	Delivery   int       `json:"delivery"` // Invitation.Delivery when the job was enqueued
 	User       uuid.UUID `json:"user"`     // the recipient; nil for a NoticeReminder, which goes to the invitee
+	// Gathered: a NoticeRequested goes out together with what else waits for the user. Jobs of the version before are not
+	// gathered: one mail is about one request.
+	Gathered bool `json:"gathered,omitempty"`
 }
 
 // Kind implements Job.

@@ -87,7 +87,9 @@ func (p Policy) announce(i Invitation, staff []directory.User) []Job {
 		jobs = append(jobs, Deliver{Invitation: i.UUID, Delivery: i.Delivery, Webhook: p.byWebhook(i.Scope)})
 	case Requested:
 		for _, user := range staff {
-			jobs = append(jobs, Notify{Notice: NoticeRequested, Invitation: i.UUID, Delivery: i.Delivery, User: user.UUID})
+			jobs = append(jobs, Notify{
+				Notice: NoticeRequested, Invitation: i.UUID, Delivery: i.Delivery, User: user.UUID, Gathered: true,
+			})
 		}
 	default: // nobody waits for the other states
 	}

@@ -79,7 +79,7 @@ var (
 	isReopened     = effect{to: Pending, change: reopened, jobs: deliver(4)}
 	waitsForStart  = effect{to: Project, change: reopened}
 	isAskedFor     = effect{to: Requested, change: reopened, jobs: []Job{
-		Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 4, User: people.staff.UUID},
+		Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 4, User: people.staff.UUID, Gathered: true},
 	}}
 	isReaddressed = effect{to: Pending, change: readdressed, jobs: deliver(4)}
 )
@@ -575,8 +575,8 @@ func TestAnnounce(t *testing.T) {
 			want = deliver(3)
 		case Requested:
 			want = []Job{
-				Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 3, User: people.staff.UUID},
-				Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 3, User: people.creator.UUID},
+				Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 3, User: people.staff.UUID, Gathered: true},
+				Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 3, User: people.creator.UUID, Gathered: true},
 			}
 		default:
 			want = nil

@@ -55,16 +55,20 @@ func (w *Workers) notify(ctx context.Context, a attempt, job invitation.Notify) 
 	if a.queue == invitation.QueueNotices {
 		w.barrier.wait(ctx)
 	}
-	message, err := w.config.Service.BeginNotice(ctx, job)
+	message, wait, err := w.config.Service.BeginNotice(ctx, job)
 	if err != nil || message == nil {
-		return jobResult{err: err}
+		return jobResult{err: err, retryAfter: wait}
+	}
+	if job.Gathered {
+		a.enqueued = w.clock.NowUTC() // each attempt is another mail
 	}
 	sendErr := w.send(ctx, a, message)
 	if !isRepeated(a, sendErr) {
 		if err := retryUntilDone(ctx, func(ctx context.Context) error {
-			return w.config.Service.FinishNotice(ctx, message, outcome(sendErr))
+			return w.config.Service.FinishNotice(ctx, job, message, outcome(sendErr))
 		}); err != nil {
-			// The job ends all the same: a mail is not sent again because its event is missing.
+			// The job ends all the same: a mail is not sent again because its event is missing. The requests of a mail that
+			// were gathered are sent again, with the job of one of the others.
 			w.config.Logger.ErrorContext(ctx, "the outcome of a notice could not be recorded", "args", a.args, "error", err)
 		}
 	}
@@ -89,8 +93,8 @@ func outcome(sendErr error) invitation.Outcome {
 	if sendErr == nil {
 		return invitation.Outcome{}
 	}
-	reason, _ := explain(sendErr)
-	return invitation.Outcome{Failed: true, Reason: reason}
+	reason, final := explain(sendErr)
+	return invitation.Outcome{Failed: true, Final: final, Reason: reason}
 }
 
 func result(sendErr error) jobResult {

@@ -96,7 +96,7 @@ func onEachEngine(t *testing.T, test func(t *testing.T, env *testEnv), configure
 		env.applyDirectory(directoryYAML)
 		env.service = &invitation.Service{
 			Store:       env.db.Invitations(),
-			Policy:      invitation.Policy{Lifetime: lifetime, MaxAge: 24 * time.Hour},
+			Policy:      invitation.Policy{Lifetime: lifetime, MaxAge: 24 * time.Hour, RequestMailInterval: time.Minute},
 			Signer:      token.NewSigner("the secret of the tests"),
 			FrontendURL: "https://front.example/",
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-smtp"
 	"github.com/google/uuid"
@@ -57,9 +58,12 @@ func TestEventsOfNotices(t *testing.T) {
 		}, nil)
 		env.startWorkers()
 		id := env.invite("ina@university.example")
-		env.retry(env.waitForFailure(noticeKind, 1))
-		failed := env.waitForFailure(noticeKind, 2)
+		failed := env.waitForFailure(noticeKind, 1)
+		env.clock.Advance(time.Minute)
+		env.retry(failed)
+		failed = env.waitForFailure(noticeKind, 2)
 		env.smtp.respond(nil, nil)
+		env.clock.Advance(time.Minute)
 		env.retry(failed)
 		reject := env.waitForMail("sue@staff.example").link(t, "invitation_reject")
 		env.waitUntilIdle(noticeKind)

@@ -21,7 +21,11 @@ func onlyStaffInvites(p *invitation.Policy) { p.OnlyStaffCanInvite = true }
 func TestStaffApproveByLinks(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {
 		env.startWorkers()
-		first, second := env.invite("first@university.example"), env.invite("second@university.example")
+		first := env.invite("first@university.example")
+		env.waitForMail("sam@staff.example")
+		env.waitForMail("sue@staff.example")
+		second := env.invite("second@university.example")
+		env.nextMinute()
 		var both []receivedMail
 		env.waitFor("two mails to sam", func() bool { both = env.smtp.mailsTo("sam@staff.example"); return len(both) == 2 })
 		for _, each := range env.waitUntilIdle(noticeKind) {
@@ -89,6 +93,7 @@ func TestNoticesThatFail(t *testing.T) {
 			return slices.Equal(states, []rivertype.JobState{rivertype.JobStateCancelled, rivertype.JobStateRetryable})
 		})
 		env.smtp.respond(nil, nil)
+		env.clock.Advance(time.Minute)
 		env.retry(deferred)
 		require.NoError(t, env.service.Approve(t.Context(), env.waitForMail("sue@staff.example").link(t, "invitation_approve")))
 		env.waitForState(id, invitation.OK)

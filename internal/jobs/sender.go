@@ -33,7 +33,11 @@ func (s *sender) send(ctx context.Context, m *invitation.Message, requested time
 	if m.Webhook && s.webhook != nil {
 		return s.webhookCircuit.do(func() error { return s.webhook.Send(ctx, m.ID, s.clock.NowUTC(), payload(m)) })
 	}
-	rendered, err := s.renderer.Render(mailKinds[m.Notice], m.To, m.ID+"@"+s.mailHost, requested, mailContent(m))
+	kind := mailKinds[m.Notice]
+	if len(m.Requests) > 1 {
+		kind = mail.InvitationRequests
+	}
+	rendered, err := s.renderer.Render(kind, m.To, m.ID+"@"+s.mailHost, requested, mailContent(m))
 	if err != nil {
 		return err
 	}
@@ -59,7 +63,28 @@ var mailKinds = map[invitation.Notice]mail.Kind{
 }
 
 func mailContent(m *invitation.Message) mail.Invitation {
-	v := m.Invitation
+	out := describe(m.Invitation)
+	out.Link, out.Expires, out.Reminder = m.Link, m.Invitation.Expires, m.Notice == invitation.NoticeReminder
+	if by := m.Invitation.CreatedBy; out.Reminder && by != nil && by.FullName == "" && by.Email != "" {
+		out.Inviter = by.Email
+	}
+	if m.Notice != invitation.NoticeRequested {
+		return out
+	}
+	out.Expires, out.More = m.LinksEnd, m.More
+	for _, each := range m.Requests {
+		request := describe(each.Invitation)
+		request.Expires, request.ApproveLink, request.RejectLink = m.LinksEnd, each.ApproveLink, each.RejectLink
+		out.Requests = append(out.Requests, request)
+	}
+	if len(m.Requests) == 1 {
+		out.ApproveLink, out.RejectLink = m.Requests[0].ApproveLink, m.Requests[0].RejectLink
+	}
+	return out
+}
+
+// describe returns what every mail says of an invitation.
+func describe(v invitation.View) mail.Invitation {
 	out := mail.Invitation{
 		Email:           v.Email,
 		ScopeName:       v.Scope.Name,
@@ -67,20 +92,9 @@ func mailContent(m *invitation.Message) mail.Invitation {
 		RoleName:        v.Role.Name,
 		RoleDescription: v.Role.Description,
 		ExtraText:       v.ExtraInvitationText,
-		Link:            m.Link,
-		ApproveLink:     m.ApproveLink,
-		RejectLink:      m.RejectLink,
-		Expires:         v.Expires,
-		Reminder:        m.Notice == invitation.NoticeReminder,
-	}
-	if m.Notice == invitation.NoticeRequested {
-		out.Expires = m.LinksEnd
 	}
 	if v.CreatedBy != nil {
 		out.Inviter = v.CreatedBy.DisplayName()
-		if out.Reminder && v.CreatedBy.FullName == "" && v.CreatedBy.Email != "" {
-			out.Inviter = v.CreatedBy.Email
-		}
 	}
 	if v.Scope.UUID != v.CustomerUUID {
 		out.CustomerName = v.Scope.Customer.Name

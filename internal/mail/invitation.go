@@ -1,6 +1,9 @@
 package mail
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Kind is the name of a mail and, followed by ".txt.tmpl" or ".html.tmpl", of its template files.
 type Kind string
@@ -9,12 +12,15 @@ type Kind string
 const (
 	InvitationCreated   Kind = "invitation_created"   // the invitee
 	InvitationRequested Kind = "invitation_requested" // a staff user, with an approve and a reject link
+	InvitationRequests  Kind = "invitation_requests"  // a staff user, with these two links for each of several requests
 	InvitationRejected  Kind = "invitation_rejected"  // the creator of the invitation
 	InvitationExpired   Kind = "invitation_expired"   // the creator of the invitation
 	InvitationRefused   Kind = "invitation_refused"   // the creator, who may not invite any more: nobody can accept
 )
 
-var kinds = []Kind{InvitationCreated, InvitationRequested, InvitationRejected, InvitationExpired, InvitationRefused}
+var kinds = []Kind{
+	InvitationCreated, InvitationRequested, InvitationRequests, InvitationRejected, InvitationExpired, InvitationRefused,
+}
 
 // Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]
 // sanitizes them before it executes a template.
@@ -37,11 +43,19 @@ type Invitation struct {
 	// and the other links are absolute http or https URLs.
 	Link string
 
-	ApproveLink, RejectLink string // InvitationRequested only
+	ApproveLink, RejectLink string // InvitationRequested, and each of Requests
+
+	// Requests are what an InvitationRequests asks about, each with its own links; the other fields but SiteName, More and
+	// Expires are those of one of them.
+	Requests []Invitation
+	More     int // InvitationRequests only: the number of requests that follow in later mails
 
 	Expires  time.Time // the zero time if there is no end; see Deadline
 	Reminder bool      // InvitationCreated only: the mail repeats an earlier one
 }
+
+// Waiting returns the number of requests that wait: those in the mail and those that follow.
+func (v Invitation) Waiting() int { return len(v.Requests) + v.More }
 
 // ScopeKind returns the type of the scope as people call it: ScopeType, with "organization" for customer.
 func (v Invitation) ScopeKind() string {
@@ -85,7 +99,7 @@ func (v Invitation) Deadline() string {
 // subject of one word within a line (998 octets, RFC 5322, section 2.1.1).
 const maxNameRunes = 500
 
-// sanitized returns v with every name sanitized as one line and truncated. ExtraLines sanitizes ExtraText; checkLinks
+// sanitized returns v with every name, also of its Requests, sanitized as one line and truncated. ExtraLines sanitizes ExtraText; checkLinks
 // checks the links.
 func (v Invitation) sanitized() Invitation {
 	for _, s := range []*string{
@@ -93,6 +107,11 @@ func (v Invitation) sanitized() Invitation {
 		&v.RoleName, &v.RoleDescription,
 	} {
 		*s = truncate(sanitizeLine(*s), maxNameRunes)
+	}
+	v.Requests = slices.Clone(v.Requests)
+	for i, request := range v.Requests {
+		request.SiteName = v.SiteName
+		v.Requests[i] = request.sanitized()
 	}
 	return v
 }

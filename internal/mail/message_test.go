@@ -140,6 +140,7 @@ func TestHostileValues(t *testing.T) {
 			for i, value := range hostileValues {
 				v := testInvitation()
 				*field(&v) = value
+				v.Requests = []Invitation{v, testInvitation(), v}
 				kind := kinds[(i+len(name))%len(kinds)]
 				m, err := r.Render(kind, "bob@example.org", "1@example.com", sentAt, v)
 				require.NoError(t, err)
@@ -183,13 +184,15 @@ func FuzzMessageHeaders(f *testing.F) {
 		v := Invitation{
 			Email: to, Inviter: inviter, ScopeName: scope, ScopeType: scopeType, CustomerName: customer,
 			RoleName: role, RoleDescription: customer, ExtraText: extra, Expires: expires, Reminder: n%2 == 0,
-			Link: link, ApproveLink: link, RejectLink: link,
+			Link: link, ApproveLink: link, RejectLink: link, More: int(n % 3),
 		}
+		v.Requests = []Invitation{v, v}
 		m, err := r.Render(kind, to, id, sentAt, v)
 		if err != nil {
 			var failure *delivery.Failure
 			require.ErrorAs(t, err, &failure)
 			v.Link, v.ApproveLink, v.RejectLink = testInvitation().Link, testInvitation().ApproveLink, testInvitation().RejectLink
+			v.Requests = []Invitation{v}
 			m, err = r.Render(kind, "bob@example.org", "1@example.com", sentAt, v)
 			require.NoError(t, err)
 		}

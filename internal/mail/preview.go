@@ -37,7 +37,7 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 	switch name {
 	case reminderName:
 		kind, date, v.Reminder = InvitationCreated, v.Expires.AddDate(0, 0, -1), true
-	case string(InvitationRequested):
+	case string(InvitationRequested), string(InvitationRequests):
 		to = "staff@example.com"
 	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused):
 		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+sampleID+"/"
@@ -55,7 +55,7 @@ const (
 // sampleInvitation returns an invitation with a value in every field. base is the beginning of its links, and ends in
 // a slash.
 func sampleInvitation(base string) Invitation {
-	return Invitation{
+	v := Invitation{
 		Email:           "ina@university.example",
 		Inviter:         "Olivia Owner",
 		ScopeName:       "Apollo",
@@ -71,4 +71,11 @@ func sampleInvitation(base string) Invitation {
 		RejectLink:  base + "invitation_reject/" + sampleToken + "/",
 		Expires:     time.Date(2026, time.March, 9, 9, 30, 0, 0, time.UTC),
 	}
+	second, third := v, v
+	second.Email, second.ExtraText = "tom@university.example", ""
+	third.Email, third.Inviter, third.ExtraText = "eva@institute.example", "Max Manager", ""
+	third.ScopeName, third.ScopeType, third.CustomerName = "Acme", "customer", ""
+	third.RoleName, third.RoleDescription = "CUSTOMER.OWNER", "Organization owner"
+	v.Requests, v.More = []Invitation{v, second, third}, 4
+	return v
 }

@@ -69,6 +69,7 @@ func (r *Renderer) tryRender(kind Kind) error {
 		Email: full.Email, ScopeName: full.ScopeName, ScopeType: "customer", RoleName: full.RoleName,
 		Link: full.Link, ApproveLink: full.ApproveLink, RejectLink: full.RejectLink,
 	}
+	minimal.Requests = []Invitation{minimal}
 	for _, v := range []Invitation{minimal, full} {
 		for _, v.Reminder = range []bool{false, true} {
 			_, err := r.Render(kind, v.Email, "try@example.com", full.Expires, v)
@@ -159,6 +160,16 @@ func renderFailure(err error) *delivery.Failure {
 
 // checkLinks returns an error if a link that the kind needs is missing, or if a link is not an http or https URL.
 func checkLinks(kind Kind, v Invitation) error {
+	if kind == InvitationRequests {
+		if len(v.Requests) == 0 {
+			return errors.New("there is no request")
+		}
+		for _, request := range v.Requests {
+			if err := checkLinks(InvitationRequested, request); err != nil {
+				return err
+			}
+		}
+	}
 	for _, link := range []struct {
 		name, url string
 		required  bool

@@ -63,6 +63,9 @@ func TestRenderGolden(t *testing.T) {
 	reminder.Reminder = true
 	page := testInvitation()
 	page.Link = "https://portal.example.com/projects/9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10/"
+	several := testInvitation()
+	several.Requests, several.More = []Invitation{testInvitation(), approvable(bare), testInvitation()}, 1
+	several.Requests[2].ScopeName, several.Requests[2].ExtraText = "Artemis", ""
 	noPage := testInvitation()
 	noPage.ScopeType, noPage.ScopeName, noPage.Link = "offering", "GPU nodes", ""
 	for _, test := range []struct {
@@ -74,6 +77,7 @@ func TestRenderGolden(t *testing.T) {
 		{"created_reminder", InvitationCreated, reminder},
 		{"created_bare", InvitationCreated, bare},
 		{"requested", InvitationRequested, testInvitation()},
+		{"requests", InvitationRequests, several},
 		{"rejected", InvitationRejected, page},
 		{"expired", InvitationExpired, page},
 		{"expired_no_page", InvitationExpired, noPage},
@@ -86,6 +90,12 @@ func TestRenderGolden(t *testing.T) {
 			golden(t, test.name+".html", m.HTML)
 		})
 	}
+}
+
+// approvable returns an invitation with the links of testInvitation.
+func approvable(v Invitation) Invitation {
+	v.ApproveLink, v.RejectLink = testInvitation().ApproveLink, testInvitation().RejectLink
+	return v
 }
 
 func golden(t *testing.T, name, got string) {
@@ -124,11 +134,17 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 			"Alice Owner", "bob@example.org", "welcome to the team!", "30 November 2026, 14:05 UTC",
 			testInvitation().ApproveLink, testInvitation().RejectLink, "did not expect",
 		},
+		InvitationRequests: {
+			"Alice Owner", "bob@example.org", "welcome to the team!", "30 November 2026, 14:05 UTC", "3 invitations wait",
+			testInvitation().ApproveLink, testInvitation().RejectLink, "1 more request follows", "did not expect",
+		},
 		InvitationRejected: {"bob@example.org", testInvitation().Link, "did not expect"},
 		InvitationExpired:  {"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect"},
 		InvitationRefused:  {"bob@example.org", testInvitation().Link, "can’t be accepted", "did not expect"},
 	} {
-		m := render(t, kind, testInvitation())
+		v := testInvitation()
+		v.Requests, v.More = []Invitation{v, v}, 1
+		m := render(t, kind, v)
 		for _, fact := range append(facts, common...) {
 			require.Contains(t, m.Text, fact, kind)
 			require.Contains(t, m.HTML, fact, kind)
@@ -183,6 +199,11 @@ func TestRenderRefuses(t *testing.T) {
 		"no reject link": {
 			InvitationRequested, "b@x.org", "1@x", sentAt,
 			with(func(v *Invitation) { v.RejectLink = "" }), false, "reject link",
+		},
+		"no request": {InvitationRequests, "b@x.org", "1@x", sentAt, testInvitation(), false, "no request"},
+		"no approve link of a request": {
+			InvitationRequests, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.Requests = []Invitation{*v, {RejectLink: v.RejectLink}} }), false, "approve link",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -34,6 +34,9 @@ func (tx *Tx) save(changes []invitation.Change) error {
 	if err := tx.record(events); err != nil {
 		return err
 	}
+	if err := tx.expectNotices(jobs); err != nil {
+		return err
+	}
 	return tx.enqueue(jobs)
 }
 
@@ -98,6 +101,12 @@ func (tx *Tx) saveRow(c invitation.Change) error {
 	}
 	if err == nil && c.Member != nil {
 		err = tx.insertMember(*c.Member)
+	}
+	if err == nil && c.Mail != nil {
+		err = tx.beginRequestMail(*c.Mail)
+	}
+	if err == nil {
+		err = tx.forgetNotices(c.Told)
 	}
 	return err
 }

@@ -40,7 +40,8 @@ func OnEachEngine(t *testing.T, test func(t *testing.T, env *Env)) {
 func New(t testing.TB, databaseURL string) *Env {
 	t.Helper()
 	env := &Env{T: t, Dir: t.TempDir(), Program: Program}
-	env.Set("PATH="+os.Getenv("PATH"), "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY="+SecretKey)
+	env.Set("PATH="+os.Getenv("PATH"), "INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY="+SecretKey,
+		"INVITED_REQUEST_MAIL_INTERVAL=1ms") // tests wait for each request's mail
 	if databaseURL != "" {
 		env.Set("INVITED_DATABASE_URL=" + databaseURL)
 	}

@@ -431,30 +431,41 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 			return nil, nil, err
 		}
 	}
-	var mails []string
 	err = waitUntil(ctx, func() bool {
-		mails, err = filepath.Glob(filepath.Join(s.Mails, "*.eml"))
-		return err != nil || len(mails) >= 4*projects
+		approvals, rejections, err = s.mailedTokens()
+		return err != nil || len(approvals)+len(rejections) >= 4*projects
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("waiting for mails to staff: %w", err)
 	}
-	for i, path := range mails {
+	return approvals, rejections, nil
+}
+
+// mailedTokens returns the tokens in the mails so far. A mail is about one request or several.
+func (s *server) mailedTokens() (approvals, rejections []string, err error) {
+	mails, err := filepath.Glob(filepath.Join(s.Mails, "*.eml"))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, path := range mails {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return nil, nil, err
 		}
 		// Quoted-printable encoding breaks lines with "=", and leaves the characters of a token unchanged.
 		mail := strings.NewReplacer("=\r\n", "", "=\n", "").Replace(string(content))
-		link, list := approveLink, &approvals
-		if i%2 == 1 {
-			link, list = rejectLink, &rejections
+		mail, _, _ = strings.Cut(mail, "text/html") // the HTML has the same links as the text
+		approve, reject := approveLink.FindAllStringSubmatch(mail, -1), rejectLink.FindAllStringSubmatch(mail, -1)
+		if len(approve) != len(reject) {
+			return nil, nil, fmt.Errorf("the mail %s has %d links to approve and %d to reject", path, len(approve), len(reject))
 		}
-		found := link.FindStringSubmatch(mail)
-		if found == nil {
-			return nil, nil, fmt.Errorf("no token in the mail %s", path)
+		for i := range approve {
+			if (len(approvals)+len(rejections))%2 == 0 {
+				approvals = append(approvals, approve[i][1])
+			} else {
+				rejections = append(rejections, reject[i][1])
+			}
 		}
-		*list = append(*list, found[1])
 	}
 	return approvals, rejections, nil
 }

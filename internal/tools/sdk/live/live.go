@@ -135,7 +135,11 @@ func Prepare(ctx context.Context, binary string, db Database, directory string) 
 	}
 	s := &Server{dir: dir, binary: binary, Mails: filepath.Join(dir, "data", "mail")}
 	// The caller's environment is left out: its INVITED_ variables would change the server.
-	s.environ = []string{"INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY=" + rand.Text() + rand.Text()}
+	s.environ = []string{
+		"INVITED_LISTEN_ADDR=127.0.0.1:0", "INVITED_SECRET_KEY=" + rand.Text() + rand.Text(),
+		// Checks send as often as they like, and wait for the mails.
+		"INVITED_LIMIT_INVITATION=0", "INVITED_LIMIT_RECIPIENT=0", "INVITED_REQUEST_MAIL_INTERVAL=1ms",
+	}
 	if db.URL != "" {
 		s.environ = append(s.environ, "INVITED_DATABASE_URL="+db.URL)
 	}
