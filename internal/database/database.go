@@ -25,6 +25,8 @@ type Options struct {
 	Migrations []GoMigration
 	// Clock replaces the database's clock in transactions; nil: the database's own. Tests move time with it.
 	Clock func() time.Time
+	// ListTimeout is how long a list may take; 0: five seconds. Tests shorten it.
+	ListTimeout time.Duration
 	// Driver wraps SQLite's driver; nil: no wrapper. Tests fail at a chosen statement with it, or count statements.
 	Driver func(driver.Connector) driver.Connector
 	// Tracer sees every statement on PostgreSQL; nil: no tracer. Tests use it as they use Driver.
@@ -33,15 +35,18 @@ type Options struct {
 
 // DB is an open database. Any number of goroutines may use a DB at the same time.
 type DB struct {
-	engine   engine
-	writer   *gorm.DB // for transactions that write
-	reader   *gorm.DB // for statements that only read; refuses to write
-	pools    []*sql.DB
-	queue    *sql.DB
-	close    func() // closes what the pools are made of; nil: nothing
-	clock    clock
-	goSteps  []GoMigration
-	lockFile string // SQLite only: path of the file that a process holds while it migrates
+	engine      engine
+	writer      *gorm.DB // for transactions that write
+	reader      *gorm.DB // for statements that only read; refuses to write
+	lister      *gorm.DB // a reader with a pool of its own
+	shares      *listShares
+	listTimeout time.Duration
+	pools       []*sql.DB
+	queue       *sql.DB
+	close       func() // closes what the pools are made of; nil: nothing
+	clock       clock
+	goSteps     []GoMigration
+	lockFile    string // SQLite only: path of the file that a process holds while it migrates
 }
 
 // engine holds the differences between SQLite and PostgreSQL.
@@ -77,17 +82,20 @@ func Open(o Options) (*DB, error) {
 	return openSQLite(o)
 }
 
-// init makes the two GORM sessions of a DB whose engine is set.
-func (db *DB) init(o Options, writer, reader gorm.Dialector) (*DB, error) {
+// init makes the GORM sessions of a DB whose engine and shares are set.
+func (db *DB) init(o Options, writer, reader, lister gorm.Dialector) (*DB, error) {
 	var err error
 	if db.writer, err = openGORM(writer, db.engine); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if db.reader, err = openGORM(reader, db.engine); err != nil {
+	if db.reader, err = openReader(reader, db.engine); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	if err := refuseWrites(db.reader); err != nil {
+	if db.lister, err = openReader(lister, db.engine); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if db.listTimeout = o.ListTimeout; db.listTimeout == 0 {
+		db.listTimeout = listTimeout
 	}
 	db.goSteps = o.Migrations
 	db.clock = clock{fixed: o.Clock, ask: func(ctx context.Context) (time.Time, error) {
@@ -109,7 +117,15 @@ func openGORM(dialector gorm.Dialector, e engine) (*gorm.DB, error) {
 	return session, nil
 }
 
-// ErrReadOnly is the error of every write in Read or Snapshot.
+func openReader(dialector gorm.Dialector, e engine) (*gorm.DB, error) {
+	session, err := openGORM(dialector, e)
+	if err != nil {
+		return nil, err
+	}
+	return session, refuseWrites(session)
+}
+
+// ErrReadOnly is the error of every write in Read, ReadList or Snapshot.
 var ErrReadOnly = errors.New("database: a write where only reads are allowed")
 
 // refuseWrites makes every write through a session fail. Outside of a transaction no engine can be told to.

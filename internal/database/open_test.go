@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -52,7 +53,7 @@ func poolOf(t *testing.T, run func(context.Context, func(*gorm.DB, time.Time) er
 
 func TestEverySQLiteConnectionIsSetUp(t *testing.T) {
 	onSQLite(t, func(t *testing.T, e *env) {
-		for name, pool := range map[string]*sql.DB{"writers and queue": e.db.QueuePool(), "readers": poolOf(t, e.db.Read)} {
+		for name, pool := range map[string]*sql.DB{"writers and queue": e.db.QueuePool(), "readers": poolOf(t, e.db.Read), "lists": poolOf(t, e.listsOf(uuid.New()))} {
 			for _, row := range eachConnection(t, pool, 4, `SELECT journal_mode, timeout, foreign_keys, synchronous
 				FROM pragma_journal_mode, pragma_busy_timeout, pragma_foreign_keys, pragma_synchronous`) {
 				var (
@@ -84,38 +85,65 @@ func TestSQLiteReadersWaitForNoWriter(t *testing.T) {
 
 func TestEveryPostgresConnectionIsSetUp(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e *env) {
-		for _, row := range eachConnection(t, e.db.QueuePool(), 20, `SELECT current_setting('TimeZone'),
-			current_setting('application_name'), current_setting('plan_cache_mode'), current_setting('jit')`) {
-			var zone, application, plans, jit string
-			require.NoError(t, row.Scan(&zone, &application, &plans, &jit))
-			require.Equal(t, "UTC", zone)
-			require.Equal(t, "invited", application)
-			require.Equal(t, "force_generic_plan", plans)
-			require.Equal(t, "off", jit)
+		for name, each := range e.pools() {
+			for _, row := range eachConnection(t, each.pool, each.size, `SELECT current_setting('TimeZone'),
+				current_setting('application_name'), current_setting('plan_cache_mode'), current_setting('jit'),
+				current_setting('max_parallel_workers_per_gather')`) {
+				var zone, application, plans, jit, parallel string
+				require.NoError(t, row.Scan(&zone, &application, &plans, &jit, &parallel))
+				require.Equal(t, "UTC", zone, name)
+				require.Equal(t, "invited", application, name)
+				require.Equal(t, "force_generic_plan", plans, name)
+				require.Equal(t, "off", jit, name)
+				require.Equal(t, "0", parallel, name)
+			}
 		}
 	})
 }
 
-func TestPostgresPoolIsAsLargeAsTheURLSays(t *testing.T) {
+type sizedPool struct {
+	pool *sql.DB
+	size int
+}
+
+// pools returns the three pools of a database of PostgreSQL whose URL does not set their size.
+func (e *env) pools() map[string]sizedPool {
+	return map[string]sizedPool{
+		"short": {poolOf(e.t, e.db.Read), 12}, "lists": {poolOf(e.t, e.listsOf(uuid.New())), 4}, "queue": {e.db.QueuePool(), 4},
+	}
+}
+
+func TestPostgresPoolsAreAsLargeAsTheURLSays(t *testing.T) {
 	onPostgres(t, func(t *testing.T, e *env) {
 		address, err := url.Parse(e.url)
 		require.NoError(t, err)
 		withSize := func(size string) string {
 			query := address.Query()
 			query.Set("pool_max_conns", size)
+			query.Set("pool_min_conns", size) // no pool opens more than its own
 			changed := *address
 			changed.RawQuery = query.Encode()
 			return changed.String()
 		}
-		db := storetest.Open(t, withSize("2"), nil)
-		_, err = db.Migrate(t.Context())
-		require.NoError(t, err)
-		for _, row := range eachConnection(t, db.QueuePool(), 2, "SELECT 1") {
-			var one int
-			require.NoError(t, row.Scan(&one))
+		for size, want := range map[string][3]int{"3": {2, 2, 1}, "4": {2, 1, 1}, "10": {6, 2, 2}} { // short, lists, queue
+			small := &env{t: t, db: open(t, withSize(size), database.Options{})}
+			lists := small.listsOf(uuid.New())
+			for i, pool := range []*sql.DB{poolOf(t, small.db.Read), poolOf(t, lists), small.db.QueuePool()} {
+				for _, row := range eachConnection(t, pool, want[i], "SELECT 1") {
+					var one int
+					require.NoError(t, row.Scan(&one))
+				}
+			}
+			many := hold(t, 5, lists)
+			many.have(t, 1) // half of 2, of 1, and of the one that lists may take where there are 3 in all
+			small.requireRuns("a short request", small.db.Read)
+			many.finish(t)
 		}
-		_, err = database.Open(database.Options{Postgres: withSize("1")})
-		require.EqualError(t, err, "pool_max_conns in the database URL must be at least 2")
+		smallest := storetest.Open(t, withSize("3"), nil)
+		_, err = smallest.Migrate(t.Context()) // holds a connection for the lock, and needs another
+		require.NoError(t, err)
+		_, err = database.Open(database.Options{Postgres: withSize("2")})
+		require.EqualError(t, err, "pool_max_conns in the database URL must be at least 3")
 	})
 }
 
@@ -248,6 +276,7 @@ func TestUnreachablePostgres(t *testing.T) {
 		"read":       db.Read(t.Context(), nothing),
 		"snapshot":   db.Snapshot(t.Context(), nothing),
 		"write":      db.Write(t.Context(), nothing),
+		"list":       db.ReadList(t.Context(), uuid.New(), nothing),
 	} {
 		require.True(t, fault.Is(err, fault.KindUnavailable), "%s: %v", what, err)
 		require.ErrorIs(t, err, database.ErrUnavailable, what)

@@ -27,8 +27,24 @@ import (
 	"invited/migrations"
 )
 
-// postgresConnections is the size of the pool where the URL has no pool_max_conns.
+// postgresConnections is the number of connections where the URL has no pool_max_conns.
 const postgresConnections = 20
+
+// pools has the number of connections of each pool.
+type pools struct{ short, lists, queue int32 }
+
+// divide divides n connections, at least 3, among the pools. A fifth is for lists: of 20, with half of them for one
+// caller, two expensive lists run at once, and with a quarter for lists there were three, which on two cores kept others
+// waiting five times as long. The job queue needs no more than 4, whatever the traffic. A process that migrates needs two
+// connections of one pool: where there are 3 in all, lists have no pool, and take one of the two for short requests.
+func divide(n int32) pools {
+	p := pools{queue: min(max(1, n/5), 4)}
+	if n > 3 {
+		p.lists = max(1, n/5)
+	}
+	p.short = n - p.lists - p.queue
+	return p
+}
 
 // statementCacheSize is the number of statements whose plan a connection keeps, which takes memory in the server. There
 // are about 30 statements, and lists multiply some by their filters, orders and page sizes.
@@ -51,29 +67,55 @@ func openPostgres(o Options) (*DB, error) {
 	if err != nil || plain.RuntimeParams["pool_max_conns"] == "" { // the library's default depends on this machine's cores
 		config.MaxConns = postgresConnections
 	}
-	if config.MaxConns < 2 { // a process that migrates holds one connection and needs another
-		return nil, errors.New("pool_max_conns in the database URL must be at least 2")
+	if config.MaxConns < 3 {
+		return nil, errors.New("pool_max_conns in the database URL must be at least 3")
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
 	config.AfterConnect = setUpConnection
 	config.ConnConfig.Tracer = o.Tracer
 	config.ConnConfig.StatementCacheCapacity = min(config.ConnConfig.StatementCacheCapacity, statementCacheSize)
-	pool, err := pgxpool.NewWithConfig(context.Background(), config)
-	if err != nil {
-		return nil, fmt.Errorf("the database can't be opened: %w", err)
+	db, sizes := &DB{engine: postgresEngine{}}, divide(config.MaxConns)
+	db.shares = newListShares(int64(max(1, sizes.lists)))
+	var opened []*pgxpool.Pool
+	db.close = func() {
+		for _, each := range opened {
+			each.Close()
+		}
 	}
-	shared, queue := stdlib.OpenDBFromPool(pool), sql.OpenDB(replanning{stdlib.GetPoolConnector(pool)})
-	queue.SetMaxIdleConns(0) // pool keeps the idle connections
-	dialector := postgresDialector{postgres.New(postgres.Config{Conn: shared})}
-	db := &DB{engine: postgresEngine{}, pools: []*sql.DB{shared}, queue: queue, close: pool.Close}
-	return db.init(o, dialector, dialector)
+	for _, size := range []int32{sizes.short, sizes.queue, sizes.lists} {
+		if size == 0 {
+			continue
+		}
+		each := config.Copy()
+		each.MaxConns, each.MinConns, each.MinIdleConns = size, min(size, config.MinConns), min(size, config.MinIdleConns)
+		pool, err := pgxpool.NewWithConfig(context.Background(), each)
+		if err != nil {
+			db.close()
+			return nil, fmt.Errorf("the database can't be opened: %w", err)
+		}
+		opened = append(opened, pool)
+	}
+	short := stdlib.OpenDBFromPool(opened[0])
+	lists := short
+	if sizes.lists > 0 {
+		lists = stdlib.OpenDBFromPool(opened[2])
+	}
+	db.pools = []*sql.DB{short, lists}
+	db.queue = sql.OpenDB(replanning{stdlib.GetPoolConnector(opened[1])})
+	db.queue.SetMaxIdleConns(0) // the pool below keeps the idle connections
+	dialector := func(pool *sql.DB) gorm.Dialector {
+		return postgresDialector{postgres.New(postgres.Config{Conn: pool})}
+	}
+	return db.init(o, dialector(short), dialector(short), dialector(lists))
 }
 
 // setUpConnection makes the server plan each statement once, whatever its arguments. By default the server plans most
-// lists again each time, which takes several times as long as to run them, and compiles some. These are no parameters of
-// the connection, because some poolers refuse those.
+// lists again each time, which takes several times as long as to run them, and compiles some. It also makes the server run
+// each statement on one core: otherwise an expensive list takes three. These are no parameters of the connection, because
+// some poolers refuse those.
 func setUpConnection(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET jit = off")
+	_, err := conn.Exec(ctx, "SET plan_cache_mode = force_generic_plan; SET jit = off;"+
+		" SET max_parallel_workers_per_gather = 0")
 	return err
 }
 

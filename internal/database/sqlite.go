@@ -23,8 +23,9 @@ import (
 	"invited/migrations"
 )
 
-// sqliteConnections is the size of each of the two pools. SQLite has one writer at a time whatever the pool, and the
-// other writers wait with a connection each; readers wait for nobody, and have a pool that no writer takes from.
+// sqliteConnections is the size of each of the three pools. SQLite has one writer at a time whatever the pool, and the
+// other writers, the job queue among them, wait with a connection each. Readers wait for nobody: short requests and lists
+// have a pool each, from which no writer takes.
 const sqliteConnections = 4
 
 type sqliteEngine struct{}
@@ -50,15 +51,17 @@ func openSQLite(o Options) (*DB, error) {
 	if o.Driver != nil {
 		connector = o.Driver(connector)
 	}
-	writers, readers := sql.OpenDB(connector), sql.OpenDB(connector)
-	for _, pool := range []*sql.DB{writers, readers} {
+	writers, readers, listers := sql.OpenDB(connector), sql.OpenDB(connector), sql.OpenDB(connector)
+	for _, pool := range []*sql.DB{writers, readers, listers} {
 		pool.SetMaxOpenConns(sqliteConnections)
 		pool.SetMaxIdleConns(sqliteConnections)
 	}
 	db := &DB{
-		engine: sqliteEngine{}, pools: []*sql.DB{readers, writers}, queue: writers, lockFile: path + ".migrate.lock",
+		engine: sqliteEngine{}, pools: []*sql.DB{listers, readers, writers}, queue: writers,
+		shares: newListShares(sqliteConnections), lockFile: path + ".migrate.lock",
 	}
-	return db.init(o, sqliteDialector{gormlite.OpenDB(writers)}, sqliteDialector{gormlite.OpenDB(readers)})
+	dialector := func(pool *sql.DB) gorm.Dialector { return sqliteDialector{gormlite.OpenDB(pool)} }
+	return db.init(o, dialector(writers), dialector(readers), dialector(listers))
 }
 
 func sqliteDSN(path string) string {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"invited/internal/fault"
@@ -22,6 +23,37 @@ func (db *DB) Read(ctx context.Context, f func(tx *gorm.DB, now time.Time) error
 		err = f(db.reader.WithContext(ctx), now)
 	}
 	return db.result(ctx, err)
+}
+
+// listTimeout is how long a list may take where Options has no other time. The lists that docs/performance.md measures
+// take a third of a second at most in a million rows.
+const listTimeout = 5 * time.Second
+
+// ReadList is Read for lists, whose cost grows with the number of rows. They have connections of their own, of which one
+// caller's lists use at most half: further ones wait until others end, or until ctx ends. ReadList returns
+// fault.KindUnavailable, with words for the caller, where the list took too long or waited until ctx ended.
+func (db *DB) ReadList(ctx context.Context, caller uuid.UUID, f func(tx *gorm.DB, now time.Time) error) error {
+	release, err := db.shares.acquire(ctx, caller)
+	if err != nil {
+		return db.listResult(ctx, err)
+	}
+	defer release()
+	now, err := db.clock.now(ctx)
+	if err != nil {
+		return db.result(ctx, err)
+	}
+	limited, cancel := context.WithTimeout(ctx, db.listTimeout)
+	defer cancel()
+	return db.listResult(limited, f(db.lister.WithContext(limited), now))
+}
+
+// listResult is result, with words for the caller where the time of ctx is up.
+func (db *DB) listResult(ctx context.Context, err error) error {
+	err = db.result(ctx, err)
+	if fault.Is(err, fault.KindUnavailable) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fault.ListTimeout(err)
+	}
+	return err
 }
 
 // Snapshot runs f, which must not write, with one consistent view of the database.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
@@ -97,7 +98,9 @@ func TestWriteWithCanceledContextReturnsCanceled(t *testing.T) {
 func TestRefusalPassesUnchanged(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		refusal := fault.Forbidden()
-		for _, run := range []func(context.Context, func(*gorm.DB, time.Time) error) error{e.db.Read, e.db.Snapshot, e.db.Write} {
+		for _, run := range []func(context.Context, func(*gorm.DB, time.Time) error) error{
+			e.db.Read, e.listsOf(uuid.New()), e.db.Snapshot, e.db.Write,
+		} {
 			ctx, cancel := e.cancelable()
 			require.Equal(t, refusal, run(ctx, func(*gorm.DB, time.Time) error {
 				cancel()
@@ -216,7 +219,7 @@ func TestReadAndSnapshotRefuseWrites(t *testing.T) {
 		e.insert(newNote(1, "before"))
 		next := int64(1)
 		for way, run := range map[string]func(context.Context, func(*gorm.DB, time.Time) error) error{
-			"read": e.db.Read, "snapshot": e.db.Snapshot,
+			"read": e.db.Read, "list": e.listsOf(uuid.New()), "snapshot": e.db.Snapshot,
 		} {
 			for name, write := range map[string]func(*gorm.DB) error{
 				"create": func(tx *gorm.DB) error { return tx.Create(newNote(-1, "created")).Error },
@@ -393,7 +396,7 @@ func TestPostgresDeadlockIsUnavailable(t *testing.T) {
 func TestTransactionHasOneTime(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		for way, run := range map[string]func(context.Context, func(*gorm.DB, time.Time) error) error{
-			"read": e.db.Read, "snapshot": e.db.Snapshot, "write": e.db.Write,
+			"read": e.db.Read, "list": e.listsOf(uuid.New()), "snapshot": e.db.Snapshot, "write": e.db.Write,
 		} {
 			require.NoError(t, run(t.Context(), func(_ *gorm.DB, now time.Time) error {
 				require.WithinDuration(t, time.Now(), now, 10*time.Second, way)
@@ -415,7 +418,7 @@ func TestClockOfOptionsMovesTransactionsOnly(t *testing.T) {
 		clock := storetest.NewClock(time.Date(2030, 1, 1, 1, 0, 0, 123456789, time.FixedZone("", 3600)))
 		e := newEnv(t, engine, database.Options{Clock: clock.Now})
 		for way, run := range map[string]func(context.Context, func(*gorm.DB, time.Time) error) error{
-			"read": e.db.Read, "snapshot": e.db.Snapshot, "write": e.db.Write,
+			"read": e.db.Read, "list": e.listsOf(uuid.New()), "snapshot": e.db.Snapshot, "write": e.db.Write,
 		} {
 			clock.Advance(time.Hour)
 			require.NoError(t, run(t.Context(), func(_ *gorm.DB, now time.Time) error {

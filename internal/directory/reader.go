@@ -17,6 +17,9 @@ type Reader struct{ Store ReadStore }
 type ReadStore interface {
 	// Read runs f, which must not write; each method of ReadTx sees what was committed when the method was called.
 	Read(ctx context.Context, f func(ReadTx) error) error
+	// ReadList is Read for what costs more the more rows there are. ReadList lets the lists of one caller wait for each
+	// other where they would keep other callers waiting, and returns fault.KindUnavailable where one takes too long.
+	ReadList(ctx context.Context, caller uuid.UUID, f func(ReadTx) error) error
 }
 
 // ReadTx reads the directory. Methods that find one row return fault.KindNotFound where the row is missing. Methods that
@@ -104,7 +107,7 @@ const (
 // Paginate. Scopes sets the query's Visible and Window.
 func (r *Reader) Scopes(ctx context.Context, caller Actor, q ScopeQuery, page, size int) (rows []Scope, total int, err error) {
 	q.Visible = caller.Sees()
-	err = r.Store.Read(ctx, func(tx ReadTx) error {
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		rows, total, err = Paginate(page, size, func(w Window) ([]Scope, int, error) {
 			q.Window = w
 			return tx.ListScopes(q)
@@ -117,7 +120,7 @@ func (r *Reader) Scopes(ctx context.Context, caller Actor, q ScopeQuery, page, s
 // CountScopes returns the number of scopes on all pages of Scopes.
 func (r *Reader) CountScopes(ctx context.Context, caller Actor, q ScopeQuery) (total int, err error) {
 	q.Visible = caller.Sees()
-	err = r.Store.Read(ctx, func(tx ReadTx) error {
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		total, err = tx.CountScopes(q)
 		return err
 	})
@@ -141,8 +144,8 @@ func (r *Reader) Scope(ctx context.Context, caller Actor, kind ScopeType, id uui
 
 // Roles returns one page of the roles and the number of roles on all pages; see Paginate. Every caller sees all roles.
 // Roles sets the query's Window.
-func (r *Reader) Roles(ctx context.Context, q RoleQuery, page, size int) (rows []Role, total int, err error) {
-	err = r.Store.Read(ctx, func(tx ReadTx) error {
+func (r *Reader) Roles(ctx context.Context, caller Actor, q RoleQuery, page, size int) (rows []Role, total int, err error) {
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		rows, total, err = Paginate(page, size, func(w Window) ([]Role, int, error) {
 			q.Window = w
 			return tx.ListRoles(q)
@@ -153,8 +156,8 @@ func (r *Reader) Roles(ctx context.Context, q RoleQuery, page, size int) (rows [
 }
 
 // CountRoles returns the number of roles on all pages of Roles.
-func (r *Reader) CountRoles(ctx context.Context, q RoleQuery) (total int, err error) {
-	err = r.Store.Read(ctx, func(tx ReadTx) error {
+func (r *Reader) CountRoles(ctx context.Context, caller Actor, q RoleQuery) (total int, err error) {
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		total, err = tx.CountRoles(q)
 		return err
 	})
@@ -176,7 +179,7 @@ func (r *Reader) Permissions(
 	ctx context.Context, caller Actor, q PermissionQuery, page, size int,
 ) (rows []Permission, total int, err error) {
 	q.Visible = caller.PermissionVisibility()
-	err = r.Store.Read(ctx, func(tx ReadTx) error {
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		rows, total, err = Paginate(page, size, func(w Window) ([]Permission, int, error) {
 			q.Window = w
 			return tx.ListPermissions(q)
@@ -189,7 +192,7 @@ func (r *Reader) Permissions(
 // CountPermissions returns the number of permissions on all pages of Permissions.
 func (r *Reader) CountPermissions(ctx context.Context, caller Actor, q PermissionQuery) (total int, err error) {
 	q.Visible = caller.PermissionVisibility()
-	err = r.Store.Read(ctx, func(tx ReadTx) error {
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		total, err = tx.CountPermissions(q)
 		return err
 	})

@@ -111,6 +111,14 @@ func Throttled(wait time.Duration) *Error {
 	}
 }
 
+// ListTimeout returns a fault of KindUnavailable for a list that took too long. The cause is logged and never sent.
+func ListTimeout(cause error) *Error {
+	return &Error{
+		Kind: KindUnavailable, Cause: cause,
+		Message: "The list took too long: ask for fewer rows with filters, or leave out the order.",
+	}
+}
+
 // Is reports whether err is a fault of this kind, or wraps one. Only the outermost fault counts.
 func Is(err error, kind Kind) bool {
 	var e *Error

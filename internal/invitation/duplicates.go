@@ -30,7 +30,7 @@ type Duplicate struct {
 func (s *Service) Duplicates(
 	ctx context.Context, caller directory.Actor, scopeURL string, pairs []Pair,
 ) (out []Duplicate, err error) {
-	err = s.Store.Read(ctx, func(tx Tx) error {
+	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		scope, _, err := resolveTarget(tx, caller, scopeURL, uuid.Nil)
 		if err != nil {
 			return err

@@ -35,7 +35,7 @@ type Page struct {
 // past the end; page 1 of an empty list is empty.
 func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (Page, error) {
 	var out Page
-	err := s.Store.Read(ctx, func(tx Tx) error {
+	err := s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		s.restrict(tx, caller, &q)
 		rows, total, err := directory.Paginate(page, size, func(w directory.Window) ([]Invitation, int, error) {
 			q.Window = w
@@ -55,7 +55,7 @@ func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, pag
 
 // Count returns the number of invitations on all pages of List.
 func (s *Service) Count(ctx context.Context, caller directory.Actor, q Query) (total int, err error) {
-	err = s.Store.Read(ctx, func(tx Tx) error {
+	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		s.restrict(tx, caller, &q)
 		total, err = tx.Count(q)
 		return err
@@ -129,7 +129,7 @@ type EventPage struct {
 // was deleted or whose scope was removed. Events returns fault.KindNotFound otherwise, and for a page past the end.
 func (s *Service) Events(ctx context.Context, caller directory.Actor, id uuid.UUID, page, size int) (EventPage, error) {
 	var out EventPage
-	err := s.Store.Read(ctx, func(tx Tx) error {
+	err := s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		if !caller.IsStaff {
 			if _, err := s.findManaged(tx, caller, id, tx.Find); err != nil {
 				return err

@@ -25,6 +25,9 @@ var (
 type Store interface {
 	// Read runs f. Each method of Tx sees what was committed when the method was called.
 	Read(ctx context.Context, f func(Tx) error) error
+	// ReadList is Read for what costs more the more rows there are. ReadList lets the lists of one caller wait for each
+	// other where they would keep other callers waiting, and returns fault.KindUnavailable where one takes too long.
+	ReadList(ctx context.Context, caller uuid.UUID, f func(Tx) error) error
 	// Change runs decide in a transaction and writes the changes that decide returns, in their order, in the same
 	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where an
 	// invitation was changed by somebody else while decide ran, Change runs decide again, with the rows locked as

@@ -45,7 +45,7 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, projects, many)
 			require.Equal(t, many, total)
-			roles, _, err := reader.Roles(t.Context(), directory.RoleQuery{}, 1, 300)
+			roles, _, err := reader.Roles(t.Context(), ann, directory.RoleQuery{}, 1, 300)
 			require.NoError(t, err)
 			require.Len(t, roles, many)
 			for name, read := range map[string]func() error{
@@ -62,7 +62,7 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 					return err
 				},
 				"roles": func() error {
-					_, _, err := reader.Roles(t.Context(), directory.RoleQuery{Name: "role"}, 1, 300)
+					_, _, err := reader.Roles(t.Context(), ann, directory.RoleQuery{Name: "role"}, 1, 300)
 					return err
 				},
 				"role": func() error {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"gorm.io/gorm"
 
 	"invited/internal/database"
@@ -47,6 +48,11 @@ func (s *Store) read(ctx context.Context, f func(*Tx) error) error {
 	return s.Read(ctx, func(db *gorm.DB, now time.Time) error { return f(&Tx{db: db, engine: s.DB, now: now}) })
 }
 
+// readList runs f as a list of the caller; see database.DB.ReadList.
+func (s *Store) readList(ctx context.Context, caller uuid.UUID, f func(*Tx) error) error {
+	return s.ReadList(ctx, caller, func(db *gorm.DB, now time.Time) error { return f(&Tx{db: db, engine: s.DB, now: now}) })
+}
+
 // Invitations returns the store as package invitation needs it.
 func (s *Store) Invitations() invitation.Store { return invitationStore{s} }
 
@@ -55,6 +61,11 @@ type invitationStore struct{ *Store }
 // Read implements invitation.Store.
 func (s invitationStore) Read(ctx context.Context, f func(invitation.Tx) error) error {
 	return s.read(ctx, func(tx *Tx) error { return f(tx) })
+}
+
+// ReadList implements invitation.Store.
+func (s invitationStore) ReadList(ctx context.Context, caller uuid.UUID, f func(invitation.Tx) error) error {
+	return s.readList(ctx, caller, func(tx *Tx) error { return f(tx) })
 }
 
 // maxTries is the number of times that a change is decided. From the second time on its rows are locked: the change then
@@ -92,6 +103,11 @@ type readStore struct{ *Store }
 // Read implements directory.ReadStore.
 func (s readStore) Read(ctx context.Context, f func(directory.ReadTx) error) error {
 	return s.read(ctx, func(tx *Tx) error { return f(tx) })
+}
+
+// ReadList implements directory.ReadStore.
+func (s readStore) ReadList(ctx context.Context, caller uuid.UUID, f func(directory.ReadTx) error) error {
+	return s.readList(ctx, caller, func(tx *Tx) error { return f(tx) })
 }
 
 var (

@@ -1,0 +1,108 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"gorm.io/gorm"
+
+	"invited/internal/database"
+	"invited/internal/store"
+	"invited/internal/storetest"
+)
+
+// What costs more the more rows there are waits for its turn among lists, and nothing else does.
+func TestWhatIsAList(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		id := e.create("owner", "guest@example.org", member, apollo).UUID
+		var lists, others []*http.Request
+		add := func(to *[]*http.Request, method, path string, body any) {
+			*to = append(*to, e.newRequest(method, path, "owner", body))
+		}
+		for path, operations := range loadContract(e.t).Paths.Map() {
+			for _, method := range []string{"GET", "HEAD"} {
+				operation := operations.Operations()[method]
+				if operation != nil && operation.Responses.Value("200").Value.Headers["X-Result-Count"] != nil {
+					add(&lists, method, strings.ReplaceAll(path, "{uuid}", id.String()), nil)
+				}
+			}
+		}
+		require.Len(e.t, lists, 11, "the lists of the contract")
+		add(&lists, "POST", base+"check-duplicates/", pairs(apollo, "a@example.org", member))
+		add(&lists, "GET", "/api/users/me/", nil)
+		add(&others, "GET", at(id.String()), nil)
+		add(&others, "GET", at(id.String(), "details"), nil)
+		add(&others, "POST", at(id.String(), "check"), nil)
+		add(&others, "GET", "/api/customers/"+acme+"/", nil)
+		add(&others, "GET", "/api/projects/"+apollo+"/", nil)
+		add(&others, "GET", "/api/roles/"+member+"/", nil)
+		add(&others, "POST", at(id.String(), "send"), nil)
+		add(&others, "POST", base, draft("other@example.org", member, apollo))
+
+		// The caller's share is taken by so many lists that the others wait.
+		holding, letGo := make(chan struct{}, 16), make(chan struct{})
+		ended := make(chan error, cap(holding))
+		owner := e.userID("owner")
+		for range cap(holding) {
+			go func() {
+				ended <- e.db.ReadList(e.context(), owner, func(*gorm.DB, time.Time) error {
+					holding <- struct{}{}
+					<-letGo
+					return nil
+				})
+			}()
+		}
+		<-holding
+		<-holding
+		for _, r := range others {
+			require.Less(e.t, e.send(r).Status, 300, r.URL)
+		}
+		for _, r := range lists {
+			ctx, cancel := context.WithTimeout(e.t.Context(), 150*time.Millisecond)
+			answer, err := e.server.Client().Do(r.WithContext(ctx))
+			if err == nil {
+				_ = answer.Body.Close()
+			}
+			require.ErrorIs(e.t, err, context.DeadlineExceeded, "%s %s did not wait", r.Method, r.URL)
+			cancel()
+		}
+		e.request("GET", base, "rival", nil).is(http.StatusOK, "") // another caller
+		close(letGo)
+		var errs []error
+		for range cap(ended) {
+			errs = append(errs, <-ended)
+		}
+		require.NoError(e.t, errors.Join(errs...))
+	})
+}
+
+func TestSixteenListsAtOnce(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.insertPending(50)
+		requests := make([]*http.Request, 16)
+		for i := range requests {
+			requests[i] = e.newRequest("GET", base+"?email=fill&o=created_by", "owner", nil)
+		}
+		for _, answer := range e.sendAtOnce(requests...) {
+			require.Equal(e.t, "50", answer.is(http.StatusOK, "").Header.Get("X-Result-Count"))
+		}
+	})
+}
+
+func TestListTakesTooLong(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		e := newEnv(t, engine, envConfig{open: func(clock func() time.Time) *store.Store {
+			return (&storetest.Statements{}).Open(t, engine.Fresh(t), database.Options{Clock: clock, ListTimeout: time.Nanosecond})
+		}})
+		answer := e.request("GET", base, "owner", nil).is(http.StatusServiceUnavailable,
+			`{"detail": "The list took too long: ask for fewer rows with filters, or leave out the order."}`)
+		require.Equal(t, "5", answer.Header.Get("Retry-After"))
+		e.create("owner", "guest@example.org", member, apollo)
+	})
+}

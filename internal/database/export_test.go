@@ -1,0 +1,14 @@
+package database
+
+// ListCallers returns the number of callers whose lists run or wait.
+func (db *DB) ListCallers() int {
+	db.shares.mu.Lock()
+	defer db.shares.mu.Unlock()
+	return len(db.shares.callers)
+}
+
+// Sizes returns the numbers of connections for short requests, lists and the queue.
+func Sizes(n int32) [3]int32 {
+	p := divide(n)
+	return [3]int32{p.short, p.lists, p.queue}
+}
