@@ -41,9 +41,13 @@ func (tx *Tx) enqueue(jobs []invitation.Job) error {
 		if err != nil {
 			return err
 		}
+		var encoded any = args // SQLite's column has bytes
+		if tx.engine.IsPostgres() {
+			encoded = string(args) // bytes are no JSON where the driver does not ask for the column's type: see docs/scaling.md, PgBouncer
+		}
 		// The other columns have defaults.
 		rows[i] = map[string]any{
-			"args": args, "kind": job.Kind(), "queue": job.Queue(), "priority": river.PriorityDefault, "max_attempts": maxAttempts,
+			"args": encoded, "kind": job.Kind(), "queue": job.Queue(), "priority": river.PriorityDefault, "max_attempts": maxAttempts,
 			"created_at": tx.engine.CurrentTime(), "scheduled_at": tx.engine.CurrentTime(),
 		}
 	}
