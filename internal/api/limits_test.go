@@ -33,8 +33,11 @@ func times(count int, per time.Duration) invitation.Limit {
 // isThrottled asserts a refusal with the time to wait in whole seconds.
 func (r response) isThrottled(wait time.Duration) {
 	r.t.Helper()
-	seconds := strconv.Itoa(int(wait / time.Second))
-	r.is(http.StatusTooManyRequests, detailBody("Request was throttled. Expected available in "+seconds+" seconds."))
+	seconds, unit := strconv.Itoa(int(wait/time.Second)), " seconds."
+	if wait == time.Second {
+		unit = " second."
+	}
+	r.is(http.StatusTooManyRequests, detailBody("Request was throttled. Expected available in "+seconds+unit))
 	require.Equal(r.t, seconds, r.Header.Get("Retry-After"))
 }
 
