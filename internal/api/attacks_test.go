@@ -159,12 +159,6 @@ func TestInviterIsCheckedAgain(t *testing.T) {
 			Notice: invitation.NoticeRefused, Invitation: made.UUID, User: e.userID("manager"),
 		}}, e.noticeJobs(made.UUID))
 		require.Equal(e.t, 1, len(e.events(made.UUID))-1)
-		// A new life may tell the inviter again.
-		e.do("staff", made.UUID, "cancel").is(http.StatusOK, "")
-		e.do("staff", made.UUID, "send").is(http.StatusOK, "")
-		e.do("invitee", made.UUID, "accept").is(http.StatusBadRequest, mayNot)
-		require.Len(e.t, e.noticeJobs(made.UUID), 2)
-
 		e.apply("users: [{username: manager, is_active: false}]")
 		isManager("true")
 		e.do("invitee", made.UUID, "accept").is(http.StatusBadRequest, mayNot)
@@ -228,4 +222,51 @@ func TestUnsignedTokenMakesNoStatement(t *testing.T) {
 			require.Empty(t, statements.Take(), action)
 		}
 	})
+}
+
+// An invitation stands on the authority of who offered it last: by another address or role, or by sending it again after it
+// was canceled.
+func TestInviterIsWhoOfferedLast(t *testing.T) {
+	const mayNot = `["Whoever invited you may not invite into this scope any more. Ask for another invitation."]`
+	onEachEngine(t, func(e *env) {
+		isManager := func(active string) {
+			e.apply("customers: [{name: Acme, uuid: " + acme + ", projects: [{name: Apollo, uuid: " + apollo +
+				", members: [{user: manager, role: PROJECT.MANAGER, is_active: " + active + "}]}]}]")
+		}
+		for name, offer := range map[string]func(id uuid.UUID){
+			"another address": func(id uuid.UUID) {
+				e.request("PATCH", at(id.String()), "manager", map[string]string{"email": "invitee@university.example"}).is(http.StatusOK, "")
+			},
+			"sent again": func(id uuid.UUID) {
+				e.request("PATCH", at(id.String()), "staff", map[string]string{"email": "invitee@university.example"}).is(http.StatusOK, "")
+				e.do("manager", id, "cancel").is(http.StatusOK, "")
+				e.do("manager", id, "send").is(http.StatusOK, "")
+			},
+		} {
+			isManager("true")
+			made := e.create("staff", "honest@university.example", admin, apollo)
+			offer(made.UUID)
+			require.Equal(e.t, "staff", e.retrieve(made.UUID).CreatedByUsername, "the creator stays")
+			isManager("false")
+			link := e.stored(made.UUID).LinkUUID
+			e.do("invitee", *link, "accept").is(http.StatusBadRequest, mayNot)
+			require.Equal(e.t, e.userID("manager"), e.noticeJobs(made.UUID)[0].User, name)
+			e.do("staff", made.UUID, "cancel").is(http.StatusOK, "")
+		}
+	}, func(p *invitation.Policy) { p.RecheckInviter, p.LinkSecret = true, true })
+}
+
+// A link that approved one request does not approve a later one of the same invitation.
+func TestApprovalIsForOneRequest(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("manager", "new@acme.example", admin, apollo)
+		approval := e.sign(token.Approve, e.userID("staff"), made.UUID)
+		e.decide("approve", approval).is(http.StatusOK, "")
+		e.do("staff", made.UUID, "cancel").is(http.StatusOK, "")
+		e.clock.Advance(time.Second)
+		e.do("manager", made.UUID, "send").is(http.StatusOK, "")
+		require.Equal(e.t, "requested", e.state(made.UUID))
+		e.decide("approve", approval).is(http.StatusBadRequest, tokenError)
+		e.decide("approve", e.sign(token.Approve, e.userID("staff"), made.UUID)).is(http.StatusOK, "")
+	}, onlyStaff)
 }

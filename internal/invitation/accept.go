@@ -79,11 +79,14 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 
 // inviterMayOffer reports whether an invitation's inviter is active and may offer its role in its scope now.
 func (s *Service) inviterMayOffer(tx Tx, i Invitation) (bool, error) {
-	if i.CreatedByUUID == nil {
+	id := i.InviterUUID()
+	if id == nil {
 		return false, nil
 	}
-	inviter, err := tx.FindActor(*i.CreatedByUUID)
-	if err != nil {
+	inviter, err := tx.FindActor(*id)
+	if fault.Is(err, fault.KindNotFound) {
+		return false, nil
+	} else if err != nil {
 		return false, err
 	}
 	role, err := tx.FindRole(i.RoleUUID) // the invitation's role has no permissions

@@ -73,10 +73,14 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Message, err
 				begun.User = newUser(found, tx.Now())
 			}
 		}
+		view, err := s.viewFromInviter(tx, *begun.After)
+		if err != nil {
+			return nil, err
+		}
 		out = &Message{
 			To:         begun.After.Email,
 			ID:         fmt.Sprintf("%s.%d", begun.After.UUID, begun.After.Delivery),
-			Invitation: s.view(tx, *begun.After),
+			Invitation: view,
 			Link:       s.acceptLink(*begun.After),
 			ScopeLink:  s.scopeLink(begun.After.Scope),
 			Webhook:    s.Policy.byWebhook(begun.After.Scope),
@@ -120,16 +124,16 @@ func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o Ou
 	}
 	c.notice, c.channel, c.recipient = m.Notice, ByMail, m.To
 	about := []View{m.Invitation}
-	var told []Notify
+	var done []Notify
 	if job.Gathered && (!o.Failed || o.Final) {
 		about = nil
 		for _, each := range m.Requests {
 			about = append(about, each.Invitation)
-			told = append(told, Notify{User: job.User, Invitation: each.Invitation.UUID, Delivery: each.Invitation.Delivery})
+			done = append(done, Notify{User: job.User, Invitation: each.Invitation.UUID, Delivery: each.Invitation.Delivery})
 		}
 	}
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		changes := []Change{{Told: told}}
+		changes := []Change{{DoneNotices: done}}
 		for _, each := range about {
 			found, err := tx.Find(each.UUID)
 			state := found.StoredState
@@ -159,10 +163,14 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 		if err != nil {
 			return err
 		}
+		view, err := s.viewFromInviter(tx, found)
+		if err != nil {
+			return err
+		}
 		m := Message{
 			Notice:     job.Notice,
 			ID:         fmt.Sprintf("%s.%s.%d.%s", found.UUID, job.Notice, job.Delivery, job.User),
-			Invitation: s.view(tx, found),
+			Invitation: view,
 			Link:       s.scopeLink(found.Scope),
 			ScopeLink:  s.scopeLink(found.Scope),
 		}
@@ -178,10 +186,13 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 			if err != nil {
 				return err
 			}
-			m.To, m.Requests, m.LinksEnd = staff.Email, s.requests(tx, staff, found), tx.Now().Add(s.Policy.MaxAge)
+			m.To, m.LinksEnd = staff.Email, tx.Now().Add(s.Policy.MaxAge)
+			if m.Requests, err = s.requests(tx, staff, found); err != nil {
+				return err
+			}
 		case NoticeRejected, NoticeExpired, NoticeRefused:
-			if creator := found.CreatedBy; creator != nil && creator.UUID == job.User && creator.IsActive {
-				m.To = creator.Email
+			if inviter := view.CreatedBy; inviter != nil && inviter.UUID == job.User && inviter.IsActive {
+				m.To = inviter.Email
 			}
 		case NoticeReminder:
 			m.To, m.Link = found.Email, s.acceptLink(found)

@@ -52,11 +52,11 @@ type Invitation struct {
 	Created     time.Time // when the present life began
 	// Delivery counts the deliveries that were asked for. A job of an earlier delivery finds a higher count and does
 	// nothing.
-	Delivery       int
-	ExecutionState ExecutionState
-	ErrorMessage   string
-	Reminded       bool // a reminder was asked for in the present life
-	InviterTold    bool // the inviter was told in the present life that nobody can accept; see Policy.RecheckInviter
+	Delivery        int
+	ExecutionState  ExecutionState
+	ErrorMessage    string
+	Reminded        bool // a reminder was asked for in the present life
+	InviterNotified bool // the inviter was told in the present life that nobody can accept; see Policy.RecheckInviter
 
 	RoleUUID      uuid.UUID
 	Role          directory.Role `gorm:"foreignKey:RoleUUID;references:UUID"`
@@ -64,6 +64,9 @@ type Invitation struct {
 	Scope         directory.Scope `gorm:"foreignKey:ScopeUUID;references:UUID"`
 	CustomerUUID  uuid.UUID       // of the scope; copied here for filters
 	CreatedByUUID *uuid.UUID
+	// OfferedByUUID is the user who last gave the invitation another address or role, or sent it again after it was canceled
+	// or had expired; nil: the creator. See InviterUUID.
+	OfferedByUUID *uuid.UUID
 	CreatedBy     *directory.User `gorm:"foreignKey:CreatedByUUID;references:UUID"` // nil: the creator's user was deleted
 
 	Email       string
@@ -79,6 +82,15 @@ type Invitation struct {
 	JobTitle            string
 	CivilNumber         string // empty: anybody may accept
 	ExtraInvitationText string
+}
+
+// InviterUUID returns the user on whose authority the invitation stands: who offered it last, else who created it; nil where
+// that user was deleted.
+func (i Invitation) InviterUUID() *uuid.UUID {
+	if i.OfferedByUUID != nil {
+		return i.OfferedByUUID
+	}
+	return i.CreatedByUUID
 }
 
 // Expires returns the moment from which the invitation is expired unless it was accepted: the lifetime after its

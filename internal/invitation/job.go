@@ -35,7 +35,7 @@ func (d Deliver) Queue() string {
 	return QueueMail
 }
 
-// Notice names a kind of mail. A notice is every mail but the one that invites.
+// Notice names a kind of mail. A notice is every mail about an invitation but the one that invites.
 type Notice string
 
 // The notices.

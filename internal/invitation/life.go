@@ -58,8 +58,8 @@ var Transitions = []Transition{
 	{ActionSend, Canceled, []State{Requested, Project, Pending}},
 }
 
-// canDo reports whether an action is possible in a state.
-func canDo(action Action, state State) bool {
+// CanDo reports whether an action is possible in a state.
+func CanDo(action Action, state State) bool {
 	return slices.ContainsFunc(Transitions, func(t Transition) bool { return t.Action == action && t.From == state })
 }
 
@@ -96,12 +96,13 @@ func (p Policy) announce(i Invitation, staff []directory.User) []Job {
 	return jobs
 }
 
-// noticeToCreator returns the job that sends a notice to the creator, unless their user was deleted.
-func noticeToCreator(i Invitation, notice Notice) []Job {
-	if i.CreatedByUUID == nil {
+// noticeToInviter returns the job that sends a notice to the inviter, unless their user was deleted.
+func noticeToInviter(i Invitation, notice Notice) []Job {
+	inviter := i.InviterUUID()
+	if inviter == nil {
 		return nil
 	}
-	return []Job{Notify{Notice: notice, Invitation: i.UUID, Delivery: i.Delivery, User: *i.CreatedByUUID}}
+	return []Job{Notify{Notice: notice, Invitation: i.UUID, Delivery: i.Delivery, User: *inviter}}
 }
 
 // newInvitation returns the invitation that a draft asks for.
@@ -162,7 +163,7 @@ func (p Policy) create(i Invitation, creator directory.User, staff []directory.U
 // offered reports whether a user can accept an invitation at all. byLink: the user has the invitation's link, and not
 // only its UUID. The rules about the membership itself are accept's.
 func (p Policy) offered(v View, byLink bool, user directory.User) bool {
-	return canDo(ActionAccept, v.State) && p.meantFor(v.Invitation, byLink, user) && !v.Scope.Removed()
+	return CanDo(ActionAccept, v.State) && p.meantFor(v.Invitation, byLink, user) && !v.Scope.Removed()
 }
 
 // accept returns the change by which an invitation that is offered to a user becomes their membership, or
@@ -170,11 +171,8 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 // customer admit the user's address. hasManager: the invitation is for a project
 // manager, and the project has the only one that the policy allows.
 func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, now time.Time) (Change, error) {
-	holdsRole := slices.ContainsFunc(user.Grants, func(g directory.Grant) bool {
-		return g.ScopeUUID == v.ScopeUUID && g.RoleUUID == v.RoleUUID
-	})
 	switch {
-	case holdsRole:
+	case holdsRole(user, v.Invitation):
 		return Change{}, alreadyMember()
 	case p.StrictCheck && v.EmailFolded != user.EmailFolded:
 		return Change{}, fault.Rejected("User’s email and email of the invitation are not equal.")
@@ -204,19 +202,26 @@ func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, 
 // refuseAccept returns the change that records that a user could not accept because the inviter may not invite any more,
 // and tells the inviter. The change is empty where the inviter was told in the present life of the invitation.
 func refuseAccept(v View, user directory.User) Change {
-	if v.InviterTold {
+	if v.InviterNotified {
 		return Change{}
 	}
-	told := v.Invitation
-	told.InviterTold = true
-	return change(v.Invitation, told, byUser(user, EventRefused), noticeToCreator(told, NoticeRefused)...)
+	refused := v.Invitation
+	refused.InviterNotified = true
+	return change(v.Invitation, refused, byUser(user, EventRefused), noticeToInviter(refused, NoticeRefused)...)
+}
+
+// holdsRole reports whether a user holds the role that an invitation offers, in its scope.
+func holdsRole(user directory.Actor, i Invitation) bool {
+	return slices.ContainsFunc(user.Grants, func(g directory.Grant) bool {
+		return g.ScopeUUID == i.ScopeUUID && g.RoleUUID == i.RoleUUID
+	})
 }
 
 func alreadyMember() error { return fault.Rejected("User has already the same role in this scope.") }
 
 // approve returns the change by which staff let a requested invitation go out.
 func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, error) {
-	if !canDo(ActionApprove, v.State) || v.Scope.Removed() {
+	if !CanDo(ActionApprove, v.State) || v.Scope.Removed() {
 		return Change{}, notRequested()
 	}
 	approved := v.Invitation
@@ -230,19 +235,19 @@ func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, er
 
 // reject returns the change by which staff end a requested invitation.
 func reject(v View, staff directory.User) (Change, error) {
-	if !canDo(ActionReject, v.State) {
+	if !CanDo(ActionReject, v.State) {
 		return Change{}, notRequested()
 	}
 	rejected := v.Invitation
 	rejected.StoredState = Rejected
-	return change(v.Invitation, rejected, byUser(staff, EventRejected), noticeToCreator(rejected, NoticeRejected)...), nil
+	return change(v.Invitation, rejected, byUser(staff, EventRejected), noticeToInviter(rejected, NoticeRejected)...), nil
 }
 
 func notRequested() error { return fault.Rejected("Invalid invitation UUID.") }
 
 // cancel returns the change by which a user takes an invitation back.
 func cancel(v View, user directory.User) (Change, error) {
-	if !canDo(ActionCancel, v.State) {
+	if !CanDo(ActionCancel, v.State) {
 		return Change{}, fault.Rejected("Only pending or planned invitations can be canceled.")
 	}
 	canceled := v.Invitation
@@ -255,7 +260,7 @@ func cancel(v View, user directory.User) (Change, error) {
 // pending one whose project was given a start date in the future has a whole new lifetime too: the invitation waits for
 // the start. staff are the users to tell of an invitation that waits for approval.
 func (p Policy) send(v View, user directory.User, staff []directory.User, now time.Time) (Change, error) {
-	if !canDo(ActionSend, v.State) {
+	if !CanDo(ActionSend, v.State) {
 		return Change{}, fault.Rejected("Only pending, expired and canceled invitations can be resent.")
 	}
 	sent := v.Invitation
@@ -264,7 +269,10 @@ func (p Policy) send(v View, user directory.User, staff []directory.User, now ti
 		sent.StoredState = Requested
 	}
 	if v.State != Pending || sent.StoredState == Project {
-		sent.Created, sent.Reminded, sent.InviterTold = now, false, false
+		sent.Created, sent.Reminded, sent.InviterNotified = now, false, false
+	}
+	if v.State != Pending {
+		sent.OfferedByUUID = &user.UUID
 	}
 	if p.LinkSecret && sent.LinkUUID == nil {
 		sent.LinkUUID = newLink()
@@ -285,7 +293,7 @@ func (p Policy) canUpdate(v View, user directory.User) error {
 	if p.needsApproval(user) {
 		return fault.Forbidden() // staff approved the invitation as it is
 	}
-	if !canDo(ActionUpdate, v.State) {
+	if !CanDo(ActionUpdate, v.State) {
 		return fault.Rejected("Only pending invitations can be edited.")
 	}
 	return nil
@@ -294,6 +302,9 @@ func (p Policy) canUpdate(v View, user directory.User) error {
 // update returns the change by which a user gives an invitation another address or role. Another address gets a link
 // and a delivery of its own, and the former link is dead. Another spelling of the same address is no other address.
 func (p Policy) update(v View, edited Invitation, user directory.User, now time.Time) Change {
+	if edited.EmailFolded != v.EmailFolded || edited.RoleUUID != v.RoleUUID {
+		edited.OfferedByUUID, edited.InviterNotified = &user.UUID, false
+	}
 	if edited.EmailFolded == v.EmailFolded {
 		return change(v.Invitation, edited, byUser(user, EventUpdated))
 	}
@@ -328,7 +339,7 @@ func (p Policy) recordExpiry(v View, now time.Time) (View, []Change) {
 func expire(i Invitation) Change {
 	expired := i
 	expired.StoredState = Expired
-	return change(i, expired, byServer(EventExpired), noticeToCreator(expired, NoticeExpired)...)
+	return change(i, expired, byServer(EventExpired), noticeToInviter(expired, NoticeExpired)...)
 }
 
 // start returns the change by which an invitation goes out whose project has started.

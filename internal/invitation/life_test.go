@@ -50,7 +50,7 @@ func scheduled(i *Invitation) { i.Delivery, i.ExecutionState, i.ErrorMessage = 4
 
 func reopened(i *Invitation) {
 	scheduled(i)
-	i.Created, i.Reminded, i.InviterTold = testTime, false, false
+	i.Created, i.Reminded, i.InviterNotified = testTime, false, false
 }
 
 func createdNow(i *Invitation) { i.Created = testTime }
@@ -388,6 +388,9 @@ func (e effect) wantChange(action Action, p Policy, row Invitation, user *direct
 	if e.change != nil {
 		e.change(&after)
 	}
+	if action == ActionUpdate || (action == ActionSend && row.StoredState != Pending) {
+		after.OfferedByUUID = &user.UUID
+	}
 	c := Change{Before: &row, After: &after, Event: wantEvent(eventTypes[action], user, row.StoredState, e.to, after)}
 	if e.to == Pending || e.to == Project { // each action that leads there mails the invitee
 		c.Event = mailing(c.Event, after)
@@ -463,7 +466,7 @@ func TestTransitionsAndDecisionsAgree(t *testing.T) {
 			_, allowed := s.allows[action]
 			refused := slices.Contains(s.refuses, action)
 			require.False(t, allowed && refused, "%s: %s", s.name, action)
-			require.Equal(t, canDo(action, s.state), allowed || refused, "%s: %s", s.name, action)
+			require.Equal(t, CanDo(action, s.state), allowed || refused, "%s: %s", s.name, action)
 		}
 		for action, want := range s.allows {
 			from := s.state
@@ -497,8 +500,10 @@ func TestUpdateOfTheSameAddress(t *testing.T) {
 		otherRole := row
 		otherRole.Role.UUID, otherRole.Role.Name = testID(11), "PROJECT.MEMBER"
 		otherRole.RoleUUID = otherRole.Role.UUID
+		offered := otherRole
+		offered.OfferedByUUID = &people.creator.UUID
 		require.Equal(t, Change{
-			Before: &row, After: &otherRole, Event: wantEvent(EventUpdated, &people.creator, Pending, Pending, otherRole),
+			Before: &row, After: &offered, Event: wantEvent(EventUpdated, &people.creator, Pending, Pending, offered),
 		}, testPolicy.update(v, otherRole, people.creator, testTime))
 	}
 }

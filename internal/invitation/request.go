@@ -31,7 +31,7 @@ func (s *Service) beginRequests(ctx context.Context, job Notify) (out *Message, 
 			wait = rest + spread(interval*time.Duration(waiting/maxRequests))
 			return nil, nil
 		}
-		obsolete := []Change{{Told: []Notify{job}}}
+		obsolete := []Change{{DoneNotices: []Notify{job}}}
 		staff, err := tx.FindStaff(job.User)
 		if fault.Is(err, fault.KindNotFound) || (err == nil && staff.Email == "") {
 			return obsolete, nil
@@ -47,6 +47,10 @@ func (s *Service) beginRequests(ctx context.Context, job Notify) (out *Message, 
 		}
 		own := found[0]
 		slices.SortStableFunc(found, func(a, b Invitation) int { return a.Created.Compare(b.Created) })
+		requests, err := s.requests(tx, staff, found...)
+		if err != nil {
+			return nil, err
+		}
 		out = &Message{
 			Notice: job.Notice,
 			To:     staff.Email,
@@ -55,7 +59,7 @@ func (s *Service) beginRequests(ctx context.Context, job Notify) (out *Message, 
 			Invitation: s.view(tx, own),
 			Link:       s.scopeLink(own.Scope),
 			ScopeLink:  s.scopeLink(own.Scope),
-			Requests:   s.requests(tx, staff, found...),
+			Requests:   requests,
 			More:       total - len(found),
 			LinksEnd:   tx.Now().Add(s.Policy.MaxAge),
 		}
@@ -74,11 +78,13 @@ func spread(d time.Duration) time.Duration {
 }
 
 // requests returns invitations with the links by which a staff user decides about them.
-func (s *Service) requests(tx Tx, staff directory.User, all ...Invitation) []Request {
-	out := make([]Request, len(all))
+func (s *Service) requests(tx Tx, staff directory.User, all ...Invitation) (out []Request, err error) {
+	out = make([]Request, len(all))
 	for n, i := range all {
-		out[n].Invitation = s.view(tx, i)
+		if out[n].Invitation, err = s.viewFromInviter(tx, i); err != nil {
+			return nil, err
+		}
 		out[n].ApproveLink, out[n].RejectLink = s.approvalLinks(staff, i, tx.Now())
 	}
-	return out
+	return out, nil
 }

@@ -170,7 +170,8 @@ func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UU
 // the caller is not staff, a reopened invitation waits for approval. Where the project starts in the future the
 // invitation waits for the start. Send returns fault.KindNotFound where the caller does not see the invitation in the
 // list, may not manage it, or may not offer its role (see Policy.RoleCeiling); fault.KindRejected in any other state; and
-// fault.KindInvalid where another invitation is open for the same address, role and scope.
+// fault.KindInvalid where another invitation is open for the same address, role and scope, and fault.KindThrottled beyond a
+// limit of the policy.
 func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		actor, view, err := s.findManagedForChange(tx, caller, id)
@@ -237,6 +238,22 @@ func (s *Service) Destroy(ctx context.Context, caller directory.Actor, id uuid.U
 
 // view returns an invitation with its state at the time of the transaction.
 func (s *Service) view(tx Tx, i Invitation) View { return s.Policy.view(i, tx.Now()) }
+
+// viewFromInviter is view for people, who are told who invites: CreatedBy is the inviter, nil where that user was deleted.
+func (s *Service) viewFromInviter(tx Tx, i Invitation) (View, error) {
+	if i.OfferedByUUID != nil {
+		inviter, err := tx.FindActor(*i.OfferedByUUID)
+		switch {
+		case fault.Is(err, fault.KindNotFound):
+			i.CreatedBy = nil
+		case err != nil:
+			return View{}, err
+		default:
+			i.CreatedBy = &inviter.User
+		}
+	}
+	return s.view(tx, i), nil
+}
 
 // restrict sets what a caller sees in a query at the time of the transaction. A filter on a field that the policy hides
 // is ignored: its answers would tell the field's value.

@@ -41,18 +41,18 @@ type Store interface {
 // Changes that a sweep makes at once, the row's states and its count of deliveries are compared with Before, and no more:
 // LockDue has locked the rows.
 type Change struct {
-	Before *Invitation // what the row has to be still; nil: there is no row yet
-	After  *Invitation // what the row becomes; nil: the row is deleted. Both nil: no row changes
-	Event  *Event      // nil: none
-	Jobs   []Job       // run once the transaction has committed, never otherwise
-	Member *directory.Membership
-	User   *directory.User // a new user; nothing is written where the username is taken
-	Mail   *RequestMail    // a mail about requests that is begun
-	Told   []Notify        // gathered notices that need not be sent any more
+	Before      *Invitation // what the row has to be still; nil: there is no row yet
+	After       *Invitation // what the row becomes; nil: the row is deleted. Both nil: no row changes
+	Event       *Event      // nil: none
+	Jobs        []Job       // run once the transaction has committed, never otherwise
+	Member      *directory.Membership
+	User        *directory.User // a new user; nothing is written where the username is taken
+	Mail        *RequestMail    // a mail about requests that is begun
+	DoneNotices []Notify        // gathered notices that need not be sent any more
 }
 
-// RequestMail is the beginning of a mail about requests to a staff user. Of several beginnings after the same one before,
-// one is written, and the others are conflicts.
+// RequestMail is the beginning of a mail about requests to a staff user. Where two begin after the same Last, one is written
+// and the other is ErrConflict.
 type RequestMail struct {
 	User  uuid.UUID
 	Last  time.Time // when the last one before was begun; zero: there is none
@@ -110,15 +110,15 @@ type Tx interface {
 	// ListEvents returns events of an invitation, which may be deleted, the newest first, and the number of its events;
 	// the number is 0 for a window past the end.
 	ListEvents(id uuid.UUID, window directory.Window) ([]Event, int, error)
-	// FindRequestNotice returns the number of requests that the user of a gathered notice is still to be told of, counted
-	// up to 5,000, and when the last mail about requests to the user was begun; zero: never. The number is 0 where the
-	// user need not be told of this one.
+	// FindRequestNotice returns the number of requests that the user of a gathered notice has had no mail about, counted up
+	// to 5,000, and when the last mail about requests to the user was begun; zero: never. The number is 0 where the user
+	// needs no mail about this one.
 	FindRequestNotice(Notify) (waiting int, last time.Time, err error)
-	// ListRequests returns the requests that a user is still to be told of, without those into a removed scope: that of
-	// the notice first, the others as they were made, at most limit. It also returns the number of all of them.
+	// ListRequests returns the requests that a user has had no mail about, without those into a removed scope: that of the
+	// notice first, the others as they were made, at most limit. It also returns the number of all of them.
 	ListRequests(n Notify, limit int) ([]Invitation, int, error)
-	// QuotaTimes returns, for each quota, when the newest but Count-1 of the events that it counts was; the zero time
-	// where there are fewer than Count.
+	// QuotaTimes returns, for each quota, the time of the Count-th newest event that it counts; the zero time where there
+	// are fewer.
 	QuotaTimes(quotas []Quota) ([]time.Time, error)
 }
 

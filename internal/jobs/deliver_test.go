@@ -44,12 +44,12 @@ func TestDelivery(t *testing.T) {
 	})
 }
 
-func TestUnreachableMailServer(t *testing.T) {
+func TestMailServerThatClosesConnections(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {
 		env.smtp.stop()
 		env.startWorkers()
 		id := env.invite("ina@university.example")
-		require.Equal(t, "The mail server can't be reached. It is tried again by itself.", env.waitForState(id, invitation.Erred).ErrorMessage)
+		require.Equal(t, "The conversation with the mail server broke off. It is tried again by itself.", env.waitForState(id, invitation.Erred).ErrorMessage)
 		failed := env.waitUntilIdle(deliveryKind)[0]
 		require.Equal(t, rivertype.JobStateRetryable, failed.State)
 		require.WithinRange(t, failed.ScheduledAt, time.Now(), time.Now().Add(13*time.Second))

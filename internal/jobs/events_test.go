@@ -35,7 +35,7 @@ func TestEventsOfDelivery(t *testing.T) {
 		id := env.invite("Ina@University.example")
 		env.retry(env.waitForFailure(deliveryKind, 1))
 		env.retry(env.waitForFailure(deliveryKind, 2))
-		down := "delivery_failed  mail Ina@University.example: The mail server can't be reached. It is tried again by itself."
+		down := "delivery_failed  mail Ina@University.example: The conversation with the mail server broke off. It is tried again by itself."
 		failed := env.waitForFailure(deliveryKind, 3)
 		require.Equal(t, []string{down}, env.deliveryEvents(id))
 		env.smtp.start()

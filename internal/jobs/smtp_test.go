@@ -2,22 +2,17 @@ package jobs_test
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"io"
 	"log"
 	"net"
-	"net/netip"
 	"regexp"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/emersion/go-smtp"
 	"github.com/jhillyerd/enmime/v2"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"invited/internal/mail"
 )
@@ -41,13 +36,12 @@ func (m receivedMail) link(t *testing.T, page string) string {
 
 // smtpRecorder is a mail server that records the mails that it accepts.
 type smtpRecorder struct {
-	t        *testing.T
-	address  string
-	reserved int // a socket that is bound to the port and never listens
+	t       *testing.T
+	address string
+	gate    *gate
 
-	mu     sync.Mutex
-	server *smtp.Server
-	mails  []receivedMail
+	mu    sync.Mutex
+	mails []receivedMail
 	// The responses to RCPT and DATA; nil functions and nil errors accept. onData may block.
 	onRcpt func(to string) error
 	onData func(receivedMail) error
@@ -55,57 +49,68 @@ type smtpRecorder struct {
 
 func newSMTPRecorder(t *testing.T) *smtpRecorder {
 	t.Helper()
-	r := &smtpRecorder{t: t, address: "127.0.0.1:0"}
-	r.start()
-	r.reserve()
-	t.Cleanup(func() {
-		_ = r.server.Close()
-		_ = unix.Close(r.reserved)
-	})
-	return r
-}
-
-// start listens, at the same address each time.
-func (r *smtpRecorder) start() {
-	r.t.Helper()
-	config := net.ListenConfig{Control: func(_, _ string, socket syscall.RawConn) error {
-		var failed error
-		err := socket.Control(func(fd uintptr) {
-			failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
-		})
-		return errors.Join(err, failed)
-	}}
-	listener, err := config.Listen(context.Background(), "tcp4", r.address)
-	require.NoError(r.t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	r := &smtpRecorder{t: t, address: listener.Addr().String(), gate: &gate{Listener: listener}}
 	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
 		return &smtpSession{recorder: r}, nil
 	}))
 	server.Domain = "post.example"
 	server.ErrorLog = log.New(io.Discard, "", 0)
-	r.mu.Lock()
-	r.address, r.server = listener.Addr().String(), server
-	r.mu.Unlock()
-	go func() { _ = server.Serve(listener) }()
+	go func() { _ = server.Serve(r.gate) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return r
 }
 
-// reserve keeps the port while the server is stopped: the mail server of another test would get it, and with it the mails
-// that are to be refused here. The socket is bound while the server listens, because a port that is free for a moment can
-// be taken in that moment.
-func (r *smtpRecorder) reserve() {
-	r.t.Helper()
-	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	require.NoError(r.t, err)
-	require.NoError(r.t, unix.SetsockoptInt(socket, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1))
-	at := netip.MustParseAddrPort(r.address)
-	require.NoError(r.t, unix.Bind(socket, &unix.SockaddrInet4{Port: int(at.Port()), Addr: at.Addr().As4()}))
-	r.reserved = socket
+// stop closes every connection, and each new one at once. The port stays the recorder's: the mail server of another test
+// would get it, and with it the mails that are to fail here.
+func (r *smtpRecorder) stop() { r.gate.close() }
+
+// start lets connections in again.
+func (r *smtpRecorder) start() { r.gate.open() }
+
+// gate is a listener that can be closed for a while.
+type gate struct {
+	net.Listener
+	mu     sync.Mutex
+	closed bool
+	inside []net.Conn
 }
 
-// stop closes every connection and refuses new ones.
-func (r *smtpRecorder) stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_ = r.server.Close()
+// Accept implements net.Listener.
+func (g *gate) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		closed := g.closed
+		if !closed {
+			g.inside = append(g.inside, conn)
+		}
+		g.mu.Unlock()
+		if !closed {
+			return conn, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = false
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+	for _, conn := range g.inside {
+		_ = conn.Close()
+	}
+	g.inside = nil
 }
 
 func (r *smtpRecorder) transport() mail.Transport {

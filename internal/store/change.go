@@ -106,7 +106,7 @@ func (tx *Tx) saveRow(c invitation.Change) error {
 		err = tx.beginRequestMail(*c.Mail)
 	}
 	if err == nil {
-		err = tx.forgetNotices(c.Told)
+		err = tx.forgetNotices(c.DoneNotices)
 	}
 	return err
 }
@@ -129,8 +129,8 @@ func (tx *Tx) insert(i invitation.Invitation) error {
 func columns(i invitation.Invitation) map[string]any {
 	return map[string]any{
 		"state": i.StoredState, "created": i.Created, "delivery": i.Delivery, "execution_state": i.ExecutionState,
-		"error_message": i.ErrorMessage, "reminded": i.Reminded, "inviter_told": i.InviterTold, "email": i.Email, "link_uuid": i.LinkUUID,
-		"role_uuid": i.RoleUUID, "created_by_uuid": i.CreatedByUUID,
+		"error_message": i.ErrorMessage, "reminded": i.Reminded, "inviter_notified": i.InviterNotified, "email": i.Email, "link_uuid": i.LinkUUID,
+		"role_uuid": i.RoleUUID, "created_by_uuid": i.CreatedByUUID, "offered_by_uuid": i.OfferedByUUID,
 	}
 }
 

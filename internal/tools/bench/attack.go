@@ -35,7 +35,7 @@ func (b *bench) attacked(ctx context.Context, stdout io.Writer) error {
 		report
 		Results map[string]any `json:"results"` // by attack and engine
 	}{newReport(b.options), map[string]any{}}
-	out.Note = "See docs/performance.md, Attacks."
+	out.Note = "See docs/performance.md, Under attack."
 	for _, name := range b.attacks {
 		i := slices.IndexFunc(attacks, func(a attack) bool { return a.name == name })
 		if i < 0 {

@@ -70,7 +70,7 @@ var operations = []operation{
 		ends: "rejected", prints: "Invitation has been rejected.",
 	},
 	{
-		heading: "Send", method: "POST", path: detailPath + "send/", as: live.Owner, begins: "canceled", ends: "pending",
+		heading: "Send", method: "POST", path: detailPath + "send/", as: live.Owner, begins: "canceled", ends: "requested", // only staff may invite there, and the caller is not staff
 		prints: "Invitation sending has been successfully scheduled.",
 	},
 }
