@@ -52,7 +52,7 @@ func New(c Config) (http.Handler, error) {
 	allowed := allowedMethods(contract)
 	e := echo.New()
 	e.HTTPErrorHandler = errorWriter{c.Logger, allowed}.write
-	e.IPExtractor = clientIP(c.TrustedProxies)
+	e.IPExtractor = ClientIP(c.TrustedProxies)
 	e.Use(drainBody, requestID, accessLog(c.Logger), recoverPanic, securityHeaders)
 	if len(c.CORSOrigins) > 0 {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
@@ -97,9 +97,9 @@ func requireResponse(next server.StrictHandlerFunc, operation string) server.Str
 	}
 }
 
-// clientIP returns how echo finds the address of a client: from the connection and, for connections of trusted proxies
+// ClientIP returns how echo finds the address of a client: from the connection and, for connections of trusted proxies
 // only, from X-Forwarded-For. Echo's default believes anybody's header.
-func clientIP(trusted []*net.IPNet) echo.IPExtractor {
+func ClientIP(trusted []*net.IPNet) echo.IPExtractor {
 	if len(trusted) == 0 {
 		return echo.ExtractIPDirect()
 	}

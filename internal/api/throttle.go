@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
+
+	"invited/internal/identity"
 )
 
 // Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
@@ -58,7 +60,7 @@ func newThrottle(limit Limit) *throttle {
 func (t *throttle) wait(address, key string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	client := networkOf(address)
+	client := identity.ClientNetwork(address)
 	bucket, failed := t.clients.Get(client)
 	if !failed || t.valid.Contains(credential{client, sha256.Sum256([]byte(key))}) {
 		return 0
@@ -72,7 +74,7 @@ func (t *throttle) succeed(address, key string) {
 	if t.limit.Count == 0 {
 		return
 	}
-	found := credential{networkOf(address), sha256.Sum256([]byte(key))}
+	found := credential{identity.ClientNetwork(address), sha256.Sum256([]byte(key))}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.valid.Add(found, struct{}{})
@@ -84,7 +86,7 @@ func (t *throttle) fail(address, key string, now time.Time) {
 	if t.limit.Count == 0 {
 		return
 	}
-	client := networkOf(address)
+	client := identity.ClientNetwork(address)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.valid.Remove(credential{client, sha256.Sum256([]byte(key))}) // the token was revoked
@@ -94,19 +96,4 @@ func (t *throttle) fail(address, key string, now time.Time) {
 		t.clients.Add(client, bucket)
 	}
 	bucket.ReserveN(now, 1)
-}
-
-// networkOf returns the addresses that count as one client: an IPv4 address, or the 64 bits of an IPv6 address that name a
-// network, of which any host takes as many addresses as it likes. Texts that are no address are one client.
-func networkOf(address string) netip.Prefix {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip, bits := ip.Unmap(), 64
-	if ip.Is4() {
-		bits = 32
-	}
-	network, _ := ip.Prefix(bits) // fails only for too many bits
-	return network
 }

@@ -8,23 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestNetworkOf(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]string{
-		"192.0.2.7":                "192.0.2.7/32",
-		"::ffff:192.0.2.7":         "192.0.2.7/32",
-		"2001:db8:1:2:3:4:5:6":     "2001:db8:1:2::/64",
-		"2001:db8:1:2:ffff::1":     "2001:db8:1:2::/64",
-		"fe80::1%eth0":             "fe80::/64",
-		"fe80::2%" + "x\x00y":      "fe80::/64",
-		"":                         "invalid Prefix",
-		"192.0.2.7:80":             "invalid Prefix",
-		"an address of our making": "invalid Prefix",
-	} {
-		require.Equal(t, want, networkOf(address).String(), address)
-	}
-}
-
 func TestThrottle(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)

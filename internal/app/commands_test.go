@@ -43,7 +43,7 @@ func TestHelp(t *testing.T) {
 	env := setup(t, "")
 	for _, each := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "directory", "directory apply", "directory export",
-		"token", "token create", "token list", "token revoke", "mail", "mail preview", "openapi", "version",
+		"token", "token create", "token list", "token revoke", "user", "user sign-out", "mail", "mail preview", "openapi", "version",
 	} {
 		output := env.Run("", append(strings.Fields(each), "--help")...).OK()
 		require.Contains(t, output, strings.TrimSpace("invited "+each), each)
@@ -110,6 +110,7 @@ var databaseCommands = [][]string{
 	{"directory", "apply", "-f", "people.yaml"},
 	{"directory", "export"},
 	{"token", "create", "--user", "olivia"},
+	{"user", "sign-out", "olivia"},
 	{"token", "list"},
 	{"token", "revoke", "--user", "olivia"},
 }
@@ -421,6 +422,18 @@ func TestLimitOnUnknownKeys(t *testing.T) {
 	})
 }
 
+func TestUserSignOut(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		env := setup(t, engine.Fresh(t)).Apply()
+		require.Equal(t, "sessions ended: 0\n", env.Run("", "user", "sign-out", "olivia").OK())
+		env.Run("", "user", "sign-out", "nobody").Fails("there is no user", "nobody")
+		for _, wrong := range [][]string{{"user"}, {"user", "sign-out"}, {"user", "sign-out", "olivia", "ina"}} {
+			require.Equal(t, 2, env.Run("", wrong...).Code, "%q", wrong)
+		}
+	})
+}
+
 func TestMailPreview(t *testing.T) {
 	t.Parallel()
 	env := setup(t, "").Set("INVITED_FRONTEND_URL=https://front.example/", "INVITED_SITE_NAME=Portal")
@@ -442,6 +455,7 @@ func TestMailPreview(t *testing.T) {
 		}
 	}
 	require.Contains(t, env.Run("", "mail", "preview", "invitation_reminder").OK(), "Subject: REMINDER: ")
+	require.Contains(t, env.Run("", "mail", "preview", "sign_in_code").OK(), "is your code for Portal")
 	require.NoDirExists(t, filepath.Join(env.Dir, "data"), "a preview creates no other file")
 
 	// The operator's templates replace the built-in ones, and the message about a broken one has the file and the line.

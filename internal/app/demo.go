@@ -19,6 +19,7 @@ import (
 	"invited/internal/directory/dirfile"
 	"invited/internal/invitation"
 	"invited/internal/store"
+	"invited/internal/web"
 )
 
 //go:embed demo.yaml
@@ -82,6 +83,19 @@ func (d *demonstration) load(ctx context.Context, db *store.Store, service *invi
 		err = errors.Join(err, service.Cancel(ctx, staff, each.UUID))
 	}
 	return err
+}
+
+// pages returns the part of the pages that only a demonstration has.
+func (d *demonstration) pages(c config.Config) *web.Demo {
+	return &web.Demo{
+		People: []web.Person{
+			{Username: "olivia", Name: "Olivia Owner", About: "owns the organization Acme"},
+			{Username: "max", Name: "Max Manager", About: "manages the projects Apollo and Artemis"},
+			{Username: "ina", Name: "Ina Invitee", About: "is invited, and has no role yet"},
+			{Username: "sam", Name: "Sam Staff", About: "is staff: sees and manages everything"},
+		},
+		Mails: func() ([]web.Mail, error) { return readMails(c.MailDir) },
+	}
 }
 
 // checkUsers returns an error where the directory has a user who is not the demonstration's.

@@ -12,10 +12,12 @@ import (
 	"invited/internal/api"
 	"invited/internal/config"
 	"invited/internal/directory"
+	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/mail"
 	"invited/internal/token"
+	"invited/internal/web"
 	"invited/internal/webhook"
 )
 
@@ -58,7 +60,40 @@ func (a *App) newService() (*invitation.Service, error) {
 	}, nil
 }
 
+// newIdentity returns the use cases of signing in.
+func (a *App) newIdentity(service *invitation.Service) *identity.Service {
+	return &identity.Service{
+		Store:    a.db.Identities(),
+		Signer:   service.Signer,
+		Create:   identity.CreateUsers(a.config.SignInCreateUsers),
+		Lifetime: service.Policy.Lifetime,
+	}
+}
+
+// newHandler returns the API and, unless the configuration turns them off, the pages.
 func (a *App) newHandler(service *invitation.Service) (http.Handler, error) {
+	handler, err := a.newAPI(service)
+	if err != nil || !a.config.Pages {
+		return handler, err
+	}
+	var demo *web.Demo
+	if a.demo != nil {
+		demo = a.demo.pages(a.config)
+	}
+	return web.New(web.Config{
+		Demo:        demo,
+		Invitations: service,
+		Identity:    a.newIdentity(service),
+		Directory:   &directory.Reader{Store: a.db.ReadStore()},
+		PublicURL:   a.config.PublicURL,
+		SiteName:    a.config.SiteName,
+		Logger:      a.logger,
+		ClientIP:    api.ClientIP(a.config.TrustedProxies),
+		Next:        handler,
+	})
+}
+
+func (a *App) newAPI(service *invitation.Service) (http.Handler, error) {
 	return api.New(api.Config{
 		Service:        service,
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
@@ -93,6 +128,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Queue:     a.db.QueueDriver(),
 		Now:       a.db.Now,
 		Service:   service,
+		Identity:  a.newIdentity(service),
 		Renderer:  renderer,
 		Transport: transport,
 		Webhook:   webhookClient,

@@ -34,10 +34,10 @@ type Config struct {
 	// FrontendURL is the base of the links in mails. It ends in "/". Default: PublicURL.
 	FrontendURL *url.URL `env:"FRONTEND_URL"`
 
-	// SiteName is the name of the site in mails. Default: invited.
+	// SiteName is the name of the site in mails and on the pages. Default: invited.
 	SiteName string `env:"SITE_NAME" envDefault:"invited"`
 
-	// SecretKey signs approval tokens. It has at least 32 characters and no comma. Default with SQLite: a generated
+	// SecretKey signs approval tokens and computes sign-in codes. It has at least 32 characters and no comma. Default with SQLite: a generated
 	// key, see [Config.LoadSecret]. With PostgreSQL there is no default, because all servers must use the same key.
 	SecretKey Secret `env:"SECRET_KEY"`
 
@@ -85,6 +85,15 @@ type Config struct {
 
 	// LogFormat is text, or json for machines. Default: text.
 	LogFormat string `env:"LOG_FORMAT" envDefault:"text"`
+
+	// Pages is whether the server has pages for people: signing in, the invitation behind a link, approving and rejecting,
+	// and the console.
+	// Default: true.
+	Pages bool `env:"PAGES" envDefault:"true"`
+
+	// SignInCreateUsers names the people for whom signing in makes a user whom the directory does not have: invited (who has an open
+	// invitation to a verified address), any, or none. Default: invited.
+	SignInCreateUsers string `env:"SIGNIN_CREATE_USERS" envDefault:"invited"`
 
 	// Profile chooses the defaults of some policies: waldur or secure, see profileDefaults. Default: waldur.
 	Profile string `env:"PROFILE" envDefault:"waldur"`

@@ -30,7 +30,7 @@ func setProfileDefaults(vars map[string]string) {
 	}
 }
 
-// LeavesOpen says what the policies of the profiles let through as they are set, one phrase for each policy that is off.
+// LeavesOpen returns what the policies let through, one phrase for each of the profiles' policies that is off.
 func (p Policy) LeavesOpen() []string {
 	var open []string
 	for _, policy := range []struct {

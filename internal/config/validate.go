@@ -51,6 +51,9 @@ func (c *Config) validate() []error {
 	if c.SweepInterval > 0 && c.SweepInterval < time.Second {
 		report("SWEEP_INTERVAL", "%s is less than a second; set 1s or more", c.SweepInterval)
 	}
+	if !slices.Contains([]string{"", "invited", "any", "none"}, c.SignInCreateUsers) {
+		report("SIGNIN_CREATE_USERS", "%q is none of invited, any, none", c.SignInCreateUsers)
+	}
 	if _, known := profileDefaults[c.Profile]; !known && c.Profile != "" {
 		report("PROFILE", "%q is neither waldur nor secure", c.Profile)
 	}

@@ -107,6 +107,12 @@ const (
 // Paginate. Scopes sets the query's Visible and Window.
 func (r *Reader) Scopes(ctx context.Context, caller Actor, q ScopeQuery, page, size int) (rows []Scope, total int, err error) {
 	q.Visible = caller.Sees()
+	return r.listScopes(ctx, caller, q, page, size)
+}
+
+func (r *Reader) listScopes(
+	ctx context.Context, caller Actor, q ScopeQuery, page, size int,
+) (rows []Scope, total int, err error) {
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		rows, total, err = Paginate(page, size, func(w Window) ([]Scope, int, error) {
 			q.Window = w
@@ -115,6 +121,14 @@ func (r *Reader) Scopes(ctx context.Context, caller Actor, q ScopeQuery, page, s
 		return err
 	})
 	return rows, total, err
+}
+
+// ManagedScopes is Scopes for the scopes whose invitations the caller may manage.
+func (r *Reader) ManagedScopes(
+	ctx context.Context, caller Actor, q ScopeQuery, page, size int,
+) (rows []Scope, total int, err error) {
+	q.Visible = caller.Manages()
+	return r.listScopes(ctx, caller, q, page, size)
 }
 
 // CountScopes returns the number of scopes on all pages of Scopes.

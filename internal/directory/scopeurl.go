@@ -47,3 +47,13 @@ func ParseUUID(text string) (uuid.UUID, bool) {
 	id, err := uuid.Parse(text)
 	return id, err == nil
 }
+
+// ScopePath returns the path that [ParseScopeURL] reads as a scope.
+func ScopePath(s Scope) string {
+	for segment, kind := range typeOfSegment {
+		if kind == s.Type {
+			return "/api/" + segment + "/" + s.UUID.String() + "/"
+		}
+	}
+	return ""
+}

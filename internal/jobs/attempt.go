@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"invited/internal/delivery"
+	"invited/internal/identity"
 	"invited/internal/invitation"
 )
 
@@ -71,6 +72,19 @@ func (w *Workers) notify(ctx context.Context, a attempt, job invitation.Notify) 
 			// were gathered are sent again, with the job of one of the others.
 			w.config.Logger.ErrorContext(ctx, "the outcome of a notice could not be recorded", "args", a.args, "error", err)
 		}
+	}
+	return result(sendErr)
+}
+
+// sendCode mails the code of somebody who signs in. A code that does not work any more is not sent.
+func (w *Workers) sendCode(ctx context.Context, a attempt, job identity.SendCode) jobResult {
+	message, err := w.config.Identity.CodeMessage(ctx, job)
+	if err != nil || message == nil {
+		return jobResult{err: err}
+	}
+	sendErr := w.sender.sendCode(ctx, job, message, a.enqueued)
+	if sendErr != nil {
+		w.logFailure(ctx, a, sendErr)
 	}
 	return result(sendErr)
 }

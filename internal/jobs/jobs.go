@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/mail"
 	"invited/internal/webhook"
@@ -29,6 +30,7 @@ const (
 
 // maxWorkers is how many jobs of a queue run at once in one process. Mail servers count a client's connections.
 var maxWorkers = map[string]int{
+	identity.QueueSignIn:    2,
 	invitation.QueueMail:    8,
 	invitation.QueueNotices: 2, // the mails of a sweep must leave processor time for requests
 	invitation.QueueWebhook: 4,
@@ -40,6 +42,7 @@ type Config struct {
 	Queue     Queue
 	Now       func(context.Context) (time.Time, error) // reads the clock of the queue's database
 	Service   *invitation.Service
+	Identity  *identity.Service
 	Renderer  *mail.Renderer
 	Transport mail.Transport
 	Webhook   *webhook.Client // delivers invitations into projects; nil: every invitation is a mail

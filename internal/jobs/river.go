@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivertype"
 
+	"invited/internal/identity"
 	"invited/internal/invitation"
 )
 
@@ -44,6 +45,9 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[invitation.Notify]) error {
 		return w.riverError(w.notify(ctx, newAttempt(job.JobRow), job.Args))
+	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[identity.SendCode]) error {
+		return w.riverError(w.sendCode(ctx, newAttempt(job.JobRow), job.Args))
 	}))
 	river.AddWorker(workers, &sweepWorker{workers: w})
 	return river.NewClient[*sql.Tx](driver{w.config.Queue, w.clock}, &river.Config{

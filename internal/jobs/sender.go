@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/mail"
 	"invited/internal/webhook"
@@ -38,6 +39,16 @@ func (s *sender) send(ctx context.Context, m *invitation.Message, requested time
 		kind = mail.InvitationRequests
 	}
 	rendered, err := s.renderer.Render(kind, m.To, m.ID+"@"+s.mailHost, requested, mailContent(m))
+	if err != nil {
+		return err
+	}
+	return s.mailCircuit.do(func() error { return s.transport.Send(ctx, rendered) })
+}
+
+// sendCode mails a code. The mail is dated as those of send are.
+func (s *sender) sendCode(ctx context.Context, job identity.SendCode, m *identity.CodeMessage, requested time.Time) error {
+	rendered, err := s.renderer.Render(mail.SignInCode, m.To, job.Request.String()+"@"+s.mailHost, requested,
+		mail.Invitation{Email: m.To, Code: m.Code, Expires: m.Ends})
 	if err != nil {
 		return err
 	}

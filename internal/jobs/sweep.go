@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -37,5 +38,5 @@ func (w *Workers) sweep(ctx context.Context) error {
 		w.barrier.running.Store(nil)
 		close(running)
 	}()
-	return w.config.Service.Sweep(ctx)
+	return errors.Join(w.config.Service.Sweep(ctx), w.config.Identity.Sweep(ctx))
 }

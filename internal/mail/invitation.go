@@ -15,11 +15,13 @@ const (
 	InvitationRequests  Kind = "invitation_requests"  // a staff user, with these two links for each of several requests
 	InvitationRejected  Kind = "invitation_rejected"  // the creator of the invitation
 	InvitationExpired   Kind = "invitation_expired"   // the creator of the invitation
+	SignInCode          Kind = "sign_in_code"         // a person who signs in: Code
 	InvitationRefused   Kind = "invitation_refused"   // the creator, who may not invite any more: nobody can accept
 )
 
 var kinds = []Kind{
 	InvitationCreated, InvitationRequested, InvitationRequests, InvitationRejected, InvitationExpired, InvitationRefused,
+	SignInCode,
 }
 
 // Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]
@@ -49,6 +51,8 @@ type Invitation struct {
 	// Expires are those of one of them.
 	Requests []Invitation
 	More     int // InvitationRequests only: the number of requests that follow in later mails
+
+	Code string // SignInCode only, which has no other field than Email, Expires and SiteName
 
 	Expires  time.Time // the zero time if there is no end; see Deadline
 	Reminder bool      // InvitationCreated only: the mail repeats an earlier one

@@ -67,6 +67,7 @@ func sampleInvitation(base string) Invitation {
 			"we have moved our simulations to the new cluster, and I would like you to look after them.\n\n" +
 			"The first run is due next week. Call me if anything is unclear!",
 		Link:        base + "invitation/" + sampleID + "/",
+		Code:        "204816",
 		ApproveLink: base + "invitation_approve/" + sampleToken + "/",
 		RejectLink:  base + "invitation_reject/" + sampleToken + "/",
 		Expires:     time.Date(2026, time.March, 9, 9, 30, 0, 0, time.UTC),

@@ -67,7 +67,7 @@ func (r *Renderer) tryRender(kind Kind) error {
 	full := sampleInvitation("https://example.com/")
 	minimal := Invitation{
 		Email: full.Email, ScopeName: full.ScopeName, ScopeType: "customer", RoleName: full.RoleName,
-		Link: full.Link, ApproveLink: full.ApproveLink, RejectLink: full.RejectLink,
+		Link: full.Link, ApproveLink: full.ApproveLink, RejectLink: full.RejectLink, Code: full.Code,
 	}
 	minimal.Requests = []Invitation{minimal}
 	for _, v := range []Invitation{minimal, full} {

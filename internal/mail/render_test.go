@@ -82,6 +82,7 @@ func TestRenderGolden(t *testing.T) {
 		{"expired", InvitationExpired, page},
 		{"expired_no_page", InvitationExpired, noPage},
 		{"refused", InvitationRefused, page},
+		{"code", SignInCode, Invitation{Email: "bob@example.org", Code: "204816", Expires: testInvitation().Expires}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
+	"invited/internal/identity"
 )
 
 // FileStore returns the store as the commands about tokens and package dirfile use it.
@@ -198,10 +199,21 @@ func (tx *Tx) SaveRoles(rows []directory.Role) error {
 	return save(tx, rows, "uuid", "name", "name_folded", "description", "description_folded", "permissions", "is_active")
 }
 
-// SaveUsers inserts users, and updates those whose uuid exists. An update keeps the time of creation.
+// SaveUsers inserts users, and updates those whose uuid exists. An update keeps the time of creation. The sessions of users
+// who are inactive end for good.
 func (tx *Tx) SaveUsers(rows []directory.User) error {
-	return save(tx, rows, "uuid", "username", "full_name", "full_name_folded", "email", "email_folded", "civil_number", "image",
+	err := save(tx, rows, "uuid", "username", "full_name", "full_name_folded", "email", "email_folded", "civil_number", "image",
 		"is_staff", "is_support", "is_active", "notifications_enabled")
+	var inactive []uuid.UUID
+	for _, user := range rows {
+		if !user.IsActive {
+			inactive = append(inactive, user.UUID)
+		}
+	}
+	if err != nil || len(inactive) == 0 {
+		return err
+	}
+	return tx.db.Where(tx.engine.In("user_uuid", inactive)).Delete(&identity.Session{}).Error
 }
 
 // SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.

@@ -27,24 +27,7 @@ func TestReferenceInABrowser(t *testing.T) {
 		p := env.Serve()
 		id := p.Create("ina@university.example").UUID
 
-		options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
-		options = append(options, chromedp.NoSandbox, chromedp.WindowSize(1200, 1600))
-		ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-		t.Cleanup(cancel)
-		ctx, cancel = chromedp.NewContext(ctx)
-		t.Cleanup(cancel)
-		ctx, cancel = context.WithTimeout(ctx, time.Minute)
-		t.Cleanup(cancel)
-		var problems messageList
-		chromedp.ListenTarget(ctx, func(event any) {
-			switch e := event.(type) {
-			case *log.EventEntryAdded:
-				problems.add(e.Entry.Text)
-			case *runtime.EventExceptionThrown:
-				problems.add(e.ExceptionDetails.Error())
-			}
-		})
-
+		ctx, problems := openBrowser(t)
 		var title, response string
 		tokenAuth := `//div[contains(@class, "auth-container")][.//h4[contains(., "tokenAuth")]]`
 		operation := `#operations-user-invitations-user_invitations_list`
@@ -70,6 +53,30 @@ func TestReferenceInABrowser(t *testing.T) {
 		require.Empty(t, problems.all())
 		p.Stop()
 	})
+}
+
+// openBrowser starts a browser, which ends with the test. It collects the browser's errors, which include violations of the
+// content security policy.
+func openBrowser(t *testing.T) (context.Context, *messageList) {
+	t.Helper()
+	options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
+	options = append(options, chromedp.NoSandbox, chromedp.WindowSize(1200, 1600))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	t.Cleanup(cancel)
+	problems := &messageList{}
+	chromedp.ListenTarget(ctx, func(event any) {
+		switch e := event.(type) {
+		case *log.EventEntryAdded:
+			problems.add(e.Entry.Text)
+		case *runtime.EventExceptionThrown:
+			problems.add(e.ExceptionDetails.Error())
+		}
+	})
+	return ctx, problems
 }
 
 // messageList is a list of lines that is safe for concurrent use.

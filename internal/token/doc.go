@@ -1,4 +1,5 @@
-// Package token makes and checks the two kinds of secret that people carry.
+// Package token makes and checks the secrets that people carry: approval tokens, sign-in codes, API keys and the secrets in
+// cookies.
 //
 // An approval token ([Signer]) is signed and holds all that it says; nothing is stored. An API key ([NewKey]) is
 // random, and only its [Digest] is stored.

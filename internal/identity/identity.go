@@ -1,0 +1,144 @@
+package identity
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/token"
+)
+
+// Service has the use cases of signing in. A refusal is a *fault.Error: beside those that a method names,
+// fault.KindUnavailable where the database is out of reach or busy. Every field must be set; SignOutUser and
+// SignInAs need the Store alone.
+type Service struct {
+	Store  Store
+	Signer *token.Signer // computes codes
+	Create CreateUsers
+	// Lifetime is that of invitations: an invitation that has expired makes no user.
+	Lifetime time.Duration
+}
+
+// CreateUsers says for whom signing in makes a user whom the directory does not have.
+type CreateUsers string
+
+// The values of CreateUsers.
+const (
+	CreateInvited CreateUsers = "invited" // who has an open invitation to a verified address
+	CreateAny     CreateUsers = "any"     // everybody
+	CreateNone    CreateUsers = "none"    // nobody
+)
+
+// CodeRequest is a request for a code by mail. The code itself is not stored.
+type CodeRequest struct {
+	UUID        uuid.UUID `gorm:"primaryKey"` // the code is computed from it
+	Browser     string    // token.Digest of the secret that the browser keeps; unique
+	Email       string
+	EmailFolded string // directory.Fold(Email)
+	Client      string // the ClientNetwork that the request came from
+	Created     time.Time
+	Tries       int  // the codes that were entered
+	Used        bool // the code was right once, or another request of this browser replaced this one
+}
+
+// TableName implements gorm's Tabler.
+func (CodeRequest) TableName() string { return "sign_in_codes" }
+
+// Session is the stored part of a session. The secret in the cookie is not stored.
+type Session struct {
+	Digest   string `gorm:"primaryKey"` // token.Digest of the secret
+	UserUUID uuid.UUID
+	Created  time.Time
+	LastUsed time.Time // to a minute
+	Client   string    // the address that signed in
+}
+
+// SignedIn is a session together with its user.
+type SignedIn struct {
+	Session Session
+	directory.Actor
+	ReadAt time.Time // when the session was read, by the database's clock
+}
+
+// Job is work to be done after a commit; see package jobs.
+type Job interface {
+	Kind() string
+	Queue() string
+}
+
+// SendCode is the job that mails a code.
+type SendCode struct {
+	Request uuid.UUID `json:"request"`
+}
+
+// QueueSignIn is the queue of codes: people wait for them, and nothing else stands before them.
+const QueueSignIn = "sign_in"
+
+// Kind implements Job.
+func (SendCode) Kind() string { return "send_sign_in_code" }
+
+// Queue implements Job.
+func (SendCode) Queue() string { return QueueSignIn }
+
+// Store is the database as the use cases need it.
+type Store interface {
+	// Read runs f. Each method of Tx sees what was committed when the method was called.
+	Read(ctx context.Context, f func(Tx) error) error
+	// Write runs f in one transaction, which it commits where f returns nil. Nothing is left of the transaction otherwise.
+	Write(ctx context.Context, f func(Tx) error) error
+	// FindSession returns the session with this digest and its user with their grants; fault.KindNotFound where there is
+	// none.
+	FindSession(ctx context.Context, digest string) (SignedIn, error)
+}
+
+// Tx is one transaction of a Store. Methods that find one row return fault.KindNotFound where the row is missing.
+type Tx interface {
+	// Now is the time of the transaction, by the database's clock, in UTC and whole microseconds.
+	Now() time.Time
+
+	// LockText makes other transactions wait that lock the same text, until this transaction ends. On SQLite one transaction
+	// writes at a time anyway.
+	LockText(text string) error
+	// CodeRequestTime returns when the nth newest request for a code was made, counted from 1, for an address (folded) or
+	// from a client. The zero time: there were fewer.
+	CodeRequestTime(of CodeRequest, by RequestKey, n int) (time.Time, error)
+	// SaveCodeRequest writes a request and the job that mails its code, and ends the former one of the same browser.
+	SaveCodeRequest(r CodeRequest, former string, job Job) error
+	FindCodeRequest(id uuid.UUID) (CodeRequest, error)
+	// LockCodeRequest returns the request of a browser (digest) and lets nobody else change it until the transaction ends.
+	LockCodeRequest(browser string) (CodeRequest, error)
+	// UpdateCodeRequest writes the tries of a request and whether it was used.
+	UpdateCodeRequest(CodeRequest) error
+
+	// UsersWithEmail returns the users with an address (folded).
+	UsersWithEmail(email string) ([]directory.User, error)
+	// FindUsers returns the users that have one of the uuids or usernames.
+	FindUsers(ids []uuid.UUID, usernames []string) ([]directory.User, error)
+	// ActiveUser returns the active user with a username.
+	ActiveUser(username string) (directory.User, error)
+	// HasOpenInvitation reports whether an invitation to an address (folded) waits for its invitee, and was created, or
+	// its project starts, after cutoff.
+	HasOpenInvitation(email string, cutoff time.Time) (bool, error)
+	// CreateUser writes a user. It reports whether the username was free; nothing is written otherwise.
+	CreateUser(directory.User) (bool, error)
+
+	SaveSession(Session) error
+	// TouchSession sets when a session was used last.
+	TouchSession(digest string, at time.Time) error
+	DeleteSession(digest string) error
+	// DeleteSessionsOf deletes all sessions of a user and returns their number.
+	DeleteSessionsOf(user uuid.UUID) (int, error)
+	// DeleteStale deletes sessions and requests for codes that are older than a time.
+	DeleteStale(before time.Time) error
+}
+
+// RequestKey names the property by which requests for codes are counted.
+type RequestKey int
+
+// The keys.
+const (
+	ByAddress RequestKey = iota
+	ByClient
+)

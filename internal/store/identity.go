@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"hash/fnv"
+	"time"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"invited/internal/directory"
+	"invited/internal/identity"
+	"invited/internal/invitation"
+)
+
+// Identities returns the store as package identity needs it.
+func (s *Store) Identities() identity.Store { return identityStore{s} }
+
+type identityStore struct{ *Store }
+
+// Read implements identity.Store.
+func (s identityStore) Read(ctx context.Context, f func(identity.Tx) error) error {
+	return s.read(ctx, func(tx *Tx) error { return f(tx) })
+}
+
+// Write implements identity.Store.
+func (s identityStore) Write(ctx context.Context, f func(identity.Tx) error) error {
+	return s.Store.Write(ctx, func(db *gorm.DB, now time.Time) error { return f(&Tx{db: db, engine: s.DB, now: now}) })
+}
+
+// FindSession implements identity.Store, in one statement as Credential.
+func (s identityStore) FindSession(ctx context.Context, digest string) (found identity.SignedIn, err error) {
+	err = s.Store.Read(ctx, func(db *gorm.DB, now time.Time) error {
+		found.Session.Digest, found.ReadAt = digest, now
+		_, err := collectOne(db.Raw("SELECT "+actorColumns+", sessions.created, sessions.last_used, sessions.client FROM sessions"+
+			" JOIN users ON users.uuid = sessions.user_uuid"+actorJoins+" WHERE sessions.digest = ?", now, digest),
+			func(scan scanFunc) (struct{}, error) {
+				return struct{}{}, scanActor(scan, &found.Actor,
+					&found.Session.Created, &found.Session.LastUsed, &found.Session.Client)
+			})
+		return err
+	})
+	found.Session.UserUUID = found.UUID
+	return found, err
+}
+
+var _ identity.Tx = (*Tx)(nil)
+
+// CodeRequestTime implements identity.Tx.
+func (tx *Tx) CodeRequestTime(of identity.CodeRequest, by identity.RequestKey, n int) (time.Time, error) {
+	query := tx.db.Where("email_folded = ?", of.EmailFolded)
+	if by == identity.ByClient {
+		query = tx.db.Where("client = ?", of.Client)
+	}
+	var found []identity.CodeRequest
+	err := query.Select("created").Order("created DESC").Offset(n - 1).Limit(1).Find(&found).Error
+	if err != nil || len(found) == 0 {
+		return time.Time{}, err
+	}
+	return found[0].Created, nil
+}
+
+// SaveCodeRequest implements identity.Tx.
+func (tx *Tx) SaveCodeRequest(r identity.CodeRequest, former string, job identity.Job) error {
+	err := tx.db.Model(&identity.CodeRequest{}).Where("browser = ?", former).Update("used", true).Error
+	if err == nil {
+		err = tx.db.Create(&r).Error
+	}
+	if err == nil {
+		err = tx.enqueue([]invitation.Job{job})
+	}
+	return err
+}
+
+// FindCodeRequest implements identity.Tx.
+func (tx *Tx) FindCodeRequest(id uuid.UUID) (found identity.CodeRequest, err error) {
+	return found, tx.db.Take(&found, "uuid = ?", id).Error
+}
+
+// LockCodeRequest implements identity.Tx.
+func (tx *Tx) LockCodeRequest(browser string) (found identity.CodeRequest, err error) {
+	return found, tx.db.Clauses(clause.Locking{Strength: "UPDATE"}).Take(&found, "browser = ?", browser).Error
+}
+
+// UpdateCodeRequest implements identity.Tx.
+func (tx *Tx) UpdateCodeRequest(r identity.CodeRequest) error {
+	return tx.db.Model(&r).Updates(map[string]any{"tries": r.Tries, "used": r.Used}).Error
+}
+
+// LockText implements identity.Tx.
+func (tx *Tx) LockText(text string) error {
+	sum := fnv.New64a()
+	_, _ = sum.Write([]byte(text)) // never fails
+	return tx.engine.Lock(tx.db, int64(sum.Sum64()>>1))
+}
+
+// UsersWithEmail implements identity.Tx.
+func (tx *Tx) UsersWithEmail(email string) (found []directory.User, err error) {
+	return found, tx.db.Find(&found, "email_folded = ?", email).Error
+}
+
+// ActiveUser implements identity.Tx.
+func (tx *Tx) ActiveUser(username string) (found directory.User, err error) {
+	return found, tx.db.Take(&found, "username = ? AND is_active", username).Error
+}
+
+// HasOpenInvitation implements identity.Tx.
+func (tx *Tx) HasOpenInvitation(email string, cutoff time.Time) (bool, error) {
+	var count int64
+	err := tx.db.Model(&invitation.Invitation{}).Where("email_folded = ?", email).
+		Where(canExpire+" AND NOT "+isExpired, cutoff, cutoff).Limit(1).Count(&count).Error
+	return count > 0, err
+}
+
+// CreateUser implements identity.Tx.
+func (tx *Tx) CreateUser(u directory.User) (bool, error) {
+	result := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "username"}}, DoNothing: true}).Create(&u)
+	return result.RowsAffected == 1, result.Error
+}
+
+// SaveSession implements identity.Tx.
+func (tx *Tx) SaveSession(s identity.Session) error { return tx.db.Create(&s).Error }
+
+// TouchSession implements identity.Tx.
+func (tx *Tx) TouchSession(digest string, at time.Time) error {
+	return tx.db.Model(&identity.Session{}).Where("digest = ?", digest).Update("last_used", at).Error
+}
+
+// DeleteSession implements identity.Tx.
+func (tx *Tx) DeleteSession(digest string) error {
+	return tx.db.Delete(&identity.Session{}, "digest = ?", digest).Error
+}
+
+// DeleteSessionsOf implements identity.Tx.
+func (tx *Tx) DeleteSessionsOf(user uuid.UUID) (int, error) {
+	result := tx.db.Delete(&identity.Session{}, "user_uuid = ?", user)
+	return int(result.RowsAffected), result.Error
+}
+
+// DeleteStale implements identity.Tx.
+func (tx *Tx) DeleteStale(before time.Time) error {
+	err := tx.db.Delete(&identity.Session{}, "created < ?", before).Error
+	if err == nil {
+		err = tx.db.Delete(&identity.CodeRequest{}, "created < ?", before).Error
+	}
+	return err
+}

@@ -1,0 +1,53 @@
+package web
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"time"
+
+	"invited/internal/identity"
+)
+
+// The kinds of cookie.
+const (
+	sessionCookie = ""      // the secret of the session
+	codeCookie    = "-code" // the secret of a request for a code, and the address that it was for
+)
+
+// cookieName returns the name of a kind of cookie. The prefix __Host- makes browsers refuse a cookie that another host or
+// a connection without TLS has set (RFC 6265bis, section 4.1.3.2).
+func (p *pages) cookieName(kind string) string {
+	if p.isSecure() {
+		return "__Host-invited" + kind
+	}
+	return "invited" + kind
+}
+
+func (r *request) setCookie(kind, value string, lifetime time.Duration) {
+	http.SetCookie(r.w, &http.Cookie{ //nolint:gosec // G124: without TLS, on loopback, browsers would drop a Secure cookie
+		Name: r.page.cookieName(kind), Value: value, Path: "/", MaxAge: int(lifetime.Seconds()),
+		HttpOnly: true, Secure: r.page.isSecure(), SameSite: http.SameSiteLaxMode,
+	})
+}
+
+func (r *request) dropCookie(kind string) { r.setCookie(kind, "", -time.Second) }
+
+// setCode keeps the secret of a request for a code, and its address, in the browser.
+func (r *request) setCode(secret, email string) {
+	r.setCookie(codeCookie, secret+"."+base64.RawURLEncoding.EncodeToString([]byte(email)), identity.CodeLifetime)
+}
+
+// code returns what setCode has kept; empty where there is nothing.
+func (r *request) code() (secret, email string) {
+	cookie, err := r.Cookie(r.page.cookieName(codeCookie))
+	if err != nil {
+		return "", ""
+	}
+	secret, encoded, _ := strings.Cut(cookie.Value, ".")
+	decoded, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", ""
+	}
+	return secret, string(decoded)
+}

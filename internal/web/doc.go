@@ -1,0 +1,9 @@
+// Package web serves the pages for people: it signs them in with a code by mail, shows the invitation behind a link,
+// lets staff approve and reject, and has a console to invite, send again and take back.
+//
+// A page translates a form into a use case of packages invitation and identity, and the result into HTML. The package has
+// no rules of its own and does not import package api. Every path that has no page goes to another handler.
+//
+// GET and HEAD change nothing, so that mail scanners that open links do no harm: what acts is a POST, and a POST from
+// another origin is refused (http.CrossOriginProtection). Pages work without scripts, and load nothing from other servers.
+package web

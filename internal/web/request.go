@@ -1,0 +1,252 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"invited/internal/fault"
+	"invited/internal/identity"
+	"invited/internal/invitation"
+)
+
+const (
+	// maxForm is the size of the largest form, in bytes.
+	maxForm = 16 << 10
+	// requestTimeout is the time limit of a page, its database statements included.
+	requestTimeout = 20 * time.Second
+)
+
+// A request is one request for a page.
+type request struct {
+	*http.Request
+	w    http.ResponseWriter
+	user *identity.SignedIn // nil: nobody is signed in
+	page *pages
+}
+
+// requestIDPattern matches the request ids of clients and gateways that are kept. Package api has the same rule.
+var requestIDPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// pageHeaders are on every page: no page is cached, framed, sniffed or indexed, and none loads anything from another
+// server.
+var pageHeaders = map[string]string{
+	"Cache-Control":              "no-store",
+	"Content-Security-Policy":    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+	"Cross-Origin-Opener-Policy": "same-origin",
+	"X-Content-Type-Options":     "nosniff",
+	"X-Robots-Tag":               "noindex",
+	// The path of a page can hold a link or a token.
+	"Referrer-Policy": "no-referrer",
+}
+
+// serve returns the handler of a page.
+func (p *pages) serve(handle func(*request) error) http.Handler {
+	return limitTime(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		for name, value := range pageHeaders {
+			w.Header().Set(name, value)
+		}
+		id := r.Header.Get("X-Request-ID")
+		if !requestIDPattern.MatchString(id) {
+			id = uuid.NewString()
+		}
+		w.Header().Set("X-Request-ID", id)
+		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
+		req := &request{Request: r.WithContext(invitation.WithRequestID(r.Context(), id)), w: recorder, page: p}
+		if err := req.handle(handle); err != nil { //nolint:contextcheck // a request has its context
+			req.fail(err) //nolint:contextcheck // as above
+		}
+		attributes := []slog.Attr{
+			slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
+			slog.Int("status", recorder.status), slog.Duration("took", time.Since(start)), slog.String("client", p.ClientIP(r)),
+		}
+		if req.user != nil {
+			attributes = append(attributes, slog.String("user", req.user.Username))
+		}
+		level := slog.LevelInfo
+		if recorder.status >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		p.Logger.LogAttrs(r.Context(), level, "page", attributes...)
+	})
+}
+
+// limitTime cancels the context of a request after requestTimeout.
+func limitTime(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		next(w, r.WithContext(ctx))
+	})
+}
+
+// statusRecorder remembers the status of a response.
+type statusRecorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *statusRecorder) WriteHeader(status int) {
+	r.status = status
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// handle finds out who is signed in, reads the form, and calls the page. It returns a panic as an error.
+func (r *request) handle(page func(*request) error) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
+		}
+	}()
+	if cookie, err := r.Cookie(r.page.cookieName(sessionCookie)); err == nil {
+		found, err := r.page.Identity.Authenticate(r.Context(), cookie.Value)
+		switch {
+		case fault.Is(err, fault.KindUnauthenticated):
+			r.dropCookie(sessionCookie)
+		case err != nil:
+			return err
+		default:
+			r.user = &found
+		}
+	}
+	r.Body = http.MaxBytesReader(r.w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return errBadForm
+	}
+	for _, values := range r.Form {
+		for _, value := range values {
+			if !utf8.ValidString(value) || strings.ContainsRune(value, 0) { // no database stores it
+				return errBadForm
+			}
+		}
+	}
+	return page(r)
+}
+
+var errBadForm = errors.New("web: the form can't be read")
+
+// secretPath matches the part of a path that admits: a link, or an approval token.
+var secretPath = regexp.MustCompile(`^(/invitation(?:_approve|_reject)?/)[^/]+`)
+
+func loggedPath(path string) string {
+	path = secretPath.ReplaceAllString(path, "$1…")
+	if len(path) > 200 {
+		path = strings.ToValidUTF8(path[:200], "") + "…"
+	}
+	return path
+}
+
+// view is the data of every template.
+type view struct {
+	Site, Base, Title string
+	User              *identity.SignedIn
+	ReturnTo          string
+	Wide              bool // the page has a table
+	Data              any
+}
+
+// render answers with a page.
+func (r *request) render(status int, name, title string, data any) error {
+	var body bytes.Buffer
+	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Wide: name == "list", Data: data}
+	if err := r.page.templates[name].ExecuteTemplate(&body, "layout", v); err != nil {
+		return err
+	}
+	r.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	r.w.WriteHeader(status)
+	_, _ = r.w.Write(body.Bytes()) // the browser may have left
+	return nil
+}
+
+// redirect sends the browser to a path of this server, to be read by GET.
+func (r *request) redirect(path string) error {
+	http.Redirect(r.w, r.Request, r.page.base+strings.TrimPrefix(path, "/"), http.StatusSeeOther)
+	return nil
+}
+
+// localPath matches the paths that a browser can be sent back to: those of pages, without a query.
+var localPath = regexp.MustCompile(`^/(?:[A-Za-z0-9_-]+/)*$`)
+
+// returnTo returns the path that the browser goes to after signing in or out; "/" where the request names none of ours.
+func (r *request) returnTo() string {
+	to := r.FormValue("return_to")
+	if len(to) > 200 || !localPath.MatchString(to) {
+		return "/"
+	}
+	return to
+}
+
+// A message is the content of a page that says one thing.
+type message struct{ Heading, Text string }
+
+// fail answers with the page of an error. Nothing of an internal error is shown.
+func (r *request) fail(err error) {
+	status, m := http.StatusInternalServerError, message{
+		"Something went wrong on our side", "Nothing was changed. Try again in a moment; if it goes on, tell the people who run this site.",
+	}
+	var f *fault.Error
+	switch errors.As(err, &f); {
+	case errors.Is(err, errBadForm):
+		status, m = http.StatusBadRequest, message{"That form can’t be read", "Go back, load the page again, and try once more."}
+	case f == nil:
+		r.page.Logger.ErrorContext(r.Context(), "page failed", "path", loggedPath(r.URL.Path), "error", err)
+	case f.Kind == fault.KindNotFound:
+		status, m = http.StatusNotFound, message{
+			"This link is not valid", "It may be misspelled, or it was replaced by a newer one. Look for the newest mail, or ask whoever invited you.",
+		}
+	case f.Kind == fault.KindForbidden:
+		status, m = http.StatusForbidden, message{"You may not do this", "Nothing was changed."}
+	case f.Kind == fault.KindUnauthenticated:
+		status, m = http.StatusUnauthorized, message{"You are signed out", "Sign in again, and go on where you were."}
+	case f.Kind == fault.KindThrottled:
+		r.w.Header().Set("Retry-After", strconv.Itoa(int(f.Wait.Seconds())))
+		status, m = http.StatusTooManyRequests, message{"Too many tries", "Wait " + inWords(f.Wait) + ", and try again."}
+	case f.Kind == fault.KindUnavailable:
+		r.w.Header().Set("Retry-After", "5")
+		r.page.Logger.WarnContext(r.Context(), "page unavailable", "path", loggedPath(r.URL.Path), "error", err)
+		status = http.StatusServiceUnavailable
+	case f.Kind == fault.KindRejected, f.Kind == fault.KindInvalid:
+		status, m = http.StatusBadRequest, message{"That did not work", refusal(err)}
+	default:
+		r.page.Logger.ErrorContext(r.Context(), "page failed", "path", loggedPath(r.URL.Path), "error", err)
+	}
+	if err := r.render(status, "message", m.Heading, m); err != nil {
+		r.page.Logger.ErrorContext(r.Context(), "page failed", "path", loggedPath(r.URL.Path), "error", err)
+		http.Error(r.w, m.Heading, http.StatusInternalServerError)
+	}
+}
+
+// denyCrossOrigin answers a form that another site sent.
+func (p *pages) denyCrossOrigin(w http.ResponseWriter, r *http.Request) {
+	p.serve(func(r *request) error {
+		m := message{"This form came from another site", "Nothing was changed. Open the page here, and try again."}
+		return r.render(http.StatusForbidden, "message", m.Heading, m)
+	}).ServeHTTP(w, r)
+}
+
+// inWords returns a time to wait as people say it.
+func inWords(wait time.Duration) string {
+	minutes := int((wait + time.Minute - 1) / time.Minute)
+	if minutes <= 1 {
+		return "a minute"
+	}
+	return strconv.Itoa(minutes) + " minutes"
+}
+
+// formatDate writes a time for people.
+func formatDate(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") }

@@ -1,0 +1,107 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+
+	"invited/internal/fault"
+	"invited/internal/identity"
+)
+
+// signInForm is the content of the page that asks for an address.
+type signInForm struct {
+	Email, Problem string
+}
+
+// askAddress is the page that asks for an address.
+func (p *pages) askAddress(r *request) error {
+	if r.user != nil {
+		return r.redirect(r.returnTo())
+	}
+	return r.render(http.StatusOK, "sign-in", "Sign in", signInForm{})
+}
+
+// requestCode mails a code and goes on to the page that asks for the code, whether or not anybody knows the address.
+func (p *pages) requestCode(r *request) error {
+	email := strings.TrimSpace(r.PostFormValue("email"))
+	former, _ := r.code()
+	secret, err := p.Identity.RequestCode(r.Context(), email, p.ClientIP(r.Request), former)
+	if fault.Is(err, fault.KindInvalid) {
+		return r.render(http.StatusBadRequest, "sign-in", "Sign in", signInForm{email, "Enter a valid e-mail address."})
+	} else if err != nil {
+		return err
+	}
+	r.setCode(secret, email)
+	return r.redirectWithReturn("/sign-in/code/")
+}
+
+// redirectWithReturn is redirect, and passes on where the browser goes after signing in.
+func (r *request) redirectWithReturn(path string) error {
+	if to := r.returnTo(); to != "/" {
+		path += "?return_to=" + to // a local path needs no escaping
+	}
+	return r.redirect(path)
+}
+
+// codeForm is the content of the page that asks for a code.
+type codeForm struct {
+	Email, Problem string
+}
+
+// askCode is the page that asks for the code that was mailed.
+func (p *pages) askCode(r *request) error {
+	secret, email := r.code()
+	if secret == "" {
+		return r.redirectWithReturn("/sign-in/")
+	}
+	return r.render(http.StatusOK, "code", "Enter the code", codeForm{Email: email})
+}
+
+// redeemCode signs the person in.
+func (p *pages) redeemCode(r *request) error {
+	secret, email := r.code()
+	code := strings.Join(strings.Fields(r.PostFormValue("code")), "")
+	session, user, err := p.Identity.RedeemCode(r.Context(), secret, code, p.ClientIP(r.Request))
+	switch {
+	case fault.Is(err, fault.KindInvalid):
+		return r.render(http.StatusBadRequest, "code", "Enter the code",
+			codeForm{email, "That is not the code. Look for the newest mail, and type its six digits."})
+	case fault.Is(err, fault.KindRejected):
+		r.dropCookie(codeCookie)
+		return r.render(http.StatusBadRequest, "sign-in", "Sign in",
+			signInForm{email, "This code does not work any more. Ask for a new one."})
+	case fault.Is(err, fault.KindForbidden):
+		m := message{
+			"This address can’t sign in here",
+			"Ask whoever invited you to send the invitation to it, or ask the people who run this site.",
+		}
+		return r.render(http.StatusForbidden, "message", m.Heading, m)
+	case err != nil:
+		return err
+	}
+	p.Logger.InfoContext(r.Context(), "signed in", "user", user.Username, "by", "code", "client", p.ClientIP(r.Request))
+	if former, err := r.Cookie(p.cookieName(sessionCookie)); err == nil {
+		if err := p.Identity.SignOut(r.Context(), former.Value); err != nil {
+			return err
+		}
+	}
+	r.dropCookie(codeCookie)
+	r.startSession(session)
+	return r.redirect(r.returnTo())
+}
+
+// startSession keeps the secret of a session in the browser.
+func (r *request) startSession(secret string) {
+	r.setCookie(sessionCookie, secret, identity.SessionLifetime)
+}
+
+// signOut ends the session.
+func (p *pages) signOut(r *request) error {
+	if cookie, err := r.Cookie(p.cookieName(sessionCookie)); err == nil {
+		if err := p.Identity.SignOut(r.Context(), cookie.Value); err != nil {
+			return err
+		}
+	}
+	r.dropCookie(sessionCookie)
+	return r.redirect(r.returnTo())
+}

@@ -1,0 +1,121 @@
+package web
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"invited/internal/directory"
+	"invited/internal/identity"
+	"invited/internal/invitation"
+)
+
+// Config holds the parts that New builds the pages from. Every field but Demo must be set.
+type Config struct {
+	Invitations *invitation.Service
+	Identity    *identity.Service
+	Directory   *directory.Reader
+	PublicURL   *url.URL // the base of every link and redirect, ending in a slash
+	SiteName    string
+	Logger      *slog.Logger
+	ClientIP    func(*http.Request) string
+	Next        http.Handler // serves every path that has no page
+	Demo        *Demo        // nil: there is no demonstration
+}
+
+//go:embed templates
+var files embed.FS
+
+// pages has the handlers of all pages.
+type pages struct {
+	Config
+	base      string // the path of PublicURL
+	templates map[string]*template.Template
+}
+
+// New returns the pages as a handler. It returns an error only where a template is broken.
+func New(c Config) (http.Handler, error) {
+	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
+	for _, name := range []string{"home", "sign-in", "code", "invitation", "review", "message", "list", "one", "new", "demo"} {
+		set, err := template.New("").Funcs(template.FuncMap{"date": formatDate}).
+			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+		if err != nil {
+			return nil, fmt.Errorf("the page %s: %w", name, err)
+		}
+		p.templates[name] = set
+	}
+	protection := http.NewCrossOriginProtection()
+	if err := protection.AddTrustedOrigin(c.PublicURL.Scheme + "://" + c.PublicURL.Host); err != nil {
+		return nil, fmt.Errorf("the public URL: %w", err)
+	}
+	protection.SetDenyHandler(http.HandlerFunc(p.denyCrossOrigin))
+
+	mux := http.NewServeMux()
+	handlers := map[string]func(*request) error{
+		"GET /{$}":                             p.home,
+		"GET /sign-in/{$}":                     p.askAddress,
+		"POST /sign-in/{$}":                    p.requestCode,
+		"GET /sign-in/code/{$}":                p.askCode,
+		"POST /sign-in/code/{$}":               p.redeemCode,
+		"POST /sign-out/{$}":                   p.signOut,
+		"GET /invitation/{link}/{$}":           p.invitation,
+		"POST /invitation/{link}/accept/{$}":   p.accept,
+		"GET /console/{$}":                     signedIn(p.list),
+		"GET /console/new/{$}":                 signedIn(p.askNew),
+		"POST /console/new/{$}":                signedIn(p.create),
+		"GET /console/{uuid}/{$}":              signedIn(p.one),
+		"POST /console/{uuid}/send/{$}":        signedIn(p.send),
+		"POST /console/{uuid}/cancel/{$}":      signedIn(p.cancel),
+		"GET /invitation_approve/{token}/{$}":  p.askApprove,
+		"POST /invitation_approve/{token}/{$}": p.approve,
+		"GET /invitation_reject/{token}/{$}":   p.askReject,
+		"POST /invitation_reject/{token}/{$}":  p.reject,
+	}
+	if c.Demo != nil {
+		handlers["GET /demo/{$}"], handlers["POST /demo/be/{username}/{$}"] = p.demo, p.be
+	}
+	for pattern, handle := range handlers {
+		mux.Handle(pattern, protection.Handler(p.serve(handle)))
+	}
+	mux.Handle("GET /pages.css", http.HandlerFunc(p.style))
+	mux.Handle("/", c.Next)
+	return p.withoutRedirects(mux), nil
+}
+
+// withoutRedirects keeps requests from the multiplexer that it would redirect: its redirects know nothing of the path of the
+// public URL. A page's path without the slash at its end, which mail programs lose, is redirected here. What the multiplexer
+// would clean is no page.
+func (p *pages) withoutRedirects(mux *http.ServeMux) http.Handler {
+	addSlash := p.serve(func(r *request) error { return r.redirect(r.URL.Path + "/") })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		switch {
+		case strings.Contains(path, "//") || strings.Contains(path, "/."):
+			p.Next.ServeHTTP(w, r)
+			return
+		case strings.HasSuffix(path, "/") || path == "/pages.css":
+			mux.ServeHTTP(w, r)
+			return
+		}
+		complete := r.Clone(r.Context())
+		complete.URL.Path += "/"
+		if _, pattern := mux.Handler(complete); pattern == "/" || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+			p.Next.ServeHTTP(w, r)
+			return
+		}
+		addSlash.ServeHTTP(w, r)
+	})
+}
+
+func (p *pages) style(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "public, max-age=3600")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	http.ServeFileFS(w, r, files, "templates/pages.css")
+}
+
+// isSecure reports whether browsers reach the server by https.
+func (p *pages) isSecure() bool { return strings.EqualFold(p.PublicURL.Scheme, "https") }
