@@ -11,8 +11,8 @@ import (
 	"invited/internal/api"
 )
 
-// The checks of /readyz tell about the inside of the set-up. Whoever runs the server sees them; everybody else sees the
-// status, which is what probes need.
+// The checks of /readyz tell about the inside of the set-up. Whoever runs the server sees them. Everybody else sees the status,
+// and probes need no more.
 func TestReadinessDetails(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		_, proxies, err := net.ParseCIDR("10.1.0.0/16")

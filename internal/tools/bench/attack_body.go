@@ -157,7 +157,8 @@ func notice(ctx context.Context, address string, asks request) (n noticed) {
 	return n
 }
 
-// A flood is what a process of its own sends, so that the attackers do not make those wait who notice the attack.
+// A flood describes the requests of the attackers. A process of its own sends them, so that they do not slow down the requests
+// that measure the attack.
 type flood struct {
 	Address, Method, Path, Key, Body string
 	Clients                          int
