@@ -2,6 +2,7 @@ package invitation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -65,6 +66,9 @@ func (s *Service) beginRequests(ctx context.Context, job Notify) (out *Message, 
 		}
 		return []Change{{Mail: &RequestMail{User: staff.UUID, Last: last, Begun: tx.Now()}}}, nil
 	})
+	if errors.Is(err, ErrConflict) { // jobs of other requests began mails to the user each time that this one tried
+		return nil, s.Policy.RequestMailInterval + spread(time.Second), nil
+	}
 	if err != nil {
 		return nil, 0, err
 	}
