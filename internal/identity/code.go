@@ -112,9 +112,9 @@ func errCodeEnded() error {
 	return fault.Rejected("This code does not work any more. Ask for a new one.")
 }
 
-// RedeemCode signs a person in who enters the code that was mailed. browser is the secret that RequestCode returned. RedeemCode
-// returns the secret of the session, fault.KindInvalid for a wrong code, fault.KindRejected where the code does not work
-// any more, and fault.KindForbidden where the person has no user and none is made.
+// RedeemCode signs a person in who enters the code that was mailed. browser is the secret that RequestCode returned.
+// RedeemCode returns the secret of the session, fault.KindInvalid for a wrong code, fault.KindRejected where the code does
+// not work any more, and fault.KindForbidden where the person has no user and none is made.
 func (s *Service) RedeemCode(ctx context.Context, browser, code, client string) (session string, user directory.User, err error) {
 	var refusal error
 	session = token.NewSecret()

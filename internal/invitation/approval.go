@@ -28,7 +28,7 @@ func (s *Service) Approve(ctx context.Context, text string) error {
 	})
 }
 
-// Reject ends a requested invitation, by the token that was mailed to a staff user, and tells the creator. Reject
+// Reject ends a requested invitation, by the token that was mailed to a staff user, and tells the inviter. Reject
 // returns the errors that Approve returns.
 func (s *Service) Reject(ctx context.Context, text string) error {
 	return s.review(ctx, text, token.Reject, func(_ Tx, v View, staff directory.User) (Change, error) {

@@ -41,9 +41,9 @@ type Notice string
 // The notices.
 const (
 	NoticeRequested Notice = "requested" // to a staff user: please approve or reject
-	NoticeRejected  Notice = "rejected"  // to the creator
-	NoticeExpired   Notice = "expired"   // to the creator
-	NoticeRefused   Notice = "refused"   // to the creator: nobody can accept, because they may not invite any more
+	NoticeRejected  Notice = "rejected"  // to the inviter; see Invitation.InviterUUID
+	NoticeExpired   Notice = "expired"   // to the inviter
+	NoticeRefused   Notice = "refused"   // to the inviter: nobody can accept, because they may not invite any more
 	NoticeReminder  Notice = "reminder"  // to the invitee, once in each life of an invitation
 )
 

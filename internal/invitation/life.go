@@ -324,7 +324,7 @@ func remove(v View, user directory.User) Change {
 
 // recordExpiry makes the stored state of an expired invitation say so: it returns the view after that, and the change
 // that writes it; no change where the row says so already, or the invitation is not expired. Whatever else is done to
-// the invitation comes after that change, so that its events tell the whole life. The creator gets no notice: somebody
+// the invitation comes after that change, so that its events tell the whole life. The inviter gets no notice: somebody
 // is at work on the invitation.
 func (p Policy) recordExpiry(v View, now time.Time) (View, []Change) {
 	if v.State != Expired || v.StoredState == Expired {

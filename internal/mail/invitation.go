@@ -13,10 +13,10 @@ const (
 	InvitationCreated   Kind = "invitation_created"   // the invitee
 	InvitationRequested Kind = "invitation_requested" // a staff user, with an approve and a reject link
 	InvitationRequests  Kind = "invitation_requests"  // a staff user, with these two links for each of several requests
-	InvitationRejected  Kind = "invitation_rejected"  // the creator of the invitation
-	InvitationExpired   Kind = "invitation_expired"   // the creator of the invitation
+	InvitationRejected  Kind = "invitation_rejected"  // the inviter
+	InvitationExpired   Kind = "invitation_expired"   // the inviter
 	SignInCode          Kind = "sign_in_code"         // a person who signs in: Code
-	InvitationRefused   Kind = "invitation_refused"   // the creator, who may not invite any more: nobody can accept
+	InvitationRefused   Kind = "invitation_refused"   // the inviter, who may not invite any more: nobody can accept
 )
 
 var kinds = []Kind{
