@@ -33,7 +33,7 @@ type ban struct {
 const ours = "ours" // any package of this module
 
 // developerOnly are the packages that tests and developers use, and that are no part of the server.
-var developerOnly = []string{"internal/storetest", "internal/systemtest", "internal/tools"}
+var developerOnly = []string{"internal/signin/signintest", "internal/storetest", "internal/systemtest", "internal/tools"}
 
 var bans = []ban{
 	{
@@ -59,6 +59,11 @@ var bans = []ban{
 		why: "imports run one way: the rules declare what they need of a database, and others satisfy it",
 	},
 	{
+		who: []string{"internal/signin"}, what: []string{ours},
+		but: []string{"internal/directory", "internal/fault", "internal/identity"},
+		why: "imports run one way: how a person proves who they are has nothing to do with pages and rows",
+	},
+	{
 		who: []string{"internal/identity"}, what: []string{ours},
 		but: []string{"internal/directory", "internal/fault", "internal/token"},
 		why: "imports run one way: who a person is does not depend on the rules of invitations",
@@ -80,8 +85,17 @@ var bans = []ban{
 	},
 	{
 		who: []string{"internal/web"}, what: []string{ours},
-		but: []string{"internal/directory", "internal/fault", "internal/identity", "internal/invitation"},
+		but: []string{"internal/directory", "internal/fault", "internal/identity", "internal/invitation", "internal/signin"},
 		why: "a page calls the same use cases as the API, and neither knows the other",
+	},
+	{
+		except: append([]string{"internal/signin"}, developerOnly...),
+		what:   []string{"github.com/coreos/go-oidc", "github.com/go-jose/go-jose"},
+		why:    "tokens of others are read and checked in one place",
+	},
+	{
+		except: append([]string{"internal/signin", "internal/webhook"}, developerOnly...), what: []string{"golang.org/x/oauth2"},
+		why: "signing in and the webhook are the two clients of OAuth",
 	},
 	{
 		who: []string{"cmd"}, what: []string{ours}, but: []string{"internal/app"},
@@ -316,6 +330,12 @@ func TestRulesCatch(t *testing.T) {
 		{"internal/jobs", `import "invited/internal/store"`, "must not import internal/store"},
 		{"internal/jobs", `import "gorm.io/driver/postgres"`, "must not import gorm.io/driver/postgres"},
 		{"internal/jobs/river.go", `import "github.com/riverqueue/river"`, ""},
+		{"internal/signin", `import "invited/internal/web"`, "must not import internal/web"},
+		{"internal/signin", `import "github.com/coreos/go-oidc/v3/oidc"`, ""},
+		{"internal/identity", `import "invited/internal/signin"`, "must not import internal/signin"},
+		{"internal/web", `import "github.com/coreos/go-oidc/v3/oidc"`, "must not import github.com/coreos/go-oidc/v3/oidc"},
+		{"internal/app", `import "golang.org/x/oauth2"`, "must not import golang.org/x/oauth2"},
+		{"internal/webhook", `import "golang.org/x/oauth2"`, ""},
 		{"internal/api", `import "invited/internal/store"`, "must not import internal/store"},
 		{"internal/api", `import "invited/internal/storetest"`, "must not import internal/storetest"},
 		{"internal/api", `import "invited/internal/app"`, "must not import internal/app"},

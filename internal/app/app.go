@@ -18,6 +18,7 @@ import (
 	"invited/internal/directory"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
+	"invited/internal/signin"
 	"invited/internal/store"
 )
 
@@ -29,14 +30,16 @@ type App struct {
 	logger  *slog.Logger
 	demo    *demonstration // nil without --demo
 
-	listener     net.Listener
-	db           *store.Store
-	tokenUses    *directory.TokenUses
-	stopSaving   func()        // ends what startSaving began
-	workers      *jobs.Workers // nil where another process does the background work
-	httpServer   *http.Server  // nil until Start has succeeded
-	serveError   chan error    // gets what httpServer.Serve returned
-	shuttingDown atomic.Bool
+	listener      net.Listener
+	db            *store.Store
+	tokenUses     *directory.TokenUses
+	stopSaving    func()            // ends what startSaving began
+	providers     *signin.Providers // nil where people sign in with no issuer
+	stopProviders func()            // ends what startProviders began
+	workers       *jobs.Workers     // nil where another process does the background work
+	httpServer    *http.Server      // nil until Start has succeeded
+	serveError    chan error        // gets what httpServer.Serve returned
+	shuttingDown  atomic.Bool
 }
 
 // Options are the parts of an App that the environment does not configure.
@@ -100,6 +103,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	a.startProviders()
 	a.httpServer = newHTTPServer(a.closeConnections(handler), a.logger)
 	go func() { a.serveError <- a.httpServer.Serve(a.listener) }()
 	a.startSaving()
@@ -184,6 +188,9 @@ func (a *App) finish(what string, stop func(context.Context) error) error {
 // release closes the listener and the database. The listener may be closed already, by the HTTP server.
 func (a *App) release() error {
 	_ = a.listener.Close()
+	if a.stopProviders != nil {
+		a.stopProviders()
+	}
 	if a.db == nil {
 		return nil
 	}
@@ -205,6 +212,12 @@ func (a *App) readiness(ctx context.Context) map[string]error {
 			if reason != "" {
 				checks[part] = api.Trouble(reason)
 			}
+		}
+	}
+	for issuer, reason := range a.providers.Troubles() {
+		checks["sign_in_"+issuer] = nil
+		if reason != "" {
+			checks["sign_in_"+issuer] = api.Trouble(reason)
 		}
 	}
 	return checks

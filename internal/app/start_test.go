@@ -16,6 +16,7 @@ func TestFailedStartWritesNothing(t *testing.T) {
 		"no templates":     "INVITED_TEMPLATES_DIR=nowhere",
 		"no mail folder":   "INVITED_MAIL_DIR=/dev/null/mail",
 		"no mail server":   "INVITED_SMTP_URL=ftp://x",
+		"no issuers":       "INVITED_OIDC_FILE=nowhere",
 		"secret too short": "INVITED_SECRET_KEY=short",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -71,8 +71,11 @@ func (a *App) newIdentity(service *invitation.Service) *identity.Service {
 }
 
 // newHandler returns the API and, unless the configuration turns them off, the pages.
-func (a *App) newHandler(service *invitation.Service) (http.Handler, error) {
-	handler, err := a.newAPI(service)
+func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err error) {
+	if a.providers, err = a.newProviders(); err != nil {
+		return nil, err
+	}
+	handler, err = a.newAPI(service)
 	if err != nil || !a.config.Pages {
 		return handler, err
 	}
@@ -84,6 +87,7 @@ func (a *App) newHandler(service *invitation.Service) (http.Handler, error) {
 		Demo:        demo,
 		Invitations: service,
 		Identity:    a.newIdentity(service),
+		Providers:   a.providers,
 		Directory:   &directory.Reader{Store: a.db.ReadStore()},
 		PublicURL:   a.config.PublicURL,
 		SiteName:    a.config.SiteName,

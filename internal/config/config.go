@@ -98,6 +98,8 @@ type Config struct {
 	// Profile chooses the defaults of some policies: waldur or secure, see profileDefaults. Default: waldur.
 	Profile string `env:"PROFILE" envDefault:"waldur"`
 
+	OIDC
+
 	Policy
 
 	// Unknown holds the names, in alphabetical order, of INVITED_ variables that do not exist. They are most likely

@@ -53,6 +53,7 @@ func TestDefaults(t *testing.T) {
 		Profile:           config.ProfileWaldur,
 		Pages:             true,
 		SignInCreateUsers: "invited",
+		OIDC:              config.OIDC{OIDCScopes: "openid email profile"},
 		Policy: config.Policy{
 			LimitInvitation:         config.Limit{Count: 10, Per: time.Hour},
 			LimitRecipient:          config.Limit{Count: 50, Per: 24 * time.Hour},
@@ -95,6 +96,10 @@ func TestEveryVariableIsRead(t *testing.T) {
 		Profile:            config.ProfileSecure,
 		Pages:              false,
 		SignInCreateUsers:  "none",
+		OIDC: config.OIDC{
+			OIDCIssuer: "https://login.example.com/realms/main/", OIDCClientID: "invited", OIDCClientSecret: "hush", OIDCName: "Campus",
+			OIDCScopes: "openid email", OIDCAudiences: []string{"api", "invited"}, OIDCCAFile: "/etc/ca.pem", OIDCFile: "/etc/oidc.yaml",
+		},
 		Policy: config.Policy{
 			InvitationLinkSecret:                 false,
 			RoleCeiling:                          false,
@@ -142,6 +147,14 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_PROFILE=secure",
 		"INVITED_PAGES=false",
 		"INVITED_SIGNIN_CREATE_USERS=none",
+		"INVITED_OIDC_ISSUER=https://login.example.com/realms/main/",
+		"INVITED_OIDC_CLIENT_ID=invited",
+		"INVITED_OIDC_CLIENT_SECRET=hush",
+		"INVITED_OIDC_NAME=Campus",
+		"INVITED_OIDC_SCOPES=openid email",
+		"INVITED_OIDC_AUDIENCES=api, invited",
+		"INVITED_OIDC_CA_FILE=/etc/ca.pem",
+		"INVITED_OIDC_FILE=/etc/oidc.yaml",
 		"INVITED_INVITATION_LINK_SECRET=false",
 		"INVITED_ROLE_CEILING=false",
 		"INVITED_RECHECK_INVITER=false",
@@ -309,6 +322,8 @@ func TestBadVariables(t *testing.T) {
 		{"LOG_LEVEL=loud", `"loud" is not debug, info, warn or error`},
 		{"PAGES=2", "neither true nor false"},
 		{"SIGNIN_CREATE_USERS=all", `"all" is none of invited, any, none`},
+		{"OIDC_ISSUER=https://a.example", "INVITED_OIDC_CLIENT_ID is empty"},
+		{"OIDC_CLIENT_ID=x", "INVITED_OIDC_ISSUER is empty"},
 		{"PROFILE=strict", `"strict" is neither waldur nor secure`},
 		{"LIMIT_INVITATION=10", `"10" is not a limit, such as 10/1h`},
 		{"LIMIT_INVITATION=0/1h", "is not a limit"},
@@ -371,7 +386,7 @@ func TestSecretsAreNeverPrinted(t *testing.T) {
 	hush := longKey + "hush"
 	c := load(t, "INVITED_DATABASE_URL=postgres://u:hush@db/x", "INVITED_SMTP_URL=smtp://u:hush@mail", "INVITED_SECRET_KEY="+hush,
 		"INVITED_SECRET_KEY_FALLBACKS="+hush, "INVITED_INVITATION_WEBHOOK_URL=https://hook/hush", "INVITED_INVITATION_WEBHOOK_TOKEN_URL=hush",
-		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=hush", "INVITED_INVITATION_WEBHOOK_SECRET=hush")
+		"INVITED_INVITATION_WEBHOOK_TOKEN_SECRET=hush", "INVITED_INVITATION_WEBHOOK_SECRET=hush", "INVITED_OIDC_CLIENT_SECRET=hush")
 
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {

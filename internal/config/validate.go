@@ -54,6 +54,9 @@ func (c *Config) validate() []error {
 	if !slices.Contains([]string{"", "invited", "any", "none"}, c.SignInCreateUsers) {
 		report("SIGNIN_CREATE_USERS", "%q is none of invited, any, none", c.SignInCreateUsers)
 	}
+	if name, err := c.checkOIDC(); err != nil {
+		report(name, "%w", err)
+	}
 	if _, known := profileDefaults[c.Profile]; !known && c.Profile != "" {
 		report("PROFILE", "%q is neither waldur nor secure", c.Profile)
 	}

@@ -53,6 +53,7 @@ type Session struct {
 	Created  time.Time
 	LastUsed time.Time // to a minute
 	Client   string    // the address that signed in
+	Issuer   string    // the issuer that the person signed in with; "": none
 }
 
 // SignedIn is a session together with its user.
@@ -91,6 +92,8 @@ type Store interface {
 	// FindSession returns the session with this digest and its user with their grants; fault.KindNotFound where there is
 	// none.
 	FindSession(ctx context.Context, digest string) (SignedIn, error)
+	// FindPerson returns the user of an issuer's person with their grants; fault.KindNotFound where there is none.
+	FindPerson(ctx context.Context, issuer, subject string) (directory.Actor, error)
 }
 
 // Tx is one transaction of a Store. Methods that find one row return fault.KindNotFound where the row is missing.
@@ -123,6 +126,19 @@ type Tx interface {
 	HasOpenInvitation(email string, cutoff time.Time) (bool, error)
 	// CreateUser writes a user. It reports whether the username was free; nothing is written otherwise.
 	CreateUser(directory.User) (bool, error)
+	// UpdateUser writes what differs between two states of a user: full name, e-mail, civil number, and whether the user
+	// is staff.
+	UpdateUser(before, after directory.User) error
+
+	// FindIdentity returns an issuer's person and their user.
+	FindIdentity(issuer, subject string) (Identity, directory.User, error)
+	// HasIdentity reports whether a user has an identity of an issuer.
+	HasIdentity(user uuid.UUID, issuer string) (bool, error)
+	// SaveIdentity writes a new identity. It reports false, and writes nothing, where the person has an identity by now or
+	// the user has another one of the issuer.
+	SaveIdentity(Identity) (bool, error)
+	// UpdateIdentity writes when an identity was used last and whether it makes its user staff.
+	UpdateIdentity(Identity) error
 
 	SaveSession(Session) error
 	// TouchSession sets when a session was used last.

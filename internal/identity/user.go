@@ -16,15 +16,13 @@ import (
 // back as somebody new.
 func (s *Service) findUser(tx Tx, email string) (user directory.User, known bool, err error) {
 	folded := directory.Fold(email)
-	found, err := tx.UsersWithEmail(folded)
-	if err != nil {
-		return user, false, err
-	}
-	active := slices.DeleteFunc(slices.Clone(found), func(u directory.User) bool { return !u.IsActive })
+	active, shutOut, err := usersOf(tx, folded)
 	switch {
+	case err != nil:
+		return user, false, err
 	case len(active) == 1:
 		return active[0], true, nil
-	case len(found) > 0:
+	case len(active) > 1 || shutOut:
 		return user, false, nil
 	}
 	switch s.Create {
@@ -38,8 +36,22 @@ func (s *Service) findUser(tx Tx, email string) (user directory.User, known bool
 	}
 }
 
+// usersOf returns the active users with an address (folded). shutOut: only inactive users have the address.
+func usersOf(tx Tx, email string) (active []directory.User, shutOut bool, err error) {
+	found, err := tx.UsersWithEmail(email)
+	active = slices.DeleteFunc(slices.Clone(found), func(u directory.User) bool { return !u.IsActive })
+	return active, len(found) > 0 && len(active) == 0, err
+}
+
+// lockAddress makes other transactions wait that find or make the user with the same address (folded), until this
+// transaction ends: of two at once, one makes the user and the other finds them.
+func lockAddress(tx Tx, email string) error { return tx.LockText("user with address " + email) }
+
 // signIn returns the user with a verified address, and makes one where the policy says so; fault.KindForbidden otherwise.
 func (s *Service) signIn(tx Tx, email string) (directory.User, error) {
+	if err := lockAddress(tx, directory.Fold(email)); err != nil {
+		return directory.User{}, err
+	}
 	user, known, err := s.findUser(tx, email)
 	switch {
 	case err != nil || user.UUID != uuid.Nil:
@@ -47,30 +59,21 @@ func (s *Service) signIn(tx Tx, email string) (directory.User, error) {
 	case !known:
 		return user, fault.Forbidden()
 	}
-	return s.createUser(tx, email)
+	return createUser(tx, Person{Email: email, EmailVerified: true}.newUser(tx.Now()))
 }
 
 // maxUsernames is how many usernames are tried for a new user.
 const maxUsernames = 100
 
-// createUser writes a user whose username is the address. A username that is taken gets a number behind it, and its user
-// is left alone, unless somebody has just made them for the same address.
-func (s *Service) createUser(tx Tx, email string) (directory.User, error) {
-	user := directory.User{
-		UUID: uuid.New(), Username: directory.Fold(email), Email: email, EmailFolded: directory.Fold(email),
-		IsActive: true, NotificationsEnabled: true, Created: tx.Now(),
-	}
+// createUser writes a user. A username that is taken gets a number behind it, and its user is left alone.
+func createUser(tx Tx, user directory.User) (directory.User, error) {
+	name := user.Username
 	for n := 2; n <= maxUsernames; n++ {
 		free, err := tx.CreateUser(user)
 		if err != nil || free {
 			return user, err
 		}
-		if made, known, err := s.findUser(tx, email); err != nil || made.UUID != uuid.Nil {
-			return made, err
-		} else if !known {
-			return made, fault.Forbidden()
-		}
-		user.Username = fmt.Sprintf("%s-%d", directory.Fold(email), n)
+		user.Username = fmt.Sprintf("%s-%d", name, n)
 	}
-	return user, fmt.Errorf("identity: %d usernames like %q are taken", maxUsernames, directory.Excerpt(email))
+	return user, fmt.Errorf("identity: %d usernames like %q are taken", maxUsernames, directory.Excerpt(name))
 }

@@ -33,15 +33,26 @@ func (s identityStore) Write(ctx context.Context, f func(identity.Tx) error) err
 func (s identityStore) FindSession(ctx context.Context, digest string) (found identity.SignedIn, err error) {
 	err = s.Store.Read(ctx, func(db *gorm.DB, now time.Time) error {
 		found.Session.Digest, found.ReadAt = digest, now
-		_, err := collectOne(db.Raw("SELECT "+actorColumns+", sessions.created, sessions.last_used, sessions.client FROM sessions"+
+		_, err := collectOne(db.Raw("SELECT "+actorColumns+", sessions.created, sessions.last_used, sessions.client, sessions.issuer FROM sessions"+
 			" JOIN users ON users.uuid = sessions.user_uuid"+actorJoins+" WHERE sessions.digest = ?", now, digest),
 			func(scan scanFunc) (struct{}, error) {
 				return struct{}{}, scanActor(scan, &found.Actor,
-					&found.Session.Created, &found.Session.LastUsed, &found.Session.Client)
+					&found.Session.Created, &found.Session.LastUsed, &found.Session.Client, &found.Session.Issuer)
 			})
 		return err
 	})
 	found.Session.UserUUID = found.UUID
+	return found, err
+}
+
+// FindPerson implements identity.Store, in one statement as Credential.
+func (s identityStore) FindPerson(ctx context.Context, issuer, subject string) (found directory.Actor, err error) {
+	err = s.Store.Read(ctx, func(db *gorm.DB, now time.Time) error {
+		_, err := collectOne(db.Raw("SELECT "+actorColumns+" FROM identities JOIN users ON users.uuid = identities.user_uuid"+actorJoins+
+			" WHERE identities.issuer = ? AND identities.subject = ?", now, issuer, subject),
+			func(scan scanFunc) (struct{}, error) { return struct{}{}, scanActor(scan, &found) })
+		return err
+	})
 	return found, err
 }
 
@@ -117,6 +128,54 @@ func (tx *Tx) HasOpenInvitation(email string, cutoff time.Time) (bool, error) {
 func (tx *Tx) CreateUser(u directory.User) (bool, error) {
 	result := tx.db.Clauses(clause.OnConflict{Columns: []clause.Column{{Name: "username"}}, DoNothing: true}).Create(&u)
 	return result.RowsAffected == 1, result.Error
+}
+
+// UpdateUser implements identity.Tx. A column that did not change is not written: the directory file may change it at the
+// same time.
+func (tx *Tx) UpdateUser(before, after directory.User) error {
+	changes := map[string]any{}
+	if after.FullName != before.FullName {
+		changes["full_name"], changes["full_name_folded"] = after.FullName, after.FullNameFolded
+	}
+	if after.Email != before.Email {
+		changes["email"], changes["email_folded"] = after.Email, after.EmailFolded
+	}
+	if after.CivilNumber != before.CivilNumber {
+		changes["civil_number"] = after.CivilNumber
+	}
+	if after.IsStaff != before.IsStaff {
+		changes["is_staff"] = after.IsStaff
+	}
+	if len(changes) == 0 {
+		return nil
+	}
+	return tx.db.Model(&directory.User{}).Where("uuid = ?", after.UUID).Updates(changes).Error
+}
+
+// FindIdentity implements identity.Tx.
+func (tx *Tx) FindIdentity(issuer, subject string) (found identity.Identity, user directory.User, err error) {
+	if err = tx.db.Take(&found, "issuer = ? AND subject = ?", issuer, subject).Error; err == nil {
+		err = tx.db.Take(&user, "uuid = ?", found.UserUUID).Error
+	}
+	return found, user, err
+}
+
+// HasIdentity implements identity.Tx.
+func (tx *Tx) HasIdentity(user uuid.UUID, issuer string) (bool, error) {
+	var count int64
+	err := tx.db.Model(&identity.Identity{}).Where("user_uuid = ? AND issuer = ?", user, issuer).Count(&count).Error
+	return count > 0, err
+}
+
+// SaveIdentity implements identity.Tx.
+func (tx *Tx) SaveIdentity(i identity.Identity) (bool, error) {
+	result := tx.db.Clauses(clause.OnConflict{DoNothing: true}).Create(&i)
+	return result.RowsAffected == 1, result.Error
+}
+
+// UpdateIdentity implements identity.Tx.
+func (tx *Tx) UpdateIdentity(i identity.Identity) error {
+	return tx.db.Model(&i).Updates(map[string]any{"last_used": i.LastUsed, "gives_staff": i.GivesStaff}).Error
 }
 
 // SaveSession implements identity.Tx.

@@ -13,6 +13,8 @@ import (
 const (
 	sessionCookie = ""      // the secret of the session
 	codeCookie    = "-code" // the secret of a request for a code, and the address that it was for
+	attemptCookie = "-oidc" // the signin.Attempt of a browser that is at an issuer
+	returnCookie  = "-back" // where a browser goes that signs out at an issuer
 )
 
 // cookieName returns the name of a kind of cookie. The prefix __Host- makes browsers refuse a cookie that another host or

@@ -25,6 +25,8 @@ import (
 	"invited/internal/directory/dirfile"
 	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/signin"
+	"invited/internal/signin/signintest"
 	"invited/internal/store"
 	"invited/internal/storetest"
 	"invited/internal/token"
@@ -62,20 +64,23 @@ const (
 // env is the pages on a database of their own, with a clock that stands at 2026-11-23 09:30 UTC.
 type env struct {
 	*testing.T
-	db       *store.Store
-	clock    *storetest.Clock
-	signer   *token.Signer
-	service  *invitation.Service
-	identity *identity.Service
-	server   *httptest.Server
-	log      *strings.Builder
+	db        *store.Store
+	clock     *storetest.Clock
+	signer    *token.Signer
+	service   *invitation.Service
+	identity  *identity.Service
+	server    *httptest.Server
+	providers *signin.Providers
+	issuers   map[string]*signintest.Issuer // by ID
+	log       *strings.Builder
 }
 
-func onEachEngine(t *testing.T, test func(e *env)) {
+// onEachEngine runs a test on both engines, each time on pages of its own. issuers are those that people may sign in with.
+func onEachEngine(t *testing.T, test func(e *env), issuers ...func(*env) signin.Issuer) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
-		e := &env{T: t, clock: storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)), log: &strings.Builder{}}
+		e := &env{T: t, issuers: map[string]*signintest.Issuer{}, clock: storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)), log: &strings.Builder{}}
 		e.db = engine.Open(t, e.clock.Now)
 		e.apply(directoryFile)
 		e.signer = token.NewSigner("the secret of the tests")
@@ -87,7 +92,15 @@ func onEachEngine(t *testing.T, test func(e *env)) {
 			Store: e.db.Identities(), Signer: e.signer, Create: identity.CreateInvited, Lifetime: e.service.Policy.Lifetime,
 		}
 		e.server = httptest.NewUnstartedServer(nil)
-		e.server.Config.Handler = e.pages("http://" + e.server.Listener.Addr().String() + "/")
+		configured := make([]signin.Issuer, 0, len(issuers))
+		for _, each := range issuers {
+			configured = append(configured, each(e))
+		}
+		address := "http://" + e.server.Listener.Addr().String() + "/"
+		e.providers = signin.New(signin.Config{
+			Issuers: configured, PublicURL: address, Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.Now,
+		})
+		e.server.Config.Handler = e.pages(address)
 		e.server.Start()
 		t.Cleanup(e.server.Close)
 		test(e)
@@ -98,7 +111,7 @@ func onEachEngine(t *testing.T, test func(e *env)) {
 func (e *env) pages(publicURL string) http.Handler {
 	e.Helper()
 	handler, err := web.New(web.Config{
-		Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
+		Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
 		PublicURL: mustParse(e, publicURL), SiteName: "Example Cloud", Logger: slog.New(slog.NewTextHandler(e.log, nil)),
 		ClientIP: func(r *http.Request) string {
 			host, _, _ := net.SplitHostPort(r.RemoteAddr)

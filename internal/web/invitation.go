@@ -49,7 +49,7 @@ func (p *pages) invitation(r *request) error {
 			return err
 		}
 		r.Form.Set("return_to", path)
-		return r.render(http.StatusOK, "sign-in", "You are invited", signInForm{Email: check.Email})
+		return r.render(http.StatusOK, "sign-in", "You are invited", signInForm{Email: check.Email, Issuers: p.Providers.Choices()})
 	}
 	offer, err := p.Invitations.Offer(r.Context(), r.user.Actor, link)
 	if err != nil {

@@ -184,11 +184,15 @@ var localPath = regexp.MustCompile(`^/(?:[A-Za-z0-9_-]+/)*$`)
 
 // returnTo returns the path that the browser goes to after signing in or out; "/" where the request names none of ours.
 func (r *request) returnTo() string {
-	to := r.FormValue("return_to")
-	if len(to) > 200 || !localPath.MatchString(to) {
-		return "/"
+	return localOr(r.FormValue("return_to"), "/")
+}
+
+// localOr returns a path that a browser can be sent back to, else another one.
+func localOr(path, other string) string {
+	if len(path) > 200 || !localPath.MatchString(path) {
+		return other
 	}
-	return to
+	return path
 }
 
 // A message is the content of a page that says one thing.

@@ -6,11 +6,18 @@ import (
 
 	"invited/internal/fault"
 	"invited/internal/identity"
+	"invited/internal/signin"
 )
 
 // signInForm is the content of the page that asks for an address.
 type signInForm struct {
 	Email, Problem string
+	Issuers        []signin.Choice
+}
+
+// renderSignIn answers with the page that asks for an address, or for another way to sign in.
+func (r *request) renderSignIn(status int, email, problem string) error {
+	return r.render(status, "sign-in", "Sign in", signInForm{email, problem, r.page.Providers.Choices()})
 }
 
 // askAddress is the page that asks for an address.
@@ -18,7 +25,7 @@ func (p *pages) askAddress(r *request) error {
 	if r.user != nil {
 		return r.redirect(r.returnTo())
 	}
-	return r.render(http.StatusOK, "sign-in", "Sign in", signInForm{})
+	return r.renderSignIn(http.StatusOK, "", "")
 }
 
 // requestCode mails a code and goes on to the page that asks for the code, whether or not anybody knows the address.
@@ -27,7 +34,7 @@ func (p *pages) requestCode(r *request) error {
 	former, _ := r.code()
 	secret, err := p.Identity.RequestCode(r.Context(), email, p.ClientIP(r.Request), former)
 	if fault.Is(err, fault.KindInvalid) {
-		return r.render(http.StatusBadRequest, "sign-in", "Sign in", signInForm{email, "Enter a valid e-mail address."})
+		return r.renderSignIn(http.StatusBadRequest, email, "Enter a valid e-mail address.")
 	} else if err != nil {
 		return err
 	}
@@ -68,8 +75,7 @@ func (p *pages) redeemCode(r *request) error {
 			codeForm{email, "That is not the code. Look for the newest mail, and type its six digits."})
 	case fault.Is(err, fault.KindRejected):
 		r.dropCookie(codeCookie)
-		return r.render(http.StatusBadRequest, "sign-in", "Sign in",
-			signInForm{email, "This code does not work any more. Ask for a new one."})
+		return r.renderSignIn(http.StatusBadRequest, email, "This code does not work any more. Ask for a new one.")
 	case fault.Is(err, fault.KindForbidden):
 		m := message{
 			"This address can’t sign in here",
@@ -95,7 +101,7 @@ func (r *request) startSession(secret string) {
 	r.setCookie(sessionCookie, secret, identity.SessionLifetime)
 }
 
-// signOut ends the session.
+// signOut ends the session, and then that of the issuer that the session began with.
 func (p *pages) signOut(r *request) error {
 	if cookie, err := r.Cookie(p.cookieName(sessionCookie)); err == nil {
 		if err := p.Identity.SignOut(r.Context(), cookie.Value); err != nil {
@@ -103,5 +109,12 @@ func (p *pages) signOut(r *request) error {
 		}
 	}
 	r.dropCookie(sessionCookie)
+	if r.user != nil {
+		issuer := r.user.Session.Issuer
+		r.user = nil
+		if to, name := p.Providers.EndSession(issuer); to != "" {
+			return r.endIssuerSession(to, name)
+		}
+	}
 	return r.redirect(r.returnTo())
 }

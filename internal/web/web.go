@@ -12,12 +12,14 @@ import (
 	"invited/internal/directory"
 	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/signin"
 )
 
-// Config holds the parts that New builds the pages from. Every field but Demo must be set.
+// Config holds the parts that New builds the pages from. Every field but Providers and Demo must be set.
 type Config struct {
 	Invitations *invitation.Service
 	Identity    *identity.Service
+	Providers   *signin.Providers // nil: people sign in by a code alone
 	Directory   *directory.Reader
 	PublicURL   *url.URL // the base of every link and redirect, ending in a slash
 	SiteName    string
@@ -40,7 +42,7 @@ type pages struct {
 // New returns the pages as a handler. It returns an error only where a template is broken.
 func New(c Config) (http.Handler, error) {
 	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
-	for _, name := range []string{"home", "sign-in", "code", "invitation", "review", "message", "list", "one", "new", "demo"} {
+	for _, name := range []string{"home", "sign-in", "code", "invitation", "review", "message", "refused", "signed-out", "list", "one", "new", "demo"} {
 		set, err := template.New("").Funcs(template.FuncMap{"date": formatDate}).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
@@ -61,7 +63,10 @@ func New(c Config) (http.Handler, error) {
 		"POST /sign-in/{$}":                    p.requestCode,
 		"GET /sign-in/code/{$}":                p.askCode,
 		"POST /sign-in/code/{$}":               p.redeemCode,
+		"GET /sign-in/{issuer}/{$}":            p.begin,
+		"GET /sign-in/{issuer}/callback/{$}":   p.comeBack,
 		"POST /sign-out/{$}":                   p.signOut,
+		"GET /signed-out/{$}":                  p.signedOut,
 		"GET /invitation/{link}/{$}":           p.invitation,
 		"POST /invitation/{link}/accept/{$}":   p.accept,
 		"GET /console/{$}":                     signedIn(p.list),

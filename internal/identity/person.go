@@ -1,0 +1,264 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/token"
+)
+
+// A Person is somebody whom an issuer vouches for. Issuer and Subject say who the person is. Everything else is what the
+// issuer says about the person now; "" where it says nothing.
+type Person struct {
+	Issuer        string // its URL
+	Subject       string // unique within the issuer
+	Email         string
+	EmailVerified bool // the issuer says that the person reads the mail of Email
+	Username      string
+	FullName      string
+	CivilNumber   string
+	Staff         *bool // whether the person is staff; nil where the issuer does not decide that
+}
+
+// Identity is a Person as the database knows one. It belongs to one user, and a user has one of each issuer at most.
+type Identity struct {
+	Issuer     string `gorm:"primaryKey"`
+	Subject    string `gorm:"primaryKey"`
+	UserUUID   uuid.UUID
+	Created    time.Time
+	LastUsed   time.Time // when the person signed in last
+	GivesStaff bool      // the user is staff because the issuer says so, and for no other reason
+}
+
+// maxText is the length of the longest name that is taken from an issuer, in characters.
+const maxText = 255
+
+// clean returns the person without the texts that no user can have.
+func (p Person) clean() Person {
+	if !directory.ValidEmail(p.Email) {
+		p.Email, p.EmailVerified = "", false
+	}
+	for _, text := range []*string{&p.Username, &p.FullName, &p.CivilNumber} {
+		*text = strings.TrimSpace(*text)
+		if !utf8.ValidString(*text) || utf8.RuneCountInString(*text) > maxText || strings.ContainsFunc(*text, unicode.IsControl) {
+			*text = ""
+		}
+	}
+	return p
+}
+
+// known is what the directory has that a person can be.
+type known struct {
+	own         *directory.User  // the user of the person's identity; nil: the issuer's person was never here
+	identity    Identity         // zero where own is nil
+	sameAddress []directory.User // the active users with the person's verified address
+	shutOut     bool             // only inactive users have that address
+	hasIdentity bool             // the first of sameAddress has another identity of the issuer
+	invited     bool             // the person's address has an open invitation
+}
+
+// decision is what signing in does for a person.
+type decision int
+
+const (
+	useOwn   decision = iota // the person is the user of their identity
+	linkUser                 // the person is the only user with their verified address, from now on
+	makeUser                 // the person gets a new user
+)
+
+// decide returns which user a person is. It returns fault.KindForbidden, in words that say whom to ask, where the person
+// is none, and fault.KindUnauthenticated where their user is inactive. An address that the issuer does not vouch for
+// decides nothing. An address that only inactive users have makes no user: who was shut out does not come back as somebody
+// new.
+func (k known) decide(p Person, create CreateUsers) (decision, error) {
+	switch verified := p.Email != "" && p.EmailVerified; {
+	case k.own != nil && !k.own.IsActive:
+		return 0, fault.Unauthorized("User inactive or deleted.")
+	case k.own != nil:
+		return useOwn, nil
+	case verified && len(k.sameAddress) == 1 && !k.hasIdentity:
+		return linkUser, nil
+	case k.shutOut:
+		return 0, refused("The account with your address was closed. Ask the people who run this site.")
+	case create == CreateAny, create == CreateInvited && verified && k.invited:
+		return makeUser, nil
+	case create == CreateInvited && !verified:
+		return 0, refused("Your account has no verified e-mail address, so that nobody can say whether you are invited." +
+			" Verify the address where you have the account, or ask the people who run this site.")
+	case create == CreateInvited:
+		return 0, refused("Nobody has invited " + p.Email + ". Ask whoever invited you to send the invitation to this address.")
+	default:
+		return 0, refused("Nobody here is known by your account. Ask the people who run this site to add you.")
+	}
+}
+
+func refused(message string) error {
+	return &fault.Error{Kind: fault.KindForbidden, Message: message}
+}
+
+// update returns a user and their identity after a sign-in. addressIsFree: no other active user has the person's address.
+// An issuer makes its people staff and takes that back; it does not take it from a user who was staff before.
+func (p Person) update(u directory.User, i Identity, addressIsFree bool, now time.Time) (directory.User, Identity) {
+	if p.FullName != "" {
+		u.FullName, u.FullNameFolded = p.FullName, directory.Fold(p.FullName)
+	}
+	if p.CivilNumber != "" {
+		u.CivilNumber = p.CivilNumber
+	}
+	if p.Email != "" && p.EmailVerified && addressIsFree {
+		u.Email, u.EmailFolded = p.Email, directory.Fold(p.Email)
+	}
+	if p.Staff != nil && (i.GivesStaff || !u.IsStaff) {
+		u.IsStaff, i.GivesStaff = *p.Staff, *p.Staff
+	}
+	i.LastUsed = now
+	return u, i
+}
+
+// newUser returns the user of a person who has none, before update.
+func (p Person) newUser(now time.Time) directory.User {
+	name := p.Username
+	for _, other := range []string{p.Email, p.Subject} {
+		if name == "" {
+			name = other
+		}
+	}
+	user := directory.User{
+		UUID: uuid.New(), Username: directory.Fold(name), Email: "", IsActive: true, NotificationsEnabled: true, Created: now,
+	}
+	if p.Email != "" && p.EmailVerified {
+		user.Email, user.EmailFolded = p.Email, directory.Fold(p.Email)
+	}
+	return user
+}
+
+// SignInPerson signs a person in, and returns the secret of the session and the user. A person who is new here becomes the
+// user with their verified address, or a new user; see [CreateUsers]. SignInPerson returns fault.KindForbidden, in words
+// that say whom to ask, where the person is nobody here, and fault.KindUnauthenticated where their user is inactive.
+func (s *Service) SignInPerson(ctx context.Context, p Person, client string) (session string, user directory.User, err error) {
+	session = token.NewSecret()
+	err = s.writePerson(ctx, p.clean(), func(tx Tx, signedIn directory.User) error {
+		user = signedIn
+		started := newSession(session, user.UUID, client, tx.Now())
+		started.Issuer = p.Issuer
+		return tx.SaveSession(started)
+	})
+	if err != nil {
+		return "", directory.User{}, err
+	}
+	return session, user, nil
+}
+
+// AuthenticatePerson returns the user of a person who calls the API, with their grants. It is SignInPerson without a
+// session, and brings a user up to date only at first sight. The faults are those of SignInPerson.
+func (s *Service) AuthenticatePerson(ctx context.Context, p Person) (directory.Actor, error) {
+	found, err := s.Store.FindPerson(ctx, p.Issuer, p.Subject)
+	if fault.Is(err, fault.KindNotFound) {
+		p = p.clean()
+		// Most people who are new here are refused, which must not wait for the database's lock.
+		if err = s.Store.Read(ctx, func(tx Tx) error { _, _, err := s.look(tx, p); return err }); err != nil {
+			return found, err
+		}
+		if err = s.writePerson(ctx, p, func(Tx, directory.User) error { return nil }); err != nil {
+			return found, err
+		}
+		found, err = s.Store.FindPerson(ctx, p.Issuer, p.Subject)
+	}
+	if err == nil && !found.IsActive {
+		err = fault.Unauthorized("User inactive or deleted.")
+	}
+	return found, err
+}
+
+// errOvertaken is returned where the same person, or another person of the same user, signs in at the same time.
+var errOvertaken = errors.New("identity: another sign-in was faster")
+
+// writePerson finds or makes the user of a person, brings the user up to date, and calls then, all in one transaction.
+func (s *Service) writePerson(ctx context.Context, p Person, then func(Tx, directory.User) error) (err error) {
+	for range 3 {
+		err = s.Store.Write(ctx, func(tx Tx) error {
+			user, err := s.resolve(tx, p)
+			if err != nil {
+				return err
+			}
+			return then(tx, user)
+		})
+		if !errors.Is(err, errOvertaken) {
+			return err
+		}
+	}
+	return fault.Unavailable(err)
+}
+
+// look reads what the directory has that a person can be, and decides which user the person is.
+func (s *Service) look(tx Tx, p Person) (k known, choice decision, err error) {
+	identity, user, err := tx.FindIdentity(p.Issuer, p.Subject)
+	if err == nil {
+		k.own, k.identity = &user, identity
+	} else if !fault.Is(err, fault.KindNotFound) {
+		return k, 0, err
+	}
+	if p.Email != "" && p.EmailVerified {
+		folded := directory.Fold(p.Email)
+		if k.sameAddress, k.shutOut, err = usersOf(tx, folded); err != nil {
+			return k, 0, err
+		}
+		if len(k.sameAddress) == 1 {
+			if k.hasIdentity, err = tx.HasIdentity(k.sameAddress[0].UUID, p.Issuer); err != nil {
+				return k, 0, err
+			}
+		}
+		if k.invited, err = tx.HasOpenInvitation(folded, tx.Now().Add(-s.Lifetime)); err != nil {
+			return k, 0, err
+		}
+	}
+	choice, err = k.decide(p, s.Create)
+	return k, choice, err
+}
+
+// resolve returns the user of a person, brought up to date. It links or makes the user where that has to be.
+func (s *Service) resolve(tx Tx, p Person) (user directory.User, err error) {
+	if p.Email != "" {
+		if err := lockAddress(tx, directory.Fold(p.Email)); err != nil {
+			return user, err
+		}
+	}
+	k, choice, err := s.look(tx, p)
+	if err != nil {
+		return user, err
+	}
+	identity := Identity{Issuer: p.Issuer, Subject: p.Subject, Created: tx.Now(), LastUsed: tx.Now()}
+	switch choice {
+	case useOwn:
+		user, identity = *k.own, k.identity
+	case linkUser:
+		user = k.sameAddress[0]
+	case makeUser:
+		if user, err = createUser(tx, p.newUser(tx.Now())); err != nil {
+			return user, err
+		}
+	}
+	if choice != useOwn {
+		identity.UserUUID = user.UUID
+		if saved, err := tx.SaveIdentity(identity); err != nil {
+			return user, err
+		} else if !saved {
+			return user, errOvertaken
+		}
+	}
+	addressIsFree := !slices.ContainsFunc(k.sameAddress, func(other directory.User) bool { return other.UUID != user.UUID })
+	updated, identity := p.update(user, identity, addressIsFree, tx.Now())
+	if err = tx.UpdateUser(user, updated); err == nil {
+		err = tx.UpdateIdentity(identity)
+	}
+	return updated, err
+}
