@@ -28,6 +28,7 @@ type Config struct {
 	Authenticator directory.Authenticator
 	TokenUses     *directory.TokenUses // collects the tokens that requests are authenticated by
 	UnknownKeys   Limit                // of requests with an API key that no token has, for each client address
+	JWTs          JWTs                 // nil: a JWT is no credential
 	PublicURL     string               // the base of every absolute URL in a response, ending in a slash
 	Logger        *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
@@ -69,7 +70,7 @@ func New(c Config) (http.Handler, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	authentication := authenticate(c.Authenticator, c.TokenUses, newThrottle(c.UnknownKeys), c.Now)
+	authentication := acceptJWTs(c.JWTs, authenticate(c.Authenticator, c.TokenUses, newThrottle(c.UnknownKeys), c.Now))
 	e.Match(readMethods, "/readyz", probes{c.Ready, c.Logger, c.TrustedProxies, authentication}.readyz)
 
 	if err := addDocs(e, contract, c.PublicURL); err != nil {

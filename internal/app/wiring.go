@@ -104,6 +104,7 @@ func (a *App) newAPI(service *invitation.Service) (http.Handler, error) {
 		Authenticator:  a.db,
 		TokenUses:      a.tokenUses,
 		UnknownKeys:    api.Limit(a.config.LimitUnknownKeys),
+		JWTs:           a.newJWTs(service),
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,

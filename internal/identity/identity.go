@@ -92,8 +92,9 @@ type Store interface {
 	// FindSession returns the session with this digest and its user with their grants; fault.KindNotFound where there is
 	// none.
 	FindSession(ctx context.Context, digest string) (SignedIn, error)
-	// FindPerson returns the user of an issuer's person with their grants; fault.KindNotFound where there is none.
-	FindPerson(ctx context.Context, issuer, subject string) (directory.Actor, error)
+	// FindPerson returns the user of an issuer's person with their grants, and Identity.GivesStaff; fault.KindNotFound where
+	// there is none.
+	FindPerson(ctx context.Context, issuer, subject string) (user directory.Actor, givesStaff bool, err error)
 }
 
 // Tx is one transaction of a Store. Methods that find one row return fault.KindNotFound where the row is missing.

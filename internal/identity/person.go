@@ -159,19 +159,25 @@ func (s *Service) SignInPerson(ctx context.Context, p Person, client string) (se
 }
 
 // AuthenticatePerson returns the user of a person who calls the API, with their grants. It is SignInPerson without a
-// session, and brings a user up to date only at first sight. The faults are those of SignInPerson.
+// session, and brings a user up to date only at first sight. It makes nobody staff, because an older token would give back
+// what a newer one took; it does take that back. The faults are those of SignInPerson.
 func (s *Service) AuthenticatePerson(ctx context.Context, p Person) (directory.Actor, error) {
-	found, err := s.Store.FindPerson(ctx, p.Issuer, p.Subject)
-	if fault.Is(err, fault.KindNotFound) {
+	found, givesStaff, err := s.Store.FindPerson(ctx, p.Issuer, p.Subject)
+	isNew := fault.Is(err, fault.KindNotFound)
+	losesStaff := err == nil && givesStaff && p.Staff != nil && !*p.Staff
+	if isNew || losesStaff {
 		p = p.clean()
-		// Most people who are new here are refused, which must not wait for the database's lock.
-		if err = s.Store.Read(ctx, func(tx Tx) error { _, _, err := s.look(tx, p); return err }); err != nil {
-			return found, err
+		if isNew {
+			p.Staff = nil
+			// Most people who are new here are refused, which must not wait for the database's lock.
+			if err = s.Store.Read(ctx, func(tx Tx) error { _, _, err := s.look(tx, p); return err }); err != nil {
+				return found, err
+			}
 		}
 		if err = s.writePerson(ctx, p, func(Tx, directory.User) error { return nil }); err != nil {
 			return found, err
 		}
-		found, err = s.Store.FindPerson(ctx, p.Issuer, p.Subject)
+		found, _, err = s.Store.FindPerson(ctx, p.Issuer, p.Subject)
 	}
 	if err == nil && !found.IsActive {
 		err = fault.Unauthorized("User inactive or deleted.")

@@ -107,7 +107,11 @@ func (p *Providers) authenticateToken(ctx context.Context, raw string) (person i
 	if !i.AcceptIDTokens && !isAccessToken(kind, claims) {
 		return person, errors.New("the token is no access token")
 	}
-	return i.person(token.Subject, claims), nil
+	person = i.person(token.Subject, claims)
+	if _, has := claims[i.groupsClaim()]; !has {
+		person.Staff = nil // providers may leave groups out of access tokens
+	}
+	return person, nil
 }
 
 // isAccessToken reports whether a token is an access token rather than an ID token. kind is its header typ. RFC 9068 has a
@@ -136,6 +140,9 @@ func isAccessToken(kind string, claims map[string]any) bool {
 // emailClaim returns the name of the claim that has the address.
 func (i *issuer) emailClaim() string { return cmp.Or(i.Claims.Email, "email") }
 
+// groupsClaim returns the name of the claim that has the groups.
+func (i *issuer) groupsClaim() string { return cmp.Or(i.Claims.Groups, "groups") }
+
 // person returns what the claims of an issuer say about a person.
 func (i *issuer) person(subject string, claims map[string]any) identity.Person {
 	text := func(name string) string {
@@ -151,7 +158,7 @@ func (i *issuer) person(subject string, claims map[string]any) identity.Person {
 		CivilNumber:   text(i.Claims.CivilNumber),
 	}
 	if len(i.StaffGroups) > 0 {
-		groups := texts(claims[cmp.Or(i.Claims.Groups, "groups")])
+		groups := texts(claims[i.groupsClaim()])
 		staff := slices.ContainsFunc(groups, func(each string) bool { return slices.Contains(i.StaffGroups, each) })
 		p.Staff = &staff
 	}

@@ -373,3 +373,22 @@ func TestStrangeIssuers(t *testing.T) {
 		server.Close()
 	}
 }
+
+// A token says who is staff only where it has the groups.
+func TestGroupsOfAccessTokens(t *testing.T) {
+	e := newEnv(t, func(i *signin.Issuer) { i.StaffGroups, i.Claims.Groups = []string{"admins"}, "roles" })
+	yes, no := true, false
+	for name, test := range map[string]struct {
+		changes signintest.Claims
+		want    *bool
+	}{
+		"no groups":       {signintest.Claims{"groups": []string{"admins"}}, nil},
+		"in the group":    {signintest.Claims{"roles": []string{"users", "admins"}}, &yes},
+		"in other groups": {signintest.Claims{"roles": []string{"admins2"}}, &no},
+		"groups are null": {signintest.Claims{"roles": []string(nil)}, &no},
+	} {
+		person, err := e.providers.AuthenticateToken(t.Context(), e.issuer.AccessToken(test.changes))
+		require.NoError(t, err, name)
+		require.Equal(t, test.want, person.Staff, name)
+	}
+}

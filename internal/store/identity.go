@@ -46,14 +46,14 @@ func (s identityStore) FindSession(ctx context.Context, digest string) (found id
 }
 
 // FindPerson implements identity.Store, in one statement as Credential.
-func (s identityStore) FindPerson(ctx context.Context, issuer, subject string) (found directory.Actor, err error) {
+func (s identityStore) FindPerson(ctx context.Context, issuer, subject string) (found directory.Actor, givesStaff bool, err error) {
 	err = s.Store.Read(ctx, func(db *gorm.DB, now time.Time) error {
-		_, err := collectOne(db.Raw("SELECT "+actorColumns+" FROM identities JOIN users ON users.uuid = identities.user_uuid"+actorJoins+
+		_, err := collectOne(db.Raw("SELECT "+actorColumns+", identities.gives_staff FROM identities JOIN users ON users.uuid = identities.user_uuid"+actorJoins+
 			" WHERE identities.issuer = ? AND identities.subject = ?", now, issuer, subject),
-			func(scan scanFunc) (struct{}, error) { return struct{}{}, scanActor(scan, &found) })
+			func(scan scanFunc) (struct{}, error) { return struct{}{}, scanActor(scan, &found, &givesStaff) })
 		return err
 	})
-	return found, err
+	return found, givesStaff, err
 }
 
 var _ identity.Tx = (*Tx)(nil)

@@ -169,9 +169,30 @@ func TestIssuerGivesStaff(t *testing.T) {
 			}
 			require.Equal(e, want, e.user("ina").IsStaff, groups)
 		}
+		// On the API, tokens take it and do not give it.
+		yes, no := true, false
+		ina := identity.Person{Issuer: campus.URL, Subject: "person-1", Staff: &yes}
+		isStaff := func(p identity.Person) bool {
+			actor, err := e.identity.AuthenticatePerson(e.Context(), p)
+			require.NoError(e, err)
+			return actor.IsStaff
+		}
+		require.False(e, isStaff(ina))
+		campus.Person["groups"] = "admins"
+		require.Equal(e, http.StatusSeeOther, e.browser().signInWith("campus").status)
+		require.True(e, isStaff(ina))
+		ina.Staff = nil
+		require.True(e, isStaff(ina))
+		ina.Staff = &no
+		require.False(e, isStaff(ina))
+		ina.Staff = &yes
+		require.False(e, isStaff(ina))
+		require.False(e, isStaff(identity.Person{Issuer: campus.URL, Subject: "2", Email: "olivia@acme.example", EmailVerified: true, Staff: &yes}))
+
 		campus.Person = person("sam-1", "sam@example.com")
 		require.Equal(e, http.StatusSeeOther, e.browser().signInWith("campus").status)
 		require.True(e, e.user("sam").IsStaff, "staff by the directory")
+		require.True(e, isStaff(identity.Person{Issuer: campus.URL, Subject: "sam-1", Staff: &no}))
 	}, issuer("campus", func(i *signin.Issuer) { i.StaffGroups = []string{"admins"} }))
 }
 
