@@ -242,6 +242,11 @@ func TestAlgorithms(t *testing.T) {
 		e.now = e.now.Add(time.Minute)
 		e.accepts(e.issuer.AccessToken(nil))
 	}
+	// A key signs by no other algorithm than it is published for.
+	e.issuer.Publishes = "RS256"
+	e.issuer.Rotate("other", "RS512")
+	e.now = e.now.Add(time.Minute)
+	e.refuses(e.issuer.AccessToken(nil), invalid, "no key of the issuer")
 }
 
 // A key that nobody knows is looked for at most once in 30 seconds, whatever many tokens say.
@@ -346,22 +351,13 @@ func TestStrangeIssuers(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("was redirected") }))
 	t.Cleanup(elsewhere.Close)
-	var self string
 	for name, handler := range map[string]http.HandlerFunc{
 		"redirects elsewhere": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, http.StatusFound) },
 		"redirects to itself": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) },
-		"is large": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(strings.Repeat(" ", 1<<20+1) + "{}"))
-		},
-		"is another issuer": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"issuer":"https://a.example"}`)) },
-		"has no endpoints":  func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"issuer":"` + self + `"}`)) },
-		"sends the code in the clear": func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = w.Write([]byte(`{"issuer":"` + self + `","authorization_endpoint":"https://a.example","token_endpoint":"http://a.example","jwks_uri":"https://a.example"}`))
-		},
-		"is no JSON": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+		"is another issuer":   func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"issuer":"https://a.example"}`)) },
+		"is no JSON":          func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
 	} {
 		server := httptest.NewServer(handler)
-		self = server.URL
 		log := &strings.Builder{}
 		p := signin.New(signin.Config{
 			Issuers: []signin.Issuer{{ID: "x", URL: server.URL, ClientID: "x", Name: "X"}}, PublicURL: "https://invited.example/",
@@ -391,4 +387,38 @@ func TestGroupsOfAccessTokens(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, test.want, person.Staff, name)
 	}
+}
+
+// What an issuer says of itself has to be safe, and not too large.
+func TestBadMetadata(t *testing.T) {
+	for name, change := range map[string]func(*signintest.Issuer){
+		"is large":        func(i *signintest.Issuer) { i.Padding = 1 << 20 },
+		"no token URL":    func(i *signintest.Issuer) { i.Metadata = signintest.Claims{"token_endpoint": nil} },
+		"secret in clear": func(i *signintest.Issuer) { i.Metadata = signintest.Claims{"token_endpoint": "http://a.example/"} },
+		"person in clear": func(i *signintest.Issuer) {
+			i.Metadata = signintest.Claims{"authorization_endpoint": "http://a.example/"}
+		},
+		"keys in clear":  func(i *signintest.Issuer) { i.Metadata = signintest.Claims{"jwks_uri": "http://a.example/"} },
+		"keys in a file": func(i *signintest.Issuer) { i.Metadata = signintest.Claims{"jwks_uri": "file:///etc/passwd"} },
+		"a script": func(i *signintest.Issuer) {
+			i.Metadata = signintest.Claims{"authorization_endpoint": "javascript:alert(1)"}
+		},
+		"user in the URL":  func(i *signintest.Issuer) { i.Metadata = signintest.Claims{"token_endpoint": "https://u:p@a.example/"} },
+		"a slash too many": func(i *signintest.Issuer) { i.Metadata = signintest.Claims{"issuer": i.URL + "/"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t)
+			change(e.issuer)
+			e.providers.Refresh(t.Context())
+			require.NotEmpty(t, e.providers.Troubles()["campus"])
+		})
+	}
+	t.Run("no safe end of session", func(t *testing.T) {
+		e := newEnv(t)
+		e.issuer.Metadata = signintest.Claims{"end_session_endpoint": "javascript:alert(1)"}
+		e.providers.Refresh(t.Context())
+		require.Empty(t, e.providers.Troubles()["campus"])
+		to, _ := e.providers.EndSession(e.issuer.URL)
+		require.Empty(t, to)
+	})
 }

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/base64"
 	"maps"
 	"net/http"
 	"net/url"
@@ -348,6 +349,15 @@ func TestIssuerSendsNobodyElsewhere(t *testing.T) {
 			}
 		}
 		b.refuses(b.get(back), http.StatusBadRequest, "not begun in this browser")
+		b = e.browser()
+		back = b.begin("campus", "/")
+		for _, cookie := range b.client.Jar.Cookies(jar) {
+			kept, err := base64.RawURLEncoding.DecodeString(cookie.Value)
+			require.NoError(e, err)
+			cookie.Value = base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(kept), `"r":"/"`, `"r":"//evil.example/"`, 1)))
+			b.client.Jar.SetCookies(jar, []*http.Cookie{cookie})
+		}
+		require.Equal(e, "/", b.get(back).location)
 
 		b = e.browser()
 		begun := b.get("/sign-in/campus/")

@@ -1,6 +1,7 @@
 package signintest
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -10,10 +11,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +45,9 @@ type Issuer struct {
 	CacheControl string       // of the keys
 	IsDown       bool         // everything answers 503
 	HidesKeys    bool         // the keys answer 503
+	Metadata     Claims       // replaces members of the discovery document
+	Padding      int          // every document has as many more bytes
+	Publishes    string       // the algorithm that the keys are published for; "": their own
 	NamesItself  bool         // the callback has the parameter iss (RFC 9207)
 	Now          func() time.Time
 	KeyFetches   int // how often the keys were fetched
@@ -155,6 +161,8 @@ func (i *Issuer) discovery(w http.ResponseWriter, _ *http.Request) {
 	if i.UserInfo != nil {
 		document["userinfo_endpoint"] = i.URL + "/user"
 	}
+	maps.Copy(document, i.Metadata)
+	_, _ = io.WriteString(w, strings.Repeat(" ", i.Padding))
 	answer(w, document)
 }
 
@@ -169,7 +177,7 @@ func (i *Issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 		map[string]string{"kty": "oct", "kid": "shared", "k": "aHVzaA"},
 	}
 	for _, each := range i.keys {
-		keys = append(keys, jose.JSONWebKey{Key: each.signer.Public(), KeyID: each.id, Algorithm: each.algorithm, Use: "sig"})
+		keys = append(keys, jose.JSONWebKey{Key: each.signer.Public(), KeyID: each.id, Algorithm: cmp.Or(i.Publishes, each.algorithm), Use: "sig"})
 	}
 	w.Header().Set("Cache-Control", i.CacheControl)
 	answer(w, map[string]any{"keys": keys})
