@@ -35,7 +35,7 @@ export GO PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
-	ci audit test-race test-faults test-browser fuzz gateway-test gateway-check pgbouncer-test \
+	ci audit test-race test-faults test-browser test-sign-in fuzz gateway-test gateway-check pgbouncer-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test examples \
 	bench bench-scale bench-profile bench-delivery bench-attack
@@ -91,6 +91,9 @@ test-faults: go ## run only the fault tests, RUNS times (1), and print the table
 test-browser: go ## try the API reference in headless Chromium
 	@$(SCRIPTS)/check-chromium.sh
 	@$(POSTGRES) $(GO) test -tags browser -run InABrowser $(ARGS) ./internal/systemtest/...
+
+test-sign-in: go ## sign in at Dex, which the first run builds for some minutes, and which needs a C compiler
+	@$(POSTGRES) $(GO) test -tags signin -run '^TestSignInWithDex' -count=1 -timeout 30m $(ARGS) ./internal/systemtest
 
 fuzz: go ## run each fuzz target for FUZZTIME (30s)
 	@$(SCRIPTS)/fuzz.sh $(FUZZTIME) $(PKG)
