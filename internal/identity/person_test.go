@@ -34,6 +34,7 @@ func TestWhichUserAPersonIs(t *testing.T) {
 		"two users with the address":     {known{sameAddress: two}, verified, CreateInvited, refuses, "Nobody has invited ina@university.example"},
 		"that user has another person":   {known{sameAddress: one, hasIdentity: true}, verified, CreateInvited, refuses, "Nobody has invited"},
 		"another person, invited":        {known{sameAddress: one, hasIdentity: true, invited: true}, verified, CreateInvited, makeUser, ""},
+		"only inactive users":            {known{shutOut: true, invited: true}, verified, CreateAny, refuses, "was closed"},
 		"invited":                        {known{invited: true}, verified, CreateInvited, makeUser, ""},
 		"invited, and nobody is made":    {known{invited: true}, verified, CreateNone, refuses, "people who run this site"},
 		"not invited":                    {known{}, verified, CreateInvited, refuses, "Ask whoever invited you"},

@@ -122,7 +122,7 @@ http {
 var caddyProgram = gateway{"caddy", "caddy", false, func(t testing.TB, f *front, dir string) *exec.Cmd {
 	t.Helper()
 	f.shipped(t, dir, "caddy/Caddyfile", map[string]string{
-		"admin localhost:2019":       "admin " + freeAddress(t),
+		"admin localhost:2019":       "admin " + harness.FreeAddress(t),
 		"http_port 80":               "http_port " + portOf(f.plain) + "\n\tdefault_bind 127.0.0.1",
 		"https_port 443":             "https_port " + portOf(f.secure),
 		"/var/log/caddy/invited.log": filepath.Join(dir, "access.log"),
@@ -157,7 +157,7 @@ func (f *front) in(t *testing.T) *front {
 
 func newFront(t *testing.T, env *harness.Env, g gateway) *front {
 	t.Helper()
-	f := &front{t: t, env: env, g: g, plain: freeAddress(t), secure: freeAddress(t), clients: map[string]*http.Client{}}
+	f := &front{t: t, env: env, g: g, plain: harness.FreeAddress(t), secure: harness.FreeAddress(t), clients: map[string]*http.Client{}}
 	f.base = "https://" + net.JoinHostPort(publicHost, portOf(f.secure)) + "/invitations/"
 	f.certify()
 	env.Apply().Set("INVITED_PUBLIC_URL="+f.base, "INVITED_FRONTEND_URL="+frontEnd, "INVITED_TRUSTED_PROXIES=127.0.0.1/32",
@@ -267,15 +267,6 @@ func (f *front) certify() {
 }
 
 var accessErrors = regexp.MustCompile(`(?m)^.*"level":"error".*$`)
-
-// freeAddress returns an address on which nothing listens.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
 
 func portOf(address string) string {
 	_, port, _ := net.SplitHostPort(address)

@@ -56,22 +56,13 @@ var buildDex = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// freeAddress returns an address on which nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, free.Close())
-	return free.Addr().String()
-}
-
 // A person who has nothing but a mail opens its link, signs in at Dex, and accepts. Then a client calls the API
 // with a token of Dex.
 func TestSignInWithDex(t *testing.T) {
 	dex, err := buildDex()
 	require.NoError(t, err)
 	harness.OnEachEngine(t, func(t *testing.T, env *harness.Env) {
-		dexAddress, address := freeAddress(t), freeAddress(t)
+		dexAddress, address := harness.FreeAddress(t), harness.FreeAddress(t)
 		env.WriteFile("dex.yaml", fmt.Sprintf(dexConfig, dexAddress, address))
 		env.WriteFile("issuers.yaml", fmt.Sprintf(dexIssuers, dexAddress))
 		cmd := exec.CommandContext(t.Context(), dex, "serve", "dex.yaml")

@@ -121,7 +121,7 @@ func TestWhoSignsInWithIssuer(t *testing.T) {
 			"nothing said":         {identity.CreateInvited, signintest.Claims{"email_verified": nil}, "", "no verified e-mail address"},
 			"not invited":          {identity.CreateInvited, signintest.Claims{"email": "else@university.example"}, "", "Nobody has invited else@university.example"},
 			"two users":            {identity.CreateInvited, signintest.Claims{"email": "twin@acme.example"}, "", "Nobody has invited"},
-			"an inactive user":     {identity.CreateInvited, signintest.Claims{"email": "gone@acme.example"}, "", "Nobody has invited"},
+			"an inactive user":     {identity.CreateInvited, signintest.Claims{"email": "gone@acme.example"}, "", "account with your address was closed"},
 			"nobody is made":       {identity.CreateNone, nil, "", "people who run this site"},
 			"a header in the mail": {identity.CreateInvited, signintest.Claims{"email": "new@university.example\r\nBcc: x@y.example"}, "", "no verified"},
 		} {
