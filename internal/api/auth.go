@@ -2,14 +2,11 @@ package api
 
 import (
 	"context"
-	"errors"
-	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"invited/internal/directory"
-	"invited/internal/fault"
+	"invited/internal/signin"
 )
 
 type callerKey struct{}
@@ -29,51 +26,16 @@ func caller(ctx context.Context) directory.Actor {
 	return *found
 }
 
-// authenticate puts the owner of the request's API key into the request's context. It refuses a request without a valid
-// key.
-func authenticate(a directory.Authenticator, uses *directory.TokenUses, unknownKeys *throttle, now func() time.Time) echo.MiddlewareFunc {
+// authenticate puts the caller of a request into the request's context. It refuses a request whose caller is unknown.
+func authenticate(callers *signin.Chain) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			key, err := apiKey(c.Request().Header.Values(echo.HeaderAuthorization))
+			found, err := callers.Authenticate(c.Request())
 			if err != nil {
 				return err
 			}
-			address := c.RealIP()
-			if wait := unknownKeys.wait(address, key, now()); wait > 0 {
-				return fault.Throttled(wait)
-			}
-			ctx := c.Request().Context()
-			actor, err := directory.Authenticate(ctx, a, key)
-			if errors.Is(err, directory.ErrUnknownKey) {
-				unknownKeys.fail(address, key, now())
-			}
-			if err != nil {
-				return err
-			}
-			unknownKeys.succeed(address, key)
-			uses.Add(key)
-			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, callerKey{}, &actor)))
+			c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), callerKey{}, &found.Actor)))
 			return next(c)
 		}
 	}
-}
-
-// maxKey is the length of the longest API key that is looked up, in bytes.
-const maxKey = 512
-
-// apiKey returns the key of `Authorization: Token <key>` or `Bearer <key>`. A header with another scheme counts as
-// missing, as in Django REST framework.
-func apiKey(headers []string) (string, error) {
-	if len(headers) == 0 {
-		return "", fault.Unauthorized("Authentication credentials were not provided.")
-	}
-	scheme, key, _ := strings.Cut(strings.TrimSpace(headers[0]), " ")
-	if !strings.EqualFold(scheme, "Token") && !strings.EqualFold(scheme, "Bearer") {
-		return "", fault.Unauthorized("Authentication credentials were not provided.")
-	}
-	key = strings.TrimSpace(key)
-	if len(headers) > 1 || key == "" || len(key) > maxKey || strings.ContainsAny(key, " \t") {
-		return "", fault.Unauthorized("Invalid token.")
-	}
-	return key, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"invited/internal/api"
 	"invited/internal/invitation"
+	"invited/internal/signin"
 )
 
 // CORS is off, or on for exactly the configured origins.
@@ -18,8 +19,10 @@ func TestCORS(t *testing.T) {
 	t.Parallel()
 	const origin = "https://portal.example"
 	ask := func(set []string, method, from string) http.Header {
+		callers, err := signin.NewChain(signin.ChainConfig{Origin: "https://api.example", ClientIP: api.ClientIP(nil)})
+		require.NoError(t, err)
 		handler, err := api.New(api.Config{
-			Service: &invitation.Service{}, PublicURL: "https://api.example/", CORSOrigins: set, Logger: slog.New(slog.DiscardHandler),
+			Service: &invitation.Service{}, Callers: callers, PublicURL: "https://api.example/", CORSOrigins: set, Logger: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
 		r := httptest.NewRequestWithContext(t.Context(), method, base, nil)

@@ -18,7 +18,9 @@ import (
 	"invited/internal/api"
 	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
+	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/signin"
 	"invited/internal/store"
 	"invited/internal/storetest"
 	"invited/internal/token"
@@ -182,15 +184,34 @@ func (e *env) handler(change func(*api.Config)) http.Handler {
 	e.t.Helper()
 	config := api.Config{
 		Service: e.service, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
-		Authenticator: e.db, TokenUses: directory.NewTokenUses(e.db.FileStore()),
-		Logger: slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Ready:  func(context.Context) map[string]error { return nil },
-		Now:    e.clock.Now,
+		Callers: e.callers(nil),
+		Logger:  slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Ready:   func(context.Context) map[string]error { return nil },
 	}
 	change(&config)
 	handler, err := api.New(config)
 	require.NoError(e.t, err)
 	return handler
+}
+
+// callers returns how requests are authenticated, with some of the configuration changed.
+func (e *env) callers(change func(*signin.ChainConfig)) *signin.Chain {
+	e.t.Helper()
+	config := signin.ChainConfig{
+		Tokens: e.db, TokenUses: directory.NewTokenUses(e.db.FileStore()), Identity: e.identity(identity.CreateNone),
+		Origin: "https://api.example", ClientIP: api.ClientIP(nil), Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.Now,
+	}
+	if change != nil {
+		change(&config)
+	}
+	chain, err := signin.NewChain(config)
+	require.NoError(e.t, err)
+	return chain
+}
+
+// identity returns the use cases of signing in.
+func (e *env) identity(create identity.CreateUsers) *identity.Service {
+	return &identity.Service{Store: e.db.Identities(), Signer: signer, Create: create, Lifetime: lifetime}
 }
 
 // onEachEngine runs a test on both engines, each time in an environment of its own. The policies change the default

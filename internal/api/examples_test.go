@@ -22,6 +22,7 @@ import (
 	"invited/internal/api"
 	"invited/internal/directory"
 	"invited/internal/invitation"
+	"invited/internal/signin"
 	"invited/internal/storetest"
 	"invited/internal/token"
 )
@@ -427,7 +428,9 @@ var exampleRequests = map[string]struct {
 		return x.send(r)
 	}},
 	"TooManyRequests": {nil, func(x *exampleEnv) response {
-		server := httptest.NewServer(x.handler(func(c *api.Config) { c.UnknownKeys = api.Limit{Count: 30, Per: time.Minute} }))
+		server := httptest.NewServer(x.handler(func(c *api.Config) {
+			c.Callers = x.callers(func(c *signin.ChainConfig) { c.UnknownKeys = signin.Limit{Count: 30, Per: time.Minute} })
+		}))
 		defer server.Close()
 		var last response
 		for range 31 {

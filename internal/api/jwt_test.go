@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -13,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/api"
-	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/identity"
 	"invited/internal/signin"
@@ -29,15 +27,8 @@ func (e *env) withIssuer(create identity.CreateUsers) *signintest.Issuer {
 		Issuers:   []signin.Issuer{{ID: "campus", URL: issuer.URL, ClientID: signintest.ClientID, Name: "Campus"}},
 		PublicURL: "https://api.example/", Logger: slog.New(slog.NewTextHandler(e.log, nil)), Now: e.clock.Now,
 	})
-	service := &identity.Service{Store: e.db.Identities(), Signer: signer, Create: create, Lifetime: lifetime}
 	e.server = httptest.NewServer(e.handler(func(c *api.Config) {
-		c.JWTs = func(ctx context.Context, jwt string) (directory.Actor, error) {
-			person, err := providers.AuthenticateToken(ctx, jwt)
-			if err != nil {
-				return directory.Actor{}, err
-			}
-			return service.AuthenticatePerson(ctx, person)
-		}
+		c.Callers = e.callers(func(c *signin.ChainConfig) { c.Providers, c.Identity = providers, e.identity(create) })
 	}))
 	e.t.Cleanup(e.server.Close)
 	return issuer
@@ -96,7 +87,7 @@ func TestJWTWithoutIssuer(t *testing.T) {
 // People who are nobody here are refused, and cost no transaction.
 func TestJWTOfNobody(t *testing.T) {
 	onEachEngine(t, func(e *env) {
-		service := &identity.Service{Store: e.db.Identities(), Signer: signer, Create: identity.CreateInvited, Lifetime: lifetime}
+		service := e.identity(identity.CreateInvited)
 		person := identity.Person{Issuer: "https://a.example", Subject: "1", Email: "new@x.example", EmailVerified: true, Username: "owner"}
 		_, err := service.AuthenticatePerson(e.context(), person)
 		require.True(e.t, fault.Is(err, fault.KindForbidden), "%v", err)

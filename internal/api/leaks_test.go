@@ -19,6 +19,7 @@ import (
 
 	"invited/internal/api"
 	"invited/internal/directory"
+	"invited/internal/signin"
 	"invited/internal/storetest"
 	"invited/internal/token"
 )
@@ -199,7 +200,7 @@ func (f badKeys) Credential(ctx context.Context, _ string) (directory.Credential
 func (e *env) withKeys(keys directory.Authenticator) http.Handler {
 	e.t.Helper()
 	return e.handler(func(c *api.Config) {
-		c.Authenticator = keys
+		c.Callers = e.callers(func(c *signin.ChainConfig) { c.Tokens = keys })
 		c.Ready = func(context.Context) map[string]error {
 			return map[string]error{"database": errors.New("pq: SELECT failed at /srv/x.go:1"), "workers": nil}
 		}

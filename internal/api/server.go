@@ -16,6 +16,7 @@ import (
 	"invited/gen/server"
 	"invited/internal/directory"
 	"invited/internal/invitation"
+	"invited/internal/signin"
 )
 
 // RequestTimeout is the time limit of a handler, its database statements included.
@@ -23,22 +24,17 @@ const RequestTimeout = 20 * time.Second
 
 // Config holds the parts that New builds the API from.
 type Config struct {
-	Service       *invitation.Service
-	Directory     *directory.Reader
-	Authenticator directory.Authenticator
-	TokenUses     *directory.TokenUses // collects the tokens that requests are authenticated by
-	UnknownKeys   Limit                // of requests with an API key that no token has, for each client address
-	JWTs          JWTs                 // nil: a JWT is no credential
-	PublicURL     string               // the base of every absolute URL in a response, ending in a slash
-	Logger        *slog.Logger
+	Service   *invitation.Service
+	Directory *directory.Reader
+	Callers   *signin.Chain
+	PublicURL string // the base of every absolute URL in a response, ending in a slash
+	Logger    *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
 	TrustedProxies []*net.IPNet
 	// CORSOrigins are the exact origins that a browser may call from. CORS is off where there are none.
 	CORSOrigins []string
 	// Ready runs the readiness checks and returns the result of each by name: nil, a Trouble, or another error.
 	Ready func(context.Context) map[string]error
-	// Now replaces the machine's clock in limits; nil: the machine's own. Tests move time with it.
-	Now func() time.Time
 }
 
 // readContract parses the embedded contract once, which takes 25 ms. Nobody changes the result.
@@ -67,10 +63,7 @@ func New(c Config) (http.Handler, error) {
 	e.Use(timeLimit)
 	readMethods := []string{http.MethodGet, http.MethodHead}
 	e.Match(readMethods, "/healthz", healthz)
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	authentication := acceptJWTs(c.JWTs, authenticate(c.Authenticator, c.TokenUses, newThrottle(c.UnknownKeys), c.Now))
+	authentication := authenticate(c.Callers)
 	e.Match(readMethods, "/readyz", probes{c.Ready, c.Logger, c.TrustedProxies, authentication}.readyz)
 
 	if err := addDocs(e, contract, c.PublicURL); err != nil {

@@ -13,6 +13,7 @@ import (
 	"invited/internal/api"
 	"invited/internal/database"
 	"invited/internal/directory"
+	"invited/internal/signin"
 	"invited/internal/store"
 	"invited/internal/storetest"
 )
@@ -27,7 +28,7 @@ type guesser struct {
 }
 
 // onEachLimitedEngine runs a test on both engines, with 30 unknown keys a minute for each client address.
-func onEachLimitedEngine(t *testing.T, test func(g *guesser), change func(*api.Config)) {
+func onEachLimitedEngine(t *testing.T, test func(g *guesser), change func(*signin.ChainConfig)) {
 	t.Helper()
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
@@ -36,10 +37,12 @@ func onEachLimitedEngine(t *testing.T, test func(g *guesser), change func(*api.C
 			return statements.Open(t, engine.Fresh(t), database.Options{Clock: clock})
 		}})
 		handler := e.handler(func(c *api.Config) {
-			c.UnknownKeys = api.Limit{Count: 30, Per: time.Minute}
-			if change != nil {
-				change(c)
-			}
+			c.Callers = e.callers(func(c *signin.ChainConfig) {
+				c.UnknownKeys = signin.Limit{Count: 30, Per: time.Minute}
+				if change != nil {
+					change(c)
+				}
+			})
 		})
 		test(&guesser{env: e, statements: statements, handler: handler, address: "192.0.2.1"})
 	})
@@ -169,5 +172,5 @@ func TestThrottleBehindATrustedProxy(t *testing.T) {
 		g.forwarded = "2001:db8:1:3::1"
 		g.try("guess").isUnauthorized("Invalid token.")
 		g.try("staff-key").is(http.StatusOK, "")
-	}, func(c *api.Config) { c.TrustedProxies = []*net.IPNet{proxies} })
+	}, func(c *signin.ChainConfig) { c.ClientIP = api.ClientIP([]*net.IPNet{proxies}) })
 }

@@ -2,13 +2,8 @@ package app
 
 import (
 	"context"
-	"errors"
 	"time"
 
-	"invited/internal/api"
-	"invited/internal/directory"
-	"invited/internal/fault"
-	"invited/internal/invitation"
 	"invited/internal/signin"
 )
 
@@ -29,36 +24,6 @@ func (a *App) newProviders() (*signin.Providers, error) {
 	return signin.New(signin.Config{
 		Issuers: issuers, PublicURL: a.config.PublicURL.String(), Logger: a.logger, Now: time.Now,
 	}), nil
-}
-
-// newJWTs returns how the API takes access tokens of the issuers; nil where there are no issuers.
-func (a *App) newJWTs(service *invitation.Service) api.JWTs {
-	if a.providers == nil {
-		return nil
-	}
-	identities := a.newIdentity(service)
-	return func(ctx context.Context, jwt string) (directory.Actor, error) {
-		person, err := a.providers.AuthenticateToken(ctx, jwt)
-		var actor directory.Actor
-		if err == nil {
-			actor, err = identities.AuthenticatePerson(ctx, person)
-		}
-		var refusal *fault.Error
-		if errors.As(err, &refusal) && (refusal.Kind == fault.KindUnauthenticated || refusal.Kind == fault.KindForbidden) {
-			a.logger.WarnContext(ctx, "access token refused", "issuer", person.Issuer, "subject", person.Subject,
-				"request_id", invitation.RequestID(ctx), "error", err)
-		}
-		return actor, unknownPerson(err)
-	}
-}
-
-// unknownPerson turns the refusal of a person who has no user here into a 401: to the API, the token is one of nobody.
-func unknownPerson(err error) error {
-	var refusal *fault.Error
-	if errors.As(err, &refusal) && refusal.Kind == fault.KindForbidden {
-		return fault.Unauthorized(refusal.Message)
-	}
-	return err
 }
 
 // startProviders fetches the issuers' keys until the App is released.

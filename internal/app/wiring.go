@@ -16,6 +16,7 @@ import (
 	"invited/internal/invitation"
 	"invited/internal/jobs"
 	"invited/internal/mail"
+	"invited/internal/signin"
 	"invited/internal/token"
 	"invited/internal/web"
 	"invited/internal/webhook"
@@ -75,7 +76,11 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 	if a.providers, err = a.newProviders(); err != nil {
 		return nil, err
 	}
-	handler, err = a.newAPI(service)
+	callers, err := a.newCallers(service)
+	if err != nil {
+		return nil, err
+	}
+	handler, err = a.newAPI(service, callers)
 	if err != nil || !a.config.Pages {
 		return handler, err
 	}
@@ -86,7 +91,8 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 	return web.New(web.Config{
 		Demo:        demo,
 		Invitations: service,
-		Identity:    a.newIdentity(service),
+		Identity:    callers.Identity,
+		Callers:     callers,
 		Providers:   a.providers,
 		Directory:   &directory.Reader{Store: a.db.ReadStore()},
 		PublicURL:   a.config.PublicURL,
@@ -97,14 +103,38 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 	})
 }
 
-func (a *App) newAPI(service *invitation.Service) (http.Handler, error) {
+// newCallers returns how requests are authenticated.
+func (a *App) newCallers(service *invitation.Service) (*signin.Chain, error) {
+	public := a.config.PublicURL
+	return signin.NewChain(signin.ChainConfig{
+		Tokens:      a.db,
+		TokenUses:   a.tokenUses,
+		UnknownKeys: signin.Limit(a.config.LimitUnknownKeys),
+		Identity:    a.newIdentity(service),
+		Providers:   a.providers,
+		Proxy:       newProxy(a.config),
+		Origin:      public.Scheme + "://" + public.Host,
+		ClientIP:    api.ClientIP(a.config.TrustedProxies),
+		Logger:      a.logger,
+	})
+}
+
+// newProxy returns the proxy whose word about people is believed; nil where there is none.
+func newProxy(c config.Config) *signin.Proxy {
+	if len(c.AuthProxies) == 0 {
+		return nil
+	}
+	return &signin.Proxy{
+		Networks: c.AuthProxies, Secret: c.AuthProxySecret.Reveal(), Headers: signin.ProxyHeaders(c.AuthProxyHeaders),
+		StaffGroups: c.AuthProxyStaffGroups,
+	}
+}
+
+func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.Handler, error) {
 	return api.New(api.Config{
 		Service:        service,
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
-		Authenticator:  a.db,
-		TokenUses:      a.tokenUses,
-		UnknownKeys:    api.Limit(a.config.LimitUnknownKeys),
-		JWTs:           a.newJWTs(service),
+		Callers:        callers,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,

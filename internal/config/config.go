@@ -100,6 +100,8 @@ type Config struct {
 
 	OIDC
 
+	AuthProxy
+
 	Policy
 
 	// Unknown holds the names, in alphabetical order, of INVITED_ variables that do not exist. They are most likely

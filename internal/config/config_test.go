@@ -54,6 +54,7 @@ func TestDefaults(t *testing.T) {
 		Pages:             true,
 		SignInCreateUsers: "invited",
 		OIDC:              config.OIDC{OIDCScopes: "openid email profile"},
+		AuthProxy:         config.AuthProxy{AuthProxyHeaders: authelia},
 		Policy: config.Policy{
 			LimitInvitation:         config.Limit{Count: 10, Per: time.Hour},
 			LimitRecipient:          config.Limit{Count: 50, Per: 24 * time.Hour},
@@ -65,6 +66,11 @@ func TestDefaults(t *testing.T) {
 	}
 	assert.Equal(t, want, load(t))
 	assert.Equal(t, want, load(t, "INVITED_=x", "INVITED_LISTEN_ADDR=", "INVITED_LOG_LEVEL=", "PATH=/bin", "LISTEN_ADDR=:1"))
+}
+
+// authelia are the default headers of a proxy that signs people in.
+var authelia = config.ProxyHeaders{
+	User: "Remote-User", Username: "Remote-User", Email: "Remote-Email", Name: "Remote-Name", Groups: "Remote-Groups",
 }
 
 func TestEveryVariableIsRead(t *testing.T) {
@@ -99,6 +105,10 @@ func TestEveryVariableIsRead(t *testing.T) {
 		OIDC: config.OIDC{
 			OIDCIssuer: "https://login.example.com/realms/main/", OIDCClientID: "invited", OIDCClientSecret: "hush", OIDCName: "Campus",
 			OIDCScopes: "openid email", OIDCAudiences: []string{"api", "invited"}, OIDCCAFile: "/etc/ca.pem", OIDCFile: "/etc/oidc.yaml",
+		},
+		AuthProxy: config.AuthProxy{
+			AuthProxies: []*net.IPNet{network}, AuthProxySecret: longKey, AuthProxyStaffGroups: []string{"operators", "admins"},
+			AuthProxyHeaders: config.ProxyHeaders{User: "X-User", Username: "X-User", Email: "X-Email", Name: "X-Name", Groups: "X-Groups"},
 		},
 		Policy: config.Policy{
 			InvitationLinkSecret:                 false,
@@ -155,6 +165,10 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_OIDC_AUDIENCES=api, invited",
 		"INVITED_OIDC_CA_FILE=/etc/ca.pem",
 		"INVITED_OIDC_FILE=/etc/oidc.yaml",
+		"INVITED_AUTH_PROXIES=10.1.2.3/8",
+		"INVITED_AUTH_PROXY_SECRET="+longKey,
+		"INVITED_AUTH_PROXY_HEADERS=X-User, x-email,X-Name,X-Groups",
+		"INVITED_AUTH_PROXY_STAFF_GROUPS=operators, admins",
 		"INVITED_INVITATION_LINK_SECRET=false",
 		"INVITED_ROLE_CEILING=false",
 		"INVITED_RECHECK_INVITER=false",
@@ -323,6 +337,12 @@ func TestBadVariables(t *testing.T) {
 		{"PAGES=2", "neither true nor false"},
 		{"SIGNIN_CREATE_USERS=all", `"all" is none of invited, any, none`},
 		{"OIDC_ISSUER=https://a.example", "INVITED_OIDC_CLIENT_ID is empty"},
+		{"AUTH_PROXIES=10.0.0.1/32", "INVITED_AUTH_PROXY_SECRET is empty"},
+		{"AUTH_PROXIES=10.0.0.1", `"10.0.0.1" is not a network`},
+		{"AUTH_PROXY_SECRET=" + longKey, "INVITED_AUTH_PROXIES is empty"},
+		{"AUTH_PROXY_HEADERS=a,b,c", "neither authelia nor oauth2-proxy nor four different names"},
+		{"AUTH_PROXY_HEADERS=a,b,c,A", "four different names"},
+		{"AUTH_PROXY_HEADERS=a,b,c,d e", "four different names"},
 		{"OIDC_CLIENT_ID=x", "INVITED_OIDC_ISSUER is empty"},
 		{"PROFILE=strict", `"strict" is neither waldur nor secure`},
 		{"LIMIT_INVITATION=10", `"10" is not a limit, such as 10/1h`},

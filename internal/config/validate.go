@@ -57,6 +57,9 @@ func (c *Config) validate() []error {
 	if name, err := c.checkOIDC(); err != nil {
 		report(name, "%w", err)
 	}
+	if name, err := c.checkAuthProxy(); err != nil {
+		report(name, "%w", err)
+	}
 	if _, known := profileDefaults[c.Profile]; !known && c.Profile != "" {
 		report("PROFILE", "%q is neither waldur nor secure", c.Profile)
 	}

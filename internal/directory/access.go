@@ -11,7 +11,19 @@ import (
 type Actor struct {
 	User
 	Grants []Grant // one for each active membership
+	Via    Via     // "": not by a request
 }
+
+// Via is the kind of credential that a request was authenticated by.
+type Via string
+
+// The kinds of credential.
+const (
+	ViaToken   Via = "token"   // an API token of this server
+	ViaSession Via = "session" // the cookie of somebody who signed in on the pages
+	ViaIssuer  Via = "issuer"  // an access token of an issuer of OpenID Connect
+	ViaProxy   Via = "proxy"   // the headers of a trusted proxy
+)
 
 // ScopeSet is a set of scopes. The rules about who sees and manages what return sets; the store's queries and the rules
 // about single scopes (Has) read the same set.

@@ -63,6 +63,13 @@ type SignedIn struct {
 	ReadAt time.Time // when the session was read, by the database's clock
 }
 
+// KnownPerson is an issuer's person together with their user.
+type KnownPerson struct {
+	directory.Actor
+	Identity Identity
+	ReadAt   time.Time // when the person was read, by the database's clock
+}
+
 // Job is work to be done after a commit; see package jobs.
 type Job interface {
 	Kind() string
@@ -92,9 +99,8 @@ type Store interface {
 	// FindSession returns the session with this digest and its user with their grants; fault.KindNotFound where there is
 	// none.
 	FindSession(ctx context.Context, digest string) (SignedIn, error)
-	// FindPerson returns the user of an issuer's person with their grants, and Identity.GivesStaff; fault.KindNotFound where
-	// there is none.
-	FindPerson(ctx context.Context, issuer, subject string) (user directory.Actor, givesStaff bool, err error)
+	// FindPerson returns an issuer's person and their user with their grants; fault.KindNotFound where there is none.
+	FindPerson(ctx context.Context, issuer, subject string) (KnownPerson, error)
 }
 
 // Tx is one transaction of a Store. Methods that find one row return fault.KindNotFound where the row is missing.

@@ -1,5 +1,8 @@
-// Package signin speaks OpenID Connect with issuers elsewhere: it sends a browser to one and finds out who came back, and
-// checks the access tokens that clients of the API carry.
+// Package signin finds out who sends a request. [Chain] is the one place where the API and the pages authenticate: by an API
+// token, an access token of an issuer, the cookie of a session, or the headers of a trusted proxy.
+//
+// The package speaks OpenID Connect with issuers elsewhere: it sends a browser to one and finds out who came back, and checks
+// the access tokens that clients of the API carry.
 //
 // The package knows what an issuer says about a person ([identity.Person]), and not which user that is: package identity
 // decides that. It knows nothing of pages and cookies: package web keeps an [Attempt] in the browser.

@@ -46,14 +46,19 @@ func (s identityStore) FindSession(ctx context.Context, digest string) (found id
 }
 
 // FindPerson implements identity.Store, in one statement as Credential.
-func (s identityStore) FindPerson(ctx context.Context, issuer, subject string) (found directory.Actor, givesStaff bool, err error) {
+func (s identityStore) FindPerson(ctx context.Context, issuer, subject string) (found identity.KnownPerson, err error) {
 	err = s.Store.Read(ctx, func(db *gorm.DB, now time.Time) error {
-		_, err := collectOne(db.Raw("SELECT "+actorColumns+", identities.gives_staff FROM identities JOIN users ON users.uuid = identities.user_uuid"+actorJoins+
+		found.Identity.Issuer, found.Identity.Subject, found.ReadAt = issuer, subject, now
+		_, err := collectOne(db.Raw("SELECT "+actorColumns+", identities.last_used, identities.gives_staff FROM identities"+
+			" JOIN users ON users.uuid = identities.user_uuid"+actorJoins+
 			" WHERE identities.issuer = ? AND identities.subject = ?", now, issuer, subject),
-			func(scan scanFunc) (struct{}, error) { return struct{}{}, scanActor(scan, &found, &givesStaff) })
+			func(scan scanFunc) (struct{}, error) {
+				return struct{}{}, scanActor(scan, &found.Actor, &found.Identity.LastUsed, &found.Identity.GivesStaff)
+			})
 		return err
 	})
-	return found, givesStaff, err
+	found.Identity.UserUUID = found.UUID
+	return found, err
 }
 
 var _ identity.Tx = (*Tx)(nil)

@@ -7,24 +7,19 @@ import (
 	"time"
 
 	"invited/internal/identity"
+	"invited/internal/signin"
 )
 
 // The kinds of cookie.
 const (
-	sessionCookie = ""      // the secret of the session
+	sessionCookie = signin.SessionCookie
 	codeCookie    = "-code" // the secret of a request for a code, and the address that it was for
 	attemptCookie = "-oidc" // the signin.Attempt of a browser that is at an issuer
 	returnCookie  = "-back" // where a browser goes that signs out at an issuer
 )
 
-// cookieName returns the name of a kind of cookie. The prefix __Host- makes browsers refuse a cookie that another host or
-// a connection without TLS has set (RFC 6265bis, section 4.1.3.2).
-func (p *pages) cookieName(kind string) string {
-	if p.isSecure() {
-		return "__Host-invited" + kind
-	}
-	return "invited" + kind
-}
+// cookieName returns the name of a kind of cookie.
+func (p *pages) cookieName(kind string) string { return signin.CookieName(kind, p.isSecure()) }
 
 func (r *request) setCookie(kind, value string, lifetime time.Duration) {
 	http.SetCookie(r.w, &http.Cookie{ //nolint:gosec // G124: without TLS, on loopback, browsers would drop a Secure cookie

@@ -71,6 +71,7 @@ type env struct {
 	identity  *identity.Service
 	server    *httptest.Server
 	providers *signin.Providers
+	proxy     *signin.Proxy                 // nil: none is trusted
 	issuers   map[string]*signintest.Issuer // by ID
 	log       *strings.Builder
 }
@@ -110,13 +111,19 @@ func onEachEngine(t *testing.T, test func(e *env), issuers ...func(*env) signin.
 // pages returns the pages of a server that browsers reach at a URL.
 func (e *env) pages(publicURL string) http.Handler {
 	e.Helper()
+	logger, public := slog.New(slog.NewTextHandler(e.log, nil)), mustParse(e, publicURL)
+	clientIP := func(r *http.Request) string {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		return host
+	}
+	callers, err := signin.NewChain(signin.ChainConfig{
+		Tokens: e.db, TokenUses: directory.NewTokenUses(e.db.FileStore()), Identity: e.identity, Providers: e.providers, Proxy: e.proxy,
+		Origin: public.Scheme + "://" + public.Host, ClientIP: clientIP, Logger: logger, Now: e.clock.Now,
+	})
+	require.NoError(e, err)
 	handler, err := web.New(web.Config{
-		Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
-		PublicURL: mustParse(e, publicURL), SiteName: "Example Cloud", Logger: slog.New(slog.NewTextHandler(e.log, nil)),
-		ClientIP: func(r *http.Request) string {
-			host, _, _ := net.SplitHostPort(r.RemoteAddr)
-			return host
-		},
+		Callers: callers, Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
+		PublicURL: public, SiteName: "Example Cloud", Logger: logger, ClientIP: clientIP,
 		Next: http.NotFoundHandler(),
 		Demo: &web.Demo{
 			People: []web.Person{{Username: "ina", Name: "Ina Invitee"}},

@@ -16,9 +16,10 @@ import (
 
 	"github.com/google/uuid"
 
+	"invited/internal/directory"
 	"invited/internal/fault"
-	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/signin"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 type request struct {
 	*http.Request
 	w    http.ResponseWriter
-	user *identity.SignedIn // nil: nobody is signed in
+	user *signin.Caller // nil: nobody is signed in
 	page *pages
 }
 
@@ -65,8 +66,8 @@ func (p *pages) serve(handle func(*request) error) http.Handler {
 		w.Header().Set("X-Request-ID", id)
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		req := &request{Request: r.WithContext(invitation.WithRequestID(r.Context(), id)), w: recorder, page: p}
-		if err := req.handle(handle); err != nil { //nolint:contextcheck // a request has its context
-			req.fail(err) //nolint:contextcheck // as above
+		if err := req.handle(handle); err != nil {
+			req.fail(err) //nolint:contextcheck // a request has its context
 		}
 		attributes := []slog.Attr{
 			slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
@@ -113,16 +114,17 @@ func (r *request) handle(page func(*request) error) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
 	}()
-	if cookie, err := r.Cookie(r.page.cookieName(sessionCookie)); err == nil {
-		found, err := r.page.Identity.Authenticate(r.Context(), cookie.Value)
-		switch {
-		case fault.Is(err, fault.KindUnauthenticated):
-			r.dropCookie(sessionCookie)
-		case err != nil:
-			return err
-		default:
-			r.user = &found
-		}
+	if err := r.page.Callers.CheckOrigin(r.Request); err != nil { // also where nobody is signed in: a form can sign in
+		return err
+	}
+	caller, err := r.page.Callers.Authenticate(r.Request)
+	switch {
+	case err == nil:
+		r.user = &caller
+	case !fault.Is(err, fault.KindUnauthenticated), caller.Via != "" && caller.Via != directory.ViaSession:
+		return err
+	case caller.Via == directory.ViaSession: // the session has ended
+		r.dropCookie(sessionCookie)
 	}
 	r.Body = http.MaxBytesReader(r.w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
@@ -154,7 +156,7 @@ func loggedPath(path string) string {
 // view is the data of every template.
 type view struct {
 	Site, Base, Title string
-	User              *identity.SignedIn
+	User              *signin.Caller
 	ReturnTo          string
 	Wide              bool // the page has a table
 	Data              any
@@ -213,10 +215,14 @@ func (r *request) fail(err error) {
 		status, m = http.StatusNotFound, message{
 			"This link is not valid", "It may be misspelled, or it was replaced by a newer one. Look for the newest mail, or ask whoever invited you.",
 		}
+	case errors.Is(err, signin.ErrOtherSite):
+		status, m = http.StatusForbidden, message{
+			"This form came from another site", "Nothing was changed. Open the page here, and try again.",
+		}
 	case f.Kind == fault.KindForbidden:
 		status, m = http.StatusForbidden, message{"You may not do this", "Nothing was changed."}
 	case f.Kind == fault.KindUnauthenticated:
-		status, m = http.StatusUnauthorized, message{"You are signed out", "Sign in again, and go on where you were."}
+		status, m = http.StatusUnauthorized, message{"You are not signed in", f.Message}
 	case f.Kind == fault.KindThrottled:
 		r.w.Header().Set("Retry-After", strconv.Itoa(int(f.Wait.Seconds())))
 		status, m = http.StatusTooManyRequests, message{"Too many tries", "Wait " + inWords(f.Wait) + ", and try again."}
@@ -233,14 +239,6 @@ func (r *request) fail(err error) {
 		r.page.Logger.ErrorContext(r.Context(), "page failed", "path", loggedPath(r.URL.Path), "error", err)
 		http.Error(r.w, m.Heading, http.StatusInternalServerError)
 	}
-}
-
-// denyCrossOrigin answers a form that another site sent.
-func (p *pages) denyCrossOrigin(w http.ResponseWriter, r *http.Request) {
-	p.serve(func(r *request) error {
-		m := message{"This form came from another site", "Nothing was changed. Open the page here, and try again."}
-		return r.render(http.StatusForbidden, "message", m.Heading, m)
-	}).ServeHTTP(w, r)
 }
 
 // inWords returns a time to wait as people say it.

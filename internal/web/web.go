@@ -19,6 +19,7 @@ import (
 type Config struct {
 	Invitations *invitation.Service
 	Identity    *identity.Service
+	Callers     *signin.Chain
 	Providers   *signin.Providers // nil: people sign in by a code alone
 	Directory   *directory.Reader
 	PublicURL   *url.URL // the base of every link and redirect, ending in a slash
@@ -50,12 +51,6 @@ func New(c Config) (http.Handler, error) {
 		}
 		p.templates[name] = set
 	}
-	protection := http.NewCrossOriginProtection()
-	if err := protection.AddTrustedOrigin(c.PublicURL.Scheme + "://" + c.PublicURL.Host); err != nil {
-		return nil, fmt.Errorf("the public URL: %w", err)
-	}
-	protection.SetDenyHandler(http.HandlerFunc(p.denyCrossOrigin))
-
 	mux := http.NewServeMux()
 	handlers := map[string]func(*request) error{
 		"GET /{$}":                             p.home,
@@ -84,7 +79,7 @@ func New(c Config) (http.Handler, error) {
 		handlers["GET /demo/{$}"], handlers["POST /demo/be/{username}/{$}"] = p.demo, p.be
 	}
 	for pattern, handle := range handlers {
-		mux.Handle(pattern, protection.Handler(p.serve(handle)))
+		mux.Handle(pattern, p.serve(handle))
 	}
 	mux.Handle("GET /pages.css", http.HandlerFunc(p.style))
 	mux.Handle("/", c.Next)
