@@ -89,14 +89,14 @@ func TestJWTOfNobody(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		service := e.identity(identity.CreateInvited)
 		person := identity.Person{Issuer: "https://a.example", Subject: "1", Email: "new@x.example", EmailVerified: true, Username: "owner"}
-		_, err := service.AuthenticatePerson(e.context(), person)
+		_, err := service.AuthenticatePerson(e.context(), person, "192.0.2.1")
 		require.True(e.t, fault.Is(err, fault.KindForbidden), "%v", err)
 		e.create("owner", "new@x.example", admin, apollo)
-		actor, err := service.AuthenticatePerson(e.context(), person)
+		actor, err := service.AuthenticatePerson(e.context(), person, "192.0.2.1")
 		require.NoError(e.t, err)
 		require.Equal(e.t, "owner-2", actor.Username)
 		person.Username, person.Email = "other", "other@x.example"
-		again, err := service.AuthenticatePerson(e.context(), person)
+		again, err := service.AuthenticatePerson(e.context(), person, "192.0.2.1")
 		require.NoError(e.t, err)
 		require.Equal(e.t, actor, again, "a request changes nobody")
 	})

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"invited/internal/app"
+	"invited/internal/identity"
 	"invited/internal/storetest"
 	"invited/internal/systemtest/harness"
 )
@@ -428,9 +429,33 @@ func TestUserSignOut(t *testing.T) {
 		env := setup(t, engine.Fresh(t)).Apply()
 		require.Equal(t, "sessions ended: 0\n", env.Run("", "user", "sign-out", "olivia").OK())
 		env.Run("", "user", "sign-out", "nobody").Fails("there is no user", "nobody")
-		for _, wrong := range [][]string{{"user"}, {"user", "sign-out"}, {"user", "sign-out", "olivia", "ina"}} {
+		for _, wrong := range [][]string{
+			{"user"}, {"user", "sign-out"}, {"user", "sign-out", "olivia", "ina"}, {"user", "events", "a", "b"}, {"user", "events", "--limit", "0"},
+		} {
 			require.Equal(t, 2, env.Run("", wrong...).Code, "%q", wrong)
 		}
+	})
+}
+
+func TestUserEvents(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		address := engine.Fresh(t)
+		env := setup(t, address).Apply()
+		service := &identity.Service{Store: storetest.Open(t, address, nil).Identities(), Create: identity.CreateNone}
+		_, _, err := service.SignInPerson(t.Context(), identity.Person{Issuer: "https://a.example", Subject: "x\x1b[2J"}, "192.0.2.1")
+		require.ErrorContains(t, err, "Nobody here is known by your account")
+		_, err = service.SignInAs(t.Context(), "olivia", "192.0.2.2")
+		require.NoError(t, err)
+		env.Run("", "user", "sign-out", "olivia").OK()
+
+		olivia := env.Run("", "user", "events", "olivia").OK()
+		require.Regexp(t, `(?s)\ATIME .* signed_out +olivia +- +- +- +by the operator\n.* signed_in +olivia +- +- +192\.0\.2\.2 .*\n\z`, olivia)
+		require.NotContains(t, olivia, "a.example")
+		everybody := env.Run("", "user", "events").OK()
+		require.Regexp(t, `sign_in_refused +- +https://a\.example +"x\\x1b\[2J" +192\.0\.2\.1 +Nobody here is known`, everybody)
+		require.Equal(t, 2, strings.Count(env.Run("", "user", "events", "--limit", "1").OK(), "\n"))
+		env.Run("", "user", "events", "nobody").Fails("there is no user", "nobody")
 	})
 }
 

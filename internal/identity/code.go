@@ -116,7 +116,10 @@ func errCodeEnded() error {
 // RedeemCode returns the secret of the session, fault.KindInvalid for a wrong code, fault.KindRejected where the code does
 // not work any more, and fault.KindForbidden where the person has no user and none is made.
 func (s *Service) RedeemCode(ctx context.Context, browser, code, client string) (session string, user directory.User, err error) {
-	var refusal error
+	var (
+		refusal error
+		email   string
+	)
 	session = token.NewSecret()
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		refusal = nil
@@ -126,22 +129,24 @@ func (s *Service) RedeemCode(ctx context.Context, browser, code, client string) 
 		} else if err != nil {
 			return err
 		}
-		if r, refusal = r.enter(s.Signer.IsCode(r.UUID, code), tx.Now()); refusal != nil {
-			return tx.UpdateCodeRequest(r) // a wrong try counts
-		}
+		email = r.Email
+		r, refusal = r.enter(s.Signer.IsCode(r.UUID, code), tx.Now())
 		if err := tx.UpdateCodeRequest(r); err != nil {
 			return err
 		}
-		if user, err = s.signIn(tx, r.Email); err != nil {
+		if refusal != nil { // committed, because a wrong code counts
+			return tx.SaveSignInEvent(Event{Type: EventRefused, Client: client, Detail: "a wrong or old code for " + email})
+		}
+		if user, err = s.signIn(tx, email, client); err != nil {
 			return err
 		}
-		return tx.SaveSession(newSession(session, user.UUID, client, tx.Now()))
+		return startSession(tx, newSession(session, user.UUID, client, tx.Now()), newEvent(EventSignedIn, user, client, "by a code in a mail"))
 	})
 	if err == nil {
 		err = refusal
 	}
 	if err != nil {
-		return "", directory.User{}, err
+		return "", directory.User{}, s.recordRefusal(ctx, Event{Client: client, Detail: "a code for " + email + ": "}, err)
 	}
 	return session, user, nil
 }

@@ -150,11 +150,19 @@ type Tx interface {
 	SaveSession(Session) error
 	// TouchSession sets when a session was used last.
 	TouchSession(digest string, at time.Time) error
-	DeleteSession(digest string) error
+	// DeleteSession deletes a session and returns it.
+	DeleteSession(digest string) (Session, error)
 	// DeleteSessionsOf deletes all sessions of a user and returns their number.
 	DeleteSessionsOf(user uuid.UUID) (int, error)
 	// DeleteStale deletes sessions and requests for codes that are older than a time.
 	DeleteStale(before time.Time) error
+
+	// SaveSignInEvent writes an event, which is of now and of the context's request.
+	SaveSignInEvent(Event) error
+	// ListSignInEvents returns the newest events of a user, or of everybody where user is nil, the newest first.
+	ListSignInEvents(user *uuid.UUID, limit int) ([]Event, error)
+	// DeleteSignInEvents deletes the events that are older than a time.
+	DeleteSignInEvents(before time.Time) error
 }
 
 // RequestKey names the property by which requests for codes are counted.

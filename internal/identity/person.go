@@ -147,14 +147,14 @@ func (p Person) newUser(now time.Time) directory.User {
 // that say whom to ask, where the person is nobody here, and fault.KindUnauthenticated where their user is inactive.
 func (s *Service) SignInPerson(ctx context.Context, p Person, client string) (session string, user directory.User, err error) {
 	session = token.NewSecret()
-	err = s.writePerson(ctx, p.clean(), func(tx Tx, signedIn directory.User) error {
+	err = s.writePerson(ctx, p.clean(), client, func(tx Tx, signedIn directory.User) error {
 		user = signedIn
 		started := newSession(session, user.UUID, client, tx.Now())
 		started.Issuer = p.Issuer
-		return tx.SaveSession(started)
+		return startSession(tx, started, newEvent(EventSignedIn, user, client, "").of(p))
 	})
 	if err != nil {
-		return "", directory.User{}, err
+		return "", directory.User{}, s.recordRefusal(ctx, Event{Client: client}.of(p), err)
 	}
 	return session, user, nil
 }
@@ -163,7 +163,7 @@ func (s *Service) SignInPerson(ctx context.Context, p Person, client string) (se
 // grants. It is SignInPerson without a session. A user is brought up to date at first sight and, where the person IsCurrent,
 // once a minute at most. A token makes nobody staff, because an older one would give back what a newer one took; it does take
 // that back. The faults are those of SignInPerson.
-func (s *Service) AuthenticatePerson(ctx context.Context, p Person) (directory.Actor, error) {
+func (s *Service) AuthenticatePerson(ctx context.Context, p Person, client string) (directory.Actor, error) {
 	found, err := s.Store.FindPerson(ctx, p.Issuer, p.Subject)
 	isNew := fault.Is(err, fault.KindNotFound)
 	if err != nil && !isNew {
@@ -182,7 +182,7 @@ func (s *Service) AuthenticatePerson(ctx context.Context, p Person) (directory.A
 				return directory.Actor{}, err
 			}
 		}
-		if err = s.writePerson(ctx, p, func(Tx, directory.User) error { return nil }); err == nil {
+		if err = s.writePerson(ctx, p, client, func(Tx, directory.User) error { return nil }); err == nil {
 			found, err = s.Store.FindPerson(ctx, p.Issuer, p.Subject)
 		}
 		if err != nil {
@@ -199,10 +199,10 @@ func (s *Service) AuthenticatePerson(ctx context.Context, p Person) (directory.A
 var errOvertaken = errors.New("identity: another sign-in was faster")
 
 // writePerson finds or makes the user of a person, brings the user up to date, and calls then, all in one transaction.
-func (s *Service) writePerson(ctx context.Context, p Person, then func(Tx, directory.User) error) (err error) {
+func (s *Service) writePerson(ctx context.Context, p Person, client string, then func(Tx, directory.User) error) (err error) {
 	for range 3 {
 		err = s.Store.Write(ctx, func(tx Tx) error {
-			user, err := s.resolve(tx, p)
+			user, err := s.resolve(tx, p, client)
 			if err != nil {
 				return err
 			}
@@ -242,7 +242,7 @@ func (s *Service) look(tx Tx, p Person) (k known, choice decision, err error) {
 }
 
 // resolve returns the user of a person, brought up to date. It links or makes the user where that has to be.
-func (s *Service) resolve(tx Tx, p Person) (user directory.User, err error) {
+func (s *Service) resolve(tx Tx, p Person, client string) (user directory.User, err error) {
 	if p.Email != "" {
 		if err := lockAddress(tx, directory.Fold(p.Email)); err != nil {
 			return user, err
@@ -259,7 +259,10 @@ func (s *Service) resolve(tx Tx, p Person) (user directory.User, err error) {
 	case linkUser:
 		user = k.sameAddress[0]
 	case makeUser:
-		if user, err = createUser(tx, p.newUser(tx.Now())); err != nil {
+		if user, err = createUser(tx, p.newUser(tx.Now())); err == nil {
+			err = tx.SaveSignInEvent(newEvent(EventUserCreated, user, client, "").of(p))
+		}
+		if err != nil {
 			return user, err
 		}
 	}
@@ -269,6 +272,9 @@ func (s *Service) resolve(tx Tx, p Person) (user directory.User, err error) {
 			return user, err
 		} else if !saved {
 			return user, errOvertaken
+		}
+		if err := tx.SaveSignInEvent(newEvent(EventIdentityLinked, user, client, "").of(p)); err != nil {
+			return user, err
 		}
 	}
 	addressIsFree := !slices.ContainsFunc(k.sameAddress, func(other directory.User) bool { return other.UUID != user.UUID })

@@ -2,12 +2,10 @@ package identity
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
 
-	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/token"
 )
@@ -52,7 +50,7 @@ func (s *Service) SignInAs(ctx context.Context, username, client string) (secret
 		if err != nil {
 			return err
 		}
-		return tx.SaveSession(newSession(secret, user.UUID, client, tx.Now()))
+		return startSession(tx, newSession(secret, user.UUID, client, tx.Now()), newEvent(EventSignedIn, user, client, "in the demonstration"))
 	})
 	return secret, err
 }
@@ -61,31 +59,56 @@ func newSession(secret string, user uuid.UUID, client string, now time.Time) Ses
 	return Session{Digest: token.Digest(secret), UserUUID: user, Created: now, LastUsed: now, Client: client}
 }
 
+// startSession writes a session and the event that it began.
+func startSession(tx Tx, session Session, event Event) error {
+	if err := tx.SaveSession(session); err != nil {
+		return err
+	}
+	return tx.SaveSignInEvent(event)
+}
+
 func errSignedOut() error { return fault.Unauthorized("You are signed out. Sign in again.") }
 
-// SignOut ends a session.
-func (s *Service) SignOut(ctx context.Context, secret string) error {
-	return s.Store.Write(ctx, func(tx Tx) error { return tx.DeleteSession(token.Digest(secret)) })
+// SignOut ends a session. A session that has ended already is no error. client is the network address that the request came
+// from.
+func (s *Service) SignOut(ctx context.Context, secret, client string) error {
+	return s.Store.Write(ctx, func(tx Tx) error {
+		ended, err := tx.DeleteSession(token.Digest(secret))
+		if fault.Is(err, fault.KindNotFound) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		users, err := tx.FindUsers([]uuid.UUID{ended.UserUUID}, nil)
+		if err != nil || len(users) == 0 {
+			return err
+		}
+		return tx.SaveSignInEvent(newEvent(EventSignedOut, users[0], client, ""))
+	})
 }
 
 // SignOutUser ends all sessions of the user with a username and returns their number. It returns an error that names the
 // reason where there is no such user.
 func (s *Service) SignOutUser(ctx context.Context, username string) (ended int, err error) {
 	err = s.Store.Write(ctx, func(tx Tx) error {
-		users, err := tx.FindUsers(nil, []string{username})
-		switch {
-		case err != nil:
+		user, err := findByUsername(tx, username)
+		if err != nil {
 			return err
-		case len(users) == 0:
-			return fmt.Errorf("there is no user %s", directory.Excerpt(username))
 		}
-		ended, err = tx.DeleteSessionsOf(users[0].UUID)
-		return err
+		if ended, err = tx.DeleteSessionsOf(user.UUID); err != nil || ended == 0 {
+			return err
+		}
+		return tx.SaveSignInEvent(newEvent(EventSignedOut, user, "", "by the operator"))
 	})
 	return ended, err
 }
 
-// Sweep deletes sessions and requests for codes that ended long ago.
+// Sweep deletes sessions and requests for codes that ended long ago, and events that are older than EventsKept.
 func (s *Service) Sweep(ctx context.Context) error {
-	return s.Store.Write(ctx, func(tx Tx) error { return tx.DeleteStale(tx.Now().Add(-staleAfter)) })
+	return s.Store.Write(ctx, func(tx Tx) error {
+		if err := tx.DeleteStale(tx.Now().Add(-staleAfter)); err != nil {
+			return err
+		}
+		return tx.DeleteSignInEvents(tx.Now().Add(-EventsKept))
+	})
 }

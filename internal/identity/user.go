@@ -48,7 +48,7 @@ func usersOf(tx Tx, email string) (active []directory.User, shutOut bool, err er
 func lockAddress(tx Tx, email string) error { return tx.LockText("user with address " + email) }
 
 // signIn returns the user with a verified address, and makes one where the policy says so; fault.KindForbidden otherwise.
-func (s *Service) signIn(tx Tx, email string) (directory.User, error) {
+func (s *Service) signIn(tx Tx, email, client string) (directory.User, error) {
 	if err := lockAddress(tx, directory.Fold(email)); err != nil {
 		return directory.User{}, err
 	}
@@ -59,7 +59,11 @@ func (s *Service) signIn(tx Tx, email string) (directory.User, error) {
 	case !known:
 		return user, fault.Forbidden()
 	}
-	return createUser(tx, Person{Email: email, EmailVerified: true}.newUser(tx.Now()))
+	user, err = createUser(tx, Person{Email: email, EmailVerified: true}.newUser(tx.Now()))
+	if err == nil {
+		err = tx.SaveSignInEvent(newEvent(EventUserCreated, user, client, "for "+email))
+	}
+	return user, err
 }
 
 // maxUsernames is how many usernames are tried for a new user.

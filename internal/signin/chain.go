@@ -174,7 +174,7 @@ func (c *Chain) fromJWT(r *http.Request, jwt string) (directory.Actor, error) {
 // fromPerson returns the user of somebody whom an issuer or a proxy vouches for. Who is nobody here is refused as one whose
 // credential does not work, in words that say whom to ask.
 func (c *Chain) fromPerson(r *http.Request, person identity.Person) (directory.Actor, error) {
-	actor, err := c.Identity.AuthenticatePerson(r.Context(), person)
+	actor, err := c.Identity.AuthenticatePerson(r.Context(), person, c.ClientIP(r))
 	if err == nil {
 		return actor, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
+	"invited/internal/fault"
 	"invited/internal/identity"
 	"invited/internal/invitation"
 )
@@ -192,8 +193,15 @@ func (tx *Tx) TouchSession(digest string, at time.Time) error {
 }
 
 // DeleteSession implements identity.Tx.
-func (tx *Tx) DeleteSession(digest string) error {
-	return tx.db.Delete(&identity.Session{}, "digest = ?", digest).Error
+func (tx *Tx) DeleteSession(digest string) (identity.Session, error) {
+	var found []identity.Session
+	err := tx.db.Clauses(clause.Returning{}).Delete(&found, "digest = ?", digest).Error
+	if err == nil && len(found) == 0 {
+		return identity.Session{}, fault.NotFound()
+	} else if err != nil {
+		return identity.Session{}, err
+	}
+	return found[0], nil
 }
 
 // DeleteSessionsOf implements identity.Tx.
@@ -209,4 +217,24 @@ func (tx *Tx) DeleteStale(before time.Time) error {
 		err = tx.db.Delete(&identity.CodeRequest{}, "created < ?", before).Error
 	}
 	return err
+}
+
+// SaveSignInEvent implements identity.Tx.
+func (tx *Tx) SaveSignInEvent(e identity.Event) error {
+	e.Created, e.RequestID = tx.now, invitation.RequestID(tx.db.Statement.Context)
+	return tx.db.Create(&e).Error
+}
+
+// ListSignInEvents implements identity.Tx.
+func (tx *Tx) ListSignInEvents(user *uuid.UUID, limit int) (found []identity.Event, err error) {
+	query := tx.db.Order("id DESC").Limit(limit)
+	if user != nil {
+		query = query.Where("user_uuid = ?", user)
+	}
+	return found, query.Find(&found).Error
+}
+
+// DeleteSignInEvents implements identity.Tx.
+func (tx *Tx) DeleteSignInEvents(before time.Time) error {
+	return tx.db.Delete(&identity.Event{}, "created < ?", before).Error
 }

@@ -88,6 +88,5 @@ func (p *pages) be(r *request) error {
 	if err != nil {
 		return err
 	}
-	r.startSession(session)
-	return r.redirect(r.returnTo())
+	return r.startSession(session, r.returnTo())
 }

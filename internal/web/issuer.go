@@ -57,8 +57,7 @@ func (p *pages) comeBack(r *request) error {
 		if signInErr == nil {
 			p.Logger.InfoContext(r.Context(), "signed in", "user", user.Username, "by", person.Issuer, "subject", person.Subject,
 				"staff", user.IsStaff, "client", client)
-			r.startSession(session)
-			return r.redirect(returnTo)
+			return r.startSession(session, returnTo)
 		}
 		p.Logger.WarnContext(r.Context(), "sign-in refused", "issuer", person.Issuer, "subject", person.Subject,
 			"client", client, "error", signInErr)

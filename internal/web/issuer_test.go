@@ -174,7 +174,7 @@ func TestIssuerGivesStaff(t *testing.T) {
 		yes, no := true, false
 		ina := identity.Person{Issuer: campus.URL, Subject: "person-1", Staff: &yes}
 		isStaff := func(p identity.Person) bool {
-			actor, err := e.identity.AuthenticatePerson(e.Context(), p)
+			actor, err := e.identity.AuthenticatePerson(e.Context(), p, "192.0.2.1")
 			require.NoError(e, err)
 			return actor.IsStaff
 		}
@@ -416,7 +416,7 @@ func TestFirstSignInsAtOnce(t *testing.T) {
 		found := make(chan directory.Actor, 8)
 		for range cap(found) {
 			go func() {
-				actor, err := e.identity.AuthenticatePerson(e.Context(), p)
+				actor, err := e.identity.AuthenticatePerson(e.Context(), p, "192.0.2.1")
 				if err != nil {
 					e.Errorf("not signed in: %v", err)
 				}

@@ -86,27 +86,32 @@ func (p *pages) redeemCode(r *request) error {
 		return err
 	}
 	p.Logger.InfoContext(r.Context(), "signed in", "user", user.Username, "by", "code", "client", p.ClientIP(r.Request))
-	if former, err := r.Cookie(p.cookieName(sessionCookie)); err == nil {
-		if err := p.Identity.SignOut(r.Context(), former.Value); err != nil {
-			return err
-		}
-	}
 	r.dropCookie(codeCookie)
-	r.startSession(session)
-	return r.redirect(r.returnTo())
+	return r.startSession(session, r.returnTo())
 }
 
-// startSession keeps the secret of a session in the browser.
-func (r *request) startSession(secret string) {
+// startSession keeps the secret of a session in the browser, and sends the browser to a path. The session before ends.
+func (r *request) startSession(secret, returnTo string) error {
+	if err := r.endSession(); err != nil {
+		return err
+	}
 	r.setCookie(sessionCookie, secret, identity.SessionLifetime)
+	return r.redirect(returnTo)
+}
+
+// endSession ends the session of the browser, if there is one.
+func (r *request) endSession() error {
+	cookie, err := r.Cookie(r.page.cookieName(sessionCookie))
+	if err != nil {
+		return nil
+	}
+	return r.page.Identity.SignOut(r.Context(), cookie.Value, r.page.ClientIP(r.Request))
 }
 
 // signOut ends the session, and then that of the issuer that the session began with.
 func (p *pages) signOut(r *request) error {
-	if cookie, err := r.Cookie(p.cookieName(sessionCookie)); err == nil {
-		if err := p.Identity.SignOut(r.Context(), cookie.Value); err != nil {
-			return err
-		}
+	if err := r.endSession(); err != nil {
+		return err
 	}
 	r.dropCookie(sessionCookie)
 	if r.user != nil {
