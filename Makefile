@@ -92,8 +92,10 @@ test-browser: go ## try the API reference in headless Chromium
 	@$(SCRIPTS)/check-chromium.sh
 	@$(POSTGRES) $(GO) test -tags browser -run InABrowser $(ARGS) ./internal/systemtest/...
 
-test-sign-in: go ## sign in at Dex, which the first run builds for some minutes, and which needs a C compiler
-	@$(POSTGRES) $(GO) test -tags signin -run '^TestSignInWithDex' -count=1 -timeout 30m $(ARGS) ./internal/systemtest
+test-sign-in: go ## sign in at Dex and at oauth2-proxy in headless Chromium; the first run builds both for some minutes
+	@$(SCRIPTS)/check-chromium.sh
+	@$(SCRIPTS)/check-c-compiler.sh test-sign-in Dex
+	@$(POSTGRES) $(GO) test -tags browser,signin -run '^TestSignInWith' -count=1 -timeout 30m $(ARGS) ./internal/systemtest
 
 fuzz: go ## run each fuzz target for FUZZTIME (30s)
 	@$(SCRIPTS)/fuzz.sh $(FUZZTIME) $(PKG)
