@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -73,7 +72,7 @@ func (p *Proxy) person(r *http.Request) (identity.Person, error) {
 		return identity.Person{}, fault.Unauthorized("The sign-in proxy does not say who you are. Tell the people who run this site.")
 	}
 	person := identity.Person{
-		Issuer: proxyIssuer, Subject: user, Username: cmp.Or(values[p.Headers.Username], user), Email: values[p.Headers.Email], EmailVerified: true,
+		Issuer: proxyIssuer, Subject: user, Username: values[p.Headers.Username], Email: values[p.Headers.Email], EmailVerified: true,
 		FullName: values[p.Headers.Name], IsCurrent: true,
 	}
 	if len(p.StaffGroups) > 0 {
