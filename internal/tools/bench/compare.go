@@ -94,7 +94,11 @@ func (b *bench) onEngine(ctx context.Context, engine string, out *report, stdout
 			return err
 		}
 	}
-	return nil
+	chosen := slices.DeleteFunc(slices.Clone(signedIn), func(w workload) bool { return !slices.Contains(b.workloads, w.name) })
+	if len(chosen) == 0 {
+		return nil
+	}
+	return b.compareSignedIn(ctx, d, data, chosen, out, stdout)
 }
 
 // filled returns a database with data.
@@ -129,23 +133,26 @@ func (b *bench) withServers(ctx context.Context, d *database, writes bool, f fun
 	return f(invited, floor)
 }
 
-// cell measures server and floor in turn, runs times each.
+// cell measures server and floor in turn, runs times each; or, where the workload is against something, two kinds of request
+// to the server.
 func (b *bench) cell(
 	ctx context.Context, d *database, data size, w workload, clients int, invited, floor *server,
 ) (result, error) {
+	other := w
+	if w.against != nil {
+		other.next = w.against
+	}
 	var ours, theirs []run
 	for i := range b.runs {
-		for _, s := range []*server{invited, floor} {
-			r, err := b.once(ctx, d, data, w, i, clients, s)
-			if err != nil {
-				return result{}, err
-			}
-			if s == invited {
-				ours = append(ours, r)
-			} else {
-				theirs = append(theirs, r)
-			}
+		our, err := b.once(ctx, d, data, w, i, clients, invited)
+		if err != nil {
+			return result{}, err
 		}
+		their, err := b.once(ctx, d, data, other, i, clients, floor)
+		if err != nil {
+			return result{}, err
+		}
+		ours, theirs = append(ours, our), append(theirs, their)
 	}
 	ratios, p99s, cpus := make([]float64, b.runs), make([]float64, b.runs), make([]float64, b.runs)
 	for i := range b.runs {
@@ -184,7 +191,7 @@ func (b *bench) cell(
 func (b *bench) once(
 	ctx context.Context, d *database, data size, w workload, i, clients int, s *server,
 ) (made run, err error) {
-	state := &writing{data: data, run: fmt.Sprintf("%s.%d.%d", s.name, clients, i)}
+	state := &writing{data: data, run: fmt.Sprintf("%s.%d.%d", s.name, clients, i), jwts: b.jwts}
 	if w.writes {
 		state.offers = int64(float64(w.offers) * (b.length + b.warm).Seconds())
 		if state.offers > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// request is a request and its expected status.
+// request is a request and its expected status. key is the credential: an API key, a cookie (see cookieName), or a JWT.
 type request struct {
 	method, path, key, body string
 	status                  int
@@ -53,8 +54,13 @@ func (c *client) send(r request) error {
 	c.req.Header.SetMethod(r.method)
 	c.req.Header.SetHost("127.0.0.1")
 	c.req.SetRequestURI("http://127.0.0.1" + r.path)
-	if r.key != "" {
+	switch {
+	case strings.HasPrefix(r.key, cookieName):
+		c.req.Header.Set("Cookie", r.key)
+	case strings.HasPrefix(r.key, keyPrefix):
 		c.req.Header.Set("Authorization", "Token "+r.key)
+	case r.key != "":
+		c.req.Header.Set("Authorization", "Bearer "+r.key)
 	}
 	if r.body != "" {
 		c.req.Header.SetContentType("application/json")

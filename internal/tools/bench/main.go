@@ -70,7 +70,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 		seconds                        float64
 		names                          []string
 	)
-	for _, each := range workloads {
+	for _, each := range slices.Concat(workloads, signedIn) {
 		names = append(names, each.name)
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -89,8 +89,9 @@ func (s *server) stop() {
 // bench has the options and the state of all measurements.
 type bench struct {
 	options
-	dir   string // for temporary files
-	begin func() // called before the first request; may be nil
+	dir   string   // for temporary files
+	begin func()   // called before the first request; may be nil
+	jwts  []string // access tokens of the owners, where the server has an issuer
 }
 
 // environment of the measured program: defaults, except for paths and addresses.

@@ -11,13 +11,15 @@ import (
 	"time"
 )
 
-const note = `The floor is a hand-written server with the database's driver alone. It prepares its statements, looks the API key up, and
-writes with the same guarantees; it has no validation, request log, request ids, deadlines or security headers, all of which the
-server has on as it is shipped. Ratio: requests per second of the server by those of the floor, the median over pairs of
-neighbouring runs. CPU: processor time of server and database together for a request at the floor, by the same at the server.
-In create, accept and mix the server runs with INVITED_WORKERS=false, because the floor delivers nothing: make bench-delivery
-measures delivery. In the others its workers run and find nothing to do. PostgreSQL does not wait for the disk (fsync=off), which
-would cost both the same; SQLite does (synchronous=FULL).`
+const note = `The floor is a hand-written server with the database's driver alone. It prepares its statements, looks the API key up,
+and writes with the same guarantees; it has no validation, request log, request ids, deadlines or security headers, all
+of which the server has on as it is shipped. Ratio: requests per second of the server by those of the floor, the median
+over pairs of neighbouring runs. CPU: processor time of server and database together for a request at the floor, by the
+same at the server. In create, accept and mix the server runs with INVITED_WORKERS=false, because the floor delivers
+nothing: make bench-delivery measures delivery. In the others its workers run and find nothing to do. In page, jwt and
+session the other server is the same one: page is the page of an invitation beside details by a token, jwt and session
+are retrieve by an issuer's access token and by a session's cookie beside retrieve by a token. PostgreSQL does not wait
+for the disk (fsync=off), which would cost both the same; SQLite does (synchronous=FULL).`
 
 func newReport(o options) report {
 	return report{

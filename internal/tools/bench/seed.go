@@ -52,7 +52,9 @@ func sizeOf(invitations int) size {
 	return size{max(invitations, owners*inView), min(max(invitations/10, 1000), 100_000)}
 }
 
-func keyOf(who string, i int) string { return fmt.Sprintf("inv_bench_%s_%d", who, i) }
+const keyPrefix = "inv_"
+
+func keyOf(who string, i int) string { return fmt.Sprintf("%sbench_%s_%d", keyPrefix, who, i) }
 
 // The names have one width, so that SQL can cut the n-th name from a string.
 const (

@@ -16,20 +16,28 @@ type workload struct {
 	writes bool
 	offers int // number of invitations to accept that a second needs
 	next   func(w *writing, r *rand.Rand) (request, bool)
+	// against, where it is set, takes the place of next on the other server, which then is the same one.
+	against func(w *writing, r *rand.Rand) (request, bool)
 }
 
 // writing numbers the requests that can be sent only once.
 type writing struct {
 	data   size
-	run    string // in the addresses of created invitations, different for each run
+	run    string   // in the addresses of created invitations, different for each run
+	jwts   []string // access tokens of the owners
 	made   atomic.Int64
 	taken  atomic.Int64
 	offers int64
 }
 
 func (w *writing) retrieve(r *rand.Rand) (request, bool) {
+	return w.retrieveBy(r, func(owner int) string { return keyOf("owner", owner) })
+}
+
+// retrieveBy retrieves an invitation by a credential of its owner.
+func (w *writing) retrieveBy(r *rand.Rand, credential func(owner int) string) (request, bool) {
 	i := r.IntN(owners * inView)
-	return request{method: http.MethodGet, path: api + uuidOf(ofInvitation, i).String() + "/", key: keyOf("owner", i%owners), status: http.StatusOK}, true
+	return request{method: http.MethodGet, path: api + uuidOf(ofInvitation, i).String() + "/", key: credential(i % owners), status: http.StatusOK}, true
 }
 
 func (w *writing) list(r *rand.Rand) (request, bool) {
