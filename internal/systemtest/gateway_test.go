@@ -60,6 +60,9 @@ func onEachFront(t *testing.T, g gateway) {
 			{"gateway responses", testGatewayResponses},
 			{"rate limits", testRateLimits},
 			{"long queries", testLongQueries},
+			{"pages", testPages},
+			{"long callbacks", testLongCallbacks},
+			{"page rate limits", testPageRateLimits},
 			{"replica gone", testReplicaGone},
 			{"no replica", testNoReplica}, // last: the replicas stay away
 		} {
@@ -157,13 +160,27 @@ func (f *front) in(t *testing.T) *front {
 
 func newFront(t *testing.T, env *harness.Env, g gateway) *front {
 	t.Helper()
-	f := &front{t: t, env: env, g: g, plain: harness.FreeAddress(t), secure: harness.FreeAddress(t), clients: map[string]*http.Client{}}
-	f.base = "https://" + net.JoinHostPort(publicHost, portOf(f.secure)) + "/invitations/"
-	f.certify()
+	f := prepareFront(t, env, g)
 	env.Apply().Set("INVITED_PUBLIC_URL="+f.base, "INVITED_FRONTEND_URL="+frontEnd, "INVITED_TRUSTED_PROXIES=127.0.0.1/32",
 		"INVITED_SHUTDOWN_DELAY=5s")
 	f.replicas = []*harness.Process{env.Serve(), env.Serve()}
+	f.start()
+	return f
+}
 
+// prepareFront returns a front that has addresses and a certificate, and no replicas.
+func prepareFront(t *testing.T, env *harness.Env, g gateway) *front {
+	t.Helper()
+	f := &front{t: t, env: env, g: g, plain: harness.FreeAddress(t), secure: harness.FreeAddress(t), clients: map[string]*http.Client{}}
+	f.base = "https://" + net.JoinHostPort(publicHost, portOf(f.secure)) + "/invitations/"
+	f.certify()
+	return f
+}
+
+// start starts the gateway before the replicas, and returns when it listens.
+func (f *front) start() {
+	t, g := f.t, f.g
+	t.Helper()
 	dir := t.TempDir()
 	f.accessLog = filepath.Join(dir, "access.log")
 	cmd := g.start(t, f, dir)
@@ -204,7 +221,6 @@ func newFront(t *testing.T, env *harness.Env, g gateway) *front {
 		_ = conn.Close()
 		return true
 	})
-	return f
 }
 
 // shipped writes a shipped file into dir with the changes that an operator has to make. Each text to change must be in the file
