@@ -8,6 +8,7 @@ LINT_VERSION := v2.15.0
 LINT         := build/bin/golangci-lint-$(LINT_VERSION)
 GOVULNCHECK  := build/bin/govulncheck-v1.9.0
 CYCLONEDX    := build/bin/cyclonedx-gomod-v1.10.0
+KEYCLOAK     := build/keycloak-26.2.5
 SCRIPTS      := internal/tools/make
 
 # POSTGRES runs a command with a throw-away PostgreSQL server, TEST runs go test and reports progress. System tests take
@@ -35,7 +36,7 @@ export GO PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help go testrun run test lint verify generate build fmt clean \
-	ci audit test-race test-faults test-browser test-sign-in fuzz gateway-test gateway-check pgbouncer-test \
+	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test examples \
 	bench bench-scale bench-profile bench-delivery bench-attack
@@ -96,6 +97,11 @@ test-sign-in: go ## sign in at Dex and at oauth2-proxy in headless Chromium; the
 	@$(SCRIPTS)/check-chromium.sh
 	@$(SCRIPTS)/check-c-compiler.sh test-sign-in Dex
 	@$(POSTGRES) $(GO) test -tags browser,signin -run '^TestSignInWith' -count=1 -timeout 30m $(ARGS) ./internal/systemtest
+
+keycloak-test: go ## sign in at Keycloak, which the first run fetches (150 MB, with Maven); it takes some minutes and 1 GB
+	@$(SCRIPTS)/check-chromium.sh
+	@$(SCRIPTS)/keycloak.sh $(KEYCLOAK)
+	@INVITED_TEST_KEYCLOAK="$(CURDIR)/$(KEYCLOAK)" $(GO) test -tags browser,signin -run '^TestKeycloak$$' -count=1 -timeout 30m $(ARGS) ./internal/systemtest
 
 fuzz: go ## run each fuzz target for FUZZTIME (30s)
 	@$(SCRIPTS)/fuzz.sh $(FUZZTIME) $(PKG)

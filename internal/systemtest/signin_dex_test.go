@@ -76,6 +76,9 @@ func startDex(t *testing.T, env *harness.Env, redirectURI string) (issuer string
 	return "http://localhost:" + port + "/dex"
 }
 
+// startLimit is how long a program may take until it serves.
+const startLimit = 5 * time.Minute
+
 // heldAddress is an address that no other program takes before release.
 type heldAddress struct {
 	net.Addr
@@ -108,7 +111,7 @@ func startBeside(t *testing.T, env *harness.Env, address heldAddress, path strin
 			t.Logf("log of %s:\n%.20000s", path, output.String())
 		}
 	})
-	harness.WaitUntil(t, 30*time.Second, path+" serves", func() bool {
+	harness.WaitUntil(t, startLimit, path+" serves", func() bool {
 		connection, err := net.Dial("tcp", address.String())
 		if err == nil {
 			_ = connection.Close()
