@@ -68,7 +68,8 @@ func (p *Proxy) person(r *http.Request) (identity.Person, error) {
 		return identity.Person{}, refused
 	}
 	user := values[p.Headers.User]
-	if user == "" || len(user) > maxSubject || strings.ContainsRune(user, 0) {
+	// Caddy before 2.10 sends the name of its variable, in braces, where it has no value: that would be everybody.
+	if user == "" || len(user) > maxSubject || strings.ContainsRune(user, 0) || strings.HasPrefix(user, "{") {
 		return identity.Person{}, fault.Unauthorized("The sign-in proxy does not say who you are. Tell the people who run this site.")
 	}
 	person := identity.Person{
