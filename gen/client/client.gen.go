@@ -1297,6 +1297,13 @@ type UserInvitationsListParams struct {
 	// EmailExact The e-mail is this text. Case is ignored.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
+	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
+	ExecutionState *[]ExecutionStateEnum `form:"execution_state,omitempty" json:"execution_state,omitempty"`
+
+	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
+	// `state=project` for the invitations that end soon.
+	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+
 	// Field The fields of each invitation to return. Repeat the parameter for more than one. By default, all fields
 	// are returned.
 	Field *[]InvitationFieldEnum `form:"field,omitempty" json:"field,omitempty"`
@@ -1347,6 +1354,13 @@ type UserInvitationsCountParams struct {
 
 	// EmailExact The e-mail is this text. Case is ignored.
 	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
+
+	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
+	ExecutionState *[]ExecutionStateEnum `form:"execution_state,omitempty" json:"execution_state,omitempty"`
+
+	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
+	// `state=project` for the invitations that end soon.
+	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -3608,6 +3622,30 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 
 		}
 
+		if params.ExecutionState != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "execution_state", *params.ExecutionState, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Field != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
@@ -3821,6 +3859,30 @@ func NewUserInvitationsCountRequest(server string, params *UserInvitationsCountP
 		if params.EmailExact != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email_exact", *params.EmailExact, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExecutionState != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "execution_state", *params.ExecutionState, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ExpiresBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "expires_before", *params.ExpiresBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

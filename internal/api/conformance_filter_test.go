@@ -6,8 +6,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/invitation"
 )
 
 // oddScopes have names and descriptions with the characters of patterns, and with letters beyond ASCII.
@@ -184,6 +187,55 @@ func TestFiltersKeepVisibility(t *testing.T) {
 		require.Empty(e.t, e.emails("stranger", encodeQuery("state", "pending")+"&state=expired"))
 		require.Len(e.t, e.emails("rival", encodeQuery("email", "x.example")), 2)
 	})
+}
+
+// Filters by the delivery and by the end are the fields of the same names.
+func TestDeliveryAndExpiryFilters(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		all := oneInEachState(e) // expired is older than the others by a lifetime; the project of project starts later
+		require.NoError(e.t, e.db.Invitations().Change(e.context(), func(tx invitation.Tx) ([]invitation.Change, error) {
+			failed, err := tx.Find(all["pending"])
+			before := failed
+			failed.ExecutionState = invitation.Erred
+			return []invitation.Change{{Before: &before, After: &failed}}, err
+		}))
+		now := e.clock.Now()
+		at := func(after time.Duration) string {
+			return encodeQuery("expires_before", now.Add(after).Format(time.RFC3339Nano))
+		}
+		others := []string{"accepted", "canceled", "expired", "pending", "rejected", "requested"}
+		for _, each := range []struct {
+			query    string
+			expected []string
+		}{
+			{"execution_state=Erred", []string{"pending"}},
+			{"execution_state=Erred&state=expired", nil},
+			{"execution_state=Erred&execution_state=Scheduled", append([]string{"project"}, others...)},
+			{"execution_state=OK", nil},
+			{at(0), nil},
+			{at(time.Microsecond), []string{"expired"}},
+			{at(lifetime), []string{"expired"}},
+			{at(lifetime + time.Microsecond), others},
+			{at(lifetime+time.Microsecond) + "&state=pending&state=project", []string{"pending"}},
+			{encodeQuery("expires_before", "9999-12-31T23:59:59Z"), append([]string{"project"}, others...)},
+			{encodeQuery("expires_before", "0000-01-01T00:00:00Z"), nil},
+			{encodeQuery("expires_before", now.Add(time.Microsecond).In(time.FixedZone("", 7200)).Format(time.RFC3339Nano)), []string{"expired"}},
+		} {
+			expected := []string{}
+			for _, state := range each.expected {
+				expected = append(expected, state+"@states.example")
+			}
+			require.ElementsMatch(e.t, expected, e.emails("staff", each.query), each.query)
+			counted := e.request("HEAD", base+"?"+each.query, "staff", nil).is(http.StatusOK, "")
+			require.Equal(e.t, strconv.Itoa(len(expected)), counted.Header.Get("X-Result-Count"), each.query)
+		}
+		for _, query := range []string{
+			"execution_state=erred", "execution_state=", "expires_before=", "expires_before=tomorrow",
+			"expires_before=2026-11-23", "expires_before=2026-02-30T00:00:00Z",
+		} {
+			e.request("GET", base+"?"+query, "staff", nil).is(http.StatusBadRequest, "")
+		}
+	}, onlyStaff)
 }
 
 func TestStateFilter(t *testing.T) {

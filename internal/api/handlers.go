@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"invited/gen/server"
 	"invited/internal/directory"
@@ -48,7 +49,7 @@ func (h handlers) UserInvitationsCount(
 	p := request.Params
 	q, err := invitationQuery(server.UserInvitationsListParams{
 		CivilNumber: p.CivilNumber, CustomerUUID: p.CustomerUUID, Email: p.Email, EmailExact: p.EmailExact,
-		RoleName: p.RoleName, RoleUUID: p.RoleUUID, Scope: p.Scope, ScopeDescription: p.ScopeDescription,
+		ExecutionState: p.ExecutionState, ExpiresBefore: p.ExpiresBefore, RoleName: p.RoleName, RoleUUID: p.RoleUUID, Scope: p.Scope, ScopeDescription: p.ScopeDescription,
 		ScopeName: p.ScopeName, ScopeType: p.ScopeType, State: p.State,
 	})
 	if err != nil {
@@ -64,7 +65,7 @@ func (h handlers) UserInvitationsCount(
 }
 
 // invitationQuery translates the filters of a list. It returns an invalid-field error where `scope` is not the URL of a
-// scope.
+// scope, or `expires_before` is no time.
 func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, error) {
 	q := invitation.Query{
 		CivilNumber:      optionalText(p.CivilNumber),
@@ -81,6 +82,18 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 		for _, state := range *p.State {
 			q.States = append(q.States, invitation.State(state))
 		}
+	}
+	if p.ExecutionState != nil {
+		for _, state := range *p.ExecutionState {
+			q.ExecutionStates = append(q.ExecutionStates, invitation.ExecutionState(state))
+		}
+	}
+	if p.ExpiresBefore != nil {
+		before, err := time.Parse(time.RFC3339, *p.ExpiresBefore)
+		if err != nil {
+			return q, fault.Field("expires_before", "Enter a date and time such as 2026-11-23T09:30:00Z.")
+		}
+		q.ExpiresBefore = before
 	}
 	if p.Scope != nil {
 		kind, id, ok := directory.ParseScopeURL(*p.Scope)

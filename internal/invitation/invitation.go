@@ -43,6 +43,9 @@ const (
 	Erred      ExecutionState = "Erred"      // failed; ErrorMessage says why
 )
 
+// ExecutionStates lists every state of a delivery.
+var ExecutionStates = []ExecutionState{Scheduled, Processing, OK, Erred}
+
 // Invitation is an offer of one role in one scope to one e-mail address, as it is stored.
 type Invitation struct {
 	UUID uuid.UUID `gorm:"primaryKey"`

@@ -31,7 +31,7 @@ type Page struct {
 }
 
 // List returns a page of the invitations that the caller can see and the query asks for. Pages are numbered from 1 and
-// have size invitations. List sets the query's Visible, Cutoff and Window. List returns fault.KindNotFound for a page
+// have size invitations. List sets the query's Visible, cutoffs and Window. List returns fault.KindNotFound for a page
 // past the end; page 1 of an empty list is empty.
 func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (Page, error) {
 	var out Page
@@ -258,7 +258,10 @@ func (s *Service) viewFromInviter(tx Tx, i Invitation) (View, error) {
 // restrict sets what a caller sees in a query at the time of the transaction. A filter on a field that the policy hides
 // is ignored: its answers would tell the field's value.
 func (s *Service) restrict(tx Tx, caller directory.Actor, q *Query) {
-	q.Visible, q.Cutoff = caller.Visibility(), s.cutoff(tx)
+	q.Visible, q.Cutoff, q.ExpiryCutoff = caller.Visibility(), s.cutoff(tx), time.Time{}
+	if !q.ExpiresBefore.IsZero() {
+		q.ExpiryCutoff = q.ExpiresBefore.Add(-s.Policy.Lifetime)
+	}
 	if !s.Policy.Allows("civil_number") {
 		q.CivilNumber = ""
 	}

@@ -128,11 +128,15 @@ type Query struct {
 	// Cutoff is the present time less the lifetime. An invitation is expired where its creation and the start of its
 	// project are not after Cutoff.
 	Cutoff time.Time
+	// ExpiryCutoff is ExpiresBefore less the lifetime; zero where ExpiresBefore is.
+	ExpiryCutoff time.Time
 
 	CivilNumber      string
 	Customer         *uuid.UUID
-	Email            string // substring, case-insensitive
-	EmailExact       string // case-insensitive
+	Email            string           // substring, case-insensitive
+	EmailExact       string           // case-insensitive
+	ExecutionStates  []ExecutionState // any of these; none: all
+	ExpiresBefore    time.Time        // whatever the state is; zero: no filter
 	RoleName         string
 	Role             *uuid.UUID
 	Scope            *ScopeRef

@@ -142,8 +142,11 @@ const canExpire = "invitations.state IN ('project', 'pending')"
 // isExpired is the condition, with the cutoff twice as its arguments, that time has ended an invitation: the same as
 // invitation.Invitation.StateAt. Only projects have a start date. It is looked up for old invitations alone: a join
 // would look up the scope of every row.
-const isExpired = "(" + canExpire + " AND invitations.created <= ? AND COALESCE((SELECT starting.start_date" +
-	" FROM scopes AS starting WHERE starting.uuid = invitations.scope_uuid), invitations.created) <= ?)"
+const isExpired = "(" + canExpire + " AND invitations.created <= ? AND " + startOrCreated + " <= ?)"
+
+// startOrCreated is the start of the invitation's project, else the invitation's creation.
+const startOrCreated = "COALESCE((SELECT starting.start_date" +
+	" FROM scopes AS starting WHERE starting.uuid = invitations.scope_uuid), invitations.created)"
 
 // LockDue implements invitation.Tx. Nothing is joined: PostgreSQL, which plans without knowing how many rows are due,
 // would read the whole directory for each batch.

@@ -43,6 +43,8 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 		equalUUID("invitations.customer_uuid", q.Customer),
 		equalUUID("invitations.role_uuid", q.Role),
 		inStates(q),
+		inExecutionStates(q.ExecutionStates),
+		expiresBefore(q.ExpiryCutoff),
 	}
 	if q.RoleName != "" {
 		l.filters = append(l.filters, tx.in("invitations.role_uuid", "roles", equal("roles.name", q.RoleName)))
@@ -106,6 +108,31 @@ func inStates(q invitation.Query) filter {
 		condition, args = "("+condition+" OR "+isExpired+")", append(args, q.Cutoff, q.Cutoff)
 	}
 	return where(condition, args...)
+}
+
+// inExecutionStates is the filter by the states of the delivery. They are text, as in inStates.
+func inExecutionStates(states []invitation.ExecutionState) filter {
+	if len(states) == 0 {
+		return all
+	}
+	var names []string
+	for _, state := range invitation.ExecutionStates {
+		if slices.Contains(states, state) {
+			names = append(names, "'"+string(state)+"'")
+		}
+	}
+	if names == nil {
+		return anyOf() // only unknown states
+	}
+	return where("invitations.execution_state IN (" + strings.Join(names, ", ") + ")")
+}
+
+// expiresBefore is the filter by the time that invitation.Invitation.Expires returns; the zero time filters nothing.
+func expiresBefore(cutoff time.Time) filter {
+	if cutoff.IsZero() {
+		return all
+	}
+	return where("invitations.created < ? AND "+startOrCreated+" < ?", cutoff, cutoff)
 }
 
 // byStateOnly reports whether a query is by a caller who sees all invitations, and filters by nothing but states.
