@@ -88,8 +88,16 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 	if a.demo != nil {
 		demo = a.demo.pages(a.config)
 	}
+	renderer, err := newRenderer(a.config)
+	if err != nil {
+		return nil, err
+	}
 	return web.New(web.Config{
-		Demo:        demo,
+		Demo: demo,
+		Preview: func(m *invitation.Message) (subject, text string, err error) {
+			rendered, err := jobs.Render(renderer, messageIDHost(a.config.MailFrom), m, m.Invitation.Created)
+			return rendered.Subject, rendered.Text, err
+		},
 		Invitations: service,
 		Identity:    callers.Identity,
 		Callers:     callers,

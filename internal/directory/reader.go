@@ -67,6 +67,7 @@ type ScopeQuery struct {
 type RoleQuery struct {
 	Name        string // substring, case-insensitive
 	Description string // substring, case-insensitive
+	Any         string // substring of name or description, case-insensitive
 	ScopeType   string
 	Active      *bool
 	Window

@@ -262,6 +262,9 @@ func (s *Service) restrict(tx Tx, caller directory.Actor, q *Query) {
 	if !q.ExpiresBefore.IsZero() {
 		q.ExpiryCutoff = q.ExpiresBefore.Add(-s.Policy.Lifetime)
 	}
+	if soon := q.Cutoff.Add(q.ExpiresWithin); q.ExpiresWithin > 0 && (q.ExpiryCutoff.IsZero() || soon.Before(q.ExpiryCutoff)) {
+		q.ExpiryCutoff = soon
+	}
 	if !s.Policy.Allows("civil_number") {
 		q.CivilNumber = ""
 	}

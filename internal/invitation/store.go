@@ -128,7 +128,8 @@ type Query struct {
 	// Cutoff is the present time less the lifetime. An invitation is expired where its creation and the start of its
 	// project are not after Cutoff.
 	Cutoff time.Time
-	// ExpiryCutoff is ExpiresBefore less the lifetime; zero where ExpiresBefore is.
+	// ExpiryCutoff is the earlier of the ends that ExpiresBefore and ExpiresWithin ask for, less the lifetime; zero: neither
+	// filters.
 	ExpiryCutoff time.Time
 
 	CivilNumber      string
@@ -137,6 +138,7 @@ type Query struct {
 	EmailExact       string           // case-insensitive
 	ExecutionStates  []ExecutionState // any of these; none: all
 	ExpiresBefore    time.Time        // whatever the state is; zero: no filter
+	ExpiresWithin    time.Duration    // from the present time, or earlier; zero: no filter
 	RoleName         string
 	Role             *uuid.UUID
 	Scope            *ScopeRef

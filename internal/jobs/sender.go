@@ -34,15 +34,21 @@ func (s *sender) send(ctx context.Context, m *invitation.Message, requested time
 	if m.Webhook && s.webhook != nil {
 		return s.webhookCircuit.do(func() error { return s.webhook.Send(ctx, m.ID, s.clock.NowUTC(), payload(m)) })
 	}
-	kind := mailKinds[m.Notice]
-	if len(m.Requests) > 1 {
-		kind = mail.InvitationRequests
-	}
-	rendered, err := s.renderer.Render(kind, m.To, m.ID+"@"+s.mailHost, requested, mailContent(m))
+	rendered, err := Render(s.renderer, s.mailHost, m, requested)
 	if err != nil {
 		return err
 	}
 	return s.mailCircuit.do(func() error { return s.transport.Send(ctx, rendered) })
+}
+
+// Render returns the mail of a message as the workers send it. host is the right side of the Message-ID. The errors are those of
+// mail.Renderer.Render.
+func Render(renderer *mail.Renderer, host string, m *invitation.Message, date time.Time) (mail.Message, error) {
+	kind := mailKinds[m.Notice]
+	if len(m.Requests) > 1 {
+		kind = mail.InvitationRequests
+	}
+	return renderer.Render(kind, m.To, m.ID+"@"+host, date, mailContent(m))
 }
 
 // sendCode mails a code. The mail is dated as those of send are.

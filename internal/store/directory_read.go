@@ -104,6 +104,7 @@ func roleList(q directory.RoleQuery) listing {
 		filters: []filter{
 			contains(q.Name, "roles.name_folded"),
 			contains(q.Description, "roles.description_folded"),
+			contains(q.Any, "roles.name_folded", "roles.description_folded"),
 			equal("roles.scope_type", q.ScopeType),
 		},
 		order: by("roles.name"),

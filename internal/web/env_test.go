@@ -25,6 +25,8 @@ import (
 	"invited/internal/directory/dirfile"
 	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/jobs"
+	"invited/internal/mail"
 	"invited/internal/signin"
 	"invited/internal/signin/signintest"
 	"invited/internal/store"
@@ -121,7 +123,13 @@ func (e *env) pages(publicURL string) http.Handler {
 		Origin: public.Scheme + "://" + public.Host, ClientIP: clientIP, Logger: logger, Now: e.clock.Now,
 	})
 	require.NoError(e, err)
+	renderer, err := mail.NewRenderer("Example Cloud", "")
+	require.NoError(e, err)
 	handler, err := web.New(web.Config{
+		Preview: func(m *invitation.Message) (subject, text string, err error) {
+			rendered, err := jobs.Render(renderer, "example.org", m, e.clock.Now())
+			return rendered.Subject, rendered.Text, err
+		},
 		Callers: callers, Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
 		PublicURL: public, SiteName: "Example Cloud", Logger: logger, ClientIP: clientIP,
 		Next: http.NotFoundHandler(),
@@ -245,6 +253,9 @@ func (b *browser) send(method, path string, form url.Values) page {
 	defer func() { _ = answer.Body.Close() }()
 	content, err := io.ReadAll(answer.Body)
 	require.NoError(b, err)
+	if strings.HasPrefix(answer.Header.Get("Content-Type"), "text/html") && method != http.MethodHead && answer.StatusCode != http.StatusSeeOther {
+		require.Empty(b, htmlProblems(string(content)), "%s %s", method, path)
+	}
 	return page{answer.StatusCode, strings.TrimPrefix(answer.Header.Get("Location"), b.server.URL), answer.Header, string(content)}
 }
 

@@ -25,6 +25,8 @@ import (
 const (
 	// maxForm is the size of the largest form, in bytes.
 	maxForm = 16 << 10
+	// maxConsoleForm is maxForm of the console, whose forms have a personal text.
+	maxConsoleForm = 64 << 10
 	// requestTimeout is the time limit of a page, its database statements included.
 	requestTimeout = 20 * time.Second
 )
@@ -48,9 +50,14 @@ var pageHeaders = map[string]string{
 	"Cross-Origin-Opener-Policy": "same-origin",
 	"X-Content-Type-Options":     "nosniff",
 	"X-Robots-Tag":               "noindex",
-	// The path of a page can hold a link or a token.
-	"Referrer-Policy": "no-referrer",
+	"Referrer-Policy":            "same-origin",
 }
+
+// scriptPolicy is what the console adds to the Content-Security-Policy: it has a script.
+const scriptPolicy = "; script-src 'self'; connect-src 'self'"
+
+// isConsole reports whether a path is of the console.
+func isConsole(path string) bool { return strings.HasPrefix(path, "/console/") }
 
 // serve returns the handler of a page.
 func (p *pages) serve(handle func(*request) error) http.Handler {
@@ -58,6 +65,12 @@ func (p *pages) serve(handle func(*request) error) http.Handler {
 		start := time.Now()
 		for name, value := range pageHeaders {
 			w.Header().Set(name, value)
+		}
+		if secretPath.MatchString(r.URL.Path) {
+			w.Header().Set("Referrer-Policy", "no-referrer")
+		}
+		if isConsole(r.URL.Path) {
+			w.Header().Set("Content-Security-Policy", pageHeaders["Content-Security-Policy"]+scriptPolicy)
 		}
 		id := r.Header.Get("X-Request-ID")
 		if !requestIDPattern.MatchString(id) {
@@ -126,7 +139,11 @@ func (r *request) handle(page func(*request) error) (err error) {
 	case caller.Via == directory.ViaSession: // the session has ended
 		r.dropCookie(sessionCookie)
 	}
-	r.Body = http.MaxBytesReader(r.w, r.Body, maxForm)
+	limit := int64(maxForm)
+	if isConsole(r.URL.Path) {
+		limit = maxConsoleForm
+	}
+	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
 	if err := r.ParseForm(); err != nil {
 		return errBadForm
 	}
@@ -158,6 +175,7 @@ type view struct {
 	Site, Base, Title string
 	User              *signin.Caller
 	ReturnTo          string
+	Console           bool // the page is of the console, and has its script
 	Wide              bool // the page has a table
 	Data              any
 }
@@ -165,7 +183,7 @@ type view struct {
 // render answers with a page.
 func (r *request) render(status int, name, title string, data any) error {
 	var body bytes.Buffer
-	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Wide: name == "list", Data: data}
+	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Console: isConsole(r.URL.Path), Wide: name == "list", Data: data}
 	if err := r.page.templates[name].ExecuteTemplate(&body, "layout", v); err != nil {
 		return err
 	}

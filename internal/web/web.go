@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"invited/internal/directory"
 	"invited/internal/identity"
@@ -28,6 +30,8 @@ type Config struct {
 	ClientIP    func(*http.Request) string
 	Next        http.Handler // serves every path that has no page
 	Demo        *Demo        // nil: there is no demonstration
+	// Preview renders the mail of a message, as it would be sent.
+	Preview func(*invitation.Message) (subject, text string, err error)
 }
 
 //go:embed templates
@@ -40,11 +44,23 @@ type pages struct {
 	templates map[string]*template.Template
 }
 
+// functions are those that templates call.
+var functions = template.FuncMap{
+	"date":         formatDate,
+	"shortDate":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") },
+	"day":          func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
+	"clock":        func(t time.Time) string { return t.UTC().Format("15:04 UTC") },
+	"machineDate":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"stateWord":    func(s invitation.State) string { return stateWords[s] },
+	"deliveryWord": func(s invitation.ExecutionState) string { return deliveryWords[s] },
+	"roleTitle":    roleTitle,
+}
+
 // New returns the pages as a handler. It returns an error only where a template is broken.
 func New(c Config) (http.Handler, error) {
 	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
-	for _, name := range []string{"home", "sign-in", "code", "invitation", "review", "message", "refused", "signed-out", "list", "one", "new", "demo"} {
-		set, err := template.New("").Funcs(template.FuncMap{"date": formatDate}).
+	for _, name := range []string{"home", "sign-in", "code", "invitation", "review", "message", "refused", "signed-out", "list", "one", "choose", "new", "results", "demo"} {
+		set, err := template.New("").Funcs(functions).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("the page %s: %w", name, err)
@@ -68,6 +84,7 @@ func New(c Config) (http.Handler, error) {
 		"GET /console/new/{$}":                 signedIn(p.askNew),
 		"POST /console/new/{$}":                signedIn(p.create),
 		"GET /console/{uuid}/{$}":              signedIn(p.one),
+		"POST /console/act/{$}":                signedIn(p.bulk),
 		"POST /console/{uuid}/send/{$}":        signedIn(p.send),
 		"POST /console/{uuid}/cancel/{$}":      signedIn(p.cancel),
 		"GET /invitation_approve/{token}/{$}":  p.askApprove,
@@ -81,7 +98,9 @@ func New(c Config) (http.Handler, error) {
 	for pattern, handle := range handlers {
 		mux.Handle(pattern, p.serve(handle))
 	}
-	mux.Handle("GET /pages.css", http.HandlerFunc(p.style))
+	for _, name := range assets {
+		mux.Handle("GET /"+name, asset(name))
+	}
 	mux.Handle("/", c.Next)
 	return p.withoutRedirects(mux), nil
 }
@@ -97,7 +116,7 @@ func (p *pages) withoutRedirects(mux *http.ServeMux) http.Handler {
 		case strings.Contains(path, "//") || strings.Contains(path, "/."):
 			p.Next.ServeHTTP(w, r)
 			return
-		case strings.HasSuffix(path, "/") || path == "/pages.css":
+		case strings.HasSuffix(path, "/") || slices.Contains(assets, strings.TrimPrefix(path, "/")):
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -111,10 +130,15 @@ func (p *pages) withoutRedirects(mux *http.ServeMux) http.Handler {
 	})
 }
 
-func (p *pages) style(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	http.ServeFileFS(w, r, files, "templates/pages.css")
+// assets are the files that pages load.
+var assets = []string{"pages.css", "pages.js"}
+
+func asset(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		http.ServeFileFS(w, r, files, "templates/"+name)
+	})
 }
 
 // isSecure reports whether browsers reach the server by https.

@@ -1,0 +1,52 @@
+// Improves the console. Every page works without it.
+
+// Selection: one box that selects every row of the page, and how many are selected.
+for (const form of document.querySelectorAll("form.selection")) {
+  const rows = [...form.querySelectorAll('input[name="uuid"]')];
+  const all = form.querySelector('input[name="all"]');
+  const told = form.querySelector("output[data-selected]");
+  const place = form.querySelector("thead .tick");
+  if (!told || !place) continue;
+  const every = document.createElement("input");
+  every.type = "checkbox";
+  every.setAttribute("aria-label", "Select every invitation on this page");
+  place.replaceChildren(every);
+  const buttons = [...form.querySelectorAll("button[name=action]")];
+  const words = buttons.map((button) => button.textContent);
+
+  const update = () => {
+    const selected = all?.checked ? Number(all.value) : rows.filter((row) => row.checked).length;
+    every.checked = all?.checked || (rows.length > 0 && rows.every((row) => row.checked));
+    every.indeterminate = !every.checked && selected > 0;
+    for (const box of [every, ...rows]) box.disabled = Boolean(all?.checked);
+    told.hidden = false;
+    told.textContent = selected === 0 ? "None selected" : `${selected} selected`;
+    buttons.forEach((button, i) => (button.textContent = selected ? `${words[i]} (${selected})` : words[i]));
+  };
+  every.addEventListener("change", () => {
+    for (const row of rows) row.checked = every.checked;
+    update();
+  });
+  form.addEventListener("change", update);
+  addEventListener("pageshow", update); // the browser may have kept the boxes of the last visit
+}
+
+// A form that is on its way says so, and is not sent twice.
+const waiting = document.createElement("p");
+waiting.className = "waiting";
+waiting.setAttribute("role", "status");
+document.querySelector("main")?.append(waiting);
+for (const form of document.forms) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    waiting.textContent = "Working on it …";
+  });
+}
+addEventListener("pageshow", () => {
+  waiting.textContent = "";
+  for (const form of document.forms) delete form.dataset.sent;
+});
