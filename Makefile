@@ -89,9 +89,10 @@ test-race: testrun ## run all tests with the race detector, which needs a C comp
 test-faults: go ## run only the fault tests, RUNS times (1), and print the table of what was lost
 	@$(POSTGRES) $(SCRIPTS)/test-faults.sh $(RUNS) $(ARGS)
 
-test-browser: go ## try the API reference in headless Chromium
+test-browser: go ## try the pages and the API reference in headless Chromium, and look for barriers with axe-core
 	@$(SCRIPTS)/check-chromium.sh
-	@$(POSTGRES) $(GO) test -tags browser -run InABrowser $(ARGS) ./internal/systemtest/...
+	@internal/tools/axe/install.sh
+	@$(POSTGRES) $(GO) test -p 1 -tags browser -run InABrowser -timeout 20m $(ARGS) ./internal/web ./internal/systemtest/...
 
 test-sign-in: go ## sign in at Dex and at oauth2-proxy in headless Chromium; the first run builds both for some minutes
 	@$(SCRIPTS)/check-chromium.sh
