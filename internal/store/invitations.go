@@ -153,7 +153,7 @@ const startOrCreated = "COALESCE((SELECT starting.start_date" +
 func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([]invitation.Invitation, error) {
 	query := tx.db.Table("invitations").Select("invitations.uuid, invitations.state, invitations.created,"+
 		" invitations.delivery, invitations.execution_state, invitations.error_message, invitations.reminded,"+
-		" invitations.email, invitations.link_uuid, invitations.created_by_uuid, invitations.offered_by_uuid, invitations.role_uuid,"+
+		" invitations.inviter_notified, invitations.email, invitations.link_uuid, invitations.created_by_uuid, invitations.offered_by_uuid, invitations.role_uuid,"+
 		" (SELECT roles.name FROM roles WHERE roles.uuid = invitations.role_uuid), invitations.scope_uuid,"+
 		" (SELECT scopes.type FROM scopes WHERE scopes.uuid = invitations.scope_uuid)").
 		Where("invitations.created >= ?", from)
@@ -174,7 +174,7 @@ func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([
 	})
 	return collect(query, func(scan scanFunc) (i invitation.Invitation, err error) {
 		err = scan(&i.UUID, &i.StoredState, &i.Created, &i.Delivery, &i.ExecutionState, &i.ErrorMessage, &i.Reminded,
-			&i.Email, &i.LinkUUID, &i.CreatedByUUID, &i.OfferedByUUID, &i.RoleUUID, &i.Role.Name, &i.ScopeUUID, &i.Scope.Type)
+			&i.InviterNotified, &i.Email, &i.LinkUUID, &i.CreatedByUUID, &i.OfferedByUUID, &i.RoleUUID, &i.Role.Name, &i.ScopeUUID, &i.Scope.Type)
 		i.Created = i.Created.UTC()
 		return i, err
 	})

@@ -105,3 +105,18 @@ func TestLockDueSkipsLockedRows(t *testing.T) {
 		lockDue(ids[1:], now.Add(time.Second), 10, nothing)
 	})
 }
+
+// A sweep writes one invitation by itself whatever its row says: it reads each column that it compares.
+func TestSweepOfOneInvitation(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		clock := storetest.NewClock(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC))
+		db := (&storetest.Statements{}).Open(t, e.url, database.Options{Clock: clock.Now})
+		service := &invitation.Service{Store: db.Invitations(), Policy: invitation.Policy{Lifetime: time.Hour}}
+		one := e.newInvitation("one@university.example")
+		one.Created, one.InviterNotified, one.OfferedByUUID = clock.Now(), true, &oliviaID
+		e.insert(one)
+		clock.Advance(time.Hour)
+		require.NoError(t, service.Sweep(t.Context()))
+		require.Equal(t, invitation.Expired, e.mustFind(one.UUID).StoredState)
+	})
+}
