@@ -121,6 +121,7 @@ const (
 	InvitationEventFieldExecutionState InvitationEventFieldEnum = "execution_state"
 	InvitationEventFieldFromState      InvitationEventFieldEnum = "from_state"
 	InvitationEventFieldNotice         InvitationEventFieldEnum = "notice"
+	InvitationEventFieldReason         InvitationEventFieldEnum = "reason"
 	InvitationEventFieldRecipient      InvitationEventFieldEnum = "recipient"
 	InvitationEventFieldRequestID      InvitationEventFieldEnum = "request_id"
 	InvitationEventFieldRoleName       InvitationEventFieldEnum = "role_name"
@@ -150,6 +151,8 @@ func (e InvitationEventFieldEnum) Valid() bool {
 		return true
 	case InvitationEventFieldNotice:
 		return true
+	case InvitationEventFieldReason:
+		return true
 	case InvitationEventFieldRecipient:
 		return true
 	case InvitationEventFieldRequestID:
@@ -178,6 +181,8 @@ const (
 	InvitationEventTypeApproved           InvitationEventType = "approved"
 	InvitationEventTypeCanceled           InvitationEventType = "canceled"
 	InvitationEventTypeCreated            InvitationEventType = "created"
+	InvitationEventTypeDeclineUndone      InvitationEventType = "decline_undone"
+	InvitationEventTypeDeclined           InvitationEventType = "declined"
 	InvitationEventTypeDeleted            InvitationEventType = "deleted"
 	InvitationEventTypeDelivered          InvitationEventType = "delivered"
 	InvitationEventTypeDeliveryFailed     InvitationEventType = "delivery_failed"
@@ -187,6 +192,7 @@ const (
 	InvitationEventTypeRefused            InvitationEventType = "refused"
 	InvitationEventTypeRejected           InvitationEventType = "rejected"
 	InvitationEventTypeReminded           InvitationEventType = "reminded"
+	InvitationEventTypeRenewalAsked       InvitationEventType = "renewal_asked"
 	InvitationEventTypeSent               InvitationEventType = "sent"
 	InvitationEventTypeUpdated            InvitationEventType = "updated"
 )
@@ -203,6 +209,10 @@ func (e InvitationEventType) Valid() bool {
 	case InvitationEventTypeCanceled:
 		return true
 	case InvitationEventTypeCreated:
+		return true
+	case InvitationEventTypeDeclineUndone:
+		return true
+	case InvitationEventTypeDeclined:
 		return true
 	case InvitationEventTypeDeleted:
 		return true
@@ -222,6 +232,8 @@ func (e InvitationEventType) Valid() bool {
 		return true
 	case InvitationEventTypeReminded:
 		return true
+	case InvitationEventTypeRenewalAsked:
+		return true
 	case InvitationEventTypeSent:
 		return true
 	case InvitationEventTypeUpdated:
@@ -240,6 +252,8 @@ const (
 	InvitationFieldCreatedByUsername   InvitationFieldEnum = "created_by_username"
 	InvitationFieldCustomerName        InvitationFieldEnum = "customer_name"
 	InvitationFieldCustomerUUID        InvitationFieldEnum = "customer_uuid"
+	InvitationFieldDeclineReason       InvitationFieldEnum = "decline_reason"
+	InvitationFieldDeclinedAt          InvitationFieldEnum = "declined_at"
 	InvitationFieldEmail               InvitationFieldEnum = "email"
 	InvitationFieldErrorMessage        InvitationFieldEnum = "error_message"
 	InvitationFieldExecutionState      InvitationFieldEnum = "execution_state"
@@ -278,6 +292,10 @@ func (e InvitationFieldEnum) Valid() bool {
 	case InvitationFieldCustomerName:
 		return true
 	case InvitationFieldCustomerUUID:
+		return true
+	case InvitationFieldDeclineReason:
+		return true
+	case InvitationFieldDeclinedAt:
 		return true
 	case InvitationFieldEmail:
 		return true
@@ -326,16 +344,20 @@ func (e InvitationFieldEnum) Valid() bool {
 
 // Defines values for InvitationNotice.
 const (
-	InvitationNoticeExpired   InvitationNotice = "expired"
-	InvitationNoticeRefused   InvitationNotice = "refused"
-	InvitationNoticeRejected  InvitationNotice = "rejected"
-	InvitationNoticeReminder  InvitationNotice = "reminder"
-	InvitationNoticeRequested InvitationNotice = "requested"
+	InvitationNoticeDeclined     InvitationNotice = "declined"
+	InvitationNoticeExpired      InvitationNotice = "expired"
+	InvitationNoticeRefused      InvitationNotice = "refused"
+	InvitationNoticeRejected     InvitationNotice = "rejected"
+	InvitationNoticeReminder     InvitationNotice = "reminder"
+	InvitationNoticeRenewalAsked InvitationNotice = "renewal_asked"
+	InvitationNoticeRequested    InvitationNotice = "requested"
 )
 
 // Valid indicates whether the value is a known member of the InvitationNotice enum.
 func (e InvitationNotice) Valid() bool {
 	switch e {
+	case InvitationNoticeDeclined:
+		return true
 	case InvitationNoticeExpired:
 		return true
 	case InvitationNoticeRefused:
@@ -343,6 +365,8 @@ func (e InvitationNotice) Valid() bool {
 	case InvitationNoticeRejected:
 		return true
 	case InvitationNoticeReminder:
+		return true
+	case InvitationNoticeRenewalAsked:
 		return true
 	case InvitationNoticeRequested:
 		return true
@@ -726,6 +750,12 @@ type Invitation struct {
 	CustomerName      string             `json:"customer_name"`
 	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
 
+	// DeclineReason Why the invitee declined. Empty if they did not say.
+	DeclineReason string `json:"decline_reason"`
+
+	// DeclinedAt When the invitee declined a `canceled` invitation. Null if they did not.
+	DeclinedAt *time.Time `json:"declined_at"`
+
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
 	Email string `json:"email"`
 
@@ -822,6 +852,9 @@ type InvitationEvent struct {
 	// Notice The kind of notice. Absent in events that are not about a notice.
 	Notice *InvitationNotice `json:"notice,omitempty"`
 
+	// Reason Why the user rejected or declined the invitation. Empty if they did not say.
+	Reason *string `json:"reason,omitempty"`
+
 	// Recipient The address to which something was sent. The invitation may have another e-mail by now. Empty if nothing
 	// was sent.
 	Recipient *string `json:"recipient,omitempty"`
@@ -854,6 +887,9 @@ type InvitationEventFieldEnum string
 // * `accepted` - the invitee accepted it
 // * `refused` - the invitee could not accept it, because the inviter may not invite there any more
 // * `canceled` - a user canceled it
+// * `declined` - the invitee declined it
+// * `decline_undone` - the invitee undid that
+// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
 // * `sent` - a user requested another delivery
 // * `updated` - a user changed it
 // * `deleted` - a user deleted it
@@ -869,6 +905,15 @@ type InvitationEventType string
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
+// InvitationLink defines model for InvitationLink.
+type InvitationLink struct {
+	// URL The page on which the invitee accepts.
+	URL string `json:"url"`
+
+	// UUID The uuid in the link, which details, accept, check and decline take.
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
 // InvitationListItem An invitation in a list, with all its fields or those given by `field`.
 type InvitationListItem = Invitation
 
@@ -879,11 +924,19 @@ type InvitationListItem = Invitation
 // * `expired` - to the creator
 // * `refused` - to the creator, who may not invite there any more: nobody can accept
 // * `reminder` - to the invitee
+// * `declined` - to the creator
+// * `renewal_asked` - to the creator or to staff: somebody asks for a new invitation
 type InvitationNotice string
 
 // InvitationOEnum A key to order by; `-` means descending. The default is `-created`. `created_by` orders by the creator's full
 // name, or by the username if there is none; `state` orders by its name.
 type InvitationOEnum string
+
+// InvitationReasonRequest A reason, which may be left out. White space around it is removed.
+type InvitationReasonRequest struct {
+	// Reason Why, in any number of lines. The creator is told.
+	Reason *string `json:"reason,omitempty"`
+}
 
 // InvitationRequest A request to create an invitation. White space around values is removed.
 type InvitationRequest struct {
@@ -1042,6 +1095,9 @@ type ScopeURL = string
 
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
+	// Reason Why the invitation is rejected, which the creator is told. Approving ignores it.
+	Reason *string `json:"reason,omitempty"`
+
 	// Token The token from the link in the mail to staff.
 	Token string `json:"token"`
 }
@@ -1079,6 +1135,9 @@ type VisibleInvitationDetails struct {
 	CreatedByUsername string             `json:"created_by_username"`
 	CustomerName      string             `json:"customer_name"`
 	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// DeclinedAt When the invitee declined a `canceled` invitation, which they can undo for ten minutes. Null if they did not.
+	DeclinedAt *time.Time `json:"declined_at"`
 
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
 	Email           string             `json:"email"`
@@ -1483,6 +1542,12 @@ type UserInvitationsPartialUpdateJSONRequestBody = PatchedInvitationUpdateReques
 // UserInvitationsUpdateJSONRequestBody defines body for UserInvitationsUpdate for application/json ContentType.
 type UserInvitationsUpdateJSONRequestBody = InvitationUpdateRequest
 
+// UserInvitationsDeclineJSONRequestBody defines body for UserInvitationsDecline for application/json ContentType.
+type UserInvitationsDeclineJSONRequestBody = InvitationReasonRequest
+
+// UserInvitationsRejectRequestJSONRequestBody defines body for UserInvitationsRejectRequest for application/json ContentType.
+type UserInvitationsRejectRequestJSONRequestBody = InvitationReasonRequest
+
 // AsFieldErrors returns the union data inside the BadRequest as a FieldErrors
 func (t BadRequest) AsFieldErrors() (FieldErrors, error) {
 	var body FieldErrors
@@ -1806,7 +1871,7 @@ type ClientInterface interface {
 	// UserInvitationsRejectWithBody Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication.
+	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1816,7 +1881,7 @@ type ClientInterface interface {
 	// UserInvitationsReject Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication.
+	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1911,6 +1976,28 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
 	UserInvitationsAccept(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UserInvitationsApproveRequest Approve as signed-in staff
+	//
+	// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+	//
+	// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
+	// `requested`.
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/approve-request/ (the `UserInvitationsApproveRequest` operationId).
+	UserInvitationsApproveRequest(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsAskAgain Ask for a new invitation
+	//
+	// Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
+	// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
+	// the mail. The caller must be somebody who could have accepted the invitation.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/ask-again/ (the `UserInvitationsAskAgain` operationId).
+	UserInvitationsAskAgain(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UserInvitationsCancel Cancel
 	//
 	// Cancels a `pending` or `project` invitation that the caller may manage.
@@ -1928,6 +2015,38 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 	UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsDeclineWithBody Decline invitation
+	//
+	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	//
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+	// be able to accept, but can't decline.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+	UserInvitationsDeclineWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsDecline Decline invitation
+	//
+	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	//
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+	// be able to accept, but can't decline.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+	UserInvitationsDecline(ctx context.Context, uuid InvitationUUID, body UserInvitationsDeclineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsDelete Delete
 	//
@@ -1961,6 +2080,35 @@ type ClientInterface interface {
 	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 	UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UserInvitationsLinkRetrieve Link of the invitee
+	//
+	// Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
+	// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
+	// permissions they hold, the caller must be allowed to offer the role.
+	//
+	// Corresponds with GET /api/user-invitations/{uuid}/link/ (the `UserInvitationsLinkRetrieve` operationId).
+	UserInvitationsLinkRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsRejectRequestWithBody Reject as signed-in staff
+	//
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// is told by mail, also the reason.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+	UserInvitationsRejectRequestWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsRejectRequest Reject as signed-in staff
+	//
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// is told by mail, also the reason.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+	UserInvitationsRejectRequest(ctx context.Context, uuid InvitationUUID, body UserInvitationsRejectRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// UserInvitationsSend Send
 	//
 	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
@@ -1971,6 +2119,17 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserInvitationsUndoDecline Undo decline
+	//
+	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
+	// caller must have the invitation's e-mail, and its civil number if it has one.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
+	UserInvitationsUndoDecline(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserPermissionsList List user permissions
 	//
@@ -2354,7 +2513,7 @@ func (c *Client) UserInvitationsCheckDuplicates(ctx context.Context, body UserIn
 // UserInvitationsRejectWithBody Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication.
+// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2374,7 +2533,7 @@ func (c *Client) UserInvitationsRejectWithBody(ctx context.Context, contentType 
 // UserInvitationsReject Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication.
+// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2549,6 +2708,48 @@ func (c *Client) UserInvitationsAccept(ctx context.Context, uuid InvitationUUID,
 	return c.Client.Do(req)
 }
 
+// UserInvitationsApproveRequest Approve as signed-in staff
+//
+// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+//
+// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
+// `requested`.
+//
+// Corresponds with POST /api/user-invitations/{uuid}/approve-request/ (the `UserInvitationsApproveRequest` operationId).
+func (c *Client) UserInvitationsApproveRequest(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsApproveRequestRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsAskAgain Ask for a new invitation
+//
+// Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
+// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
+// the mail. The caller must be somebody who could have accepted the invitation.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Corresponds with POST /api/user-invitations/{uuid}/ask-again/ (the `UserInvitationsAskAgain` operationId).
+func (c *Client) UserInvitationsAskAgain(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsAskAgainRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UserInvitationsCancel Cancel
 //
 // Cancels a `pending` or `project` invitation that the caller may manage.
@@ -2577,6 +2778,58 @@ func (c *Client) UserInvitationsCancel(ctx context.Context, uuid InvitationUUID,
 // Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 func (c *Client) UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsCheckRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsDeclineWithBody Decline invitation
+//
+// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+//
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+// be able to accept, but can't decline.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+func (c *Client) UserInvitationsDeclineWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsDeclineRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsDecline Decline invitation
+//
+// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+//
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+// be able to accept, but can't decline.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+func (c *Client) UserInvitationsDecline(ctx context.Context, uuid InvitationUUID, body UserInvitationsDeclineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsDeclineRequest(c.Server, uuid, body)
 	if err != nil {
 		return nil, err
 	}
@@ -2649,6 +2902,65 @@ func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationU
 	return c.Client.Do(req)
 }
 
+// UserInvitationsLinkRetrieve Link of the invitee
+//
+// Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
+// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
+// permissions they hold, the caller must be allowed to offer the role.
+//
+// Corresponds with GET /api/user-invitations/{uuid}/link/ (the `UserInvitationsLinkRetrieve` operationId).
+func (c *Client) UserInvitationsLinkRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsLinkRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsRejectRequestWithBody Reject as signed-in staff
+//
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// is told by mail, also the reason.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+func (c *Client) UserInvitationsRejectRequestWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsRejectRequestRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsRejectRequest Reject as signed-in staff
+//
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// is told by mail, also the reason.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+func (c *Client) UserInvitationsRejectRequest(ctx context.Context, uuid InvitationUUID, body UserInvitationsRejectRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsRejectRequestRequest(c.Server, uuid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // UserInvitationsSend Send
 //
 // Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
@@ -2660,6 +2972,27 @@ func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationU
 // Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsSendRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserInvitationsUndoDecline Undo decline
+//
+// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
+// caller must have the invitation's e-mail, and its civil number if it has one.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
+func (c *Client) UserInvitationsUndoDecline(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserInvitationsUndoDeclineRequest(c.Server, uuid)
 	if err != nil {
 		return nil, err
 	}
@@ -4346,6 +4679,74 @@ func NewUserInvitationsAcceptRequest(server string, uuid InvitationUUID) (*http.
 	return req, nil
 }
 
+// NewUserInvitationsApproveRequestRequest constructs an http.Request for the UserInvitationsApproveRequest method
+func NewUserInvitationsApproveRequestRequest(server string, uuid InvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/approve-request/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsAskAgainRequest constructs an http.Request for the UserInvitationsAskAgain method
+func NewUserInvitationsAskAgainRequest(server string, uuid InvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/ask-again/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUserInvitationsCancelRequest constructs an http.Request for the UserInvitationsCancel method
 func NewUserInvitationsCancelRequest(server string, uuid InvitationUUID) (*http.Request, error) {
 	var err error
@@ -4410,6 +4811,53 @@ func NewUserInvitationsCheckRequest(server string, uuid InvitationUUID) (*http.R
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewUserInvitationsDeclineRequest calls the generic UserInvitationsDecline builder with application/json body
+func NewUserInvitationsDeclineRequest(server string, uuid InvitationUUID, body UserInvitationsDeclineJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserInvitationsDeclineRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserInvitationsDeclineRequestWithBody constructs an http.Request for the UserInvitationsDecline method, with any body, and a specified content type
+func NewUserInvitationsDeclineRequestWithBody(server string, uuid InvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/decline/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4567,6 +5015,87 @@ func NewUserInvitationsEventsListRequest(server string, uuid InvitationUUID, par
 	return req, nil
 }
 
+// NewUserInvitationsLinkRetrieveRequest constructs an http.Request for the UserInvitationsLinkRetrieve method
+func NewUserInvitationsLinkRetrieveRequest(server string, uuid InvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/link/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsRejectRequestRequest calls the generic UserInvitationsRejectRequest builder with application/json body
+func NewUserInvitationsRejectRequestRequest(server string, uuid InvitationUUID, body UserInvitationsRejectRequestJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserInvitationsRejectRequestRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserInvitationsRejectRequestRequestWithBody constructs an http.Request for the UserInvitationsRejectRequest method, with any body, and a specified content type
+func NewUserInvitationsRejectRequestRequestWithBody(server string, uuid InvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/reject-request/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewUserInvitationsSendRequest constructs an http.Request for the UserInvitationsSend method
 func NewUserInvitationsSendRequest(server string, uuid InvitationUUID) (*http.Request, error) {
 	var err error
@@ -4584,6 +5113,40 @@ func NewUserInvitationsSendRequest(server string, uuid InvitationUUID) (*http.Re
 	}
 
 	operationPath := fmt.Sprintf("/api/user-invitations/%s/send/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserInvitationsUndoDeclineRequest constructs an http.Request for the UserInvitationsUndoDecline method
+func NewUserInvitationsUndoDeclineRequest(server string, uuid InvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-invitations/%s/undo-decline/", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5205,7 +5768,7 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsRejectWithBodyWithResponse Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication.
+	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5215,7 +5778,7 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsRejectWithResponse Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication.
+	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -5316,6 +5879,32 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
 	UserInvitationsAcceptWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsAcceptResponse, error)
 
+	// UserInvitationsApproveRequestWithResponse Approve as signed-in staff
+	//
+	// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+	//
+	// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
+	// `requested`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/approve-request/ (the `UserInvitationsApproveRequest` operationId).
+	UserInvitationsApproveRequestWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsApproveRequestResponse, error)
+
+	// UserInvitationsAskAgainWithResponse Ask for a new invitation
+	//
+	// Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
+	// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
+	// the mail. The caller must be somebody who could have accepted the invitation.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/ask-again/ (the `UserInvitationsAskAgain` operationId).
+	UserInvitationsAskAgainWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsAskAgainResponse, error)
+
 	// UserInvitationsCancelWithResponse Cancel
 	//
 	// Cancels a `pending` or `project` invitation that the caller may manage.
@@ -5337,6 +5926,38 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 	UserInvitationsCheckWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsCheckResponse, error)
+
+	// UserInvitationsDeclineWithBodyWithResponse Decline invitation
+	//
+	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	//
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+	// be able to accept, but can't decline.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+	UserInvitationsDeclineWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsDeclineResponse, error)
+
+	// UserInvitationsDeclineWithResponse Decline invitation
+	//
+	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	//
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+	// be able to accept, but can't decline.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+	UserInvitationsDeclineWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsDeclineJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsDeclineResponse, error)
 
 	// UserInvitationsDeleteWithResponse Delete
 	//
@@ -5376,6 +5997,37 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 	UserInvitationsEventsListWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*UserInvitationsEventsListResponse, error)
 
+	// UserInvitationsLinkRetrieveWithResponse Link of the invitee
+	//
+	// Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
+	// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
+	// permissions they hold, the caller must be allowed to offer the role.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-invitations/{uuid}/link/ (the `UserInvitationsLinkRetrieve` operationId).
+	UserInvitationsLinkRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsLinkRetrieveResponse, error)
+
+	// UserInvitationsRejectRequestWithBodyWithResponse Reject as signed-in staff
+	//
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// is told by mail, also the reason.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+	UserInvitationsRejectRequestWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsRejectRequestResponse, error)
+
+	// UserInvitationsRejectRequestWithResponse Reject as signed-in staff
+	//
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// is told by mail, also the reason.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+	UserInvitationsRejectRequestWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsRejectRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsRejectRequestResponse, error)
+
 	// UserInvitationsSendWithResponse Send
 	//
 	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
@@ -5388,6 +6040,19 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSendWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsSendResponse, error)
+
+	// UserInvitationsUndoDeclineWithResponse Undo decline
+	//
+	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
+	// caller must have the invitation's e-mail, and its civil number if it has one.
+	//
+	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+	// `user_invitations_update`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
+	UserInvitationsUndoDeclineWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsUndoDeclineResponse, error)
 
 	// UserPermissionsListWithResponse List user permissions
 	//
@@ -8776,6 +9441,390 @@ func (r UserInvitationsAcceptResponse) ContentType() string {
 	return ""
 }
 
+// UserInvitationsApproveRequestResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsApproveRequestResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsApproveRequestResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsApproveRequest
+type UserInvitationsApproveRequestResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsApproveRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *RuleErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsApproveRequestResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsApproveRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsApproveRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsApproveRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsApproveRequestResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsApproveRequestResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsApproveRequestResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsApproveRequestResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsApproveRequestResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsApproveRequestResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsApproveRequestResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsApproveRequestResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON200() *Detail {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON400() *RuleErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsApproveRequestResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsApproveRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsApproveRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsApproveRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsApproveRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsAskAgainResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsAskAgainResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsAskAgainResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsAskAgainResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Detail
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsAskAgainResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsAskAgainResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsAskAgainResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsAskAgainResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsAskAgainResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsAskAgainResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsAskAgainResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsAskAgainResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsAskAgainResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsAskAgainResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON200() *Detail {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsAskAgainResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsAskAgainResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsAskAgainResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsAskAgainResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserInvitationsCancelResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsCancel
 type UserInvitationsCancelResponse200Headers struct {
 	XRequestID *string
@@ -9125,6 +10174,212 @@ func (r UserInvitationsCheckResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UserInvitationsCheckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsDeclineResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsDeclineResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsDeclineResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsDeclineResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsDeclineResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsDeclineResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsDeclineResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsDeclineResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsDeclineResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsDeclineResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsDeclineResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsDeclineResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserInvitationsDeclineResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsDeclineResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsDeclineResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsDeclineResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON200() *Detail {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsDeclineResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsDeclineResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsDeclineResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsDeclineResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -9667,6 +10922,390 @@ func (r UserInvitationsEventsListResponse) ContentType() string {
 	return ""
 }
 
+// UserInvitationsLinkRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsLinkRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsLinkRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsLinkRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsLinkRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsLinkRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsLinkRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsLinkRetrieveResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsLinkRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsLinkRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *InvitationLink
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsLinkRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsLinkRetrieveResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsLinkRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsLinkRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsLinkRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsLinkRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsLinkRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsLinkRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsLinkRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON200() *InvitationLink {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsLinkRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsLinkRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsLinkRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsLinkRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsRejectRequestResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsRejectRequestResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse415Headers the declared response headers of an HTTP 415 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsRejectRequestResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsRejectRequest
+type UserInvitationsRejectRequestResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsRejectRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsRejectRequestResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsRejectRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsRejectRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsRejectRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsRejectRequestResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsRejectRequestResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsRejectRequestResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsRejectRequestResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsRejectRequestResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserInvitationsRejectRequestResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsRejectRequestResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsRejectRequestResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsRejectRequestResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON200() *Detail {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsRejectRequestResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsRejectRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsRejectRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsRejectRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsRejectRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserInvitationsSendResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsSend
 type UserInvitationsSendResponse200Headers struct {
 	XRequestID *string
@@ -9853,6 +11492,198 @@ func (r UserInvitationsSendResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UserInvitationsSendResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserInvitationsUndoDeclineResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse400Headers the declared response headers of an HTTP 400 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse401Headers the declared response headers of an HTTP 401 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserInvitationsUndoDeclineResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse406Headers the declared response headers of an HTTP 406 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse413Headers the declared response headers of an HTTP 413 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse414Headers the declared response headers of an HTTP 414 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse500Headers the declared response headers of an HTTP 500 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserInvitationsUndoDeclineResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UserInvitationsUndoDeclineResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserInvitationsUndoDeclineResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserInvitationsUndoDeclineResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserInvitationsUndoDeclineResponse401Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserInvitationsUndoDeclineResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserInvitationsUndoDeclineResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserInvitationsUndoDeclineResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserInvitationsUndoDeclineResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserInvitationsUndoDeclineResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserInvitationsUndoDeclineResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserInvitationsUndoDeclineResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserInvitationsUndoDeclineResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON200() *Detail {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON400() *BadRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserInvitationsUndoDeclineResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserInvitationsUndoDeclineResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserInvitationsUndoDeclineResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserInvitationsUndoDeclineResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10599,7 +12430,7 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithResponse(ctx con
 // UserInvitationsRejectWithBodyWithResponse Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication.
+// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10615,7 +12446,7 @@ func (c *ClientWithResponses) UserInvitationsRejectWithBodyWithResponse(ctx cont
 // UserInvitationsRejectWithResponse Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication.
+// needs no authentication. The creator is told by mail, also the `reason` if there is one.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -10764,6 +12595,44 @@ func (c *ClientWithResponses) UserInvitationsAcceptWithResponse(ctx context.Cont
 	return ParseUserInvitationsAcceptResponse(rsp)
 }
 
+// UserInvitationsApproveRequestWithResponse Approve as signed-in staff
+//
+// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+//
+// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
+// `requested`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/{uuid}/approve-request/ (the `UserInvitationsApproveRequest` operationId).
+func (c *ClientWithResponses) UserInvitationsApproveRequestWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsApproveRequestResponse, error) {
+	rsp, err := c.UserInvitationsApproveRequest(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsApproveRequestResponse(rsp)
+}
+
+// UserInvitationsAskAgainWithResponse Ask for a new invitation
+//
+// Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
+// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
+// the mail. The caller must be somebody who could have accepted the invitation.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/{uuid}/ask-again/ (the `UserInvitationsAskAgain` operationId).
+func (c *ClientWithResponses) UserInvitationsAskAgainWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsAskAgainResponse, error) {
+	rsp, err := c.UserInvitationsAskAgain(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsAskAgainResponse(rsp)
+}
+
 // UserInvitationsCancelWithResponse Cancel
 //
 // Cancels a `pending` or `project` invitation that the caller may manage.
@@ -10796,6 +12665,50 @@ func (c *ClientWithResponses) UserInvitationsCheckWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseUserInvitationsCheckResponse(rsp)
+}
+
+// UserInvitationsDeclineWithBodyWithResponse Decline invitation
+//
+// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+//
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+// be able to accept, but can't decline.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+func (c *ClientWithResponses) UserInvitationsDeclineWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsDeclineResponse, error) {
+	rsp, err := c.UserInvitationsDeclineWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsDeclineResponse(rsp)
+}
+
+// UserInvitationsDeclineWithResponse Decline invitation
+//
+// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
+// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+//
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
+// be able to accept, but can't decline.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
+func (c *ClientWithResponses) UserInvitationsDeclineWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsDeclineJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsDeclineResponse, error) {
+	rsp, err := c.UserInvitationsDecline(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsDeclineResponse(rsp)
 }
 
 // UserInvitationsDeleteWithResponse Delete
@@ -10854,6 +12767,55 @@ func (c *ClientWithResponses) UserInvitationsEventsListWithResponse(ctx context.
 	return ParseUserInvitationsEventsListResponse(rsp)
 }
 
+// UserInvitationsLinkRetrieveWithResponse Link of the invitee
+//
+// Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
+// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
+// permissions they hold, the caller must be allowed to offer the role.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-invitations/{uuid}/link/ (the `UserInvitationsLinkRetrieve` operationId).
+func (c *ClientWithResponses) UserInvitationsLinkRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsLinkRetrieveResponse, error) {
+	rsp, err := c.UserInvitationsLinkRetrieve(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsLinkRetrieveResponse(rsp)
+}
+
+// UserInvitationsRejectRequestWithBodyWithResponse Reject as signed-in staff
+//
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// is told by mail, also the reason.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+func (c *ClientWithResponses) UserInvitationsRejectRequestWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsRejectRequestResponse, error) {
+	rsp, err := c.UserInvitationsRejectRequestWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsRejectRequestResponse(rsp)
+}
+
+// UserInvitationsRejectRequestWithResponse Reject as signed-in staff
+//
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// is told by mail, also the reason.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
+func (c *ClientWithResponses) UserInvitationsRejectRequestWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsRejectRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsRejectRequestResponse, error) {
+	rsp, err := c.UserInvitationsRejectRequest(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsRejectRequestResponse(rsp)
+}
+
 // UserInvitationsSendWithResponse Send
 //
 // Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
@@ -10871,6 +12833,25 @@ func (c *ClientWithResponses) UserInvitationsSendWithResponse(ctx context.Contex
 		return nil, err
 	}
 	return ParseUserInvitationsSendResponse(rsp)
+}
+
+// UserInvitationsUndoDeclineWithResponse Undo decline
+//
+// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
+// caller must have the invitation's e-mail, and its civil number if it has one.
+//
+// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
+// `user_invitations_update`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
+func (c *ClientWithResponses) UserInvitationsUndoDeclineWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsUndoDeclineResponse, error) {
+	rsp, err := c.UserInvitationsUndoDecline(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserInvitationsUndoDeclineResponse(rsp)
 }
 
 // UserPermissionsListWithResponse List user permissions
@@ -15114,6 +17095,480 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 	return response, nil
 }
 
+// ParseUserInvitationsApproveRequestResponse parses an HTTP response from a UserInvitationsApproveRequestWithResponse call
+func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvitationsApproveRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsApproveRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RuleErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsApproveRequestResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsApproveRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsApproveRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsApproveRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsApproveRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsApproveRequestResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsApproveRequestResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsApproveRequestResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsApproveRequestResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsApproveRequestResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsApproveRequestResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsApproveRequestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsAskAgainResponse parses an HTTP response from a UserInvitationsAskAgainWithResponse call
+func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsAskAgainResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsAskAgainResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsAskAgainResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsAskAgainResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsAskAgainResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsAskAgainResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsAskAgainResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsAskAgainResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsAskAgainResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsAskAgainResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsAskAgainResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsAskAgainResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseUserInvitationsCancelResponse parses an HTTP response from a UserInvitationsCancelWithResponse call
 func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCancelResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -15527,6 +17982,260 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsCheckResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsDeclineResponse parses an HTTP response from a UserInvitationsDeclineWithResponse call
+func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDeclineResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsDeclineResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsDeclineResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsDeclineResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsDeclineResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsDeclineResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsDeclineResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsDeclineResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsDeclineResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsDeclineResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserInvitationsDeclineResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsDeclineResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsDeclineResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsDeclineResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
@@ -16221,6 +18930,480 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 	return response, nil
 }
 
+// ParseUserInvitationsLinkRetrieveResponse parses an HTTP response from a UserInvitationsLinkRetrieveWithResponse call
+func ParseUserInvitationsLinkRetrieveResponse(rsp *http.Response) (*UserInvitationsLinkRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsLinkRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest InvitationLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsLinkRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsLinkRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsLinkRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsLinkRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsLinkRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsLinkRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsLinkRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsLinkRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsLinkRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsRejectRequestResponse parses an HTTP response from a UserInvitationsRejectRequestWithResponse call
+func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitationsRejectRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsRejectRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsRejectRequestResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsRejectRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsRejectRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsRejectRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsRejectRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsRejectRequestResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsRejectRequestResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsRejectRequestResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsRejectRequestResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserInvitationsRejectRequestResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsRejectRequestResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsRejectRequestResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsRejectRequestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseUserInvitationsSendResponse parses an HTTP response from a UserInvitationsSendWithResponse call
 func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -16438,6 +19621,243 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsSendResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserInvitationsUndoDeclineResponse parses an HTTP response from a UserInvitationsUndoDeclineWithResponse call
+func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitationsUndoDeclineResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserInvitationsUndoDeclineResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserInvitationsUndoDeclineResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserInvitationsUndoDeclineResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserInvitationsUndoDeclineResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserInvitationsUndoDeclineResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserInvitationsUndoDeclineResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserInvitationsUndoDeclineResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserInvitationsUndoDeclineResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserInvitationsUndoDeclineResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserInvitationsUndoDeclineResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserInvitationsUndoDeclineResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserInvitationsUndoDeclineResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

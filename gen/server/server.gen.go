@@ -9,7 +9,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -124,6 +126,7 @@ const (
 	InvitationEventFieldExecutionState InvitationEventFieldEnum = "execution_state"
 	InvitationEventFieldFromState      InvitationEventFieldEnum = "from_state"
 	InvitationEventFieldNotice         InvitationEventFieldEnum = "notice"
+	InvitationEventFieldReason         InvitationEventFieldEnum = "reason"
 	InvitationEventFieldRecipient      InvitationEventFieldEnum = "recipient"
 	InvitationEventFieldRequestID      InvitationEventFieldEnum = "request_id"
 	InvitationEventFieldRoleName       InvitationEventFieldEnum = "role_name"
@@ -153,6 +156,8 @@ func (e InvitationEventFieldEnum) Valid() bool {
 		return true
 	case InvitationEventFieldNotice:
 		return true
+	case InvitationEventFieldReason:
+		return true
 	case InvitationEventFieldRecipient:
 		return true
 	case InvitationEventFieldRequestID:
@@ -181,6 +186,8 @@ const (
 	InvitationEventTypeApproved           InvitationEventType = "approved"
 	InvitationEventTypeCanceled           InvitationEventType = "canceled"
 	InvitationEventTypeCreated            InvitationEventType = "created"
+	InvitationEventTypeDeclineUndone      InvitationEventType = "decline_undone"
+	InvitationEventTypeDeclined           InvitationEventType = "declined"
 	InvitationEventTypeDeleted            InvitationEventType = "deleted"
 	InvitationEventTypeDelivered          InvitationEventType = "delivered"
 	InvitationEventTypeDeliveryFailed     InvitationEventType = "delivery_failed"
@@ -190,6 +197,7 @@ const (
 	InvitationEventTypeRefused            InvitationEventType = "refused"
 	InvitationEventTypeRejected           InvitationEventType = "rejected"
 	InvitationEventTypeReminded           InvitationEventType = "reminded"
+	InvitationEventTypeRenewalAsked       InvitationEventType = "renewal_asked"
 	InvitationEventTypeSent               InvitationEventType = "sent"
 	InvitationEventTypeUpdated            InvitationEventType = "updated"
 )
@@ -206,6 +214,10 @@ func (e InvitationEventType) Valid() bool {
 	case InvitationEventTypeCanceled:
 		return true
 	case InvitationEventTypeCreated:
+		return true
+	case InvitationEventTypeDeclineUndone:
+		return true
+	case InvitationEventTypeDeclined:
 		return true
 	case InvitationEventTypeDeleted:
 		return true
@@ -225,6 +237,8 @@ func (e InvitationEventType) Valid() bool {
 		return true
 	case InvitationEventTypeReminded:
 		return true
+	case InvitationEventTypeRenewalAsked:
+		return true
 	case InvitationEventTypeSent:
 		return true
 	case InvitationEventTypeUpdated:
@@ -243,6 +257,8 @@ const (
 	InvitationFieldCreatedByUsername   InvitationFieldEnum = "created_by_username"
 	InvitationFieldCustomerName        InvitationFieldEnum = "customer_name"
 	InvitationFieldCustomerUUID        InvitationFieldEnum = "customer_uuid"
+	InvitationFieldDeclineReason       InvitationFieldEnum = "decline_reason"
+	InvitationFieldDeclinedAt          InvitationFieldEnum = "declined_at"
 	InvitationFieldEmail               InvitationFieldEnum = "email"
 	InvitationFieldErrorMessage        InvitationFieldEnum = "error_message"
 	InvitationFieldExecutionState      InvitationFieldEnum = "execution_state"
@@ -281,6 +297,10 @@ func (e InvitationFieldEnum) Valid() bool {
 	case InvitationFieldCustomerName:
 		return true
 	case InvitationFieldCustomerUUID:
+		return true
+	case InvitationFieldDeclineReason:
+		return true
+	case InvitationFieldDeclinedAt:
 		return true
 	case InvitationFieldEmail:
 		return true
@@ -329,16 +349,20 @@ func (e InvitationFieldEnum) Valid() bool {
 
 // Defines values for InvitationNotice.
 const (
-	InvitationNoticeExpired   InvitationNotice = "expired"
-	InvitationNoticeRefused   InvitationNotice = "refused"
-	InvitationNoticeRejected  InvitationNotice = "rejected"
-	InvitationNoticeReminder  InvitationNotice = "reminder"
-	InvitationNoticeRequested InvitationNotice = "requested"
+	InvitationNoticeDeclined     InvitationNotice = "declined"
+	InvitationNoticeExpired      InvitationNotice = "expired"
+	InvitationNoticeRefused      InvitationNotice = "refused"
+	InvitationNoticeRejected     InvitationNotice = "rejected"
+	InvitationNoticeReminder     InvitationNotice = "reminder"
+	InvitationNoticeRenewalAsked InvitationNotice = "renewal_asked"
+	InvitationNoticeRequested    InvitationNotice = "requested"
 )
 
 // Valid indicates whether the value is a known member of the InvitationNotice enum.
 func (e InvitationNotice) Valid() bool {
 	switch e {
+	case InvitationNoticeDeclined:
+		return true
 	case InvitationNoticeExpired:
 		return true
 	case InvitationNoticeRefused:
@@ -346,6 +370,8 @@ func (e InvitationNotice) Valid() bool {
 	case InvitationNoticeRejected:
 		return true
 	case InvitationNoticeReminder:
+		return true
+	case InvitationNoticeRenewalAsked:
 		return true
 	case InvitationNoticeRequested:
 		return true
@@ -729,6 +755,12 @@ type Invitation struct {
 	CustomerName      string             `json:"customer_name"`
 	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
 
+	// DeclineReason Why the invitee declined. Empty if they did not say.
+	DeclineReason string `json:"decline_reason"`
+
+	// DeclinedAt When the invitee declined a `canceled` invitation. Null if they did not.
+	DeclinedAt *string `json:"declined_at"`
+
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
 	Email string `json:"email"`
 
@@ -825,6 +857,9 @@ type InvitationEvent struct {
 	// Notice The kind of notice. Absent in events that are not about a notice.
 	Notice *InvitationNotice `json:"notice,omitempty"`
 
+	// Reason Why the user rejected or declined the invitation. Empty if they did not say.
+	Reason *string `json:"reason,omitempty"`
+
 	// Recipient The address to which something was sent. The invitation may have another e-mail by now. Empty if nothing
 	// was sent.
 	Recipient *string `json:"recipient,omitempty"`
@@ -857,6 +892,9 @@ type InvitationEventFieldEnum string
 // * `accepted` - the invitee accepted it
 // * `refused` - the invitee could not accept it, because the inviter may not invite there any more
 // * `canceled` - a user canceled it
+// * `declined` - the invitee declined it
+// * `decline_undone` - the invitee undid that
+// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
 // * `sent` - a user requested another delivery
 // * `updated` - a user changed it
 // * `deleted` - a user deleted it
@@ -872,6 +910,15 @@ type InvitationEventType string
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
+// InvitationLink defines model for InvitationLink.
+type InvitationLink struct {
+	// URL The page on which the invitee accepts.
+	URL string `json:"url"`
+
+	// UUID The uuid in the link, which details, accept, check and decline take.
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
 // InvitationListItem An invitation in a list, with all its fields or those given by `field`.
 type InvitationListItem = Invitation
 
@@ -882,11 +929,19 @@ type InvitationListItem = Invitation
 // * `expired` - to the creator
 // * `refused` - to the creator, who may not invite there any more: nobody can accept
 // * `reminder` - to the invitee
+// * `declined` - to the creator
+// * `renewal_asked` - to the creator or to staff: somebody asks for a new invitation
 type InvitationNotice string
 
 // InvitationOEnum A key to order by; `-` means descending. The default is `-created`. `created_by` orders by the creator's full
 // name, or by the username if there is none; `state` orders by its name.
 type InvitationOEnum string
+
+// InvitationReasonRequest A reason, which may be left out. White space around it is removed.
+type InvitationReasonRequest struct {
+	// Reason Why, in any number of lines. The creator is told.
+	Reason *string `json:"reason,omitempty"`
+}
 
 // InvitationRequest A request to create an invitation. White space around values is removed.
 type InvitationRequest struct {
@@ -1045,6 +1100,9 @@ type ScopeURL = string
 
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
+	// Reason Why the invitation is rejected, which the creator is told. Approving ignores it.
+	Reason *string `json:"reason,omitempty"`
+
 	// Token The token from the link in the mail to staff.
 	Token string `json:"token"`
 }
@@ -1082,6 +1140,9 @@ type VisibleInvitationDetails struct {
 	CreatedByUsername string             `json:"created_by_username"`
 	CustomerName      string             `json:"customer_name"`
 	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// DeclinedAt When the invitee declined a `canceled` invitation, which they can undo for ten minutes. Null if they did not.
+	DeclinedAt *string `json:"declined_at"`
 
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
 	Email           string             `json:"email"`
@@ -1486,6 +1547,12 @@ type UserInvitationsPartialUpdateJSONRequestBody = PatchedInvitationUpdateReques
 // UserInvitationsUpdateJSONRequestBody defines body for UserInvitationsUpdate for application/json ContentType.
 type UserInvitationsUpdateJSONRequestBody = InvitationUpdateRequest
 
+// UserInvitationsDeclineJSONRequestBody defines body for UserInvitationsDecline for application/json ContentType.
+type UserInvitationsDeclineJSONRequestBody = InvitationReasonRequest
+
+// UserInvitationsRejectRequestJSONRequestBody defines body for UserInvitationsRejectRequest for application/json ContentType.
+type UserInvitationsRejectRequestJSONRequestBody = InvitationReasonRequest
+
 // AsFieldErrors returns the union data inside the BadRequest as a FieldErrors
 func (t BadRequest) AsFieldErrors() (FieldErrors, error) {
 	var body FieldErrors
@@ -1610,12 +1677,21 @@ type ServerInterface interface {
 	// UserInvitationsAccept Accept invitation for current user
 	// (POST /api/user-invitations/{uuid}/accept/)
 	UserInvitationsAccept(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsApproveRequest Approve as signed-in staff
+	// (POST /api/user-invitations/{uuid}/approve-request/)
+	UserInvitationsApproveRequest(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsAskAgain Ask for a new invitation
+	// (POST /api/user-invitations/{uuid}/ask-again/)
+	UserInvitationsAskAgain(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsCancel Cancel
 	// (POST /api/user-invitations/{uuid}/cancel/)
 	UserInvitationsCancel(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsCheck Check
 	// (POST /api/user-invitations/{uuid}/check/)
 	UserInvitationsCheck(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsDecline Decline invitation
+	// (POST /api/user-invitations/{uuid}/decline/)
+	UserInvitationsDecline(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsDelete Delete
 	// (POST /api/user-invitations/{uuid}/delete/)
 	UserInvitationsDelete(ctx echo.Context, uuid InvitationUUID) error
@@ -1625,9 +1701,18 @@ type ServerInterface interface {
 	// UserInvitationsEventsList List events of an invitation
 	// (GET /api/user-invitations/{uuid}/events/)
 	UserInvitationsEventsList(ctx echo.Context, uuid InvitationUUID, params UserInvitationsEventsListParams) error
+	// UserInvitationsLinkRetrieve Link of the invitee
+	// (GET /api/user-invitations/{uuid}/link/)
+	UserInvitationsLinkRetrieve(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsRejectRequest Reject as signed-in staff
+	// (POST /api/user-invitations/{uuid}/reject-request/)
+	UserInvitationsRejectRequest(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsSend Send
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error
+	// UserInvitationsUndoDecline Undo decline
+	// (POST /api/user-invitations/{uuid}/undo-decline/)
+	UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID) error
 	// UserPermissionsList List user permissions
 	// (GET /api/user-permissions/)
 	UserPermissionsList(ctx echo.Context, params UserPermissionsListParams) error
@@ -2379,6 +2464,38 @@ func (w *ServerInterfaceWrapper) UserInvitationsAccept(ctx echo.Context) error {
 	return err
 }
 
+// UserInvitationsApproveRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsApproveRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsApproveRequest(ctx, uuid)
+	return err
+}
+
+// UserInvitationsAskAgain converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsAskAgain(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsAskAgain(ctx, uuid)
+	return err
+}
+
 // UserInvitationsCancel converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsCancel(ctx echo.Context) error {
 	var err error
@@ -2408,6 +2525,22 @@ func (w *ServerInterfaceWrapper) UserInvitationsCheck(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UserInvitationsCheck(ctx, uuid)
+	return err
+}
+
+// UserInvitationsDecline converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsDecline(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsDecline(ctx, uuid)
 	return err
 }
 
@@ -2482,6 +2615,38 @@ func (w *ServerInterfaceWrapper) UserInvitationsEventsList(ctx echo.Context) err
 	return err
 }
 
+// UserInvitationsLinkRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsLinkRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsLinkRetrieve(ctx, uuid)
+	return err
+}
+
+// UserInvitationsRejectRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsRejectRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsRejectRequest(ctx, uuid)
+	return err
+}
+
 // UserInvitationsSend converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsSend(ctx echo.Context) error {
 	var err error
@@ -2495,6 +2660,22 @@ func (w *ServerInterfaceWrapper) UserInvitationsSend(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UserInvitationsSend(ctx, uuid)
+	return err
+}
+
+// UserInvitationsUndoDecline converts echo context to params.
+func (w *ServerInterfaceWrapper) UserInvitationsUndoDecline(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid InvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserInvitationsUndoDecline(ctx, uuid)
 	return err
 }
 
@@ -2730,6 +2911,12 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/check/", wrapper.UserInvitationsCheck, options.OperationMiddlewares["user_invitations_check"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/delete/", wrapper.UserInvitationsDelete, options.OperationMiddlewares["user_invitations_delete"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/:uuid/send/", wrapper.UserInvitationsSend, options.OperationMiddlewares["user_invitations_send"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/:uuid/decline/", wrapper.UserInvitationsDecline, options.OperationMiddlewares["user_invitations_decline"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/:uuid/undo-decline/", wrapper.UserInvitationsUndoDecline, options.OperationMiddlewares["user_invitations_undo_decline"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/:uuid/ask-again/", wrapper.UserInvitationsAskAgain, options.OperationMiddlewares["user_invitations_ask_again"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/:uuid/approve-request/", wrapper.UserInvitationsApproveRequest, options.OperationMiddlewares["user_invitations_approve_request"]...)
+	router.POST(options.BaseURL+"/api/user-invitations/:uuid/reject-request/", wrapper.UserInvitationsRejectRequest, options.OperationMiddlewares["user_invitations_reject_request"]...)
+	router.GET(options.BaseURL+"/api/user-invitations/:uuid/link/", wrapper.UserInvitationsLinkRetrieve, options.OperationMiddlewares["user_invitations_link_retrieve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/check-duplicates/", wrapper.UserInvitationsCheckDuplicates, options.OperationMiddlewares["user_invitations_check_duplicates"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/approve/", wrapper.UserInvitationsApprove, options.OperationMiddlewares["user_invitations_approve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/reject/", wrapper.UserInvitationsReject, options.OperationMiddlewares["user_invitations_reject"]...)
@@ -6792,6 +6979,437 @@ func (response UserInvitationsAccept503JSONResponse) VisitUserInvitationsAcceptR
 	return err
 }
 
+type UserInvitationsApproveRequestRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+}
+
+type UserInvitationsApproveRequestResponseObject interface {
+	VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsApproveRequest200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsApproveRequest200JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsApproveRequest200ResponseHeaders
+}
+
+func (response UserInvitationsApproveRequest200JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsApproveRequest400JSONResponse struct {
+	Body    RuleErrors
+	Headers UserInvitationsApproveRequest400ResponseHeaders
+}
+
+func (response UserInvitationsApproveRequest400JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsApproveRequest401JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UserInvitationsApproveRequest403JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsApproveRequest404JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsApproveRequest405JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsApproveRequest406JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsApproveRequest413JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsApproveRequest414JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsApproveRequest429JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsApproveRequest500JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsApproveRequest503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsApproveRequest503JSONResponse) VisitUserInvitationsApproveRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgainRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+}
+
+type UserInvitationsAskAgainResponseObject interface {
+	VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsAskAgain200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsAskAgain200JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsAskAgain200ResponseHeaders
+}
+
+func (response UserInvitationsAskAgain200JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsAskAgain401JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsAskAgain404JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsAskAgain405JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsAskAgain406JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsAskAgain413JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsAskAgain414JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsAskAgain429JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsAskAgain500JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsAskAgain503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsAskAgain503JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCancelRequestObject struct {
 	UUID InvitationUUID `json:"uuid"`
 }
@@ -7171,6 +7789,245 @@ func (response UserInvitationsCheck500JSONResponse) VisitUserInvitationsCheckRes
 type UserInvitationsCheck503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response UserInvitationsCheck503JSONResponse) VisitUserInvitationsCheckResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDeclineRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+	Body *UserInvitationsDeclineJSONRequestBody
+}
+
+type UserInvitationsDeclineResponseObject interface {
+	VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsDecline200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsDecline200JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsDecline200ResponseHeaders
+}
+
+func (response UserInvitationsDecline200JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsDecline400JSONResponse struct {
+	Body    FieldErrors
+	Headers UserInvitationsDecline400ResponseHeaders
+}
+
+func (response UserInvitationsDecline400JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsDecline401JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsDecline404JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsDecline405JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsDecline406JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsDecline413JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsDecline414JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserInvitationsDecline415JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsDecline429JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsDecline500JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsDecline503JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7792,6 +8649,440 @@ func (response UserInvitationsEventsList503JSONResponse) VisitUserInvitationsEve
 	return err
 }
 
+type UserInvitationsLinkRetrieveRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+}
+
+type UserInvitationsLinkRetrieveResponseObject interface {
+	VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsLinkRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsLinkRetrieve200JSONResponse struct {
+	Body    InvitationLink
+	Headers UserInvitationsLinkRetrieve200ResponseHeaders
+}
+
+func (response UserInvitationsLinkRetrieve200JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsLinkRetrieve401JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsLinkRetrieve404JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsLinkRetrieve405JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsLinkRetrieve406JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsLinkRetrieve414JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsLinkRetrieve429JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsLinkRetrieve500JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsLinkRetrieve503JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequestRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+	Body *UserInvitationsRejectRequestJSONRequestBody
+}
+
+type UserInvitationsRejectRequestResponseObject interface {
+	VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsRejectRequest200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsRejectRequest200JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsRejectRequest200ResponseHeaders
+}
+
+func (response UserInvitationsRejectRequest200JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsRejectRequest400JSONResponse struct {
+	Body    BadRequest
+	Headers UserInvitationsRejectRequest400ResponseHeaders
+}
+
+func (response UserInvitationsRejectRequest400JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsRejectRequest401JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UserInvitationsRejectRequest403JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsRejectRequest404JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsRejectRequest405JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsRejectRequest406JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsRejectRequest413JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsRejectRequest414JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserInvitationsRejectRequest415JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsRejectRequest429JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsRejectRequest500JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRejectRequest503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsRejectRequest503JSONResponse) VisitUserInvitationsRejectRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsSendRequestObject struct {
 	UUID InvitationUUID `json:"uuid"`
 }
@@ -7994,6 +9285,225 @@ func (response UserInvitationsSend500JSONResponse) VisitUserInvitationsSendRespo
 type UserInvitationsSend503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response UserInvitationsSend503JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDeclineRequestObject struct {
+	UUID InvitationUUID `json:"uuid"`
+}
+
+type UserInvitationsUndoDeclineResponseObject interface {
+	VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error
+}
+
+type UserInvitationsUndoDecline200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsUndoDecline200JSONResponse struct {
+	Body    Detail
+	Headers UserInvitationsUndoDecline200ResponseHeaders
+}
+
+func (response UserInvitationsUndoDecline200JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsUndoDecline400JSONResponse struct {
+	Body    BadRequest
+	Headers UserInvitationsUndoDecline400ResponseHeaders
+}
+
+func (response UserInvitationsUndoDecline400JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserInvitationsUndoDecline401JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserInvitationsUndoDecline404JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserInvitationsUndoDecline405JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserInvitationsUndoDecline406JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserInvitationsUndoDecline413JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserInvitationsUndoDecline414JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserInvitationsUndoDecline429JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserInvitationsUndoDecline500JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserInvitationsUndoDecline503JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8575,12 +10085,21 @@ type StrictServerInterface interface {
 	// UserInvitationsAccept Accept invitation for current user
 	// (POST /api/user-invitations/{uuid}/accept/)
 	UserInvitationsAccept(ctx context.Context, request UserInvitationsAcceptRequestObject) (UserInvitationsAcceptResponseObject, error)
+	// UserInvitationsApproveRequest Approve as signed-in staff
+	// (POST /api/user-invitations/{uuid}/approve-request/)
+	UserInvitationsApproveRequest(ctx context.Context, request UserInvitationsApproveRequestRequestObject) (UserInvitationsApproveRequestResponseObject, error)
+	// UserInvitationsAskAgain Ask for a new invitation
+	// (POST /api/user-invitations/{uuid}/ask-again/)
+	UserInvitationsAskAgain(ctx context.Context, request UserInvitationsAskAgainRequestObject) (UserInvitationsAskAgainResponseObject, error)
 	// UserInvitationsCancel Cancel
 	// (POST /api/user-invitations/{uuid}/cancel/)
 	UserInvitationsCancel(ctx context.Context, request UserInvitationsCancelRequestObject) (UserInvitationsCancelResponseObject, error)
 	// UserInvitationsCheck Check
 	// (POST /api/user-invitations/{uuid}/check/)
 	UserInvitationsCheck(ctx context.Context, request UserInvitationsCheckRequestObject) (UserInvitationsCheckResponseObject, error)
+	// UserInvitationsDecline Decline invitation
+	// (POST /api/user-invitations/{uuid}/decline/)
+	UserInvitationsDecline(ctx context.Context, request UserInvitationsDeclineRequestObject) (UserInvitationsDeclineResponseObject, error)
 	// UserInvitationsDelete Delete
 	// (POST /api/user-invitations/{uuid}/delete/)
 	UserInvitationsDelete(ctx context.Context, request UserInvitationsDeleteRequestObject) (UserInvitationsDeleteResponseObject, error)
@@ -8590,9 +10109,18 @@ type StrictServerInterface interface {
 	// UserInvitationsEventsList List events of an invitation
 	// (GET /api/user-invitations/{uuid}/events/)
 	UserInvitationsEventsList(ctx context.Context, request UserInvitationsEventsListRequestObject) (UserInvitationsEventsListResponseObject, error)
+	// UserInvitationsLinkRetrieve Link of the invitee
+	// (GET /api/user-invitations/{uuid}/link/)
+	UserInvitationsLinkRetrieve(ctx context.Context, request UserInvitationsLinkRetrieveRequestObject) (UserInvitationsLinkRetrieveResponseObject, error)
+	// UserInvitationsRejectRequest Reject as signed-in staff
+	// (POST /api/user-invitations/{uuid}/reject-request/)
+	UserInvitationsRejectRequest(ctx context.Context, request UserInvitationsRejectRequestRequestObject) (UserInvitationsRejectRequestResponseObject, error)
 	// UserInvitationsSend Send
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx context.Context, request UserInvitationsSendRequestObject) (UserInvitationsSendResponseObject, error)
+	// UserInvitationsUndoDecline Undo decline
+	// (POST /api/user-invitations/{uuid}/undo-decline/)
+	UserInvitationsUndoDecline(ctx context.Context, request UserInvitationsUndoDeclineRequestObject) (UserInvitationsUndoDeclineResponseObject, error)
 	// UserPermissionsList List user permissions
 	// (GET /api/user-permissions/)
 	UserPermissionsList(ctx context.Context, request UserPermissionsListRequestObject) (UserPermissionsListResponseObject, error)
@@ -9246,6 +10774,56 @@ func (sh *strictHandler) UserInvitationsAccept(ctx echo.Context, uuid Invitation
 	return nil
 }
 
+// UserInvitationsApproveRequest operation middleware
+func (sh *strictHandler) UserInvitationsApproveRequest(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsApproveRequestRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsApproveRequest(ctx.Request().Context(), request.(UserInvitationsApproveRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsApproveRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsApproveRequestResponseObject); ok {
+		return validResponse.VisitUserInvitationsApproveRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsAskAgain operation middleware
+func (sh *strictHandler) UserInvitationsAskAgain(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsAskAgainRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsAskAgain(ctx.Request().Context(), request.(UserInvitationsAskAgainRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsAskAgain")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsAskAgainResponseObject); ok {
+		return validResponse.VisitUserInvitationsAskAgainResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsCancel operation middleware
 func (sh *strictHandler) UserInvitationsCancel(ctx echo.Context, uuid InvitationUUID) error {
 	var request UserInvitationsCancelRequestObject
@@ -9290,6 +10868,57 @@ func (sh *strictHandler) UserInvitationsCheck(ctx echo.Context, uuid InvitationU
 		return err
 	} else if validResponse, ok := response.(UserInvitationsCheckResponseObject); ok {
 		return validResponse.VisitUserInvitationsCheckResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsDecline operation middleware
+func (sh *strictHandler) UserInvitationsDecline(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsDeclineRequestObject
+
+	request.UUID = uuid
+
+	var body UserInvitationsDeclineJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsDecline(ctx.Request().Context(), request.(UserInvitationsDeclineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsDecline")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsDeclineResponseObject); ok {
+		return validResponse.VisitUserInvitationsDeclineResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -9372,6 +11001,82 @@ func (sh *strictHandler) UserInvitationsEventsList(ctx echo.Context, uuid Invita
 	return nil
 }
 
+// UserInvitationsLinkRetrieve operation middleware
+func (sh *strictHandler) UserInvitationsLinkRetrieve(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsLinkRetrieveRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsLinkRetrieve(ctx.Request().Context(), request.(UserInvitationsLinkRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsLinkRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsLinkRetrieveResponseObject); ok {
+		return validResponse.VisitUserInvitationsLinkRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsRejectRequest operation middleware
+func (sh *strictHandler) UserInvitationsRejectRequest(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsRejectRequestRequestObject
+
+	request.UUID = uuid
+
+	var body UserInvitationsRejectRequestJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsRejectRequest(ctx.Request().Context(), request.(UserInvitationsRejectRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsRejectRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsRejectRequestResponseObject); ok {
+		return validResponse.VisitUserInvitationsRejectRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsSend operation middleware
 func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error {
 	var request UserInvitationsSendRequestObject
@@ -9391,6 +11096,31 @@ func (sh *strictHandler) UserInvitationsSend(ctx echo.Context, uuid InvitationUU
 		return err
 	} else if validResponse, ok := response.(UserInvitationsSendResponseObject); ok {
 		return validResponse.VisitUserInvitationsSendResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserInvitationsUndoDecline operation middleware
+func (sh *strictHandler) UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID) error {
+	var request UserInvitationsUndoDeclineRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserInvitationsUndoDecline(ctx.Request().Context(), request.(UserInvitationsUndoDeclineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserInvitationsUndoDecline")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserInvitationsUndoDeclineResponseObject); ok {
+		return validResponse.VisitUserInvitationsUndoDeclineResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -9475,275 +11205,304 @@ func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L3rcts41ij6KiieXdUzfSRFviZ219T+nMTpzzO5HceZ3meibAsiIQsdCtAQkG1Nl6u+1zgvcB7se5Jd",
-	"WAsgQRKUKFtO0tPqHx2LBHFZWFhY9/VbFMvpTAomtIqOf4vYLZ3OUgZ/n4lrrqnmUrzIGNUsMQ/VfDql",
-	"2SI6jv46V5rE9k0nuqbpnJkWMb/m6aWYT0csi46jqBO5RsfRbn/3sLuz093du+gfHe/1j/v9Xh/++0fR",
-	"7nK0uBzP0/RS0CmLjqN3Kb/mlLy7ESwrt+JTesWiYzFP09LzuWKZ/VjCx+azudJyyjLX60k8Zf7j+Zyb",
-	"GT5Ndsb7o8Pd7gHdi7v7rP+s+2x89LS7OzqMj5I+26H9nagTsSnlaXQc0ZTH7D8s1HqxnJp3WSazyylT",
-	"CmZnIMBuWTw3kLxUmmrz8EM8Yck8BdCx2xnPDMxz+Oz1Q/BhtzqjlzzflkvNbnV0HP3CiNI000QK8kaK",
-	"hC4IFQm5kfM0Iam8ZkRLMqHXjCzknNxwPSFz1Ys6kQ/lE7MScooriTrRr3J0qblOzbtzphjN4gnAX1DN",
-	"r5n7LOpEMruigv8LphQdR7YL8lHwa5YprhdRJ5pNpGAlpMgkdL0XH7Dd8bN+tz86Srr79CnrHsW7O93D",
-	"8X7yjO6MnrL+vm19mTAVZ3xmx/mwUJpNCU2mXHClM6pl5lrayb0/f/fX0xcXvZOXb87eRp1IxXJW7eaE",
-	"zDL5K4s10ROqyYQqBCbsDH7gIDSTaSrzp3oxM0/t1/nj9ni0a76x6DBjIuHiKupE88zg1UTr2fGTJzu7",
-	"T3v9Xr+3c/ys/6z/hM74E4Pb3QIH1JP++IAejXdZ9yk9OOjuxwaC4z7tHo726CHtx4d0Z+eJ6Rgn1qZ5",
-	"dHfX8Y7/S5aarawSgPxxhwipCY1jNtMsIQumt/RgXXrw7m9bQrAlBN89IdCUp6pMBp6zscyYPf449eLs",
-	"/9FO8B8FPct4cZrwGnt4IqSesIywrgEs0CFqH8GJ394QBr9kdrXlGDd+URyET+J7e4CmDDoNn8E3p2+e",
-	"n55v74j73hGn106WLGiBlR8Bx5KcmcwpwKffonhChWBmMXBMllOAXR/D1yTbZnZuN/ypNNDzcSanl3W4",
-	"ZyzmM86Ebhg5Y/+cM6UvAYgriD28s/BuyQRpGZiT2esSFXTPPNoW3XV+a01cHwLaQi+wnJD5gKzCbX98",
-	"lOzEu6On9JDtJ/3xs9EePYh32FHydLxLD/vfCq6V26UK4/z+wBc4gaPRLjtMdvrmDI27++MD2n2W7O11",
-	"d1ifPo0PRofj/m5097l0kl5zpcvn6J1gpDjN5QO0lbK2UtZWyvqd3qDlg3/OaJJkTKnlPPWWhd6y0Fsq",
-	"8O/KR58jK/RqnqZlInB6zbKFnlQ1LTUCsPSy/LdB6v977+kuOTg4IP2dfn9tDAfsWbrzFtPUkza49SS8",
-	"h68ZrXJyFxNGUvMYDwBXRDCWlA1pyzbwmy/zrhNNGE1YBqLeay6+mH/Lp/zj+WtF5JjoCSPDMc+UHnbI",
-	"cJaxa/OvYLd6COg1TKnSQzKjV4z86fzVC/Js99mzP/fICT4CCCWSKTAzsFuuAGApG2si57o3EIDRiG7H",
-	"0WDe7+/Fa5zl/2lG+csOfMd+IhlL/zKIYLqDqEM2051Z4cBJOBxMKTqbM7M1EzalBnaWtCmdOQWbgar6",
-	"tmBdZ7rnTGeL7slYm4NZnfQHFkuRKEM/bijXZIRaY50tuLgi9Ipy0fO38cAfy1w20/k0Ou533LhcaHbF",
-	"Mhj4f3XtQeuevayPbI4aTxzArITZIVQRLuCRYtk1y35QJJVXpTm0kUC9SdLb10xc6Ul0fLjfMXN2P3c6",
-	"AWiZSat5qrsv5Fzo8LSRypmpZ/JGGaJM0xR2L0eAlCtdmvTOsk1bCsi7TjSjGZ0ybU91Qcg+fgxB1jx1",
-	"8yhOgEEwoGEFaZOaUAKtr5hWZL+/X4Zzq+uxE3Ez6IzqCdwdcGnA/bpsxWOZTakuWtY34j0wjNW12UNi",
-	"d8DcdBZbZvSKC9BmZbB/RDHdIeNMTslOfrZmSNkZYSIxELArhgX8c86yRbEC076ERwkb03mqYSfz/doJ",
-	"Ir6Z+gf+r8D03xaYA7OEg5cxPc8EmbEMZtkjb+AITqgge/0+iQ0iKnMw9vr9ZdO9VGbM8Jz7KyZ9ZzZL",
-	"zaRQ6GTynCbvHdIBHyOFZnge6GyW8hhw6smvyizrtwJnfovGnKVJdPwp+sBSw0lSg3U8IfFE8pj1SCxT",
-	"mTn0k4I5TKXXlKd0lDLbUvUiI34Vi/kfGRtHx9H/9aRwjXmCb9WTV2bQUyNrKFxMHWvsYtzIMCkDTe+6",
-	"rBKs0Ii2+ZNSWxjyOU0u5Bcm2oMLBvUURzVWpHhX3AhApscyI3Q2y+Q19eTNT4Y0ALC9D835RlBOuVLm",
-	"dJWGeSuJhll7HA4+OP4UXUy4IrChBmzuNJvegCgtUkkrovAHfiVY0iGjOU5SySkDppiwVLHQVG03drf5",
-	"laB6nrHqJDVR0DMZLYg2s8LboUNkRrSURKZJqPO8P+zeMAV1KJuniBaExob1Ncz2eBzqD5o6iLbGzuc0",
-	"scgSQk4zBYC4mYPdI7OsR8JSmfCUKRW+2UBcdycylhnSBCONkZ9PLzpAcOXcHOqRTBYbndgLPDIXUr6m",
-	"GZL+9kQnAQs4CDLQK0wP2CbTV4bEdOeQ/I0/70Wt9w3t6k17FhrCgE3OWAYT/UGR4W13Sm+7pml3tNBM",
-	"DRFji+mQmwkDau99SDT9AqcdoQwc38bg/EpmI54k69CpEoT/XzkniQTsBIlzxjJAWjNtaX6Zqx3PqDlN",
-	"UmwM4DFNU5aRKV0QxViFvUGSY2YVnMIGAXgmNMsETT8ABYJL556gdD1ZYoanb2Pgsp2OKU9Z0iNnGjhp",
-	"UOoY0OEsFJmLBLA358HJhinOG6YnMnkr9UmayhvUnd4DWNgNGUTvP14MImRescONQczwsMVFq+azmcw0",
-	"4tEURq/ABRYUJqTYXiGvrV3ftktVZrPfv/twsaZM97AdeSs/zOOJY7Dvhbju7r5iG4T+FTP01GfSgVpy",
-	"rRzDn0stM6k4XNWWhd0oxhpcBbcpw47eE0QvQDcHeEQ1V+NF6Yhh9wSnsDEIYndkiL0PCbuN03nCFBlW",
-	"Zz3skJsJjycGoHD1iHThceAG4VA3cbSz0+8QxYCMkp3d3kFv588bvpHeSv1KzsV9CYNhDsfm+43BUY5A",
-	"B15WwtiLu3QNwfYyRrjeKP6Zm4XH7KPId+SeoLEdEc2mM5nRjKcLMi963RjAEqrpiCo4vnORMRpPTP85",
-	"yOxVxBUZzdWiR95KlAluqCLxhIorlvxEdLYoFE4eLCv6q2Wg9Js+mEpeSPmGioV9rB7IkN7AtZtJreE2",
-	"Pr2dsRh8b/JDxwXZNSdNikRtZmekJFMqFo7qKFSHGJk7TjkTetVGEGogaXcQ9YRyTIYelIfL9+phusbd",
-	"B+ga19vqj+dnRu6QKBzfY5fNIQCNDAgEUuQCwX7/6JAA57+xw7ZynA1Soo+CzvVEZvxf6/BtMDAdKduy",
-	"pGyIM5YwoTlNla9yyCF5MtcT8x579puTGyMoAYefyWueAON35yzGSV2u/8IWPyii+RTokrwG41Z9RFDa",
-	"AFtse8JuuUBlQIO+wJyYhEGTaqRV3vNHUCzYfgwtTFjKtBtgLr4IeVPR+nzEh2buwS4d5wUKgx5u0iaQ",
-	"Kuf9LYNV7AKrcr2//PJL19slFmaAYViwS/p9gQKhzP1eWO1TM/vLhDn3n2zLz52N88M+li/XjywFE/ll",
-	"mXbk3xFsVp5hyRuWcHoB/d+LfnpdkanpC1nQQaTZrX4ySykXg8jckHYDNq7EMbv51w/v3m6QeuYzdAp1",
-	"pwOsbfy7Qguub0Dpw9GSRMk+qvylYO/G4FDYWgveWd72fJ4y1/TzXSd6YX1/AiYXQXwHAERzMgS18LCD",
-	"ooOZ+hW/ZgK1xYrQjJFZxswVYOY/y+SMZZrj1RAXcau5HSihmnUNrQacpsk7kS4cTlcQt7KPv9Xfo1Ek",
-	"8AIcSgKG21zlaaHQITRVklBFKAErPThT5DarjLeZJTqZ1G1dKz68y5+gHBJ5u4M7DAe7bhlDRT2gjVsH",
-	"0AxLB8zaO24OhSMwwKoM0hqt6ES3XdPNWzo1O/ipPJ+P56+jyhTBMFl59iIfsvT4LY5fevbSn4y3/HdN",
-	"S//CFoZmyszIv6PFT2TYHZIpo8Jc0ipGh6IeAVkFbWLm0A/N2of4ODbiixwT80iZl/xKyAwvPwfBAmjd",
-	"Gvy68G97yKnnizpAiocv81mXX1egZZ94rQ24LMkL0hlzIpmIGaEjc1WB8D/XsZyy+jlN8n7qKFrcO59c",
-	"u88BxD11zn4fNNUsvH1w75nXxSnMMia0i0lY9AZiIH4kw9xPcEi6hg2eswSev89kzMBuYl6MmBEnzDrh",
-	"5bu/mYd5FOwIiRUEP6FYCq1Oswy7RXXpT2RY8lwc5mrTjFElBfq2WLTw3ReLqUQddGuGnlsgRhlSfp/l",
-	"N6URyq9wvDLEcfS7TuRfDuZmThJuWtH0fWnPuWZTFaSdUy7O8GVhQKZZRhc1ihzBMMTCThmYA20yJ00q",
-	"ZlXOQyHFJTy/BFirIdwaBV46Zguo8M1EpoCiUy78Ge8EkO4VTzXLLsB3roZs7LZw7jL3Is1YQlKuWUbT",
-	"dNEBFx3w+7pmGaFkRrVmGQimnifJbr/f70T2XXQc/e9P/3swuO33P//4P6LATXBWsvHWr9fxGJ0CjGie",
-	"SdQFmL/h6gHCJlgesYc+yOApYyQRZTVQBkJG3ActaujSLXkiVmfxwrz1HFvAsMLQ4NkjZ2MS+w0sw5Sw",
-	"MRcQP7RAoSimwp403/GkDLqDfgBAHkcQMI4aCe5mwkSJOKR8zOBNzdOFjNgVFaUbey3uIux6XZ3Z6XSm",
-	"F4RbimU+AZutk8pBZwjC+DrjWSfuuttImq4aysiXhkgJSaCXAMci5qnVJuJM1plZ4Ub+iIAou6X/tsYX",
-	"9+S1cnfc6qKKE0tSLr6QG56mZITXpzmQYBSCb0GJZp2qmg8BOuUm3Jx00wV+6m8Rs7EDPpU52A/NuOxS",
-	"X535L5OFte/h5WlvNHQYBmuUJInskXzbuCYJR1PF2E5qNdSqPvy/RTRNW4goAX7g7nN1wDsvDKCRIIAu",
-	"E40YleNvNqDAvxHLL//7k4QGx+zf6ndC7dMSCfGa7wRbe07Z5da7odYlT+0WvZcduVt8UPbqLi/34CDw",
-	"ATpAr/TvCwUxtDjuXjxDi9aBCIcqNv3MtD0s+VMrRgF6geYb7mA8J5aWkXPw2DMEwJwhHNE0wbaJZEr8",
-	"YN0jaL3vVifMj7ZovVZtNTDtzuIH8w0obYJH0A/huAdhXZMwFAQXKEN4SqvE9zLT8fXkdV8Y8sBW2sUQ",
-	"Ppb2rXqbVe9DH/0D56eBbwlf4gGmo1NWENhkEH7AMFLkTn5T4Q5XL6QmYlm/NELyopfczIWeV/f7RzI0",
-	"EwCpribH3bDRRMov5qVBCPuzwA+laZpC/yURzq7INm8hrdXm+QZ7qD3/xXVZWRyLvwRlAe8eA5bCXGbe",
-	"FYbyyWhhuP3pcib/ssDK2iWazYGkodnfGjQMg1I+RD+oMtvvcza6R97pCctuuDIym1P0WbCNpEwZFSUG",
-	"q8bpLD9H2Go5jryco3q5QZnu5TgBedJIVqAeS9x3dQi2nq7BZ640F1c+qjsaEnAqmDFRYwiRjSymaabY",
-	"I47dz1WrThK2Sogp0Tc8rnD4eGyrLP59L+jgZuRUoXHlLbcL0P9Ms2mjSvyEzFJzfpIKTW+7WVUuemnY",
-	"x0agss7SG5f9vrZoMJd7SugyALx2JeVNu5u2eT/uAIJO3eMztrnGxwavtWAxPp6/Dt+SEMtQLGA9CGKw",
-	"QviszUJgNNQUIyZHrKAAKqD2zN89BKbRXRVmVa1pMczylUPqloA7Re5ab4N1ZzNmFm3wRZQCf94zOUtZ",
-	"x6mOmMppjUIm1dAYVHzDRWmERD5l6OZVuWCKW3ldvs5d6IazK6/kP+WNFyhwQxWI2eA9pCawYzDLEWMC",
-	"3vTICVw4VumQMfhGWF8WLU2jAJe9TM/0y8RQ5wKKDxAVwwoF7z6qK6wKPxvI1tJOBF9TDWBdsYTUPGZk",
-	"QhOrGOg0awYcRK0LcatZedlm1kcRwPRmiWTTWocVZogcdCu3566ckeghMk/TnNBZqkdO/zmnqdmpocuK",
-	"M3S6N2zodDnozoW7S4PHRbDgShBD7rOKt/hleBlfuADjJHZfHGGBQLUEmloXH7QCUNc6NE8vR1HosFli",
-	"B95moCWqUxi0/HnncEoXVmovZ8kbLYiQN/WTMRB5VzYsd5UCw0ukFJr00HciGFaCY51AMFcs8bDRn1Xe",
-	"NOHtzut6GhUvd1PQO8Yy2Kup29rahCIF1GMcLphh5VYp8erg7GV9t0J6iUouqhagrKSnWqpUt+6z5mTz",
-	"dpeDl+MqtFEo8E2k65K8khkB4a4QTagNSgNFGAraHZRXrM84BMkVXV1JnVtWewNRhmVpBR0yYoDFudML",
-	"mHEyksxBkUZ9w+/6yHK3mplq6UYhCoStuwB4N50P7+rO1pCjdFV4iN0piROXnhrGfVe9/uqaF0u6Ozmb",
-	"5lPJEvVZR8NRgKzwWAgCNL+9w+8/KpZZx5DG1wXYmpq8mqfp2+YmrzI5/WDBE3p/IZe9PZ1W1TjFu3OZ",
-	"siXTN6+XzKvMgjQ1Mvv5Jt/OUJO3bouD+5Nve3CGHiqE3wN6nL2sKKuKfQ3p4uyJQHUcGsBsWskyEQX1",
-	"HMYsY2ukH+4J4eiukbFfwTG+aOGeuBZOFeZ0fGiqLlRkRU9jc1NWm8V5YE6uyioIUtGwCPDA35ZzomJB",
-	"pjJjMEJMRczS8trtIzcJQwS91/YEsiLpriN10Ho+S6qwRKd81529hLwG9olrYF2YTQOuVWEkZyJhyU/k",
-	"JuNaM0FsUJpgt5qoG8ZmIGw5h3z3Bge3QLeOzq5nlyjK5oeyEJ9yMw5Oz/7K0FxabACwTM69xa0KE366",
-	"vfK0uk5ucZrc6i47+F2ikOKmV7F+QlNDHcc8PErerWM5vS/Qf9UboCxXjfNv8sGCF4bDdCDEiNLmqR0Y",
-	"ngLCGvJtsSjqRArPq8UMcNSDDY8Kx3fTSeGG7jYBm+aJVCtwspeFAUf+Z2md698QhkI0XhDm5UkBgMDb",
-	"8wImoW8LMAW/dZALzakAZuDthyA9NG8+5iAPvHyZ70Lg5Wm+McGVFHsVXEq+feFh8x1tfr145fY40OZt",
-	"se2NbxETbC/ly6A161TW27rj8O9vHfM79+3zFWN6xRjvW/4LTrDks7VJg9vqIw37jOrbKs9TvKrxO8Wr",
-	"lyXgh1rUOEVkYeyuhkd1b8MDB1mw/M3SGVnC9XwRZC/LTYJMarnJ2bTKwXme0tWHwZWeI4aFB6i/OM3x",
-	"r/KieT1vATnD794bVH3r8K7y8l0ZcStv/ypHFxaNq3OsMde4JoPkTWPVueXljLIFhs5o8ewCT0OtUYkh",
-	"r+d4PtNsuspEywWhkOurY4XmNAX2w0ZBAO8ilYuNGC1c2MTWPXPrnrl1z9y6Z27dM7fumVv3zK175tY9",
-	"8+uFUxqh50p27UMvNKfEAb7NraBVIRedtdA+WWIGUaGX54Hz2UStWDp2YWy5EhB0SRLVnMdkljKqmFOI",
-	"Gn4B1UQ1tajVp9m7vKr2C7z1NaGltx0bNLRE0XlMhIQg6eLe9HV9mdepVfCV1F/5Wstar0J1VSi9XI9r",
-	"iam4TefeKPV3Ab0SvgrpadxHdYWSe+NmWUKXTUemugDTYS/XsF+OFkPsR7koRruNPyhirrGBMPQINbn4",
-	"3nGFheWfo+H/JzK0vgNFh5Bmizq3n6Uxr8WMvOf4y/FJ3aqXcHeFDqJ7TWGusMHvzKz8CNnyg1J0bPnV",
-	"80XgUai9k0b9n6F2TgL1f1bibWuZ5UOIkBvxpTWQVL20fpmY06dmNGaEZnIuEszXrDD36lReI4v0/cqN",
-	"9XjI7mBwuzMeDG6fjs2fR+OGAMnvns1f4T/ayIBW3DtZpqSgKTGvIT+us0N0iJrIG0GoIpDtAlvAdNGO",
-	"IxgZZYx+US0jUQ24+8/M/0bmf7H5H2u7HUuZ4vvv8lLu+f7drmCz79/xKn78/j2vYtzv37Pj8MMp4a2P",
-	"x7X11XEYCLzkDwqSroTcc8L87JqsLLgBf+5ENxnXzGfYcnasq77wWVfOMC69O5NcQCIxYC8r3rNWA+/8",
-	"iNtEC3zQwUiBH8nQGjMNL3NDQX9nAWNf/GDr4JCELuosXPGJS8ltrlPg6mq8W27MLrWwFW/q4+csVcXu",
-	"XU1n4LfzrdK5OXrk4jyq7GKpRLjNp+9bjkvMQFHfp4GvK0r3eHZNz5rp+L51WDyX9cCOXHkRZv3sqwDn",
-	"h73l06y8CJoZ4U3QiohaEremErKh9fA+AlaDp1rQoQ4t9L0oMHRLVgQ6qNvrGuIsWvk0M9YjJ0SwG/cS",
-	"qktQz59WJKA2FxCYZbBN3ohNXMNfg/itGwPyhmZfmJ6lNDZIfM0TljkrlkXqdrKDKwW02fQ24B88EHnn",
-	"RYL3IVC8ywSkhFhOWY52UjEXcmDkVMFwCMRkUHL/QtNkbsQSFEgMpDHjJHr5DgSfQmplrtsIGxU7b7f6",
-	"oJSBBwQOO28rdbhfq4mO3ZBSbp7as5KQ4L0tmybDLxq+rX2zpO0Hs6CXuLrA04po8s6wulxcvc+ztLfE",
-	"try9up/U+kpmZJjzkbbyERyWYWcgYpss1iVZIkNzfoLSKHnvTQXQDlOz4FXSgJmJ9HFyIFogJVkHJ2tS",
-	"LszGsv6otO7WH/muAV3/h2VmuvZfzxGhm//dAnsLQJUQOPC4jFt+AycW1x8u+SZf6QUudMnb5l48S3Xw",
-	"efOX1lZee9b8hWfCDz6vnKL3VMcTlmzwiiWv0EKcBz24+l6utoK72bdX8dKruHbdFtsZ3BYzGsIc1QQT",
-	"aXYBzPgYYvkdZDdsZ+B+N85VfOh/n1HhvG4xjNi3/HpBP5hTf0xs/tl1beC+pflrmIwDdUBsk6K4Ahp2",
-	"RiyV4koRLXGJ6l6RJlWy3cLnwSuBYg2jRQw3L+WRNy8bzZzr2f8N+ZdTrsHIFR2PaarYXSfi6rLIW1xB",
-	"//SGLhQxnR0XaYn9m95FX2FFMpYsjWryYvy/grWwFHq0vrXr926ugyCSBtrvxX8J4Kran2voNkxfXJyQ",
-	"NS4gM9Y+9mgdKlGKVlofNJtLs1pcHm0TrRanp5Rq1Y8E8v72I4KqEUK5z2fZp7TEQBaHe01/1hW+sX7E",
-	"Ucnnttldd7k37jrMqu8EWX1aRAwF3tSYxVAYUeBtncWt+FZW0aCZvYX3Z+rEbUq4ywbettGrtNLEc2sN",
-	"vCm7tQYahAHou+CGXi35qmEhZcfdhrfwLbDUVqEXyvxhQ0uQT/zeck/HjYmyA3mkvfpPdlEFkxLwgfgu",
-	"XO7unVzbU7UEb5OELjqG1f548cJsnecdVgomKjNP1mcyV7/XuKeVSW8aGKVVzip2Tt9bJnB7blrfT9i8",
-	"MQ94hZq3CLMIRlWU1W6tFW2eU3zpiSUh3qOyhqxEUhoeBzoJq+hqGccrH1U1gc4v3WrhDDFDOgz19EL7",
-	"YSCXEMWApPn8NlRINUilXPZfkHw3QOWwBMODWNiA1LOY5f7cdtrcP8YgXduEZRPwpGtBTpYILK/MUXWu",
-	"y3nnJd9RK/X2yEdIhWwEYSPSG8rxhbGZjZevSyyNRMzbnobcQt7+WZWJGZFlqkNGi7KWESTQ5oza1ZRK",
-	"GyQTHka2JRWZTbBdYWKDx96HUoUt9TFvNSEw8/TPfP7bntH8d/mA5o/flyaSP/ZYsvyZKzALEzMgKipg",
-	"NNR6ocps8o312LbJEcAZBw2Ly3d3ab704qiF9QvVk1YcNGozhCs8Ytan0FFpMA6XmSa0MBcWbrqEwYK2",
-	"0toMXF/2Z1PzmKY2GaP5C2iaIUZS0VS5seFXPjj8wrxm5pOyur2g6oW12U0BjMlpasmd6aUFiuWg9i6M",
-	"/FlhV84fvSsGKz7FUf3P7PBuL80t1sROWM4BmB4qFmQilT7G3PIT5BCZQC3k8Amd8ScOBurJb+YQ3j0Z",
-	"dgYCXzlDXfHGfjMtzIxdWx8r6zq4hTuCFZjGGrC5a0BbtCQyI/WmuK15I1QQ1dyRyrrhpc4sDW4sULTI",
-	"06+Xrzft6qw3VdLO3cNBs81FEe/t/G0rblT7/aPDFTrtiuFXV8oqFbTXXEVvGg62gbE5S+CAt9KZ716M",
-	"rWHBLn+VXDxEyllb1bTch6x+67tIqhUxUOvrPOt3PVeXWNA9UJHQ5sLDugmKsGuWLSC1U5htMF1hoaqG",
-	"zlZ14Efaq0smzFqTYOCD8h3N64kMKdcll6OO45NcNfscy+uTWMrjnKQpCaiGZdF7hwh2w5QmY54pXboE",
-	"l3GXnmXmrhEDC17IUyA+pjz1d674KGVeAscmPv4XMBuJPI+FYrZIlygHN0IODXR/griTZiVEzcJzr1jE",
-	"R4oi3IYDtvETXj9N47cP3tvGdm1ju9aM7fq3yXGf++vUUmhUc6s15ag38GXxPON68QGKdQJFHzGasexk",
-	"bljHYH0zOoWCtIQqMnwOjclg3u/vxV/YAv5gw4BPkmKQu5yDS5T1tLKeTX7eIoX1n1gGnlFcD4R7PgQ2",
-	"1cxraEgfMbeQI5RKKzKSelKkv1JyysgVE6YNS/KpYNZkPcH0uwkoqrhQPIFgsQFmskJRAOuXGnYD1liw",
-	"HxOtZ5jI0c6nDqchVuKtg8XmIwQHNQOVoQtjQWYft3lIZhkXTio3/WFhTqfCwNLCMisSVziWY8b/xhZY",
-	"IJSLsWy4Xgw7JGdQmwu85AopWHUK50zDTGIcoFWQ2bmDcsXI6uX8ESCgqXXqfvXISeHzMaULV/KroJcI",
-	"DgV5zWB7XPJF9PkBXBktbNSJy41fTqIGbewrYX1kCr+SQJUCVw/Xuk8PRMCTPPeNMGAwKHzy/iwvq2dE",
-	"YdXJdZuGJXfV4+S4UKoNzdK7Hjc87BAlbWJUi61TmqBHEX5FbmT2ZSDmwqZSQ43Jj2dQVnrMWaZ+/BGU",
-	"qR8/nr2ECwYzixepsadmW2IqpOAxBQXHlPwpoWrCkg5J5Q1wEYr9+aei0LrZGLAb5H0MBFVkb5dM2C1N",
-	"WMynNCUJv+Ja2Qld8ClTmk5nbj7nr16Qvb29I2syQUya8jiTrkg8fog6rB9/zN1xkVfPGLOVZI/J8LdB",
-	"BKAdRMfk0yCysB1EHfLf//X/f76DFMK0Wt0YKk13yLD+AbYfiGyeMqsNU0X+UMQqMyYWhjSDel3cDWF3",
-	"CkmJsFQxuxhXLp8n6scfj7ERyeyWOA1UTsMc9uBJr2TP7ZH/Z254PSSNgizknGQMfDxBCzVK2RSJlo1J",
-	"iixZiTqROSd49vu9vV4fgoFmTNAZj46jvV6/txeBXmMCxL+itDGPrlhAQnS8CxTd9AlIYSaMaZparlQx",
-	"cNVKWIbxG+gN+wGzJoqEWEEUyv/RNC332BsIKM/hlQhE91hfYb9AXTlSJ0cLpIPzoqp5rH5hzgpEJQ5E",
-	"eTXOjchcMc6JKN+0syQ6zm99dWnaACwzOmUayi43sCtFkyfvzaXdVOG40u4D/xe2DZTkAFdnK9liFp+p",
-	"VJoofiVAShcaLh2Uc8EH2ol38LzuEH3OZswZfN00DHSIYua3Bh4ALvNYTqdU9cgFZwgwb6cNa1TQtRlQ",
-	"QesWKq9ZltKZdVG+naUyySU9uPT+OWfZorjzZOTXyW4lp5eL7ZYqQTwLlIHQCzg7hio2gNkSdS2tX1kY",
-	"TEAUpph/kgoMK3ieMz0dQHHP9FV2UWsBCfj2/tAorCgliOztrgIJMNP2SjGD7fb76xRJ/+S5LES7/d3D",
-	"7s5Od3fvon90vNc/7vd7ffjvH1FnedluxKVsDsSGiyvl8UXx1CW4Qz7t+MmTnd2nvX6v39s5ftZ/1q8Q",
-	"uKfJznh/dLjbPaB7cXef9Z91n42PnnZ3R4fxUdJnO7S/88TZmI+jNs0BTvfcmkCljVpF2neCwUHyT3ul",
-	"1vtrLr6sqvFu2qjoQZXz8Vs1T3X3hZwjBqz62msNa9tHHAp9luPak+c0ee8OVwQf7az+6KOglktmCX60",
-	"v/qjt/LDPJ5Yohzt9w9Wf/KG6YlM3kp9khoOyo512GYsjUF6oOMyX+20mOHH87MLKV9LlI/3d49Wf3Ih",
-	"5RsqFnbrYNMP2oD9TGgjgKYfgOsG5gy/3Vv9rfmGx+yjoNeUoxYP5M35dEqzRXQcveZK585F5ghreqV8",
-	"s5kCi5TBneXsR5ESIP+yiQmxfAHVZEq1tfSPocKyKp0mEEvzTAIDYa0uPm9W4LGRRhkHDoUW/J3ANPQg",
-	"nANzRw0Lu1jOQcRwLsJUtn4ZFakOuKhPqkwRfg+HXCY8ZUrd64CXPz5Yd7TDNT9oc1BLH7Q5pv4HB+tC",
-	"rNWhLD4oHUXYqRZnscLZBjCSThkx7ADleDkrSP7QIy8qQXJRmLHJNW/u8lx2Z3ql0e/C3Brmi1GE3dJY",
-	"g+ORm9CS8S+h9YZn0anph22YkOErHgIx9/MekzU7GrbRr5T6QDL3OLKO4YjnuduSreJuqabjT5qIXsZ0",
-	"xtk1ix7GXf5RmMu2e12wlHUW0g892thFcffIjJl+Jeci2bJlj8uWndvTSCjx/JfucR+4+Ejfh7xHTjAR",
-	"VFnVCvpKjOfc7++D45471e0OhaWNM6onxXHNTUzO2IMCdXF6VoVk5gQy91RqpQ7LFeib0IS5zmyJWiSy",
-	"A9FaCYZaR99LrnDob6MNc+NXVGo2h1fBM3RaaMpcX1tF2XenKGub2eOPrkKrhSx8txq0IrZno6xKxVPG",
-	"8UQVd5i2VLspXMqmZFGuJI/Hg81kmspyjMaxmKfpar4sp+ItJre7Hlu2ex+dn/PX3ar8tiq/P5DKzx1D",
-	"j6vMH62r8FvFan2f+r6cD9qq+7bqvm+m7lt1DpcKdy5bl4v1w8OkCklPtWbr2vFrniwauGZXJvn0eDSv",
-	"+sA6bKubgA2He4jOruonuAlFo78hMCNfvbN0ErnrY1uxOAgeX7X5ANBUvS03qAfeqqV/Z2rpanxYK610",
-	"Huq+tkI6v5W/uj769y+qYbIDB9/xXM8z5slsmWZTripCW7TbPzrq9ne60P0mhbe99YS3vfY69VxkC6vU",
-	"vQwFW436Vuqpa9SLMOD1WS5fn+4Q7VHU6buPrU7PZMpa6NJpmoI2WgUU5qeY8XGuJ0xoQ4JtIQiMZNMT",
-	"Nq0TeOjrm+qef9eqz2Aahq+v/ixlA/Hi6oPssI0oyEqJHSxoLDTen7/76+mLi96bk7cnP5+eVxJCHH/K",
-	"G7w4Pz25OL18f3r+5uzDh7N3b6PP+S2zFx+w3fGzfrc/Okq6+/Qp6x7Fuzvdw/F+8ozujJ4yc8t8fgjM",
-	"t2rCrZrwj6QmBGrtXZT4e10FIXy1vgaQrFAADsTDNIB4FW3Vf1v13zdT/zWfr6Vc6DkcqHKyL1QPQLYv",
-	"TDZkEAIzOgiXmhnTAHEb7NyolPJv982pOr5b5dQvE2YLLZYzjrlUYA0T8ZNUFdOoJsf43nRhFf5/Ha2O",
-	"y+cVoqKbU9e0Yy0/LJRmU0KTKRdc6Yxq2Ya/PHn55uxtjbtci4Xcb6+oKDGOYWWFg+lWU7FlvOqaClu+",
-	"Y83bwddR2ADrdRUUrc7BIysoqpHZ7fz+aomNQq5/pXRDS/z+vM6s699A+PGv5eFKsS+5W19hmOOZ5YQN",
-	"Wzo8e/v3s4uTi7N3b3uvzz5cDDuFX1+eCnMglvZRhOgbIP6gXB3Qgrr5DoNYVJdnxDACNgeAqxYyEEXJ",
-	"OJkV2f0giPqV5dRjOR1xwTBu/OTtS2Q0ELPApxGLUEJrg2UG/WnGEpJyzTKaplgdxOAfpJWAfHXmIEEG",
-	"AGBJBgL6yAscYGc/AUcP+VnQQc+JFhmJJ5LHrBRg3iMfLbdTnBLQ0eS1gU4GotDz2HwKiour1K1mOlca",
-	"OhwZRmoGBoSQBAF51j0UaNBrBeyYlSqprY1QpYRum2F/zvwTI6scpcPoTjkNNRagJlzE6TxpYWTdjH3T",
-	"Yu0DGKe8iPCGmFo7I37vuWzcophX4kEZteQXACloNu0UEMh0s55+LZRmaj2NZqexpIqR0m2akKGBiPUi",
-	"xs3iU9YhNxOqgRwBNTUzIFz1yAtL7Lgtmovlrf+SU0mocuceulyopSqb/iXEzOUipUAiEoYiTPISJxg+",
-	"Kn7CxVbnxSqo5ZgwGk9KSVY2pf0eiK+p/i5o1b2131t/9HtA+55+51/HoAMyu+GHSreoKy8TgoWfE2xT",
-	"dDefBYxuNm7p6A+/ECv3dsEMAr2CWXw8f92xbOiULmwSO5svuEOorVO2qpA8JlfyFUqO68TKiHkxKo6p",
-	"flC51EjpXIXldoAvKj2Hwe4qvG1IuxRON7cZDHFTfajyp5Ifb4OTK/B3I4rESuWfzUzUu8S+FodzT76m",
-	"lgbxK5pp4QspWNMcXTNvkq+N7HJ394Blmh7M8r6ylfS7MZK213KalV8qc6Udf4pOUG4lXGh2hfKgU5/0",
-	"QNvT9ugYjgjrDwQAfuIdhJK4/L1oH9tDD7PA4RUIkDPg7LXXy6JOttF/zGAlV2RGFRIQJhKs/6iVJ7Kj",
-	"Dm0mFYfU1nbzNgzNrZb1Uc3bmNq84KM8XWtV+7i20buFIvIegTEDsdou/sDAmJpSy1nIt1qtrVZrq9Xa",
-	"arW+tVZrK+9v5f2tvL+V9/8Y8v7WB3Hrg/ioPojrCkEzqQI+GC9skYDyVULOtMrZDzK0Nw9LIN87lCGF",
-	"qlJwW2Gy9LyAgBWVrKQNzToDUdQd5Fgqs1zptxz8ZvPGF54NRiq64cpSupynBOeFolkxf5C2zPFO5ilL",
-	"XOdQekNnVChMT2+dJDCqBBwqbOkAI+fB5Jn2HRBwWkrCM0dg0ZpWKsVh3RBjKcb8ap5BeQrbx0BAZQ05",
-	"JsO8asmwQ4aCan7N8p+ziRTMylXmt59iz/z+VY4uIVf9ECHly2HDn3LpUQ2ENTq56gOKEZQxYe3/KW/I",
-	"1PAZhvVHX0FbXALci3C9E9dIsBv32uCLh39MddyiUz7lUIb1OVtIkRCKT7D+hFdWIGPjuWIJ8kD7u0cd",
-	"QseG9EP+ehCC4wmLv6h2gi7gsPVeYko/l8liTZWr2Y01dK6W4L4yX911opRRpdf//DV8dtda/1XrAKl1",
-	"2WfrrnYd7awJC68yesv1uNLI91lKkzrPL8JFnYtUVev5WuI6lhbw9uhayVmuOV625sLWHx/Qo/Eu6z6l",
-	"Bwfd/fgp6x6N+7R7ONqjh7QfH9IdiBpu4z4XKvD+IE342ppsrGk3x/egmS3ulhMoq1Eq7KI0FYkiNM0Y",
-	"TQy7Bc5W0B9WYfsUvUca7H9lm9t6XVYYddXXgLKgD+1nM32kouWZ+JTZkjHQGuNRr8/hVAABsUp5VqqV",
-	"E33GIlKm3YWZBRYYq2jsgfHDkLfSTN6ZC8+Lj3eBceZ7itrbooCOa2NYdClKUxVSXMLAl8yWG84LoOfg",
-	"Ah2fyAsvlge0k8zrqPqTvKjUEnHJCFBgoMnU3LpIWgsqbq7yIDAviq3KBcdC2Ykv7DRynWfj6HbauAHV",
-	"Obsixii44ARd1WMngi6F4LnpAG5mWKmaQJGqEUuluMoFbifKQR3ART4lHKA0p7eSqHk8ySv1ZljitEEV",
-	"7E/OdvYpekHFD9rcwtoIMVgvDIvZzbP0mGwsyRoswTIi5zXguoVYZ+R8mu4cvMN5wQ08n/PkL6udh4+O",
-	"KmoEAOPmLF35qfSqDnn6EmqdS+XcWnZ05Z6wO08oyanb1kl/tfmohSTiaqZL+ZpmV/c2O+0ctIGfdedm",
-	"yRuWcIrVEX/PNqsXjj9tls860W13Sm+7I5ksuqOFNnf04cHB3uFdo1s9Fvxl4F4flu1OsIVh1ksiXKW8",
-	"qa5Xy3YVsqmV86BKNSnKahvxil8Je+8NhKclY94n5apyuWhpPsdbei40TyG5jCJaSiJTe+Jd8WIhiaHj",
-	"UODQ3IgDgRJl4PSXWnvrBVHnbOxXt/tB5YKOuW8nNCFU+aIQRY++/HLXqGBDmxxXRmJBcJTZpIUaCB/S",
-	"bvkINDTbtxFo7NbeV6LxKqNH1zu9k3+o+ej8+Ztx/4j+evGGvRC3o9HN6ftfZs/mLP37m/Hs2d/ov2b/",
-	"fPmzPD8x//2sTp8fXPV2P85uJm/Sf7y8/OeXV/F//q/L6/mXy2v26y/0KR+xv56++nt/7+9J90TyL+1t",
-	"+KV67q3El/79nQzc1phNHjEmbJFsw+1tyOmgjH9F9xu9dNpF8gNktxfOH/jCsdVoMTLSE6QkZj7/QRkW",
-	"+JoJzkRcQl1XOx7cZ1hmZFWrm5Fz7SeKsfVS17rGdg73nu03X2Og5+nm/Jpacp85hw0bXDVGis3L9jXq",
-	"OHdwnccooTxuiooiwXvOLRZjH+cFcKkYiKoc/Kdc1dgpIq0g7Kog+X8uAryMyOENi4PKLB8C7xTUiE2o",
-	"GgioMKpveMx65NRMPp8YCqroqk+kiFnH6TTRAd7dM2rG0tTI4RKVrOD2TmQcz7PM7DneWTFVbCDk2M5O",
-	"+aYscoICWchkOAH+u6oeUK5TEIsgAmuU35xEy4GoFqaF0utQ79OwEUZGSgxcMgb60+TYWTdBxNIcQhZg",
-	"3wp4wPRuqK3xirAYiCmjQvMpa6c0NHh3Wez9Qy5b/wwcf8rF6Ogk5TH7D9uwF8tp5KTgthHLRV8jOdpQ",
-	"TzHNZHrvvg42OavPuQi+udTj99BBvnRY8MIgxWNxJ1gfXGLFa1+7xCoqtg4om2I5ZQrpgS++exi7CtXg",
-	"2HJx5eG9y1vYRqG5UWRtngvmn18PbczOCOsmXdJ4lM5zGGbraCyaUQSRoIktLAZE6pj6LheEgzBi5Auo",
-	"+iHYY/CLa+BkbiUvQPnBmqmq/kNLFLFlIhidaTYlOx3UFR6TpdrZDrbe68Dlc0xWqWgXFTWilMAKLJnN",
-	"qVBz52mFHdvbrPAz2On3+4SlbGrg+++iH3xc3VxJxVxSz23Vblsp6Jur3QylBruCx0i39JcICjL9/WcH",
-	"T5do5LAA/lIBxlbI34w+7pXLNx0Q7vRACMYSoHFlAa4Vd4xL2SqgNq2AQrg+mgKq6P7bKqC2lPTfWJ90",
-	"zippmDeiB/IymiUsZZrVyedLeF7xVQPfaLFAb7W6LqKevB60JSUVhTWvg8rEaihOMGEQ5L8HkzxgHEtM",
-	"X18Ym6kiS1MbcpowpTO5qGdZ2w+7ipZPNcJjy1N9V5Tgd8sWvcxxcam76Mq0gsUH96gXEWA4NpCIUFnq",
-	"wa9ZtpYD28v8m8dxYdse3W0QayBV4EqX7bXy7BcI+fGjwZXP4CkWT+rH+DX/wsiwdgbns4RqNuyQ0Vzn",
-	"6fZtpjmSsrEmcp774sUTKq7a3X4zmmlOU9v/g/x0rYKx7LGITmNozQh4s0W0pBuVGTpc1t3RXE9hj6mW",
-	"yvH2BOS92RyWeNsG8HlU9XPGnPNfspa/cvHVfQgkLqyFCEOVdQYR8uYbK0Ub/WMRRxqcZAs317Ll71G8",
-	"ZjHeqaydtCHk1lIJ8eNFLl47hU/o0TqrDa+cGz9LwIvfKUHb7PZzmpQwt61vXy1OzDmBwupsAofv1rWv",
-	"xW3wSmYjniRb34ytVtKc0Pd4GZL8MryPU2Anms1DwVxwJ6Ns6hGgPEF6JWDKzxhbSjJYsWVM6cKKyD0y",
-	"tIEYw4GA0KM8nL3MFmBI6jy1qfEwky3GJAt2U8lomLtLWOH7rBpjNhDouNepxp4ZOlXk2aOFg1fNMc9e",
-	"LTfU89LyHANdLgcLwLrfIsTBFf4feEvlooZbhVkbdvWTe8mZC/seCEazlJvLQzDPVxHydDg7ofjiBCfT",
-	"F0wKQwKQKEK8OgHybXXFVNt6g1RUpjwQI4ZhVC4+gWszZ0hsjilyaRJaqiGzTt8xWoB2pXAAhcFqlsGB",
-	"sDk4cp8RBCXykjBVrnH3bOSY06yUwQbLwMF/suUVcboGi9QEQprlQOCyFcts3IW0GObET3CloYpM2XQE",
-	"WVkyF0JhDbJuJxDgCu2xkIxhrljKFOwZ12ogJjJNzNpPysmXEz4eQ89mSVyAU02eXsjxCII5HINmRaEC",
-	"RLMOGCBtxg7FhD72nVTzalwAHgyTED5McO0ILIPcMFaZGw6F2pERhuahcI5hIeMio0BiZtLOTXUD/Hzd",
-	"HaKyAFhiA1/ezN93Hotn/6rMOnJha/Dpp/jBlkX/blj0bWDbNrCtKbANZBvDkGRMA9l4zEC3ryAq/q5i",
-	"0bbi6lZc3Yqrq8XVjw8RU1cZe5F3RYeZB6u6gx43P/Nry0RbWTbnwW3Gj1D6ECKBt++Rd2Oi2DXLKGT5",
-	"Qy967Zz20Qqm5nHMWKJ+QgkPaAGkz4DiPIYjz4UmFDOs7awSjmbkEBcapxulLDIXKJsUEivkRgBxIvnJ",
-	"SAwD0ajXbxd6BlsSPaoTDMBMqfEcSstYSXNjHjF2o43c5lnpvy2nGjBbeAljuFAc8amy3z+omlXjU/RR",
-	"sey//+v/8xlO/KuOLuhfrAn755ymPZsKNU3qEwnCrJ7xAQdHVs6ydTnTUQioXBXc0aMynvdgMh+Px6xt",
-	"zGbYy6XcZZB5tIxiHRucdgKBA8GuMvMGUfW4BBjFMLAQTJWH9Fr2tZLyKbA/gC7+5uC0uZ7UMKV9db55",
-	"ypY5KmfzlFlHOMRlm+1pa4Lfes88nB9CkPnHyhwPxxqYE7LcqL+KJYqpiFn6mCzRCxhBPdQS0CLCDgb6",
-	"iqwEDvhozrVF99+Kl6jJ40ZkT6kQJYNHLpoXE/68GeJ6sVIA3lLZLZXdROiGIx0PoaQTFn95TEJ6zoyk",
-	"r8iNrUNddksuopc9c1rH2kChVsUNmKyuueLaJveHpJOQV8UcrAXTIBJCHMdA1AI5rE0PIrchQV5i3tFU",
-	"/Q7FTtish/t+QiLMgKjhbI4uvCbjVxNdrntQGB59BaWfWfOymt0vbH+K5RSwWc6YqBomFiOZLIppgPUx",
-	"PPCyvu9h3oFYqHYk3d4tG6bkW6L8eyXKDVEgL+yJfQCFxriGxyTRwYiRDqGpki4RcRG8mrEpuIWge0Xh",
-	"ZJJIEFVbBnpA6MrX43nz2JBHYXm/o8iTreniDxmrYo/Tg6gMeMusLkN/Y33ISv43rlws7B0XV76LTuZn",
-	"p/Qd7Rpr0wvnymZz4b1Dp668ND31fcysb12C4rkT5obAySHvWCvcBOklUIWIBeMH4k9mEtjcLw/EeKY6",
-	"NhOF00MzMZZZzNA14c8dUs6u5CVXKqrk6wlbgNqY0IHAFEfosbPIdQcLX2vw++NMLfpsMEDJ7vBa4Ukw",
-	"hzUce/7OFR+lLNRFOGEJvt6K79s4pRL5RaR53DClVQScXUMX7ej3hM5mTKBHboXrE+yGKY1J0Y7BVTQx",
-	"REh3jAQvOkXJrYLqG1I21s7N1AwwEIbAKHCvkZYIulyiINfhI6zGEw5HrpplloUm59nTuHaXipEXwXMX",
-	"iB7ABirFY5m1KpeLZRWs57Nj5wwVPsUvBVQb87y2F3mxCCiAhL7QIJbmBiuoZWZghuT9hmWM3GRcayZ6",
-	"5KSoz0G1NjeSddcdgx+vK0qGNkNGFboUgp0GmzvgOy9DuJNhna3oNULk0oCzTe3DSql9+HpzVfYJzaDu",
-	"xdeusg+b+5BS+xuvAP/5m8T1IpI/rDoy9HGf0siIiQ3FkWvVKvLTNQQChTkm2TVUh2G32lZ6SanSQxzl",
-	"T+evXpBnu8+e/dkcuhmmWAwWekvZWA+EnGuHgK4CxmDe7+/Fm66DYen1/zRT+ssOjMF+IhlL/zKIYG2D",
-	"qEO+/tAGdINoaZGOTVblCNXhaqwJhvRboA+IIR9mAapUrmR32cSnXPDpfBod93M0tYWNDaJuK11/zUrX",
-	"qpx+LuwIW7EfFybWUtpCpwV6W6RVQzfpqwb/WngT6qFScftu89qiMtnpVK3GWE+LAbul16zWPRC1ct1A",
-	"yLYFu38vBbsLNrXEk39jwUIxkTyy9tlwLKrJzZReUS46mPtYzpgAPfUyrQ8aD8fzNCUpHzPIdUzOxhio",
-	"tryiHi8V9Mt9PbAAA/INdJFXhZNjzUQ1z5IX71gpDddUP+6RisJ1QkGLfpRnS2W92f9HUdUr654RVtnn",
-	"hQk3prT3q2x7vX+fwVnfor5YKPxFaiyrjKcCjoDFVyPdN4XAdIg9nzCEO54h75uMmX42mEPhol34iRd9",
-	"atoAtEtSNypKO9bH17lzblV/W4vNBq77D0hT29prZiybcqXgVm6h4OPOCxk91a2uzXqe4y/rm+wr+6xF",
-	"13mFF0Oar6C9jca8YRkbQOlXawvGzEdcwe3VYNNJnef9tG7Pye0w7sqSCrMwpCm2GohiCmikKVfrr1pP",
-	"wpeat6QGxdfG9TnBmt9YjcLqMVIQA6ZSoU8TH/OYCk2+sIXblWF3mGta4fmUUYEl4q0PSlD9NhAyI4qZ",
-	"35qZ7xQZLUgsp1OqeuSC25wTMBnMYGDYvSJNBMjWLvJWXrMspbPWqjm5vlru3XjMMi6u3ue79K6ulXvW",
-	"QinXqL3cqL6SfC11ZQGPe2sqPz+Me/vkFbuNdvu7h92dne7u3kX/6Hivf9zv9/rw3z+ijmt3OVpc5pWb",
-	"o+Oo/MYcRu/FXGk5ZZlrexJPmf/YlmJokct9B/eB47m/NHy/q5vA1SXSNbdBhhpeljHlfTkOxmZHcNN6",
-	"f/7ur6cvLnpvTt6e/Hx67t7a2bVIoLAX2UT5+UJnMk1l/tRuYRFbjI/bL3836iCdc05xU3r7HzSesp7b",
-	"Sfvejv+G3pI3+VrhjbczU3qbP8UpHI122WGy0+/ux0/H3f3xAe0+S/b2ujusT5/GB6PDMaxxndIZd58f",
-	"cBzuo2x2aTYDquZlrJtpo6KNKzpXfe21XivF9HtH0qJHZjI/zOOJvRS32qHH1g4BR+fxMFX+0X+FMYw0",
-	"aeYSdUmt7nN7DTU6LGtG/Ui9MU81pPfxThcpFPYDwXMNC+I1GZbxetgjLsECLUpHCpDPCOR0wGBFMpLJ",
-	"ohVjB2miGtQVjYYFnGZtbpuS9b7e2ZcJT5lS9zr35Y8P1h3tcM0P2pzf0gdtTq//wcG6EGt1VosPyqEY",
-	"ZqfWPqIr7e62ZgXoMoVLWmJLyHJFNLvVPfLCJtVy1emiBv4zZ8jaW6LM8b5gtwYHg5w1CJXmhLJbGmtI",
-	"3sUVzLRpFgVP9QizgNEh+duy0YFD8Uc3XDLVhprgm5qBMzQosGc/qAdvi8cTbg4i6H+YgwRS3GCyQSAs",
-	"NtsOsZloMOGO84xcPlGAzaNNdNneefzwgzdv7gL0V45qY1U3NV7pnDh2e9nY90eMkmFHPZmy1aojd+tz",
-	"cWXzBmJl0DQNqIXCsa3qcso24wVaDSxyslxCNbv8VXLRQh5dIgr58mlZFOJTsBw3SI5cXULQQ3Q8pqmy",
-	"D1DTlT8SUoMix/paCcPS5f4I/iWwla23svUjytb1MdcYrrU95qNi2Ru2PNHM92A32cqnjyWf/sx0KbmD",
-	"c5Sv8L/K5Z4rguVsBbSTuZ5A0dHP5q2ZYYgjPnEhGGC8dybw4ZR+YSSbi6FB8CxtqpILJ8JOp9pzYZVW",
-	"HawnBzQVkgcIBl7SLrSFcNAgeVd0yXJTv//PGU1K2WuU970jxY0fumKWRsZu6sS1aeoD0tb0ylywatCV",
-	"+9d/ZZ2N/be3OFUh59+Fd5/v/k8AAAD//w==",
+	"7L37cts41i/6KiieXdXf9JEU+ZrYXVP7cxJnPs/kdhxnep+Jsi2IhCy0KUBDgHY0Xa7ar3Fe4DzYfpJd",
+	"WAsgQRKSKFvOZVr9R8ciQRBcANYNv7XW71EspzMpmNAqOv49Yl/odJYy+PtM3HBNNZfiRcaoZom5qPLp",
+	"lGbz6Dj6a640ie2dTnRD05yZFjG/4emlyKcjlkXHUdSJXKPjaLe/e9jd2enu7l30j473+sf9fq8P//2j",
+	"bHc5ml+O8zS9FHTKouPoXcpvOCXvbgXLqq34lF6x6FjkaVq5niuW2YclPGwey5WWU5a5Xk/iKfMv5zk3",
+	"I3ya7Iz3R4e73QO6F3f3Wf9Z99n46Gl3d3QYHyV9tkP7O1EnSliccsEuM0aVFPiZ9lpySbUbE5tSnkbH",
+	"EU15zP7TErcXy2nUiViWyexyypSCjzA9sC8szg3BL5Wm2lz8EE9YkqdAYfZlxjMzNQUZ9/ohMrIvOqOX",
+	"vJi9S82+6Og4+pURpWmmiRTkjRQJnRMqEnIr8zQhqbxhREsyoTeMzGVObrmekFz1ok7kT8aJ+RJyil8S",
+	"daLf5OhSc52ae+dMMZrFE5gmQTW/Ye6xqBPJ7IoK/i8YUnQc2S7IR8FvWKa4nkedaDaRglXWTiah6734",
+	"gO2On/W7/dFR0t2nT1n3KN7d6R6O95NndGf0lPX3bevLhKk44zP7ng9zpdmU0GTKBVc6o1pmrqUd3Pvz",
+	"d389fXHRO3n55uxt1IlULGf1bk7ILJO/sVgTPaGaTKhCYsLM4AOOQjOZprK4quczc9U+XVxuv9x2zTN2",
+	"OcyYSLi4ijpRnpl1NdF6dvzkyc7u016/1+/tHD/rP+s/oTP+xGyBbrkG1JP++IAejXdZ9yk9OOjux4aC",
+	"4z7tHo726CHtx4d0Z+eJ6RgH1qZ5dHfX8bjES5aaqazzieJyhwipCY1jNtMsIXOmt2zjkdjGu79t+cWW",
+	"X3z3/EJTnqoqt3jOxjJjlkvg0EsW8cNt9M1v6j/Kiq0uldOEN/TPEyH1hGWEdQ1hgTVRewmYwFa2rLEM",
+	"ZXa1VUk3LmIOwhv2vd1nUwadhrfqm9M3z0/Pt9LlvtLl9MbZtCXLsHYsrLGk0FYLRvHp9yieUCGY+RjY",
+	"JssZxa6/wtfk7mZ0bjb8oSxg++NMTi+bdPf3esZiPuNM6AWjyNg/c6b0JRB0hXyAe5b2LVUpLQPjM/Ne",
+	"YZzumscOo7vO76358UPIXPoqljO1RUSt03B/fJTsxLujp/SQ7Sf98bPRHj2Id9hR8nS8Sw/734rGNeFU",
+	"p3chfvAGDuBotMsOk52+2Vvj7v74gHafJXt73R3Wp0/jg9HhuL8b3X2u7LDXXOnq/nonGCl3eXVjbUXw",
+	"1rzbmnf/3gK4yh/OGU2SjCm1XHPfKupbRX3LLP7g2vo5Klav8jSt8orTG5bN9aTuCWrwiaUy9d9mUf/f",
+	"e093ycHBAenv9Ptrr3BYPUtn3q409aTN2noSnsPXjNb1wosJI6m5jBuAKyIYS6rHhssm8Jt/5l0nmjCa",
+	"sAwMytdcXJt/q7v84/lrReSY6AkjwzHPlB52yHCWsRvzr2Bf9BCW1zClSg/JjF4x8h/nr16QZ7vPnv2p",
+	"R07wElAokUzBaQn7whUQLGVjTWSuewMBKxqX23E0yPv9vXiNvfzfzVv+vAPPsV9IxtI/DyIY7iDqkM10",
+	"Z75w4OwlDidCOsuZmZoJm1JDO8valM6ct89QVX1bsq4z3HOms3n3ZKzNxqwP+gOLpUiU4R+3lGsyQq+2",
+	"zuZcXBF6Rbno+dN44L/LCJtpPo2O+x33Xi40u2IZvPh/dO1G6569bL7ZbDWeOIJZe7VDqCJcwCXFshuW",
+	"/aRIKq8qY2hjz3qDpF9eM3GlJ9Hx4X7HjNn93OkEqGUGrfJUd1/IXOjwsJHLmaFn8lYZpkzTFGavWAAp",
+	"V7oy6J1lk7aUkHedaEYzOmXa7uqSkX38GKKsuerGUe4As8CAh5WsTWpCCbS+YlqR/f5+lc6txGMn4ual",
+	"M6onIDtAaIB8XfbFY5lNjQbpWjYn4j0ojPVvs5vEzoCRdHa1zOgVF+Azy2D+iGK6Q8aZnJKdYm/NkLMz",
+	"wkRiKGC/GD7gnznL5uUXmPaVdZSwMc1TDTNZzNdOcOGboX/g/woM/225cmCUsPEypvNMkBnLYJQ98ga2",
+	"4IQKstfvk9gsRGU2xl6/v2y4l8q8Mzzm/opB35nJUjMpFEJqntPkvVt0oMdIoRnuBzqbpTyGNfXkN7AL",
+	"fi/XzO/RmLM0iY4/RR9YajRJalYdT0g8kTxmPRLLVGZu+UnB3EqlN5SndJQy21L1ImOllR/z3zI2jo6j",
+	"/+tJCQR6gnfVk1fmpafG1lD4Mc1VYz/GvRkGZajpics6wwq90TZ/UmkLr3xOkwt5zUR7csFLPTdUQxUp",
+	"75USAdj0WGaEzmaZvKGeWfrJsAYgtveg2d9IyilXyuyuymveSqJh1J6GgxeOP0UXE64ITKghm9vNpjdg",
+	"SvNU0prF/IFfCZZ0yCjHQSo5ZaAUE5YqFhqq7cbONr8SVOcZqw9SEwU9k9GcaDMqlA4dIjOipSQyTUKd",
+	"F/1h90YpaFLZXMVlQWhsVF+jbI/Hof6gqaNo69X5nCZ2sYQWpxkCUNyMwc6R+axHWqUy4SlTKizZwFx3",
+	"OzKWGfIEY42Rv5xedIDhytxs6pFM5hsd2AvcMhdSvqYZsv72TCeBE3owZKBXGB6oTaavDJnpziH5G3/e",
+	"i1rPG577L5qz0CsM2eSMZTDQnxQZfulO6ZeuadodzTVTQ1yx5XDI7YQBt/ceJJpew25HKoPGtzE6v5LZ",
+	"iCfJOnyqQuH/V+YkkbA6weKcsQwWrRm2NL+MaMc9anaTFBsjeEzTlGVkSudEMVZTb5DlmFEFh7BBAp4J",
+	"zTJB0w/AgUDo3JOUrifLzHD3bYxcttMx5SlLeuRMgyYNTh1DOhyFIrlIYPUWOjjZMMd5w/REJm+lPklT",
+	"eYsu1nsQC7shg+j9x4tBhMordrgxihkdthS0Kp/NZKZxHU3h7TW6wAeFGSm2V6hra9e37VJV1ez37z5c",
+	"rGnTPWxG3soPeTxxCva9Fq6T3Vdsg9S/Yoaf+ko6cEuulVP4C6tlJhUHUW1V2I2uWLNWAdZl1NF7kugF",
+	"+OZgHVHN1Xhe2WLYPcEhbIyC2B0ZYu9Dwr7EaZ4wRYb1UQ875HbC44khKIgekc49DdwsOPRNHO3s9DtE",
+	"MWCjZGe3d9Db+dOGJdJbqV/JXNyXMRjlcGye3xgd5Qh84FUnjBXcFTEE08sY4Xqj689IFh6zj6KYkXuS",
+	"xnZENJvOZEYzns5JXva6MYIlVNMRVbB9c5ExGk9M/wXJrCjiioxyNe+RtxJtgluqSDyh4oolvxCdzUuH",
+	"k0fLmv9qGSn9pg/mkhdSvqFibi+rByqktyB2M6k1SOPTLzMWA8Kn2HRckF2z06RI1GZmRkoypWLuuI5C",
+	"d4ixueOUM6FXTQShhpJ2BtFPKMdk6FF5uHyuHuZr3H2Ar3G9qf54fmbsDonG8T1m2WwC8MiAQSBFYRDs",
+	"948OCWj+G9tsK9+zQU70UdBcT2TG/7WO3gYvpiNlW1acDXHGEiY0p6nyXQ4FJU9yPTH3sWe/Obk1hhJo",
+	"+Jm84QkofnfuxDhp2vXXbP6TIppPgS/JGzjcar4RnDagFtuesFsu0BmwwF9gdkzCoEk9rqzo+SM4Fmw/",
+	"hhcmLGXavSAX10Le1rw+H/GiGXuwS6d5gcOgh5O0iUVV6P5WwSpngdW13l9//bXrzRILK8DwWjiX9PsC",
+	"B0JV+72w3qfF6i8TZt9/si0/dzauD/urfLl/ZCmZyK/LvCP/jmSz9gxL3rCE0wvo/1780+uKTE1fqIIO",
+	"Is2+6CezlHIxiIyEtBOwcSeOmc2/fnj3doPcsxihc6g7H2Bj4t+VXnB9C04fjidJlOyjy18K9m4M8MTW",
+	"XvDO8rbnecpc0893neiFhQgFjlwE8QEAuMzJENzCww6aDmboV/yGCfQWK0IzRmYZMyLAjH+WyRnLNEfR",
+	"EJdRusU5UEI16xpejbjW5J1I525N1xZubR5/b97HQ5HADQCUBA5uC5enpUKH0FRJQhWhBE7pAUxRnFll",
+	"vM0oEWTSPOta8eBdcQXtkMibHZxh2NjNkzF01MOycd8BPMPyAfPtHTeGEmIMtKqStMErOtGXrunmLZ2a",
+	"GfxUHc/H89dRbYhwMFm79qJ4ZeXyW3x/5dpLfzDe579b9OnXbG54psyM/Tua/0KG3SGZMiqMkFYxAop6",
+	"BGwVPBMzm35ovn2Il2NjvsgxMZeUucmvhMxQ+DkKlkTrNujXhX/bU049nzcJUl58WYy6ertGLXvFa23I",
+	"ZVlekM+YHclEzAgdGVEFxn+uYzllzX2aFP00l2gpdz65dp8DC/fUgf0+aKpZePpA7pnb5S7MMia0i3yY",
+	"9wZiIH4mwwInOCRdowbnLIHr7zMZMzg3MTdGzJgT5jvh5ru/mYtFMO8ImRVEYqFZCq1Oswy7RXfpL2RY",
+	"QS4OC7cpYiER22KXhQ9fLIcSdRD9DD23WBhVSvl9Vu9U3lC9he+rUhzffteJfOFgJHOScNOKpu8rc841",
+	"m6og75xycYY3ywNkmmV03uDIEbyGWNopQ3PgTWanScWsy3kopLiE65dAazUEqVGuS6dsARe+ncgUluiU",
+	"C3/EO4FF94qnmmUXgJ1rLDb2pQR3GblIM5aQlGuW0TSddwCiA7ivG5YRSmZUa5aBYeohSXb7/X4nsvei",
+	"4+h/fvqfg8GXfv/zz/8tCkiCs8oZb1O8jscICjCmeSbRF2D+BtEDjE2wInwQocqAlDGWiLIeKEMhY+6D",
+	"FzUkdCtIxPooXpi7HrAFDlYYHnj2yNmYxH4DqzAlbMwFRCnN0SiKqbA7zQeeVEl30A8QyNMIAoejxoK7",
+	"nTBRYQ4pHzO400C6kBG7oqIisdfSLsII7frITqczPSfccizzCJzZOqscfIZgjK/zPov1bsJG0nTVq4x9",
+	"aZiUkAR6CWgsIk+tNxFHss7ISrT5IxKiil7/fY0n7qlrNTHu9a/7dTIvlxcz6gPi33vE/+45Sbjz9s97",
+	"a7wXcfTNl9rFXn8roWQYUxEzEII+uMtbIsVgFm6BtReCxbzWx1nyNZJycU1ueZqSESoZhm3B0Rk8C65G",
+	"Cz1bzCoQupxwww9NF/io/xXMBmL4vPhgPzTiauDBoml1KoaV+wirhjM7SRLpTTLXxRSP7aBWU60e6fB7",
+	"RNO0hSEX0JruPtdfeOcFSyxkm+DxxaOeGpM0E1Du0hErVKT7M84F8PXfm5Kz8WiF0XrNd4KtPeh6tfVu",
+	"qHUFz96i9yrcvcUDVex79XMPDgIPIEx8JQoyFOrRgil6UR8tWgfiQOqr6S9M281SXLXGJiwvOB8ATQX3",
+	"ieX45BxwjYYBmD2EbzRNsG0imRI/WRAJbfbdaof5MSmtv1VbP1W7vfjBPAOureAW9ANd7iF+1mQMJcMF",
+	"zhAe0ionR1U1+3peDd9k9MhWmcXQeqzMW13m17UGf/kH9s8C7S6s6gRUs07VjWLzd/gB28iRO4Wkwhmu",
+	"C6RFzLIpNKqqQkNhCRndXj48lyWgvhx+JkMzPjCNG8bwLRtNpLw2N816sT/L5aM0TVPov2IH2w+2zVuY",
+	"vI1xvsEeGtd/dV3WPo7F10GDyhNzoHEYWedJODTyRnNjMk2XW0qX5aJtyNgsB46H2Al7KmT0l+oe+0lV",
+	"bSdf8dE98k5PWHbLlTF8nbfUkm0kZcqoqOhfDUVo+TbDVsvXyMscffQLTiS8rDVglBvzFHyMiXuuScHW",
+	"wzXLnSvNxZW/ExyLCSAzZkw09EXUMsthmiGWCnHhn3buBOvJmRJ9y+OamYS7uq4e31d+ByejYBoLv7zl",
+	"dMHyP9NsuvBc4YTMUrN/khrLbztZdSV7aezMRqiyzqcv/Oz3jY8GzIHnya8SwGtX8YC1E8SL5+MOKOh8",
+	"Zr7eW7jNbARgCw3k4/nrsBCFgJDyA9ajIEZ8hPfaLERGw00x7HTESg6gAr7j4t5DaBrd1WlWdz2Xr1n+",
+	"5ZBlJ4BJKeITbMTzbMbMR5v1IioG9nsmZynrOP8bUwWvUajDGh6DpwcgKI0NyacMsXI1AVNK5XXVPifQ",
+	"jeJX/ZL/krdetMUtVWCFAwRLTWDGYJQjxgTc6ZETEDjWaZAxeEZYQJCWplFACV/mrAO3BS+p+ABLMuxv",
+	"8ORR0+tXgpUgmU47C31NL4HFswmpeczIhCbWb9BZ7DhwFLU47Faj8pIBrb9EYKUvNlg27ZRYcZZTkG7l",
+	"9NxVk0c9xCRaNCZEnPXI6T9zmpqZGrpERUPnwMSGztWDmDicXRrcLoIFvwRXyH2+4i0+Gf6May7ghBe7",
+	"L7ewQKJaBk0tTgqPUqhrHRrnKrcnaLUZ+w3BigBhsp7IenTpw9yhXvqq0Ka3TBegg+DManI6PMb1+MGU",
+	"zq1zoZp/cTQnQt42d+hAFF3ZGOuVYy5zbIUGPfQRIcNapLMzTHJlaYm7wh9V0TTh7fjGeo4fL61XEOpk",
+	"Ff3VXHZtp0eZHewxNjmMsCbdKjYDIPcsEC/kPqmlKWtBylrmsqUnJBYLbTYIbyekvPRnoYlCw3MiXZfk",
+	"lcwIGJmliURthCH469Dg76DdZAMAIOKx7OpK6uKYvDcQVVpWvqBDRgxWcYFggjO5jCQ5+Puof4q//mK5",
+	"W63UtcTEiHLBNvEcnsT16V2f2cbiqIgsb2F3KmbNpectcs813Tx1B5EVIZ1CXfS5ZIX7FGx8HZdLSbsS",
+	"hxKkbKFOhO9/VCyzcJ+Ft0v6LWryKk/Tt4ubvMrk9IOlU+j+hVx293Ra9yuV985lypYM39xeMq6qTrSo",
+	"kZnYN8W8hpq8dXMdnJ9i/oMj9NZE+D6sk8VfaJdOc2M5PGfDc2j3DToP8TTP5iutslpwJmKYOrZGLuOu",
+	"EI4IHadelC0KhcO2cI4755F0x6IFqqfoaWzkab1ZXMRiFY63km2VDcuYHvxt9Twq5mQqMwZvKA9fy2+3",
+	"l9wgnIZUH0WhOVXbXeYikYLVW+fC8FejJNgvE+yWppdUXVtCySkD8OrtRE4B/kEVpgUwLfAvItgtkYKV",
+	"H8u1D3SHng1n977GshVW5qh2/Bta57OkPvUYNlJ+FUhWr4G94hrYd5sGXKsSxsFEwpJfyG3GtWaC2LBJ",
+	"wb5oom4Zm4El60JG3B18uV0jForvenapzGwGM0vGKTfvweHZXxkeVZe0Bz3QAbDcV2HiWzdNnsvcGYXO",
+	"TV5flI5+l2gBuuHVTp6hqWH5Yx5+S9Gt0+e9JxBh7b2garSOi2eKlwWloNuYIFBwB5qr9sVwFfaXkUl2",
+	"0XvHE97ZBC5peMBbtlEnUsin7CqCJ2BxRGUYh3lhGVThJgybFsmHazS10tKQrvizQpP1JaNhfgsFo7l5",
+	"UhIrcPe8pF/o2ZKkwWcdlUNjKgkfuPuynIvFdz+62Qm+GybsxM5XoMWHoKgxdz4Wsxp8t5vowM3TYu6D",
+	"xCqXQ3DExQoJv7ZYNItvz1+5ZRRo87ZcWQvv4mKzvVRFaWv1tOqjd7vz3/+g1O/ch2rUcBU1XIYPAim1",
+	"7QrI8Sueva5mKrAM0JNf1zbLWw1Ns7z1sjI3oRYNHR2VRzvp4be6u+EXB5Xf4s7SEVnW+XweVOyrTYLm",
+	"QbXJ2bSuO3uRB/WLwS89xwUYfkHzxmmxPGs3Fn/PW1i74XvvzUp+65Zl7ea76rqu3f2rHF3YVV4fY8Os",
+	"wW8ye2DRu5p2ynITxRJDZ7S8doGbpdFooSlkYzpwJ53ohfeCpojLYVk9QgliXIosElLUMW+FsaACmJeF",
+	"GJeAsyWH7Fo2x5+4dnkUbDaVjn1Lh8QTFl/b+g3wcZDUJ+QuW3486vwQ2apj/Ndc6TPNpqsAEVwQCukJ",
+	"O9Y1lKagj9rALVBmpXLhXKO5i/TaIsq3iPItonyLKN8iyreI8i2ifIso3yLKt4jyb40or6rDxvq+kl17",
+	"0Yu5rOjJbwtkRt0ZgwBSxExUVGb0gxcJPn1lWiuWjl18cuE7BxesxMOMYzJLGVXMHXsYrQq9q43DD+uG",
+	"thpP3VseuOufd1Tudmw06JLjjGMiJBwglHLTd5FnXqdWZ2ieboRGVDunqLbBdL2OMMUZBlXXyjuy8E+Q",
+	"PFdYQd6qf7p0HJfuafcRVfd01Ru9jvcGF825N4DmvYDDF2+FvJvuoaan190pPqB+K+jjdU953tuqGb3p",
+	"1AkuA8KwV5wHXo7mQ+xHuTB7O+0/KWLE8UAYvooHOSW8yFwrUVUcQVW/kKHFZZUdQh5I6iCVS5MylCPy",
+	"ruMvp+916wEaXfxj4bLo3lAYKyyNd2ZUfgqH6oVK+obqrefzwKVQe+fe8X+G2jl/i/+zlhCiUupKFQVQ",
+	"QssBrRbn1jAcZMTK4hPk14nhJGpGY0ZoJnORGPkMycGn8gZVvaqXYIkZ1AFnhJh7XgKzspXNyGFZBldE",
+	"S5TeVb0pGIHfNf9/Zv43Mv+Lzf+YubgzHgy+PB2bP4/GwTj95ViTpTSzkC5pD8Lr2OEA1SC1l1pKue/J",
+	"vxIm9Gqa/gCG3oqohoUmSC3ogGVKCpoScxtkmTvA7RA1kbeCUEUgkRW2gOHiAbhgZJQxeq1aJpl4wBJf",
+	"YRbdf5aX2k/373aFoXX/jldZZPfveZXpdv+enY0XrvZiEX83FrnpViBYEz8pyKfWwvvshaSsYcxAcMrn",
+	"TnSbcc18lb1QyLvqms+6coYpZ7ozyQXkCAUDo+bytmeFLrqlTQzbBx2MX/uZDC0KxKiitxT83JYw9sZP",
+	"tsQdSei8qcSXj7hqG0YRAfW1ob0XoKVKC1vMrvl+X6n28U31TEV+Ox99VMCORi76sG4wlIAnlrhSOT7k",
+	"pqJGlaX7FqjZZVU+DxDiwUCcGr6OWu0SGtk3126E1W17K6BtY2/FMGs3gpgLuBOEVKCfzH1TZbEhzuE+",
+	"JvYC3HIQXo3Qpl4UeHVLVQQ6aCILFkT/tYq0YaxHTsBGszehcBT1ojxEAsdLAsKFzWqTt2ITYvhrML91",
+	"IxPf0Oya6VlKY7OIb3jCMnegbhd1O6vLVfnbbOY6iFoZiKLzsnbLEDjeZQL2VSynrFh2UjEXCHfDiBQM",
+	"X4ErGQ6DfqVpkhuDDk05Q2lMJq0sWJFPoWoC123MtBoipVu/UEmuB6aaHbe119yv1UzHTkgl7V7jWsW8",
+	"8u5WURLhGwuebTyzpO0H80Ev8esCV2tG3Tuj6nJx9b4owNJytRXt1f3s/VcyI8NCj7RFDWGzDDsDEds8",
+	"8C5/Ihma/RO048l7byiw7DDrGoqSBSszkf6aHIgWi5KssyYb/gEYjVX98dii27zkg5i6/g+rzHTtvx5k",
+	"qlv83WL1loSqLODA5era8hs4h0Lz4pJnii+9wA9dcndxLx5oJnh98ZMWttO4tvgJD00UvF7bRe+pjics",
+	"2aCIJa8QSVGE4jnviSub5CT7VhQvFcUNcVtOZ3BazNuQ5ugmmEgzCwB3wcD/7yBxcTsgyLtxGXsJ0VgZ",
+	"FS66ApNb+EgBLxQVy+WMiU0tvy5WxEdkfA1oRaDEl21S1k3Co70RS6W4UkRL/ER1r7jDOttugQ3yqpvZ",
+	"o/ESGMErJWLMzQ3BIwz7l1Ou4ZgzOh7TVLG7TsTVZVmSoLb801s6V8R0dlxWHPAlvYsJxmKjLFka4+pl",
+	"nvkK58WVQNT1zzt/9ANbCClcwPu9aGABWlX7fQ3dhvmLixq1xzKojLWPRF2HS1RiV9cnzeYyqJfCo20O",
+	"9XL3VLKo+3Gh3t9+fGg9XrRAp1fR7xUFstzcayLvV6D4/fjTSnTA4sCC5XED6yirPh67frUMGw3caSiL",
+	"oVjSwN2miluDedeXwWL1Fu6fqRM3KeEuF+i2CwHutSYewj5wp4qwDzQIE9CPBgjdWvLUgg+pxhAsuAvP",
+	"gkptHXqhfFQ2Jg/1xO+trES8sAZGoESEV9rRflSppLTBmH8baOo962Z4rpagNEkoHuZ+vHjRqaLvK1GY",
+	"VeXJYosL93tDe1qZim2BorQKrmTH9L0V+bD7prV8wuYLS3zUuHmLgLBg/FfV7dba0ebF51SuWBbiXap6",
+	"yCosZcHlQCdhF12jmEjtobon0IXIWC+cYWbIhyG4IzQfhnIJUQxYmq9vQ/Fzs6iUS+wPlu8GuBxWV3qQ",
+	"ChuweuazIu7BDpv72xisa5tGcwJYyhbsZInB8spsVQfxLzqvoIet1dsjH6HKgTGEjUlvOMc1YzObPaVp",
+	"sSxkYt70LIgd8ubPukzMG1mmOmQ0r3oZwQJdXCyjnuhvg2zCW5FtWUVma2fUlNjgtvepVFNL/ZW3mhGY",
+	"cfp7vvht92jxu7pBi8vvKwMpLnsqWXHN1Y6HgRkSlcWtFpRxo8pM8q3F7NtUOQDGwYPF5bO7tBRKudXC",
+	"/oX6Tis3GrXFPxRuMYsqdVwaDoerShOeMJcn3HSJggVtpT0zcH3Zn4uaxzS1KYLNX8DTDDOSiqbKvRt+",
+	"FS+HX5ht0zxSdbeXXL08bXZDgMPkNLXszvTSYokVpPYERnGtPFcuLr0rX1Y+im/1H7Ovd3NppNgidcJq",
+	"DqD0UDEnE6n0MZaNmaCGyAR6IYdP6Iw/cTRQT343m/DuybAzEHjLHdSVd+wz0/KYsWtLX2ZdR7dwR/AF",
+	"prGG1dw1pC1bEpmRZlOc1qIROogacKSqb3gpmGUBjAXqEXr+9dZwwQb4utyuHU9U1XGDBDM1QKgAnEkp",
+	"KzoeF03YiSDl1gImUGbjcpGkLqoUfPkOI10b5n7/6HCFe752hq1rxR9LMWKk6psFPMosF0MvwBKuxCXe",
+	"S0c32uTlbxKAzPc22Nb2mi2HwzUVGBc8uSLscX33bVNt4eoSpjxUN9kmm8XqToqwG5bNIWdhWAMyXWE5",
+	"zQWdrerAz6CiLpkw35oEo3iUHzXRzBRMua6gpzpO5YOzDa7KVd4cxFJ17SRNScDLLcveO0SwW6Y0GfNM",
+	"6Yo8X6Yoe4dMdwtXYKnWeb7QxzQN/84VH6XMy5C8yCT5FU7ARBHnqZgtJSqq8cyQRwmRXMAZF/tTGodV",
+	"9wo/fqTA4e85AnhDkbiebMNgnVwkEs9VmSBTLnLtn0r9QcJ110/t/O2Da7exl9vYyzVjL/9tyuYUaKpG",
+	"KqZ6yqVQ6qWmAmuozeI843r+AWqmg8gaMZqx7CQ3unGwzCydMkDDUUWGz6ExGeT9/l58zebwBxsG8GOK",
+	"QfUTDvA1i4qzKDQ/OZ/CMpwsAxQb1wPhrg9BDzfjGhpGSIyYdWxTaUVGUk/KLI1KThm5YsK0YUkxFKy7",
+	"oCeYwD8BpyIXiicQ2jnAdI1otmEZeaNPwTeW+tVE61lhm4TpNAQDLUAWm0kYwISGKkMXcoTWDE76kMwy",
+	"LpwHxfSH9dGdu+k4OrG19l2+I6dTzfjf2BzrtHMxlguEjdH35AxKpAKisfRYqE4JpDXaMkbtWmemHTs4",
+	"wgZiIKo5ccCYVuuUX+2RkxKfM6VzV3m15J5IDgW5RmF6XNpkxGfBWhnNbYSQq65Ty1Vk2thbwuKZSgxQ",
+	"oM6RjfJyAP2BCKD+CxyLIYNZwifvz4rqxjOqJ6pT+KGNzeGK+Mpx6QAdmk/veur+sEOUtCnN7Wqd0gTR",
+	"X/gUuZXZ9UDkwuYLRe/Wz2cJE5BeL1M//wyO748fz16CuMHaJGVxjamZlpgKKXhMwRk1Jf+RUDUx5n8q",
+	"b0GnUOxPvziEnoKJgTOeoo+BoIrs7ZIJ+0ITFvMpTUnCr7hWdkAXfMqUptOZG8/5qxdkb2/vyB5v4Uqa",
+	"8jiTisVSJO5B9Df+/HMBnUZjJGPMFvQ/JsPfBxGQdhAdk0+DyNJ2EHXI//5f///nOyhCQAuAoZ3NG5ry",
+	"pEOGzQew/UBkecqsK0SVmb9xVZl3YnIq81Kvi7shzE5pChKWKmY/5twNIVE//3yMjUhmp8R5Cwse5lYP",
+	"7vRa3vse+X9yo/khaxRkLnOSMcDjgsdwlLIpMi0bPxZZthJ1IrNPcO/3e/u9PgRuzZigMx4dR3u9fm8v",
+	"Aq/NBJh/zcFmLl2xgAbuNBmofe4zkPJIN6ZpanVUxQBWl7AMY20QufwBMxmLhFhLG6ow0zSt9tgbCCjw",
+	"5VVqRiizf7gyx3MN5E6OF0hH53ndS1x/wuwViCAdiOrXOMiXETEO8FVM2lkSHRc6gLo0bYCWGZ0yzTK1",
+	"UHkpmzx5b0T4XadVuw/8X9g2UNQLYOnWdMfMZFOpNFH8SoAbQmgQOmjIA17d2a9wvQleP2cz5g7n3TAM",
+	"dYhi5rcGHQCEeSynU6p65IIzJJg300ZRKvnaDLighfDKG5aldGbh5F9mqUwKWwqE3j9zls1LmSedTKat",
+	"qyE5lzaC+iu1pJ4FCknpOewdwxUXkNkydS0tBjBMJmAKU0yyTAWGgDwvlJ4OLHHvmLIKJ2xBCXj2/tQo",
+	"T7wqFNnbXUUSUK2tSDEv2+33vdNU0NlnWEqKS/HkN+uDZl/odGZ6+eTBS6Ld/u5hd2enu7t30T863usf",
+	"9/u9Pvz3j6gTKO/u7UpcS1kOzIaLK+XpRfHUpU1FPe34yZOd3ae9fq/f2zl+1n/WrzG4p8nOeH90uNs9",
+	"oHtxd5/1n3WfjY+edndHh/FR0mc7tL/zxOEBjqM2zYFO95yaQK2u+hlx9E64DI3lbjeKIkoOeJXL9xh6",
+	"pW32xLRR5n2+pFn1UKWtfVblqe6+kDmugFVPe63h2/ZxDYUeK9bak+c0ee82VwQP7ax+6KOgVktmCT60",
+	"v/qht/JDHk8sU472+werH3nD9EQmb6U+SY0GZd912OZdGgMqwYtkntppMcKP52cXUr6WaC3v7x6tfuRC",
+	"yjdUzO3UwaQftCH7mdDGHE0/gNYNyhk+u7f6WfMMj9lHQW8oRz8Z2Jv5dEqzeXQcveZKF0Aws4U1vVL+",
+	"EaeC00OzdparH2X6huLJRUqI1QuoJlOq7VHXmKcaDBdvN4FZWmR9GAh7rOTrZuU6NtYo46Ch0FK/E1hA",
+	"Bkx1UO6oUWHnyzWIGPZFmMs2hVGZloKL5qCqHOFH2OQy4SlT6l4bvPrwwbpvO1zzgTYbtfJAm23qP3Cw",
+	"LsVabcrygcpWhJlqsRdrmm1gRdIpI0YdoByFs4JEHT3yohbQGIUVm8IP54TnMpn5CjYuJFK+C2trmBVJ",
+	"EfaFxhpAYm5AS95/Ca03PIpOw1tsQ7ogF/IDKOZ+3mOwZkbDeIqVVh9Y5p5G1jEacV5AzAyn5bpM8Yz6",
+	"ySKmlzGdcXbDoodpl38U5bLtXJcqZVOF9MPENiYo7h5ZMdOvZC6SrVr2uGrZud2NhBIPa3YPeeBiWX28",
+	"f4+cYNKuqqsV/JUYe7vf3weQpdvV7TaF5Y0zqifldi0OnNzRDxrU5e5ZFT5bMMgCVdbKHVY40DfhCXOd",
+	"2SL3yGQHorUTDL2OPqKxDL5o4w1z76+51Gy+tVJn6LTwlLm+to6y785R1jYLyx/dhdYIL/luPWhlHNZG",
+	"VZUaFMjpRDW8T1uuvSi0zabPUa7unKeDzWSaymo8zbHI03S1XlZw8RaD211PLdu9j8/PYau3Lr+ty+8P",
+	"5PJz29DTKotL6zr8Vqla36e/r9CDtu6+rbvvm7n7Vu3Dpcady6zm4jJxM6nS0lOt1bp2+ppniwbE7MqE",
+	"rJ6O5tUKWUdtdQOwoYsP8dnVUYObcDT6EwIj8t07SwdRACHbmsVB8viuzQeQpo693KAfeOuW/sHc0vVY",
+	"vlZe6SItwdoO6UIqf3V/9I9vqmFiCkffca7zjHk2W6bZlKua0Rbt9o+Ouv2dLnS/SeNtbz3jba+9T70w",
+	"2cIudS+bxNajvrV6mh71MmR7fZXL96e7hfYo7vTdx3anZzJlLXzpNE3BG60CDvNTzM6Z6wkT2rBgW7QD",
+	"Q/X0hE2bDB76+qa+5x/a9RlMmfH13Z+VzC1eDoSgOmwjCrJKEg5LGkuN9+fv/nr64qL35uTtyV9Oz2vJ",
+	"O44/FQ1enJ+eXJxevj89f3P24cPZu7fR50LK7MUHbHf8rN/tj46S7j59yrpH8e5O93C8nzyjO6OnzEiZ",
+	"zw+h+dZNuHUT/pHchMCtPUGJv9d1EMJT63sAyQoH4EA8zAOIomjr/tu6/76Z+2/x/lqqhZ7DhqomZkP3",
+	"AGRmw8RQZkFgygrh0mhjyiZuQ58XOqV86b45V8d365z6dcJsWdRqdjiXtm3BQPyEYuUw6tk/vjdfWE3/",
+	"X8er43Kvhbjo5tw17VTLD3Ol2ZTQZMoFVzqjWrbRL09evjl729Au11Ih99s7KiqKY9hZ4Wi69VRsFa+m",
+	"p8KWWllTOvg+Chtgva6DotU+eGQHRT0yux3ur5G5KQT9q+RTWoL78zqz0L+B8ONfq6+rxL4UsL7yYI5n",
+	"VhM2aunw7O3fzy5OLs7eve29PvtwMeyUuL4ibelALO2jDNE3RPxJuZqtJXfzAYNYv5pnxCgCNgeAq+wy",
+	"EGV5P5mVmRghiPqV1dRjOR1xwTBu/OTtS1Q0cGUBphELhkJrs8rM8qcZS0jKNctommIlF7P+IK0E5BY0",
+	"GwkyAIBKMhDQR1GMAjv7BTR6yNaCAD1nWmQknkges0qAeY98tNpOuUvAR1PUcToZiNLPY/MpKC6uUvc1",
+	"01xp6HBkFKkZHCCELAjIie8tgQV+rcA5Zq2ibetDqErGus2oP2f+jpF1jdKt6E41ZTiWiydcxGmetDhk",
+	"3cz5pl21D1CcilLZG1Jq7Yj4vcey8RPFomoS2qgVXAAkpNk0KCCQ92Y9/1oo6dR6Hs3OwvI3xkq3aUKG",
+	"hiIWRYyTxaesQ24nVAM7Am5qRkC46pEXltlxW+AYi7j/ueCSUJHQXXR5aysVUX0hxIxwkVIgEwlTEQZ5",
+	"iQMMbxU/71mr/WId1HJMGI0nlSQrm/J+D8TXdH+XvOre3u8tHv0e1L4n7vzrHOiAzW70oYoUdaWAQrTw",
+	"M4Rtiu8Wo4C3m4lb+vaHC8Sa3C6VQeBXMIqP569dzsUpnduUdja3c4dQW1NuVdF/TK7kO5Sc1olVLIvC",
+	"YRxT/aBzaSGnc9Ww2xG+rModJrurxrch71I4+dxmVogb6kOdP7VseRscXLl+N+JIrFVp2sxAq2mzv4qG",
+	"c0+9ppEU8Sse08ITUrBFY3TNvEG+NrbL3d0DPtP0YD7vK5+SfjeHpO29nObLL5URacefohO0WwkXml2h",
+	"PejcJz3w9rTdOkYjwloRAYKfeBuhYi5/L97H9tTDLHAoAoFyhpy99n5Z9MkuxI+ZVckVmVGFDISJBGt1",
+	"auWZ7OhDm0nFIXe3nbwNU3PrZX3U423M3V7qUZ6vte59XPvQu4Uj8h6BMQOx+lz8gYExDaeWOyHferW2",
+	"Xq2tV2vr1frWXq2tvb+197f2/tbe/2PY+1sM4haD+KgYxHWNoJlUAQzGC1skoCpKyJlWhfpBhlbyQFWg",
+	"MZaMhbJZIK0wWXpRQMCaStbShmadgShrRHIsa1qtylwNfrN540tkg7GKbrmynK7QKQG8UDYrxw/Wltne",
+	"SZ6yxHUOpTd0RoXC9PQWJIFRJQCosKUDjJ0Hg2faByDgsJSEa47B4mlapRSHhSHGUoz5VZ5BeQrbx0BA",
+	"ZQ05JsOihsmwQ4aCan7Dip+ziRTM2lXmt59iz/z+TY4uIVf9ECnl22HDXwrrUQ2EPXRy1QcUI2hjwrf/",
+	"l7wlU6NnGNUfsYK2uATAi/B7J66RYLfutlkv3vpjquM+OuVTDiVzn7O5FAmheAXrT3hlBTI2zhVLUAfa",
+	"3z3qEDo2rB/y14MRHE9YfK3aGbqwhi16iSn9XCbzNV2uZjbW8LlahvvKPHXXiVJGlV7/8dfw2F1r/1ej",
+	"A+TWVczWXUMc7axJC6+KfcvvcWWs7/Mpi9x5fkku6iBSda/na4nfsbTYusfXKmC5xfGyDQhbf3xAj8a7",
+	"rPuUHhx09+OnrHs07tPu4WiPHtJ+fEh3IGq4DXwuVIz/QZ7wtT3ZWLQvx/vgmS1lywmU1agUdlGaikQR",
+	"mmaMJkbdArAV9Ic12T5F75EH+0/Z5rZ6lzVGXS024CyIof1sho9ctDoSnzNbNgZeY9zqzTGcCmAg1inP",
+	"KrVyos9YUsq0uzCjwHJjNY89KH4Y8lYZyTsj8Lz4eBcYZ56n6L0tC+i4NkZFl6IyVCHFJbz4ktnS0EWx",
+	"+oJc4OMTRWXJ6gvtIIsqsf4gL2q1RFwyAjQYaDI1UhdZa8nFjSgPEvOinKrCcCydnXjDDqPweS58ux02",
+	"TkB9zK7gNBouOEBXodqZoEspeG46AMkMX6omUKRqxFIprgqD25lyUBVwXgwJX1AZ01tJVB5PiqrKGdZw",
+	"XeAK9gdnO/sUvaDiJ22ksDZGDNYLw9J2eZYek40lWYNPsIrIeYO47kMsGLkYptsH73BcIIHznCd/Xg0e",
+	"PjqquRGAjJs76Sp2pVd1yPOXUAsulbk92amVY761M08oKbjbFqS/+viohSXi6ttL+ZpmV/c+dto5aEM/",
+	"C+dmyRuWcIq1En/kM6sXTj9dbJ91oi/dKf3SHclk3h3NtZHRhwcHe4d3C2H1WNGYAbw+bNth2XFQ1ism",
+	"XK3YqW6WA3clwKm186AMNynrhhvzil8JK/cGwvOSMe+RalW5wrQ0j6OUzoXmKSSXUURLSWRqd7yrziwk",
+	"MXwcChwaiTgQaFEGdn+ltfe9YOqcjf3qdj+pwtAx8nZCE0KVbwpRRPQVwl2jgw3P5LgyFguSo6omzdVA",
+	"+JR2n49Ew2P7NgaNndr7WjQQz4al36Obnd7JP1Q+On/+Ztw/or9dvGEvxJfR6Pb0/a+zZzlL//5mPHv2",
+	"N/qv2T9f/kWen5j//qJOnx9c9XY/zm4nb9J/vLz85/Wr+L/+x+VNfn15w377lT7lI/bX01d/7+/9Peme",
+	"SH7d/gy/Unu/lfnSvz/IwE2NmeQRY8JWATfa3oZAB9X1V3a/UaHTLpIfKLsVOH9ggWOr0WJkpGdIScx8",
+	"/pMyKvANE5yJuLJ0XXF8gM+wzNiq1jcjc+0nirH1UtcSYzuHe8/2F4sx8PN0C31NLZFnDrBhg6vGyLF5",
+	"9XyNOs0doPMYJVTETVFRJngvtMXy3cdFAVwqBqJuB/9H4WrslJFWEHZVsvw/lQFexuTwXosvlVnxCpQp",
+	"6BGbUDUQUGFU3/KY9cipGXwxMDRUEapPpIhZx/k0EQDv5IyasTQ1drhEJyvA3omM4zzLzJyjzIqpYgMh",
+	"x3Z0yj/KIidokIWODCegf9fdA8p1CmYRRGCNCslJtByIemFaKMQO9T6NGmFspMTQJWPgP02O3ekmmFia",
+	"Q8gCzFtJDxjeLbU1XpEWAzFlVGg+Ze2chmbdXZZz/xBh6++B40+FGR2dpDxm/2kb9mI5jZwV3DZiuexr",
+	"JEcb6immmUzv3dfBJkf1uTDBN5d6/B4+yJduFbwwi+KxtBOsDy6x4rXvXWI1F1sHnE2xnDKF/MA3370V",
+	"u2qpwbbl4spb9y5vYRuH5kYX6+KxYP759ZaNmRlhYdIVj0dlP4dpto7HYvESwUWwSC0sX4jcMfUhF4SD",
+	"MWLsC6j6Idhj6ItrrMnilLwk5Qd7TFXHDy1xxFaZYHSm2ZTsdNBXeEyWemc72HqvA8LnmKxy0c5rbkQp",
+	"QRVYMppToXKHtMKOrTQrcQY7/X6fsJRNDX3/XfyDj+ubq7iYK+65rdttawV9c7eb4dRwruAp0i3xEkFD",
+	"pr//7ODpEo8cFsBfasDYCvmb8ce9cvmmA8adHgjBWAI8rmrAWX3d6NgyQ8dbCkGr5iUdQlOFZybDjFEl",
+	"xbAUVxxOtFpp10iKrQNr0w4spOujObDK7r+tA2vLif+N/VHnrJbGeSN+JC8jWsJSplmT/b6E6zWsG2Cr",
+	"xRzRbk1fRjP5PXhbKi4OezwPLhfr4TjBhEOQPx+O9GHFscT0dc3YTJVZntqw04Qpncl5M0vbfhhqWt3V",
+	"SI+tTvZdcYIfVq16WazFpXDTlWkJywfuUW8ioHBsIJGhstyD37BsLQDcy+KZx4HAbbfuNgg2kGpwJeR7",
+	"rTz95YL8+NGslc+ANIsnzW38ml8zMmzswXyWUM2GHTLKdZGu32aqIykbayLzAssXT6i4aif9ZjTTnKa2",
+	"/wfhfK2Dsop4RNAZnoYE0HARrfhWZYaAzSaczfUURly1dK63ZyDvzeSwxJs2oM+juq8z5sCDyVp45/Kp",
+	"+zBI/LAWJgxVFkwi5O03dqouxNfiGlkAsi1hstWTw0dB3WK8VNW7aUPQ7UknxJ+XuXztED4hInbWeL1y",
+	"YQAsgSgA50RtM9vPaVJZuW2xgY04Mwciha+zCSC+W2hgC2nwSmYjniRbbMfWq2l26HsUhqQQhvcBFXai",
+	"WR4KBgOZjLapx4CKBOu1gCs/42wlSWHtLGRK59ZE7pGhDeQYDgSELhXh8FW1AENa89Sm1sNMuBjTLNht",
+	"LSNiAbewxvdZPUZtIBD416nHrhk+VebpoyVArAHss6LllnooLw9Y6HJBWAI2cY8QR1fiR1BKFaaG+wrz",
+	"bdjVL+4mZy5sfCAYzVJuhIdgHtYR8ny4c0Zx7Qwn0xcMCkMKkClCvDsB9m19zVTbeoVU1IY8ECOGYVgu",
+	"voFrM2ZIjI4pdmkS+lTDZp2/YzQH70oJIIWXNU4WB8Lm8CgwJ0hK1CVhqFzj7NnIM+dZqZINPgNf/ost",
+	"z4jDNatITSAkWg4EfrZimY3bkHaFOfMToDhUkSmbjiCrS+ZCMOyBrpsJJLhCBzkkc8gVS5mCOeNaDcRE",
+	"pon59pNq8uaEj8fQs/kkLgCUU6QncjoCONthjUGzstABLrMOHGDajB+KCX3sg1yLal5AHgyzED5N8NuR",
+	"WGZxw7uq2nAoVI+MMLQPjXMMKxmXGQkSM5J2MNcN6PNNOEXtA+ATF+jli/X7zmPp7F9VWUctbA09/RQf",
+	"2Kro342Kvg2M2wbGLQqMA9vGKCQZ08A2HjNQ7iuYij9ULNvWXN2aq1tzdbW5+vEhZuqqw17UXRFw82BX",
+	"dxCx8xd+Y5Voa8sWOrjNGBJKP0Ik6PY98m5MFLthGYUsgYjC1w70j6dgKo9jxhL1C1p4wAsg/QYU9zEa",
+	"eWE0oZlhz85q4WzGDnGhdXqhlUVygbZJabFCbgUwJ5JfjMUwEAv9+u1C12BKokcFwQDNlBrnUJrGWpob",
+	"Q8TYiTZ2m3dK/2011cCxhZdwhgvFcT3V5vsn1TjV+BR9VCz73//r//MVTvyruVwQn6wJ+2dO055NpZom",
+	"zYEEadbMGIEvR1XOqnWF0lEaqFyV2tGjKp73UDIfT8dsTMxm1Mul2mVQebSKYnM1OO8EEgeCZWXmvUQ1",
+	"4xrgLUaBhWCsIiTYqq+1lFGB+YHl4k8ODpvrSWOltK/ul6dsGdA5y1NmgXC4lm22qO0R/BY983B9CEnm",
+	"byuzPZxqYHbI8kP9lSoROqe7Vsl4TN1oZXoBSF06XBTdPkQOZ+u4AdzXeqZL/3wiYZc/Ugh/J+S8bobx",
+	"rxOyf2kfi7Zh7A9WegLBNxeVaJOMTc0wfYFRNmjKL++RHkEQqh+Ea2s2NB0dH+SUGdsE6J+wmCfVd8Ka",
+	"LZZLyMdRnCpBmKuDWG9MZl209SuoJvG2XoWtIPw2ghD3hOHTmEqmywVy/gcKQHXdpVeUi8cUfRcsTb26",
+	"tVg5ghbZ3atBPTa0pnEsTtW18s60pYDz6RicfnRu/b726Bp6+oWM8wxPspwLARwFu0c2kY6eGBlaEZRg",
+	"El1B7mU8iDcqvE3ZaoNQrSLfsXL3imnIRQCDDgb3K8cQbyeSxOCqxJTl7tC3lvLnB/RiqOtLWESbk+MX",
+	"XrqHIJChdG8woTcm2Ss5V2OZJc4yprgoiyy5W/tmy9Y3wdbVdXB5P4ypx1TELH1Mjv4C3qAeim9qkXcE",
+	"XvQVHaT4wkczFsruv5Wx0DhllBmZpVSIsDJeDvjz11K/t7x1y1s3EdDuWMdDOOmExdePyUjP2UxmWpHb",
+	"CUN/dwVDU+Z08kCCHSsxoILfLQDxbrji2pY8g1T8YCKYjTVnGlREiG4fiEZ4u0UqQj4rSBuemHs0VT+g",
+	"GgqT9fCINigPEDhAcUhKl3Qg41cTXa0GV8IpfdiFX2/gsp7zPIyqi+UUVrOcMVGHW83RmHDDAExl+MXL",
+	"+r4HaA0yRLRj6Va2bJiTb5nyj8qUF8S2v7A79gEcOmFxygV7TB59CsnGwtiFunJbHEPeUqHrhWGcLjXs",
+	"2Lp0dvDJJdWuKp29dGnTiVTTj1wxSIeC/hEmyJSLXDNFUqpZ1vFZrEM1G4mQi0RiNbzRHJ0ejrf7ngpX",
+	"9CR0IF7i2avFL8emU3sQ2SOF55elFhzuEOeORwFG3qwKyM4Cuwch6zHkeLLf/gOKHjvyh2RwwQk3JgpO",
+	"hZBYBbFAvBZOK2I2EMt60b1KoZi3eFi8x03A4hb4I1lTZfff9OjFTV0DNQDXXbbu1DBvH41pn2qfbi2e",
+	"0IzGhnk9eiWBrQ22BUN++9QZsLvbusXunwUHM748pgoRzKVjs4fZEm/Ns8bFx/ttBBIk9fl6frMia84j",
+	"MfrvJifP9vj1D5nFx26nB1kqEEcIbGZpup9bG11biUy0xa9Raebiyg9ezPy6P34Ico98AO4BKEKUDrYi",
+	"/9w/Ke2RdxjuCkmFoIEffVse08rMM2JAJUf/U6MkPiTuRXAlz4i8FQPxH2YQ2NwvvM54pjo2aaJD6DIx",
+	"llnMMGjrTx1SzVvvpa03FgGmt9cTNgdALaEDgcnjMZZxXphoc//k4Uc0MWD5bDB1k53htRI3wRjWCHn8",
+	"O1d8lLJQF+FU0Hh7q35uMzhV2C8umsdN4LSKgbMb6KId/57Q2YwJzFVQ0/oEuwVYA8+UPgY/SWKYkO6Q",
+	"2wkTHVcVSntc37CysXYB+OYFA2EYjILAQ2mZoIN4gnMJL2Gd83CixjpgfVnSxqIuBddOqMRUYE4DYHpA",
+	"G8MYGRQbbmi5WLDW5oRw6pzhwqf4pGBQDLjMZzEvPVKCTm2WCDCeCyg/+EcMzZC937KMkduMa81Ej5yU",
+	"lY+p1kYi2UQGYwC8jh30H6Ip0FC33irb3BHfxV+DTIbvbMWvkSKXhpxRY2k2GZ9NAGYISOMJvsfMLBYy",
+	"aV36nTw3qviY5qnuQHlg2y/NoKIwFkXB8bcoEQ8PP6REPEwuuh9EPl23Vnxn5R5+T0EZbdXuA/8XW1h/",
+	"/pEzHuIir8nN+9DSEKlKtKYcfScYHg7abYIrsV4LmIvrYB3gYncNgUFh9R52A3W32Rdta2inVOkhvuU/",
+	"zl+9IM92nz37k9l0Myxe06yHwxUktRsImWu3AF1t4UHe7+/Fm64wbPn1fzdD+vMOvIP9QjKW/nkQwbcN",
+	"og75+q82pBtES8sfb7LeMT5rpEAXKuGHU+Ba3R35t8DoOMM+zAeoSiHo3WUDn3LBp/k0Ou4Xy5QLza5Y",
+	"Zn3N++t6IMwALpXZusefohOblcH2WU+8sDF/aMlhv0uf6DrFSkrfWTBFQC2ypjzJqhSEcV6gt2XBCkwg",
+	"cbUg8wDcCfVwJnAGZwD/WsOH3dpbVGU7nTryDOARkDK3Y4XpFRzOzahC6cpstVxulJLCogXxPxAzqTjE",
+	"89kViIxsg4tia0M8lg3x2gihUk2t6OTf2LBIubhebVYUB6nFmbNzEHEFR8IlNMiud2NalD6PRmnZ1xAG",
+	"bXPigLINWa1+nUjQxSuHt6abwNmtkuQKtoN2KVHcmGgK6uhZSWm7ASHaHzN0QRgs+oQGYsayKVcKCxM6",
+	"b051+zaq5dnO1koObz5nM04U82eepbYamzp+8mScSaF79vaT8q3tlIaoE61Tb+wep7+g9C1goeDo2rpd",
+	"tizTZ5niuuLrZOwbc0oMB/wa4bqrig8tiNbFAa4TrOsDfAZicYEh9FGsUU6oElz7UFDKRS0zhJAkk3Jq",
+	"QSlv6PxHQKP8wOWAvn80yvcaDLw89VjLYGD6nUJktofRW1DNusUwMIXPenHE98fWKCaSR0bW8BuWLQTo",
+	"QlxqB7mHnDGhqoHHzRNttKDGeZqSlI8ZVMg2ZgykJ3YiUGmaaeWOTMa5zjPWQRhPgfYtYuEccJNqktA5",
+	"HHr8l7wlcqyZqFfX8rJc41nPRN76eTrMCN0xzxXTquP4JOQWZkmPPMd8wxSvYJ60SlhrNT9xx57M0DS1",
+	"KZcgjEItzvZR5KRtpYuY+X8UGJKy4WthOJIXqLshWV+cJkEapccJA95YSt5F2XgbOcYeuT4GRM9jHU5X",
+	"h96uV2U+cUHi0w6x+xNe4bZnSDvIGIZ/f3V9oMw5DnU+DbUrJ4oON59Vsshu7estGm0DMvwD8tQHYNFy",
+	"kcjuVwideUOvGxUkSzENsrnpznSofmIhVVRUgl3olcTAGieeyZWE/IBgSg/ERoNafjycmJnaSjzKpgVv",
+	"Gd6HE/hI1nTtHVs56+SslY3VoVT2g5FIN/4R3qc6fc3ytv30SJGEwgo1v5Di57tOlDY+/MLfjhlrvM1u",
+	"AykhMg3qVYpE2moaGOO14q0bEufVgVREd3W1bSX4VoJ/zTzfZjuUTLqtJPfOyNrAELnLIouZhi0i0GYO",
+	"xl82t6wPSbSeapfV1zuW4wLb22oatyxjAyGkdhErWLmSK7BDFyDPU5c5edpEnRdocWd8SoVVtNIUWw1E",
+	"OQSEkvs2QRPjHZaW3ictgOdtHHXWCWFuZJYg5MbBLjtkKhVmb+BjHlOhyTWbu1kZdocFHhSuTxkViph+",
+	"bbR9ECQ4EDIjipnfmpnnFBnNSSynU6p65II7Fm4GgxWojOpSlvkCBJA7JTaMPqWz1gBCuT548N14zDIu",
+	"rt4Xs/SuiR181gI6uBBjuVFUJflaoMqSHvfGU35+mDr46ffIlqOLjqPd/u5hd2enu7t30T863usf9/u9",
+	"Pvz3j6jj2l2O5pfjPE0v7adX75jN6N3IlZZTlrm2J/GU+Zft0fjTZGe8Pzrc7R7Qvbi7z/rPus/GR0+7",
+	"u6PD+Cjpsx3a34mskgTfcWlUouhY5Gnaibi6RL7mJshww8vqSnlfzWNuq1u5Yb0/f/fX0xcXvTcnb0/+",
+	"cnru7trRtSiAtQdTL2dFjyczmaayuGqnsKwNg5fbf/5u1EE+59J/TOmX/6TxlDlggrtv3/+GfiFvim+F",
+	"O97MTOmX4ioO4Wi0yw6TnX53P3467u6PD2j3WbK3191hffo0PhgdjuEb14IyfH7AdrgPJNaVSQ8AYpep",
+	"cKaNijYOx1z1tNfaN2CW6yDPafLesbTokZXND3k8sUJxC8h4bAwbaHSeDlPXH/1bWIOCJstRZSX4twrC",
+	"qqY2gWRUzAUYUr/SwpinGsozeruLlLBigDVYjwmuazKsruthj7gCWbTMOy7AXCNQkwuLTZCRTOatFDso",
+	"87nA/7EQ/ozDbIxtUzbf19v7MuEpU+pe+7768MG6bztc84E2+7fyQJvd6z9wsC7FWu3V8oFq0jkzU2tv",
+	"0ZXRQeapnxSeSgpXdI5y2KVcEc2+6B55YYuiYjY3OJsK6p+FQtYeL2+29wX7YtZgULMGoxKdSjTWUHyV",
+	"KxjpolGUOtUjjALz5eQ8Wfp20FD8txstmWrDTfBOIwwj9FJQz35SD54WTyfcHEUwSrogCZQoxGLRwFis",
+	"A47YSoJYMNHFby8fKNDm0Qa6bO48ffjBk5erAui84q221sim3lfZJ07dXvbu+y+MCqhSPZmydlBzI/W5",
+	"uLJ1nxHKmKYBt1A4i6+6nLLNwaz9FIrOlkuoZpe/SS5a2KNLTCHfPq2aQnwK8S0LLEeuLhE3czymqbIX",
+	"0NNVXBJSgyPHRoQKo9IVUVO+ENja1lvb+hFt6+Y713hd66OYj4plb9jyQoHfw/nJ1j59LPv0L0xXinO5",
+	"dB41/Ve57HVlWtDfI0DJn+R6Eh1/+gwOIRhhSCM+cYliAIbnwGzDKb1mJMvF0CzwIi6nEdYLO8IOp95z",
+	"ecytOmScySki8yFNuvAin+D8FjxInoiunNw05f85o0ml+qDynneseOGDlmeBjb2oE9dmUR8Qb9WrasFq",
+	"ga/cF/+171zYf/sTpzrlfFl49/nu/wQAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -28,7 +28,8 @@ func TestCreateReturnsInvitation(t *testing.T) {
 			"email": "Anna@Alpha.example", "full_name": "Anna Berg", "native_name": "Åsa",
 			"phone_number": "+372 555", "organization": "Alpha", "job_title": "Head", "civil_number": "1234",
 			"extra_invitation_text": "Hi!\nCome.",
-			"state": "pending", "execution_state": "Scheduled", "error_message": ""}`)
+			"state": "pending", "execution_state": "Scheduled", "error_message": "",
+			"declined_at": null, "decline_reason": ""}`)
 		require.Equal(e.t, "https://api.example/api/user-invitations/"+id+"/", answer.Header.Get("Location"))
 		e.request("GET", at(id), "owner", nil).is(http.StatusOK, answer.Body)
 		e.request("GET", at(strings.ReplaceAll(id, "-", "")), "owner", nil).is(http.StatusOK, answer.Body)

@@ -28,7 +28,8 @@ func TestDetailsBody(t *testing.T) {
 			"role_name": "PROJECT.ADMIN", "role_description": "System administrator",
 			"created_by_full_name": "Olivia Owner", "created_by_username": "owner",
 			"created_by_image": "https://example.com/olivia.png",
-			"email": "Anna@Alpha.example", "error_message": "", "execution_state": "Scheduled", "state": "pending"}`)
+			"email": "Anna@Alpha.example", "error_message": "", "execution_state": "Scheduled", "state": "pending",
+			"declined_at": null}`)
 	})
 }
 

@@ -41,6 +41,12 @@ func TestContractNames(t *testing.T) {
 		"user_invitations_send":             "POST /api/user-invitations/{uuid}/send/",
 		"user_invitations_approve":          "POST /api/user-invitations/approve/",
 		"user_invitations_reject":           "POST /api/user-invitations/reject/",
+		"user_invitations_decline":          "POST /api/user-invitations/{uuid}/decline/",
+		"user_invitations_undo_decline":     "POST /api/user-invitations/{uuid}/undo-decline/",
+		"user_invitations_ask_again":        "POST /api/user-invitations/{uuid}/ask-again/",
+		"user_invitations_approve_request":  "POST /api/user-invitations/{uuid}/approve-request/",
+		"user_invitations_reject_request":   "POST /api/user-invitations/{uuid}/reject-request/",
+		"user_invitations_link_retrieve":    "GET /api/user-invitations/{uuid}/link/",
 		"customers_count":                   "HEAD /api/customers/",
 		"projects_count":                    "HEAD /api/projects/",
 		"roles_count":                       "HEAD /api/roles/",
@@ -69,6 +75,7 @@ func TestContractNames(t *testing.T) {
 		"RoleDetails", "RoleDetailsFieldEnum", "UserMe", "Permission", "OfferingPermissionOEnum",
 		"InvitationUpdate", "InvitationUpdateRequest", "PatchedInvitationUpdateRequest", "InvitationDuplicateCheckRequest",
 		"InvitationDuplicateCheckItemRequest", "InvitationDuplicateCheckResponse", "InvitationDuplicate",
+		"InvitationReasonRequest", "InvitationLink",
 	} {
 		require.Contains(t, document.Components.Schemas, name)
 	}

@@ -41,6 +41,7 @@ func event(e invitation.Event) server.InvitationEvent {
 		FromState:      nilIfEmpty(server.InvitationState(e.FromState)),
 		Notice:         nilIfEmpty(server.InvitationNotice(e.Notice)),
 		Recipient:      &e.Recipient,
+		Reason:         &e.Reason,
 		RequestID:      &e.RequestID,
 		RoleName:       &e.RoleName,
 		RoleUUID:       &e.RoleUUID,

@@ -55,6 +55,8 @@ func stateText(of *server.InvitationState) string {
 var eventOfAction = map[string][2]string{
 	"accept": {"accepted"}, "cancel": {"canceled", "owner"}, "send": {"sent", "owner"}, "send by staff": {"sent", "staff"}, "delete": {"deleted", "staff"}, "destroy": {"deleted", "owner"},
 	"approve": {"approved", "staff"}, "reject": {"rejected", "staff"}, "edit": {"updated", "staff"},
+	"approve signed in": {"approved", "staff"}, "reject signed in": {"rejected", "staff"},
+	"decline": {"declined"}, "undo": {"decline_undone"}, "ask again": {"renewal_asked"},
 }
 
 // wantEvents returns the expected events of an action in a state: none where the action changes nothing. An expired event
@@ -412,15 +414,15 @@ func (e *env) requireEventChain(id uuid.UUID) {
 func TestEventsMatchStoredState(t *testing.T) {
 	const seed = 20261123
 	onEachEngine(t, func(e *env) {
-		e.apply(guests(16))
+		e.apply(guests(24))
 		random := rand.New(rand.NewPCG(seed, 0))
 		ids := []uuid.UUID{}
-		for i := range 16 {
-			user, scope := []string{"owner", "staff"}[i%2], []string{apollo, artemis, apollo, strict}[i/4]
+		for i := range 24 {
+			user, scope := []string{"owner", "staff"}[i%2], []string{apollo, artemis, apollo, strict}[i/6]
 			ids = append(ids, e.create(user, guestName(i)+"@acme.example", admin, scope).UUID)
 		}
 		open := map[uuid.UUID][]func(string){} // attempts that have not ended
-		for range 600 {
+		for range 1_000 {
 			i := random.IntN(len(ids))
 			id, is := ids[i], e.request("GET", at(ids[i].String()), "staff", nil)
 			switch n := random.IntN(100); {
@@ -459,7 +461,9 @@ func TestEventsMatchStoredState(t *testing.T) {
 				happened[string(*event.EventType)]++
 			}
 		}
-		for _, each := range []string{"accepted", "approved", "canceled", "created", "deleted", "delivered", "expired", "rejected", "sent", "updated"} {
+		for _, each := range []string{
+			"accepted", "approved", "canceled", "created", "declined", "deleted", "delivered", "expired", "rejected", "renewal_asked", "sent", "updated",
+		} {
 			require.NotZero(e.t, happened[each], "%s never happened: %v", each, happened)
 		}
 	}, onlyStaff)

@@ -353,6 +353,73 @@ var exampleRequests = map[string]struct {
 		id, _ := x.invite()
 		return x.request("POST", base+"reject/", "", x.token(token.Reject, exampleSam, id))
 	}},
+	"user_invitations_decline 200": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.request("POST", at(id.String(), "decline"), "alice", x.exampleRequest("user_invitations_decline"))
+	}},
+	"user_invitations_decline 400 reason": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.request("POST", at(id.String(), "decline"), "alice", map[string]string{"reason": strings.Repeat("x", 1001)})
+	}},
+	"user_invitations_undo_decline 200": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		x.act("alice", id, "decline").is(http.StatusOK, "")
+		return x.act("alice", id, "undo-decline")
+	}},
+	"user_invitations_undo_decline 400 late": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		x.act("alice", id, "decline").is(http.StatusOK, "")
+		x.clock.Advance(10 * time.Minute)
+		return x.act("alice", id, "undo-decline")
+	}},
+	"user_invitations_undo_decline 400 expired": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		x.clock.Advance(lifetime - time.Minute)
+		x.act("alice", id, "decline").is(http.StatusOK, "")
+		x.clock.Advance(time.Minute)
+		return x.act("alice", id, "undo-decline")
+	}},
+	"user_invitations_undo_decline 400 duplicate": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		x.act("alice", id, "decline").is(http.StatusOK, "")
+		x.invite()
+		return x.act("alice", id, "undo-decline")
+	}},
+	"user_invitations_ask_again 200": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		x.clock.Advance(lifetime)
+		return x.act("alice", id, "ask-again")
+	}},
+	"user_invitations_approve_request 200": {onlyStaff, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.act("sam", id, "approve-request")
+	}},
+	"user_invitations_approve_request 400 state": {onlyStaff, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		x.act("sam", id, "approve-request").is(http.StatusOK, "")
+		return x.act("sam", id, "approve-request")
+	}},
+	"user_invitations_approve_request 400 scope": {onlyStaff, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		x.apply("customers: [{name: Acme, projects: [{name: Apollo, uuid: " + exampleApollo + ", is_removed: true}]}]")
+		return x.act("sam", id, "approve-request")
+	}},
+	"user_invitations_reject_request 200": {onlyStaff, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.request("POST", at(id.String(), "reject-request"), "sam", x.exampleRequest("user_invitations_reject_request"))
+	}},
+	"user_invitations_reject_request 400 state": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.act("sam", id, "reject-request")
+	}},
+	"user_invitations_reject_request 400 reason": {onlyStaff, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.request("POST", at(id.String(), "reject-request"), "sam", map[string]string{"reason": strings.Repeat("x", 1001)})
+	}},
+	"user_invitations_link_retrieve 200": {nil, func(x *exampleEnv) response {
+		id, _ := x.invite()
+		return x.request("GET", at(id.String(), "link"), "olivia", nil)
+	}},
 	"customers_list 200": {nil, func(x *exampleEnv) response {
 		return x.request("GET", "/api/customers/", "olivia", nil)
 	}},

@@ -279,7 +279,7 @@ func (h handlers) UserInvitationsApprove(
 func (h handlers) UserInvitationsReject(
 	ctx context.Context, request server.UserInvitationsRejectRequestObject,
 ) (server.UserInvitationsRejectResponseObject, error) {
-	if err := h.Service.Reject(ctx, request.Body.Token); err != nil {
+	if err := h.Service.Reject(ctx, request.Body.Token, optionalText(request.Body.Reason)); err != nil {
 		return nil, err
 	}
 	return server.UserInvitationsReject200JSONResponse{

@@ -59,6 +59,8 @@ func (h handlers) invitation(v invitation.View) server.Invitation {
 		State:               server.InvitationState(v.State),
 		URL:                 h.url(v),
 		UUID:                v.UUID,
+		DeclinedAt:          declinedAt(v),
+		DeclineReason:       declineReason(v),
 	}
 }
 
@@ -80,5 +82,22 @@ func details(v invitation.View) server.VisibleInvitationDetails {
 		ScopeType:         server.ScopeType(v.Scope.Type),
 		ScopeUUID:         v.ScopeUUID,
 		State:             server.InvitationState(v.State),
+		DeclinedAt:        declinedAt(v),
 	}
+}
+
+// declinedAt returns when the invitee declined; nil: they did not.
+func declinedAt(v invitation.View) *string {
+	if !v.IsDeclined() {
+		return nil
+	}
+	return new(timestamp(*v.DeclinedAt))
+}
+
+// declineReason returns why the invitee declined; empty: they did not, or did not say.
+func declineReason(v invitation.View) string {
+	if !v.IsDeclined() {
+		return ""
+	}
+	return v.DeclineReason
 }

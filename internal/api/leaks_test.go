@@ -96,7 +96,10 @@ func (e *env) everyOperation(id string) map[string]response {
 		"permissions": e.request("GET", permissionsPath+"?full_name=a&o=role", "staff", nil),
 		"me":          e.request("GET", me, "staff", nil),
 	}
-	for _, action := range []string{"check", "send", "accept", "cancel", "delete"} {
+	all["link"] = e.request("GET", at(id, "link"), "staff", nil)
+	for _, action := range []string{
+		"check", "send", "decline", "undo-decline", "ask-again", "approve-request", "reject-request", "accept", "cancel", "delete",
+	} {
 		all[action] = e.request("POST", at(id, action), "staff", nil)
 	}
 	all["destroy"] = e.request("DELETE", at(id), "staff", nil)
@@ -133,7 +136,8 @@ func TestBrokenDatabase(t *testing.T) {
 			[]string{"ALTER TABLE invitations RENAME TO gone"},
 			map[string]bool{
 				"list": true, "retrieve": true, "create": true, "details": true, "check": true, "send": true, "accept": true,
-				"cancel": true, "delete": true, "destroy": true, "update": true, "duplicates": true,
+				"cancel": true, "delete": true, "destroy": true, "update": true, "duplicates": true, "link": true, "decline": true,
+				"undo-decline": true, "ask-again": true, "approve-request": true, "reject-request": true,
 			},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},

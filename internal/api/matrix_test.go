@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -123,6 +124,27 @@ func callWithToken(path string, purpose token.Purpose) func(*env, persona, int, 
 	}
 }
 
+// askAgainExpired asks for a new invitation after the end of this one, by its uuid or else by its link. Who holds the role
+// needs none. The invitation is as it was afterwards.
+func askAgainExpired(by string) func(*env, persona, int, string) response {
+	return func(e *env, p persona, _ int, id string) response {
+		before := e.stored(uuid.MustParse(id))
+		e.changeStored(before.UUID, func(i *invitation.Invitation) { i.StoredState = invitation.Expired })
+		called := before.UUID
+		if by == "link" && before.LinkUUID != nil {
+			called = *before.LinkUUID
+		}
+		answer := e.request("POST", at(called.String(), "ask-again"), p.name, nil)
+		e.changeStored(before.UUID, func(i *invitation.Invitation) {
+			i.StoredState, i.RenewalAskedAt = before.StoredState, nil
+		})
+		return answer
+	}
+}
+
+// asksAgain is the status of who asks for a new invitation: anybody but who holds the role, as they could accept.
+func asksAgain(p persona, scope int) int { return either(p.may(scope, "r"), 404, 200) }
+
 // seesAll reports whether a persona is staff or support.
 func (p persona) seesAll() bool { return p.name == "staff" || p.name == "support" }
 
@@ -192,6 +214,48 @@ var matrixOperations = []matrixOperation{
 	{"delete", orUnauthorized(func(p persona, scope int) int {
 		return either(!p.may(scope, "v"), 404, either(p.name == "staff", 200, 403))
 	}), callAction("POST", "delete")},
+	// Nobody else declines what the invitee was offered, also not staff.
+	{"decline", orUnauthorized(func(p persona, scope int) int {
+		return either(p.name == "invitee" && !startsLater(scope), 200, 404)
+	}), callAction("POST", "decline")},
+	{"decline by link", orUnauthorized(func(p persona, scope int) int {
+		return either(p.name == "invitee" && !startsLater(scope), 200, 404)
+	}), callByLink("POST", "decline")},
+	{"undo decline", orUnauthorized(func(p persona, scope int) int {
+		return either(p.name == "invitee" && !startsLater(scope), 200, 404)
+	}), func(e *env, p persona, _ int, id string) response {
+		before := e.stored(uuid.MustParse(id))
+		e.request("POST", at(id, "decline"), "invitee", nil)
+		answer := e.request("POST", at(id, "undo-decline"), p.name, nil)
+		if answer.Status != 200 {
+			e.changeStored(before.UUID, func(i *invitation.Invitation) {
+				i.StoredState, i.DeclinedAt, i.DeclineReason = before.StoredState, nil, ""
+			})
+		}
+		return answer
+	}},
+	{"ask again", orUnauthorized(asksAgain), askAgainExpired("uuid")},
+	{"ask again by link", orUnauthorized(asksAgain), askAgainExpired("link")},
+	{"approve request", orUnauthorized(func(p persona, scope int) int {
+		return either(!p.may(scope, "v"), 404, either(p.name == "staff", 400, 403))
+	}), callAction("POST", "approve-request")},
+	{"reject request", orUnauthorized(func(p persona, scope int) int {
+		return either(!p.may(scope, "v"), 404, either(p.name == "staff", 400, 403))
+	}), callAction("POST", "reject-request")},
+	{"link", orUnauthorized(func(p persona, scope int) int {
+		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
+	}), func(e *env, p persona, _ int, id string) response {
+		answer := e.request("GET", at(id, "link"), p.name, nil)
+		if answer.Status == 200 {
+			stored := e.stored(uuid.MustParse(id))
+			link := stored.UUID
+			if stored.LinkUUID != nil {
+				link = *stored.LinkUUID
+			}
+			answer.is(200, fmt.Sprintf(`{"uuid": %q, "url": "https://front.example/invitation/%s/"}`, link, link))
+		}
+		return answer
+	}},
 	{"update", orUnauthorized(func(p persona, scope int) int {
 		return either(p.may(scope, "v") && p.may(scope, "m"), 200, 404)
 	}), func(e *env, p persona, scope int, id string) response {
@@ -286,15 +350,18 @@ var securely = map[string]func(p persona, scope int) int{
 	"send": func(p persona, scope int) int {
 		return either(startsLater(scope) && securelyEdits(p, scope) == 200, 400, securelyEdits(p, scope))
 	},
-	"update":         securelyEdits,
-	"partial update": securelyEdits,
-	"accept":         securelyAccepts,
-	"accept by link": securelyAccepts,
+	"update":            securelyEdits,
+	"partial update":    securelyEdits,
+	"accept":            securelyAccepts,
+	"link":              securelyEdits,
+	"ask again":         func(p persona, _ int) int { return either(p.name == "invitee", 200, 404) },
+	"ask again by link": func(p persona, _ int) int { return either(p.name == "invitee", 200, 404) },
+	"accept by link":    securelyAccepts,
 }
 
 // readOperations are the operations that change nothing.
 var readOperations = []string{
-	"list", "check", "check by link", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "roles", "me",
+	"list", "check", "check by link", "link", "undo decline", "ask again", "ask again by link", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "roles", "me",
 }
 
 // directoryPath returns the path of the directory's list that has a scope, empty where no list has it.

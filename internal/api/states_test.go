@@ -68,13 +68,32 @@ var (
 	rejectAction = stateAction{"reject", invitation.ActionReject, func(e *env, id, _ string) response {
 		return e.request("POST", base+"reject/", "", map[string]string{"token": e.approvalToken(token.Reject, id)})
 	}}
+	approveSignedInAction = stateAction{"approve signed in", invitation.ActionApprove, func(e *env, id, _ string) response {
+		return e.request("POST", at(id, "approve-request"), "staff", nil)
+	}}
+	rejectSignedInAction = stateAction{"reject signed in", invitation.ActionReject, func(e *env, id, _ string) response {
+		return e.request("POST", at(id, "reject-request"), "staff", nil)
+	}}
+	declineAction = stateAction{"decline", invitation.ActionDecline, func(e *env, id, guest string) response {
+		return e.request("POST", at(id, "decline"), guest, map[string]string{"reason": declineReason})
+	}}
+	undoAction = stateAction{"undo", invitation.ActionUndo, func(e *env, id, guest string) response {
+		return e.request("POST", at(id, "undo-decline"), guest, nil)
+	}}
+	askAgainAction = stateAction{"ask again", "", func(e *env, id, guest string) response {
+		return e.request("POST", at(id, "ask-again"), guest, nil)
+	}}
 	stateActions = []stateAction{
 		acceptAction, cancelAction, resendAction, resendByStaffAction, editAction, removeAction, destroyAction, checkAction, detailsAction, approveAction, rejectAction,
+		approveSignedInAction, rejectSignedInAction, declineAction, undoAction, askAgainAction,
 	}
 )
 
+const declineReason = "I have moved."
+
 // Bodies of errors in the table.
 var (
+	reviewError    = `["Only requested invitations can be approved or rejected."]`
 	cancelError    = `["Only pending or planned invitations can be canceled."]`
 	editError      = `["Only pending invitations can be edited."]`
 	sendError      = `["Only pending, expired and canceled invitations can be resent."]`
@@ -92,6 +111,7 @@ type effect struct {
 	body           string // the body; empty: not checked
 	noContent      bool   // 204
 	newEmail       bool   // the e-mail is a new one
+	declines       bool   // the invitation is declined; whatever else changes it makes it not declined
 	addsMembership bool
 }
 
@@ -113,7 +133,10 @@ var (
 		to: "pending", deliveries: 1, newLife: true,
 		body: `{"detail": "Invitation sending has been successfully scheduled."}`,
 	}
-	isAccepted = effect{
+	isDeclined   = effect{to: "canceled", declines: true, notices: 1, body: `{"detail": "Invitation has been declined."}`}
+	isUndone     = effect{to: "pending", body: `{"detail": "Invitation is pending again."}`}
+	isAskedAgain = effect{to: "expired", notices: 1, body: `{"detail": "The request for a new invitation has been sent."}`}
+	isAccepted   = effect{
 		to: "accepted", addsMembership: true, body: `{"detail": "Invitation has been successfully accepted."}`,
 	}
 	isApproved = effect{to: "pending", deliveries: 1, body: `{"detail": "Invitation has been approved."}`}
@@ -127,14 +150,22 @@ type stateRow struct {
 	shows server.InvitationState
 	setUp func(e *env, guest string) uuid.UUID
 	after time.Duration
+	// undoable: the invitee has declined, and can undo that.
+	undoable bool
 }
 
 // effects has the effect of each action in each state that allows the action.
 var effects = map[string]map[server.InvitationState]effect{
-	"approve": {"requested": isApproved},
-	"reject":  {"requested": isRejected},
-	"accept":  {"pending": isAccepted},
-	"edit":    {"project": isChanged, "pending": isEdited},
+	"approve":           {"requested": isApproved},
+	"reject":            {"requested": isRejected},
+	"accept":            {"pending": isAccepted},
+	"approve signed in": {"requested": isApproved},
+	"reject signed in":  {"requested": isRejected},
+	"decline":           {"pending": isDeclined},
+	"undo":              {"canceled": isUndone},
+	// The inviter of each row may not invite without approval, and can send the invitation again all the same.
+	"ask again": {"expired": isAskedAgain},
+	"edit":      {"project": isChanged, "pending": isEdited},
 	// Only staff can invite in these tests: what others reopen waits for approval.
 	"send":          {"pending": isSent, "expired": isAskedFor, "canceled": isAskedFor},
 	"send by staff": {"pending": isSent, "expired": isReopened, "canceled": isReopened},
@@ -166,13 +197,13 @@ func (a stateAction) possible(from server.InvitationState) (to []invitation.Stat
 }
 
 // allowed returns the effect of an action in a state, and whether the action is possible there: by invitation.Transitions
-// where the action is one of that table.
-func (a stateAction) allowed(in server.InvitationState) (effect, bool) {
-	want, ok := effects[a.name][in]
+// where the action is one of that table. Of what is canceled, only a decline can be undone.
+func (a stateAction) allowed(row stateRow) (effect, bool) {
+	want, ok := effects[a.name][row.shows]
 	if a.changes != "" {
-		ok = len(a.possible(in)) > 0
+		ok = len(a.possible(row.shows)) > 0
 	}
-	return want, ok
+	return want, ok && (a.changes != invitation.ActionUndo || row.undoable)
 }
 
 // Each action of invitation.Transitions that a user does is among the actions of this file, and has an effect in the
@@ -232,17 +263,19 @@ func storedExpired(e *env, guest string) uuid.UUID {
 var artemisStarts = time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC).Sub(time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC))
 
 var stateTable = []stateRow{
-	{"project", "project", byStaff(artemis), 0},
-	{"requested", "requested", byOwner, 0},
-	{"rejected", "rejected", then(byOwner, rejectAction), 0},
-	{"pending", "pending", byStaff(apollo), 0},
-	{"pending, for a last microsecond", "pending", byStaff(apollo), lifetime - time.Microsecond},
-	{"accepted", "accepted", then(byStaff(apollo), acceptAction), 0},
-	{"canceled", "canceled", then(byStaff(apollo), cancelAction), 0},
-	{"canceled, older than an invitation lives", "canceled", then(byStaff(apollo), cancelAction), 2 * lifetime},
-	{"expired by time", "expired", byStaff(apollo), lifetime},
-	{"expired by time, before its project started", "expired", byStaff(artemis), artemisStarts + lifetime},
-	{"expired and stored so", "expired", storedExpired, 0},
+	{"project", "project", byStaff(artemis), 0, false},
+	{"requested", "requested", byOwner, 0, false},
+	{"rejected", "rejected", then(byOwner, rejectAction), 0, false},
+	{"pending", "pending", byStaff(apollo), 0, false},
+	{"pending, for a last microsecond", "pending", byStaff(apollo), lifetime - time.Microsecond, false},
+	{"accepted", "accepted", then(byStaff(apollo), acceptAction), 0, false},
+	{"canceled", "canceled", then(byStaff(apollo), cancelAction), 0, false},
+	{"canceled, older than an invitation lives", "canceled", then(byStaff(apollo), cancelAction), 2 * lifetime, false},
+	{"expired by time", "expired", byStaff(apollo), lifetime, false},
+	{"expired by time, before its project started", "expired", byStaff(artemis), artemisStarts + lifetime, false},
+	{"expired and stored so", "expired", storedExpired, 0, false},
+	{"declined", "canceled", then(byStaff(apollo), declineAction), 0, true},
+	{"declined almost ten minutes ago", "canceled", then(byStaff(apollo), declineAction), 10*time.Minute - time.Microsecond, true},
 }
 
 // refusals has the status and the body of each action in a state that does not allow it.
@@ -254,7 +287,9 @@ var refusals = map[string]struct {
 	"details": {http.StatusNotFound, notFound}, "cancel": {http.StatusBadRequest, cancelError},
 	"edit": {http.StatusBadRequest, editError},
 	"send": {http.StatusBadRequest, sendError}, "send by staff": {http.StatusBadRequest, sendError}, "approve": {http.StatusBadRequest, tokenError},
-	"reject": {http.StatusBadRequest, tokenError},
+	"reject":            {http.StatusBadRequest, tokenError},
+	"approve signed in": {http.StatusBadRequest, reviewError}, "reject signed in": {http.StatusBadRequest, reviewError},
+	"decline": {http.StatusNotFound, notFound}, "undo": {http.StatusNotFound, notFound}, "ask again": {http.StatusNotFound, notFound},
 }
 
 // Every action runs in every state. An allowed action has its effect and no other; one that is not allowed changes
@@ -300,6 +335,8 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			at(id, "cancel"): "POST",
 			at(id, "check"):  "POST", at(id, "delete"): "POST", at(id, "send"): "POST", base + "approve/": "POST",
 			base + "reject/": "POST", base + "check-duplicates/": "POST",
+			at(id, "decline"): "POST", at(id, "undo-decline"): "POST", at(id, "ask-again"): "POST", at(id, "approve-request"): "POST",
+			at(id, "reject-request"): "POST", at(id, "link"): "GET",
 		}
 		done := e.expectNoChange()
 		for path, methods := range allow {
@@ -350,8 +387,9 @@ func (e *env) tryAction(row stateRow, a stateAction, id, guest string) {
 	stored, past := e.stored(was.UUID).StoredState, e.events(was.UUID)
 
 	answer := a.do(e, id, guest)
-	want, allowed := a.allowed(row.shows)
+	want, allowed := a.allowed(row)
 	if !allowed {
+		want = effect{}
 		require.Equal(e.t, refusals[a.name].status, answer.Status, "%s: %s", name, answer.Body)
 		require.JSONEq(e.t, refusals[a.name].body, answer.Body, name)
 	} else {
@@ -382,7 +420,10 @@ func (e *env) tryAction(row stateRow, a stateAction, id, guest string) {
 		return
 	}
 	is := was
-	is.State = want.to
+	is.State, is.DeclinedAt, is.DeclineReason = want.to, nil, ""
+	if want.declines {
+		is.DeclinedAt, is.DeclineReason = new(formatTime(e.clock.Now())), declineReason
+	}
 	if want.newEmail {
 		is.Email = "new-" + guest + "@acme.example"
 	}

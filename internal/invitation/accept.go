@@ -66,7 +66,7 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 		if may, err := s.inviterMayOffer(tx, found); err != nil {
 			return nil, err
 		} else if !may {
-			refused = fault.Rejected("Whoever invited you may not invite into this scope any more. Ask for another invitation.")
+			refused = fault.Rejected(string(RefusedInviter))
 			return []Change{refuseAccept(view, actor.User)}, nil
 		}
 		return []Change{accepted}, nil
@@ -79,16 +79,23 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 
 // inviterMayOffer reports whether an invitation's inviter is active and may offer its role in its scope now.
 func (s *Service) inviterMayOffer(tx Tx, i Invitation) (bool, error) {
+	_, may, err := s.findInviter(tx, i)
+	return may, err
+}
+
+// findInviter returns an invitation's inviter, and whether they are active and may offer its role in its scope now. The
+// inviter has no UUID where their user was deleted.
+func (s *Service) findInviter(tx Tx, i Invitation) (inviter directory.Actor, may bool, err error) {
 	id := i.InviterUUID()
 	if id == nil {
-		return false, nil
+		return inviter, false, nil
 	}
-	inviter, err := tx.FindActor(*id)
+	inviter, err = tx.FindActor(*id)
 	if fault.Is(err, fault.KindNotFound) {
-		return false, nil
+		return directory.Actor{}, false, nil
 	} else if err != nil {
-		return false, err
+		return inviter, false, err
 	}
 	role, err := tx.FindRole(i.RoleUUID) // the invitation's role has no permissions
-	return inviter.IsActive && s.Policy.mayOffer(inviter, role.Permissions, i.Scope), err
+	return inviter, inviter.IsActive && s.Policy.mayOffer(inviter, role.Permissions, i.Scope), err
 }

@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +25,10 @@ type Message struct {
 	Requests   []Request // of a NoticeRequested only, as are the next two: one, or more where they were gathered
 	More       int       // requests that follow in later mails
 	LinksEnd   time.Time // when the links of the requests stop working
+	Reason     string    // why staff rejected or the invitee declined; empty: they did not say
+	// Asker is the user who asked for a NoticeRenewalAsked, and ToStaff says that it does not go to the inviter.
+	Asker   *directory.User
+	ToStaff bool
 }
 
 // Request is an invitation that a staff user is asked to approve or to reject.
@@ -153,7 +158,8 @@ func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o Ou
 
 // BeginNotice returns the message of a notice, with approval links of this moment; nil where there is nothing to say
 // any more: the invitation is gone or has changed since the notice was asked for, or the recipient is gone. Where the
-// recipient has had a mail about requests a moment ago, BeginNotice returns after what time to call it again.
+// recipient has had a mail about requests a moment ago, or the invitee can still undo a decline, BeginNotice returns after
+// what time to call it again.
 func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wait time.Duration, err error) {
 	if job.Gathered {
 		return s.beginRequests(ctx, job)
@@ -190,9 +196,30 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 			if m.Requests, err = s.requests(tx, staff, found); err != nil {
 				return err
 			}
-		case NoticeRejected, NoticeExpired, NoticeRefused:
+		case NoticeRejected, NoticeExpired, NoticeRefused, NoticeDeclined:
 			if inviter := view.CreatedBy; inviter != nil && inviter.UUID == job.User && inviter.IsActive {
 				m.To = inviter.Email
+			}
+			if job.Notice == NoticeRejected {
+				rejected, err := tx.FindEvent(found.UUID, found.Created, EventRejected)
+				if err != nil && !fault.Is(err, fault.KindNotFound) {
+					return err
+				}
+				m.Reason = rejected.Reason
+			}
+			if job.Notice == NoticeDeclined {
+				if !found.IsDeclined() || !found.DeclinedAt.Equal(job.DeclinedAt) {
+					return nil // undone
+				}
+				if wait = min(found.DeclinedAt.Add(UndoPeriod).Sub(tx.Now()), UndoPeriod); wait > 0 {
+					return nil
+				}
+				m.ID += "." + strconv.FormatInt(job.DeclinedAt.UnixMicro(), 10)
+				m.Reason, wait = found.DeclineReason, 0
+			}
+		case NoticeRenewalAsked:
+			if err := s.fillRenewal(tx, view, job, &m); err != nil {
+				return err
 			}
 		case NoticeReminder:
 			m.To, m.Link = found.Email, s.acceptLink(found)
@@ -205,7 +232,29 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 	if fault.Is(err, fault.KindNotFound) {
 		return nil, 0, nil
 	}
-	return out, 0, err
+	return out, wait, err
+}
+
+// fillRenewal completes the message that somebody asks for a new invitation. It goes to the inviter, if they are active, or
+// to a user who is active staff.
+func (s *Service) fillRenewal(tx Tx, v View, job Notify, m *Message) error {
+	recipient, err := tx.FindActor(job.User)
+	if err != nil {
+		return err
+	}
+	asker, err := tx.FindActor(job.Asker)
+	if err != nil {
+		return err
+	}
+	m.ToStaff = v.CreatedBy == nil || v.CreatedBy.UUID != recipient.UUID
+	if recipient.IsActive && (!m.ToStaff || recipient.IsStaff) {
+		m.To, m.Asker = recipient.Email, &asker.User
+	}
+	// The invitee can ask again a day later, which is another mail.
+	if v.RenewalAskedAt != nil {
+		m.ID += "." + strconv.FormatInt(v.RenewalAskedAt.UnixMicro(), 10)
+	}
+	return nil
 }
 
 // noticeStates are the states that notices are about. An unknown notice is about no state.
@@ -215,6 +264,9 @@ var noticeStates = map[Notice]State{
 	NoticeExpired:   Expired,
 	NoticeRefused:   Pending,
 	NoticeReminder:  Pending,
+	NoticeDeclined:  Canceled,
+
+	NoticeRenewalAsked: Expired,
 }
 
 // approvalLinks returns the links by which a staff user approves or rejects. Links are made when the mail is, and never
@@ -229,11 +281,7 @@ func (s *Service) approvalLinks(staff directory.User, i Invitation, now time.Tim
 
 // acceptLink returns the link by which an invitee accepts.
 func (s *Service) acceptLink(i Invitation) string {
-	link := i.UUID
-	if i.LinkUUID != nil {
-		link = *i.LinkUUID
-	}
-	return s.FrontendURL + "invitation/" + link.String() + "/"
+	return s.FrontendURL + "invitation/" + i.link().String() + "/"
 }
 
 // scopeLink returns where people see a scope: the project's own page, or the customer's.

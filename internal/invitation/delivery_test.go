@@ -201,6 +201,8 @@ func TestJobs(t *testing.T) {
 		{Deliver{Webhook: true}, "deliver_invitation", "webhook"},
 		{Notify{Notice: NoticeRequested, User: uuid.New()}, "notify_user", "default"},
 		{Notify{Notice: NoticeRejected}, "notify_user", "default"},
+		{Notify{Notice: NoticeDeclined}, "notify_user", "default"},
+		{Notify{Notice: NoticeRenewalAsked}, "notify_user", "default"},
 		{Notify{Notice: NoticeExpired}, "notify_user", "notices"},
 		{Notify{Notice: NoticeReminder}, "notify_user", "notices"},
 		{Sweep{}, "sweep", "sweep"},

@@ -22,9 +22,11 @@
 //	           update   pending
 //	           send     project or pending
 //	           cancel   canceled
+//	           decline  canceled
 //	           expire   expired
 //	expired    send     requested, project or pending
 //	canceled   send     requested, project or pending
+//	           undo     pending
 //	rejected   –        final
 //	accepted   –        final
 //
@@ -36,7 +38,8 @@
 //   - else project where the scope is a project that starts in the future: nothing is sent before the start;
 //   - else pending: the invitation is delivered, and its invitee may accept it.
 //
-// In every state an invitation can also be deleted.
+// Only the invitee declines, and only what they declined can be undone, for [UndoPeriod]: to everybody else the invitation
+// is canceled, as Waldur's clients know it. In every state an invitation can also be deleted.
 //
 // # Time
 //

@@ -20,6 +20,9 @@ const (
 	EventAccepted           EventType = "accepted"
 	EventRefused            EventType = "refused" // the invitee could not accept: the inviter may not invite any more
 	EventCanceled           EventType = "canceled"
+	EventDeclined           EventType = "declined"            // the invitee does not want the role
+	EventDeclineUndone      EventType = "decline_undone"      // the invitee took the decline back
+	EventRenewalAsked       EventType = "renewal_asked"       // the invitee of an expired invitation asked for a new one
 	EventSent               EventType = "sent"                // a user asked for another delivery
 	EventUpdated            EventType = "updated"             // a user edited the invitation
 	EventDeleted            EventType = "deleted"             // the row is gone
@@ -60,6 +63,7 @@ type Event struct {
 	RoleName       string
 	ExecutionState ExecutionState
 	ErrorMessage   string // of an EventNotificationFailed: why the notice failed
+	Reason         string // what the user gave as their reason; empty: none
 
 	Notice    Notice  // the notice that was sent; empty: none
 	Channel   Channel // empty: nothing was sent
@@ -81,6 +85,7 @@ type cause struct {
 	notice    Notice
 	channel   Channel
 	recipient string
+	reason    string
 	// newAddress: an EventUpdated gives the invitation another address.
 	newAddress bool
 }
@@ -100,6 +105,12 @@ func (c cause) mailsInvitee(to State) bool {
 // byUser is the cause of a change that a user makes.
 func byUser(user directory.User, event EventType) cause { return cause{event: event, user: &user} }
 
+// because returns the cause with the reason that the user gave; empty: none.
+func (c cause) because(reason string) cause {
+	c.reason = reason
+	return c
+}
+
 // byServer is the cause of a change that the server makes by itself.
 func byServer(event EventType) cause { return cause{event: event} }
 
@@ -118,6 +129,7 @@ func (c cause) record(i Invitation, from, to State) *Event {
 		Notice:         c.notice,
 		Channel:        c.channel,
 		Recipient:      c.recipient,
+		Reason:         c.reason,
 	}
 	if c.user != nil {
 		e.UserUUID, e.UserUsername, e.UserFullName = &c.user.UUID, c.user.Username, c.user.FullName

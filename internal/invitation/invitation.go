@@ -60,6 +60,10 @@ type Invitation struct {
 	ErrorMessage    string
 	Reminded        bool // a reminder was asked for in the present life
 	InviterNotified bool // the inviter was told in the present life that nobody can accept; see Policy.RecheckInviter
+	// DeclinedAt is when the invitee declined, and DeclineReason is why; nil and empty: they did not. See IsDeclined.
+	DeclinedAt     *time.Time
+	DeclineReason  string
+	RenewalAskedAt *time.Time // when the invitee last asked for a new invitation in the present life; nil: never
 
 	RoleUUID      uuid.UUID
 	Role          directory.Role `gorm:"foreignKey:RoleUUID;references:UUID"`
@@ -114,6 +118,10 @@ func (i Invitation) StateAt(now time.Time, lifetime time.Duration) State {
 	}
 	return i.StoredState
 }
+
+// IsDeclined reports whether the invitee canceled the invitation. A process of a version that knows no declines reopens a
+// row without clearing DeclinedAt.
+func (i Invitation) IsDeclined() bool { return i.StoredState == Canceled && i.DeclinedAt != nil }
 
 // View is an invitation with its state at one moment.
 type View struct {

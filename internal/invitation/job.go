@@ -1,6 +1,10 @@
 package invitation
 
-import "github.com/google/uuid"
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
 
 // Job is work to be done after a commit, at least once. The queue keeps a job's JSON: ids, never addresses or secrets.
 type Job interface {
@@ -45,6 +49,9 @@ const (
 	NoticeExpired   Notice = "expired"   // to the inviter
 	NoticeRefused   Notice = "refused"   // to the inviter: nobody can accept, because they may not invite any more
 	NoticeReminder  Notice = "reminder"  // to the invitee, once in each life of an invitation
+	NoticeDeclined  Notice = "declined"  // to the inviter, when the invitee can't take it back any more
+	// NoticeRenewalAsked is to the inviter or, where the inviter can't send the invitation again, to staff.
+	NoticeRenewalAsked Notice = "renewal_asked"
 )
 
 // Notify is the sending of a notice.
@@ -56,6 +63,9 @@ type Notify struct {
 	// Gathered: a NoticeRequested goes out together with what else waits for the user. Jobs of the version before are not
 	// gathered: one mail is about one request.
 	Gathered bool `json:"gathered,omitempty"`
+	// DeclinedAt is the Invitation.DeclinedAt that a NoticeDeclined is about: an invitee can decline, undo and decline again.
+	DeclinedAt time.Time `json:"declined_at,omitzero"`
+	Asker      uuid.UUID `json:"asker,omitzero"` // the user who asked for a NoticeRenewalAsked
 }
 
 // Kind implements Job.

@@ -24,7 +24,9 @@ const (
 	ActionUpdate  Action = "update"
 	ActionSend    Action = "send"
 	ActionCancel  Action = "cancel"
-	ActionExpire  Action = "expire" // the lifetime ends
+	ActionDecline Action = "decline" // the invitee does not want the role
+	ActionUndo    Action = "undo"    // the invitee takes a decline back
+	ActionExpire  Action = "expire"  // the lifetime ends
 )
 
 // Transition lists the states to which an action can lead from a state.
@@ -52,10 +54,12 @@ var Transitions = []Transition{
 	{ActionUpdate, Pending, []State{Pending}},
 	{ActionSend, Pending, []State{Project, Pending}},
 	{ActionCancel, Pending, []State{Canceled}},
+	{ActionDecline, Pending, []State{Canceled}},
 	{ActionExpire, Pending, []State{Expired}},
 
 	{ActionSend, Expired, []State{Requested, Project, Pending}},
 	{ActionSend, Canceled, []State{Requested, Project, Pending}},
+	{ActionUndo, Canceled, []State{Pending}},
 }
 
 // CanDo reports whether an action is possible in a state.
@@ -171,19 +175,8 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 // customer admit the user's address. hasManager: the invitation is for a project
 // manager, and the project has the only one that the policy allows.
 func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, now time.Time) (Change, error) {
-	switch {
-	case holdsRole(user, v.Invitation):
-		return Change{}, alreadyMember()
-	case p.StrictCheck && v.EmailFolded != user.EmailFolded:
-		return Change{}, fault.Rejected("User’s email and email of the invitation are not equal.")
-	case p.DisableMultipleRoles && user.HoldsRoleIn(v.ScopeUUID):
-		return Change{}, fault.Rejected("User already has role within this scope.")
-	case !admitted:
-		return Change{}, fault.Rejected("User’s email does not match the email patterns of the organization or the scope.")
-	case !v.Role.IsActive:
-		return Change{}, fault.Rejected("Role of the invitation is not active any more.")
-	case hasManager:
-		return Change{}, fault.Rejected(msgOneManager)
+	if refusal := p.refusal(v, user, admitted, hasManager); refusal != "" {
+		return Change{}, fault.Rejected(string(refusal))
 	}
 	accepted := v.Invitation
 	accepted.StoredState = Accepted
@@ -197,6 +190,40 @@ func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, 
 		Created:       now,
 	}
 	return c, nil
+}
+
+// Refusal is why an invitation can't be accepted, as Accept says it.
+type Refusal string
+
+// The refusals.
+const (
+	RefusedHeld    Refusal = "User has already the same role in this scope."
+	RefusedAddress Refusal = "User’s email and email of the invitation are not equal."
+	RefusedSecond  Refusal = "User already has role within this scope."
+	RefusedPattern Refusal = "User’s email does not match the email patterns of the organization or the scope."
+	RefusedRole    Refusal = "Role of the invitation is not active any more."
+	RefusedManager Refusal = msgOneManager
+	RefusedInviter Refusal = "Whoever invited you may not invite into this scope any more. Ask for another invitation."
+)
+
+// refusal returns the rule that forbids a membership to a user whom an invitation is offered to; empty: none does. The
+// arguments are those of accept.
+func (p Policy) refusal(v View, user directory.Actor, admitted, hasManager bool) Refusal {
+	switch {
+	case holdsRole(user, v.Invitation):
+		return RefusedHeld
+	case p.StrictCheck && v.EmailFolded != user.EmailFolded:
+		return RefusedAddress
+	case p.DisableMultipleRoles && user.HoldsRoleIn(v.ScopeUUID):
+		return RefusedSecond
+	case !admitted:
+		return RefusedPattern
+	case !v.Role.IsActive:
+		return RefusedRole
+	case hasManager:
+		return RefusedManager
+	}
+	return ""
 }
 
 // refuseAccept returns the change that records that a user could not accept because the inviter may not invite any more,
@@ -217,7 +244,7 @@ func holdsRole(user directory.Actor, i Invitation) bool {
 	})
 }
 
-func alreadyMember() error { return fault.Rejected("User has already the same role in this scope.") }
+func alreadyMember() error { return fault.Rejected(string(RefusedHeld)) }
 
 // approve returns the change by which staff let a requested invitation go out.
 func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, error) {
@@ -233,14 +260,14 @@ func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, er
 	return change(v.Invitation, approved, byUser(staff, EventApproved), p.announce(approved, nil)...), nil
 }
 
-// reject returns the change by which staff end a requested invitation.
-func reject(v View, staff directory.User) (Change, error) {
+// reject returns the change by which staff end a requested invitation. The reason may be empty.
+func reject(v View, staff directory.User, reason string) (Change, error) {
 	if !CanDo(ActionReject, v.State) {
 		return Change{}, notRequested()
 	}
 	rejected := v.Invitation
 	rejected.StoredState = Rejected
-	return change(v.Invitation, rejected, byUser(staff, EventRejected), noticeToInviter(rejected, NoticeRejected)...), nil
+	return change(v.Invitation, rejected, byUser(staff, EventRejected).because(reason), noticeToInviter(rejected, NoticeRejected)...), nil
 }
 
 func notRequested() error { return fault.Rejected("Invalid invitation UUID.") }
@@ -252,6 +279,7 @@ func cancel(v View, user directory.User) (Change, error) {
 	}
 	canceled := v.Invitation
 	canceled.StoredState = Canceled
+	canceled.DeclinedAt, canceled.DeclineReason = nil, "" // see IsDeclined
 	return change(v.Invitation, canceled, byUser(user, EventCanceled)), nil
 }
 
@@ -273,6 +301,7 @@ func (p Policy) send(v View, user directory.User, staff []directory.User, now ti
 	}
 	if v.State != Pending {
 		sent.OfferedByUUID = &user.UUID
+		sent.DeclinedAt, sent.DeclineReason, sent.RenewalAskedAt = nil, "", nil
 	}
 	if p.LinkSecret && sent.LinkUUID == nil {
 		sent.LinkUUID = newLink()

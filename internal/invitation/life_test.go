@@ -51,9 +51,17 @@ func scheduled(i *Invitation) { i.Delivery, i.ExecutionState, i.ErrorMessage = 4
 func reopened(i *Invitation) {
 	scheduled(i)
 	i.Created, i.Reminded, i.InviterNotified = testTime, false, false
+	i.DeclinedAt, i.DeclineReason, i.RenewalAskedAt = nil, "", nil
 }
 
 func createdNow(i *Invitation) { i.Created = testTime }
+
+func declinedNow(i *Invitation) { i.DeclinedAt, i.DeclineReason = &testTime, testReason }
+
+func notDeclined(i *Invitation) { i.DeclinedAt, i.DeclineReason = nil, "" }
+
+// testReason is the reason of every action that takes one.
+const testReason = "No time."
 
 const otherEmail = "Other@acme.example"
 
@@ -72,13 +80,17 @@ var (
 	isApprovedLate = effect{to: Pending, change: createdNow, jobs: deliver(3)}
 	isRejected     = effect{to: Rejected, jobs: tellCreator(NoticeRejected)}
 	isCanceled     = effect{to: Canceled}
-	isAccepted     = effect{to: Accepted}
-	isExpired      = effect{to: Expired, jobs: tellCreator(NoticeExpired)}
-	isStarted      = effect{to: Pending, jobs: deliver(3)}
-	isSentAgain    = effect{to: Pending, change: scheduled, jobs: deliver(4)}
-	isReopened     = effect{to: Pending, change: reopened, jobs: deliver(4)}
-	waitsForStart  = effect{to: Project, change: reopened}
-	isAskedFor     = effect{to: Requested, change: reopened, jobs: []Job{
+	IsDeclined     = effect{to: Canceled, change: declinedNow, jobs: []Job{
+		Notify{Notice: NoticeDeclined, Invitation: testID(30), Delivery: 3, User: people.creator.UUID, DeclinedAt: testTime},
+	}}
+	isUndone      = effect{to: Pending, change: notDeclined}
+	isAccepted    = effect{to: Accepted}
+	isExpired     = effect{to: Expired, jobs: tellCreator(NoticeExpired)}
+	isStarted     = effect{to: Pending, jobs: deliver(3)}
+	isSentAgain   = effect{to: Pending, change: scheduled, jobs: deliver(4)}
+	isReopened    = effect{to: Pending, change: reopened, jobs: deliver(4)}
+	waitsForStart = effect{to: Project, change: reopened}
+	isAskedFor    = effect{to: Requested, change: reopened, jobs: []Job{
 		Notify{Notice: NoticeRequested, Invitation: testID(30), Delivery: 4, User: people.staff.UUID, Gathered: true},
 	}}
 	isReaddressed = effect{to: Pending, change: readdressed, jobs: deliver(4)}
@@ -140,61 +152,65 @@ var situations = []situation{
 	}, {
 		name: "pending", row: pendingInvitation(), state: Pending,
 		allows: map[Action]effect{
-			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
+			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 	}, {
 		name:  "pending, a microsecond before the reminder",
 		row:   testInvitation(Pending, justAfter.Add(day), testProject()),
 		state: Pending, allows: map[Action]effect{
-			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
+			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 	}, {
 		name: "pending, a day before it expires",
 		row:  testInvitation(Pending, longAgo.Add(day), testProject()), state: Pending,
 		allows: map[Action]effect{
 			ActionAccept: isAccepted, ActionUpdate: {to: Pending, change: readdressedLate, jobs: deliver(4)},
-			ActionSend: isSentAgain, ActionCancel: isCanceled,
+			ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 	}, {
 		name: "pending for a last microsecond", row: testInvitation(Pending, justAfter, testProject()), state: Pending,
 		allows: map[Action]effect{
 			ActionAccept: isAccepted, ActionUpdate: {to: Pending, change: readdressedLate, jobs: deliver(4)},
-			ActionSend: isSentAgain, ActionCancel: isCanceled,
+			ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 	}, {
 		name: "pending, its project was moved to start later", row: testInvitation(Pending, longAgo, startingAt(tomorrow)),
 		state: Pending, allows: map[Action]effect{
-			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: waitsForStart, ActionCancel: isCanceled,
+			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: waitsForStart, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 	}, {
 		// Nobody manages a removed scope: the use cases refuse send, update and cancel before these decisions.
 		name: "pending into a removed project",
 		row:  testInvitation(Pending, yesterday, removed(testProject())), state: Pending,
 		allows: map[Action]effect{
-			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
+			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 		refuses: []Action{ActionAccept},
 	}, {
 		name:  "pending into a project of a removed customer",
 		row:   testInvitation(Pending, yesterday, customerRemoved(testProject())),
 		state: Pending, allows: map[Action]effect{
-			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
+			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 		refuses: []Action{ActionAccept},
 	}, {
 		name: "pending into a customer", row: testInvitation(Pending, yesterday, testCustomer()), state: Pending,
 		allows: map[Action]effect{
-			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled,
+			ActionAccept: isAccepted, ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
 		},
 	}, {
 		name: "accepted", row: testInvitation(Accepted, longAgo, testProject()), state: Accepted,
 	}, {
 		name: "canceled", row: testInvitation(Canceled, yesterday, testProject()), state: Canceled,
-		allows: map[Action]effect{ActionSend: isReopened},
+		allows: map[Action]effect{ActionSend: isReopened}, refuses: []Action{ActionUndo},
 	}, {
 		name: "canceled before its project starts",
 		row:  testInvitation(Canceled, longAgo, startingAt(tomorrow)), state: Canceled,
-		allows: map[Action]effect{ActionSend: waitsForStart},
+		allows: map[Action]effect{ActionSend: waitsForStart}, refuses: []Action{ActionUndo},
+	}, {
+		name: "declined, for a last microsecond",
+		row:  declinedInvitation(testTime.Add(time.Microsecond - UndoPeriod)), state: Canceled,
+		allows: map[Action]effect{ActionSend: isReopened, ActionUndo: isUndone},
 	}, {
 		name: "expired by time", row: testInvitation(Pending, longAgo, testProject()), state: Expired,
 		allows: map[Action]effect{ActionExpire: isExpired, ActionSend: isReopened},
@@ -212,6 +228,13 @@ var situations = []situation{
 	},
 }
 
+// declinedInvitation returns an invitation that was declined at a time.
+func declinedInvitation(at time.Time) Invitation {
+	i := testInvitation(Canceled, yesterday, testProject())
+	i.DeclinedAt, i.DeclineReason = &at, "I have moved."
+	return i
+}
+
 func withoutCreator(i Invitation) Invitation {
 	i.CreatedByUUID, i.CreatedBy = nil, nil
 	return i
@@ -220,8 +243,12 @@ func withoutCreator(i Invitation) Invitation {
 // decisions has the decision of each action of a user. The edit of ActionUpdate changes the address.
 var decisions = map[Action]func(p Policy, v View, user directory.User) (Change, error){
 	ActionApprove: func(p Policy, v View, user directory.User) (Change, error) { return p.approve(v, user, testTime) },
-	ActionReject:  func(_ Policy, v View, user directory.User) (Change, error) { return reject(v, user) },
-	ActionCancel:  func(_ Policy, v View, user directory.User) (Change, error) { return cancel(v, user) },
+	ActionReject:  func(_ Policy, v View, user directory.User) (Change, error) { return reject(v, user, testReason) },
+	ActionDecline: func(_ Policy, v View, user directory.User) (Change, error) {
+		return decline(v, user, testReason, testTime)
+	},
+	ActionUndo:   func(_ Policy, v View, user directory.User) (Change, error) { return undoDecline(v, user, testTime) },
+	ActionCancel: func(_ Policy, v View, user directory.User) (Change, error) { return cancel(v, user) },
 	ActionSend: func(p Policy, v View, user directory.User) (Change, error) {
 		return p.send(v, user, []directory.User{people.staff}, testTime)
 	},
@@ -261,6 +288,8 @@ var refusals = map[Action]error{
 	ActionApprove: fault.Rejected("Invalid invitation UUID."),
 	ActionReject:  fault.Rejected("Invalid invitation UUID."),
 	ActionAccept:  fault.NotFound(),
+	ActionDecline: fault.NotFound(),
+	ActionUndo:    fault.NotFound(),
 	ActionUpdate:  fault.Rejected("Only pending invitations can be edited."),
 	ActionSend:    fault.Rejected("Only pending, expired and canceled invitations can be resent."),
 	ActionCancel:  fault.Rejected("Only pending or planned invitations can be canceled."),
@@ -270,6 +299,7 @@ var refusals = map[Action]error{
 var eventTypes = map[Action]EventType{
 	ActionStart: EventActivated, ActionApprove: EventApproved, ActionReject: EventRejected, ActionAccept: EventAccepted,
 	ActionUpdate: EventUpdated, ActionSend: EventSent, ActionCancel: EventCanceled, ActionExpire: EventExpired,
+	ActionDecline: EventDeclined, ActionUndo: EventDeclineUndone,
 }
 
 // waysIntoPending has every action of a user that makes an invitation pending, with the state it starts from, and whether
@@ -281,6 +311,7 @@ var waysIntoPending = map[way]bool{
 	{ActionSend, Expired}:   false,
 	{ActionSend, Canceled}:  false,
 	{ActionUpdate, Pending}: false,
+	{ActionUndo, Canceled}:  true, // what the invitee declined was pending
 }
 
 // A way is an action in a state.
@@ -392,8 +423,11 @@ func (e effect) wantChange(action Action, p Policy, row Invitation, user *direct
 		after.OfferedByUUID = &user.UUID
 	}
 	c := Change{Before: &row, After: &after, Event: wantEvent(eventTypes[action], user, row.StoredState, e.to, after)}
-	if e.to == Pending || e.to == Project { // each action that leads there mails the invitee
+	if (e.to == Pending || e.to == Project) && action != ActionUndo { // the other actions that lead there mail the invitee
 		c.Event = mailing(c.Event, after)
+	}
+	if action == ActionReject || action == ActionDecline {
+		c.Event.Reason = testReason
 	}
 	for _, job := range e.jobs {
 		if d, ok := job.(Deliver); ok {

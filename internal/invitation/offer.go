@@ -2,7 +2,7 @@ package invitation
 
 import (
 	"context"
-	"errors"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,27 +15,34 @@ type Standing string
 
 // The standings.
 const (
-	StandingReady     Standing = "ready"     // the user can accept
-	StandingAddress   Standing = "address"   // the invitation names another address
-	StandingPerson    Standing = "person"    // the invitation names another civil number
-	StandingHeld      Standing = "held"      // the user holds the role already; they may have accepted this invitation
-	StandingRefused   Standing = "refused"   // a rule forbids the membership: Offer.Reason
-	StandingStarts    Standing = "starts"    // the project has not started
-	StandingRequested Standing = "requested" // staff have not approved
-	StandingCanceled  Standing = "canceled"
-	StandingExpired   Standing = "expired"
+	StandingReady      Standing = "ready"      // the user can accept
+	StandingUnverified Standing = "unverified" // the invitation names an address, and the user has no verified one
+	StandingAddress    Standing = "address"    // the invitation names another address
+	StandingPerson     Standing = "person"     // the invitation names another civil number
+	StandingHeld       Standing = "held"       // the user holds the role
+	StandingAccepted   Standing = "accepted"   // the user has accepted this invitation, and the role has ended since
+	StandingRefused    Standing = "refused"    // a rule forbids the membership: Offer.Reason
+	StandingStarts     Standing = "starts"     // the project has not started
+	StandingRequested  Standing = "requested"  // staff have not approved
+	StandingCanceled   Standing = "canceled"   // taken back
+	StandingDeclined   Standing = "declined"   // the invitee does not want the role
+	StandingExpired    Standing = "expired"
 )
 
 // Offer is an invitation as the page behind its link shows it.
 type Offer struct {
 	View
-	Standing Standing
-	Reason   string // of StandingRefused: why, as Accept says it
+	Standing   Standing
+	Reason     Refusal   // of StandingRefused
+	AcceptedAt time.Time // when the user accepted this invitation; zero: they did not
+	IsOwn      bool      // the invitation names the user's address: they can decline it, and undo that
+	UndoUntil  time.Time // of StandingDeclined: when the user can't undo it any more; zero: they can't
+	AskedUntil time.Time // of StandingExpired: somebody has asked for a new one, and can't ask again before; zero: they can
 }
 
-// Offer returns the invitation of a link as the caller may see it. Offer returns fault.KindNotFound, without a difference,
-// where the link leads nowhere, the caller has only the invitation's UUID and not its address, somebody else has accepted
-// it, staff have rejected it, or its scope is removed.
+// Offer returns the invitation of a link as the caller may see it. CreatedBy is the inviter. Offer returns
+// fault.KindNotFound, without a difference, where the link leads nowhere, the caller has only the invitation's UUID and not
+// its address, somebody else has accepted it, staff have rejected it, or its scope is removed.
 func (s *Service) Offer(ctx context.Context, caller directory.Actor, link uuid.UUID) (out Offer, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		found, byLink, err := resolveLink(tx, link, tx.FindForChange) // with the e-mail patterns
@@ -50,7 +57,14 @@ func (s *Service) Offer(ctx context.Context, caller directory.Actor, link uuid.U
 		if err != nil {
 			return err
 		}
-		out, err = s.Policy.offer(view, byLink, caller, taken)
+		var accepted Event
+		if view.State == Accepted {
+			accepted, err = tx.FindEvent(found.UUID, found.Created, EventAccepted)
+			if err != nil && !fault.Is(err, fault.KindNotFound) {
+				return err
+			}
+		}
+		out, err = s.Policy.offer(view, byLink, caller, taken, accepted, tx.Now())
 		return err
 	})
 	if err != nil {
@@ -60,14 +74,20 @@ func (s *Service) Offer(ctx context.Context, caller directory.Actor, link uuid.U
 }
 
 // offer decides what an invitation is to a user. byLink: the user has the invitation's link, and not only its UUID.
-// hasManager is that of accept.
-func (p Policy) offer(v View, byLink bool, user directory.Actor, hasManager bool) (Offer, error) {
-	out := Offer{View: v}
+// hasManager is that of accept. accepted is the event of an accepted invitation; it has no type where there is none.
+func (p Policy) offer(v View, byLink bool, user directory.Actor, hasManager bool, accepted Event, now time.Time) (Offer, error) {
+	out := Offer{View: v, IsOwn: isAddressee(v.Invitation, user.User)}
+	if v.State == Accepted && accepted.UserUUID != nil && *accepted.UserUUID == user.UUID {
+		out.AcceptedAt = accepted.Created
+	}
 	switch {
 	case v.Scope.Removed() || v.State == Rejected:
 		return Offer{}, fault.NotFound()
 	case holdsRole(user, v.Invitation):
 		out.Standing = StandingHeld
+		return out, nil
+	case !out.AcceptedAt.IsZero():
+		out.Standing = StandingAccepted
 		return out, nil
 	case v.State == Accepted:
 		return Offer{}, fault.NotFound()
@@ -76,8 +96,11 @@ func (p Policy) offer(v View, byLink bool, user directory.Actor, hasManager bool
 			return Offer{}, fault.NotFound()
 		}
 		out.Standing = StandingAddress
-		if v.CivilNumber != "" && v.CivilNumber != user.CivilNumber {
+		switch {
+		case v.CivilNumber != "" && v.CivilNumber != user.CivilNumber:
 			out.Standing = StandingPerson
+		case user.Email == "":
+			out.Standing = StandingUnverified
 		}
 		return out, nil
 	}
@@ -88,21 +111,26 @@ func (p Policy) offer(v View, byLink bool, user directory.Actor, hasManager bool
 		out.Standing = StandingRequested
 	case Canceled:
 		out.Standing = StandingCanceled
+		if v.IsDeclined() {
+			out.Standing = StandingDeclined
+			if until := v.DeclinedAt.Add(UndoPeriod); out.IsOwn && now.Before(until) && now.Before(v.Expires) {
+				out.UndoUntil = until
+			}
+		}
 	case Expired:
 		out.Standing = StandingExpired
+		if v.RenewalAskedAt != nil && now.Before(v.RenewalAskedAt.Add(RenewalInterval)) {
+			out.AskedUntil = v.RenewalAskedAt.Add(RenewalInterval)
+		}
 	default:
 		out.Standing = StandingReady
-		if p.StrictCheck && v.EmailFolded != user.EmailFolded {
+		switch out.Reason = p.refusal(v, user, v.Scope.AdmitsEmail(user.Email), hasManager); {
+		case out.Reason == RefusedAddress && user.Email == "":
+			out.Standing = StandingUnverified
+		case out.Reason == RefusedAddress:
 			out.Standing = StandingAddress
-			return out, nil
-		}
-		admitted := v.Scope.AdmitsEmail(user.Email)
-		if _, err := p.accept(v, user, admitted, hasManager, v.Created); err != nil {
-			var refusal *fault.Error
-			if !errors.As(err, &refusal) {
-				return Offer{}, err
-			}
-			out.Standing, out.Reason = StandingRefused, refusal.Message
+		case out.Reason != "":
+			out.Standing = StandingRefused
 		}
 	}
 	return out, nil

@@ -110,6 +110,8 @@ type Tx interface {
 	// ListEvents returns events of an invitation, which may be deleted, the newest first, and the number of its events;
 	// the number is 0 for a window past the end.
 	ListEvents(id uuid.UUID, window directory.Window) ([]Event, int, error)
+	// FindEvent returns the oldest event of an invitation that has one of the types and was written at since or later.
+	FindEvent(id uuid.UUID, since time.Time, types ...EventType) (Event, error)
 	// FindRequestNotice returns the number of requests that the user of a gathered notice has had no mail about, counted up
 	// to 5,000, and when the last mail about requests to the user was begun; zero: never. The number is 0 where the user
 	// needs no mail about this one.

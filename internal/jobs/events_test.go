@@ -83,7 +83,7 @@ func TestEventsOfNotices(t *testing.T) {
 		require.Regexp(t, `^notification_failed requested mail sue@staff\.example: .*450.*tried again by itself\.$`, later[0])
 		require.Equal(t, "notified requested mail sue@staff.example:", later[1])
 
-		require.NoError(t, env.service.Reject(t.Context(), reject))
+		require.NoError(t, env.service.Reject(t.Context(), reject, ""))
 		env.waitForMail("olivia@acme.example")
 		env.waitUntilIdle(noticeKind)
 		require.Equal(t, []string{"notified rejected mail olivia@acme.example:"}, about("olivia"))

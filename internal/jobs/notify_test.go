@@ -47,15 +47,15 @@ func TestStaffApproveByLinks(t *testing.T) {
 		asked := about(first, both)
 		approve, reject := asked.link(t, "invitation_approve"), asked.link(t, "invitation_reject")
 		require.True(t, fault.Is(env.service.Approve(t.Context(), reject), fault.KindRejected))
-		require.True(t, fault.Is(env.service.Reject(t.Context(), approve), fault.KindRejected))
+		require.True(t, fault.Is(env.service.Reject(t.Context(), approve, ""), fault.KindRejected))
 		require.NoError(t, env.service.Approve(t.Context(), approve))
 		require.Equal(t, invitation.Pending, env.waitForState(first, invitation.OK).StoredState)
 		require.Equal(t, first.String(), env.waitForMail("first@university.example").link(t, "invitation"))
 		other := about(first, env.smtp.mailsTo("sue@staff.example"))
 		require.NotEqual(t, approve, other.link(t, "invitation_approve"))
-		require.True(t, fault.Is(env.service.Reject(t.Context(), other.link(t, "invitation_reject")), fault.KindRejected), "the request was approved")
+		require.True(t, fault.Is(env.service.Reject(t.Context(), other.link(t, "invitation_reject"), ""), fault.KindRejected), "the request was approved")
 
-		require.NoError(t, env.service.Reject(t.Context(), about(second, both).link(t, "invitation_reject")))
+		require.NoError(t, env.service.Reject(t.Context(), about(second, both).link(t, "invitation_reject"), ""))
 		require.Equal(t, invitation.Rejected, env.find(second).StoredState)
 		notice := env.waitForMail("olivia@acme.example")
 		require.Contains(t, notice.Text, "second@university.example")
@@ -174,7 +174,7 @@ func TestNoticeToAnInactiveCreator(t *testing.T) {
 		reject := env.waitForMail("sam@staff.example").link(t, "invitation_reject")
 		env.stopWorkers(w, maxWait)
 
-		require.NoError(t, env.service.Reject(t.Context(), reject))
+		require.NoError(t, env.service.Reject(t.Context(), reject, ""))
 		env.applyDirectory("users: [{username: olivia, email: olivia@acme.example, is_active: false}]")
 		env.startWorkers()
 		for _, each := range env.waitUntilIdle(noticeKind) {
@@ -202,5 +202,86 @@ func TestNoticesWaitForASweep(t *testing.T) {
 		require.Empty(t, env.smtp.mailsTo("olivia@acme.example"))
 		close(sweep.finish)
 		env.waitForMail("olivia@acme.example")
+	})
+}
+
+// A decline is told after ten minutes, once, and not where it was undone.
+func TestDeclinesAreToldLater(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		id, other := env.invite("ina@university.example"), env.invite("sue@staff.example")
+		ina, sue := env.user("ina"), env.user("sue")
+		decline := func(reason string) { require.NoError(t, env.service.Decline(t.Context(), ina, id, reason)) }
+		pass := func(d time.Duration) {
+			env.waitUntilIdle(noticeKind)
+			env.clock.Advance(d)
+			env.exec("UPDATE river_job SET state = 'available', scheduled_at = created_at WHERE kind = '" + noticeKind + "' AND state = 'scheduled'")
+		}
+		decline("A mistake.")
+		require.NoError(t, env.service.Decline(t.Context(), sue, other, ""))
+		require.NoError(t, env.service.UndoDecline(t.Context(), sue, other))
+		env.startWorkers()
+		pass(time.Minute)
+		require.NoError(t, env.service.UndoDecline(t.Context(), ina, id))
+		decline("No <time>.\nSorry.")
+		pass(invitation.UndoPeriod - 30*time.Second)
+		require.Empty(t, env.smtp.mailsTo("olivia@acme.example"))
+		pass(30 * time.Second)
+		told := env.waitForMail("olivia@acme.example")
+		require.Equal(t, "Invitation of ina@university.example was declined", told.GetHeader("Subject"))
+		require.Contains(t, told.Text, "> No <time>.\r\n> Sorry.")
+		require.Contains(t, told.HTML, "No &lt;time&gt;.<br>Sorry.")
+		for _, each := range env.waitUntilIdle(noticeKind) {
+			require.Equal(t, rivertype.JobStateCompleted, each.State)
+		}
+		env.waitForMail("olivia@acme.example") // one, and none about the decline that was undone
+	})
+}
+
+// The reason of a rejection is in the mail to the inviter.
+func TestRejectionIsToldWithItsReason(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		id := env.invite("ina@university.example")
+		require.NoError(t, env.service.RejectRequest(t.Context(), env.user("sam"), id, "No room & no <b>time</b>."))
+		env.startWorkers()
+		told := env.waitForMail("olivia@acme.example")
+		require.Contains(t, told.Text, "The reason:\r\n\r\n> No room & no <b>time</b>.")
+		require.Contains(t, told.HTML, "No room &amp; no &lt;b&gt;time&lt;/b&gt;.")
+	}, onlyStaffInvites)
+}
+
+// Who asks for a new invitation is told of to the inviter or, where the inviter is gone, to staff; and to nobody where the
+// invitation was sent again before.
+func TestRenewalIsAsked(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		ask := func() uuid.UUID {
+			id := env.invite("ina@university.example")
+			env.clock.Advance(lifetime)
+			require.NoError(t, env.service.AskAgain(t.Context(), env.user("ina"), id))
+			return id
+		}
+		sentAgain := ask()
+		require.NoError(t, env.service.Send(t.Context(), env.user("olivia"), sentAgain))
+		require.NoError(t, env.service.Cancel(t.Context(), env.user("olivia"), sentAgain))
+		env.startWorkers()
+		env.waitUntilIdle(noticeKind)
+		require.Empty(t, env.smtp.mailsTo("olivia@acme.example"))
+		ask()
+		told := env.waitForMail("olivia@acme.example")
+		require.Equal(t, "ina asks for a new invitation to Apollo", told.GetHeader("Subject"))
+		require.Contains(t, told.Text, "ina (ina@university.example) asks for a new invitation to the project Apollo")
+		require.Contains(t, told.Text, "Your invitation of ina@university.example expired on ")
+		require.Empty(t, env.smtp.mailsTo("sam@staff.example"))
+
+		env.exec("DELETE FROM invitations")
+		id := env.invite("ina@university.example")
+		env.applyDirectory("users: [{username: olivia, email: olivia@acme.example, is_active: false}]")
+		env.clock.Advance(lifetime)
+		require.NoError(t, env.service.AskAgain(t.Context(), env.user("ina"), id))
+		for _, staff := range []string{"sam@staff.example", "sue@staff.example"} {
+			require.Contains(t, env.waitForMail(staff).Text, "olivia, who made the invitation, can’t send it again.")
+		}
+		env.waitUntilIdle(noticeKind)
+		require.Empty(t, env.smtp.mailsTo("silent@staff.example"))
+		env.waitForMail("olivia@acme.example") // none but the one before
 	})
 }

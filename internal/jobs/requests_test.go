@@ -145,7 +145,7 @@ func TestGatheredRequestsThatAreObsolete(t *testing.T) {
 			})
 		}
 		require.NoError(t, env.service.Approve(t.Context(), approve(token.Approve, decided[0])))
-		require.NoError(t, env.service.Reject(t.Context(), approve(token.Reject, decided[1])))
+		require.NoError(t, env.service.Reject(t.Context(), approve(token.Reject, decided[1]), ""))
 		require.NoError(t, env.service.Delete(t.Context(), env.user("sam"), decided[2]))
 		env.nextMinute()
 		env.waitUntilIdle(noticeKind)

@@ -77,6 +77,9 @@ var mailKinds = map[invitation.Notice]mail.Kind{
 	invitation.NoticeExpired:   mail.InvitationExpired,
 	invitation.NoticeRefused:   mail.InvitationRefused,
 	invitation.NoticeReminder:  mail.InvitationCreated,
+	invitation.NoticeDeclined:  mail.InvitationDeclined,
+
+	invitation.NoticeRenewalAsked: mail.InvitationRenewalAsked,
 }
 
 func mailContent(m *invitation.Message) mail.Invitation {
@@ -84,6 +87,13 @@ func mailContent(m *invitation.Message) mail.Invitation {
 	out.Link, out.Expires, out.Reminder = m.Link, m.Invitation.Expires, m.Notice == invitation.NoticeReminder
 	if by := m.Invitation.CreatedBy; out.Reminder && by != nil && by.FullName == "" && by.Email != "" {
 		out.Inviter = by.Email
+	}
+	out.Reason, out.ToStaff = m.Reason, m.ToStaff
+	if m.Asker != nil {
+		out.Asker = m.Asker.DisplayName()
+		if m.Asker.Email != out.Asker {
+			out.AskerEmail = m.Asker.Email
+		}
 	}
 	if m.Notice != invitation.NoticeRequested {
 		return out

@@ -17,11 +17,15 @@ const (
 	InvitationExpired   Kind = "invitation_expired"   // the inviter
 	SignInCode          Kind = "sign_in_code"         // a person who signs in: Code
 	InvitationRefused   Kind = "invitation_refused"   // the inviter, who may not invite any more: nobody can accept
+	InvitationDeclined  Kind = "invitation_declined"  // the inviter
+	// InvitationRenewalAsked goes to the inviter of an expired invitation or, with ToStaff, to a staff user: Asker asks for a
+	// new one.
+	InvitationRenewalAsked Kind = "invitation_renewal_asked"
 )
 
 var kinds = []Kind{
 	InvitationCreated, InvitationRequested, InvitationRequests, InvitationRejected, InvitationExpired, InvitationRefused,
-	SignInCode,
+	InvitationDeclined, InvitationRenewalAsked, SignInCode,
 }
 
 // Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]
@@ -40,6 +44,13 @@ type Invitation struct {
 	RoleDescription string
 
 	ExtraText string // a personal text by the inviter, of any number of lines; see ExtraLines
+
+	Reason string // InvitationRejected and InvitationDeclined: why, in any number of lines; "" if nobody said; see ReasonLines
+
+	// Asker is the display name, and AskerEmail the address, of who asks in an InvitationRenewalAsked. The address is "" if it
+	// is the name, or there is none.
+	Asker, AskerEmail string
+	ToStaff           bool // InvitationRenewalAsked only: the inviter can't send the invitation again
 
 	// Link is the URL of the page to accept on; in a mail to the creator, it is the page of the scope, or "". This
 	// and the other links are absolute http or https URLs.
@@ -91,6 +102,9 @@ func (v Invitation) Role() string {
 // ExtraLines returns the lines of ExtraText, without control characters and without empty lines at its start and end.
 func (v Invitation) ExtraLines() []string { return sanitizeLines(v.ExtraText) }
 
+// ReasonLines returns the lines of Reason as ExtraLines returns those of ExtraText.
+func (v Invitation) ReasonLines() []string { return sanitizeLines(v.Reason) }
+
 // Deadline returns Expires in UTC, such as "2 January 2006, 15:04 UTC", or "" if there is no end.
 func (v Invitation) Deadline() string {
 	if v.Expires.IsZero() {
@@ -103,12 +117,12 @@ func (v Invitation) Deadline() string {
 // subject of one word within a line (998 octets, RFC 5322, section 2.1.1).
 const maxNameRunes = 500
 
-// sanitized returns v with every name, also of its Requests, sanitized as one line and truncated. ExtraLines sanitizes ExtraText; checkLinks
+// sanitized returns v with every name, also of its Requests, sanitized as one line and truncated. ExtraLines and ReasonLines sanitize texts; checkLinks
 // checks the links.
 func (v Invitation) sanitized() Invitation {
 	for _, s := range []*string{
 		&v.SiteName, &v.Email, &v.Inviter, &v.ScopeName, &v.ScopeType, &v.CustomerName,
-		&v.RoleName, &v.RoleDescription,
+		&v.RoleName, &v.RoleDescription, &v.Asker, &v.AskerEmail,
 	} {
 		*s = truncate(sanitizeLine(*s), maxNameRunes)
 	}

@@ -39,7 +39,8 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 		kind, date, v.Reminder = InvitationCreated, v.Expires.AddDate(0, 0, -1), true
 	case string(InvitationRequested), string(InvitationRequests):
 		to = "staff@example.com"
-	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused):
+	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused), string(InvitationDeclined),
+		string(InvitationRenewalAsked):
 		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+sampleID+"/"
 	}
 	return r.Render(kind, to, name+".preview@example.com", date, v)
@@ -66,6 +67,9 @@ func sampleInvitation(base string) Invitation {
 		ExtraText: "Hello Ina,\n" +
 			"we have moved our simulations to the new cluster, and I would like you to look after them.\n\n" +
 			"The first run is due next week. Call me if anything is unclear!",
+		Reason:      "Thank you, but I have no time for this until the summer.",
+		Asker:       "Ina Invitee",
+		AskerEmail:  "ina@university.example",
 		Link:        base + "invitation/" + sampleID + "/",
 		Code:        "204816",
 		ApproveLink: base + "invitation_approve/" + sampleToken + "/",

@@ -66,6 +66,12 @@ func TestRenderGolden(t *testing.T) {
 	several := testInvitation()
 	several.Requests, several.More = []Invitation{testInvitation(), approvable(bare), testInvitation()}, 1
 	several.Requests[2].ScopeName, several.Requests[2].ExtraText = "Artemis", ""
+	reason := page
+	reason.Reason = "\nSorry: <no> room & no time.\n\nAsk in May.\x07\n"
+	asked := page
+	asked.Asker, asked.AskerEmail = "Bob Example", "bob@example.org"
+	askedOfStaff := page
+	askedOfStaff.Asker, askedOfStaff.ToStaff, askedOfStaff.Inviter = "bob@example.org", true, ""
 	noPage := testInvitation()
 	noPage.ScopeType, noPage.ScopeName, noPage.Link = "offering", "GPU nodes", ""
 	for _, test := range []struct {
@@ -79,6 +85,11 @@ func TestRenderGolden(t *testing.T) {
 		{"requested", InvitationRequested, testInvitation()},
 		{"requests", InvitationRequests, several},
 		{"rejected", InvitationRejected, page},
+		{"rejected_reason", InvitationRejected, reason},
+		{"declined", InvitationDeclined, page},
+		{"declined_reason", InvitationDeclined, reason},
+		{"renewal_asked", InvitationRenewalAsked, asked},
+		{"renewal_asked_staff", InvitationRenewalAsked, askedOfStaff},
 		{"expired", InvitationExpired, page},
 		{"expired_no_page", InvitationExpired, noPage},
 		{"refused", InvitationRefused, page},
@@ -139,12 +150,17 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 			"Alice Owner", "bob@example.org", "welcome to the team!", "30 November 2026, 14:05 UTC", "3 invitations wait",
 			testInvitation().ApproveLink, testInvitation().RejectLink, "1 more request follows", "did not expect",
 		},
-		InvitationRejected: {"bob@example.org", testInvitation().Link, "did not expect"},
-		InvitationExpired:  {"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect"},
-		InvitationRefused:  {"bob@example.org", testInvitation().Link, "can’t be accepted", "did not expect"},
+		InvitationRejected: {"bob@example.org", testInvitation().Link, "No room.", "Ask in May.", "did not expect"},
+		InvitationDeclined: {"bob@example.org", testInvitation().Link, "No room.", "Ask in May.", "declined", "did not expect"},
+		InvitationRenewalAsked: {
+			"Ina Invitee", "ina@example.org", "bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect",
+		},
+		InvitationExpired: {"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect"},
+		InvitationRefused: {"bob@example.org", testInvitation().Link, "can’t be accepted", "did not expect"},
 	} {
 		v := testInvitation()
 		v.Requests, v.More = []Invitation{v, v}, 1
+		v.Reason, v.Asker, v.AskerEmail = "No room.\nAsk in May.", "Ina Invitee", "ina@example.org"
 		m := render(t, kind, v)
 		for _, fact := range append(facts, common...) {
 			require.Contains(t, m.Text, fact, kind)

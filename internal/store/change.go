@@ -54,7 +54,7 @@ func (tx *Tx) record(events []invitation.Event) error {
 		rows[i] = []any{
 			e.InvitationUUID, e.Created.Format(database.TimeFormat), e.Type, e.UserUUID, e.UserUsername, e.UserFullName,
 			e.FromState, e.ToState, e.Email, e.RoleUUID, e.RoleName, e.ExecutionState, e.ErrorMessage,
-			e.Notice, e.Channel, e.Recipient, e.RequestID, e.MailTo,
+			e.Notice, e.Channel, e.Recipient, e.RequestID, e.MailTo, e.Reason,
 		}
 	}
 	list, err := json.Marshal(rows)
@@ -63,13 +63,13 @@ func (tx *Tx) record(events []invitation.Event) error {
 	}
 	return tx.db.Exec("INSERT INTO invitation_events (invitation_uuid, created, event_type, user_uuid, user_username, user_full_name,"+
 		" from_state, to_state, email, role_uuid, role_name, execution_state, error_message,"+
-		" notice, channel, recipient, request_id, mail_to) ?",
+		" notice, channel, recipient, request_id, mail_to, reason) ?",
 		tx.engine.List(list, "uuid", "timestamptz", "text", "uuid", "text", "text",
 			"text", "text", "text", "uuid", "text", "text", "text",
-			"text", "text", "text", "text", "text")).Error
+			"text", "text", "text", "text", "text", "text")).Error
 }
 
-// rowsPerStatement is the number of rows that one statement writes. No table has more than 22 columns, and SQLite takes
+// rowsPerStatement is the number of rows that one statement writes. No table has more than 25 columns, and SQLite takes
 // 32,766 arguments.
 const rowsPerStatement = 1_000
 
@@ -131,6 +131,7 @@ func columns(i invitation.Invitation) map[string]any {
 		"state": i.StoredState, "created": i.Created, "delivery": i.Delivery, "execution_state": i.ExecutionState,
 		"error_message": i.ErrorMessage, "reminded": i.Reminded, "inviter_notified": i.InviterNotified, "email": i.Email, "link_uuid": i.LinkUUID,
 		"role_uuid": i.RoleUUID, "created_by_uuid": i.CreatedByUUID, "offered_by_uuid": i.OfferedByUUID,
+		"declined_at": i.DeclinedAt, "decline_reason": i.DeclineReason, "renewal_asked_at": i.RenewalAskedAt,
 	}
 }
 

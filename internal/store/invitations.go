@@ -21,6 +21,7 @@ const (
 		" invitations.email, invitations.email_folded, invitations.full_name, invitations.native_name," +
 		" invitations.phone_number, invitations.organization, invitations.job_title, invitations.civil_number," +
 		" invitations.extra_invitation_text, invitations.link_uuid, invitations.offered_by_uuid," +
+		" invitations.declined_at, invitations.decline_reason, invitations.renewal_asked_at," +
 		" roles.uuid, roles.name, roles.description, roles.scope_type, roles.is_active," +
 		" scopes.uuid, scopes.type, scopes.name, scopes.description, scopes.start_date, scopes.is_removed," +
 		" customers.uuid, customers.type, customers.name, customers.is_removed," +
@@ -47,12 +48,14 @@ func scanInvitation(scan scanFunc, more ...any) (invitation.Invitation, error) {
 		&i.Email, &i.EmailFolded, &i.FullName, &i.NativeName,
 		&i.PhoneNumber, &i.Organization, &i.JobTitle, &i.CivilNumber,
 		&i.ExtraInvitationText, &i.LinkUUID, &i.OfferedByUUID,
+		&i.DeclinedAt, &i.DeclineReason, &i.RenewalAskedAt,
 		&i.Role.UUID, &i.Role.Name, &i.Role.Description, &i.Role.ScopeType, &i.Role.IsActive,
 		&i.Scope.UUID, &i.Scope.Type, &i.Scope.Name, &i.Scope.Description, &i.Scope.StartDate, &i.Scope.IsRemoved,
 		&customer.UUID, &customer.Type, &customer.Name, &customer.IsRemoved,
 		&i.CreatedByUUID, &creator.Username, &creator.FullName, &creator.Email, &creator.Image, &creator.IsActive,
 	}, more...)...)
 	i.Created, i.Scope.StartDate = i.Created.UTC(), utc(i.Scope.StartDate)
+	i.DeclinedAt, i.RenewalAskedAt = utc(i.DeclinedAt), utc(i.RenewalAskedAt)
 	i.RoleUUID, i.ScopeUUID, i.CustomerUUID = i.Role.UUID, i.Scope.UUID, customer.UUID
 	customer.CustomerUUID, i.Scope.CustomerUUID = customer.UUID, customer.UUID
 	i.Scope.Customer = &customer
@@ -153,7 +156,8 @@ const startOrCreated = "COALESCE((SELECT starting.start_date" +
 func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([]invitation.Invitation, error) {
 	query := tx.db.Table("invitations").Select("invitations.uuid, invitations.state, invitations.created,"+
 		" invitations.delivery, invitations.execution_state, invitations.error_message, invitations.reminded,"+
-		" invitations.inviter_notified, invitations.email, invitations.link_uuid, invitations.created_by_uuid, invitations.offered_by_uuid, invitations.role_uuid,"+
+		" invitations.inviter_notified, invitations.declined_at, invitations.decline_reason, invitations.renewal_asked_at,"+
+		" invitations.email, invitations.link_uuid, invitations.created_by_uuid, invitations.offered_by_uuid, invitations.role_uuid,"+
 		" (SELECT roles.name FROM roles WHERE roles.uuid = invitations.role_uuid), invitations.scope_uuid,"+
 		" (SELECT scopes.type FROM scopes WHERE scopes.uuid = invitations.scope_uuid)").
 		Where("invitations.created >= ?", from)
@@ -174,8 +178,9 @@ func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([
 	})
 	return collect(query, func(scan scanFunc) (i invitation.Invitation, err error) {
 		err = scan(&i.UUID, &i.StoredState, &i.Created, &i.Delivery, &i.ExecutionState, &i.ErrorMessage, &i.Reminded,
-			&i.InviterNotified, &i.Email, &i.LinkUUID, &i.CreatedByUUID, &i.OfferedByUUID, &i.RoleUUID, &i.Role.Name, &i.ScopeUUID, &i.Scope.Type)
-		i.Created = i.Created.UTC()
+			&i.InviterNotified, &i.DeclinedAt, &i.DeclineReason, &i.RenewalAskedAt,
+			&i.Email, &i.LinkUUID, &i.CreatedByUUID, &i.OfferedByUUID, &i.RoleUUID, &i.Role.Name, &i.ScopeUUID, &i.Scope.Type)
+		i.Created, i.DeclinedAt, i.RenewalAskedAt = i.Created.UTC(), utc(i.DeclinedAt), utc(i.RenewalAskedAt)
 		return i, err
 	})
 }
@@ -255,6 +260,13 @@ func (tx *Tx) QuotaTimes(quotas []invitation.Quota) ([]time.Time, error) {
 		}
 	}
 	return times, err
+}
+
+// FindEvent implements invitation.Tx.
+func (tx *Tx) FindEvent(id uuid.UUID, since time.Time, types ...invitation.EventType) (found invitation.Event, err error) {
+	err = tx.db.Where("invitation_uuid = ? AND created >= ? AND event_type IN ?", id, since, types).Order("id").Take(&found).Error
+	found.Created = found.Created.UTC()
+	return found, err
 }
 
 // ListEvents implements invitation.Tx.

@@ -57,6 +57,20 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			done: "SELECT uuid FROM invitations WHERE state = 'pending'",
 			with: "SELECT '' || id FROM river_job WHERE kind = 'deliver_invitation'",
 		},
+		"decline": {
+			prepare: func(f *faultCase, p *harness.Process) string {
+				id := f.create(p, "ina", 1)[0]
+				f.exec("UPDATE invitations SET email = 'ina@university.example', email_folded = 'ina@university.example'")
+				return id
+			},
+			send: func(p *harness.Process, id string) (harness.Response, error) {
+				return p.TryDo("POST", harness.InvitationsPath+id+"/decline/", "ina", `{"reason": "No time."}`)
+			},
+			again: map[bool]int{true: 404, false: 200}, status: 200, event: "declined",
+			done:  "SELECT uuid FROM invitations WHERE state = 'canceled' AND declined_at IS NOT NULL",
+			with:  "SELECT '' || id FROM river_job WHERE kind = 'notify_user'",
+			clear: "DELETE FROM river_job WHERE kind = 'notify_user'", // the job waits for ten minutes
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEachFault(t, "kill -9 at every statement of "+name, func(f *faultCase) {
@@ -87,6 +101,7 @@ type operation struct {
 	event   string                                                              // type of the event of success
 	done    string                                                              // query for the row that the operation writes
 	with    string                                                              // query for the row that it writes in the same transaction
+	clear   string                                                              // statement that removes what does not end by itself; "": none
 }
 
 // killAt runs an operation in a process that is killed at a point, and reports whether the operation reached the point.
@@ -132,6 +147,9 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	require.Len(f.t, f.column(o.with), 1)
 	require.Equal(f.t, f.column(o.done), f.column(happened))
 
+	if o.clear != "" {
+		f.exec(o.clear)
+	}
 	p = f.env.Serve()
 	f.markHealed()
 	f.verify(20*time.Second, 0)

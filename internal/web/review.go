@@ -25,7 +25,8 @@ func (p *pages) approve(r *request) error {
 }
 
 func (p *pages) reject(r *request) error {
-	return p.review(r, p.Invitations.Reject, message{"Rejected", "Whoever asked for the invitation is told by mail."})
+	reject := func(ctx context.Context, token string) error { return p.Invitations.Reject(ctx, token, "") }
+	return p.review(r, reject, message{"Rejected", "Whoever asked for the invitation is told by mail."})
 }
 
 // askReview is the page that shows a request, with the button that decides.
@@ -36,7 +37,10 @@ func (p *pages) askReview(r *request, approve bool, verb string) error {
 	} else if err != nil {
 		return err
 	}
-	page := reviewPage{View: found, Verb: verb, Kind: scopeKind(found.Scope.Type), Organization: organizationOf(found.Scope)}
+	if found.Decision != nil {
+		return r.reviewEnded()
+	}
+	page := reviewPage{View: found.View, Verb: verb, Kind: scopeKind(found.Scope.Type), Organization: organizationOf(found.Scope)}
 	if found.CreatedBy != nil {
 		page.Inviter = found.CreatedBy.DisplayName()
 	}

@@ -32,6 +32,8 @@ REFUSALS = {
     },
     "user_invitations_approve": {None: r"Invalid (signature|payload|user UUID|invitation UUID)\."},
     "user_invitations_reject": {None: r"Invalid (signature|payload|user UUID|invitation UUID)\."},
+    "user_invitations_approve_request": {None: r"Only requested invitations can be approved or rejected\."},
+    "user_invitations_reject_request": {None: r"Only requested invitations can be approved or rejected\."},
 }
 
 
@@ -95,8 +97,11 @@ class InvitationsLast:
             elif operation == "user_invitations_send":
                 self.ended.discard(uuid)
         elif response.status_code == 404 and uuid in self.created - self.deleted:
-            # An invitation with a civil number is for one user: accept is 404 for all others.
-            if operation == "user_invitations_check" and uuid in self.ended or operation == "user_invitations_accept":
+            # An invitation with a civil number is for one user: accept is 404 for all others. So is what only its addressee does, or
+            # nobody before it has expired.
+            if operation == "user_invitations_check" and uuid in self.ended or operation in (
+                "user_invitations_accept", "user_invitations_decline", "user_invitations_undo_decline", "user_invitations_ask_again",
+            ):
                 return
             raise AssertionError("the invitation was created and not deleted, and the server does not find it")
 
