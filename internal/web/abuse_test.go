@@ -39,6 +39,9 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 				"/sign-in/", "/sign-in/code/", "/sign-out/", "/invitation/" + made.UUID.String() + "/accept/",
 				"/invitation_approve/x/", "/invitation_reject/x/", "/console/new/", "/console/" + made.UUID.String() + "/send/",
 				"/console/" + made.UUID.String() + "/cancel/", "/demo/be/ina/",
+				"/invitation/" + made.UUID.String() + "/decline/", "/invitation/" + made.UUID.String() + "/undo-decline/",
+				"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/" + made.UUID.String() + "/approve/",
+				"/console/requests/" + made.UUID.String() + "/reject/",
 			} {
 				got := b.post(path, "email", "ina@university.example")
 				require.Equal(e, http.StatusForbidden, got.status, "%s: %s", name, path)
@@ -68,6 +71,9 @@ func TestReadingChangesNothing(t *testing.T) {
 			"/invitation/" + made.UUID.String() + "/", "/invitation/" + made.UUID.String() + "/accept/",
 			"/invitation_approve/" + e.approval(token.Approve, asked) + "/", "/invitation_reject/" + e.approval(token.Reject, asked) + "/",
 			"/console/" + made.UUID.String() + "/", "/console/" + made.UUID.String() + "/send/", "/console/" + made.UUID.String() + "/cancel/",
+			"/invitation/" + made.UUID.String() + "/decline/", "/invitation/" + made.UUID.String() + "/undo-decline/",
+			"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/", "/console/requests/" + asked.UUID.String() + "/approve/",
+			"/console/requests/" + asked.UUID.String() + "/reject/",
 		} {
 			for _, each := range []*browser{b, staff, e.browser()} {
 				each.get(path + "?email=ina@university.example&code=123456&scope=project:" + apollo + "&role=" + admin + "&emails=x@example.org")

@@ -51,6 +51,7 @@ type onePage struct {
 	Managed            bool // the user may manage the invitation
 	CanSend, CanCancel bool
 	Done               string // what the last action did
+	Link               string // of the invitee; empty: not for the user
 	Problem            string // why the last action was refused
 }
 
@@ -90,6 +91,11 @@ func (p *pages) showOne(r *request, status int, id uuid.UUID, problem string) er
 			return err
 		}
 		out.Events, out.MoreEvents = timeline(events.Events), events.Total > len(events.Events)
+		link, err := p.Invitations.Link(r.Context(), r.user.Actor, id)
+		if err != nil && !fault.Is(err, fault.KindNotFound) {
+			return err
+		}
+		out.Link = link.URL
 		out.CanSend = invitation.CanDo(invitation.ActionSend, found.State)
 		out.CanCancel = invitation.CanDo(invitation.ActionCancel, found.State)
 	}

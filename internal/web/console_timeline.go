@@ -13,6 +13,7 @@ type timelineEntry struct {
 	Text    string
 	About   string // ends the text: an address or a role; empty: nothing
 	By      string // empty: the server itself, or a user who is gone
+	Reason  string // that they gave
 	Problem string
 }
 
@@ -24,6 +25,9 @@ var eventWords = map[invitation.EventType]string{
 	invitation.EventAccepted:           "Accepted",
 	invitation.EventRefused:            "Could not be accepted: whoever invited may not invite here any more",
 	invitation.EventCanceled:           "Taken back",
+	invitation.EventDeclined:           "Declined",
+	invitation.EventDeclineUndone:      "Decline undone",
+	invitation.EventRenewalAsked:       "A new one was asked for",
 	invitation.EventSent:               "Sent again",
 	invitation.EventUpdated:            "Changed. The address is now",
 	invitation.EventDeleted:            "Deleted",
@@ -38,18 +42,20 @@ var eventWords = map[invitation.EventType]string{
 
 // noticeWords has the words for a mail about an invitation that was sent, and for one that was not.
 var noticeWords = map[invitation.Notice][2]string{
-	invitation.NoticeRequested: {"Asked for approval by mail:", "Could not be asked for approval by mail:"},
-	invitation.NoticeRejected:  {"Told of the rejection by mail:", "Could not be told of the rejection by mail:"},
-	invitation.NoticeExpired:   {"Told of the end by mail:", "Could not be told of the end by mail:"},
-	invitation.NoticeRefused:   {"Told by mail that nobody can accept:", "Could not be told by mail that nobody can accept:"},
-	invitation.NoticeReminder:  {"Reminded by mail:", "Could not be reminded by mail:"},
+	invitation.NoticeRequested:    {"Asked for approval by mail:", "Could not be asked for approval by mail:"},
+	invitation.NoticeRejected:     {"Told of the rejection by mail:", "Could not be told of the rejection by mail:"},
+	invitation.NoticeExpired:      {"Told of the end by mail:", "Could not be told of the end by mail:"},
+	invitation.NoticeRefused:      {"Told by mail that nobody can accept:", "Could not be told by mail that nobody can accept:"},
+	invitation.NoticeDeclined:     {"Told by mail that it was declined:", "Could not be told by mail that it was declined:"},
+	invitation.NoticeRenewalAsked: {"Asked by mail for a new one:", "Could not be asked by mail for a new one:"},
+	invitation.NoticeReminder:     {"Reminded by mail:", "Could not be reminded by mail:"},
 }
 
 // timeline returns events in words, in their order.
 func timeline(events []invitation.Event) []timelineEntry {
 	entries := make([]timelineEntry, len(events))
 	for i, e := range events {
-		entry := timelineEntry{Created: e.Created, Text: eventWords[e.Type], By: e.UserFullName}
+		entry := timelineEntry{Created: e.Created, Text: eventWords[e.Type], By: e.UserFullName, Reason: e.Reason}
 		if entry.By == "" {
 			entry.By = e.UserUsername
 		}

@@ -1,9 +1,12 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/google/uuid"
 
 	"invited/internal/directory"
 	"invited/internal/fault"
@@ -27,13 +30,19 @@ func (p *pages) home(r *request) error {
 // offerPage is the content of the page of an invitation.
 type offerPage struct {
 	invitation.Offer
-	Path, Accept  string // of the page, and of the form that accepts, below the base
+	Path          string // of the page, below the base
 	Inviter       string // empty: nobody knows any more
 	Kind          string // of the scope
 	Masked        string // the invitation's address, of which only its owner recognizes the whole
 	Organization  string // empty where it is the scope itself
 	PersonalLines []string
+	Why           string // of invitation.StandingRefused
+	Problem       string // why the last action was refused
+	Typed         string // the reason of a decline that was refused
 }
+
+// Form returns the path of the form that does something, below the base.
+func (p offerPage) Form(action string) string { return p.Path + action + "/" }
 
 // invitation is the page of an invitation, in whatever state it is.
 func (p *pages) invitation(r *request) error {
@@ -41,58 +50,126 @@ func (p *pages) invitation(r *request) error {
 	if !ok {
 		return fault.NotFound()
 	}
-	path := "/invitation/" + link.String() + "/"
 	if r.user == nil {
 		// The address goes along, so that nobody has to type it. Whoever has the link may see the address: see Check.
 		check, err := p.Invitations.Check(r.Context(), link)
 		if err != nil && !fault.Is(err, fault.KindNotFound) {
 			return err
 		}
-		r.Form.Set("return_to", path)
+		r.Form.Set("return_to", invitationPath(link))
 		return r.render(http.StatusOK, "sign-in", "You are invited", signInForm{Email: check.Email, Issuers: p.Providers.Choices()})
 	}
+	return p.showInvitation(r, http.StatusOK, link, func(*offerPage) {})
+}
+
+func invitationPath(link uuid.UUID) string { return "/invitation/" + link.String() + "/" }
+
+// showInvitation answers with the page of an invitation for the user, after a change of its content.
+func (p *pages) showInvitation(r *request, status int, link uuid.UUID, change func(*offerPage)) error {
 	offer, err := p.Invitations.Offer(r.Context(), r.user.Actor, link)
 	if err != nil {
 		return err
 	}
 	page := offerPage{
-		Offer: offer, Path: path, Accept: strings.TrimPrefix(path, "/") + "accept/", Kind: scopeKind(offer.Scope.Type), PersonalLines: strings.Split(offer.ExtraInvitationText, "\n"),
+		Offer: offer, Path: strings.TrimPrefix(invitationPath(link), "/"), Kind: scopeKind(offer.Scope.Type),
+		Organization: organizationOf(offer.Scope), Masked: maskAddress(offer.Email),
+		PersonalLines: strings.Split(offer.ExtraInvitationText, "\n"),
 	}
 	if offer.CreatedBy != nil {
 		page.Inviter = offer.CreatedBy.DisplayName()
 	}
-	page.Organization, page.Masked = organizationOf(offer.Scope), maskAddress(offer.Email)
-	return r.render(http.StatusOK, "invitation", headings[offer.Standing], page)
+	change(&page)
+	page.Why = refusals[page.Reason]
+	heading := headings[page.Standing]
+	if page.Standing == invitation.StandingHeld && page.State != invitation.Accepted {
+		heading = "You have this role already"
+	}
+	return r.render(status, "invitation", heading, page)
 }
 
 // headings has the heading of the page for each standing.
 var headings = map[invitation.Standing]string{
-	invitation.StandingReady:     "You are invited",
-	invitation.StandingAddress:   "This invitation is for somebody else",
-	invitation.StandingPerson:    "This invitation is for somebody else",
-	invitation.StandingHeld:      "You are in",
-	invitation.StandingRefused:   "You can’t accept this invitation",
-	invitation.StandingStarts:    "The project has not started",
-	invitation.StandingRequested: "This invitation waits for approval",
-	invitation.StandingCanceled:  "This invitation was taken back",
-	invitation.StandingExpired:   "This invitation has expired",
+	invitation.StandingReady:      "You are invited",
+	invitation.StandingUnverified: "Your address is not verified",
+	invitation.StandingAddress:    "This invitation is for another address",
+	invitation.StandingPerson:     "This invitation is for another person",
+	invitation.StandingHeld:       "You are in",
+	invitation.StandingAccepted:   "You have accepted this invitation",
+	invitation.StandingRefused:    "You can’t accept this invitation now",
+	invitation.StandingStarts:     "The project has not started yet",
+	invitation.StandingRequested:  "This invitation waits for approval",
+	invitation.StandingCanceled:   "This invitation was taken back",
+	invitation.StandingDeclined:   "This invitation was declined",
+	invitation.StandingExpired:    "This invitation has expired",
+}
+
+// refusals has what people read for each rule that forbids a membership. Where it is empty, the standing says enough.
+var refusals = map[invitation.Refusal]string{
+	invitation.RefusedHeld:    "",
+	invitation.RefusedAddress: "",
+	invitation.RefusedPattern: "Your address is not one of those that this organization or project admits.",
+	invitation.RefusedSecond:  "You have another role there, and nobody can have two.",
+	invitation.RefusedRole:    "The role that it offers is not given any more.",
+	invitation.RefusedManager: "The project has a manager, and can have one only.",
+	invitation.RefusedInviter: "Whoever invited you may not invite there any more.",
 }
 
 // accept accepts an invitation. The page of the invitation says afterwards how it stands.
 func (p *pages) accept(r *request) error {
+	return p.answer(r, func(link uuid.UUID) error { return p.Invitations.Accept(r.Context(), r.user.Actor, link) })
+}
+
+// decline ends an invitation that the user does not want.
+func (p *pages) decline(r *request) error {
+	return p.answer(r, func(link uuid.UUID) error {
+		return p.Invitations.Decline(r.Context(), r.user.Actor, link, r.PostFormValue("reason"))
+	})
+}
+
+// undoDecline takes a decline back.
+func (p *pages) undoDecline(r *request) error {
+	return p.answer(r, func(link uuid.UUID) error { return p.Invitations.UndoDecline(r.Context(), r.user.Actor, link) })
+}
+
+// askAgain tells the inviter of an expired invitation that the user asks for a new one.
+func (p *pages) askAgain(r *request) error {
+	return p.answer(r, func(link uuid.UUID) error { return p.Invitations.AskAgain(r.Context(), r.user.Actor, link) })
+}
+
+// answer does what an invitee wants with an invitation. The page of the invitation says afterwards how it stands, also where
+// somebody or time was faster; where a rule refused the action, it says why.
+func (p *pages) answer(r *request, do func(link uuid.UUID) error) error {
 	link, ok := directory.ParseUUID(r.PathValue("link"))
 	if !ok {
 		return fault.NotFound()
 	}
-	path := "/invitation/" + link.String() + "/"
 	if r.user == nil {
-		return r.redirect(path)
+		return r.redirect(invitationPath(link))
 	}
-	err := p.Invitations.Accept(r.Context(), r.user.Actor, link)
-	if err != nil && !fault.Is(err, fault.KindNotFound) {
+	err := do(link)
+	var f *fault.Error
+	switch {
+	case err == nil, fault.Is(err, fault.KindNotFound), fault.Is(err, fault.KindThrottled):
+		return r.redirect(invitationPath(link)) // the page says how the invitation stands
+	case fault.Is(err, fault.KindRejected) && errors.As(err, &f):
+		return p.showInvitation(r, http.StatusBadRequest, link, func(page *offerPage) {
+			reason := invitation.Refusal(f.Message)
+			if why, known := refusals[reason]; !known {
+				page.Problem = f.Message
+			} else if why != "" {
+				page.Standing, page.Reason = invitation.StandingRefused, reason
+			}
+		})
+	case fault.Is(err, fault.KindInvalid) && errors.As(err, &f):
+		return p.showInvitation(r, http.StatusBadRequest, link, func(page *offerPage) {
+			page.Problem = "Another invitation to the same role waits for you. Look for its mail."
+			if len(f.Fields["reason"]) > 0 {
+				page.Problem, page.Typed = reasonTooLong, r.PostFormValue("reason")
+			}
+		})
+	default:
 		return err
 	}
-	return r.redirect(path) // the page says how the invitation stands
 }
 
 // scopeKind returns the type of a scope as people call it.

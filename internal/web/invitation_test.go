@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func TestStatesOfThePage(t *testing.T) {
 		forOther := e.invite("bob@elsewhere.example", apollo)
 		e.service.Policy.ValidateEmail = true
 		got := ina.get(pathOf(forOther))
-		require.Equal(e, "This invitation is for somebody else", got.heading(e))
+		require.Equal(e, "This invitation is for another address", got.heading(e))
 		require.Contains(e, got.body, "b***@e***.example")
 		require.NotContains(e, got.body, "bob@")
 		require.Contains(e, got.body, "Switch account")
@@ -63,16 +64,18 @@ func TestStatesOfThePage(t *testing.T) {
 
 		planned := e.invite("ina@university.example", artemis)
 		got = ina.get(pathOf(planned))
-		require.Equal(e, "The project has not started", got.heading(e))
+		require.Equal(e, "The project has not started yet", got.heading(e))
 		require.Contains(e, got.body, "24 December 2026")
 
 		e.apply("customers: [{name: Acme, projects: [{name: Strict, uuid: " + strict + ", user_email_patterns: []}]}]")
 		notAdmitted := e.invite("ina@university.example", strict)
 		e.apply("customers: [{name: Acme, projects: [{name: Strict, uuid: " + strict + `, user_email_patterns: ['.*@acme\.example']}]}]`)
 		got = ina.get(pathOf(notAdmitted))
-		require.Equal(e, "You can’t accept this invitation", got.heading(e))
-		require.Contains(e, got.body, "email patterns")
-		require.Equal(e, http.StatusBadRequest, ina.post(pathOf(notAdmitted)+"accept/").status)
+		require.Equal(e, "You can’t accept this invitation now", got.heading(e))
+		require.Contains(e, got.body, "Your address is not one of those")
+		refused := ina.post(pathOf(notAdmitted) + "accept/")
+		require.Equal(e, http.StatusBadRequest, refused.status)
+		require.Equal(e, got.body, refused.body, "the same page")
 
 		// What somebody else accepted and what never was look the same.
 		require.NoError(e, e.service.Accept(e.Context(), staff, forOther.UUID))
@@ -116,13 +119,27 @@ func TestReviewOnThePage(t *testing.T) {
 		require.Equal(e, invitation.Requested, state(made))
 		require.Equal(e, "Approved", b.post(path).heading(e))
 		require.Equal(e, invitation.Pending, state(made))
-		require.Equal(e, "This link does not work any more", b.post(path).heading(e))
-		require.Equal(e, http.StatusGone, b.get(path).status)
+		for _, again := range []page{b.post(path), b.get(path), b.get("/invitation_reject/" + link(token.Reject, made))} {
+			require.Equal(e, http.StatusGone, again.status)
+			require.Equal(e, "Already approved", again.heading(e))
+			require.Contains(e, again.body, "was already approved by sam on 23 November 2026, 09:30 UTC.")
+		}
 
 		other := e.invite("bob@university.example", apollo)
 		require.Equal(e, http.StatusGone, b.get("/invitation_approve/"+link(token.Reject, other)).status, "the link of the other action")
-		require.Equal(e, "Rejected", b.post("/invitation_reject/"+link(token.Reject, other)).heading(e))
+		path = "/invitation_reject/" + link(token.Reject, other)
+		require.Contains(e, b.get(path).body, `name="reason"`)
+		tooLong := b.post(path, "reason", strings.Repeat("x", 1001))
+		require.Equal(e, http.StatusBadRequest, tooLong.status)
+		require.Contains(e, tooLong.body, "at most 1000 characters")
+		require.Contains(e, tooLong.body, strings.Repeat("x", 1001), "what was typed stays")
+		require.Equal(e, invitation.Requested, state(other))
+		require.Equal(e, "Rejected", b.post(path, "reason", " <b>No</b> room. ").heading(e))
 		require.Equal(e, invitation.Rejected, state(other))
+		require.Equal(e, "Already rejected", b.get("/invitation_approve/"+link(token.Approve, other)).heading(e))
+		events, err := e.service.Events(e.Context(), e.user("sam"), other.UUID, 1, 1)
+		require.NoError(e, err)
+		require.Equal(e, "<b>No</b> room.", events.Events[0].Reason)
 		require.Equal(e, http.StatusGone, b.get("/invitation_approve/forged/").status)
 	})
 }

@@ -59,7 +59,9 @@ var functions = template.FuncMap{
 // New returns the pages as a handler. It returns an error only where a template is broken.
 func New(c Config) (http.Handler, error) {
 	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
-	for _, name := range []string{"home", "sign-in", "code", "invitation", "review", "message", "refused", "signed-out", "list", "one", "choose", "new", "results", "demo"} {
+	for _, name := range []string{
+		"home", "sign-in", "code", "invitation", "review", "message", "refused", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
+	} {
 		set, err := template.New("").Funcs(functions).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
 		if err != nil {
@@ -91,6 +93,14 @@ func New(c Config) (http.Handler, error) {
 		"POST /invitation_approve/{token}/{$}": p.approve,
 		"GET /invitation_reject/{token}/{$}":   p.askReject,
 		"POST /invitation_reject/{token}/{$}":  p.reject,
+
+		"POST /invitation/{link}/decline/{$}":      p.decline,
+		"POST /invitation/{link}/undo-decline/{$}": p.undoDecline,
+		"POST /invitation/{link}/ask-again/{$}":    p.askAgain,
+
+		"GET /console/requests/{$}":                 signedIn(p.requests),
+		"POST /console/requests/{uuid}/approve/{$}": signedIn(p.approveRequest),
+		"POST /console/requests/{uuid}/reject/{$}":  signedIn(p.rejectRequest),
 	}
 	if c.Demo != nil {
 		handlers["GET /demo/{$}"], handlers["POST /demo/be/{username}/{$}"] = p.demo, p.be
