@@ -695,6 +695,12 @@ type BadRequest struct {
 	union json.RawMessage
 }
 
+// CoreAuthToken defines model for CoreAuthToken.
+type CoreAuthToken struct {
+	// Token An API token, to send as `Token <key>`.
+	Token string `json:"token"`
+}
+
 // Customer An organization. With `field`, only the given fields are present.
 type Customer struct {
 	Created     *time.Time `json:"created,omitempty"`
@@ -730,6 +736,25 @@ type FieldErrors map[string][]string
 
 // FilterText Text that is compared literally, and is never a pattern.
 type FilterText = string
+
+// IdentityProvider A way in which people can sign in for a front end.
+type IdentityProvider struct {
+	// AuthURL Where a front end sends the browser; see `api_auth_init_retrieve`. It is a URL of this server, not one of an
+	// issuer.
+	AuthURL string `json:"auth_url"`
+
+	// ClientID The id of this server's client at an issuer of OpenID Connect. Empty for `mail`.
+	ClientID string `json:"client_id"`
+
+	// IsActive Always true.
+	IsActive bool `json:"is_active"`
+
+	// Label The name for people.
+	Label string `json:"label"`
+
+	// Provider The name of the identity provider in URLs.
+	Provider string `json:"provider"`
+}
 
 // Invitation An offer of one role in one scope to one e-mail address, as users see it who manage it.
 type Invitation struct {
@@ -1058,6 +1083,60 @@ type Project struct {
 // ProjectFieldEnum A field of a project.
 type ProjectFieldEnum string
 
+// PublicConfiguration The configuration, by Waldur's names.
+type PublicConfiguration struct {
+	// FEATURES Parts of Waldur that are turned on. Always empty.
+	FEATURES map[string]interface{} `json:"FEATURES"`
+
+	// LANGUAGES The languages to choose from, each with its code and its name.
+	LANGUAGES [][]string `json:"LANGUAGES"`
+
+	// LANGUAGECODE The language to begin with.
+	LANGUAGECODE string `json:"LANGUAGE_CODE"`
+
+	// WALDURCORE The part of the configuration that concerns signing in, invitations and the look of the site.
+	WALDURCORE PublicCoreConfiguration `json:"WALDUR_CORE"`
+}
+
+// PublicCoreConfiguration The part of the configuration that concerns signing in, invitations and the look of the site.
+type PublicCoreConfiguration struct {
+	// AUTHENTICATIONMETHODS Always `SOCIAL_SIGNUP`. People have no passwords here.
+	AUTHENTICATIONMETHODS []string `json:"AUTHENTICATION_METHODS"`
+
+	// DEFAULTIDP Always empty: the front end asks which identity provider to use.
+	DEFAULTIDP string `json:"DEFAULT_IDP"`
+
+	// FULLPAGETITLE The same name.
+	FULLPAGETITLE string `json:"FULL_PAGE_TITLE"`
+
+	// HOMEPORTURL The base of the front end's URLs, as in mails.
+	HOMEPORTURL string `json:"HOMEPORT_URL"`
+
+	// INVITATIONSENABLED Always true.
+	INVITATIONSENABLED bool `json:"INVITATIONS_ENABLED"`
+
+	// MASTERMINDURL The base of this server's URLs.
+	MASTERMINDURL string `json:"MASTERMIND_URL"`
+
+	// OIDCACCESSTOKENENABLED Always false: the front end gets a token of this server, and sends it as `Token <key>`.
+	OIDCACCESSTOKENENABLED bool `json:"OIDC_ACCESS_TOKEN_ENABLED"`
+
+	// SHORTPAGETITLE The same name.
+	SHORTPAGETITLE string `json:"SHORT_PAGE_TITLE"`
+
+	// SITEDESCRIPTION Always empty.
+	SITEDESCRIPTION string `json:"SITE_DESCRIPTION"`
+
+	// SITEEMAIL Always empty.
+	SITEEMAIL string `json:"SITE_EMAIL"`
+
+	// SITENAME The name of the site.
+	SITENAME string `json:"SITE_NAME"`
+
+	// USERMANDATORYFIELDS Always empty.
+	USERMANDATORYFIELDS []string `json:"USER_MANDATORY_FIELDS"`
+}
+
 // RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
 type RoleDetails struct {
 	// ContentType The type of the scopes in which the role can be held.
@@ -1093,6 +1172,12 @@ type ScopeType string
 // `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
 type ScopeURL = string
 
+// TokenExchangeRequest defines model for TokenExchangeRequest.
+type TokenExchangeRequest struct {
+	// Code The one-time code that came to the front end.
+	Code openapi_types.UUID `json:"code"`
+}
+
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
 	// Reason Why the invitation is rejected, which the creator is told. Approving ignores it.
@@ -1104,8 +1189,11 @@ type TokenRequest struct {
 
 // UserMe The calling user.
 type UserMe struct {
-	CivilNumber *string    `json:"civil_number"`
-	DateJoined  *time.Time `json:"date_joined,omitempty"`
+	// AgreementDate The same as `date_joined`. This server has no terms to agree to, and asks nobody; Waldur's front end keeps
+	// users whose `agreement_date` is empty on their profile.
+	AgreementDate *time.Time `json:"agreement_date,omitempty"`
+	CivilNumber   *string    `json:"civil_number"`
+	DateJoined    *time.Time `json:"date_joined,omitempty"`
 
 	// Email Empty if none is known.
 	Email    *string `json:"email,omitempty"`
@@ -1123,9 +1211,12 @@ type UserMe struct {
 	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
 
 	// Permissions All active permissions of the user, newest first.
-	Permissions *[]Permission       `json:"permissions,omitempty"`
-	Username    *string             `json:"username,omitempty"`
-	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
+	Permissions *[]Permission `json:"permissions,omitempty"`
+
+	// URL Names the user, as in Waldur. It can't be read.
+	URL      *string             `json:"url,omitempty"`
+	Username *string             `json:"username,omitempty"`
+	UUID     *openapi_types.UUID `json:"uuid,omitempty"`
 }
 
 // VisibleInvitationDetails What an invitee sees of an invitation before accepting it.
@@ -1162,6 +1253,12 @@ type Page = int
 
 // PageSize defines model for PageSize.
 type PageSize = int
+
+// Provider defines model for Provider.
+type Provider = string
+
+// BadCode Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadCode = FieldErrors
 
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
@@ -1204,6 +1301,13 @@ type Unauthorized = Detail
 
 // UnsupportedMediaType One sentence about the outcome.
 type UnsupportedMediaType = Detail
+
+// APIAuthInitRetrieveParams defines parameters for APIAuthInitRetrieve.
+type APIAuthInitRetrieveParams struct {
+	// State A text of the front end that comes back to it. A front end that sends a random one, and accepts no code that
+	// comes back with another or without, can't be made to sign somebody in as somebody else.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
 
 // CustomersListParams defines parameters for CustomersList.
 type CustomersListParams struct {
@@ -1524,6 +1628,12 @@ type UserPermissionsCountParams struct {
 	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
+// APIAuthTokenExchangeJSONRequestBody defines body for APIAuthTokenExchange for application/json ContentType.
+type APIAuthTokenExchangeJSONRequestBody = TokenExchangeRequest
+
+// APIAuthCreateJSONRequestBody defines body for APIAuthCreate for application/json ContentType.
+type APIAuthCreateJSONRequestBody = TokenExchangeRequest
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -1684,6 +1794,83 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// APIAuthTokenExchangeWithBody Exchange a code for a token
+	//
+	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+	// signs its user out.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+	APIAuthTokenExchangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// APIAuthTokenExchange Exchange a code for a token
+	//
+	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+	// signs its user out.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+	APIAuthTokenExchange(ctx context.Context, body APIAuthTokenExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// APIAuthCreateWithBody Exchange a code for a token, as older front ends
+	//
+	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+	// issuer's never reaches the front end.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+	APIAuthCreateWithBody(ctx context.Context, provider Provider, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// APIAuthCreate Exchange a code for a token, as older front ends
+	//
+	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+	// issuer's never reaches the front end.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+	APIAuthCreate(ctx context.Context, provider Provider, body APIAuthCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// APIAuthCompleteRetrieve Complete signing in
+	//
+	// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
+	// a message where the person is not signed in. See `api_auth_init_retrieve`.
+	//
+	// Corresponds with GET /api-auth/{provider}/complete/ (the `APIAuthCompleteRetrieve` operationId).
+	APIAuthCompleteRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// APIAuthInitRetrieve Begin to sign in
+	//
+	// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
+	// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
+	// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
+	// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
+	// goes to the front end at `login_failed/`, with a `message` for people.
+	//
+	// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
+	// begun in one browser can't be completed in another.
+	//
+	// The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
+	// ignored, those of OAuth and Waldur's `return_url` among them.
+	//
+	// Corresponds with GET /api-auth/{provider}/init/ (the `APIAuthInitRetrieve` operationId).
+	APIAuthInitRetrieve(ctx context.Context, provider Provider, params *APIAuthInitRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ConfigurationRetrieve Get public configuration
+	//
+	// Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
+	// front end reads. Everybody may read them. There is no other setting of the server among them.
+	//
+	// Corresponds with GET /api/configuration/ (the `ConfigurationRetrieve` operationId).
+	ConfigurationRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CustomersList List customers
 	//
 	// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
@@ -1707,6 +1894,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 	CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityProvidersList List identity providers
+	//
+	// Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
+	// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+	//
+	// Corresponds with GET /api/identity-providers/ (the `IdentityProvidersList` operationId).
+	IdentityProvidersList(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IdentityProvidersRetrieve Retrieve an identity provider
+	//
+	// Returns one way to sign in.
+	//
+	// Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
+	IdentityProvidersRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsList List projects
 	//
@@ -1734,7 +1936,8 @@ type ClientInterface interface {
 
 	// RolesList List roles
 	//
-	// Returns all roles, ordered by name. Every authenticated user sees them.
+	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
+	// refused all the same.
 	//
 	// Corresponds with GET /api/roles/ (the `RolesList` operationId).
 	RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -1742,7 +1945,7 @@ type ClientInterface interface {
 	// RolesCount Count roles
 	//
 	// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-	// Neither a response nor an error has a body.
+	// Neither a response nor an error has a body. As the list, it needs no token.
 	//
 	// Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
 	RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2156,6 +2359,153 @@ type ClientInterface interface {
 	UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// APIAuthTokenExchangeWithBody Exchange a code for a token
+//
+// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+// signs its user out.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+func (c *Client) APIAuthTokenExchangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAPIAuthTokenExchangeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// APIAuthTokenExchange Exchange a code for a token
+//
+// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+// signs its user out.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+func (c *Client) APIAuthTokenExchange(ctx context.Context, body APIAuthTokenExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAPIAuthTokenExchangeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// APIAuthCreateWithBody Exchange a code for a token, as older front ends
+//
+// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+// issuer's never reaches the front end.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+func (c *Client) APIAuthCreateWithBody(ctx context.Context, provider Provider, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAPIAuthCreateRequestWithBody(c.Server, provider, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// APIAuthCreate Exchange a code for a token, as older front ends
+//
+// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+// issuer's never reaches the front end.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+func (c *Client) APIAuthCreate(ctx context.Context, provider Provider, body APIAuthCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAPIAuthCreateRequest(c.Server, provider, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// APIAuthCompleteRetrieve Complete signing in
+//
+// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
+// a message where the person is not signed in. See `api_auth_init_retrieve`.
+//
+// Corresponds with GET /api-auth/{provider}/complete/ (the `APIAuthCompleteRetrieve` operationId).
+func (c *Client) APIAuthCompleteRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAPIAuthCompleteRetrieveRequest(c.Server, provider)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// APIAuthInitRetrieve Begin to sign in
+//
+// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
+// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
+// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
+// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
+// goes to the front end at `login_failed/`, with a `message` for people.
+//
+// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
+// begun in one browser can't be completed in another.
+//
+// The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
+// ignored, those of OAuth and Waldur's `return_url` among them.
+//
+// Corresponds with GET /api-auth/{provider}/init/ (the `APIAuthInitRetrieve` operationId).
+func (c *Client) APIAuthInitRetrieve(ctx context.Context, provider Provider, params *APIAuthInitRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAPIAuthInitRetrieveRequest(c.Server, provider, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ConfigurationRetrieve Get public configuration
+//
+// Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
+// front end reads. Everybody may read them. There is no other setting of the server among them.
+//
+// Corresponds with GET /api/configuration/ (the `ConfigurationRetrieve` operationId).
+func (c *Client) ConfigurationRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewConfigurationRetrieveRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CustomersList List customers
 //
 // Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
@@ -2200,6 +2550,41 @@ func (c *Client) CustomersCount(ctx context.Context, params *CustomersCountParam
 // Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 func (c *Client) CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCustomersRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityProvidersList List identity providers
+//
+// Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
+// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+//
+// Corresponds with GET /api/identity-providers/ (the `IdentityProvidersList` operationId).
+func (c *Client) IdentityProvidersList(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityProvidersListRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IdentityProvidersRetrieve Retrieve an identity provider
+//
+// Returns one way to sign in.
+//
+// Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
+func (c *Client) IdentityProvidersRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIdentityProvidersRetrieveRequest(c.Server, provider)
 	if err != nil {
 		return nil, err
 	}
@@ -2266,7 +2651,8 @@ func (c *Client) ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, 
 
 // RolesList List roles
 //
-// Returns all roles, ordered by name. Every authenticated user sees them.
+// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
+// refused all the same.
 //
 // Corresponds with GET /api/roles/ (the `RolesList` operationId).
 func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2284,7 +2670,7 @@ func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEdit
 // RolesCount Count roles
 //
 // Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-// Neither a response nor an error has a body.
+// Neither a response nor an error has a body. As the list, it needs no token.
 //
 // Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
 func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3057,6 +3443,215 @@ func (c *Client) UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
+// NewAPIAuthTokenExchangeRequest calls the generic APIAuthTokenExchange builder with application/json body
+func NewAPIAuthTokenExchangeRequest(server string, body APIAuthTokenExchangeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAPIAuthTokenExchangeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAPIAuthTokenExchangeRequestWithBody constructs an http.Request for the APIAuthTokenExchange method, with any body, and a specified content type
+func NewAPIAuthTokenExchangeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-auth/token-exchange/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAPIAuthCreateRequest calls the generic APIAuthCreate builder with application/json body
+func NewAPIAuthCreateRequest(server string, provider Provider, body APIAuthCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAPIAuthCreateRequestWithBody(server, provider, "application/json", bodyReader)
+}
+
+// NewAPIAuthCreateRequestWithBody constructs an http.Request for the APIAuthCreate method, with any body, and a specified content type
+func NewAPIAuthCreateRequestWithBody(server string, provider Provider, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-auth/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAPIAuthCompleteRetrieveRequest constructs an http.Request for the APIAuthCompleteRetrieve method
+func NewAPIAuthCompleteRetrieveRequest(server string, provider Provider) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-auth/%s/complete/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAPIAuthInitRetrieveRequest constructs an http.Request for the APIAuthInitRetrieve method
+func NewAPIAuthInitRetrieveRequest(server string, provider Provider, params *APIAuthInitRetrieveParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api-auth/%s/init/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewConfigurationRetrieveRequest constructs an http.Request for the ConfigurationRetrieve method
+func NewConfigurationRetrieveRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/configuration/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewCustomersListRequest constructs an http.Request for the CustomersList method
 func NewCustomersListRequest(server string, params *CustomersListParams) (*http.Request, error) {
 	var err error
@@ -3278,6 +3873,67 @@ func NewCustomersRetrieveRequest(server string, uuid openapi_types.UUID) (*http.
 	}
 
 	operationPath := fmt.Sprintf("/api/customers/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewIdentityProvidersListRequest constructs an http.Request for the IdentityProvidersList method
+func NewIdentityProvidersListRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/identity-providers/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewIdentityProvidersRetrieveRequest constructs an http.Request for the IdentityProvidersRetrieve method
+func NewIdentityProvidersRetrieveRequest(server string, provider Provider) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/identity-providers/%s/", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -5559,6 +6215,89 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// APIAuthTokenExchangeWithBodyWithResponse Exchange a code for a token
+	//
+	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+	// signs its user out.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+	APIAuthTokenExchangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*APIAuthTokenExchangeResponse, error)
+
+	// APIAuthTokenExchangeWithResponse Exchange a code for a token
+	//
+	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+	// signs its user out.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+	APIAuthTokenExchangeWithResponse(ctx context.Context, body APIAuthTokenExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*APIAuthTokenExchangeResponse, error)
+
+	// APIAuthCreateWithBodyWithResponse Exchange a code for a token, as older front ends
+	//
+	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+	// issuer's never reaches the front end.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+	APIAuthCreateWithBodyWithResponse(ctx context.Context, provider Provider, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*APIAuthCreateResponse, error)
+
+	// APIAuthCreateWithResponse Exchange a code for a token, as older front ends
+	//
+	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+	// issuer's never reaches the front end.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+	APIAuthCreateWithResponse(ctx context.Context, provider Provider, body APIAuthCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*APIAuthCreateResponse, error)
+
+	// APIAuthCompleteRetrieveWithResponse Complete signing in
+	//
+	// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
+	// a message where the person is not signed in. See `api_auth_init_retrieve`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api-auth/{provider}/complete/ (the `APIAuthCompleteRetrieve` operationId).
+	APIAuthCompleteRetrieveWithResponse(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*APIAuthCompleteRetrieveResponse, error)
+
+	// APIAuthInitRetrieveWithResponse Begin to sign in
+	//
+	// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
+	// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
+	// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
+	// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
+	// goes to the front end at `login_failed/`, with a `message` for people.
+	//
+	// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
+	// begun in one browser can't be completed in another.
+	//
+	// The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
+	// ignored, those of OAuth and Waldur's `return_url` among them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api-auth/{provider}/init/ (the `APIAuthInitRetrieve` operationId).
+	APIAuthInitRetrieveWithResponse(ctx context.Context, provider Provider, params *APIAuthInitRetrieveParams, reqEditors ...RequestEditorFn) (*APIAuthInitRetrieveResponse, error)
+
+	// ConfigurationRetrieveWithResponse Get public configuration
+	//
+	// Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
+	// front end reads. Everybody may read them. There is no other setting of the server among them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/configuration/ (the `ConfigurationRetrieve` operationId).
+	ConfigurationRetrieveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ConfigurationRetrieveResponse, error)
+
 	// CustomersListWithResponse List customers
 	//
 	// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
@@ -5588,6 +6327,25 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 	CustomersRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*CustomersRetrieveResponse, error)
+
+	// IdentityProvidersListWithResponse List identity providers
+	//
+	// Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
+	// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/identity-providers/ (the `IdentityProvidersList` operationId).
+	IdentityProvidersListWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*IdentityProvidersListResponse, error)
+
+	// IdentityProvidersRetrieveWithResponse Retrieve an identity provider
+	//
+	// Returns one way to sign in.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
+	IdentityProvidersRetrieveWithResponse(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*IdentityProvidersRetrieveResponse, error)
 
 	// ProjectsListWithResponse List projects
 	//
@@ -5621,7 +6379,8 @@ type ClientWithResponsesInterface interface {
 
 	// RolesListWithResponse List roles
 	//
-	// Returns all roles, ordered by name. Every authenticated user sees them.
+	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
+	// refused all the same.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -5631,7 +6390,7 @@ type ClientWithResponsesInterface interface {
 	// RolesCountWithResponse Count roles
 	//
 	// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-	// Neither a response nor an error has a body.
+	// Neither a response nor an error has a body. As the list, it needs no token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6085,6 +6844,809 @@ type ClientWithResponsesInterface interface {
 	UsersMeRetrieveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UsersMeRetrieveResponse, error)
 }
 
+// APIAuthTokenExchangeResponse200Headers the declared response headers of an HTTP 200 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse200Headers struct {
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse400Headers the declared response headers of an HTTP 400 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse400Headers struct {
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse405Headers the declared response headers of an HTTP 405 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse406Headers the declared response headers of an HTTP 406 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse406Headers struct {
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse413Headers the declared response headers of an HTTP 413 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse413Headers struct {
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse414Headers the declared response headers of an HTTP 414 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse414Headers struct {
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse415Headers the declared response headers of an HTTP 415 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse415Headers struct {
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse429Headers the declared response headers of an HTTP 429 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse500Headers the declared response headers of an HTTP 500 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse500Headers struct {
+	XRequestID *string
+}
+
+// APIAuthTokenExchangeResponse503Headers the declared response headers of an HTTP 503 response for APIAuthTokenExchange
+type APIAuthTokenExchangeResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type APIAuthTokenExchangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CoreAuthToken
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadCode
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *APIAuthTokenExchangeResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *APIAuthTokenExchangeResponse400Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *APIAuthTokenExchangeResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *APIAuthTokenExchangeResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *APIAuthTokenExchangeResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *APIAuthTokenExchangeResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *APIAuthTokenExchangeResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *APIAuthTokenExchangeResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *APIAuthTokenExchangeResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *APIAuthTokenExchangeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON200() *CoreAuthToken {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON400() *BadCode {
+	return r.JSON400
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r APIAuthTokenExchangeResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r APIAuthTokenExchangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r APIAuthTokenExchangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r APIAuthTokenExchangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r APIAuthTokenExchangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// APIAuthCreateResponse200Headers the declared response headers of an HTTP 200 response for APIAuthCreate
+type APIAuthCreateResponse200Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse400Headers the declared response headers of an HTTP 400 response for APIAuthCreate
+type APIAuthCreateResponse400Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse404Headers the declared response headers of an HTTP 404 response for APIAuthCreate
+type APIAuthCreateResponse404Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse405Headers the declared response headers of an HTTP 405 response for APIAuthCreate
+type APIAuthCreateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// APIAuthCreateResponse406Headers the declared response headers of an HTTP 406 response for APIAuthCreate
+type APIAuthCreateResponse406Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse413Headers the declared response headers of an HTTP 413 response for APIAuthCreate
+type APIAuthCreateResponse413Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse414Headers the declared response headers of an HTTP 414 response for APIAuthCreate
+type APIAuthCreateResponse414Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse415Headers the declared response headers of an HTTP 415 response for APIAuthCreate
+type APIAuthCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse429Headers the declared response headers of an HTTP 429 response for APIAuthCreate
+type APIAuthCreateResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// APIAuthCreateResponse500Headers the declared response headers of an HTTP 500 response for APIAuthCreate
+type APIAuthCreateResponse500Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCreateResponse503Headers the declared response headers of an HTTP 503 response for APIAuthCreate
+type APIAuthCreateResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type APIAuthCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CoreAuthToken
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadCode
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *APIAuthCreateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *APIAuthCreateResponse400Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *APIAuthCreateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *APIAuthCreateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *APIAuthCreateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *APIAuthCreateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *APIAuthCreateResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *APIAuthCreateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *APIAuthCreateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *APIAuthCreateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *APIAuthCreateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r APIAuthCreateResponse) GetJSON200() *CoreAuthToken {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r APIAuthCreateResponse) GetJSON400() *BadCode {
+	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r APIAuthCreateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r APIAuthCreateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r APIAuthCreateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r APIAuthCreateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r APIAuthCreateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r APIAuthCreateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r APIAuthCreateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r APIAuthCreateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r APIAuthCreateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r APIAuthCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r APIAuthCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r APIAuthCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r APIAuthCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// APIAuthCompleteRetrieveResponse303Headers the declared response headers of an HTTP 303 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse303Headers struct {
+	Location   string
+	XRequestID *string
+}
+
+// APIAuthCompleteRetrieveResponse404Headers the declared response headers of an HTTP 404 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCompleteRetrieveResponse405Headers the declared response headers of an HTTP 405 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// APIAuthCompleteRetrieveResponse406Headers the declared response headers of an HTTP 406 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCompleteRetrieveResponse414Headers the declared response headers of an HTTP 414 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCompleteRetrieveResponse429Headers the declared response headers of an HTTP 429 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// APIAuthCompleteRetrieveResponse500Headers the declared response headers of an HTTP 500 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// APIAuthCompleteRetrieveResponse503Headers the declared response headers of an HTTP 503 response for APIAuthCompleteRetrieve
+type APIAuthCompleteRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type APIAuthCompleteRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers303 the parsed response headers for an HTTP 303 response
+	Headers303 *APIAuthCompleteRetrieveResponse303Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *APIAuthCompleteRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *APIAuthCompleteRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *APIAuthCompleteRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *APIAuthCompleteRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *APIAuthCompleteRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *APIAuthCompleteRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *APIAuthCompleteRetrieveResponse503Headers
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r APIAuthCompleteRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r APIAuthCompleteRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r APIAuthCompleteRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r APIAuthCompleteRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r APIAuthCompleteRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r APIAuthCompleteRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r APIAuthCompleteRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r APIAuthCompleteRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r APIAuthCompleteRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r APIAuthCompleteRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r APIAuthCompleteRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// APIAuthInitRetrieveResponse303Headers the declared response headers of an HTTP 303 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse303Headers struct {
+	Location   string
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse400Headers the declared response headers of an HTTP 400 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse400Headers struct {
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse404Headers the declared response headers of an HTTP 404 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse405Headers the declared response headers of an HTTP 405 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse406Headers the declared response headers of an HTTP 406 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse414Headers the declared response headers of an HTTP 414 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse429Headers the declared response headers of an HTTP 429 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse500Headers the declared response headers of an HTTP 500 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// APIAuthInitRetrieveResponse503Headers the declared response headers of an HTTP 503 response for APIAuthInitRetrieve
+type APIAuthInitRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type APIAuthInitRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers303 the parsed response headers for an HTTP 303 response
+	Headers303 *APIAuthInitRetrieveResponse303Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *APIAuthInitRetrieveResponse400Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *APIAuthInitRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *APIAuthInitRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *APIAuthInitRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *APIAuthInitRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *APIAuthInitRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *APIAuthInitRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *APIAuthInitRetrieveResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r APIAuthInitRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r APIAuthInitRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r APIAuthInitRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r APIAuthInitRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r APIAuthInitRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ConfigurationRetrieveResponse200Headers the declared response headers of an HTTP 200 response for ConfigurationRetrieve
+type ConfigurationRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// ConfigurationRetrieveResponse405Headers the declared response headers of an HTTP 405 response for ConfigurationRetrieve
+type ConfigurationRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// ConfigurationRetrieveResponse406Headers the declared response headers of an HTTP 406 response for ConfigurationRetrieve
+type ConfigurationRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// ConfigurationRetrieveResponse414Headers the declared response headers of an HTTP 414 response for ConfigurationRetrieve
+type ConfigurationRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// ConfigurationRetrieveResponse429Headers the declared response headers of an HTTP 429 response for ConfigurationRetrieve
+type ConfigurationRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// ConfigurationRetrieveResponse500Headers the declared response headers of an HTTP 500 response for ConfigurationRetrieve
+type ConfigurationRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// ConfigurationRetrieveResponse503Headers the declared response headers of an HTTP 503 response for ConfigurationRetrieve
+type ConfigurationRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type ConfigurationRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PublicConfiguration
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ConfigurationRetrieveResponse200Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ConfigurationRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *ConfigurationRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *ConfigurationRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ConfigurationRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ConfigurationRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ConfigurationRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ConfigurationRetrieveResponse) GetJSON200() *PublicConfiguration {
+	return r.JSON200
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r ConfigurationRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r ConfigurationRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r ConfigurationRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ConfigurationRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ConfigurationRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ConfigurationRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ConfigurationRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ConfigurationRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ConfigurationRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ConfigurationRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // CustomersListResponse200Headers the declared response headers of an HTTP 200 response for CustomersList
 type CustomersListResponse200Headers struct {
 	Link         string
@@ -6522,6 +8084,290 @@ func (r CustomersRetrieveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomersRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityProvidersListResponse200Headers the declared response headers of an HTTP 200 response for IdentityProvidersList
+type IdentityProvidersListResponse200Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersListResponse405Headers the declared response headers of an HTTP 405 response for IdentityProvidersList
+type IdentityProvidersListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// IdentityProvidersListResponse406Headers the declared response headers of an HTTP 406 response for IdentityProvidersList
+type IdentityProvidersListResponse406Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersListResponse414Headers the declared response headers of an HTTP 414 response for IdentityProvidersList
+type IdentityProvidersListResponse414Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersListResponse429Headers the declared response headers of an HTTP 429 response for IdentityProvidersList
+type IdentityProvidersListResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// IdentityProvidersListResponse500Headers the declared response headers of an HTTP 500 response for IdentityProvidersList
+type IdentityProvidersListResponse500Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersListResponse503Headers the declared response headers of an HTTP 503 response for IdentityProvidersList
+type IdentityProvidersListResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type IdentityProvidersListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]IdentityProvider
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IdentityProvidersListResponse200Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *IdentityProvidersListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *IdentityProvidersListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *IdentityProvidersListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityProvidersListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *IdentityProvidersListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityProvidersListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IdentityProvidersListResponse) GetJSON200() *[]IdentityProvider {
+	return r.JSON200
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r IdentityProvidersListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r IdentityProvidersListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r IdentityProvidersListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r IdentityProvidersListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r IdentityProvidersListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r IdentityProvidersListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityProvidersListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityProvidersListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityProvidersListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityProvidersListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// IdentityProvidersRetrieveResponse200Headers the declared response headers of an HTTP 200 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersRetrieveResponse404Headers the declared response headers of an HTTP 404 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersRetrieveResponse405Headers the declared response headers of an HTTP 405 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// IdentityProvidersRetrieveResponse406Headers the declared response headers of an HTTP 406 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersRetrieveResponse414Headers the declared response headers of an HTTP 414 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersRetrieveResponse429Headers the declared response headers of an HTTP 429 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// IdentityProvidersRetrieveResponse500Headers the declared response headers of an HTTP 500 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// IdentityProvidersRetrieveResponse503Headers the declared response headers of an HTTP 503 response for IdentityProvidersRetrieve
+type IdentityProvidersRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type IdentityProvidersRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IdentityProvider
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IdentityProvidersRetrieveResponse200Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *IdentityProvidersRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *IdentityProvidersRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *IdentityProvidersRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *IdentityProvidersRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IdentityProvidersRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *IdentityProvidersRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IdentityProvidersRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON200() *IdentityProvider {
+	return r.JSON200
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r IdentityProvidersRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IdentityProvidersRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IdentityProvidersRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IdentityProvidersRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IdentityProvidersRetrieveResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -12119,6 +13965,131 @@ func (r UsersMeRetrieveResponse) ContentType() string {
 	return ""
 }
 
+// APIAuthTokenExchangeWithBodyWithResponse Exchange a code for a token
+//
+// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+// signs its user out.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+func (c *ClientWithResponses) APIAuthTokenExchangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*APIAuthTokenExchangeResponse, error) {
+	rsp, err := c.APIAuthTokenExchangeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAPIAuthTokenExchangeResponse(rsp)
+}
+
+// APIAuthTokenExchangeWithResponse Exchange a code for a token
+//
+// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
+// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
+// signs its user out.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
+func (c *ClientWithResponses) APIAuthTokenExchangeWithResponse(ctx context.Context, body APIAuthTokenExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*APIAuthTokenExchangeResponse, error) {
+	rsp, err := c.APIAuthTokenExchange(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAPIAuthTokenExchangeResponse(rsp)
+}
+
+// APIAuthCreateWithBodyWithResponse Exchange a code for a token, as older front ends
+//
+// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+// issuer's never reaches the front end.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+func (c *ClientWithResponses) APIAuthCreateWithBodyWithResponse(ctx context.Context, provider Provider, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*APIAuthCreateResponse, error) {
+	rsp, err := c.APIAuthCreateWithBody(ctx, provider, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAPIAuthCreateResponse(rsp)
+}
+
+// APIAuthCreateWithResponse Exchange a code for a token, as older front ends
+//
+// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
+// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
+// issuer's never reaches the front end.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
+func (c *ClientWithResponses) APIAuthCreateWithResponse(ctx context.Context, provider Provider, body APIAuthCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*APIAuthCreateResponse, error) {
+	rsp, err := c.APIAuthCreate(ctx, provider, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAPIAuthCreateResponse(rsp)
+}
+
+// APIAuthCompleteRetrieveWithResponse Complete signing in
+//
+// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
+// a message where the person is not signed in. See `api_auth_init_retrieve`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api-auth/{provider}/complete/ (the `APIAuthCompleteRetrieve` operationId).
+func (c *ClientWithResponses) APIAuthCompleteRetrieveWithResponse(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*APIAuthCompleteRetrieveResponse, error) {
+	rsp, err := c.APIAuthCompleteRetrieve(ctx, provider, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAPIAuthCompleteRetrieveResponse(rsp)
+}
+
+// APIAuthInitRetrieveWithResponse Begin to sign in
+//
+// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
+// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
+// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
+// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
+// goes to the front end at `login_failed/`, with a `message` for people.
+//
+// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
+// begun in one browser can't be completed in another.
+//
+// The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
+// ignored, those of OAuth and Waldur's `return_url` among them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api-auth/{provider}/init/ (the `APIAuthInitRetrieve` operationId).
+func (c *ClientWithResponses) APIAuthInitRetrieveWithResponse(ctx context.Context, provider Provider, params *APIAuthInitRetrieveParams, reqEditors ...RequestEditorFn) (*APIAuthInitRetrieveResponse, error) {
+	rsp, err := c.APIAuthInitRetrieve(ctx, provider, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAPIAuthInitRetrieveResponse(rsp)
+}
+
+// ConfigurationRetrieveWithResponse Get public configuration
+//
+// Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
+// front end reads. Everybody may read them. There is no other setting of the server among them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/configuration/ (the `ConfigurationRetrieve` operationId).
+func (c *ClientWithResponses) ConfigurationRetrieveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ConfigurationRetrieveResponse, error) {
+	rsp, err := c.ConfigurationRetrieve(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseConfigurationRetrieveResponse(rsp)
+}
+
 // CustomersListWithResponse List customers
 //
 // Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
@@ -12165,6 +14136,37 @@ func (c *ClientWithResponses) CustomersRetrieveWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseCustomersRetrieveResponse(rsp)
+}
+
+// IdentityProvidersListWithResponse List identity providers
+//
+// Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
+// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/identity-providers/ (the `IdentityProvidersList` operationId).
+func (c *ClientWithResponses) IdentityProvidersListWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*IdentityProvidersListResponse, error) {
+	rsp, err := c.IdentityProvidersList(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityProvidersListResponse(rsp)
+}
+
+// IdentityProvidersRetrieveWithResponse Retrieve an identity provider
+//
+// Returns one way to sign in.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
+func (c *ClientWithResponses) IdentityProvidersRetrieveWithResponse(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*IdentityProvidersRetrieveResponse, error) {
+	rsp, err := c.IdentityProvidersRetrieve(ctx, provider, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIdentityProvidersRetrieveResponse(rsp)
 }
 
 // ProjectsListWithResponse List projects
@@ -12217,7 +14219,8 @@ func (c *ClientWithResponses) ProjectsRetrieveWithResponse(ctx context.Context, 
 
 // RolesListWithResponse List roles
 //
-// Returns all roles, ordered by name. Every authenticated user sees them.
+// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
+// refused all the same.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12233,7 +14236,7 @@ func (c *ClientWithResponses) RolesListWithResponse(ctx context.Context, params 
 // RolesCountWithResponse Count roles
 //
 // Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-// Neither a response nor an error has a body.
+// Neither a response nor an error has a body. As the list, it needs no token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -12902,6 +14905,992 @@ func (c *ClientWithResponses) UsersMeRetrieveWithResponse(ctx context.Context, r
 	return ParseUsersMeRetrieveResponse(rsp)
 }
 
+// ParseAPIAuthTokenExchangeResponse parses an HTTP response from a APIAuthTokenExchangeWithResponse call
+func ParseAPIAuthTokenExchangeResponse(rsp *http.Response) (*APIAuthTokenExchangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &APIAuthTokenExchangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CoreAuthToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadCode
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers APIAuthTokenExchangeResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers APIAuthTokenExchangeResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 405:
+		var headers APIAuthTokenExchangeResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers APIAuthTokenExchangeResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers APIAuthTokenExchangeResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers APIAuthTokenExchangeResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers APIAuthTokenExchangeResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers APIAuthTokenExchangeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers APIAuthTokenExchangeResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers APIAuthTokenExchangeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAPIAuthCreateResponse parses an HTTP response from a APIAuthCreateWithResponse call
+func ParseAPIAuthCreateResponse(rsp *http.Response) (*APIAuthCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &APIAuthCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CoreAuthToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadCode
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers APIAuthCreateResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers APIAuthCreateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 404:
+		var headers APIAuthCreateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers APIAuthCreateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers APIAuthCreateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers APIAuthCreateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers APIAuthCreateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers APIAuthCreateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers APIAuthCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers APIAuthCreateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers APIAuthCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAPIAuthCompleteRetrieveResponse parses an HTTP response from a APIAuthCompleteRetrieveWithResponse call
+func ParseAPIAuthCompleteRetrieveResponse(rsp *http.Response) (*APIAuthCompleteRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &APIAuthCompleteRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 303:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 303:
+		var headers APIAuthCompleteRetrieveResponse303Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers303 = &headers
+	case rsp.StatusCode == 404:
+		var headers APIAuthCompleteRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers APIAuthCompleteRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers APIAuthCompleteRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers APIAuthCompleteRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers APIAuthCompleteRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers APIAuthCompleteRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers APIAuthCompleteRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseAPIAuthInitRetrieveResponse parses an HTTP response from a APIAuthInitRetrieveWithResponse call
+func ParseAPIAuthInitRetrieveResponse(rsp *http.Response) (*APIAuthInitRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &APIAuthInitRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 303:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 303:
+		var headers APIAuthInitRetrieveResponse303Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers303 = &headers
+	case rsp.StatusCode == 400:
+		var headers APIAuthInitRetrieveResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 404:
+		var headers APIAuthInitRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers APIAuthInitRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers APIAuthInitRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers APIAuthInitRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers APIAuthInitRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers APIAuthInitRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers APIAuthInitRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseConfigurationRetrieveResponse parses an HTTP response from a ConfigurationRetrieveWithResponse call
+func ParseConfigurationRetrieveResponse(rsp *http.Response) (*ConfigurationRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ConfigurationRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PublicConfiguration
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ConfigurationRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 405:
+		var headers ConfigurationRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers ConfigurationRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers ConfigurationRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers ConfigurationRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ConfigurationRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ConfigurationRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseCustomersListResponse parses an HTTP response from a CustomersListWithResponse call
 func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -13442,6 +16431,347 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomersRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityProvidersListResponse parses an HTTP response from a IdentityProvidersListWithResponse call
+func ParseIdentityProvidersListResponse(rsp *http.Response) (*IdentityProvidersListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityProvidersListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []IdentityProvider
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IdentityProvidersListResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 405:
+		var headers IdentityProvidersListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers IdentityProvidersListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers IdentityProvidersListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityProvidersListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers IdentityProvidersListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityProvidersListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseIdentityProvidersRetrieveResponse parses an HTTP response from a IdentityProvidersRetrieveWithResponse call
+func ParseIdentityProvidersRetrieveResponse(rsp *http.Response) (*IdentityProvidersRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IdentityProvidersRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IdentityProvider
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IdentityProvidersRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 404:
+		var headers IdentityProvidersRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers IdentityProvidersRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers IdentityProvidersRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers IdentityProvidersRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers IdentityProvidersRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers IdentityProvidersRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers IdentityProvidersRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

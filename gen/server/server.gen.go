@@ -700,6 +700,12 @@ type BadRequest struct {
 	union json.RawMessage
 }
 
+// CoreAuthToken defines model for CoreAuthToken.
+type CoreAuthToken struct {
+	// Token An API token, to send as `Token <key>`.
+	Token string `json:"token"`
+}
+
 // Customer An organization. With `field`, only the given fields are present.
 type Customer struct {
 	Created     *string `json:"created,omitempty"`
@@ -735,6 +741,25 @@ type FieldErrors map[string][]string
 
 // FilterText Text that is compared literally, and is never a pattern.
 type FilterText = string
+
+// IdentityProvider A way in which people can sign in for a front end.
+type IdentityProvider struct {
+	// AuthURL Where a front end sends the browser; see `api_auth_init_retrieve`. It is a URL of this server, not one of an
+	// issuer.
+	AuthURL string `json:"auth_url"`
+
+	// ClientID The id of this server's client at an issuer of OpenID Connect. Empty for `mail`.
+	ClientID string `json:"client_id"`
+
+	// IsActive Always true.
+	IsActive bool `json:"is_active"`
+
+	// Label The name for people.
+	Label string `json:"label"`
+
+	// Provider The name of the identity provider in URLs.
+	Provider string `json:"provider"`
+}
 
 // Invitation An offer of one role in one scope to one e-mail address, as users see it who manage it.
 type Invitation struct {
@@ -1063,6 +1088,60 @@ type Project struct {
 // ProjectFieldEnum A field of a project.
 type ProjectFieldEnum string
 
+// PublicConfiguration The configuration, by Waldur's names.
+type PublicConfiguration struct {
+	// FEATURES Parts of Waldur that are turned on. Always empty.
+	FEATURES map[string]interface{} `json:"FEATURES"`
+
+	// LANGUAGES The languages to choose from, each with its code and its name.
+	LANGUAGES [][]string `json:"LANGUAGES"`
+
+	// LANGUAGECODE The language to begin with.
+	LANGUAGECODE string `json:"LANGUAGE_CODE"`
+
+	// WALDURCORE The part of the configuration that concerns signing in, invitations and the look of the site.
+	WALDURCORE PublicCoreConfiguration `json:"WALDUR_CORE"`
+}
+
+// PublicCoreConfiguration The part of the configuration that concerns signing in, invitations and the look of the site.
+type PublicCoreConfiguration struct {
+	// AUTHENTICATIONMETHODS Always `SOCIAL_SIGNUP`. People have no passwords here.
+	AUTHENTICATIONMETHODS []string `json:"AUTHENTICATION_METHODS"`
+
+	// DEFAULTIDP Always empty: the front end asks which identity provider to use.
+	DEFAULTIDP string `json:"DEFAULT_IDP"`
+
+	// FULLPAGETITLE The same name.
+	FULLPAGETITLE string `json:"FULL_PAGE_TITLE"`
+
+	// HOMEPORTURL The base of the front end's URLs, as in mails.
+	HOMEPORTURL string `json:"HOMEPORT_URL"`
+
+	// INVITATIONSENABLED Always true.
+	INVITATIONSENABLED bool `json:"INVITATIONS_ENABLED"`
+
+	// MASTERMINDURL The base of this server's URLs.
+	MASTERMINDURL string `json:"MASTERMIND_URL"`
+
+	// OIDCACCESSTOKENENABLED Always false: the front end gets a token of this server, and sends it as `Token <key>`.
+	OIDCACCESSTOKENENABLED bool `json:"OIDC_ACCESS_TOKEN_ENABLED"`
+
+	// SHORTPAGETITLE The same name.
+	SHORTPAGETITLE string `json:"SHORT_PAGE_TITLE"`
+
+	// SITEDESCRIPTION Always empty.
+	SITEDESCRIPTION string `json:"SITE_DESCRIPTION"`
+
+	// SITEEMAIL Always empty.
+	SITEEMAIL string `json:"SITE_EMAIL"`
+
+	// SITENAME The name of the site.
+	SITENAME string `json:"SITE_NAME"`
+
+	// USERMANDATORYFIELDS Always empty.
+	USERMANDATORYFIELDS []string `json:"USER_MANDATORY_FIELDS"`
+}
+
 // RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
 type RoleDetails struct {
 	// ContentType The type of the scopes in which the role can be held.
@@ -1098,6 +1177,12 @@ type ScopeType string
 // `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
 type ScopeURL = string
 
+// TokenExchangeRequest defines model for TokenExchangeRequest.
+type TokenExchangeRequest struct {
+	// Code The one-time code that came to the front end.
+	Code openapi_types.UUID `json:"code"`
+}
+
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
 	// Reason Why the invitation is rejected, which the creator is told. Approving ignores it.
@@ -1109,8 +1194,11 @@ type TokenRequest struct {
 
 // UserMe The calling user.
 type UserMe struct {
-	CivilNumber *string `json:"civil_number"`
-	DateJoined  *string `json:"date_joined,omitempty"`
+	// AgreementDate The same as `date_joined`. This server has no terms to agree to, and asks nobody; Waldur's front end keeps
+	// users whose `agreement_date` is empty on their profile.
+	AgreementDate *string `json:"agreement_date,omitempty"`
+	CivilNumber   *string `json:"civil_number"`
+	DateJoined    *string `json:"date_joined,omitempty"`
 
 	// Email Empty if none is known.
 	Email    *string `json:"email,omitempty"`
@@ -1128,9 +1216,12 @@ type UserMe struct {
 	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
 
 	// Permissions All active permissions of the user, newest first.
-	Permissions *[]Permission       `json:"permissions,omitempty"`
-	Username    *string             `json:"username,omitempty"`
-	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
+	Permissions *[]Permission `json:"permissions,omitempty"`
+
+	// URL Names the user, as in Waldur. It can't be read.
+	URL      *string             `json:"url,omitempty"`
+	Username *string             `json:"username,omitempty"`
+	UUID     *openapi_types.UUID `json:"uuid,omitempty"`
 }
 
 // VisibleInvitationDetails What an invitee sees of an invitation before accepting it.
@@ -1167,6 +1258,12 @@ type Page = int
 
 // PageSize defines model for PageSize.
 type PageSize = int
+
+// Provider defines model for Provider.
+type Provider = string
+
+// BadCode Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadCode = FieldErrors
 
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
@@ -1209,6 +1306,13 @@ type Unauthorized = Detail
 
 // UnsupportedMediaType One sentence about the outcome.
 type UnsupportedMediaType = Detail
+
+// APIAuthInitRetrieveParams defines parameters for APIAuthInitRetrieve.
+type APIAuthInitRetrieveParams struct {
+	// State A text of the front end that comes back to it. A front end that sends a random one, and accepts no code that
+	// comes back with another or without, can't be made to sign somebody in as somebody else.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
 
 // CustomersListParams defines parameters for CustomersList.
 type CustomersListParams struct {
@@ -1529,6 +1633,12 @@ type UserPermissionsCountParams struct {
 	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
+// APIAuthTokenExchangeJSONRequestBody defines body for APIAuthTokenExchange for application/json ContentType.
+type APIAuthTokenExchangeJSONRequestBody = TokenExchangeRequest
+
+// APIAuthCreateJSONRequestBody defines body for APIAuthCreate for application/json ContentType.
+type APIAuthCreateJSONRequestBody = TokenExchangeRequest
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -1617,6 +1727,21 @@ func (t *BadRequest) UnmarshalJSON(b []byte) error {
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// APIAuthTokenExchange Exchange a code for a token
+	// (POST /api-auth/token-exchange/)
+	APIAuthTokenExchange(ctx echo.Context) error
+	// APIAuthCreate Exchange a code for a token, as older front ends
+	// (POST /api-auth/{provider}/)
+	APIAuthCreate(ctx echo.Context, provider Provider) error
+	// APIAuthCompleteRetrieve Complete signing in
+	// (GET /api-auth/{provider}/complete/)
+	APIAuthCompleteRetrieve(ctx echo.Context, provider Provider) error
+	// APIAuthInitRetrieve Begin to sign in
+	// (GET /api-auth/{provider}/init/)
+	APIAuthInitRetrieve(ctx echo.Context, provider Provider, params APIAuthInitRetrieveParams) error
+	// ConfigurationRetrieve Get public configuration
+	// (GET /api/configuration/)
+	ConfigurationRetrieve(ctx echo.Context) error
 	// CustomersList List customers
 	// (GET /api/customers/)
 	CustomersList(ctx echo.Context, params CustomersListParams) error
@@ -1626,6 +1751,12 @@ type ServerInterface interface {
 	// CustomersRetrieve Retrieve a customer
 	// (GET /api/customers/{uuid}/)
 	CustomersRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
+	// IdentityProvidersList List identity providers
+	// (GET /api/identity-providers/)
+	IdentityProvidersList(ctx echo.Context) error
+	// IdentityProvidersRetrieve Retrieve an identity provider
+	// (GET /api/identity-providers/{provider}/)
+	IdentityProvidersRetrieve(ctx echo.Context, provider Provider) error
 	// ProjectsList List projects
 	// (GET /api/projects/)
 	ProjectsList(ctx echo.Context, params ProjectsListParams) error
@@ -1727,6 +1858,81 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// APIAuthTokenExchange converts echo context to params.
+func (w *ServerInterfaceWrapper) APIAuthTokenExchange(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.APIAuthTokenExchange(ctx)
+	return err
+}
+
+// APIAuthCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) APIAuthCreate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "provider" -------------
+	var provider Provider
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", ctx.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter provider: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.APIAuthCreate(ctx, provider)
+	return err
+}
+
+// APIAuthCompleteRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) APIAuthCompleteRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "provider" -------------
+	var provider Provider
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", ctx.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter provider: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.APIAuthCompleteRetrieve(ctx, provider)
+	return err
+}
+
+// APIAuthInitRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) APIAuthInitRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "provider" -------------
+	var provider Provider
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", ctx.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter provider: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params APIAuthInitRetrieveParams
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.APIAuthInitRetrieve(ctx, provider, params)
+	return err
+}
+
+// ConfigurationRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) ConfigurationRetrieve(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConfigurationRetrieve(ctx)
+	return err
 }
 
 // CustomersList converts echo context to params.
@@ -1834,6 +2040,31 @@ func (w *ServerInterfaceWrapper) CustomersRetrieve(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomersRetrieve(ctx, uuid)
+	return err
+}
+
+// IdentityProvidersList converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityProvidersList(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityProvidersList(ctx)
+	return err
+}
+
+// IdentityProvidersRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) IdentityProvidersRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "provider" -------------
+	var provider Provider
+
+	err = runtime.BindStyledParameterWithOptions("simple", "provider", ctx.Param("provider"), &provider, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter provider: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.IdentityProvidersRetrieve(ctx, provider)
 	return err
 }
 
@@ -2932,7 +3163,23 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/users/me/", wrapper.UsersMeRetrieve, options.OperationMiddlewares["users_me_retrieve"]...)
 	router.GET(options.BaseURL+"/api/user-permissions/", wrapper.UserPermissionsList, options.OperationMiddlewares["user_permissions_list"]...)
 	router.HEAD(options.BaseURL+"/api/user-permissions/", wrapper.UserPermissionsCount, options.OperationMiddlewares["user_permissions_count"]...)
+	router.GET(options.BaseURL+"/api/configuration/", wrapper.ConfigurationRetrieve, options.OperationMiddlewares["configuration_retrieve"]...)
+	router.GET(options.BaseURL+"/api/identity-providers/", wrapper.IdentityProvidersList, options.OperationMiddlewares["identity_providers_list"]...)
+	router.GET(options.BaseURL+"/api/identity-providers/:provider/", wrapper.IdentityProvidersRetrieve, options.OperationMiddlewares["identity_providers_retrieve"]...)
+	router.GET(options.BaseURL+"/api-auth/:provider/init/", wrapper.APIAuthInitRetrieve, options.OperationMiddlewares["api_auth_init_retrieve"]...)
+	router.GET(options.BaseURL+"/api-auth/:provider/complete/", wrapper.APIAuthCompleteRetrieve, options.OperationMiddlewares["api_auth_complete_retrieve"]...)
+	router.POST(options.BaseURL+"/api-auth/token-exchange/", wrapper.APIAuthTokenExchange, options.OperationMiddlewares["api_auth_token_exchange"]...)
+	router.POST(options.BaseURL+"/api-auth/:provider/", wrapper.APIAuthCreate, options.OperationMiddlewares["api_auth_create"]...)
 
+}
+
+type BadCodeResponseHeaders struct {
+	XRequestID *string
+}
+type BadCodeJSONResponse struct {
+	Body FieldErrors
+
+	Headers BadCodeResponseHeaders
 }
 
 type BadParameterResponseHeaders struct {
@@ -3078,6 +3325,891 @@ type UnsupportedMediaTypeJSONResponse struct {
 	Body Detail
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type APIAuthTokenExchangeRequestObject struct {
+	Body *APIAuthTokenExchangeJSONRequestBody
+}
+
+type APIAuthTokenExchangeResponseObject interface {
+	VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error
+}
+
+type APIAuthTokenExchange200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type APIAuthTokenExchange200JSONResponse struct {
+	Body    CoreAuthToken
+	Headers APIAuthTokenExchange200ResponseHeaders
+}
+
+func (response APIAuthTokenExchange200JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange400JSONResponse struct{ BadCodeJSONResponse }
+
+func (response APIAuthTokenExchange400JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response APIAuthTokenExchange405JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response APIAuthTokenExchange406JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response APIAuthTokenExchange413JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response APIAuthTokenExchange414JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response APIAuthTokenExchange415JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response APIAuthTokenExchange429JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response APIAuthTokenExchange500JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthTokenExchange503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response APIAuthTokenExchange503JSONResponse) VisitAPIAuthTokenExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreateRequestObject struct {
+	Provider Provider `json:"provider"`
+	Body     *APIAuthCreateJSONRequestBody
+}
+
+type APIAuthCreateResponseObject interface {
+	VisitAPIAuthCreateResponse(w http.ResponseWriter) error
+}
+
+type APIAuthCreate200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type APIAuthCreate200JSONResponse struct {
+	Body    CoreAuthToken
+	Headers APIAuthCreate200ResponseHeaders
+}
+
+func (response APIAuthCreate200JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate400JSONResponse struct{ BadCodeJSONResponse }
+
+func (response APIAuthCreate400JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response APIAuthCreate404JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response APIAuthCreate405JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response APIAuthCreate406JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response APIAuthCreate413JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response APIAuthCreate414JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response APIAuthCreate415JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response APIAuthCreate429JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response APIAuthCreate500JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCreate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response APIAuthCreate503JSONResponse) VisitAPIAuthCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCompleteRetrieveRequestObject struct {
+	Provider Provider `json:"provider"`
+}
+
+type APIAuthCompleteRetrieveResponseObject interface {
+	VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error
+}
+
+type APIAuthCompleteRetrieve303ResponseHeaders struct {
+	Location   string
+	XRequestID *string
+}
+
+type APIAuthCompleteRetrieve303Response struct {
+	Headers APIAuthCompleteRetrieve303ResponseHeaders
+}
+
+func (response APIAuthCompleteRetrieve303Response) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(303)
+	return nil
+}
+
+type APIAuthCompleteRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response APIAuthCompleteRetrieve404JSONResponse) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCompleteRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response APIAuthCompleteRetrieve405JSONResponse) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCompleteRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response APIAuthCompleteRetrieve406JSONResponse) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCompleteRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response APIAuthCompleteRetrieve414JSONResponse) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCompleteRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response APIAuthCompleteRetrieve429JSONResponse) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCompleteRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response APIAuthCompleteRetrieve500JSONResponse) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthCompleteRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response APIAuthCompleteRetrieve503JSONResponse) VisitAPIAuthCompleteRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieveRequestObject struct {
+	Provider Provider `json:"provider"`
+	Params   APIAuthInitRetrieveParams
+}
+
+type APIAuthInitRetrieveResponseObject interface {
+	VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error
+}
+
+type APIAuthInitRetrieve303ResponseHeaders struct {
+	Location   string
+	XRequestID *string
+}
+
+type APIAuthInitRetrieve303Response struct {
+	Headers APIAuthInitRetrieve303ResponseHeaders
+}
+
+func (response APIAuthInitRetrieve303Response) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(303)
+	return nil
+}
+
+type APIAuthInitRetrieve400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type APIAuthInitRetrieve400JSONResponse struct {
+	Body    FieldErrors
+	Headers APIAuthInitRetrieve400ResponseHeaders
+}
+
+func (response APIAuthInitRetrieve400JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response APIAuthInitRetrieve404JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response APIAuthInitRetrieve405JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response APIAuthInitRetrieve406JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response APIAuthInitRetrieve414JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response APIAuthInitRetrieve429JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response APIAuthInitRetrieve500JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type APIAuthInitRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response APIAuthInitRetrieve503JSONResponse) VisitAPIAuthInitRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfigurationRetrieveRequestObject struct {
+}
+
+type ConfigurationRetrieveResponseObject interface {
+	VisitConfigurationRetrieveResponse(w http.ResponseWriter) error
+}
+
+type ConfigurationRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ConfigurationRetrieve200JSONResponse struct {
+	Body    PublicConfiguration
+	Headers ConfigurationRetrieve200ResponseHeaders
+}
+
+func (response ConfigurationRetrieve200JSONResponse) VisitConfigurationRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfigurationRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ConfigurationRetrieve405JSONResponse) VisitConfigurationRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfigurationRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response ConfigurationRetrieve406JSONResponse) VisitConfigurationRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfigurationRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response ConfigurationRetrieve414JSONResponse) VisitConfigurationRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfigurationRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ConfigurationRetrieve429JSONResponse) VisitConfigurationRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfigurationRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response ConfigurationRetrieve500JSONResponse) VisitConfigurationRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfigurationRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ConfigurationRetrieve503JSONResponse) VisitConfigurationRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type CustomersListRequestObject struct {
@@ -3583,6 +4715,308 @@ func (response CustomersRetrieve500JSONResponse) VisitCustomersRetrieveResponse(
 type CustomersRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response CustomersRetrieve503JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersListRequestObject struct {
+}
+
+type IdentityProvidersListResponseObject interface {
+	VisitIdentityProvidersListResponse(w http.ResponseWriter) error
+}
+
+type IdentityProvidersList200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type IdentityProvidersList200JSONResponse struct {
+	Body    []IdentityProvider
+	Headers IdentityProvidersList200ResponseHeaders
+}
+
+func (response IdentityProvidersList200JSONResponse) VisitIdentityProvidersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response IdentityProvidersList405JSONResponse) VisitIdentityProvidersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response IdentityProvidersList406JSONResponse) VisitIdentityProvidersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response IdentityProvidersList414JSONResponse) VisitIdentityProvidersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response IdentityProvidersList429JSONResponse) VisitIdentityProvidersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response IdentityProvidersList500JSONResponse) VisitIdentityProvidersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response IdentityProvidersList503JSONResponse) VisitIdentityProvidersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieveRequestObject struct {
+	Provider Provider `json:"provider"`
+}
+
+type IdentityProvidersRetrieveResponseObject interface {
+	VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error
+}
+
+type IdentityProvidersRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type IdentityProvidersRetrieve200JSONResponse struct {
+	Body    IdentityProvider
+	Headers IdentityProvidersRetrieve200ResponseHeaders
+}
+
+func (response IdentityProvidersRetrieve200JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response IdentityProvidersRetrieve404JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response IdentityProvidersRetrieve405JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response IdentityProvidersRetrieve406JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response IdentityProvidersRetrieve414JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response IdentityProvidersRetrieve429JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response IdentityProvidersRetrieve500JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IdentityProvidersRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response IdentityProvidersRetrieve503JSONResponse) VisitIdentityProvidersRetrieveResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10025,6 +11459,21 @@ func (response UsersMeRetrieve503JSONResponse) VisitUsersMeRetrieveResponse(w ht
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// APIAuthTokenExchange Exchange a code for a token
+	// (POST /api-auth/token-exchange/)
+	APIAuthTokenExchange(ctx context.Context, request APIAuthTokenExchangeRequestObject) (APIAuthTokenExchangeResponseObject, error)
+	// APIAuthCreate Exchange a code for a token, as older front ends
+	// (POST /api-auth/{provider}/)
+	APIAuthCreate(ctx context.Context, request APIAuthCreateRequestObject) (APIAuthCreateResponseObject, error)
+	// APIAuthCompleteRetrieve Complete signing in
+	// (GET /api-auth/{provider}/complete/)
+	APIAuthCompleteRetrieve(ctx context.Context, request APIAuthCompleteRetrieveRequestObject) (APIAuthCompleteRetrieveResponseObject, error)
+	// APIAuthInitRetrieve Begin to sign in
+	// (GET /api-auth/{provider}/init/)
+	APIAuthInitRetrieve(ctx context.Context, request APIAuthInitRetrieveRequestObject) (APIAuthInitRetrieveResponseObject, error)
+	// ConfigurationRetrieve Get public configuration
+	// (GET /api/configuration/)
+	ConfigurationRetrieve(ctx context.Context, request ConfigurationRetrieveRequestObject) (ConfigurationRetrieveResponseObject, error)
 	// CustomersList List customers
 	// (GET /api/customers/)
 	CustomersList(ctx context.Context, request CustomersListRequestObject) (CustomersListResponseObject, error)
@@ -10034,6 +11483,12 @@ type StrictServerInterface interface {
 	// CustomersRetrieve Retrieve a customer
 	// (GET /api/customers/{uuid}/)
 	CustomersRetrieve(ctx context.Context, request CustomersRetrieveRequestObject) (CustomersRetrieveResponseObject, error)
+	// IdentityProvidersList List identity providers
+	// (GET /api/identity-providers/)
+	IdentityProvidersList(ctx context.Context, request IdentityProvidersListRequestObject) (IdentityProvidersListResponseObject, error)
+	// IdentityProvidersRetrieve Retrieve an identity provider
+	// (GET /api/identity-providers/{provider}/)
+	IdentityProvidersRetrieve(ctx context.Context, request IdentityProvidersRetrieveRequestObject) (IdentityProvidersRetrieveResponseObject, error)
 	// ProjectsList List projects
 	// (GET /api/projects/)
 	ProjectsList(ctx context.Context, request ProjectsListRequestObject) (ProjectsListResponseObject, error)
@@ -10144,6 +11599,174 @@ type strictHandler struct {
 	middlewares []StrictMiddlewareFunc
 }
 
+// APIAuthTokenExchange operation middleware
+func (sh *strictHandler) APIAuthTokenExchange(ctx echo.Context) error {
+	var request APIAuthTokenExchangeRequestObject
+
+	var body APIAuthTokenExchangeJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.APIAuthTokenExchange(ctx.Request().Context(), request.(APIAuthTokenExchangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "APIAuthTokenExchange")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(APIAuthTokenExchangeResponseObject); ok {
+		return validResponse.VisitAPIAuthTokenExchangeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// APIAuthCreate operation middleware
+func (sh *strictHandler) APIAuthCreate(ctx echo.Context, provider Provider) error {
+	var request APIAuthCreateRequestObject
+
+	request.Provider = provider
+
+	var body APIAuthCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.APIAuthCreate(ctx.Request().Context(), request.(APIAuthCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "APIAuthCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(APIAuthCreateResponseObject); ok {
+		return validResponse.VisitAPIAuthCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// APIAuthCompleteRetrieve operation middleware
+func (sh *strictHandler) APIAuthCompleteRetrieve(ctx echo.Context, provider Provider) error {
+	var request APIAuthCompleteRetrieveRequestObject
+
+	request.Provider = provider
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.APIAuthCompleteRetrieve(ctx.Request().Context(), request.(APIAuthCompleteRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "APIAuthCompleteRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(APIAuthCompleteRetrieveResponseObject); ok {
+		return validResponse.VisitAPIAuthCompleteRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// APIAuthInitRetrieve operation middleware
+func (sh *strictHandler) APIAuthInitRetrieve(ctx echo.Context, provider Provider, params APIAuthInitRetrieveParams) error {
+	var request APIAuthInitRetrieveRequestObject
+
+	request.Provider = provider
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.APIAuthInitRetrieve(ctx.Request().Context(), request.(APIAuthInitRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "APIAuthInitRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(APIAuthInitRetrieveResponseObject); ok {
+		return validResponse.VisitAPIAuthInitRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConfigurationRetrieve operation middleware
+func (sh *strictHandler) ConfigurationRetrieve(ctx echo.Context) error {
+	var request ConfigurationRetrieveRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfigurationRetrieve(ctx.Request().Context(), request.(ConfigurationRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfigurationRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConfigurationRetrieveResponseObject); ok {
+		return validResponse.VisitConfigurationRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CustomersList operation middleware
 func (sh *strictHandler) CustomersList(ctx echo.Context, params CustomersListParams) error {
 	var request CustomersListRequestObject
@@ -10213,6 +11836,54 @@ func (sh *strictHandler) CustomersRetrieve(ctx echo.Context, uuid openapi_types.
 		return err
 	} else if validResponse, ok := response.(CustomersRetrieveResponseObject); ok {
 		return validResponse.VisitCustomersRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityProvidersList operation middleware
+func (sh *strictHandler) IdentityProvidersList(ctx echo.Context) error {
+	var request IdentityProvidersListRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityProvidersList(ctx.Request().Context(), request.(IdentityProvidersListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityProvidersList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityProvidersListResponseObject); ok {
+		return validResponse.VisitIdentityProvidersListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// IdentityProvidersRetrieve operation middleware
+func (sh *strictHandler) IdentityProvidersRetrieve(ctx echo.Context, provider Provider) error {
+	var request IdentityProvidersRetrieveRequestObject
+
+	request.Provider = provider
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.IdentityProvidersRetrieve(ctx.Request().Context(), request.(IdentityProvidersRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "IdentityProvidersRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(IdentityProvidersRetrieveResponseObject); ok {
+		return validResponse.VisitIdentityProvidersRetrieveResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11205,304 +12876,350 @@ func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cts41i/6KiieXdXf9JEU+ZrYXVP7cxJnPs/kdhxnep+Jsi2IhCy0KUBDgHY0Xa7ar3Fe4DzYfpJd",
-	"WAsgQRKSKFvOZVr9R8ciQRBcANYNv7XW71EspzMpmNAqOv49Yl/odJYy+PtM3HBNNZfiRcaoZom5qPLp",
-	"lGbz6Dj6a640ie2dTnRD05yZFjG/4emlyKcjlkXHUdSJXKPjaLe/e9jd2enu7l30j473+sf9fq8P//2j",
-	"bHc5ml+O8zS9FHTKouPoXcpvOCXvbgXLqq34lF6x6FjkaVq5niuW2YclPGwey5WWU5a5Xk/iKfMv5zk3",
-	"I3ya7Iz3R4e73QO6F3f3Wf9Z99n46Gl3d3QYHyV9tkP7O1EnSliccsEuM0aVFPiZ9lpySbUbE5tSnkbH",
-	"EU15zP7TErcXy2nUiViWyexyypSCjzA9sC8szg3BL5Wm2lz8EE9YkqdAYfZlxjMzNQUZ9/ohMrIvOqOX",
-	"vJi9S82+6Og4+pURpWmmiRTkjRQJnRMqEnIr8zQhqbxhREsyoTeMzGVObrmekFz1ok7kT8aJ+RJyil8S",
-	"daLf5OhSc52ae+dMMZrFE5gmQTW/Ye6xqBPJ7IoK/i8YUnQc2S7IR8FvWKa4nkedaDaRglXWTiah6734",
-	"gO2On/W7/dFR0t2nT1n3KN7d6R6O95NndGf0lPX3bevLhKk44zP7ng9zpdmU0GTKBVc6o1pmrqUd3Pvz",
-	"d389fXHRO3n55uxt1IlULGf1bk7ILJO/sVgTPaGaTKhCYsLM4AOOQjOZprK4quczc9U+XVxuv9x2zTN2",
-	"OcyYSLi4ijpRnpl1NdF6dvzkyc7u016/1+/tHD/rP+s/oTP+xGyBbrkG1JP++IAejXdZ9yk9OOjux4aC",
-	"4z7tHo726CHtx4d0Z+eJ6RgH1qZ5dHfX8bjES5aaqazzieJyhwipCY1jNtMsIXOmt2zjkdjGu79t+cWW",
-	"X3z3/EJTnqoqt3jOxjJjlkvg0EsW8cNt9M1v6j/Kiq0uldOEN/TPEyH1hGWEdQ1hgTVRewmYwFa2rLEM",
-	"ZXa1VUk3LmIOwhv2vd1nUwadhrfqm9M3z0/Pt9LlvtLl9MbZtCXLsHYsrLGk0FYLRvHp9yieUCGY+RjY",
-	"JssZxa6/wtfk7mZ0bjb8oSxg++NMTi+bdPf3esZiPuNM6AWjyNg/c6b0JRB0hXyAe5b2LVUpLQPjM/Ne",
-	"YZzumscOo7vO76358UPIXPoqljO1RUSt03B/fJTsxLujp/SQ7Sf98bPRHj2Id9hR8nS8Sw/734rGNeFU",
-	"p3chfvAGDuBotMsOk52+2Vvj7v74gHafJXt73R3Wp0/jg9HhuL8b3X2u7LDXXOnq/nonGCl3eXVjbUXw",
-	"1rzbmnf/3gK4yh/OGU2SjCm1XHPfKupbRX3LLP7g2vo5Klav8jSt8orTG5bN9aTuCWrwiaUy9d9mUf/f",
-	"e093ycHBAenv9Ptrr3BYPUtn3q409aTN2noSnsPXjNb1wosJI6m5jBuAKyIYS6rHhssm8Jt/5l0nmjCa",
-	"sAwMytdcXJt/q7v84/lrReSY6AkjwzHPlB52yHCWsRvzr2Bf9BCW1zClSg/JjF4x8h/nr16QZ7vPnv2p",
-	"R07wElAokUzBaQn7whUQLGVjTWSuewMBKxqX23E0yPv9vXiNvfzfzVv+vAPPsV9IxtI/DyIY7iDqkM10",
-	"Z75w4OwlDidCOsuZmZoJm1JDO8valM6ct89QVX1bsq4z3HOms3n3ZKzNxqwP+gOLpUiU4R+3lGsyQq+2",
-	"zuZcXBF6Rbno+dN44L/LCJtpPo2O+x33Xi40u2IZvPh/dO1G6569bL7ZbDWeOIJZe7VDqCJcwCXFshuW",
-	"/aRIKq8qY2hjz3qDpF9eM3GlJ9Hx4X7HjNn93OkEqGUGrfJUd1/IXOjwsJHLmaFn8lYZpkzTFGavWAAp",
-	"V7oy6J1lk7aUkHedaEYzOmXa7uqSkX38GKKsuerGUe4As8CAh5WsTWpCCbS+YlqR/f5+lc6txGMn4ual",
-	"M6onIDtAaIB8XfbFY5lNjQbpWjYn4j0ojPVvs5vEzoCRdHa1zOgVF+Azy2D+iGK6Q8aZnJKdYm/NkLMz",
-	"wkRiKGC/GD7gnznL5uUXmPaVdZSwMc1TDTNZzNdOcOGboX/g/woM/225cmCUsPEypvNMkBnLYJQ98ga2",
-	"4IQKstfvk9gsRGU2xl6/v2y4l8q8Mzzm/opB35nJUjMpFEJqntPkvVt0oMdIoRnuBzqbpTyGNfXkN7AL",
-	"fi/XzO/RmLM0iY4/RR9YajRJalYdT0g8kTxmPRLLVGZu+UnB3EqlN5SndJQy21L1ImOllR/z3zI2jo6j",
-	"/+tJCQR6gnfVk1fmpafG1lD4Mc1VYz/GvRkGZajpics6wwq90TZ/UmkLr3xOkwt5zUR7csFLPTdUQxUp",
-	"75USAdj0WGaEzmaZvKGeWfrJsAYgtveg2d9IyilXyuyuymveSqJh1J6GgxeOP0UXE64ITKghm9vNpjdg",
-	"SvNU0prF/IFfCZZ0yCjHQSo5ZaAUE5YqFhqq7cbONr8SVOcZqw9SEwU9k9GcaDMqlA4dIjOipSQyTUKd",
-	"F/1h90YpaFLZXMVlQWhsVF+jbI/Hof6gqaNo69X5nCZ2sYQWpxkCUNyMwc6R+axHWqUy4SlTKizZwFx3",
-	"OzKWGfIEY42Rv5xedIDhytxs6pFM5hsd2AvcMhdSvqYZsv72TCeBE3owZKBXGB6oTaavDJnpziH5G3/e",
-	"i1rPG577L5qz0CsM2eSMZTDQnxQZfulO6ZeuadodzTVTQ1yx5XDI7YQBt/ceJJpew25HKoPGtzE6v5LZ",
-	"iCfJOnyqQuH/V+YkkbA6weKcsQwWrRm2NL+MaMc9anaTFBsjeEzTlGVkSudEMVZTb5DlmFEFh7BBAp4J",
-	"zTJB0w/AgUDo3JOUrifLzHD3bYxcttMx5SlLeuRMgyYNTh1DOhyFIrlIYPUWOjjZMMd5w/REJm+lPklT",
-	"eYsu1nsQC7shg+j9x4tBhMordrgxihkdthS0Kp/NZKZxHU3h7TW6wAeFGSm2V6hra9e37VJV1ez37z5c",
-	"rGnTPWxG3soPeTxxCva9Fq6T3Vdsg9S/Yoaf+ko6cEuulVP4C6tlJhUHUW1V2I2uWLNWAdZl1NF7kugF",
-	"+OZgHVHN1Xhe2WLYPcEhbIyC2B0ZYu9Dwr7EaZ4wRYb1UQ875HbC44khKIgekc49DdwsOPRNHO3s9DtE",
-	"MWCjZGe3d9Db+dOGJdJbqV/JXNyXMRjlcGye3xgd5Qh84FUnjBXcFTEE08sY4Xqj689IFh6zj6KYkXuS",
-	"xnZENJvOZEYzns5JXva6MYIlVNMRVbB9c5ExGk9M/wXJrCjiioxyNe+RtxJtgluqSDyh4oolvxCdzUuH",
-	"k0fLmv9qGSn9pg/mkhdSvqFibi+rByqktyB2M6k1SOPTLzMWA8Kn2HRckF2z06RI1GZmRkoypWLuuI5C",
-	"d4ixueOUM6FXTQShhpJ2BtFPKMdk6FF5uHyuHuZr3H2Ar3G9qf54fmbsDonG8T1m2WwC8MiAQSBFYRDs",
-	"948OCWj+G9tsK9+zQU70UdBcT2TG/7WO3gYvpiNlW1acDXHGEiY0p6nyXQ4FJU9yPTH3sWe/Obk1hhJo",
-	"+Jm84QkofnfuxDhp2vXXbP6TIppPgS/JGzjcar4RnDagFtuesFsu0BmwwF9gdkzCoEk9rqzo+SM4Fmw/",
-	"hhcmLGXavSAX10Le1rw+H/GiGXuwS6d5gcOgh5O0iUVV6P5WwSpngdW13l9//bXrzRILK8DwWjiX9PsC",
-	"B0JV+72w3qfF6i8TZt9/si0/dzauD/urfLl/ZCmZyK/LvCP/jmSz9gxL3rCE0wvo/1780+uKTE1fqIIO",
-	"Is2+6CezlHIxiIyEtBOwcSeOmc2/fnj3doPcsxihc6g7H2Bj4t+VXnB9C04fjidJlOyjy18K9m4M8MTW",
-	"XvDO8rbnecpc0893neiFhQgFjlwE8QEAuMzJENzCww6aDmboV/yGCfQWK0IzRmYZMyLAjH+WyRnLNEfR",
-	"EJdRusU5UEI16xpejbjW5J1I525N1xZubR5/b97HQ5HADQCUBA5uC5enpUKH0FRJQhWhBE7pAUxRnFll",
-	"vM0oEWTSPOta8eBdcQXtkMibHZxh2NjNkzF01MOycd8BPMPyAfPtHTeGEmIMtKqStMErOtGXrunmLZ2a",
-	"GfxUHc/H89dRbYhwMFm79qJ4ZeXyW3x/5dpLfzDe579b9OnXbG54psyM/Tua/0KG3SGZMiqMkFYxAop6",
-	"BGwVPBMzm35ovn2Il2NjvsgxMZeUucmvhMxQ+DkKlkTrNujXhX/bU049nzcJUl58WYy6ertGLXvFa23I",
-	"ZVlekM+YHclEzAgdGVEFxn+uYzllzX2aFP00l2gpdz65dp8DC/fUgf0+aKpZePpA7pnb5S7MMia0i3yY",
-	"9wZiIH4mwwInOCRdowbnLIHr7zMZMzg3MTdGzJgT5jvh5ru/mYtFMO8ImRVEYqFZCq1Oswy7RXfpL2RY",
-	"QS4OC7cpYiER22KXhQ9fLIcSdRD9DD23WBhVSvl9Vu9U3lC9he+rUhzffteJfOFgJHOScNOKpu8rc841",
-	"m6og75xycYY3ywNkmmV03uDIEbyGWNopQ3PgTWanScWsy3kopLiE65dAazUEqVGuS6dsARe+ncgUluiU",
-	"C3/EO4FF94qnmmUXgJ1rLDb2pQR3GblIM5aQlGuW0TSddwCiA7ivG5YRSmZUa5aBYeohSXb7/X4nsvei",
-	"4+h/fvqfg8GXfv/zz/8tCkiCs8oZb1O8jscICjCmeSbRF2D+BtEDjE2wInwQocqAlDGWiLIeKEMhY+6D",
-	"FzUkdCtIxPooXpi7HrAFDlYYHnj2yNmYxH4DqzAlbMwFRCnN0SiKqbA7zQeeVEl30A8QyNMIAoejxoK7",
-	"nTBRYQ4pHzO400C6kBG7oqIisdfSLsII7frITqczPSfccizzCJzZOqscfIZgjK/zPov1bsJG0nTVq4x9",
-	"aZiUkAR6CWgsIk+tNxFHss7ISrT5IxKiil7/fY0n7qlrNTHu9a/7dTIvlxcz6gPi33vE/+45Sbjz9s97",
-	"a7wXcfTNl9rFXn8roWQYUxEzEII+uMtbIsVgFm6BtReCxbzWx1nyNZJycU1ueZqSESoZhm3B0Rk8C65G",
-	"Cz1bzCoQupxwww9NF/io/xXMBmL4vPhgPzTiauDBoml1KoaV+wirhjM7SRLpTTLXxRSP7aBWU60e6fB7",
-	"RNO0hSEX0JruPtdfeOcFSyxkm+DxxaOeGpM0E1Du0hErVKT7M84F8PXfm5Kz8WiF0XrNd4KtPeh6tfVu",
-	"qHUFz96i9yrcvcUDVex79XMPDgIPIEx8JQoyFOrRgil6UR8tWgfiQOqr6S9M281SXLXGJiwvOB8ATQX3",
-	"ieX45BxwjYYBmD2EbzRNsG0imRI/WRAJbfbdaof5MSmtv1VbP1W7vfjBPAOureAW9ANd7iF+1mQMJcMF",
-	"zhAe0ionR1U1+3peDd9k9MhWmcXQeqzMW13m17UGf/kH9s8C7S6s6gRUs07VjWLzd/gB28iRO4Wkwhmu",
-	"C6RFzLIpNKqqQkNhCRndXj48lyWgvhx+JkMzPjCNG8bwLRtNpLw2N816sT/L5aM0TVPov2IH2w+2zVuY",
-	"vI1xvsEeGtd/dV3WPo7F10GDyhNzoHEYWedJODTyRnNjMk2XW0qX5aJtyNgsB46H2Al7KmT0l+oe+0lV",
-	"bSdf8dE98k5PWHbLlTF8nbfUkm0kZcqoqOhfDUVo+TbDVsvXyMscffQLTiS8rDVglBvzFHyMiXuuScHW",
-	"wzXLnSvNxZW/ExyLCSAzZkw09EXUMsthmiGWCnHhn3buBOvJmRJ9y+OamYS7uq4e31d+ByejYBoLv7zl",
-	"dMHyP9NsuvBc4YTMUrN/khrLbztZdSV7aezMRqiyzqcv/Oz3jY8GzIHnya8SwGtX8YC1E8SL5+MOKOh8",
-	"Zr7eW7jNbARgCw3k4/nrsBCFgJDyA9ajIEZ8hPfaLERGw00x7HTESg6gAr7j4t5DaBrd1WlWdz2Xr1n+",
-	"5ZBlJ4BJKeITbMTzbMbMR5v1IioG9nsmZynrOP8bUwWvUajDGh6DpwcgKI0NyacMsXI1AVNK5XXVPifQ",
-	"jeJX/ZL/krdetMUtVWCFAwRLTWDGYJQjxgTc6ZETEDjWaZAxeEZYQJCWplFACV/mrAO3BS+p+ABLMuxv",
-	"8ORR0+tXgpUgmU47C31NL4HFswmpeczIhCbWb9BZ7DhwFLU47Faj8pIBrb9EYKUvNlg27ZRYcZZTkG7l",
-	"9NxVk0c9xCRaNCZEnPXI6T9zmpqZGrpERUPnwMSGztWDmDicXRrcLoIFvwRXyH2+4i0+Gf6May7ghBe7",
-	"L7ewQKJaBk0tTgqPUqhrHRrnKrcnaLUZ+w3BigBhsp7IenTpw9yhXvqq0Ka3TBegg+DManI6PMb1+MGU",
-	"zq1zoZp/cTQnQt42d+hAFF3ZGOuVYy5zbIUGPfQRIcNapLMzTHJlaYm7wh9V0TTh7fjGeo4fL61XEOpk",
-	"Ff3VXHZtp0eZHewxNjmMsCbdKjYDIPcsEC/kPqmlKWtBylrmsqUnJBYLbTYIbyekvPRnoYlCw3MiXZfk",
-	"lcwIGJmliURthCH469Dg76DdZAMAIOKx7OpK6uKYvDcQVVpWvqBDRgxWcYFggjO5jCQ5+Puof4q//mK5",
-	"W63UtcTEiHLBNvEcnsT16V2f2cbiqIgsb2F3KmbNpectcs813Tx1B5EVIZ1CXfS5ZIX7FGx8HZdLSbsS",
-	"hxKkbKFOhO9/VCyzcJ+Ft0v6LWryKk/Tt4ubvMrk9IOlU+j+hVx293Ra9yuV985lypYM39xeMq6qTrSo",
-	"kZnYN8W8hpq8dXMdnJ9i/oMj9NZE+D6sk8VfaJdOc2M5PGfDc2j3DToP8TTP5iutslpwJmKYOrZGLuOu",
-	"EI4IHadelC0KhcO2cI4755F0x6IFqqfoaWzkab1ZXMRiFY63km2VDcuYHvxt9Twq5mQqMwZvKA9fy2+3",
-	"l9wgnIZUH0WhOVXbXeYikYLVW+fC8FejJNgvE+yWppdUXVtCySkD8OrtRE4B/kEVpgUwLfAvItgtkYKV",
-	"H8u1D3SHng1n977GshVW5qh2/Bta57OkPvUYNlJ+FUhWr4G94hrYd5sGXKsSxsFEwpJfyG3GtWaC2LBJ",
-	"wb5oom4Zm4El60JG3B18uV0jForvenapzGwGM0vGKTfvweHZXxkeVZe0Bz3QAbDcV2HiWzdNnsvcGYXO",
-	"TV5flI5+l2gBuuHVTp6hqWH5Yx5+S9Gt0+e9JxBh7b2garSOi2eKlwWloNuYIFBwB5qr9sVwFfaXkUl2",
-	"0XvHE97ZBC5peMBbtlEnUsin7CqCJ2BxRGUYh3lhGVThJgybFsmHazS10tKQrvizQpP1JaNhfgsFo7l5",
-	"UhIrcPe8pF/o2ZKkwWcdlUNjKgkfuPuynIvFdz+62Qm+GybsxM5XoMWHoKgxdz4Wsxp8t5vowM3TYu6D",
-	"xCqXQ3DExQoJv7ZYNItvz1+5ZRRo87ZcWQvv4mKzvVRFaWv1tOqjd7vz3/+g1O/ch2rUcBU1XIYPAim1",
-	"7QrI8Sueva5mKrAM0JNf1zbLWw1Ns7z1sjI3oRYNHR2VRzvp4be6u+EXB5Xf4s7SEVnW+XweVOyrTYLm",
-	"QbXJ2bSuO3uRB/WLwS89xwUYfkHzxmmxPGs3Fn/PW1i74XvvzUp+65Zl7ea76rqu3f2rHF3YVV4fY8Os",
-	"wW8ye2DRu5p2ynITxRJDZ7S8doGbpdFooSlkYzpwJ53ohfeCpojLYVk9QgliXIosElLUMW+FsaACmJeF",
-	"GJeAsyWH7Fo2x5+4dnkUbDaVjn1Lh8QTFl/b+g3wcZDUJ+QuW3486vwQ2apj/Ndc6TPNpqsAEVwQCukJ",
-	"O9Y1lKagj9rALVBmpXLhXKO5i/TaIsq3iPItonyLKN8iyreI8i2ifIso3yLKt4jyb40or6rDxvq+kl17",
-	"0Yu5rOjJbwtkRt0ZgwBSxExUVGb0gxcJPn1lWiuWjl18cuE7BxesxMOMYzJLGVXMHXsYrQq9q43DD+uG",
-	"thpP3VseuOufd1Tudmw06JLjjGMiJBwglHLTd5FnXqdWZ2ieboRGVDunqLbBdL2OMMUZBlXXyjuy8E+Q",
-	"PFdYQd6qf7p0HJfuafcRVfd01Ru9jvcGF825N4DmvYDDF2+FvJvuoaan190pPqB+K+jjdU953tuqGb3p",
-	"1AkuA8KwV5wHXo7mQ+xHuTB7O+0/KWLE8UAYvooHOSW8yFwrUVUcQVW/kKHFZZUdQh5I6iCVS5MylCPy",
-	"ruMvp+916wEaXfxj4bLo3lAYKyyNd2ZUfgqH6oVK+obqrefzwKVQe+fe8X+G2jl/i/+zlhCiUupKFQVQ",
-	"QssBrRbn1jAcZMTK4hPk14nhJGpGY0ZoJnORGPkMycGn8gZVvaqXYIkZ1AFnhJh7XgKzspXNyGFZBldE",
-	"S5TeVb0pGIHfNf9/Zv43Mv+Lzf+YubgzHgy+PB2bP4/GwTj95ViTpTSzkC5pD8Lr2OEA1SC1l1pKue/J",
-	"vxIm9Gqa/gCG3oqohoUmSC3ogGVKCpoScxtkmTvA7RA1kbeCUEUgkRW2gOHiAbhgZJQxeq1aJpl4wBJf",
-	"YRbdf5aX2k/373aFoXX/jldZZPfveZXpdv+enY0XrvZiEX83FrnpViBYEz8pyKfWwvvshaSsYcxAcMrn",
-	"TnSbcc18lb1QyLvqms+6coYpZ7ozyQXkCAUDo+bytmeFLrqlTQzbBx2MX/uZDC0KxKiitxT83JYw9sZP",
-	"tsQdSei8qcSXj7hqG0YRAfW1ob0XoKVKC1vMrvl+X6n28U31TEV+Ox99VMCORi76sG4wlIAnlrhSOT7k",
-	"pqJGlaX7FqjZZVU+DxDiwUCcGr6OWu0SGtk3126E1W17K6BtY2/FMGs3gpgLuBOEVKCfzH1TZbEhzuE+",
-	"JvYC3HIQXo3Qpl4UeHVLVQQ6aCILFkT/tYq0YaxHTsBGszehcBT1ojxEAsdLAsKFzWqTt2ITYvhrML91",
-	"IxPf0Oya6VlKY7OIb3jCMnegbhd1O6vLVfnbbOY6iFoZiKLzsnbLEDjeZQL2VSynrFh2UjEXCHfDiBQM",
-	"X4ErGQ6DfqVpkhuDDk05Q2lMJq0sWJFPoWoC123MtBoipVu/UEmuB6aaHbe119yv1UzHTkgl7V7jWsW8",
-	"8u5WURLhGwuebTyzpO0H80Ev8esCV2tG3Tuj6nJx9b4owNJytRXt1f3s/VcyI8NCj7RFDWGzDDsDEds8",
-	"8C5/Ihma/RO048l7byiw7DDrGoqSBSszkf6aHIgWi5KssyYb/gEYjVX98dii27zkg5i6/g+rzHTtvx5k",
-	"qlv83WL1loSqLODA5era8hs4h0Lz4pJnii+9wA9dcndxLx5oJnh98ZMWttO4tvgJD00UvF7bRe+pjics",
-	"2aCIJa8QSVGE4jnviSub5CT7VhQvFcUNcVtOZ3BazNuQ5ugmmEgzCwB3wcD/7yBxcTsgyLtxGXsJ0VgZ",
-	"FS66ApNb+EgBLxQVy+WMiU0tvy5WxEdkfA1oRaDEl21S1k3Co70RS6W4UkRL/ER1r7jDOttugQ3yqpvZ",
-	"o/ESGMErJWLMzQ3BIwz7l1Ou4ZgzOh7TVLG7TsTVZVmSoLb801s6V8R0dlxWHPAlvYsJxmKjLFka4+pl",
-	"nvkK58WVQNT1zzt/9ANbCClcwPu9aGABWlX7fQ3dhvmLixq1xzKojLWPRF2HS1RiV9cnzeYyqJfCo20O",
-	"9XL3VLKo+3Gh3t9+fGg9XrRAp1fR7xUFstzcayLvV6D4/fjTSnTA4sCC5XED6yirPh67frUMGw3caSiL",
-	"oVjSwN2miluDedeXwWL1Fu6fqRM3KeEuF+i2CwHutSYewj5wp4qwDzQIE9CPBgjdWvLUgg+pxhAsuAvP",
-	"gkptHXqhfFQ2Jg/1xO+trES8sAZGoESEV9rRflSppLTBmH8baOo962Z4rpagNEkoHuZ+vHjRqaLvK1GY",
-	"VeXJYosL93tDe1qZim2BorQKrmTH9L0V+bD7prV8wuYLS3zUuHmLgLBg/FfV7dba0ebF51SuWBbiXap6",
-	"yCosZcHlQCdhF12jmEjtobon0IXIWC+cYWbIhyG4IzQfhnIJUQxYmq9vQ/Fzs6iUS+wPlu8GuBxWV3qQ",
-	"ChuweuazIu7BDpv72xisa5tGcwJYyhbsZInB8spsVQfxLzqvoIet1dsjH6HKgTGEjUlvOMc1YzObPaVp",
-	"sSxkYt70LIgd8ubPukzMG1mmOmQ0r3oZwQJdXCyjnuhvg2zCW5FtWUVma2fUlNjgtvepVFNL/ZW3mhGY",
-	"cfp7vvht92jxu7pBi8vvKwMpLnsqWXHN1Y6HgRkSlcWtFpRxo8pM8q3F7NtUOQDGwYPF5bO7tBRKudXC",
-	"/oX6Tis3GrXFPxRuMYsqdVwaDoerShOeMJcn3HSJggVtpT0zcH3Zn4uaxzS1KYLNX8DTDDOSiqbKvRt+",
-	"FS+HX5ht0zxSdbeXXL08bXZDgMPkNLXszvTSYokVpPYERnGtPFcuLr0rX1Y+im/1H7Ovd3NppNgidcJq",
-	"DqD0UDEnE6n0MZaNmaCGyAR6IYdP6Iw/cTRQT343m/DuybAzEHjLHdSVd+wz0/KYsWtLX2ZdR7dwR/AF",
-	"prGG1dw1pC1bEpmRZlOc1qIROogacKSqb3gpmGUBjAXqEXr+9dZwwQb4utyuHU9U1XGDBDM1QKgAnEkp",
-	"KzoeF03YiSDl1gImUGbjcpGkLqoUfPkOI10b5n7/6HCFe752hq1rxR9LMWKk6psFPMosF0MvwBKuxCXe",
-	"S0c32uTlbxKAzPc22Nb2mi2HwzUVGBc8uSLscX33bVNt4eoSpjxUN9kmm8XqToqwG5bNIWdhWAMyXWE5",
-	"zQWdrerAz6CiLpkw35oEo3iUHzXRzBRMua6gpzpO5YOzDa7KVd4cxFJ17SRNScDLLcveO0SwW6Y0GfNM",
-	"6Yo8X6Yoe4dMdwtXYKnWeb7QxzQN/84VH6XMy5C8yCT5FU7ARBHnqZgtJSqq8cyQRwmRXMAZF/tTGodV",
-	"9wo/fqTA4e85AnhDkbiebMNgnVwkEs9VmSBTLnLtn0r9QcJ110/t/O2Da7exl9vYyzVjL/9tyuYUaKpG",
-	"KqZ6yqVQ6qWmAmuozeI843r+AWqmg8gaMZqx7CQ3unGwzCydMkDDUUWGz6ExGeT9/l58zebwBxsG8GOK",
-	"QfUTDvA1i4qzKDQ/OZ/CMpwsAxQb1wPhrg9BDzfjGhpGSIyYdWxTaUVGUk/KLI1KThm5YsK0YUkxFKy7",
-	"oCeYwD8BpyIXiicQ2jnAdI1otmEZeaNPwTeW+tVE61lhm4TpNAQDLUAWm0kYwISGKkMXcoTWDE76kMwy",
-	"LpwHxfSH9dGdu+k4OrG19l2+I6dTzfjf2BzrtHMxlguEjdH35AxKpAKisfRYqE4JpDXaMkbtWmemHTs4",
-	"wgZiIKo5ccCYVuuUX+2RkxKfM6VzV3m15J5IDgW5RmF6XNpkxGfBWhnNbYSQq65Ty1Vk2thbwuKZSgxQ",
-	"oM6RjfJyAP2BCKD+CxyLIYNZwifvz4rqxjOqJ6pT+KGNzeGK+Mpx6QAdmk/veur+sEOUtCnN7Wqd0gTR",
-	"X/gUuZXZ9UDkwuYLRe/Wz2cJE5BeL1M//wyO748fz16CuMHaJGVxjamZlpgKKXhMwRk1Jf+RUDUx5n8q",
-	"b0GnUOxPvziEnoKJgTOeoo+BoIrs7ZIJ+0ITFvMpTUnCr7hWdkAXfMqUptOZG8/5qxdkb2/vyB5v4Uqa",
-	"8jiTisVSJO5B9Df+/HMBnUZjJGPMFvQ/JsPfBxGQdhAdk0+DyNJ2EHXI//5f///nOyhCQAuAoZ3NG5ry",
-	"pEOGzQew/UBkecqsK0SVmb9xVZl3YnIq81Kvi7shzE5pChKWKmY/5twNIVE//3yMjUhmp8R5Cwse5lYP",
-	"7vRa3vse+X9yo/khaxRkLnOSMcDjgsdwlLIpMi0bPxZZthJ1IrNPcO/3e/u9PgRuzZigMx4dR3u9fm8v",
-	"Aq/NBJh/zcFmLl2xgAbuNBmofe4zkPJIN6ZpanVUxQBWl7AMY20QufwBMxmLhFhLG6ow0zSt9tgbCCjw",
-	"5VVqRiizf7gyx3MN5E6OF0hH53ndS1x/wuwViCAdiOrXOMiXETEO8FVM2lkSHRc6gLo0bYCWGZ0yzTK1",
-	"UHkpmzx5b0T4XadVuw/8X9g2UNQLYOnWdMfMZFOpNFH8SoAbQmgQOmjIA17d2a9wvQleP2cz5g7n3TAM",
-	"dYhi5rcGHQCEeSynU6p65IIzJJg300ZRKvnaDLighfDKG5aldGbh5F9mqUwKWwqE3j9zls1LmSedTKat",
-	"qyE5lzaC+iu1pJ4FCknpOewdwxUXkNkydS0tBjBMJmAKU0yyTAWGgDwvlJ4OLHHvmLIKJ2xBCXj2/tQo",
-	"T7wqFNnbXUUSUK2tSDEv2+33vdNU0NlnWEqKS/HkN+uDZl/odGZ6+eTBS6Ld/u5hd2enu7t30T863usf",
-	"9/u9Pvz3j6gTKO/u7UpcS1kOzIaLK+XpRfHUpU1FPe34yZOd3ae9fq/f2zl+1n/WrzG4p8nOeH90uNs9",
-	"oHtxd5/1n3WfjY+edndHh/FR0mc7tL/zxOEBjqM2zYFO95yaQK2u+hlx9E64DI3lbjeKIkoOeJXL9xh6",
-	"pW32xLRR5n2+pFn1UKWtfVblqe6+kDmugFVPe63h2/ZxDYUeK9bak+c0ee82VwQP7ax+6KOgVktmCT60",
-	"v/qht/JDHk8sU472+werH3nD9EQmb6U+SY0GZd912OZdGgMqwYtkntppMcKP52cXUr6WaC3v7x6tfuRC",
-	"yjdUzO3UwaQftCH7mdDGHE0/gNYNyhk+u7f6WfMMj9lHQW8oRz8Z2Jv5dEqzeXQcveZKF0Aws4U1vVL+",
-	"EaeC00OzdparH2X6huLJRUqI1QuoJlOq7VHXmKcaDBdvN4FZWmR9GAh7rOTrZuU6NtYo46Ch0FK/E1hA",
-	"Bkx1UO6oUWHnyzWIGPZFmMs2hVGZloKL5qCqHOFH2OQy4SlT6l4bvPrwwbpvO1zzgTYbtfJAm23qP3Cw",
-	"LsVabcrygcpWhJlqsRdrmm1gRdIpI0YdoByFs4JEHT3yohbQGIUVm8IP54TnMpn5CjYuJFK+C2trmBVJ",
-	"EfaFxhpAYm5AS95/Ca03PIpOw1tsQ7ogF/IDKOZ+3mOwZkbDeIqVVh9Y5p5G1jEacV5AzAyn5bpM8Yz6",
-	"ySKmlzGdcXbDoodpl38U5bLtXJcqZVOF9MPENiYo7h5ZMdOvZC6SrVr2uGrZud2NhBIPa3YPeeBiWX28",
-	"f4+cYNKuqqsV/JUYe7vf3weQpdvV7TaF5Y0zqifldi0OnNzRDxrU5e5ZFT5bMMgCVdbKHVY40DfhCXOd",
-	"2SL3yGQHorUTDL2OPqKxDL5o4w1z76+51Gy+tVJn6LTwlLm+to6y785R1jYLyx/dhdYIL/luPWhlHNZG",
-	"VZUaFMjpRDW8T1uuvSi0zabPUa7unKeDzWSaymo8zbHI03S1XlZw8RaD211PLdu9j8/PYau3Lr+ty+8P",
-	"5PJz29DTKotL6zr8Vqla36e/r9CDtu6+rbvvm7n7Vu3Dpcady6zm4jJxM6nS0lOt1bp2+ppniwbE7MqE",
-	"rJ6O5tUKWUdtdQOwoYsP8dnVUYObcDT6EwIj8t07SwdRACHbmsVB8viuzQeQpo693KAfeOuW/sHc0vVY",
-	"vlZe6SItwdoO6UIqf3V/9I9vqmFiCkffca7zjHk2W6bZlKua0Rbt9o+Ouv2dLnS/SeNtbz3jba+9T70w",
-	"2cIudS+bxNajvrV6mh71MmR7fZXL96e7hfYo7vTdx3anZzJlLXzpNE3BG60CDvNTzM6Z6wkT2rBgW7QD",
-	"Q/X0hE2bDB76+qa+5x/a9RlMmfH13Z+VzC1eDoSgOmwjCrJKEg5LGkuN9+fv/nr64qL35uTtyV9Oz2vJ",
-	"O44/FQ1enJ+eXJxevj89f3P24cPZu7fR50LK7MUHbHf8rN/tj46S7j59yrpH8e5O93C8nzyjO6OnzEiZ",
-	"zw+h+dZNuHUT/pHchMCtPUGJv9d1EMJT63sAyQoH4EA8zAOIomjr/tu6/76Z+2/x/lqqhZ7DhqomZkP3",
-	"AGRmw8RQZkFgygrh0mhjyiZuQ58XOqV86b45V8d365z6dcJsWdRqdjiXtm3BQPyEYuUw6tk/vjdfWE3/",
-	"X8er43Kvhbjo5tw17VTLD3Ol2ZTQZMoFVzqjWrbRL09evjl729Au11Ih99s7KiqKY9hZ4Wi69VRsFa+m",
-	"p8KWWllTOvg+Chtgva6DotU+eGQHRT0yux3ur5G5KQT9q+RTWoL78zqz0L+B8ONfq6+rxL4UsL7yYI5n",
-	"VhM2aunw7O3fzy5OLs7eve29PvtwMeyUuL4ibelALO2jDNE3RPxJuZqtJXfzAYNYv5pnxCgCNgeAq+wy",
-	"EGV5P5mVmRghiPqV1dRjOR1xwTBu/OTtS1Q0cGUBphELhkJrs8rM8qcZS0jKNctommIlF7P+IK0E5BY0",
-	"GwkyAIBKMhDQR1GMAjv7BTR6yNaCAD1nWmQknkges0qAeY98tNpOuUvAR1PUcToZiNLPY/MpKC6uUvc1",
-	"01xp6HBkFKkZHCCELAjIie8tgQV+rcA5Zq2ibetDqErGus2oP2f+jpF1jdKt6E41ZTiWiydcxGmetDhk",
-	"3cz5pl21D1CcilLZG1Jq7Yj4vcey8RPFomoS2qgVXAAkpNk0KCCQ92Y9/1oo6dR6Hs3OwvI3xkq3aUKG",
-	"hiIWRYyTxaesQ24nVAM7Am5qRkC46pEXltlxW+AYi7j/ueCSUJHQXXR5aysVUX0hxIxwkVIgEwlTEQZ5",
-	"iQMMbxU/71mr/WId1HJMGI0nlSQrm/J+D8TXdH+XvOre3u8tHv0e1L4n7vzrHOiAzW70oYoUdaWAQrTw",
-	"M4Rtiu8Wo4C3m4lb+vaHC8Sa3C6VQeBXMIqP569dzsUpnduUdja3c4dQW1NuVdF/TK7kO5Sc1olVLIvC",
-	"YRxT/aBzaSGnc9Ww2xG+rModJrurxrch71I4+dxmVogb6kOdP7VseRscXLl+N+JIrFVp2sxAq2mzv4qG",
-	"c0+9ppEU8Sse08ITUrBFY3TNvEG+NrbL3d0DPtP0YD7vK5+SfjeHpO29nObLL5URacefohO0WwkXml2h",
-	"PejcJz3w9rTdOkYjwloRAYKfeBuhYi5/L97H9tTDLHAoAoFyhpy99n5Z9MkuxI+ZVckVmVGFDISJBGt1",
-	"auWZ7OhDm0nFIXe3nbwNU3PrZX3U423M3V7qUZ6vte59XPvQu4Uj8h6BMQOx+lz8gYExDaeWOyHferW2",
-	"Xq2tV2vr1frWXq2tvb+197f2/tbe/2PY+1sM4haD+KgYxHWNoJlUAQzGC1skoCpKyJlWhfpBhlbyQFWg",
-	"MZaMhbJZIK0wWXpRQMCaStbShmadgShrRHIsa1qtylwNfrN540tkg7GKbrmynK7QKQG8UDYrxw/Wltne",
-	"SZ6yxHUOpTd0RoXC9PQWJIFRJQCosKUDjJ0Hg2faByDgsJSEa47B4mlapRSHhSHGUoz5VZ5BeQrbx0BA",
-	"ZQ05JsOihsmwQ4aCan7Dip+ziRTM2lXmt59iz/z+TY4uIVf9ECnl22HDXwrrUQ2EPXRy1QcUI2hjwrf/",
-	"l7wlU6NnGNUfsYK2uATAi/B7J66RYLfutlkv3vpjquM+OuVTDiVzn7O5FAmheAXrT3hlBTI2zhVLUAfa",
-	"3z3qEDo2rB/y14MRHE9YfK3aGbqwhi16iSn9XCbzNV2uZjbW8LlahvvKPHXXiVJGlV7/8dfw2F1r/1ej",
-	"A+TWVczWXUMc7axJC6+KfcvvcWWs7/Mpi9x5fkku6iBSda/na4nfsbTYusfXKmC5xfGyDQhbf3xAj8a7",
-	"rPuUHhx09+OnrHs07tPu4WiPHtJ+fEh3IGq4DXwuVIz/QZ7wtT3ZWLQvx/vgmS1lywmU1agUdlGaikQR",
-	"mmaMJkbdArAV9Ic12T5F75EH+0/Z5rZ6lzVGXS024CyIof1sho9ctDoSnzNbNgZeY9zqzTGcCmAg1inP",
-	"KrVyos9YUsq0uzCjwHJjNY89KH4Y8lYZyTsj8Lz4eBcYZ56n6L0tC+i4NkZFl6IyVCHFJbz4ktnS0EWx",
-	"+oJc4OMTRWXJ6gvtIIsqsf4gL2q1RFwyAjQYaDI1UhdZa8nFjSgPEvOinKrCcCydnXjDDqPweS58ux02",
-	"TkB9zK7gNBouOEBXodqZoEspeG46AMkMX6omUKRqxFIprgqD25lyUBVwXgwJX1AZ01tJVB5PiqrKGdZw",
-	"XeAK9gdnO/sUvaDiJ22ksDZGDNYLw9J2eZYek40lWYNPsIrIeYO47kMsGLkYptsH73BcIIHznCd/Xg0e",
-	"PjqquRGAjJs76Sp2pVd1yPOXUAsulbk92amVY761M08oKbjbFqS/+viohSXi6ttL+ZpmV/c+dto5aEM/",
-	"C+dmyRuWcIq1En/kM6sXTj9dbJ91oi/dKf3SHclk3h3NtZHRhwcHe4d3C2H1WNGYAbw+bNth2XFQ1ism",
-	"XK3YqW6WA3clwKm186AMNynrhhvzil8JK/cGwvOSMe+RalW5wrQ0j6OUzoXmKSSXUURLSWRqd7yrziwk",
-	"MXwcChwaiTgQaFEGdn+ltfe9YOqcjf3qdj+pwtAx8nZCE0KVbwpRRPQVwl2jgw3P5LgyFguSo6omzdVA",
-	"+JR2n49Ew2P7NgaNndr7WjQQz4al36Obnd7JP1Q+On/+Ztw/or9dvGEvxJfR6Pb0/a+zZzlL//5mPHv2",
-	"N/qv2T9f/kWen5j//qJOnx9c9XY/zm4nb9J/vLz85/Wr+L/+x+VNfn15w377lT7lI/bX01d/7+/9Peme",
-	"SH7d/gy/Unu/lfnSvz/IwE2NmeQRY8JWATfa3oZAB9X1V3a/UaHTLpIfKLsVOH9ggWOr0WJkpGdIScx8",
-	"/pMyKvANE5yJuLJ0XXF8gM+wzNiq1jcjc+0nirH1UtcSYzuHe8/2F4sx8PN0C31NLZFnDrBhg6vGyLF5",
-	"9XyNOs0doPMYJVTETVFRJngvtMXy3cdFAVwqBqJuB/9H4WrslJFWEHZVsvw/lQFexuTwXosvlVnxCpQp",
-	"6BGbUDUQUGFU3/KY9cipGXwxMDRUEapPpIhZx/k0EQDv5IyasTQ1drhEJyvA3omM4zzLzJyjzIqpYgMh",
-	"x3Z0yj/KIidokIWODCegf9fdA8p1CmYRRGCNCslJtByIemFaKMQO9T6NGmFspMTQJWPgP02O3ekmmFia",
-	"Q8gCzFtJDxjeLbU1XpEWAzFlVGg+Ze2chmbdXZZz/xBh6++B40+FGR2dpDxm/2kb9mI5jZwV3DZiuexr",
-	"JEcb6immmUzv3dfBJkf1uTDBN5d6/B4+yJduFbwwi+KxtBOsDy6x4rXvXWI1F1sHnE2xnDKF/MA3370V",
-	"u2qpwbbl4spb9y5vYRuH5kYX6+KxYP759ZaNmRlhYdIVj0dlP4dpto7HYvESwUWwSC0sX4jcMfUhF4SD",
-	"MWLsC6j6Idhj6ItrrMnilLwk5Qd7TFXHDy1xxFaZYHSm2ZTsdNBXeEyWemc72HqvA8LnmKxy0c5rbkQp",
-	"QRVYMppToXKHtMKOrTQrcQY7/X6fsJRNDX3/XfyDj+ubq7iYK+65rdttawV9c7eb4dRwruAp0i3xEkFD",
-	"pr//7ODpEo8cFsBfasDYCvmb8ce9cvmmA8adHgjBWAI8rmrAWX3d6NgyQ8dbCkGr5iUdQlOFZybDjFEl",
-	"xbAUVxxOtFpp10iKrQNr0w4spOujObDK7r+tA2vLif+N/VHnrJbGeSN+JC8jWsJSplmT/b6E6zWsG2Cr",
-	"xRzRbk1fRjP5PXhbKi4OezwPLhfr4TjBhEOQPx+O9GHFscT0dc3YTJVZntqw04Qpncl5M0vbfhhqWt3V",
-	"SI+tTvZdcYIfVq16WazFpXDTlWkJywfuUW8ioHBsIJGhstyD37BsLQDcy+KZx4HAbbfuNgg2kGpwJeR7",
-	"rTz95YL8+NGslc+ANIsnzW38ml8zMmzswXyWUM2GHTLKdZGu32aqIykbayLzAssXT6i4aif9ZjTTnKa2",
-	"/wfhfK2Dsop4RNAZnoYE0HARrfhWZYaAzSaczfUURly1dK63ZyDvzeSwxJs2oM+juq8z5sCDyVp45/Kp",
-	"+zBI/LAWJgxVFkwi5O03dqouxNfiGlkAsi1hstWTw0dB3WK8VNW7aUPQ7UknxJ+XuXztED4hInbWeL1y",
-	"YQAsgSgA50RtM9vPaVJZuW2xgY04Mwciha+zCSC+W2hgC2nwSmYjniRbbMfWq2l26HsUhqQQhvcBFXai",
-	"WR4KBgOZjLapx4CKBOu1gCs/42wlSWHtLGRK59ZE7pGhDeQYDgSELhXh8FW1AENa89Sm1sNMuBjTLNht",
-	"LSNiAbewxvdZPUZtIBD416nHrhk+VebpoyVArAHss6LllnooLw9Y6HJBWAI2cY8QR1fiR1BKFaaG+wrz",
-	"bdjVL+4mZy5sfCAYzVJuhIdgHtYR8ny4c0Zx7Qwn0xcMCkMKkClCvDsB9m19zVTbeoVU1IY8ECOGYVgu",
-	"voFrM2ZIjI4pdmkS+lTDZp2/YzQH70oJIIWXNU4WB8Lm8CgwJ0hK1CVhqFzj7NnIM+dZqZINPgNf/ost",
-	"z4jDNatITSAkWg4EfrZimY3bkHaFOfMToDhUkSmbjiCrS+ZCMOyBrpsJJLhCBzkkc8gVS5mCOeNaDcRE",
-	"pon59pNq8uaEj8fQs/kkLgCUU6QncjoCONthjUGzstABLrMOHGDajB+KCX3sg1yLal5AHgyzED5N8NuR",
-	"WGZxw7uq2nAoVI+MMLQPjXMMKxmXGQkSM5J2MNcN6PNNOEXtA+ATF+jli/X7zmPp7F9VWUctbA09/RQf",
-	"2Kro342Kvg2M2wbGLQqMA9vGKCQZ08A2HjNQ7iuYij9ULNvWXN2aq1tzdbW5+vEhZuqqw17UXRFw82BX",
-	"dxCx8xd+Y5Voa8sWOrjNGBJKP0Ik6PY98m5MFLthGYUsgYjC1w70j6dgKo9jxhL1C1p4wAsg/QYU9zEa",
-	"eWE0oZlhz85q4WzGDnGhdXqhlUVygbZJabFCbgUwJ5JfjMUwEAv9+u1C12BKokcFwQDNlBrnUJrGWpob",
-	"Q8TYiTZ2m3dK/2011cCxhZdwhgvFcT3V5vsn1TjV+BR9VCz73//r//MVTvyruVwQn6wJ+2dO055NpZom",
-	"zYEEadbMGIEvR1XOqnWF0lEaqFyV2tGjKp73UDIfT8dsTMxm1Mul2mVQebSKYnM1OO8EEgeCZWXmvUQ1",
-	"4xrgLUaBhWCsIiTYqq+1lFGB+YHl4k8ODpvrSWOltK/ul6dsGdA5y1NmgXC4lm22qO0R/BY983B9CEnm",
-	"byuzPZxqYHbI8kP9lSoROqe7Vsl4TN1oZXoBSF06XBTdPkQOZ+u4AdzXeqZL/3wiYZc/Ugh/J+S8bobx",
-	"rxOyf2kfi7Zh7A9WegLBNxeVaJOMTc0wfYFRNmjKL++RHkEQqh+Ea2s2NB0dH+SUGdsE6J+wmCfVd8Ka",
-	"LZZLyMdRnCpBmKuDWG9MZl209SuoJvG2XoWtIPw2ghD3hOHTmEqmywVy/gcKQHXdpVeUi8cUfRcsTb26",
-	"tVg5ghbZ3atBPTa0pnEsTtW18s60pYDz6RicfnRu/b726Bp6+oWM8wxPspwLARwFu0c2kY6eGBlaEZRg",
-	"El1B7mU8iDcqvE3ZaoNQrSLfsXL3imnIRQCDDgb3K8cQbyeSxOCqxJTl7tC3lvLnB/RiqOtLWESbk+MX",
-	"XrqHIJChdG8woTcm2Ss5V2OZJc4yprgoiyy5W/tmy9Y3wdbVdXB5P4ypx1TELH1Mjv4C3qAeim9qkXcE",
-	"XvQVHaT4wkczFsruv5Wx0DhllBmZpVSIsDJeDvjz11K/t7x1y1s3EdDuWMdDOOmExdePyUjP2UxmWpHb",
-	"CUN/dwVDU+Z08kCCHSsxoILfLQDxbrji2pY8g1T8YCKYjTVnGlREiG4fiEZ4u0UqQj4rSBuemHs0VT+g",
-	"GgqT9fCINigPEDhAcUhKl3Qg41cTXa0GV8IpfdiFX2/gsp7zPIyqi+UUVrOcMVGHW83RmHDDAExl+MXL",
-	"+r4HaA0yRLRj6Va2bJiTb5nyj8qUF8S2v7A79gEcOmFxygV7TB59CsnGwtiFunJbHEPeUqHrhWGcLjXs",
-	"2Lp0dvDJJdWuKp29dGnTiVTTj1wxSIeC/hEmyJSLXDNFUqpZ1vFZrEM1G4mQi0RiNbzRHJ0ejrf7ngpX",
-	"9CR0IF7i2avFL8emU3sQ2SOF55elFhzuEOeORwFG3qwKyM4Cuwch6zHkeLLf/gOKHjvyh2RwwQk3JgpO",
-	"hZBYBbFAvBZOK2I2EMt60b1KoZi3eFi8x03A4hb4I1lTZfff9OjFTV0DNQDXXbbu1DBvH41pn2qfbi2e",
-	"0IzGhnk9eiWBrQ22BUN++9QZsLvbusXunwUHM748pgoRzKVjs4fZEm/Ns8bFx/ttBBIk9fl6frMia84j",
-	"MfrvJifP9vj1D5nFx26nB1kqEEcIbGZpup9bG11biUy0xa9Raebiyg9ezPy6P34Ico98AO4BKEKUDrYi",
-	"/9w/Ke2RdxjuCkmFoIEffVse08rMM2JAJUf/U6MkPiTuRXAlz4i8FQPxH2YQ2NwvvM54pjo2aaJD6DIx",
-	"llnMMGjrTx1SzVvvpa03FgGmt9cTNgdALaEDgcnjMZZxXphoc//k4Uc0MWD5bDB1k53htRI3wRjWCHn8",
-	"O1d8lLJQF+FU0Hh7q35uMzhV2C8umsdN4LSKgbMb6KId/57Q2YwJzFVQ0/oEuwVYA8+UPgY/SWKYkO6Q",
-	"2wkTHVcVSntc37CysXYB+OYFA2EYjILAQ2mZoIN4gnMJL2Gd83CixjpgfVnSxqIuBddOqMRUYE4DYHpA",
-	"G8MYGRQbbmi5WLDW5oRw6pzhwqf4pGBQDLjMZzEvPVKCTm2WCDCeCyg/+EcMzZC937KMkduMa81Ej5yU",
-	"lY+p1kYi2UQGYwC8jh30H6Ip0FC33irb3BHfxV+DTIbvbMWvkSKXhpxRY2k2GZ9NAGYISOMJvsfMLBYy",
-	"aV36nTw3qviY5qnuQHlg2y/NoKIwFkXB8bcoEQ8PP6REPEwuuh9EPl23Vnxn5R5+T0EZbdXuA/8XW1h/",
-	"/pEzHuIir8nN+9DSEKlKtKYcfScYHg7abYIrsV4LmIvrYB3gYncNgUFh9R52A3W32Rdta2inVOkhvuU/",
-	"zl+9IM92nz37k9l0Myxe06yHwxUktRsImWu3AF1t4UHe7+/Fm64wbPn1fzdD+vMOvIP9QjKW/nkQwbcN",
-	"og75+q82pBtES8sfb7LeMT5rpEAXKuGHU+Ba3R35t8DoOMM+zAeoSiHo3WUDn3LBp/k0Ou4Xy5QLza5Y",
-	"Zn3N++t6IMwALpXZusefohOblcH2WU+8sDF/aMlhv0uf6DrFSkrfWTBFQC2ypjzJqhSEcV6gt2XBCkwg",
-	"cbUg8wDcCfVwJnAGZwD/WsOH3dpbVGU7nTryDOARkDK3Y4XpFRzOzahC6cpstVxulJLCogXxPxAzqTjE",
-	"89kViIxsg4tia0M8lg3x2gihUk2t6OTf2LBIubhebVYUB6nFmbNzEHEFR8IlNMiud2NalD6PRmnZ1xAG",
-	"bXPigLINWa1+nUjQxSuHt6abwNmtkuQKtoN2KVHcmGgK6uhZSWm7ASHaHzN0QRgs+oQGYsayKVcKCxM6",
-	"b051+zaq5dnO1koObz5nM04U82eepbYamzp+8mScSaF79vaT8q3tlIaoE61Tb+wep7+g9C1goeDo2rpd",
-	"tizTZ5niuuLrZOwbc0oMB/wa4bqrig8tiNbFAa4TrOsDfAZicYEh9FGsUU6oElz7UFDKRS0zhJAkk3Jq",
-	"QSlv6PxHQKP8wOWAvn80yvcaDLw89VjLYGD6nUJktofRW1DNusUwMIXPenHE98fWKCaSR0bW8BuWLQTo",
-	"QlxqB7mHnDGhqoHHzRNttKDGeZqSlI8ZVMg2ZgykJ3YiUGmaaeWOTMa5zjPWQRhPgfYtYuEccJNqktA5",
-	"HHr8l7wlcqyZqFfX8rJc41nPRN76eTrMCN0xzxXTquP4JOQWZkmPPMd8wxSvYJ60SlhrNT9xx57M0DS1",
-	"KZcgjEItzvZR5KRtpYuY+X8UGJKy4WthOJIXqLshWV+cJkEapccJA95YSt5F2XgbOcYeuT4GRM9jHU5X",
-	"h96uV2U+cUHi0w6x+xNe4bZnSDvIGIZ/f3V9oMw5DnU+DbUrJ4oON59Vsshu7estGm0DMvwD8tQHYNFy",
-	"kcjuVwideUOvGxUkSzENsrnpznSofmIhVVRUgl3olcTAGieeyZWE/IBgSg/ERoNafjycmJnaSjzKpgVv",
-	"Gd6HE/hI1nTtHVs56+SslY3VoVT2g5FIN/4R3qc6fc3ytv30SJGEwgo1v5Di57tOlDY+/MLfjhlrvM1u",
-	"AykhMg3qVYpE2moaGOO14q0bEufVgVREd3W1bSX4VoJ/zTzfZjuUTLqtJPfOyNrAELnLIouZhi0i0GYO",
-	"xl82t6wPSbSeapfV1zuW4wLb22oatyxjAyGkdhErWLmSK7BDFyDPU5c5edpEnRdocWd8SoVVtNIUWw1E",
-	"OQSEkvs2QRPjHZaW3ictgOdtHHXWCWFuZJYg5MbBLjtkKhVmb+BjHlOhyTWbu1kZdocFHhSuTxkViph+",
-	"bbR9ECQ4EDIjipnfmpnnFBnNSSynU6p65II7Fm4GgxWojOpSlvkCBJA7JTaMPqWz1gBCuT548N14zDIu",
-	"rt4Xs/SuiR181gI6uBBjuVFUJflaoMqSHvfGU35+mDr46ffIlqOLjqPd/u5hd2enu7t30T863usf9/u9",
-	"Pvz3j6jj2l2O5pfjPE0v7adX75jN6N3IlZZTlrm2J/GU+Zft0fjTZGe8Pzrc7R7Qvbi7z/rPus/GR0+7",
-	"u6PD+Cjpsx3a34mskgTfcWlUouhY5Gnaibi6RL7mJshww8vqSnlfzWNuq1u5Yb0/f/fX0xcXvTcnb0/+",
-	"cnru7trRtSiAtQdTL2dFjyczmaayuGqnsKwNg5fbf/5u1EE+59J/TOmX/6TxlDlggrtv3/+GfiFvim+F",
-	"O97MTOmX4ioO4Wi0yw6TnX53P3467u6PD2j3WbK3191hffo0PhgdjuEb14IyfH7AdrgPJNaVSQ8AYpep",
-	"cKaNijYOx1z1tNfaN2CW6yDPafLesbTokZXND3k8sUJxC8h4bAwbaHSeDlPXH/1bWIOCJstRZSX4twrC",
-	"qqY2gWRUzAUYUr/SwpinGsozeruLlLBigDVYjwmuazKsruthj7gCWbTMOy7AXCNQkwuLTZCRTOatFDso",
-	"87nA/7EQ/ozDbIxtUzbf19v7MuEpU+pe+7768MG6bztc84E2+7fyQJvd6z9wsC7FWu3V8oFq0jkzU2tv",
-	"0ZXRQeapnxSeSgpXdI5y2KVcEc2+6B55YYuiYjY3OJsK6p+FQtYeL2+29wX7YtZgULMGoxKdSjTWUHyV",
-	"KxjpolGUOtUjjALz5eQ8Wfp20FD8txstmWrDTfBOIwwj9FJQz35SD54WTyfcHEUwSrogCZQoxGLRwFis",
-	"A47YSoJYMNHFby8fKNDm0Qa6bO48ffjBk5erAui84q221sim3lfZJ07dXvbu+y+MCqhSPZmydlBzI/W5",
-	"uLJ1nxHKmKYBt1A4i6+6nLLNwaz9FIrOlkuoZpe/SS5a2KNLTCHfPq2aQnwK8S0LLEeuLhE3czymqbIX",
-	"0NNVXBJSgyPHRoQKo9IVUVO+ENja1lvb+hFt6+Y713hd66OYj4plb9jyQoHfw/nJ1j59LPv0L0xXinO5",
-	"dB41/Ve57HVlWtDfI0DJn+R6Eh1/+gwOIRhhSCM+cYliAIbnwGzDKb1mJMvF0CzwIi6nEdYLO8IOp95z",
-	"ecytOmScySki8yFNuvAin+D8FjxInoiunNw05f85o0ml+qDynneseOGDlmeBjb2oE9dmUR8Qb9WrasFq",
-	"ga/cF/+171zYf/sTpzrlfFl49/nu/wQAAP//",
+	"7L35cts4+ij6KijeU9UzfSVZ3rI4NXWO4zg9nkniXC/TvzNRjgSRkIU2BWgI0I6mK1XnNe4L3Ac7T3IL",
+	"3weQ4CZRtpxOT6v/6FgkiOUD8O3Lr0EoZ3MpmNAqOPo1YF/obB4z+PtM3HFNNZfiJGFUs8g8VOlsRpNF",
+	"cBT8LVWahPZNJ7ijccpMi5Df8Xgo0tmYJcFREHQC1+go2OvvPevu7nb39q/6L4/2+0f9fq8P//0zbzcc",
+	"L4aTNI6Hgs5YcBScx/yOU3J+L1hSbMVn9IYFRyKN48LzVLHEfizhY/NZqrScscT1ehzOmP84TbmZ4fNo",
+	"d3IwfrbXPaT7YfeA9V90X0xePu/ujZ+FL6M+26X93aATRCyMuWDDhFElBS7TPouGVLs5sRnlcXAU0JiH",
+	"7H9Y4PZCOQs6AUsSmQxnTClYhOmBfWFhagA+VJpq8/AynLIojQHC7MucJ2ZrMjDu9+vAyL7ohA55tntD",
+	"zb7o4Cj4mRGlaaKJFOS9FBFdECoici/TOCKxvGNESzKld4wsZEruuZ6SVPWCTuBvxrFZCTnFlQSd4Bc5",
+	"HmquY/PugilGk3AK2ySo5nfMfRZ0ApncUMH/DVMKjgLbBbkW/I4liutF0AnmUylY4ewkErreDw/Z3uRF",
+	"v9sfv4y6B/Q5674M93a7zyYH0Qu6O37O+ge29TBiKkz43I5zuVCazQiNZlxwpROqZeJa2sl9vDj/2+nJ",
+	"Ve/4zfuzD0EnUKGcl7s5JvNE/sJCTfSUajKlCoEJO4MfOAjNZRzL7KlezM1T+3X2uP1x2zPf2OMwZyLi",
+	"4iboBGliztVU6/nRzs7u3vNev9fv7R696L/o79A53zFXoJufAbXTnxzSl5M91n1ODw+7B6GB4KRPu8/G",
+	"+/QZ7YfP6O7ujukYJ9amefD1a8fDEm9YbLayjCeyxx0ipCY0DNlcs4gsmN6ijSdCG+d/3+KLLb747vGF",
+	"pjxWRWzxmk1kwiyWwKnnKOJ3d9E3f6n/KCe2eFROI17hP4+F1FOWENY1gAXURO0jQAJb2rLGMZTJzZYl",
+	"3TiJOay/sB/tPZsx6LT+qr4/ff/69GJLXR5KXU7vnEybowwrx8IZizJuNUMUn34NwikVgpnFwDVZjij2",
+	"/BO+JnY3s3O74U+lAe1PEjkbVuHu3/WEhXzOmdANs0jYv1Km9BAAuoI+wDsL+5aslJY18zP7XkCc7pmH",
+	"DoOvnV9b4+PHgDnXVSxHak1ALcPwYPIy2g33xs/pM3YQ9Scvxvv0MNxlL6Pnkz36rP9bwbhEnMrwzsgP",
+	"vsAJvBzvsWfRbt/crUn3YHJIuy+i/f3uLuvT5+Hh+Nmkvxd8/Vy4Ye+40sX7dS4YyW958WJtSfBWvNuK",
+	"d//ZBLiIHy4YjaKEKbWcc98y6ltGfYss/uDc+gUyVm/TOC7iitM7liz0tKwJquCJpTT1P+ZQ/9/7z/fI",
+	"4eEh6e/2+2ufcDg9S3fenjS10+Zs7dTv4TtGy3zh1ZSR2DzGC8AVEYxFRbPhsg38zZf5tRNMGY1YAgLl",
+	"Oy5uzb/FW3598U4ROSF6yshowhOlRx0ymifszvwr2Bc9guM1iqnSIzKnN4z86eLtCXmx9+LFn3vkGB8B",
+	"hCLJFFhL2BeuAGAxm2giU90bCDjReNyOgkHa7++Ha9zl/25G+csufMdekYTFfxkEMN1B0CGb6c6scODk",
+	"JQ4WIZ2kzGzNlM2ogZ1FbUonTttnoKp+W7CuM90LFvGEhfqdDO0NLs/85ylLGMx7nMh7xRJyIxngj+Zx",
+	"JjKZGRYgSBNuBL6aYXWy6B5PtMEH5REvWShFpAzauqdckzEq03Wy4OKG0BvKRc8/PYf+0IbGzdJZcNTP",
+	"xuVCsxuWwMD/1bX3u3v2pjqyueE8cvtkxeQOoYpwAY8US+5Y8oMisbwpzKGNGO1Nkn55x8SNngZHzw46",
+	"Zs7u524dtMykVRrr7olMha6fNiJXM3WzS4YW0DiGQ5Odu5grXZj07rI9XArIr51gThM6Y9oikxx/Xl/X",
+	"QdY8dfPIL54514A6c4wqNaEEWt8wrchB/6AI51ZUuRNwM+ic6imQLKBVQNbbnVpsWd2Ij8Cnltdm76bd",
+	"AUNg7WmZ0xsuQFWXwP4RxXSHTBI5I7vZlZ4jQWGEichAwK4YFvCvlCWLfAWmfeEcRWxC01jDTmb7tVt7",
+	"8M3UL/m/a6b/IT85MEu4eAnTaSLInCUwyx55D1dwSgXZ7/dJaA6iMhdjv99fNt2hMmPWz7m/etKJvONR",
+	"HY74ecrDKeERE5rrheFMoWGPnIt6LFl/mkI6m6eq/ry4PtfCqF9NYzWXQqH30WsancgIuT0pNMPrS+fz",
+	"mCPC3flFIdb1fZaYiMrS5rVikcWEHSLjiCW4G5TMuEi1eZgQwe4MfuZ3TBhyUOA1YRafgqspV8T8yAF0",
+	"L5NbQsWCzGTCeuSS3wiD7yyi/WzWNONKmQUWpvRBQkeNo0w4i+FIO/BBZ1998P23hE2Co+D/2sn9t3bw",
+	"rdp5az4/NSKiQsBWkR6sgytip9dBDAKPAR6FJZqd99ifMiWom4ptvlNoC3N5TaOPDgG231zAMmZZBkaX",
+	"LDbCFDUYkEcknEoesh4JZSwThwqlYA5r0jvKYzqOmW2pDDQ3BEuDiuxi3MgwqU2D7EreMrHmXfA0sRVu",
+	"PH/nbbVhGSYyIXRubjD1NDOfDJkCYHsfGlqDoGw65Bpm7Z1yfLD8mBsCuYglLV1jc7lY1CHjFCep5IyB",
+	"XEhYrFjdVG03drf5jaA6TVh5kpoo6JmMF0SbWSGnArdAS2kwRl3nWX/YveGLq1A2T+3NoqGR/oy8OZnU",
+	"9QdNHURbn87XNLKHpemiA8S9mw7I7mlOqYx4zJSq57JAY+VuZCgTxPWRmdFPp1cdIP4yNZd6LKPFRid2",
+	"glfmSsp3NLlh6yGdCJxUQJaHXmF6IDmYviwp2X1G/s5f94LW+4auL017VjeEAZucswQm+oMioy/dGf3S",
+	"NU2744VmaoQnNp8Ouc/kj+xDoukt3HaEMgg9G4PzW5mMeRStg6cKEP6fMiWRhNMJSpc5S+DQmmlL88uw",
+	"mXhHzW2SYmMAD2kcs4TM6IIoxkqsNqIcM6vaKWwQgGdCs0TQ+BIwEBCdB4LS9WSRGd6+jYHLdjqhPGZR",
+	"j5xpkOpAr2lAh7NQJBXIa2XyINkwxnnP9FRGH6Q+jmN5j3zfA4CF3ZBB8PH6ahCgIIUdbgxihj/OCa1K",
+	"53OZaDxHMxi9BBdYUD0ixfYKWXXt+rZdqiKT/vH88mpNtcbjduSDvEzDqRP2HnRwHe2+YRuE/g0wu77A",
+	"CNiSa+WEz0yCnkvFgVRbcWqjJ9acVfBsNOzoA0F0AuppOEdUczVZFK4Ydk9wChuDIHZHRtj7iLAvYZxG",
+	"TJFRedajDrlHCRORgRTxwuPAzYFD9dzL3d1+hygGaJTs7vUOe7t/3jBF+iD1W5mKhyIGwxxOzPcbg6Mc",
+	"gxmoKGFbwl0gQ7C9jBGuN3r+DGXhIbsW2Y48EDS2I6LZbC4TmvB4QdK8140BLKKajqmC65uKhNFwavrP",
+	"QGZJEVdknKpFj3yQKBPcU0XCKRU3LHpFdLLIlZ8eLEu61GWg9Js+GkteSfmeioV9rB7JkN4D2U2k1kCN",
+	"T7/MWQhObtml44LsmZsmRaQ2szNSkhkVC4d1FKrmjMwdxpwJvWojCDWQtDuIOms5ISMPyqPle/U4vffe",
+	"I/Te62319cWZkTskCscP2GVzCUA7CAKBFJlAcNB/+YwA57+xy7ZynA1iomtBUz2VCf/3OnwbDEzHyrYs",
+	"atQSBkpNGitf5ZBB8jjVU/Mee/abk3sjKAGHj5pLg/C/OqeJqCrX37LFD4poPgO8JO9A1VkdEZQ2wBbb",
+	"nrBbLlAZ0KAvMDcmYtCkHFqZ9XwNigXbD+jrWMy0GyAVt0Lel7Q+1/jQzL22S8d5gcKgF6yhblx+qDLe",
+	"3zJY+S6wMtf7888/d71dYvUMMAwLpnm/L1AgFLnfK6t9amZ/mTD3/pNt+bmzcX7YP+XL9SNLwUR+XqYd",
+	"+U8Em5VnWPSeRZxeQf8Pwp9eV2Rm+kIWdBBo9kXvzGPKxSAwFNJuwMaVOGY3/3Z5/mGD2DOboTOUOB1g",
+	"ZePPcy24vgelD0erJiUHaH6Sgp1PwEO3tRa8s7ztRRoz1/QzqN8SZo5npsKeJ3LOEs0Rm2v3uKRYF+T4",
+	"4xlio445tYqJiFBFRohV0VHhli3Q8wDYheoxzM/wJztQflqRFzfbfWL9+Gpn4Xvp4EUkI1Bcjzoo3Bjg",
+	"ouEIHitCE0bmCTNEysyquNwwD6XPrKYR1axrqAk6n0fnIl64W1daU+mk/Vp9jza4mhfg9VXjXZEpZS0U",
+	"OoTGShpQUwKuNODxVPRLWDlL9ASrWoZXfPh1ye7gGQTUU7UjoykBDrZbB2A1i6nM2jtuDnkcAMCqCNIK",
+	"NusEX7qmmw90ZnbwU3E+1xfvgtIUwYxfenaSDVl4/AHHLzx740/GW/5509Jv2cLcD5kYCX28eEVG3RGZ",
+	"MSoMG6FC9PrrEZCm0IJs0NLIrH2Ej0MjYMkJMY+UeclvhEyQPDsI5kDrVuDXhX/bQ069XlQBkj98k826",
+	"+LoELfvEa23AZZFyLSY0N5KJkBE6NsQU1BOpDuWMVe9plPWzHKvYdnVo5dR55F5qqln99gFlNq/zW5gk",
+	"TGgXnrToDcRA/EhGmTPviHQNo56yCJ5/TGTIwLJjXoyZEXjMOuHl+d/NwyzifozICsIlUXCGVqdJgt2i",
+	"QvcVGRXci0eZYhcdltEBzR4L38c4n0rQwRAF6LnFwShCyu+z+KYwQvEVjleEOI7+tRP45MvwDlHETSsa",
+	"fyzsOddspmpx54yLM3yZu1vQJKGLCkYOYBhiYacMzAE3mZsmFbNK8ZGQYgjPhwBrNQKqkZ9Lxw4CFr6f",
+	"yhiO6IwLf8a7NYfuLY81S67AwbVy2NiX3APTUG6asIjEXLOExvGiA3504Jx5xxJCyZxqzRIQnT2/q71+",
+	"v98J7LvgKPhfn/7XYPCl3//8438LaijBmfU0afZIOSb3dGFYMFQczpmcxwYpCTCymhdglCaTRApNmIiq",
+	"t9WwtMNaAodOeN7HwEgo3y3vFWjaRnTOh9APF1wPE6YTzu4MijwDeFGS0UrPSOy5GlAxEFyplCWoxVzu",
+	"ytcJUFMyRDrZ7E2XDfaDssoVQjWhguBYptH5nImzN+RECsFC3SOns7leANBG5q7X8UadgKthLoaWNiS+",
+	"pwtFDIX2Ph1LGTMqzLcxHbO4wZuOzhgMjdtYO/S88ShkPTiHt7KbkjkN1xfv1Gp2z3NCwun6EO/kJ8aH",
+	"RB0WPyt4UVTZw8kEN8GcgkSits38DawTEGbBshh1jIcBv0gj6yur4zU3nMyoADtFHdNYcHcvz+LEvPXc",
+	"GMF0ydCloEfOJiT0G1iRJGITLiAUdoFqB3PfkFL4bobFq3/YrzvHOUdb437AZ4zcT5koELeYTxi8qfg1",
+	"kjG7oaLAca7FHdeHAZVnhheEW4prPgGvCKf3Aq28ddRtP54NKKo6CcbxqqGITIDICkmglxqOW6Sx1dfj",
+	"TNaZWR7S9ISAKIZI/brGFw+UFaqBVFXcv8iPFzPsLwZZOQyJ616QiDt72qK3xrgYrFVDcETtqISSUUhF",
+	"yICJ8115vSOSTabxCqx9EGxgRXmeOV4jMRe35J7HMRkjk2zQFlAe+BaU+dY3tBlVYHxMxA0+NF3gp/4q",
+	"mI3283mJw4O6GRej25q21bHIlm/F2B2wiksSSW+Tuc62eGIntRpq5XC6XwMaxy1UJTVc/9fP5QG/ehF5",
+	"jWgTbCrIE5WQpNmA/JaOWcbiPxxxNsRI/Vrl/CqfFhCt13y3trUXH1VsvVfXuhA01aL3YkxViw+KAVbF",
+	"5R4e1nyAsUgrfd7r4glbIEUvtLBF65pgw/Jp+olpe1myp1ZZAscLLHDAqeA9sRifXIAXu0EA5g7hiKYJ",
+	"to0kU+IH66ZFq323umF+4GPrtWqrCW53Fy/NN6A8rr2CfjTlA8jPmoghR7iAGeqntEpJV2TNvp1Wzues",
+	"PbAVdrHuPBb2rUzzy1yDf/xr7k8Dd1fP6tSwZp2iGtAmifKzgiBG7mSUCne4TJCakGWVaBRZhQrDslzc",
+	"OHGpaMrH4Ucr1pEuoRVlzj0bT6W8NS/NebE/8+OjNI1j6L+gx7ELts1bqGwq83yPPVSe/+y6LC2Ohbe1",
+	"ApVH5oDjMLTOo3CopBgvjMg0Wy4pDfNDW6GxSQoYD72TrN3V8C/FO2ZEbl928hkf3SPnesqSe64YQZN0",
+	"vbCc8V8VRmj5NcNWy8/ImxStYA02Py81GiiVjHgKOvLIfVeFYOvpmuPOlebixr8JDsXU+D7Nmajwi8hl",
+	"5tM0U8wZ4sy+4tRhVhM5I/qehyUxCW91mT1+KP2u3YwMaTSuvOV2wfE/02zWaLk7JvPY3J+ohPLbblaZ",
+	"yV4aKbkRqKyz9MZlf6wsGrx6PEtUEQBeu4IGtx0hbt6PrwBBp/P1+d5M7WvDzFtwINcX7+qJKITP5QtY",
+	"D4IYK1d/1+Z1YDTYFHMbjFmOAVSN7SN79xiYBl/LMCubTvJhlq8cUrnVeH1lEUA2rcZ8zsyizXkRBQH7",
+	"I+giO07/xlSGaxTysNrqHW3Er5Eh+YyhHrdEYHKqvC7b5wi6YfyKK/mrvPfime6pAikcnBzVFHYMZjlm",
+	"TMCbHjkGgmOVBgmDb4R1ubPG8ioTvkxZB2oLnkPxEZJkvb7Bo0dVrV/uDggZ29pJ6GtqCazHqJCah4xM",
+	"aWT1Bp1mxYGDqI10aDUrL+Pc+kcETnqzwLJppcQKW2QGupXb87WYofAxIlHTnNCns0dO/5XS2OzUyGXD",
+	"GzkFJjZ0qh70OsXdpbXXRbDaleAJecgqPuCX9cu45QJMOth9foUFAtUiaGo9EdEUSF3runmuUnsCV5uw",
+	"X9AdGJwErSaynEvgcepQL0di3aW3SBecc0GZVcV06Ibg4YMZXVjlQjHJ73hBhLyv3tCByLqyiTxWzjlP",
+	"5Fg36ZHvczUq5bVwgkmqLCzxVvizyppGvB3eWE/x4+WOrHUmtIz+aiy7ttIjT0H5FJccZliibgWZAXxj",
+	"ratrnfqklAuzBShL6TGXWkhstIG5ILwdkfJybNZtFAqeU+m6JG9lQkDIzEUkamN4QV+HAn8H5SYbYgMx",
+	"xXlXN1Jnbh69gSjCsrCCDhkzOMWZjyDY5BISpaDvo74XyvqH5etqpq6lT5fID2zVH8mjuD68yztbORwF",
+	"kuUd7E5BrBl62iL3XVXNU1YQWRLSydhFH0sWsE+GxtdRueSwy/2oaiGbsRP1768VS6y7WuPrHH5NTd6m",
+	"cfyhucnbRM4uLZzq3l/JZW9PZ2W9Uv7uQsZsyfTN6yXzKvJETY3Mxr7P9rWuyQe317X7k+1/7Qy9M1H/",
+	"Hs5J8wrt0aleLOcxXdEc2nuDykO05tmk2EVUC8pETASBrRHLuCeEo4eZYy/yFhnDYVs4xZ3TSDqzaOaV",
+	"lvU0MfS03CzMoh0zxVuOtvKGedQc/rZ8nsvNAiPkxtd87faRm4TjkMqzyDinYrthKiIpWLl1Kgx+NUyC",
+	"XZlg9zQeUnVrASVnDNzD76dyBu4fVKGPk2lhvZ0EuydSsHyxXPuhJNCzwezeaixaYXkhBIe/oXU6j8pb",
+	"j4FZ+aqAsnoN7BPXwI5tGnCtcjcOyLrzitwnXGsmiA1MFuyLJuqesTlIsi4oy73Bwe0ZscEurmeXL9Om",
+	"ybRgnHEzDk7P/krQVJ3DHvhA50DoVoXZ1d02eSpzJxQ6NXn5UDr4DVECdNMrWZ6hqUH5E14/Stat4+e9",
+	"LzCGwRugKLROsm+ywWqpoLuYQFDwBpqndmB4CvfL0CR76D3zhGebwCMNH3jHNugECvGUPUXwBRyOIA+U",
+	"MgPmYUtuw7BpluG+BFNLLQ3osj8LMFmfMhrk10gYzcvjHFg1by9y+NV9m4O09lsH5bo55YCvefsm34vm",
+	"t9dud2rHhg07tvtV0+KyltSYN9fZrtaO7Ta65uVptve1wMqPQ+2MsxNSP2x2aJpfL966Y1TT5kN+shrf",
+	"4mGzvRRJaWv2tKijd7fzP99Q6nfuu2qU/CpKfhm+E0jObRecHL+h7XU1UoFjgJr8MreZv6pwmvmrN4W9",
+	"qWtR4dGRebSbXj+qe1s/cC3zm71ZOiOLOl8vahn7YpNa8aDY5GxW5p29yJnyw9qVXuABrB+g+uI0O56l",
+	"F83r+QBnt/7dR3OSP7hjWXp5XjzXpbd/k+Mre8rLc6yINbgmcweaxqrKKctFFAsMndD82RVelkqjRlHI",
+	"xiThTTrWje9qRRGXKLloQqn1ccnytEhR9nnLhAXVa+FWv0TZkkL+OpvRVdy6TCU2X1HHjtIh4ZSFt7ZI",
+	"ECwO0mbVqcuWm0edHiJZZcZ/x5U+02y2yiGCC0IhGW3HqobiGPhRG3gIzKxULhxxvHCRiluP8q1H+daj",
+	"fOtRvvUo33qUbz3Ktx7lW4/yrUf5b+1RXmSHjfR9I7v2oRdzWeCTP2SeGWVlDDqQos9EgWVGPXiWQtdn",
+	"prVi8cTF12e6c1DBSjRmHJF5zKhizuxhuCrUrlaMH1YNbTmesra85q1v7yi87dho0CXmjCMiJBgQcrrp",
+	"q8gTr1PLM1StG3UzKtkpim0wIbYDTGbDoOpWeSYL34LkqcIy8Bb107niOFdPu0UU1dNFbfQ62hs8NBfe",
+	"BKrvahS++KpOu+k+qmp63ZtsAeVXtTpe95WnvS2K0ZtO/eEyeIx6mT1wOF6MsB/l0kTYbf9BEUOOB8Lg",
+	"VTTk5O5FEKudeVVxdKp6RUbWLyvvEDKtUudSuTSpSD4j7zn+cvxetxyg0cU/Go9F947CXOFonJtZ+SlI",
+	"ig8K6UeKr14vah7VtXfqHf9nXTunb/F/lhKaFOopqqzKVt1xQKnFqTUMBhmzvMIR+XlqMIma05ARmshU",
+	"RIY+Q/r9mbxjNWkVlohBHVBGiIWnJTAnW9mMMhZlcEW0ROpd5JtqM0h0zf9fmP+Nzf9C8z9mHu5OBoMv",
+	"zyfmz5eT2jwTy31NlsLMunRJawgv+w7XQA2S56mlkPue9Cv1gF4N09+BoLciqqFRBCkFHbBESUFjYl4D",
+	"LXMG3A5RU3kvCFUEUsVhC5guGsAFI+OE0VvVMknKI474CrHo4bu8VH56eLcrBK2Hd7xKInt4z6tEt4f3",
+	"7GS8+tpe1uPvznpuuhMI0sQPCjIWttA+eyEpawgzEJzyuRPcJ1wzn2XPGPKuuuXzrpxjyqTuXHIBWXhB",
+	"wCipvK2t0EW3tIlhu9S18Ws/kpH1AjGs6D0FPbcFjH3xg62jSiK6qDLx+Seuno1hRIB9rXDvmdNSoYWt",
+	"mFod32eqff+mcqYtv53vfZS5HY1d9GFZYMgdnljkCqP5LjcFNiqvD9vAZuelXz2HEM8NxLHh67DVLiGX",
+	"Hbn0op7dtq9quG3sLZtm6UWtzwW8qXWpQD2ZW1PhsKGfw0NE7Aa/5Vr3anRt6gU1Q7dkRaCDqmdBQ/Rf",
+	"q0gbxnrkGGQ0+xIKu1EvykNEYF4SEC5sTpu8F5sgw98C+a0bmfieJrdMz2MaMpeZzBnU7aFuJ3W5UrKb",
+	"zbwIUSsDkXWeV0caAcYbRiBfhXLGsmMnFXOBcHeMSMFwCDzJYAz6mcZRagQ6FOUMpDEllrLOinwGdUm4",
+	"biOmlTxSuuUHheSQIKrZeVt5zf1ajXTshhTSRlaeFcQr723RS6L+RcO3lW+WtL00C3qDq6t5WhLqzg2r",
+	"y8XNx6zEUcvTlrVXD5P338qEjDI+0lbOhcsy6gxEaCstuPyfZGTuT60cTz56U4Fjh1kDkZQ0nMxI+mdy",
+	"IFocSrLOmazoB2A2lvVHs0W3+sh3Yur6Pywz07X/ei5T3ezvFqc3B1ThANc8Lp4tv4FTKFQfLvkmW+kV",
+	"LnTJ2+ZePKeZ2ufNX1q3ncqz5i88b6La56Vb9JHqcMqiDZJY8hY9KbJQPKc9cYXJHGXfkuKlpLhCbvPt",
+	"rN0WMxrCHNUEU2l2AdxdMPD/O0i83c4R5HySx15CNFZChYuuwOQWvqeAF4qKBakmxBZvWNdXxPfI+Bau",
+	"FTVF9GyTvDIZmvbGLJbiRhEtcYnqQXGHZbTdwjfIqx9oTeO5YwQvFGEyLzfkHmHQv5xxDWbO4GhCY8Va",
+	"Z1s9ymt6+JTexQRjaWkWLY1x9TLPfAN7cSEQdX175+/dYAshhQ2434sGFsBVtb/X0G09fnFRo9Ysg8xY",
+	"+0jUdbBEIXZ1fdBsrgJATjza1gDIb0+hCoAfF+r97ceHluNFM+/0ovd7gYHML/eanvcrvPj9+NNCdEBz",
+	"YMHyuIF1mFXfH7v8NA8brXlTYRbrYklr3lZZ3JKbd/kYNLO38P5MHbtNqe+ygbdtdHAvNfE87GveFD3s",
+	"axrUA9CPBqh7teSrhoUUYwga3sK3wFJbhV5dPiobk4d84vdWFiVsrOFSU+LEK55qF5UzKW18zH8b19QH",
+	"1n3xVC211CSiaMy9vjrpFL3vC1GYRebJ+hZn6vcK97QyFVsDo7TKXcnO6XsrUmPvTWv6hM0bS9SUsHmL",
+	"gLDa+K+i2q21os2Lzyk8sSjEe1TUkBVQSsPjmk7qVXSVYjilj8qaQBciY7VwgMzScczDEykm/CZNGnL4",
+	"g+jiN+mQ8aKolapJkfb29Pjq+uL0ssaYbO6K2WXsIlclIO9ODLq0LD8cfS9pZH6c3h1/+On6+Ke6/s18",
+	"YypuUigvAooMKRX69nYIo+E0t0+HMmJY1MOp7Qy34vK5LSl3kqW+2/Nrn+xVk+CVf7uJD0/O35wun7yZ",
+	"+5jdcJHVoKvM4+fjd2+uL4Yn5xenqxLQub1OWHG/y4aB4gR9SHfyTS2OXGc+aBquIa4p0RkJ8pvbREJS",
+	"hCwRCsqdgFes6BQy97n8nbGXyVXxuuSdx9dXfz39cHV2cnx1dv5h+P706q/nby4bZc7R5fnJ2fG74eXZ",
+	"Tx+uP45cojy0IAhJ5lSpe5lEikxZUjw81cRApZPw5vTt8fW7q+HZm4+N48MFOIL15PVZwKHQ1pCulP/Q",
+	"0kg/tYfl7fW7d8OPZmuvzq7eNRw+RWcsuwmVLv56/v704/nF1dAgv9rvxzTPlpNN+QcFNUmgrAcX4DjS",
+	"KlTt7MM/zq5gpy6Hpx+OX787ffOAYizvjy+vTi/en31402bafjkZV0hl1TzPz96cDI9PTk4vL4dX538/",
+	"/bBytkDNyxtrlZyYzahcSIdmlXm4blfmzwPB5V/Npj1u7y/Prk6Hb04vTy7OPpotWX5om7s4fX989u6h",
+	"H384fn+6uiqOu/uVPq4vTy+G748/vDm+Or/4n8O3Z6fvltz+bC5tL3UJleYzrtmB6n2sAXEBZJWTXLqP",
+	"9fel04Tzihho2SFuglsd3kfRDuJF61g8s0vmHAO691V4E5kgn6pcrSBQpm9AcMKSqI/SitUoUhfz/LTh",
+	"tLkvGYDC3mbmnkJ4RgsJZYkO9K3BFy5qMOu8EJBkFek9cg2Fk+6nEqwEBl3cMja3CdmquKFRLvK2p4Fs",
+	"e/tnrTBmRJaoBhaxPXHcoOThnci20kdiy8mV9GK1koQPpZKmyz95q2ULM09fjMh+W7Y/+13k+bPHHwsT",
+	"yR57Wp7s2QnODM63kQO8irQNtZepMpt8b8MAbfY98O9FX6Xlu7u0OmB+1epNFuWbll80auuJKbxiNlDF",
+	"CX7gb1bUw6DTWu40R5fobKCttG4Iri/7s6l5SGNbdcD8hVXeEjmXisbKjQ2/ssHhFybwNp8ULfi5oJg7",
+	"sLkpgH9aHFt0Z3ppccQyUHsyaPYsd1XLHp3ng+Wf4qj+Z3Z4t5e1TJbVUFhlBOhRqFiQqVT6CCspTpHZ",
+	"RxZHkNEOnfMdBwO186u5hF93Rp2BwFfO9yd/Y7+Z5Z5LXccXdx3c6juCFZjGGk5z14A2b0lkQqpNcVuz",
+	"Rmhzqng4F83NS/1jGzxjgc87/YKGdc90XyZzUcMFkgKVhCjs2sysWOi8wH6u70MGY9YxATDlxqm2ih2n",
+	"ZQzT8ahrOXqCYL4qEA3BM0dZave0MRWdptrcgLfynKQun4bLrQEeDS5SrDTNg/7LZyucFFqX7TaMwPuG",
+	"U2FOuIEXRFRUy4XeJIzNDPFqVouCtGAEEdNk+IuEwLkeucqFFqcE1SyZYZUC0y3YuamTYzFO71XOLOTi",
+	"kOFa1ECkjp1RjIyKExsR7uJlQVfAOCDcCY9ZKSHreqryUmzKg/S0HlQerrRf23K6PCSiynG6BBorUl+s",
+	"b8Kv8plcDeHA19QpYLbgAFb4VITdsWQBeavrWVbTVTqfy0Q3dLaqAz+LnhoyYdYa1UZyKz9ytlotgnJd",
+	"8KDvOB4d/Fu4yu94dRJL+evjOCY1ng4y771DBLtnSpMJT5QuMGBL9YC5o9HXxhOY8+F11gbgJ7x5oFYH",
+	"bzBUAw6p+EEbmcR0/yDDg2eGf0qrxD+44uOYecU5mkTXn6c0j5xmjCiGkmoxmNqm8MQgAiBHzaa8ip/U",
+	"gzLfPFHOmu85+cyGksB4DAXGiacikujSxwSZcZFq3yHqD5IpZv2qIr99Xpdt2o9t2o810378x1RszBz5",
+	"K1lAy9k+67J+VqUGA20WpgnXi0sDTiRZY0YTlhynRiBplAVu2QLkgdfQuGKZqAldUAwMdxwiJ2xAhg2A",
+	"8PNCK6wAzxIIoOB6INzzEQg/Zl4jgwiJIbMObSqtyFjqaZ4gXMkZIzdMmDYsyqaCJb/0FGtHRaB85kJx",
+	"kJbZADOFozwBJwzYOFhjztZNtZ5nAmE9nBoMNi5TIcaxGKiMXLQ7ipC46SMyT7hwmjbT35RRzKGBFzsw",
+	"o8okT7XpWLk5/ztbBF/NznIxkQ3ExrCZYNrkAoJpcs2W6uQxXIZJx4QxVult5w4K04EYiGI6RlC6qHUq",
+	"//fIce4aPqMLV/Q/x54IDgVp7mF7XMUODA2AszJe2OB0ZxgupckEE5qwe46u9Ln7eU2JTZtgwMWGDkRN",
+	"wGnmQm3AYI7w8cczV44R1Fuqk9krjKiDN9VzhPhBkZFZeteTMkYdoqTV2djTOqMRBh5Y94l7mdwORCps",
+	"qnrUgv54BobhCWeJ+vFHMJBcX5+9AXKDZfHyum4zsy0hFVLwkILSckb+FFE1ZVGHxPIeeArF/vzKBYco",
+	"2BhwL8r6GAiqyP4embIvNGIhn9GYRPyGa2UndMVnTGk6m7v5XLw9Ifv7+y+tZxWepBkPE6lYKEXkPkS9",
+	"9I8/ZlF7KAMljJGxjDhTR2T06yAA0A6CI/JpEFjYDoIO+T//+//7/BXqX9EstsXu5h2NedQho+oH2H4g",
+	"kjRmVv+k8qIzeKrMmJgX1QzqdfF1BLuTS6CExYrZxVy4KUTqxx+PsBFJ7JY4rXKGw9zpwZteKrnUI/9P",
+	"ajg/RI2CLGRKEgahYKBZHsdshkjLpi4ILFoJOoG5J3j3+72DXh9yBsyZoHMeHAX7vX5vPwBV2RSQ/w6d",
+	"8y5N9XQHEFKXWV3kDqj2ZF0gkWNqqIBrYHVhNlqmRiFJfSu4uWkQGJe7e9hgUNPenHeDUkIbC0cHAnl1",
+	"bINDYSPYB34z1WQq00QRqskM9M2p0DyG29+xf5ub7ER2uGEuzgBCMrL2dnNkMhBmcir/TqY2/i7bvrMI",
+	"se/QgG4I8xo60OWR6K9ltPDMlMDkzLHsI5di5xerKWVf6GyOkUmo6Q36k0P6crLHus/p4WH3IHzOui8n",
+	"fdp9Nt6nz2g/fEZ3d5GbM0zRKq1ArZL5a5FNyqqqWQxi+tzr99ebvdWYmsM4PP2v4/cf3522n+WJTJgh",
+	"czBbnF6D4tVQSbw2ME3/5jQNYpvvFNrCGAe4yLqPMmDsvKbRidkZaH+4uv17pqcy+iD1cWyQbIQfPlv9",
+	"ofkECBEImuar3f3VXzmTn5TvaHJjvztY/d31xZn5RiIjfrDbYmXXwirnWPSeRZyiWNAJDvZerv74Ssr3",
+	"VCzsFijz3WEb8J8Jbdjk+BK4ASAa+G0L2JhveMiuBb2jHOV3nw8Ojj597gQqnc1osgiOAndNCEWMhLnd",
+	"8GB3Ak1vwNbmkKbhsb90Z/RLdyyjRXe8gKqxu8/2XxyYQXLk+quzVX1FxEoTOmMaDnCDvJM32XEh+iDr",
+	"1OPkN9Iq7TLFfQNyspx60Tcp99dM54Z12+vvHWYaFHpru87gAZwZVyoFPyrfd0lZTiZzu0xYxBMWanJ9",
+	"8Y7QWIqbHnktDVuZMBdofZT3DjXdPCetjMnzxsNI64TRcGonllu5liFp5C23yPk/GzkftMKxb2Uqoi02",
+	"/yNjc7BsgENTjj/UhlC8mXrMNDLRN0w3W2nHNLx1lgZAcIgMx4m8B32vnDFFoNGUJbac743B9UZ6Ldn4",
+	"nbxeYMGBxTUvBoI6uRTVLS5KWKEpHhK28xusm94jl4x5NIQLrocJ0wlnd2y0HM3atWfNgxLi2sd9LulX",
+	"Zd2KSrjknQwzP/NleOTCEp2s/dfOo/HQ945X1scP/yFX/MSeN0+grL3FXzsP57qa7rm5Fs13/Ni7msgg",
+	"+Vcb7zOkQMNMFwloMfDkdsCDhN+IwiW1krLroYgHHIcEF97guRHktckMSpnf+xxVbkZepjxWFjUiarE+",
+	"LKC5LWMXqgdiJOGOx/KGi+ymRz5IRoiFUC/mYElGZgjIt9OxyMfWfURXX4SFzZuLi4RxB8IM7FjXEhdq",
+	"8fgrogqoqsTu9sjPq5Bdx9+XgQCw1qyejHDZWB1hJ9ftjixaRd0QalozRWHeg61XDN7PWY4IVG9ylUXG",
+	"2IR3rzAAxQKQOADkiNs/BGaNoMgciDG7SYVTxWZUxFnssx3D9LVO940zxeODeikJTicIb0elRksp3agU",
+	"09Ajx3Fs1cneQaCJOaguzRcmR5ITcm54SziBuboU8z0M0yQeETqT4gZ0kUtpT4FMBZULX76ekM60HM7i",
+	"opIywqsl1KY+LjfBK01JQkUkZ1itFDyfrBpayFwHNhBeh3hsbI1SS51lqjv5PoGSymGALNc4h0ys2U+r",
+	"eXQWg3+lLFnkBoPMMJSx9ysqMaAdrTWdhqlx8R1R6DXFIWt2/BScCpXCpeK2lJTzbJthwVYqyN7hobmC",
+	"CQ3NWeoBMWknN+U1ylST1IS133299YZFqC3r8p2yLq8h/jO/TE/Ft+wUwi6bGRan2L8va+19muC8oMQC",
+	"sJB5lVFSFF5u2aJo+aqJ+uRaDUQ+QMJopHrk9I4l2O2MLuAh4nzDEbgM+85EybS2zvoeIV1OJwrzaJRP",
+	"1laseNHQxeDlT58C0BqeipuYq2nw+XMlRBgblCJ9m+JYPwWFiFUjmRbiTIOauDMjA8NMyUks06gcVobG",
+	"bXW0szOXiaZxz66rF8rZTkPQmXXkKEdeQk9HOzu7e897/V6/t3v0ov+iv7M0+AzdS+tCGCvTrkYoBsUI",
+	"uvw3xhFWemiID/z0+WtrdF4XU9+A1guHbcMYfYugvw2C/olpMoctL26nh6iLzz9/zVBuFtuyEt2CVOD7",
+	"ZOTygWG+rdufYqDLiViCmbMxD+mlppMJquBRkQfSEDWst99jbyDOAW2iv71pg7y3H9e4wJBCdPhwmnfp",
+	"TNeLcoBW+YseucB6EANRXI1L4BZzpVmtjj4D1tC0CdameBS0pK3aXfJ/Y9uaWBpIMmsJCtYZnUmFgiI4",
+	"lAsNfjzokg3ZZx0xhOfVVLQXbM5cqh03DQMdopj5rS2tHC+MvDGjqkeuOEOAeTudpjzKXUXm4FhiE3LK",
+	"O5bEdG6Tw36Zx2ChQPxcJxXIgkTQyqXcRZNhit5CeowXVZdypRfgjjCRyawBzNZPRkub0a8eTCBL5xw4",
+	"JHR+nfmRdeCIexHCxeSALSAB3z4cGnmwaQEi+3urQPL5cdzGJy9ZVLDX33vW3d3t7u1f9V8e7feP+v1e",
+	"H/77Z9CpltL1byWepSQFZMPFjfJczcKZK4LeRNOLCO55tDs5GD/b6x7S/bB7wPovui8mL59398bPwpdR",
+	"n+3S/u6Oy+5zFLRpDnB64NbURO5XCPS5cPWW89teFmVt9eZltNm0UY+TXfFblca6eyJTPAGrvvZar2Ul",
+	"++guFzIDu23sQ9Q6HjoOopUweZmGU4uUt9zK5rmVjD95x5XO0rr5xqv8mZEBzdlZzn7kxZiyL5uYEMsX",
+	"gPpY25DNCY9Bu+ffJtDiZjWcBsKqln13t/wcj3rkA+PAodDcZc5QSioIeD+DoEmJEQ6XcxAh3It6LFuT",
+	"WCQrMsVFdVKb4tq/3SWXEY+ZUg+64MWPD9cd7dmaH7S5qIUP2lxT/4PDdSHW6lLmH3wtmqFS0eYuLlVJ",
+	"Z6luDDtAubDeMJp90T1yUipP0KD4zUIb2qknzcW9Yl8gOKBxOlwR9oWGGvKzuAktGX8IrTc8i04lAMf6",
+	"MRm+4jEQcz8fMNnPVXHPpgxYKfWBs7PHkXVsdi+b3cVgWq6dQc7xJ01Ib2O6rD8Gc9na6yljKRt0PPb9",
+	"htU7T8eYbbX834Itu7C3kVDipXl5AD1wlSn87L09cowlOIvRKxACgknmDvoHkN/I3ep2l8LixjnV0/y6",
+	"ZjF8vieif3tW5RTJEKRLZpglbWmpGINcbZnOyYYxASuKNhPrCpCZEjoOZRa0OZnzQynXKSjKJgOBVgb0",
+	"mOjkbgZZqJG13cdU6Ve2bCwdQ7xubpEvpsUANU0dp+oAMcwA4ZRej9QLgAV8BWJF+31IZ/NUWe+VToAu",
+	"u0PAn3kYiZfwATc9pmMWe2r1awEhWVwvMAgejU5HAfb+EAn+zIImt2CtluTBc6GcKFNt9e2/S307yLPV",
+	"3fSQZxWNeDr3GhxT8rtfyZHd00XJu2Hl7d0Y7/W9XeC2XFL12ra8pls/hz/Gtc75IVE9BKsu9wbcH7Jk",
+	"cq04jiweehNWONdZj3j2t4FobYDDIFI/kWFexqGNJc6NXzLn2crtub6i08JK5/raGum+OyNd23quf3Tz",
+	"XaVQxXdrvcsrumxUTVLK7OT0MaX0TW0lxqYiObYQry1QziJP/zOXcSyLlTmORBrHq3VCGRZvMbm99VRC",
+	"ew+RVlxK1a25cWtu/AOZG9019Pi27NG6xsZVrNb3aWvM+KCtqXFravzNTI2r7uFSxbKr0e7KMeBlUrmW",
+	"WbVm69rxa54evIbMrtAiF3i0fv9BbKubgK1Y8Bh7YTkJ3CaMnP6GwIx809LSSWR57dqq5GvB45tVHwGa",
+	"ciq9Ddqgtybx35lJvJzCv5X+NStwuLYxPKPK39wW/vsX1bDEpYPvJNVpwjyZLdFsxlVJaAv2+i9fdvu7",
+	"Xeh+k8Lb/nrC2357TXUmstUrqL26lFtr/lbqqVrz80ot67Ncvi3fHbQnMeXvPbUpP5Exa6FLp3EM2mhV",
+	"ozDPA/0g1bqespmtaWuDoV10vwFRmDAwDNAY4RRJhpC6l8ktyHsJm6SKRTCkS4JVJ7nBdH5T9fXvWnta",
+	"W2zr22tQCzXfvOpJtRy1zTGb1BlELTQ+Xpz/7fTkqvf++MPxT6cXpbJfR5+yBicXp8dXp8OPpxfvzy4v",
+	"z84/BJ8zQrUfHrK9yYt+tz9+GXUP6HPWfRnu7XafTQ6iF3R3/JwZQvX5MTDfahq3msY/iv34V4M+vXzb",
+	"nz5/rXqKADr3iDH+XlcJCV+tr2UkK5SMA7GGlpEcK8+gyTURjEVYXgmoYCMt26ogtyrIb6eCbH8/UUfZ",
+	"fEGXssoXcCOLRWNRhwFVY7FopTkx6PwpSCqgRhaWk+R+bd86zZnPP2xOH/PdatB+njJAQ+XKta6kbMNE",
+	"/GKn+TTKha6+N4VdSUhZR/Xk6sLWodnN6ZTaMa+XC6XZjNBoxgVXGrKSt+Bgj9+8P/tQ4V/XYlIP2mtT",
+	"CqxpvUbFwXSrTtmqU6rqFHM61qcOviLFFvVYV4vS6h48sRalXA2knXNipUhhnX9ioXTgEudErzPrn+gK",
+	"cqJ/YnG4QnBw5nuYWw95Yllpw9eO8sRBvXdnl1cjL9lfVlJ9IJb2kZeFMUD8QdnqMF7JRN+rETM28oQY",
+	"RsDWncHyEwkbiNEc3f2w3K+rEg25D99aVj+UszEXDNPzHX94g4wGnixwvIR0gSgYYMbG2ZwmLCIx1yyh",
+	"cbzAFJouQznUPTYXCarOAEsyENBHpsDCzl6BSAAVwtCL0MkmCQmnkoel5HDk2nI7xbSKGU0lxwORa5Js",
+	"jkrFxU3sVjNLlYYOoYjjHKwcdSKGOQtD7wg0aM5qjK38jseetNHaUlYozroZ9ufMvzGyzFG6E90pxFgR",
+	"rhWLJ4SLME6jFpbgzRhh7al9BOPkCoZtiqm1M+IPnsvGzZ62EtTCCrEF5wXIpLhpz4WaWmvrafDqCh2u",
+	"pzOtBQRk+DZivC1NBeWSraszbhafsQ7k8gN0pL1Ukz1yYpEd14ghMPfuXzIsSUU0EO6hq6nvCkdUiBBk",
+	"OJZSNKcjtZMc4gTrr4pfa7PVfbEqcDkhjIbTQmGvTenXB+JbKthzXPVg/frWaf4B0H6gc/y3MRmBzG74",
+	"oQIVBTtaw2Xzq1JuCu9ms4DRzcYtHf3xBLFEt3Nm0OYX54pcX7xzVWpmdGHLqIoFmUpzwrFwdV4ZTkvH",
+	"QBbKOvcw+7WvUHJcZ8HYCCVdc+VSc+Jl821rwENp1euLd01gh95+UJvSLtUXPN3MCXFTfazyp1ShdYOT",
+	"y8/vRhSJhUqxm5qoR8S+FYfzQL6mUoj3GxqC4QspWNMcXTNvku+4shVwH7pM04NZ3je2w343Ztj2Wk6z",
+	"8qEyJO3oU3CMcivhQrMblAed+mSDmdSPvYvwhLnUH659bA89rDyKJBAgZ8DZa6+XRZ1so5ObOZVckTlV",
+	"2hX7gJohXCtPZEcd2lwqrvkdc5u3zavwewrVwZqnOR/l6VrL2se1reYtFJEPiN4ZiNWG9UdG71SUWs6E",
+	"vtVqbbVaW63WVqv1W2u1tvL+Vt7fyvtbef+PIe9vnRS3TopPGie9rhBUX1/9BCiJKpEScqZVXr9tZCkP",
+	"i0aET4gU8cK8nEyAWmFiNlfP3IlKrhaladYZiMwzwXRgBHIXplcXoYfeD55ng5GK7rmymC7jKcF5IW+W",
+	"zx+kLXO9ozRmWfFPqCCvEyoUDS3BHKA9yvJF1BV5D6mAyTPtOyDgtJSEZw7BojUNJ2YTZVo3RK/wpZa2",
+	"j4FQcgZocDRJ4xiIw6hDRoJqfseyn/OpFMzKVea3n4PY/P5Fjoea6xgrj5KRL4eNXmXSoxoIa3QCjgIx",
+	"L8qYsPa/ynsyM3wG1ks1CJpGUcKUAvciXO/UNRLs3r0258U7f0x13KJjPuOaRT3ymi2kiKAG7IxrrOPq",
+	"GBhQlGFgE/BAB3svO4RODOqnWW3NcMrCW9VO0H1UAXwM1E/jeA2dq0W4b81XXztBzKjS63/+Dj5rX6Sr",
+	"0kG7cvq7a8IiCw9uvZ4T+8VDltKYVDHnH+6pc5FaVji75Ex38c7pYjy8VnCWaw7qrbiw9SeH9OVkj3Wf",
+	"08PD7kH4nHVfTvq0+2y8T5/RfviM7kJocxv3uYTXSQ3fskoogC5K8T3WDM1oy7Egcs58YmBQNBSEjRNG",
+	"I8NugbMV9Af6i6NPwUfEwf5XtjmKG8oKo8CJUh4DZkEfWshyili0OBMfM1s0BlpjvOrVOZwKQCBWKW+H",
+	"QXzVCwyTJiHOLrjK66GWNPbA+GFQXWEm54bgeUH8LvQOsiWj9raT0T/XxrDoUhSmKqQYwsBDhup+Aznb",
+	"3IELdHyCoDd0eUA7Set+V5zkVanYmsuYgAIDjWaG6iJqzbG4IeW1wLzKtyoTHHNlJ76w08h0no2j22nj",
+	"BpTnDPI4V1ZwwQmC1OIcKldB8MJ0AJQZVqqmMo0jMmYxVMyUOem3lwNlpsAWRzQDFOb0QRKVhlPsDewH",
+	"olDZuqgK9idnO/sUnEC544QpbYQYOYYtnCRyRtIkPiIbywQHS7CMyEUFuG4h1hk5m6a7B+c4L6DAacqj",
+	"v6x2Hn75sqRGADBuztKV3crssnd8fQm1zqUytZYdXaITducJJRl22zrprzYftZBETvDuXEn5jiY3DzY7",
+	"7R62gZ9152bRexZxemVI5e/aZnXi+NNm+awTfOnO6JfuWEaL7nihDY1+dni4/+xro1s9nc8TecfAvb5e",
+	"tjvGFoZZL4hw3o1BFSTDaEzEUeYnOplLQq2cZwZHGQcbclcbuYOqZ09LxrxPMqJYFC3N50ilU6F5bOsO",
+	"aCmJjO2NR+ECAkUNHjddAUUcCJQoa25/obW3XhB1zjxWkLEfVCboGHo7pRGhyheFKHr0ZcRdo4INbXJc",
+	"GYkFwVFkkxZqIHxIu+Uj0NBs30agsVv7UIkG4tnMkMFRcLfbO/6nSscXr99P+i/pL1fv2Yn4Mh7fn378",
+	"ef4iZfE/3k/mL/5O/z3/15uf5MWx+e8ndfr68Ka3dz2/n76P//lm+K/bt+Ff/2t4l94O79gvP9PnfMz+",
+	"dvr2H/39f0TdY8lv29vwr8y81hJf+g93MnBbYzZ5zJggFrDRxpwOiucv736jRKddrgCA7Jbg/IEJTkOW",
+	"+rcS07NjlZg7JjgTYeHo4rmlYDmes8TIqlY3AxlrUj1lQts7tzYZ2322/+KgmYyBnqeb8WtqCT3Ly/hD",
+	"cNUEMTYv2teo49zBdR6jhLK4KSryLPQZt5iPfUTGLKSpMvLEQJTl4D9lqsZOHmkFYVc5yv9zHuBlRA5v",
+	"WBxUJtkQSFNQIzalCmv1EH3PQ9Yjp2by2cRQUEVXfSJFyErFgBydUXMWx0YOl6hkBbd3IsMwTRKz50iz",
+	"QqrYQMiJnZ3yTVnkGAWyOpOhLQBUAotynYJYBBFY44xyEi0HAoVXTxwkHySUTwM2wshIkYFLwkB/Gh05",
+	"6yaIWJpDyALsWw4PmN490OyIWVgMxIxRoXl9hqSq0tCcu2G+948htv4dOPqUidHBccxD9j9sw14oZ4GT",
+	"gttGLOd9jeV4Qz2FNJHxg/s63OSsPmci+Obyoz9AB/nGnYITcyieijuBL8ZST8vaJVZSsXVA2RTKGVOI",
+	"D3zx3Tuxq44aXFsubrxz75IrtlFobvSwNs8Fk+Svd2zMzgjrJl3QeBTucz3M1tFYNB8RPARNbGE+IGLH",
+	"2He5IByEESNfQGkSwZ6CX1zjTGZW8hyUl9ZMVfYfWqKILSLB4EyzGdntoK7wiCzVznaw9X4HiM8RWaWi",
+	"XZTUiFICK7BkNqdCpc7TCju21Cz3M9jt9/uExWxm4Pufoh98Wt1cQcVcUM9t1W5bKeg3V7sZTA12BY+R",
+	"bukvUSvI9A9eHD5fopFLmLmdSwUYzIW+IX3cW5cUu0a40wORpVorCnCWXzc8tkxQ8RZHeUVQSFZqeh0l",
+	"jCopRjm54mDRasVdIyi2CqxNK7AQrk+mwMq7/20VWFtM/B+sj7pgpVzTG9EjeRnRIhYzzaro9w08L/m6",
+	"gW+1WKC3W1WXUc3QD9qWgorDmudB5WI1HMeYcAiS/INJH04ci0xft4zNVZ7lqQ06jZjSiVxUs7Qd1Lua",
+	"Fm81wmPLk31XmOB3y1a9yc7iUnfTlWkJ8w8eUBSjhuHYQCJDZbEHv2PJWg5wb7JvnsYFbnt1t0GwNakG",
+	"V7p8r1UJID+Q19fmrHwGT7NwWr3G7/gtI6PKHUznEdVs1CHjVGcFAWymOhKziSYyzXz5wikVN+2o35wm",
+	"mtPY9v8oP1+roCx6PKLTGVpDarzhAlrQrcoEHTar7myup3qPq5bK9fYI5KPZHBZ52wbweVL1dcKc82C0",
+	"lr9z/tVDECQurIUIQ5V1JhHy/jdWqjb61+IZaXCyzd1ki5bDJ/G6xXiponbThqBbSyfEn+e5fO0UPqFH",
+	"7LwyvHJhACyCKACnRG2z269pVDi5bX0DK3FmzokUVmcTQHy3roEtqMFbmYx5FG19O7ZaTXNDPyIxJBkx",
+	"fIhTYSeYp3XBYECTUTb1EFCWYL0UcOVnnC0kKSzZQmZ0YUXkHhnZQI7RQEDoUhYOX2QLMKQ1jW1qPcyE",
+	"izHNgt2XMiJm7hZW+D4rx6gNBDr+dcqxawZP5Xn6aO4gVnHss6TlnnpeXp5jocsFYQFY9XuEOLrcfwSp",
+	"VCZquFWYtWFXr9xLzlzY+EAwmsTcEA/BPF9HyPPh7Izi1glOpi+YFIYUIFKEeHcC6Nvqmqm2RRWpKE15",
+	"IMYMw7BcfAPXZs6QGB1T7NKobqkGzTp9x3gB2pXcgRQGq1gWB8Lm8Mh8ThCUyEvCVLnG3bORZ06zUgQb",
+	"LAMHf2VrSOJ0zSlSUwiJlgOBy1YssXEb0p4wJ36CKw5VZMZmY8jqkrgQDGvQdTuBAFeoIIdkDqliMVOw",
+	"Z1yrgZjKODJrPy4mb474ZAI9myVxAU45WXoixyOAsh3OGDTLCx3gMeuAAdNm/FBM6CPfyTWrQAbgwTAL",
+	"4cME147AMocbxipyw3WhemSMoX0onGNYySTPSBCZmbRzc90AP191pygtAJbYwJc38/edp+LZvymzjlzY",
+	"Gnz6KX6wZdG/GxZ9Gxi3DYxrCowD2cYwJAnTgDaeMlDuG4iKv6tYtq24uhVXt+LqanH1+jFi6ipjL/Ku",
+	"6HDzaFV3rcfOT/zOMtFWls14cJsxpC79CJHA2/fI+YQodscSClkC0QtfO6d/tIKpNAwZi9QrlPAAF0D6",
+	"DSjuYzjyTGhCMcPazkrhbEYOcaF1ulHKIqlA2SSXWCG3AogT0SsjMQxEo16/XegabEnwpE4wADOlJimU",
+	"prGS5sY8YuxGG7nNs9L/tpxqjdnCSzjDheJ4nkr7/YOqWDU+BdeKJf/nf/+/PsOJf1WPC/ona8L+ldK4",
+	"Z1OpxlF1IrUwq2aMwMGRlbNsXcZ05AIqVzl39KSM5wOYzKfjMSsbsxn2cil3Wcs8WkaxehqcdgKBA8Gy",
+	"MvEGUdW4BhjFMLAQjJWFBFv2tZQyqmZ/4Lj4m4PT5npaOSntq/ulMVvm6JykMbOOcHiWbbaorQl+6z3z",
+	"eH4IQeZfK3M9HGtgbshyo/5KlgiV013LZDwlb7QyvQCkLh01RbePEMPZOm5YDho107l+PpJwy58ohL9T",
+	"p7yuhvGvE7I/tJ8F2zD2RzM9NcE3V4Vok4TNzDR9gpE3qNIv75MeQSdUPwjX1myoKjou5YwZ2QTgH7GQ",
+	"R8Ux4cxmx6VOx5FZlSDM1blYb4xmXbXVK6gq8LZahS0h/G0IId4Jg6cxlUyXC8T8jySA6rZLbygXT0n6",
+	"rlgce3VrsXIEzbK7F4N6bGhNxSxO1a3ybNpSgH06BKUfXVi9rzVdQ0+vyCRN0JLlVAigKNh7aRPp6Kmh",
+	"oQVCCSLRDeReRkO8YeFtylYbhGoZ+Y6luzdMQy4CmHRtcL9yCPF+KkkIqkpMWe6MvqWUP79DLYa6HcIh",
+	"2hwdv/LSPdQ6MuTqDSb0xih7IedqKJPIScYUD2WWJXcr32zR+ibQurqtPd6PQ+ohFSGLnxKjn8AI6rH+",
+	"TS3yjsBA31BBigM+mbCQd/9bCQsVK6NMyDymQtQz4/mEP38r9nuLW7e4dRMB7Q51PAaTTll4+5SI9ILN",
+	"ZaIVuZ8y1HcXfGjynE6ek2DHUgyo4HcPjnh3XHFtS55BKn4QEczFWjANLCJEtw9EJbzdeipCPitIGx6Z",
+	"dzRWv0M2FDbr8RFtUB6gxoDiPCld0oGE30x1sRpc7k7pu1349QaG5Zzn9V51oZzBaZZzJsruVgsUJtw0",
+	"wKeyfuBlfT/AaQ0yRLRD6Za2bBiTb5Hy7xUpN8S2n9gb+wgMHbEw5oI9JY4+hWRj9b4LZeY2M0PeU6HL",
+	"hWEcLzXq2Lp0dvLRkGpXlc4+Gtp0IsX0IzcM0qGgfoQJMuMi1UyRmGqWdHwU67yaDUVIRSSxGt54gUoP",
+	"h9t9TYUrelJnEM/92YvFLyemU2uI7JFM88ti6xzuPM4djgIfeXMqIDsL3B50WQ8hx5Nd+++Q9NiZPyaD",
+	"C264EVFwK4TEKoiZx2umtCLmArGkFzyoFIoZxfPFe9oELO6AP5E0lXf/m5pe3NZVvAbgucvWHRvk7Xtj",
+	"2q/ap1sLpzShoUFeT15JYCuDbZ0hf/vUGXC726rFHp4FBzO+PCULUZtLx2YPsyXeqrbGZvN+G4IESX2+",
+	"nd4sy5rzRIj+u8nJszW//iGz+Njr9ChJBeIIAc0sTfdzb6NrC5GJtvg1Ms1c3PjBi4lf98cPQe6RS8Ae",
+	"4EWI1MFW5F/4ltIeOcdwV0gqBA386NvcTCsTT4gBlhz1T5WS+JC4F50reULkvRiIP5lJYHO/8DrjierY",
+	"pInOQ5eJiUxChkFbf+6QYt56L229kQgwvb2esgU41BI6EJg8HmMZF5mItvAtD79HEQOOzwZTN9kdXitx",
+	"E8xhjZDHf3DFxzGr66I+FTS+3rKf2wxOBfSLh+ZpEzitQuDsDrpoh7+ndD5nAnMVlLg+we7BrYEnSh+B",
+	"niQySEh3yP2UiY6rCqU9rG9Q2US7AHwzwEAYBKMg8FBaJOhcPEG5hI+wznl9osayw/qypI1ZXQquHVEJ",
+	"qcCcBoD0ADYGMTIoNlzhcrFgrc0J4dg5g4VP8UvBoBhwns9ikWukBJ3ZLBEgPGeu/KAfMTBD9H7PEkbu",
+	"E641Ez1ynFc+plobimQTGUzA4XXiXP8hmgIFdautss0d8F38NdBkWGcrfI0QGRpwBpWjWUV8NgGYASAN",
+	"pziO2VksZNK69Dt5bVjxCU1j3YHywLZfmkBFYSyKgvNvUSIePn5MiXjYXFQ/iHS2bq34zso7/JECM9qq",
+	"3SX/N2usP//EGQ/xkJfo5kNgaYBUBFqVjp4LhsZBe03wJJZrAXNxW1sHOLtdI0BQWL2H3UHdbfZF2xra",
+	"MVV6hKP86eLtCXmx9+LFn82lm2Pxmmo9HK4gqd1AyFS7A+hqCw/Sfn8/3HSFYYuv/7uZ0l92YQz2iiQs",
+	"/ssggLUNgg759kMb0A2CpeWPN1nvGL81VKALlfDrU+Ba3h3xt8DoOIM+zAJUoRD03rKJz7jgs3QWHPWz",
+	"Y8qFZjcssbrmg3U1EGYCQ2Wu7tGn4NhmZbB9lhMvbEwfmmPY71Inuk6xklx3VpsioBRZk1uyCgVhnBbo",
+	"Q16wAhNI3DRkHoA3dT2cCdzBObh/raHDbq0tKqKdTtnzDNwjIGVuxxLTGzDOzalC6spstVxumJJMogXy",
+	"PxBzqTjE89kTiIhsg4diK0M8lQzxzhChnE0t8OS/sWARc3G7WqzIDKmZzdkpiLgCk3DuGmTPuxEtcp1H",
+	"pbTsOwiDtjlxgNmGrFY/TyXw4gXjremmxnarJLmB66BdShQ3JxoDO3qWQ9peQIj2xwxdEAaLOqGBmLNk",
+	"xpXCwoROm1O8vpVqebaztZLDm+VsRoli/kyT2FZjU0c7O5NECt2zr3fyUdsxDUEnWKfe2AOsv8D0NaBQ",
+	"UHRt1S5blOmjTHFb0HUy9htjSgwH/BbhuquKDzVE6+IE1wnW9R18BqK5wBDqKNYoJ1QIrn2sU8pVKTOE",
+	"kCSRcmadUt7Txe/BG+V3XA7o+/dG+V6DgZenHmsZDEy/UxeZrTF661SzbjEMTOGzXhzxw31rFBPRE3vW",
+	"8DuWNDroQlxqB7GHnDOhioHHVYs2SlCTNI5JzCcMKmQbMQbSEzsSqDRNtHImk0mq04R10I0n8/bNYuGc",
+	"4ybVJKILMHr8Vd4TOdFMlKtreVmu0dYzlfd+ng4zQ2fmuWFadRyehNzCLOqR15hvmOITzJNWCGst5ifu",
+	"WMsMjWObcgnCKFRzto8sJ20rXsTs/5O4ISkbvlbvjuQF6m6I1mfWJEij9DRhwBtLyduUjbeSY+yJ62NA",
+	"9DzW4XR16O15VWaJDYlPO8TeTxjCXc867iBhGP79zfmBPOc41Pk00C5YFJ3ffFLIIruVr7feaBug4ZeI",
+	"Ux/hi5aKSHa/QejMe3pbqSCZk2mgzVV1pvPqJ9aliopCsAu9kRhY48gzuZGQHxBE6YHYaFDL789PzGxt",
+	"IR5l04Q3D+/DDXwiabo0xpbOOjpraWNxKoX7YCjSnW/C+1SGrznetp8eyZJQWKLmF1L8/LUTxJWFX/nX",
+	"MWGV0ew1kBIi06BepYikraaBMV4rRt0QOS9OpEC6i6dtS8G3FPxb5vk21yFH0m0puWcja+OGyF0WWcw0",
+	"bD0CbeZg/GVzy/ouiVZT7bL6emY5LrC9raZxzxI2EEJqF7GClSu5Ajm0wfM8dpmTZ1Wv88xb3AmfUmEV",
+	"rTjGVgORTwFdyX2ZoOrjXU8tvSU1uOdt3OusU+dzI5MIXW6c22WHzKTC7A18wkMqNLllC7cro+4o8weF",
+	"5zNGhSKmXxttX+skOBAyIYqZ35qZ7xQZL0goZzOqeuSKOxRuJoMVqAzrkpf5Ag8gZyU2iD6m89YOhHJ9",
+	"58HzyYQlXNx8zHbpvOo7+KKF62Cjj+VGvSrJt3KqzOHxYH/Kz49jBz/9GthydMFRsNffe9bd3e3u7V/1",
+	"Xx7t94/6/V4f/vtn0HHthuPFcJLG8dAuvfjGXEbvRaq0nLHEtT0OZ8x/bE3jz6PdycH42V73kO6H3QPW",
+	"f9F9MXn5vLs3fha+jPpsl/Z3A8skwTqGhiUKjkQax52AqyHiNbdBBhsOiyflYzGPua1u5ab18eL8b6cn",
+	"V733xx+Ofzq9cG/t7FoUwNqHrZfzrMfjuYxjmT21W5jXhsHH7Ze/F3QQz7n0HzP65X/QcMacY4J7b8d/",
+	"T7+Q99la4Y23MzP6JXuKU3g53mPPot1+9yB8PukeTA5p90W0v9/dZX36PDwcP5vAGtdyZfj8iOvwEJdY",
+	"Vya9xiF2GQtn2qhg4+6Yq772WvsCzHIe5DWNPjqUFjwxs3mZhlNLFLcOGU/twwYcncfDlPlH/xXWoKDR",
+	"cq+y3Pm36IRVTG0CyaiYCzCkfqWFCY81lGf0bhfJ3YrBrcFqTPBck1HxXI96xBXIonnecQHiGoGaXFhs",
+	"goxltGjF2EGZzwb9R6P7M06zMrdNyXzf7u7LiMdMqQfd++LHh+uO9mzND9rc38IHbW6v/8HhuhBrdVfz",
+	"D4pJ58xOrX1FV0YHma9+UGiVFK7oHOVwS7kimn3RPXJii6JiNjewTdXynxlD1t5f3lzvK/bFnMFazhqE",
+	"SlQq0VBD8VWuYKZNs8h5qieYBebLSXm0dHTgUPzRDZdMtcEm+KYShlE3KLBnP6hHb4vHE24OIhglnYEE",
+	"ShRisWhALFYBR2wlQSyY6OK3l08UYPNkE122dx4//OjNS1Xm6LxiVFtrZFPjFe6JY7eXjf3wg1FwqlQ7",
+	"M9bO1dxQfS5ubN1ndGWM4xq1UH0WXzWcsc25WdObhLEZE3oI9fFWip9exkUn+pkPh79ILlqIr0skJ1+c",
+	"LUpOfAbhMA2CJldDdLM5mtBY2QeoGMseCalB72MDSIXhALMgK59mbEXxrSj+hKJ4HtTQHBOpdtoMvmMn",
+	"XFzBGpNvbQe6Vix5z5ZXKfwejDdb4fiphOOfmC5UBnO5RErMt3Kp8/KcpL8G4KJ/nOppcPTpM2ijYIZ1",
+	"7Pixy1IDPoDOk240o7eMJKkYBUvvD9wvO51yz7mNXXXIJJEzDAuAHO3CC7sC4zGorzz+oGA2qjIfF4xG",
+	"hdKHyvveIfbGDy0GBAG/qRPXpqkPCPbqFVlw1aCo93mP0job+29v7ipDzqes1c5/xsq1ENpFmEBveC2J",
+	"4Zjz/ByLzMs9y73tA1iKCb9JkQo2rPmeLqBf8z3hwoXyZeN63XFI0q0X3Xki73hUD5RL08+cyTmuv7k3",
+	"Ouddg6WCr5+//v8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"invited/internal/directory"
+	"invited/internal/fault"
 	"invited/internal/signin"
 )
 
@@ -26,11 +27,28 @@ func caller(ctx context.Context) directory.Actor {
 	return *found
 }
 
+// callerOrNobody returns the caller of an operation that needs no authentication, and the zero Actor where nobody is known.
+func callerOrNobody(ctx context.Context) directory.Actor {
+	if found := callerOf(ctx); found != nil {
+		return *found
+	}
+	return directory.Actor{}
+}
+
 // authenticate puts the caller of a request into the request's context. It refuses a request whose caller is unknown.
-func authenticate(callers *signin.Chain) echo.MiddlewareFunc {
+func authenticate(callers *signin.Chain) echo.MiddlewareFunc { return withCaller(callers, false) }
+
+// authenticateAny is authenticate for operations that need no credential: a request without one passes, without a caller. A
+// credential that does not work is refused all the same.
+func authenticateAny(callers *signin.Chain) echo.MiddlewareFunc { return withCaller(callers, true) }
+
+func withCaller(callers *signin.Chain, isOptional bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			found, err := callers.Authenticate(c.Request())
+			if isOptional && found.Via == "" && fault.Is(err, fault.KindUnauthenticated) {
+				return next(c)
+			}
 			if err != nil {
 				return err
 			}

@@ -130,7 +130,7 @@ func (h handlers) RolesList(
 ) (server.RolesListResponseObject, error) {
 	p, page := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
 	q := roleQuery(server.RolesCountParams{ContentType: p.ContentType, Description: p.Description, IsActive: p.IsActive, Name: p.Name})
-	rows, total, err := h.Directory.Roles(ctx, caller(ctx), q, page.number, page.size)
+	rows, total, err := h.Directory.Roles(ctx, callerOrNobody(ctx), q, page.number, page.size)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (h handlers) RolesList(
 func (h handlers) RolesCount(
 	ctx context.Context, request server.RolesCountRequestObject,
 ) (server.RolesCountResponseObject, error) {
-	total, err := h.Directory.CountRoles(ctx, caller(ctx), roleQuery(request.Params))
+	total, err := h.Directory.CountRoles(ctx, callerOrNobody(ctx), roleQuery(request.Params))
 	if err != nil {
 		return nil, err
 	}
@@ -217,11 +217,13 @@ func (h handlers) UsersMeRetrieve(
 	if err != nil {
 		return nil, err
 	}
-	return server.UsersMeRetrieve200JSONResponse{Body: userMe(user.User, convertAll(held, permission))}, nil
+	return server.UsersMeRetrieve200JSONResponse{Body: h.userMe(user.User, convertAll(held, permission))}, nil
 }
 
-func userMe(user directory.User, permissions []server.Permission) server.UserMe {
+func (h handlers) userMe(user directory.User, permissions []server.Permission) server.UserMe {
 	return server.UserMe{
+		URL:                  new(h.PublicURL + "api/users/" + user.UUID.String() + "/"),
+		AgreementDate:        new(timestamp(user.Created)),
 		CivilNumber:          nilIfEmpty(user.CivilNumber),
 		DateJoined:           new(timestamp(user.Created)),
 		Email:                &user.Email,

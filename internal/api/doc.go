@@ -2,8 +2,8 @@
 //
 // The package owns the wire: routing, request validation, authentication headers, status codes, error bodies, paging
 // headers, the access log, the health probes and the page with the documentation. It has no rules: packages invitation
-// and directory decide who may do what. It knows no database: use cases are called through [invitation.Service] and
-// [directory.Reader].
+// and directory decide who may do what. It knows no database: use cases are called through [invitation.Service],
+// [directory.Reader] and, where a front end signs people in, identity.Service.
 //
 // A request passes, in this order:
 //

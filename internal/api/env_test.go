@@ -175,8 +175,17 @@ func newEnv(t testing.TB, engine storetest.Engine, config envConfig) *env {
 		}
 	}))
 	e.server.Client().Timeout = requestTimeout
+	e.server.Client().CheckRedirect = showRedirects
 	t.Cleanup(e.server.Close)
 	return e
+}
+
+// showRedirects keeps a client from following the redirects of signing in, which are responses of the contract.
+func showRedirects(_ *http.Request, via []*http.Request) error {
+	if strings.HasPrefix(via[0].URL.Path, "/api-auth/") {
+		return http.ErrUseLastResponse
+	}
+	return nil
 }
 
 // handler returns another API on the same database, with some of its configuration changed.
@@ -184,9 +193,10 @@ func (e *env) handler(change func(*api.Config)) http.Handler {
 	e.t.Helper()
 	config := api.Config{
 		Service: e.service, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
-		Callers: e.callers(nil),
-		Logger:  slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Ready:   func(context.Context) map[string]error { return nil },
+		Callers:  e.callers(nil),
+		Logger:   slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Ready:    func(context.Context) map[string]error { return nil },
+		SiteName: "Example Cloud",
 	}
 	change(&config)
 	handler, err := api.New(config)

@@ -95,6 +95,7 @@ func (e *env) everyOperation(id string) map[string]response {
 		"role":        e.request("GET", rolesPath+owner+"/", "staff", nil),
 		"permissions": e.request("GET", permissionsPath+"?full_name=a&o=role", "staff", nil),
 		"me":          e.request("GET", me, "staff", nil),
+		"exchange":    e.request("POST", "/api-auth/token-exchange/", "", map[string]string{"code": id}),
 	}
 	all["link"] = e.request("GET", at(id, "link"), "staff", nil)
 	for _, action := range []string{
@@ -129,7 +130,7 @@ func TestBrokenDatabase(t *testing.T) {
 		"no users": {
 			[]string{"ALTER TABLE users RENAME TO people"},
 			nil,
-			map[string]bool{"check": true},
+			map[string]bool{"check": true, "exchange": true},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
 		"no invitations": {
@@ -302,6 +303,8 @@ func TestUnreadableRequests(t *testing.T) {
 			at(id, "cancel"): "POST", at(id, "send"): "POST", at(id, "delete"): "POST", base + "approve/": "POST", base + "reject/": "POST",
 			customersPath: "GET", projectsPath: "GET", rolesPath: "GET", permissionsPath: "GET", me: "GET", customersPath + acme + "/": "GET",
 			projectsPath + apollo + "/": "GET", rolesPath + owner + "/": "GET",
+			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",
+			"/api-auth/none/init/": "GET", "/api-auth/campus/complete/": "GET", "/api-auth/campus/": "POST", "/api-auth/token-exchange/": "POST",
 		} {
 			path = strings.TrimSpace(path)
 			for _, query := range []string{"%zz", "a;b", "a=%ff"} {

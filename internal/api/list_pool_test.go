@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"gorm.io/gorm"
 
@@ -27,7 +28,10 @@ func TestWhatIsAList(t *testing.T) {
 		for path, operations := range loadContract(e.t).Paths.Map() {
 			for _, method := range []string{"GET", "HEAD"} {
 				operation := operations.Operations()[method]
-				if operation != nil && operation.Responses.Value("200").Value.Headers["X-Result-Count"] != nil {
+				if operation == nil || operation.Responses.Value("200") == nil {
+					continue
+				}
+				if operation.Responses.Value("200").Value.Headers["X-Result-Count"] != nil {
 					add(&lists, method, strings.ReplaceAll(path, "{uuid}", id.String()), nil)
 				}
 			}
@@ -44,41 +48,67 @@ func TestWhatIsAList(t *testing.T) {
 		add(&others, "POST", at(id.String(), "send"), nil)
 		add(&others, "POST", base, draft("other@example.org", member, apollo))
 
-		// The caller's share is taken by so many lists that the others wait.
-		holding, letGo := make(chan struct{}, 16), make(chan struct{})
-		ended := make(chan error, cap(holding))
-		owner := e.userID("owner")
-		for range cap(holding) {
-			go func() {
-				ended <- e.db.ReadList(e.context(), owner, func(*gorm.DB, time.Time) error {
-					holding <- struct{}{}
-					<-letGo
-					return nil
-				})
-			}()
-		}
-		<-holding
-		<-holding
+		letGo := e.holdLists(e.userID("owner"))
 		for _, r := range others {
 			require.Less(e.t, e.send(r).Status, 300, r.URL)
 		}
 		for _, r := range lists {
-			ctx, cancel := context.WithTimeout(e.t.Context(), 150*time.Millisecond)
-			answer, err := e.server.Client().Do(r.WithContext(ctx))
-			if err == nil {
-				_ = answer.Body.Close()
-			}
-			require.ErrorIs(e.t, err, context.DeadlineExceeded, "%s %s did not wait", r.Method, r.URL)
-			cancel()
+			e.waits(r)
 		}
 		e.request("GET", base, "rival", nil).is(http.StatusOK, "") // another caller
-		close(letGo)
+		letGo()
+	})
+}
+
+// Everybody without a key is one caller: the lists of strangers do not keep callers waiting.
+func TestListsOfStrangers(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		letGo := e.holdLists(uuid.Nil)
+		e.waits(e.newRequest("GET", rolesPath, "", nil))
+		e.waits(e.newRequest("HEAD", rolesPath, "", nil))
+		e.request("GET", rolesPath, "owner", nil).is(http.StatusOK, "")
+		letGo()
+		e.request("GET", rolesPath, "", nil).is(http.StatusOK, "")
+	})
+}
+
+// holdLists takes a caller's share by so many lists that others of the caller wait, until letGo is called.
+func (e *env) holdLists(caller uuid.UUID) (letGo func()) {
+	e.t.Helper()
+	holding, end := make(chan struct{}, 16), make(chan struct{})
+	ended := make(chan error, cap(holding))
+	for range cap(holding) {
+		go func() {
+			ended <- e.db.ReadList(e.context(), caller, func(*gorm.DB, time.Time) error {
+				holding <- struct{}{}
+				<-end
+				return nil
+			})
+		}()
+	}
+	<-holding
+	<-holding
+	return func() {
+		e.t.Helper()
+		close(end)
 		var errs []error
 		for range cap(ended) {
 			errs = append(errs, <-ended)
 		}
 		require.NoError(e.t, errors.Join(errs...))
-	})
+	}
+}
+
+// waits asserts that a request is not answered soon.
+func (e *env) waits(r *http.Request) {
+	e.t.Helper()
+	ctx, cancel := context.WithTimeout(e.t.Context(), 150*time.Millisecond)
+	defer cancel()
+	answer, err := e.server.Client().Do(r.WithContext(ctx))
+	if err == nil {
+		_ = answer.Body.Close()
+	}
+	require.ErrorIs(e.t, err, context.DeadlineExceeded, "%s %s did not wait", r.Method, r.URL)
 }
 
 func TestSixteenListsAtOnce(t *testing.T) {

@@ -27,6 +27,8 @@ type Config struct {
 	Service   *invitation.Service
 	Directory *directory.Reader
 	Callers   *signin.Chain
+	SiteName  string
+	HasPages  bool   // the server has pages, which can sign people in by a code in a mail
 	PublicURL string // the base of every absolute URL in a response, ending in a slash
 	Logger    *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
@@ -69,9 +71,12 @@ func New(c Config) (http.Handler, error) {
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
 	}
-	middlewares, err := operationMiddlewares(contract, authentication)
+	middlewares, err := operationMiddlewares(contract, c.Callers)
 	if err != nil {
 		return nil, err
+	}
+	for _, id := range []string{"api_auth_init_retrieve", "api_auth_complete_retrieve", "api_auth_token_exchange", "api_auth_create"} {
+		middlewares[id] = append(middlewares[id], withBrowser)
 	}
 	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{requireResponse})
 	server.RegisterHandlersWithOptions(e, strict, server.RegisterHandlersOptions{OperationMiddlewares: middlewares})

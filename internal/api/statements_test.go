@@ -55,6 +55,9 @@ func TestStatementsOfRequests(t *testing.T) {
 				}
 			}
 			takes(2, "HEAD", base, "owner", nil, http.StatusOK)
+			takes(1, "GET", rolesPath, "", nil, http.StatusOK)
+			takes(5, "POST", exchangePath, "", map[string]string{"code": e.ticket("owner")}, http.StatusOK)
+			takes(1, "POST", exchangePath, "", map[string]string{"code": acme}, http.StatusBadRequest) // waits for no lock
 			// All pages are one statement, and so have one plan.
 			var pages [2][]string
 			for i := range pages {

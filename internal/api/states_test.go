@@ -337,6 +337,8 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			base + "reject/": "POST", base + "check-duplicates/": "POST",
 			at(id, "decline"): "POST", at(id, "undo-decline"): "POST", at(id, "ask-again"): "POST", at(id, "approve-request"): "POST",
 			at(id, "reject-request"): "POST", at(id, "link"): "GET",
+			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",
+			"/api-auth/campus/init/": "GET", "/api-auth/campus/complete/": "GET", "/api-auth/campus/": "POST", "/api-auth/token-exchange/": "POST",
 		}
 		done := e.expectNoChange()
 		for path, methods := range allow {

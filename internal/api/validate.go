@@ -16,11 +16,12 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"invited/internal/directory"
+	"invited/internal/signin"
 )
 
 // operationMiddlewares returns the middlewares of each operation, by operation id, in the order in which a request
 // passes them. Echo has routed the request by then, so the validator gets the route and does not search for it.
-func operationMiddlewares(contract *openapi3.T, authentication echo.MiddlewareFunc) (map[string][]echo.MiddlewareFunc, error) {
+func operationMiddlewares(contract *openapi3.T, callers *signin.Chain) (map[string][]echo.MiddlewareFunc, error) {
 	options := &openapi3filter.Options{
 		MultiError:              true,
 		SkipSettingDefaults:     true,
@@ -38,8 +39,11 @@ func operationMiddlewares(contract *openapi3.T, authentication echo.MiddlewareFu
 				security = *operation.Security
 			}
 			authenticated := len(security) > 0
-			if authenticated {
-				chain = append(chain, authentication)
+			switch {
+			case slices.ContainsFunc(security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 }):
+				chain = append(chain, authenticateAny(callers))
+			case authenticated:
+				chain = append(chain, authenticate(callers))
 			}
 			if method == http.MethodGet || method == http.MethodHead {
 				chain = append(chain, dropBody)

@@ -22,7 +22,8 @@ func (p Process) userCommand() *cobra.Command {
 func (p Process) userSignOutCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "sign-out NAME", Short: "End the sessions of a user",
-		Long: "Ends all sessions of the user with a username, from the next request on. The user's API tokens work on.",
+		Long: `Ends all sessions of the user with a username, those in a front end too, from the next request on. The user's other API
+tokens work on.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usageError{errors.New("name one user by the username")}

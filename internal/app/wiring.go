@@ -143,6 +143,8 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		Service:        service,
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
+		SiteName:       a.config.SiteName,
+		HasPages:       a.config.Pages,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,

@@ -210,13 +210,16 @@ func fileProblem(err error) string {
 
 var issuerID = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
+// reservedIDs are path segments that have another meaning where an issuer's ID stands.
+var reservedIDs = []string{"code", "mail", "token-exchange"}
+
 // issuer returns the issuer of an entry, or the first thing that is wrong with it.
 func (e issuerEntry) issuer() (Issuer, error) {
 	host, err := issuerHost(e.Issuer)
 	switch {
-	case !issuerID.MatchString(e.ID) || len(e.ID) > 40 || e.ID == "code":
-		return Issuer{}, errors.New("id is missing or wrong: use up to 40 of a to z, 0 to 9 and -, and not code; " +
-			"the callback that you register is sign-in/ID/callback/")
+	case !issuerID.MatchString(e.ID) || len(e.ID) > 40 || slices.Contains(reservedIDs, e.ID):
+		return Issuer{}, errors.New("id is missing or wrong: use up to 40 of a to z, 0 to 9 and -, and not " +
+			strings.Join(reservedIDs, ", ") + "; the callback that you register is sign-in/ID/callback/")
 	case err != nil:
 		return Issuer{}, fmt.Errorf("issuer is %w", err)
 	case e.ClientID == "":

@@ -91,6 +91,7 @@ type APIToken struct {
 	Created  time.Time
 	Expires  *time.Time // nil: never
 	LastUsed *time.Time // to about a minute; nil: not known
+	SignedIn bool       // its user got it by signing in for a front end: it ends as a session does
 }
 
 // TableName implements gorm's Tabler.

@@ -157,7 +157,8 @@ func (r *Reader) Scope(ctx context.Context, caller Actor, kind ScopeType, id uui
 	return found, nil
 }
 
-// Roles returns one page of the roles and the number of roles on all pages; see Paginate. Every caller sees all roles.
+// Roles returns one page of the roles and the number of roles on all pages; see Paginate. Everybody sees all roles.
+// The zero Actor is everybody whom nobody knows.
 // Roles sets the query's Window.
 func (r *Reader) Roles(ctx context.Context, caller Actor, q RoleQuery, page, size int) (rows []Role, total int, err error) {
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {

@@ -16,4 +16,9 @@
 //
 // A session is 256 random bits in a cookie, of which the database has a digest. It ends after eight hours, after an hour
 // without a request, and when its user signs out, is made inactive, or is signed out by the operator.
+//
+// # Front ends
+//
+// Who signs in for a front end on another site gets no cookie for it. The front end gets a [Ticket], a one-time code for a
+// minute, and exchanges it for an API token that works as long as a session.
 package identity

@@ -152,9 +152,11 @@ type Tx interface {
 	TouchSession(digest string, at time.Time) error
 	// DeleteSession deletes a session and returns it.
 	DeleteSession(digest string) (Session, error)
-	// DeleteSessionsOf deletes all sessions of a user and returns their number.
+	// DeleteSessionsOf deletes all sessions, tickets and tokens that a user got by signing in, and returns the number of
+	// sessions and tokens.
 	DeleteSessionsOf(user uuid.UUID) (int, error)
-	// DeleteStale deletes sessions and requests for codes that are older than a time.
+	// DeleteStale deletes sessions, requests for codes and tickets that are older than a time, and the tokens of people who
+	// signed in for a front end that expired before it.
 	DeleteStale(before time.Time) error
 
 	// SaveSignInEvent writes an event, which is of now and of the context's request.
@@ -163,6 +165,13 @@ type Tx interface {
 	ListSignInEvents(user *uuid.UUID, limit int) ([]Event, error)
 	// DeleteSignInEvents deletes the events that are older than a time.
 	DeleteSignInEvents(before time.Time) error
+
+	SaveTicket(Ticket) error
+	FindTicket(digest string) (Ticket, error)
+	// DeleteTicket deletes a ticket and returns it: of two transactions that delete a ticket at once, one finds it.
+	DeleteTicket(digest string) (Ticket, error)
+	// SaveTokens inserts API tokens.
+	SaveTokens([]directory.APIToken) error
 }
 
 // RequestKey names the property by which requests for codes are counted.

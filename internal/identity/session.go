@@ -87,8 +87,8 @@ func (s *Service) SignOut(ctx context.Context, secret, client string) error {
 	})
 }
 
-// SignOutUser ends all sessions of the user with a username and returns their number. It returns an error that names the
-// reason where there is no such user.
+// SignOutUser ends all sessions of the user with a username, those in a front end too, and returns their number. It returns
+// an error that names the reason where there is no such user.
 func (s *Service) SignOutUser(ctx context.Context, username string) (ended int, err error) {
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		user, err := findByUsername(tx, username)
@@ -103,7 +103,8 @@ func (s *Service) SignOutUser(ctx context.Context, username string) (ended int, 
 	return ended, err
 }
 
-// Sweep deletes sessions and requests for codes that ended long ago, and events that are older than EventsKept.
+// Sweep deletes what ended long ago, sessions, requests for codes, and the tickets and tokens of front ends, and events that are
+// older than EventsKept.
 func (s *Service) Sweep(ctx context.Context) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
 		if err := tx.DeleteStale(tx.Now().Add(-staleAfter)); err != nil {

@@ -5,7 +5,7 @@
 // the access tokens that clients of the API carry.
 //
 // The package knows what an issuer says about a person ([identity.Person]), and not which user that is: package identity
-// decides that. It knows nothing of pages and cookies: package web keeps an [Attempt] in the browser.
+// decides that. It knows nothing of pages, and keeps an [Attempt] in the browser for those who do.
 //
 // Only the libraries read tokens and signatures. What this package adds to them is when keys are fetched: once at start,
 // again by the issuer's Cache-Control, and at most once in 30 seconds for a key that nobody knows. While an issuer can't be

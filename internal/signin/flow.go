@@ -17,19 +17,10 @@ import (
 	"invited/internal/identity"
 )
 
-// Attempt is a sign-in that a browser has begun. The browser keeps the attempt until it comes back from the issuer: nobody
-// else can finish it.
-type Attempt struct {
-	Issuer   string `json:"i"` // its ID
-	State    string `json:"s"`
-	Nonce    string `json:"n"`
-	Verifier string `json:"v"` // of PKCE (RFC 7636)
-	ReturnTo string `json:"r"` // where the browser goes afterwards
-}
-
-// Begin returns an attempt to sign in with an issuer, and the URL that the browser goes to. It returns fault.KindNotFound
-// for an unknown issuer, and fault.KindUnavailable where the issuer can't be reached.
-func (p *Providers) Begin(ctx context.Context, id, returnTo string) (a Attempt, to string, err error) {
+// Begin completes an attempt to sign in with an issuer, and returns it with the URL that the browser goes to. a says what the
+// sign-in is for. Begin returns fault.KindNotFound for an unknown issuer, and fault.KindUnavailable where the issuer can't be
+// reached.
+func (p *Providers) Begin(ctx context.Context, id string, a Attempt) (_ Attempt, to string, err error) {
 	i := p.find(func(each *issuer) bool { return each.ID == id })
 	if i == nil {
 		return a, "", fault.NotFound()
@@ -38,21 +29,26 @@ func (p *Providers) Begin(ctx context.Context, id, returnTo string) (a Attempt, 
 	if err != nil {
 		return a, "", err
 	}
-	a = Attempt{id, rand.Text() + rand.Text(), rand.Text() + rand.Text(), oauth2.GenerateVerifier(), returnTo}
-	return a, p.client(i, found).AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
+	a.Issuer = id
+	a.State, a.Nonce, a.Verifier = rand.Text()+rand.Text(), rand.Text()+rand.Text(), oauth2.GenerateVerifier()
+	client := p.client(i, found, a)
+	return a, client.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
 }
 
-// client returns the OAuth client of an issuer.
-func (p *Providers) client(i *issuer, found discovery) *oauth2.Config {
+// client returns the OAuth client of an issuer for an attempt.
+func (p *Providers) client(i *issuer, found discovery, a Attempt) *oauth2.Config {
 	endpoint := found.provider.Endpoint()
 	endpoint.AuthStyle = oauth2.AuthStyleInHeader // client_secret_basic is the default of the standard
 	methods := found.metadata.AuthMethods
 	if i.ClientSecret == "" || len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
 		endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
+	callback := "sign-in/" + i.ID + "/callback/"
+	if a.FrontEnd {
+		callback = "api-auth/" + i.ID + "/complete/"
+	}
 	return &oauth2.Config{
-		ClientID: i.ClientID, ClientSecret: i.ClientSecret, Endpoint: endpoint, Scopes: i.Scopes,
-		RedirectURL: p.publicURL + "sign-in/" + i.ID + "/callback/",
+		ClientID: i.ClientID, ClientSecret: i.ClientSecret, Endpoint: endpoint, Scopes: i.Scopes, RedirectURL: p.publicURL + callback,
 	}
 }
 
@@ -92,6 +88,42 @@ func (p *Providers) Finish(ctx context.Context, id string, a Attempt, query url.
 	return i.person(subject, claims), nil
 }
 
+// SignIn signs the person in who came back from an issuer, and returns the secret of the session. client is the network
+// address of the browser. SignIn returns the errors of Finish and of identity.Service.SignInPerson.
+func (p *Providers) SignIn(
+	ctx context.Context, users *identity.Service, id string, a Attempt, query url.Values, client string,
+) (session string, err error) {
+	person, err := p.Finish(ctx, id, a, query)
+	if err != nil {
+		return "", err
+	}
+	session, user, err := users.SignInPerson(ctx, person, client)
+	if err != nil {
+		p.logger.WarnContext(ctx, "sign-in refused", "issuer", person.Issuer, "subject", person.Subject, "client", client, "error", err)
+		return "", err
+	}
+	p.logger.InfoContext(ctx, "signed in", "user", user.Username, "by", person.Issuer, "subject", person.Subject,
+		"staff", user.IsStaff, "client", client)
+	return session, nil
+}
+
+// Explain returns why somebody is not signed in, in words for them; "" where an error of Begin or SignIn is none of theirs.
+func Explain(err error) string {
+	var f *fault.Error
+	switch errors.As(err, &f); {
+	case f == nil:
+		return ""
+	case f.Kind == fault.KindForbidden, f.Kind == fault.KindRejected:
+		return f.Message
+	case f.Kind == fault.KindUnauthenticated:
+		return "Your user here is inactive. Ask the people who run this site."
+	case f.Kind == fault.KindUnavailable:
+		return "Something is out of reach at the moment. Nothing was changed. Begin again in a moment."
+	default:
+		return ""
+	}
+}
+
 const tryAgain = "Something went wrong on the way back. Begin again."
 
 func rejected(message string, cause error) error {
@@ -113,7 +145,7 @@ func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byt
 
 // redeem exchanges a code for an ID token, and returns the person's subject and claims.
 func (p *Providers) redeem(ctx context.Context, i *issuer, found discovery, a Attempt, code string) (string, map[string]any, error) {
-	tokens, err := p.client(i, found).Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
+	tokens, err := p.client(i, found, a).Exchange(ctx, code, oauth2.VerifierOption(a.Verifier))
 	if refusal := new(oauth2.RetrieveError); errors.As(err, &refusal) && refusal.Response.StatusCode < http.StatusInternalServerError {
 		// The error of the library repeats the response.
 		return "", nil, rejected(tryAgain, fmt.Errorf("the issuer refuses the code: %s, %.100q", refusal.Response.Status, refusal.ErrorCode))

@@ -61,7 +61,7 @@ func New(c Config) *Providers {
 }
 
 // Choice is an issuer as a person chooses one.
-type Choice struct{ ID, Name string }
+type Choice struct{ ID, Name, ClientID string }
 
 // Choices returns the issuers in their order.
 func (p *Providers) Choices() []Choice {
@@ -70,7 +70,7 @@ func (p *Providers) Choices() []Choice {
 	}
 	choices := make([]Choice, 0, len(p.issuers))
 	for _, each := range p.issuers {
-		choices = append(choices, Choice{each.ID, each.Name})
+		choices = append(choices, Choice{each.ID, each.Name, each.ClientID})
 	}
 	return choices
 }

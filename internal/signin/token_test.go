@@ -319,7 +319,7 @@ func TestIssuerIsDown(t *testing.T) {
 	require.Equal(t, map[string]string{"campus": "can't be reached or used; the log has the reason"}, e.providers.Troubles())
 	_, err := e.providers.AuthenticateToken(t.Context(), token)
 	require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
-	_, _, err = e.providers.Begin(t.Context(), "campus", "/")
+	_, _, err = e.providers.Begin(t.Context(), "campus", signin.Attempt{ReturnTo: "/"})
 	require.True(t, fault.Is(err, fault.KindUnavailable), "%v", err)
 
 	e.issuer.IsDown = false

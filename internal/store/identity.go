@@ -194,29 +194,55 @@ func (tx *Tx) TouchSession(digest string, at time.Time) error {
 
 // DeleteSession implements identity.Tx.
 func (tx *Tx) DeleteSession(digest string) (identity.Session, error) {
-	var found []identity.Session
-	err := tx.db.Clauses(clause.Returning{}).Delete(&found, "digest = ?", digest).Error
+	return deleteByDigest[identity.Session](tx, digest)
+}
+
+// deleteByDigest deletes the row with a digest and returns it.
+func deleteByDigest[Row any](tx *Tx, digest string) (deleted Row, err error) {
+	var found []Row
+	err = tx.db.Clauses(clause.Returning{}).Delete(&found, "digest = ?", digest).Error
 	if err == nil && len(found) == 0 {
-		return identity.Session{}, fault.NotFound()
+		return deleted, fault.NotFound()
 	} else if err != nil {
-		return identity.Session{}, err
+		return deleted, err
 	}
 	return found[0], nil
 }
 
 // DeleteSessionsOf implements identity.Tx.
 func (tx *Tx) DeleteSessionsOf(user uuid.UUID) (int, error) {
-	result := tx.db.Delete(&identity.Session{}, "user_uuid = ?", user)
-	return int(result.RowsAffected), result.Error
+	if err := tx.db.Delete(&identity.Ticket{}, "user_uuid = ?", user).Error; err != nil {
+		return 0, err
+	}
+	sessions := tx.db.Delete(&identity.Session{}, "user_uuid = ?", user)
+	if sessions.Error != nil {
+		return 0, sessions.Error
+	}
+	tokens := tx.db.Delete(&directory.APIToken{}, "user_uuid = ? AND signed_in", user)
+	return int(sessions.RowsAffected + tokens.RowsAffected), tokens.Error
 }
 
 // DeleteStale implements identity.Tx.
 func (tx *Tx) DeleteStale(before time.Time) error {
-	err := tx.db.Delete(&identity.Session{}, "created < ?", before).Error
-	if err == nil {
-		err = tx.db.Delete(&identity.CodeRequest{}, "created < ?", before).Error
+	for _, row := range []any{&identity.Session{}, &identity.CodeRequest{}, &identity.Ticket{}} {
+		if err := tx.db.Delete(row, "created < ?", before).Error; err != nil {
+			return err
+		}
 	}
-	return err
+	return tx.db.Delete(&directory.APIToken{}, "signed_in AND expires < ?", before).Error
+}
+
+// SaveTicket implements identity.Tx.
+func (tx *Tx) SaveTicket(t identity.Ticket) error { return tx.db.Create(&t).Error }
+
+// FindTicket implements identity.Tx.
+func (tx *Tx) FindTicket(digest string) (found identity.Ticket, err error) {
+	return found, tx.db.Take(&found, "digest = ?", digest).Error
+}
+
+// DeleteTicket implements identity.Tx.
+func (tx *Tx) DeleteTicket(digest string) (identity.Ticket, error) {
+	return deleteByDigest[identity.Ticket](tx, digest)
 }
 
 // SaveSignInEvent implements identity.Tx.

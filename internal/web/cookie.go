@@ -2,7 +2,6 @@ package web
 
 import (
 	"encoding/base64"
-	"net/http"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 const (
 	sessionCookie = signin.SessionCookie
 	codeCookie    = "-code" // the secret of a request for a code, and the address that it was for
-	attemptCookie = "-oidc" // the signin.Attempt of a browser that is at an issuer
 	returnCookie  = "-back" // where a browser goes that signs out at an issuer
 )
 
@@ -22,10 +20,7 @@ const (
 func (p *pages) cookieName(kind string) string { return signin.CookieName(kind, p.isSecure()) }
 
 func (r *request) setCookie(kind, value string, lifetime time.Duration) {
-	http.SetCookie(r.w, &http.Cookie{ //nolint:gosec // G124: without TLS, on loopback, browsers would drop a Secure cookie
-		Name: r.page.cookieName(kind), Value: value, Path: "/", MaxAge: int(lifetime.Seconds()),
-		HttpOnly: true, Secure: r.page.isSecure(), SameSite: http.SameSiteLaxMode,
-	})
+	signin.SetCookie(r.w, kind, value, lifetime, r.page.isSecure())
 }
 
 func (r *request) dropCookie(kind string) { r.setCookie(kind, "", -time.Second) }

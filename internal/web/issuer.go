@@ -1,9 +1,6 @@
 package web
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"net/http"
 	"time"
 
@@ -11,71 +8,44 @@ import (
 	"invited/internal/signin"
 )
 
-// attemptLifetime is how long a person may take at an issuer.
-const attemptLifetime = 15 * time.Minute
+// returnLifetime is how long a person may take to sign out at an issuer.
+const returnLifetime = 15 * time.Minute
 
 // begin sends the browser to an issuer, and keeps the attempt in the browser.
 func (p *pages) begin(r *request) error {
-	attempt, to, err := p.Providers.Begin(r.Context(), r.PathValue("issuer"), r.returnTo())
+	attempt, to, err := p.Providers.Begin(r.Context(), r.PathValue("issuer"), signin.Attempt{ReturnTo: r.returnTo()})
 	if fault.Is(err, fault.KindUnavailable) {
 		return r.refuseSignIn(r.PathValue("issuer"), "", http.StatusServiceUnavailable,
 			"It can’t be reached at the moment. Try again later, or choose another way.", err)
 	} else if err != nil {
 		return err
 	}
-	kept, err := json.Marshal(attempt)
-	if err != nil {
+	if err := signin.KeepAttempt(r.w, attempt, p.isSecure()); err != nil {
 		return err
 	}
-	r.setCookie(attemptCookie, base64.RawURLEncoding.EncodeToString(kept), attemptLifetime)
 	http.Redirect(r.w, r.Request, to, http.StatusSeeOther)
 	return nil
 }
 
-// attempt returns what begin has kept, and forgets it: an attempt is finished once.
-func (r *request) attempt() (a signin.Attempt) {
-	cookie, err := r.Cookie(r.page.cookieName(attemptCookie))
-	if err != nil {
-		return a
-	}
-	r.dropCookie(attemptCookie)
-	kept, err := base64.RawURLEncoding.DecodeString(cookie.Value)
-	if err != nil || json.Unmarshal(kept, &a) != nil {
-		return signin.Attempt{}
-	}
-	return a
-}
-
 // comeBack signs the person in who comes back from an issuer.
 func (p *pages) comeBack(r *request) error {
-	attempt := r.attempt()
+	attempt := signin.TakeAttempt(r.w, r.Request, signin.PagesAttempt, p.isSecure())
 	returnTo := localOr(attempt.ReturnTo, "/")
-	issuer, client := r.PathValue("issuer"), p.ClientIP(r.Request)
-	person, err := p.Providers.Finish(r.Context(), issuer, attempt, r.URL.Query())
+	issuer := r.PathValue("issuer")
+	session, err := p.Providers.SignIn(r.Context(), p.Identity, issuer, attempt, r.URL.Query(), p.ClientIP(r.Request))
 	if err == nil {
-		session, user, signInErr := p.Identity.SignInPerson(r.Context(), person, client)
-		if signInErr == nil {
-			p.Logger.InfoContext(r.Context(), "signed in", "user", user.Username, "by", person.Issuer, "subject", person.Subject,
-				"staff", user.IsStaff, "client", client)
-			return r.startSession(session, returnTo)
-		}
-		p.Logger.WarnContext(r.Context(), "sign-in refused", "issuer", person.Issuer, "subject", person.Subject,
-			"client", client, "error", signInErr)
-		err = signInErr
+		return r.startSession(session, returnTo)
 	}
-	var f *fault.Error
-	switch errors.As(err, &f); {
-	case f == nil || f.Kind == fault.KindNotFound:
+	text := signin.Explain(err)
+	switch {
+	case text == "":
 		return err
-	case f.Kind == fault.KindForbidden:
-		return r.refuseSignIn(issuer, returnTo, http.StatusForbidden, f.Message, nil)
-	case f.Kind == fault.KindUnauthenticated:
-		return r.refuseSignIn(issuer, returnTo, http.StatusForbidden, "Your user here is inactive. Ask the people who run this site.", nil)
-	case f.Kind == fault.KindRejected:
-		return r.refuseSignIn(issuer, returnTo, http.StatusBadRequest, f.Message, err)
+	case fault.Is(err, fault.KindForbidden), fault.Is(err, fault.KindUnauthenticated): // the log has them
+		return r.refuseSignIn(issuer, returnTo, http.StatusForbidden, text, nil)
+	case fault.Is(err, fault.KindRejected):
+		return r.refuseSignIn(issuer, returnTo, http.StatusBadRequest, text, err)
 	default:
-		return r.refuseSignIn(issuer, returnTo, http.StatusServiceUnavailable,
-			"Something is out of reach at the moment. Nothing was changed. Begin again in a moment.", err)
+		return r.refuseSignIn(issuer, returnTo, http.StatusServiceUnavailable, text, err)
 	}
 }
 
@@ -96,7 +66,7 @@ func (r *request) refuseSignIn(issuer, returnTo string, status int, text string,
 // endIssuerSession answers with a page that goes on to the issuer that the session began with, whose own session ends there.
 // It is no redirect: the policy of form-action forbids a form to lead to another site, by a redirect too.
 func (r *request) endIssuerSession(to, name string) error {
-	r.setCookie(returnCookie, r.returnTo(), attemptLifetime)
+	r.setCookie(returnCookie, r.returnTo(), returnLifetime)
 	r.w.Header().Set("Refresh", "0; url="+to)
 	return r.render(http.StatusOK, "signed-out", "You are signed out", struct{ To, Name string }{to, name})
 }

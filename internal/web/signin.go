@@ -22,7 +22,7 @@ func (r *request) renderSignIn(status int, email, problem string) error {
 
 // askAddress is the page that asks for an address.
 func (p *pages) askAddress(r *request) error {
-	if r.user != nil {
+	if r.user != nil && r.returnTo() != signin.MailCompleted { // who signs in for a front end may be somebody else
 		return r.redirect(r.returnTo())
 	}
 	return r.renderSignIn(http.StatusOK, "", "")
@@ -90,13 +90,31 @@ func (p *pages) redeemCode(r *request) error {
 	return r.startSession(session, r.returnTo())
 }
 
-// startSession keeps the secret of a session in the browser, and sends the browser to a path. The session before ends.
+// startSession keeps the secret of a session in the browser, and sends the browser to a path. The session before ends. Whoever
+// signs in for a front end goes on there, and keeps no session here.
 func (r *request) startSession(secret, returnTo string) error {
 	if err := r.endSession(); err != nil {
 		return err
 	}
+	if returnTo == signin.MailCompleted {
+		r.dropCookie(sessionCookie)
+		return r.handOver(secret)
+	}
 	r.setCookie(sessionCookie, secret, identity.SessionLifetime)
 	return r.redirect(returnTo)
+}
+
+// handOver sends the browser to the front end that a person has signed in for. It ends the session. The page is no redirect: the
+// policy of form-action forbids a form to lead to another site, by a redirect too.
+func (r *request) handOver(secret string) error {
+	code, err := r.page.Identity.HandOver(r.Context(), secret)
+	if err != nil {
+		return err
+	}
+	attempt := signin.TakeAttempt(r.w, r.Request, signin.FrontEndAttempt, r.page.isSecure())
+	to := signin.FrontEndCompleted(r.page.Invitations.FrontendURL, signin.Mail, code, attempt.Echo)
+	r.w.Header().Set("Refresh", "0; url="+to)
+	return r.render(http.StatusOK, "go-on", "You are signed in", to)
 }
 
 // endSession ends the session of the browser, if there is one.

@@ -60,7 +60,7 @@ var functions = template.FuncMap{
 func New(c Config) (http.Handler, error) {
 	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
 	for _, name := range []string{
-		"home", "sign-in", "code", "invitation", "review", "message", "refused", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
+		"home", "sign-in", "code", "invitation", "review", "message", "refused", "go-on", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
 	} {
 		set, err := template.New("").Funcs(functions).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")

@@ -24,8 +24,10 @@ for (const [template, item] of Object.entries(contract.paths)) {
     const matching = routes.filter(
       (each) => each.methods.includes(method.toUpperCase()) && each.paths.some((pattern) => new RegExp(`^${pattern}`).test(request)),
     );
-    assert.deepEqual(matching.map((each) => each.strip_path), [false], `${method} ${request}: ${JSON.stringify(matching)}`);
-    assert.ok(matching[0].name.endsWith(item[method].operationId), matching[0].name);
+    const own = matching.filter((each) => each.name.endsWith(item[method].operationId));
+    assert.deepEqual(own.map((each) => each.strip_path), [false], `${method} ${request}: ${JSON.stringify(matching)}`);
+    // A path without a parameter can match a route with one too. Both lead to the same path of the server.
+    assert.ok(matching.length === 1 || !template.includes('{'), `${method} ${request}: ${JSON.stringify(matching)}`);
     found++;
   }
 }
