@@ -54,9 +54,12 @@ func contract(t *testing.T) *openapi3.T {
 // needsNoToken reports whether an operation needs no token.
 func needsNoToken(o *openapi3.Operation) bool { return o.Security != nil && len(*o.Security) == 0 }
 
+// needsLimit reports whether an operation needs a limit at the gateway.
+func needsLimit(method string, o *openapi3.Operation) bool { return method == http.MethodPost && needsNoToken(o) }
+
 // examplePath returns the path of a request for a path of the contract.
 func examplePath(path string) string {
-	return strings.ReplaceAll(path, "{uuid}", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11")
+	return strings.NewReplacer("{uuid}", "0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11", "{provider}", "campus").Replace(path)
 }
 
 // The file is a bootstrap configuration that Envoy's definitions and their validation rules accept. Its routes rewrite, limit and
@@ -80,7 +83,7 @@ func TestEnvoy(t *testing.T) {
 	for path, item := range contract(t).Paths.Map() {
 		for method, operation := range item.Operations() {
 			r := findRoute(t, routes, method, "/invitations"+examplePath(path))
-			if got := r.GetTypedPerFilterConfig()["limits"] != nil; got != needsNoToken(operation) {
+			if got := r.GetTypedPerFilterConfig()["limits"] != nil; got != needsLimit(method, operation) {
 				t.Errorf("%s %s: limited is %v", method, path, got)
 			}
 			if repeated := strings.Contains(r.GetRoute().GetRetryPolicy().GetRetryOn(), "reset"); repeated != (method == http.MethodGet) {
@@ -327,7 +330,7 @@ func TestKrakenD(t *testing.T) {
 				}
 			}
 			limit, limited := e.ExtraConfig["qos/ratelimit/router"]
-			if limited != needsNoToken(operation) || limited && (limit.ClientMaxRate <= 0 || limit.Strategy != "ip") {
+			if limited != needsLimit(method, operation) || limited && (limit.ClientMaxRate <= 0 || limit.Strategy != "ip") {
 				t.Errorf("%s: limited is %v %+v", name, limited, limit)
 			}
 		}

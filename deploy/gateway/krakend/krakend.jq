@@ -22,7 +22,7 @@
         input_query_strings: [$parameters[] | select(.in == "query").name],
         backend: [{host: $hosts, url_pattern: $path, method: $method, encoding: "no-op"}]
       }
-      + if $operation.security == []
+      + if $operation.security == [] and $method == "POST"
         then {extra_config: {"qos/ratelimit/router": {client_max_rate: 1, client_capacity: 20, strategy: "ip"}}}
         else {} end
   ]

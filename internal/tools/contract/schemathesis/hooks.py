@@ -34,6 +34,8 @@ REFUSALS = {
     "user_invitations_reject": {None: r"Invalid (signature|payload|user UUID|invitation UUID)\."},
     "user_invitations_approve_request": {None: r"Only requested invitations can be approved or rejected\."},
     "user_invitations_reject_request": {None: r"Only requested invitations can be approved or rejected\."},
+    "api_auth_token_exchange": {"code": r"This code does not work any more\. Sign in again\."},
+    "api_auth_create": {"code": r"This code does not work any more\. Sign in again\."},
 }
 
 

@@ -51,10 +51,13 @@ type persona struct {
 
 var (
 	reader = []string{
-		"customers_list", "customers_count", "projects_list", "projects_count", "roles_list", "roles_count", "roles_retrieve",
+		"customers_list", "customers_count", "projects_list", "projects_count", "roles_retrieve",
 		"user_permissions_list", "user_permissions_count", "users_me_retrieve",
 	}
-	public  = []string{"user_invitations_check", "user_invitations_approve", "user_invitations_reject"}
+	public = []string{
+		"user_invitations_check", "user_invitations_approve", "user_invitations_reject", "roles_list", "roles_count",
+		"configuration_retrieve", "identity_providers_list",
+	}
 	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_count", "user_invitations_details_retrieve", "user_invitations_accept"})
 	manager = slices.Concat(invitee, []string{
 		"customers_retrieve", "projects_retrieve", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list",
