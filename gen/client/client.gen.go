@@ -594,6 +594,30 @@ func (e PermissionFieldEnum) Valid() bool {
 	}
 }
 
+// Defines values for PersonalAccessTokenScope.
+const (
+	DirectoryRead    PersonalAccessTokenScope = "directory:read"
+	InvitationsRead  PersonalAccessTokenScope = "invitations:read"
+	InvitationsWrite PersonalAccessTokenScope = "invitations:write"
+	UsersToken       PersonalAccessTokenScope = "users:token"
+)
+
+// Valid indicates whether the value is a known member of the PersonalAccessTokenScope enum.
+func (e PersonalAccessTokenScope) Valid() bool {
+	switch e {
+	case DirectoryRead:
+		return true
+	case InvitationsRead:
+		return true
+	case InvitationsWrite:
+		return true
+	case UsersToken:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProjectFieldEnum.
 const (
 	ProjectFieldCreated      ProjectFieldEnum = "created"
@@ -1061,6 +1085,62 @@ type Permission struct {
 // PermissionFieldEnum A field of a permission.
 type PermissionFieldEnum string
 
+// PersonalAccessToken An API token of the caller, without the token itself.
+type PersonalAccessToken struct {
+	Created time.Time `json:"created"`
+
+	// ExpiresAt When the token stops working. Null if never, which only the operator can give.
+	ExpiresAt *time.Time `json:"expires_at"`
+
+	// IsActive The token has not expired.
+	IsActive bool `json:"is_active"`
+
+	// LastUsedAt When the token was used last, to about a minute. Null if never.
+	LastUsedAt *time.Time `json:"last_used_at"`
+
+	// Name What the token is for. Empty if nobody has said.
+	Name string `json:"name"`
+
+	// Scopes What the token is limited to. Empty if the token is not limited.
+	Scopes []PersonalAccessTokenScope `json:"scopes"`
+	UUID   openapi_types.UUID         `json:"uuid"`
+}
+
+// PersonalAccessTokenCreateRequest defines model for PersonalAccessTokenCreateRequest.
+type PersonalAccessTokenCreateRequest struct {
+	// AllowedScopes Waldur's binding of a token to single objects. There is none here, and a request that asks for one is refused.
+	AllowedScopes *[]map[string]interface{} `json:"allowed_scopes,omitempty"`
+
+	// ExpiresAt When the token stops working, at most 365 days from now. 90 days from now where it is left out.
+	ExpiresAt *time.Time `json:"expires_at,omitempty"`
+
+	// Name What the token is for. Characters that are not printable are refused.
+	Name string `json:"name"`
+
+	// Scopes What the token is limited to.
+	Scopes []PersonalAccessTokenScope `json:"scopes"`
+}
+
+// PersonalAccessTokenCreated A new API token. The field `token` is in this response alone.
+type PersonalAccessTokenCreated struct {
+	Created   time.Time                  `json:"created"`
+	ExpiresAt time.Time                  `json:"expires_at"`
+	Name      string                     `json:"name"`
+	Scopes    []PersonalAccessTokenScope `json:"scopes"`
+
+	// Token The token itself, for `Authorization`.
+	Token string             `json:"token"`
+	UUID  openapi_types.UUID `json:"uuid"`
+}
+
+// PersonalAccessTokenScope A part of the API.
+//
+// * `invitations:read` - read invitations
+// * `invitations:write` - create, edit, send, cancel, delete and accept invitations
+// * `directory:read` - read organizations, projects, roles, and who holds which role
+// * `users:token` - make tokens of ten minutes for users; only tokens of service users can have this scope
+type PersonalAccessTokenScope string
+
 // Project A project of an organization. With `field`, only the given fields are present.
 type Project struct {
 	Created *time.Time `json:"created,omitempty"`
@@ -1281,6 +1361,9 @@ type MethodNotAllowed = Detail
 // NoSuchPage One sentence about the outcome.
 type NoSuchPage = Detail
 
+// NoToken One sentence about the outcome.
+type NoToken = Detail
+
 // NotAcceptable One sentence about the outcome.
 type NotAcceptable = Detail
 
@@ -1289,6 +1372,9 @@ type NotFound = Detail
 
 // ServiceUnavailable One sentence about the outcome.
 type ServiceUnavailable = Detail
+
+// TokenScope One sentence about the outcome.
+type TokenScope = Detail
 
 // TooManyRequests One sentence about the outcome.
 type TooManyRequests = Detail
@@ -1344,6 +1430,15 @@ type CustomersCountParams struct {
 
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// PersonalAccessTokensListParams defines parameters for PersonalAccessTokensList.
+type PersonalAccessTokensListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ProjectsListParams defines parameters for ProjectsList.
@@ -1634,6 +1729,9 @@ type APIAuthTokenExchangeJSONRequestBody = TokenExchangeRequest
 // APIAuthCreateJSONRequestBody defines body for APIAuthCreate for application/json ContentType.
 type APIAuthCreateJSONRequestBody = TokenExchangeRequest
 
+// PersonalAccessTokensCreateJSONRequestBody defines body for PersonalAccessTokensCreate for application/json ContentType.
+type PersonalAccessTokensCreateJSONRequestBody = PersonalAccessTokenCreateRequest
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -1909,6 +2007,58 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
 	IdentityProvidersRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PersonalAccessTokensList List personal access tokens
+	//
+	// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
+	// request with an API token is refused.
+	//
+	// Corresponds with GET /api/personal-access-tokens/ (the `PersonalAccessTokensList` operationId).
+	PersonalAccessTokensList(ctx context.Context, params *PersonalAccessTokensListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PersonalAccessTokensCount Count personal access tokens
+	//
+	// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
+	// body.
+	//
+	// Corresponds with HEAD /api/personal-access-tokens/ (the `PersonalAccessTokensCount` operationId).
+	PersonalAccessTokensCount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PersonalAccessTokensCreateWithBody Create a personal access token
+	//
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+	PersonalAccessTokensCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PersonalAccessTokensCreate Create a personal access token
+	//
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+	PersonalAccessTokensCreate(ctx context.Context, body PersonalAccessTokensCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PersonalAccessTokensDestroy Revoke a personal access token
+	//
+	// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+	//
+	// Corresponds with DELETE /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensDestroy` operationId).
+	PersonalAccessTokensDestroy(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PersonalAccessTokensRetrieve Retrieve a personal access token
+	//
+	// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+	//
+	// Corresponds with GET /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensRetrieve` operationId).
+	PersonalAccessTokensRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsList List projects
 	//
@@ -2357,6 +2507,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 	UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UsersTokenCreate Create a token for a user
+	//
+	// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
+	// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
+	// tokens for staff, support and service users. Each is logged.
+	//
+	// Corresponds with POST /api/users/{uuid}/token/ (the `UsersTokenCreate` operationId).
+	UsersTokenCreate(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
 // APIAuthTokenExchangeWithBody Exchange a code for a token
@@ -2585,6 +2744,118 @@ func (c *Client) IdentityProvidersList(ctx context.Context, reqEditors ...Reques
 // Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
 func (c *Client) IdentityProvidersRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewIdentityProvidersRetrieveRequest(c.Server, provider)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PersonalAccessTokensList List personal access tokens
+//
+// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
+// request with an API token is refused.
+//
+// Corresponds with GET /api/personal-access-tokens/ (the `PersonalAccessTokensList` operationId).
+func (c *Client) PersonalAccessTokensList(ctx context.Context, params *PersonalAccessTokensListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPersonalAccessTokensListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PersonalAccessTokensCount Count personal access tokens
+//
+// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
+// body.
+//
+// Corresponds with HEAD /api/personal-access-tokens/ (the `PersonalAccessTokensCount` operationId).
+func (c *Client) PersonalAccessTokensCount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPersonalAccessTokensCountRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PersonalAccessTokensCreateWithBody Create a personal access token
+//
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+// most 100 tokens. A request with an API token is refused: a token can't make a token.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+func (c *Client) PersonalAccessTokensCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPersonalAccessTokensCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PersonalAccessTokensCreate Create a personal access token
+//
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+// most 100 tokens. A request with an API token is refused: a token can't make a token.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+func (c *Client) PersonalAccessTokensCreate(ctx context.Context, body PersonalAccessTokensCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPersonalAccessTokensCreateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PersonalAccessTokensDestroy Revoke a personal access token
+//
+// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+//
+// Corresponds with DELETE /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensDestroy` operationId).
+func (c *Client) PersonalAccessTokensDestroy(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPersonalAccessTokensDestroyRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PersonalAccessTokensRetrieve Retrieve a personal access token
+//
+// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+//
+// Corresponds with GET /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensRetrieve` operationId).
+func (c *Client) PersonalAccessTokensRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPersonalAccessTokensRetrieveRequest(c.Server, uuid)
 	if err != nil {
 		return nil, err
 	}
@@ -3443,6 +3714,25 @@ func (c *Client) UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEdito
 	return c.Client.Do(req)
 }
 
+// UsersTokenCreate Create a token for a user
+//
+// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
+// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
+// tokens for staff, support and service users. Each is logged.
+//
+// Corresponds with POST /api/users/{uuid}/token/ (the `UsersTokenCreate` operationId).
+func (c *Client) UsersTokenCreate(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUsersTokenCreateRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // NewAPIAuthTokenExchangeRequest calls the generic APIAuthTokenExchange builder with application/json body
 func NewAPIAuthTokenExchangeRequest(server string, body APIAuthTokenExchangeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -3934,6 +4224,207 @@ func NewIdentityProvidersRetrieveRequest(server string, provider Provider) (*htt
 	}
 
 	operationPath := fmt.Sprintf("/api/identity-providers/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPersonalAccessTokensListRequest constructs an http.Request for the PersonalAccessTokensList method
+func NewPersonalAccessTokensListRequest(server string, params *PersonalAccessTokensListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/personal-access-tokens/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPersonalAccessTokensCountRequest constructs an http.Request for the PersonalAccessTokensCount method
+func NewPersonalAccessTokensCountRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/personal-access-tokens/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPersonalAccessTokensCreateRequest calls the generic PersonalAccessTokensCreate builder with application/json body
+func NewPersonalAccessTokensCreateRequest(server string, body PersonalAccessTokensCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPersonalAccessTokensCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPersonalAccessTokensCreateRequestWithBody constructs an http.Request for the PersonalAccessTokensCreate method, with any body, and a specified content type
+func NewPersonalAccessTokensCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/personal-access-tokens/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPersonalAccessTokensDestroyRequest constructs an http.Request for the PersonalAccessTokensDestroy method
+func NewPersonalAccessTokensDestroyRequest(server string, uuid openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/personal-access-tokens/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPersonalAccessTokensRetrieveRequest constructs an http.Request for the PersonalAccessTokensRetrieve method
+func NewPersonalAccessTokensRetrieveRequest(server string, uuid openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/personal-access-tokens/%s/", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -6171,6 +6662,40 @@ func NewUsersMeRetrieveRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewUsersTokenCreateRequest constructs an http.Request for the UsersTokenCreate method
+func NewUsersTokenCreateRequest(server string, uuid openapi_types.UUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/users/%s/token/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 func (c *Client) applyEditors(ctx context.Context, req *http.Request, additionalEditors []RequestEditorFn) error {
 	for _, r := range c.RequestEditors {
 		if err := r(ctx, req); err != nil {
@@ -6346,6 +6871,66 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
 	IdentityProvidersRetrieveWithResponse(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*IdentityProvidersRetrieveResponse, error)
+
+	// PersonalAccessTokensListWithResponse List personal access tokens
+	//
+	// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
+	// request with an API token is refused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/personal-access-tokens/ (the `PersonalAccessTokensList` operationId).
+	PersonalAccessTokensListWithResponse(ctx context.Context, params *PersonalAccessTokensListParams, reqEditors ...RequestEditorFn) (*PersonalAccessTokensListResponse, error)
+
+	// PersonalAccessTokensCountWithResponse Count personal access tokens
+	//
+	// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
+	// body.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/personal-access-tokens/ (the `PersonalAccessTokensCount` operationId).
+	PersonalAccessTokensCountWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PersonalAccessTokensCountResponse, error)
+
+	// PersonalAccessTokensCreateWithBodyWithResponse Create a personal access token
+	//
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+	PersonalAccessTokensCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PersonalAccessTokensCreateResponse, error)
+
+	// PersonalAccessTokensCreateWithResponse Create a personal access token
+	//
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+	PersonalAccessTokensCreateWithResponse(ctx context.Context, body PersonalAccessTokensCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PersonalAccessTokensCreateResponse, error)
+
+	// PersonalAccessTokensDestroyWithResponse Revoke a personal access token
+	//
+	// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensDestroy` operationId).
+	PersonalAccessTokensDestroyWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*PersonalAccessTokensDestroyResponse, error)
+
+	// PersonalAccessTokensRetrieveWithResponse Retrieve a personal access token
+	//
+	// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensRetrieve` operationId).
+	PersonalAccessTokensRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*PersonalAccessTokensRetrieveResponse, error)
 
 	// ProjectsListWithResponse List projects
 	//
@@ -6842,6 +7427,17 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 	UsersMeRetrieveWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*UsersMeRetrieveResponse, error)
+
+	// UsersTokenCreateWithResponse Create a token for a user
+	//
+	// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
+	// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
+	// tokens for staff, support and service users. Each is logged.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/users/{uuid}/token/ (the `UsersTokenCreate` operationId).
+	UsersTokenCreateWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*UsersTokenCreateResponse, error)
 }
 
 // APIAuthTokenExchangeResponse200Headers the declared response headers of an HTTP 200 response for APIAuthTokenExchange
@@ -7665,6 +8261,11 @@ type CustomersListResponse401Headers struct {
 	XRequestID      *string
 }
 
+// CustomersListResponse403Headers the declared response headers of an HTTP 403 response for CustomersList
+type CustomersListResponse403Headers struct {
+	XRequestID *string
+}
+
 // CustomersListResponse404Headers the declared response headers of an HTTP 404 response for CustomersList
 type CustomersListResponse404Headers struct {
 	XRequestID *string
@@ -7712,6 +8313,8 @@ type CustomersListResponse struct {
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NoSuchPage
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -7732,6 +8335,8 @@ type CustomersListResponse struct {
 	Headers400 *CustomersListResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CustomersListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomersListResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *CustomersListResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -7761,6 +8366,11 @@ func (r CustomersListResponse) GetJSON400() *BadParameter {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CustomersListResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CustomersListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -7844,6 +8454,11 @@ type CustomersCountResponse401Headers struct {
 	XRequestID      *string
 }
 
+// CustomersCountResponse403Headers the declared response headers of an HTTP 403 response for CustomersCount
+type CustomersCountResponse403Headers struct {
+	XRequestID *string
+}
+
 // CustomersCountResponse405Headers the declared response headers of an HTTP 405 response for CustomersCount
 type CustomersCountResponse405Headers struct {
 	XRequestID *string
@@ -7883,6 +8498,8 @@ type CustomersCountResponse struct {
 	Headers400 *CustomersCountResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CustomersCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomersCountResponse403Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *CustomersCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -7937,6 +8554,11 @@ type CustomersRetrieveResponse401Headers struct {
 	XRequestID      *string
 }
 
+// CustomersRetrieveResponse403Headers the declared response headers of an HTTP 403 response for CustomersRetrieve
+type CustomersRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
 // CustomersRetrieveResponse404Headers the declared response headers of an HTTP 404 response for CustomersRetrieve
 type CustomersRetrieveResponse404Headers struct {
 	XRequestID *string
@@ -7982,6 +8604,8 @@ type CustomersRetrieveResponse struct {
 	JSON200 *Customer
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -8000,6 +8624,8 @@ type CustomersRetrieveResponse struct {
 	Headers200 *CustomersRetrieveResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *CustomersRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomersRetrieveResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *CustomersRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -8024,6 +8650,11 @@ func (r CustomersRetrieveResponse) GetJSON200() *Customer {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r CustomersRetrieveResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CustomersRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -8374,6 +9005,876 @@ func (r IdentityProvidersRetrieveResponse) ContentType() string {
 	return ""
 }
 
+// PersonalAccessTokensListResponse200Headers the declared response headers of an HTTP 200 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// PersonalAccessTokensListResponse400Headers the declared response headers of an HTTP 400 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse400Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse401Headers the declared response headers of an HTTP 401 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// PersonalAccessTokensListResponse403Headers the declared response headers of an HTTP 403 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse403Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse404Headers the declared response headers of an HTTP 404 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse404Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse405Headers the declared response headers of an HTTP 405 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse406Headers the declared response headers of an HTTP 406 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse406Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse414Headers the declared response headers of an HTTP 414 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse414Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse500Headers the declared response headers of an HTTP 500 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse500Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensListResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensList
+type PersonalAccessTokensListResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type PersonalAccessTokensListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]PersonalAccessToken
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoToken
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PersonalAccessTokensListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PersonalAccessTokensListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PersonalAccessTokensListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PersonalAccessTokensListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PersonalAccessTokensListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *PersonalAccessTokensListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *PersonalAccessTokensListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *PersonalAccessTokensListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PersonalAccessTokensListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PersonalAccessTokensListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PersonalAccessTokensListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON200() *[]PersonalAccessToken {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON403() *NoToken {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PersonalAccessTokensListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PersonalAccessTokensListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PersonalAccessTokensListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PersonalAccessTokensListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PersonalAccessTokensListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PersonalAccessTokensCountResponse200Headers the declared response headers of an HTTP 200 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// PersonalAccessTokensCountResponse400Headers the declared response headers of an HTTP 400 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCountResponse401Headers the declared response headers of an HTTP 401 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// PersonalAccessTokensCountResponse403Headers the declared response headers of an HTTP 403 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse403Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCountResponse405Headers the declared response headers of an HTTP 405 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCountResponse406Headers the declared response headers of an HTTP 406 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCountResponse414Headers the declared response headers of an HTTP 414 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse414Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCountResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse429Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCountResponse500Headers the declared response headers of an HTTP 500 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCountResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensCount
+type PersonalAccessTokensCountResponse503Headers struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PersonalAccessTokensCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PersonalAccessTokensCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PersonalAccessTokensCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PersonalAccessTokensCountResponse403Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *PersonalAccessTokensCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *PersonalAccessTokensCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *PersonalAccessTokensCountResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PersonalAccessTokensCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PersonalAccessTokensCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PersonalAccessTokensCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r PersonalAccessTokensCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PersonalAccessTokensCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PersonalAccessTokensCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PersonalAccessTokensCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PersonalAccessTokensCreateResponse201Headers the declared response headers of an HTTP 201 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse201Headers struct {
+	Location   string
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse400Headers the declared response headers of an HTTP 400 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse400Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse401Headers the declared response headers of an HTTP 401 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// PersonalAccessTokensCreateResponse403Headers the declared response headers of an HTTP 403 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse403Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse405Headers the declared response headers of an HTTP 405 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse406Headers the declared response headers of an HTTP 406 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse406Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse413Headers the declared response headers of an HTTP 413 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse413Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse414Headers the declared response headers of an HTTP 414 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse414Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse415Headers the declared response headers of an HTTP 415 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse500Headers the declared response headers of an HTTP 500 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse500Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensCreateResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensCreate
+type PersonalAccessTokensCreateResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type PersonalAccessTokensCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PersonalAccessTokenCreated
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *FieldErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoToken
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PersonalAccessTokensCreateResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *PersonalAccessTokensCreateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PersonalAccessTokensCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PersonalAccessTokensCreateResponse403Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *PersonalAccessTokensCreateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *PersonalAccessTokensCreateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *PersonalAccessTokensCreateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *PersonalAccessTokensCreateResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *PersonalAccessTokensCreateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PersonalAccessTokensCreateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PersonalAccessTokensCreateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PersonalAccessTokensCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON201() *PersonalAccessTokenCreated {
+	return r.JSON201
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON400() *FieldErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON403() *NoToken {
+	return r.JSON403
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PersonalAccessTokensCreateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PersonalAccessTokensCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PersonalAccessTokensCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PersonalAccessTokensCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PersonalAccessTokensCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PersonalAccessTokensDestroyResponse204Headers the declared response headers of an HTTP 204 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse204Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse401Headers the declared response headers of an HTTP 401 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// PersonalAccessTokensDestroyResponse403Headers the declared response headers of an HTTP 403 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse403Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse404Headers the declared response headers of an HTTP 404 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse404Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse405Headers the declared response headers of an HTTP 405 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse406Headers the declared response headers of an HTTP 406 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse406Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse413Headers the declared response headers of an HTTP 413 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse413Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse414Headers the declared response headers of an HTTP 414 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse414Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse500Headers the declared response headers of an HTTP 500 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse500Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensDestroyResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensDestroy
+type PersonalAccessTokensDestroyResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type PersonalAccessTokensDestroyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoToken
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *PersonalAccessTokensDestroyResponse204Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PersonalAccessTokensDestroyResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PersonalAccessTokensDestroyResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PersonalAccessTokensDestroyResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *PersonalAccessTokensDestroyResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *PersonalAccessTokensDestroyResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *PersonalAccessTokensDestroyResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *PersonalAccessTokensDestroyResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PersonalAccessTokensDestroyResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PersonalAccessTokensDestroyResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PersonalAccessTokensDestroyResponse503Headers
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON403() *NoToken {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PersonalAccessTokensDestroyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PersonalAccessTokensDestroyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PersonalAccessTokensDestroyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PersonalAccessTokensDestroyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PersonalAccessTokensDestroyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PersonalAccessTokensRetrieveResponse200Headers the declared response headers of an HTTP 200 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse401Headers the declared response headers of an HTTP 401 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// PersonalAccessTokensRetrieveResponse403Headers the declared response headers of an HTTP 403 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse404Headers the declared response headers of an HTTP 404 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse405Headers the declared response headers of an HTTP 405 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse406Headers the declared response headers of an HTTP 406 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse414Headers the declared response headers of an HTTP 414 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse500Headers the declared response headers of an HTTP 500 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// PersonalAccessTokensRetrieveResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensRetrieve
+type PersonalAccessTokensRetrieveResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type PersonalAccessTokensRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PersonalAccessToken
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NoToken
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PersonalAccessTokensRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *PersonalAccessTokensRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *PersonalAccessTokensRetrieveResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *PersonalAccessTokensRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *PersonalAccessTokensRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *PersonalAccessTokensRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *PersonalAccessTokensRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *PersonalAccessTokensRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *PersonalAccessTokensRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *PersonalAccessTokensRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON200() *PersonalAccessToken {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON403() *NoToken {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PersonalAccessTokensRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PersonalAccessTokensRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PersonalAccessTokensRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PersonalAccessTokensRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PersonalAccessTokensRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // ProjectsListResponse200Headers the declared response headers of an HTTP 200 response for ProjectsList
 type ProjectsListResponse200Headers struct {
 	Link         string
@@ -8390,6 +9891,11 @@ type ProjectsListResponse400Headers struct {
 type ProjectsListResponse401Headers struct {
 	WWWAuthenticate string
 	XRequestID      *string
+}
+
+// ProjectsListResponse403Headers the declared response headers of an HTTP 403 response for ProjectsList
+type ProjectsListResponse403Headers struct {
+	XRequestID *string
 }
 
 // ProjectsListResponse404Headers the declared response headers of an HTTP 404 response for ProjectsList
@@ -8439,6 +9945,8 @@ type ProjectsListResponse struct {
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NoSuchPage
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -8459,6 +9967,8 @@ type ProjectsListResponse struct {
 	Headers400 *ProjectsListResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ProjectsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ProjectsListResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ProjectsListResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -8488,6 +9998,11 @@ func (r ProjectsListResponse) GetJSON400() *BadParameter {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ProjectsListResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ProjectsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -8571,6 +10086,11 @@ type ProjectsCountResponse401Headers struct {
 	XRequestID      *string
 }
 
+// ProjectsCountResponse403Headers the declared response headers of an HTTP 403 response for ProjectsCount
+type ProjectsCountResponse403Headers struct {
+	XRequestID *string
+}
+
 // ProjectsCountResponse405Headers the declared response headers of an HTTP 405 response for ProjectsCount
 type ProjectsCountResponse405Headers struct {
 	XRequestID *string
@@ -8610,6 +10130,8 @@ type ProjectsCountResponse struct {
 	Headers400 *ProjectsCountResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ProjectsCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ProjectsCountResponse403Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *ProjectsCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -8664,6 +10186,11 @@ type ProjectsRetrieveResponse401Headers struct {
 	XRequestID      *string
 }
 
+// ProjectsRetrieveResponse403Headers the declared response headers of an HTTP 403 response for ProjectsRetrieve
+type ProjectsRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
 // ProjectsRetrieveResponse404Headers the declared response headers of an HTTP 404 response for ProjectsRetrieve
 type ProjectsRetrieveResponse404Headers struct {
 	XRequestID *string
@@ -8709,6 +10236,8 @@ type ProjectsRetrieveResponse struct {
 	JSON200 *Project
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -8727,6 +10256,8 @@ type ProjectsRetrieveResponse struct {
 	Headers200 *ProjectsRetrieveResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *ProjectsRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ProjectsRetrieveResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *ProjectsRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -8751,6 +10282,11 @@ func (r ProjectsRetrieveResponse) GetJSON200() *Project {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r ProjectsRetrieveResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ProjectsRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -8835,6 +10371,11 @@ type RolesListResponse401Headers struct {
 	XRequestID      *string
 }
 
+// RolesListResponse403Headers the declared response headers of an HTTP 403 response for RolesList
+type RolesListResponse403Headers struct {
+	XRequestID *string
+}
+
 // RolesListResponse404Headers the declared response headers of an HTTP 404 response for RolesList
 type RolesListResponse404Headers struct {
 	XRequestID *string
@@ -8882,6 +10423,8 @@ type RolesListResponse struct {
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NoSuchPage
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -8902,6 +10445,8 @@ type RolesListResponse struct {
 	Headers400 *RolesListResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RolesListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RolesListResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *RolesListResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -8931,6 +10476,11 @@ func (r RolesListResponse) GetJSON400() *BadParameter {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r RolesListResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RolesListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -9014,6 +10564,11 @@ type RolesCountResponse401Headers struct {
 	XRequestID      *string
 }
 
+// RolesCountResponse403Headers the declared response headers of an HTTP 403 response for RolesCount
+type RolesCountResponse403Headers struct {
+	XRequestID *string
+}
+
 // RolesCountResponse405Headers the declared response headers of an HTTP 405 response for RolesCount
 type RolesCountResponse405Headers struct {
 	XRequestID *string
@@ -9053,6 +10608,8 @@ type RolesCountResponse struct {
 	Headers400 *RolesCountResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RolesCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RolesCountResponse403Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *RolesCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -9107,6 +10664,11 @@ type RolesRetrieveResponse401Headers struct {
 	XRequestID      *string
 }
 
+// RolesRetrieveResponse403Headers the declared response headers of an HTTP 403 response for RolesRetrieve
+type RolesRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
 // RolesRetrieveResponse404Headers the declared response headers of an HTTP 404 response for RolesRetrieve
 type RolesRetrieveResponse404Headers struct {
 	XRequestID *string
@@ -9152,6 +10714,8 @@ type RolesRetrieveResponse struct {
 	JSON200 *RoleDetails
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -9170,6 +10734,8 @@ type RolesRetrieveResponse struct {
 	Headers200 *RolesRetrieveResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *RolesRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RolesRetrieveResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *RolesRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -9194,6 +10760,11 @@ func (r RolesRetrieveResponse) GetJSON200() *RoleDetails {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r RolesRetrieveResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RolesRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -9278,6 +10849,11 @@ type UserInvitationsListResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsListResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsList
+type UserInvitationsListResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsListResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsList
 type UserInvitationsListResponse404Headers struct {
 	XRequestID *string
@@ -9325,6 +10901,8 @@ type UserInvitationsListResponse struct {
 	JSON400 *FieldErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *Detail
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -9345,6 +10923,8 @@ type UserInvitationsListResponse struct {
 	Headers400 *UserInvitationsListResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsListResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsListResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -9374,6 +10954,11 @@ func (r UserInvitationsListResponse) GetJSON400() *FieldErrors {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsListResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -9457,6 +11042,11 @@ type UserInvitationsCountResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsCountResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsCount
+type UserInvitationsCountResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCountResponse405Headers the declared response headers of an HTTP 405 response for UserInvitationsCount
 type UserInvitationsCountResponse405Headers struct {
 	XRequestID *string
@@ -9496,6 +11086,8 @@ type UserInvitationsCountResponse struct {
 	Headers400 *UserInvitationsCountResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsCountResponse403Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserInvitationsCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -9556,6 +11148,11 @@ type UserInvitationsCreateResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsCreateResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsCreate
+type UserInvitationsCreateResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCreateResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsCreate
 type UserInvitationsCreateResponse404Headers struct {
 	XRequestID *string
@@ -9613,6 +11210,8 @@ type UserInvitationsCreateResponse struct {
 	JSON400 *FieldErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -9637,6 +11236,8 @@ type UserInvitationsCreateResponse struct {
 	Headers400 *UserInvitationsCreateResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsCreateResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsCreateResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -9670,6 +11271,11 @@ func (r UserInvitationsCreateResponse) GetJSON400() *FieldErrors {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsCreateResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsCreateResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -9953,6 +11559,11 @@ type UserInvitationsCheckDuplicatesResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsCheckDuplicatesResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsCheckDuplicates
+type UserInvitationsCheckDuplicatesResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCheckDuplicatesResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse404Headers struct {
 	XRequestID *string
@@ -10010,6 +11621,8 @@ type UserInvitationsCheckDuplicatesResponse struct {
 	JSON400 *FieldErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -10034,6 +11647,8 @@ type UserInvitationsCheckDuplicatesResponse struct {
 	Headers400 *UserInvitationsCheckDuplicatesResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsCheckDuplicatesResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsCheckDuplicatesResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsCheckDuplicatesResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -10067,6 +11682,11 @@ func (r UserInvitationsCheckDuplicatesResponse) GetJSON400() *FieldErrors {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsCheckDuplicatesResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsCheckDuplicatesResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -10331,6 +11951,11 @@ type UserInvitationsDestroyResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsDestroyResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsDestroy
+type UserInvitationsDestroyResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDestroyResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsDestroy
 type UserInvitationsDestroyResponse404Headers struct {
 	XRequestID *string
@@ -10379,6 +12004,8 @@ type UserInvitationsDestroyResponse struct {
 	HTTPResponse *http.Response
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -10399,6 +12026,8 @@ type UserInvitationsDestroyResponse struct {
 	Headers204 *UserInvitationsDestroyResponse204Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsDestroyResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsDestroyResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsDestroyResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -10420,6 +12049,11 @@ type UserInvitationsDestroyResponse struct {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsDestroyResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsDestroyResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -10502,6 +12136,11 @@ type UserInvitationsRetrieveResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsRetrieve
+type UserInvitationsRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse404Headers struct {
 	XRequestID *string
@@ -10547,6 +12186,8 @@ type UserInvitationsRetrieveResponse struct {
 	JSON200 *Invitation
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -10565,6 +12206,8 @@ type UserInvitationsRetrieveResponse struct {
 	Headers200 *UserInvitationsRetrieveResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsRetrieveResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -10589,6 +12232,11 @@ func (r UserInvitationsRetrieveResponse) GetJSON200() *Invitation {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsRetrieveResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -11111,6 +12759,11 @@ type UserInvitationsAcceptResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsAcceptResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsAccept
+type UserInvitationsAcceptResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsAcceptResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse404Headers struct {
 	XRequestID *string
@@ -11163,6 +12816,8 @@ type UserInvitationsAcceptResponse struct {
 	JSON400 *RuleErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -11185,6 +12840,8 @@ type UserInvitationsAcceptResponse struct {
 	Headers400 *UserInvitationsAcceptResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsAcceptResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsAcceptResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsAcceptResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -11216,6 +12873,11 @@ func (r UserInvitationsAcceptResponse) GetJSON400() *RuleErrors {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsAcceptResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsAcceptResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -11504,6 +13166,11 @@ type UserInvitationsAskAgainResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsAskAgainResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsAskAgain
+type UserInvitationsAskAgainResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsAskAgainResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsAskAgain
 type UserInvitationsAskAgainResponse404Headers struct {
 	XRequestID *string
@@ -11554,6 +13221,8 @@ type UserInvitationsAskAgainResponse struct {
 	JSON200 *Detail
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -11574,6 +13243,8 @@ type UserInvitationsAskAgainResponse struct {
 	Headers200 *UserInvitationsAskAgainResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsAskAgainResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsAskAgainResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsAskAgainResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -11600,6 +13271,11 @@ func (r UserInvitationsAskAgainResponse) GetJSON200() *Detail {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsAskAgainResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsAskAgainResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -11687,6 +13363,11 @@ type UserInvitationsCancelResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsCancelResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsCancel
+type UserInvitationsCancelResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsCancelResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsCancel
 type UserInvitationsCancelResponse404Headers struct {
 	XRequestID *string
@@ -11739,6 +13420,8 @@ type UserInvitationsCancelResponse struct {
 	JSON400 *RuleErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -11761,6 +13444,8 @@ type UserInvitationsCancelResponse struct {
 	Headers400 *UserInvitationsCancelResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsCancelResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsCancelResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsCancelResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -11792,6 +13477,11 @@ func (r UserInvitationsCancelResponse) GetJSON400() *RuleErrors {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsCancelResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsCancelResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12042,6 +13732,11 @@ type UserInvitationsDeclineResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsDeclineResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsDecline
+type UserInvitationsDeclineResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDeclineResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsDecline
 type UserInvitationsDeclineResponse404Headers struct {
 	XRequestID *string
@@ -12099,6 +13794,8 @@ type UserInvitationsDeclineResponse struct {
 	JSON400 *FieldErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -12123,6 +13820,8 @@ type UserInvitationsDeclineResponse struct {
 	Headers400 *UserInvitationsDeclineResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsDeclineResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsDeclineResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsDeclineResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -12156,6 +13855,11 @@ func (r UserInvitationsDeclineResponse) GetJSON400() *FieldErrors {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsDeclineResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsDeclineResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12435,6 +14139,11 @@ type UserInvitationsDetailsRetrieveResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsDetailsRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsDetailsRetrieve
+type UserInvitationsDetailsRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsDetailsRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsDetailsRetrieve
 type UserInvitationsDetailsRetrieveResponse404Headers struct {
 	XRequestID *string
@@ -12480,6 +14189,8 @@ type UserInvitationsDetailsRetrieveResponse struct {
 	JSON200 *VisibleInvitationDetails
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -12498,6 +14209,8 @@ type UserInvitationsDetailsRetrieveResponse struct {
 	Headers200 *UserInvitationsDetailsRetrieveResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsDetailsRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsDetailsRetrieveResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsDetailsRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -12522,6 +14235,11 @@ func (r UserInvitationsDetailsRetrieveResponse) GetJSON200() *VisibleInvitationD
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsDetailsRetrieveResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsDetailsRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12606,6 +14324,11 @@ type UserInvitationsEventsListResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsEventsListResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsEventsList
+type UserInvitationsEventsListResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsEventsListResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsEventsList
 type UserInvitationsEventsListResponse404Headers struct {
 	XRequestID *string
@@ -12653,6 +14376,8 @@ type UserInvitationsEventsListResponse struct {
 	JSON400 *FieldErrors
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *Detail
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -12673,6 +14398,8 @@ type UserInvitationsEventsListResponse struct {
 	Headers400 *UserInvitationsEventsListResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsEventsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsEventsListResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsEventsListResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -12702,6 +14429,11 @@ func (r UserInvitationsEventsListResponse) GetJSON400() *FieldErrors {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsEventsListResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsEventsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -12779,6 +14511,11 @@ type UserInvitationsLinkRetrieveResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsLinkRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsLinkRetrieve
+type UserInvitationsLinkRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsLinkRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsLinkRetrieve
 type UserInvitationsLinkRetrieveResponse404Headers struct {
 	XRequestID *string
@@ -12824,6 +14561,8 @@ type UserInvitationsLinkRetrieveResponse struct {
 	JSON200 *InvitationLink
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -12842,6 +14581,8 @@ type UserInvitationsLinkRetrieveResponse struct {
 	Headers200 *UserInvitationsLinkRetrieveResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsLinkRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsLinkRetrieveResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsLinkRetrieveResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -12866,6 +14607,11 @@ func (r UserInvitationsLinkRetrieveResponse) GetJSON200() *InvitationLink {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsLinkRetrieveResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsLinkRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13168,6 +14914,11 @@ type UserInvitationsSendResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsSendResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsSend
+type UserInvitationsSendResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsSendResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsSend
 type UserInvitationsSendResponse404Headers struct {
 	XRequestID *string
@@ -13220,6 +14971,8 @@ type UserInvitationsSendResponse struct {
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -13242,6 +14995,8 @@ type UserInvitationsSendResponse struct {
 	Headers400 *UserInvitationsSendResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsSendResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsSendResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsSendResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -13273,6 +15028,11 @@ func (r UserInvitationsSendResponse) GetJSON400() *BadRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsSendResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsSendResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13360,6 +15120,11 @@ type UserInvitationsUndoDeclineResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserInvitationsUndoDeclineResponse403Headers the declared response headers of an HTTP 403 response for UserInvitationsUndoDecline
+type UserInvitationsUndoDeclineResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserInvitationsUndoDeclineResponse404Headers the declared response headers of an HTTP 404 response for UserInvitationsUndoDecline
 type UserInvitationsUndoDeclineResponse404Headers struct {
 	XRequestID *string
@@ -13412,6 +15177,8 @@ type UserInvitationsUndoDeclineResponse struct {
 	JSON400 *BadRequest
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NotFound
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -13434,6 +15201,8 @@ type UserInvitationsUndoDeclineResponse struct {
 	Headers400 *UserInvitationsUndoDeclineResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserInvitationsUndoDeclineResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserInvitationsUndoDeclineResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserInvitationsUndoDeclineResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -13465,6 +15234,11 @@ func (r UserInvitationsUndoDeclineResponse) GetJSON400() *BadRequest {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserInvitationsUndoDeclineResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserInvitationsUndoDeclineResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13554,6 +15328,11 @@ type UserPermissionsListResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserPermissionsListResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionsList
+type UserPermissionsListResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserPermissionsListResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionsList
 type UserPermissionsListResponse404Headers struct {
 	XRequestID *string
@@ -13601,6 +15380,8 @@ type UserPermissionsListResponse struct {
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON404 the response for an HTTP 404 `application/json` response
 	JSON404 *NoSuchPage
 	// JSON405 the response for an HTTP 405 `application/json` response
@@ -13621,6 +15402,8 @@ type UserPermissionsListResponse struct {
 	Headers400 *UserPermissionsListResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserPermissionsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionsListResponse403Headers
 	// Headers404 the parsed response headers for an HTTP 404 response
 	Headers404 *UserPermissionsListResponse404Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
@@ -13650,6 +15433,11 @@ func (r UserPermissionsListResponse) GetJSON400() *BadParameter {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UserPermissionsListResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserPermissionsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON404 returns the response for an HTTP 404 `application/json` response
@@ -13733,6 +15521,11 @@ type UserPermissionsCountResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UserPermissionsCountResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionsCount
+type UserPermissionsCountResponse403Headers struct {
+	XRequestID *string
+}
+
 // UserPermissionsCountResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionsCount
 type UserPermissionsCountResponse405Headers struct {
 	XRequestID *string
@@ -13772,6 +15565,8 @@ type UserPermissionsCountResponse struct {
 	Headers400 *UserPermissionsCountResponse400Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UserPermissionsCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionsCountResponse403Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UserPermissionsCountResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -13826,6 +15621,11 @@ type UsersMeRetrieveResponse401Headers struct {
 	XRequestID      *string
 }
 
+// UsersMeRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UsersMeRetrieve
+type UsersMeRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
 // UsersMeRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UsersMeRetrieve
 type UsersMeRetrieveResponse405Headers struct {
 	Allow      string
@@ -13866,6 +15666,8 @@ type UsersMeRetrieveResponse struct {
 	JSON200 *UserMe
 	// JSON401 the response for an HTTP 401 `application/json` response
 	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
 	// JSON405 the response for an HTTP 405 `application/json` response
 	JSON405 *MethodNotAllowed
 	// JSON406 the response for an HTTP 406 `application/json` response
@@ -13882,6 +15684,8 @@ type UsersMeRetrieveResponse struct {
 	Headers200 *UsersMeRetrieveResponse200Headers
 	// Headers401 the parsed response headers for an HTTP 401 response
 	Headers401 *UsersMeRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UsersMeRetrieveResponse403Headers
 	// Headers405 the parsed response headers for an HTTP 405 response
 	Headers405 *UsersMeRetrieveResponse405Headers
 	// Headers406 the parsed response headers for an HTTP 406 response
@@ -13904,6 +15708,11 @@ func (r UsersMeRetrieveResponse) GetJSON200() *UserMe {
 // GetJSON401 returns the response for an HTTP 401 `application/json` response
 func (r UsersMeRetrieveResponse) GetJSON401() *Unauthorized {
 	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UsersMeRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
 }
 
 // GetJSON405 returns the response for an HTTP 405 `application/json` response
@@ -13959,6 +15768,198 @@ func (r UsersMeRetrieveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UsersMeRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UsersTokenCreateResponse201Headers the declared response headers of an HTTP 201 response for UsersTokenCreate
+type UsersTokenCreateResponse201Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse401Headers the declared response headers of an HTTP 401 response for UsersTokenCreate
+type UsersTokenCreateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UsersTokenCreateResponse403Headers the declared response headers of an HTTP 403 response for UsersTokenCreate
+type UsersTokenCreateResponse403Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse404Headers the declared response headers of an HTTP 404 response for UsersTokenCreate
+type UsersTokenCreateResponse404Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse405Headers the declared response headers of an HTTP 405 response for UsersTokenCreate
+type UsersTokenCreateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse406Headers the declared response headers of an HTTP 406 response for UsersTokenCreate
+type UsersTokenCreateResponse406Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse413Headers the declared response headers of an HTTP 413 response for UsersTokenCreate
+type UsersTokenCreateResponse413Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse414Headers the declared response headers of an HTTP 414 response for UsersTokenCreate
+type UsersTokenCreateResponse414Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse429Headers the declared response headers of an HTTP 429 response for UsersTokenCreate
+type UsersTokenCreateResponse429Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse500Headers the declared response headers of an HTTP 500 response for UsersTokenCreate
+type UsersTokenCreateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UsersTokenCreateResponse503Headers the declared response headers of an HTTP 503 response for UsersTokenCreate
+type UsersTokenCreateResponse503Headers struct {
+	RetryAfter *int
+	XRequestID *string
+}
+
+type UsersTokenCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *PersonalAccessTokenCreated
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Detail
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UsersTokenCreateResponse201Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UsersTokenCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UsersTokenCreateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UsersTokenCreateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UsersTokenCreateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UsersTokenCreateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UsersTokenCreateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UsersTokenCreateResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UsersTokenCreateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UsersTokenCreateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UsersTokenCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON201() *PersonalAccessTokenCreated {
+	return r.JSON201
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON403() *Detail {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UsersTokenCreateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UsersTokenCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UsersTokenCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UsersTokenCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UsersTokenCreateResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14167,6 +16168,102 @@ func (c *ClientWithResponses) IdentityProvidersRetrieveWithResponse(ctx context.
 		return nil, err
 	}
 	return ParseIdentityProvidersRetrieveResponse(rsp)
+}
+
+// PersonalAccessTokensListWithResponse List personal access tokens
+//
+// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
+// request with an API token is refused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/personal-access-tokens/ (the `PersonalAccessTokensList` operationId).
+func (c *ClientWithResponses) PersonalAccessTokensListWithResponse(ctx context.Context, params *PersonalAccessTokensListParams, reqEditors ...RequestEditorFn) (*PersonalAccessTokensListResponse, error) {
+	rsp, err := c.PersonalAccessTokensList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePersonalAccessTokensListResponse(rsp)
+}
+
+// PersonalAccessTokensCountWithResponse Count personal access tokens
+//
+// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
+// body.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/personal-access-tokens/ (the `PersonalAccessTokensCount` operationId).
+func (c *ClientWithResponses) PersonalAccessTokensCountWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*PersonalAccessTokensCountResponse, error) {
+	rsp, err := c.PersonalAccessTokensCount(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePersonalAccessTokensCountResponse(rsp)
+}
+
+// PersonalAccessTokensCreateWithBodyWithResponse Create a personal access token
+//
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+// most 100 tokens. A request with an API token is refused: a token can't make a token.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+func (c *ClientWithResponses) PersonalAccessTokensCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PersonalAccessTokensCreateResponse, error) {
+	rsp, err := c.PersonalAccessTokensCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePersonalAccessTokensCreateResponse(rsp)
+}
+
+// PersonalAccessTokensCreateWithResponse Create a personal access token
+//
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
+// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
+// most 100 tokens. A request with an API token is refused: a token can't make a token.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/personal-access-tokens/ (the `PersonalAccessTokensCreate` operationId).
+func (c *ClientWithResponses) PersonalAccessTokensCreateWithResponse(ctx context.Context, body PersonalAccessTokensCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*PersonalAccessTokensCreateResponse, error) {
+	rsp, err := c.PersonalAccessTokensCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePersonalAccessTokensCreateResponse(rsp)
+}
+
+// PersonalAccessTokensDestroyWithResponse Revoke a personal access token
+//
+// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensDestroy` operationId).
+func (c *ClientWithResponses) PersonalAccessTokensDestroyWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*PersonalAccessTokensDestroyResponse, error) {
+	rsp, err := c.PersonalAccessTokensDestroy(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePersonalAccessTokensDestroyResponse(rsp)
+}
+
+// PersonalAccessTokensRetrieveWithResponse Retrieve a personal access token
+//
+// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensRetrieve` operationId).
+func (c *ClientWithResponses) PersonalAccessTokensRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*PersonalAccessTokensRetrieveResponse, error) {
+	rsp, err := c.PersonalAccessTokensRetrieve(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePersonalAccessTokensRetrieveResponse(rsp)
 }
 
 // ProjectsListWithResponse List projects
@@ -14903,6 +17000,23 @@ func (c *ClientWithResponses) UsersMeRetrieveWithResponse(ctx context.Context, r
 		return nil, err
 	}
 	return ParseUsersMeRetrieveResponse(rsp)
+}
+
+// UsersTokenCreateWithResponse Create a token for a user
+//
+// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
+// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
+// tokens for staff, support and service users. Each is logged.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/users/{uuid}/token/ (the `UsersTokenCreate` operationId).
+func (c *ClientWithResponses) UsersTokenCreateWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*UsersTokenCreateResponse, error) {
+	rsp, err := c.UsersTokenCreate(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUsersTokenCreateResponse(rsp)
 }
 
 // ParseAPIAuthTokenExchangeResponse parses an HTTP response from a APIAuthTokenExchangeWithResponse call
@@ -15926,6 +18040,13 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NoSuchPage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16029,6 +18150,16 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomersListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers CustomersListResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -16183,6 +18314,16 @@ func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, e
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomersCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 405:
 		var headers CustomersCountResponse405Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -16276,6 +18417,13 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -16355,6 +18503,16 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomersRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers CustomersRetrieveResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -16792,6 +18950,1104 @@ func ParseIdentityProvidersRetrieveResponse(rsp *http.Response) (*IdentityProvid
 	return response, nil
 }
 
+// ParsePersonalAccessTokensListResponse parses an HTTP response from a PersonalAccessTokensListWithResponse call
+func ParsePersonalAccessTokensListResponse(rsp *http.Response) (*PersonalAccessTokensListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PersonalAccessTokensListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []PersonalAccessToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PersonalAccessTokensListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PersonalAccessTokensListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PersonalAccessTokensListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PersonalAccessTokensListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PersonalAccessTokensListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers PersonalAccessTokensListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers PersonalAccessTokensListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers PersonalAccessTokensListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers PersonalAccessTokensListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers PersonalAccessTokensListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PersonalAccessTokensListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePersonalAccessTokensCountResponse parses an HTTP response from a PersonalAccessTokensCountWithResponse call
+func ParsePersonalAccessTokensCountResponse(rsp *http.Response) (*PersonalAccessTokensCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PersonalAccessTokensCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PersonalAccessTokensCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers PersonalAccessTokensCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PersonalAccessTokensCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PersonalAccessTokensCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 405:
+		var headers PersonalAccessTokensCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers PersonalAccessTokensCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers PersonalAccessTokensCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers PersonalAccessTokensCountResponse429Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers PersonalAccessTokensCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PersonalAccessTokensCountResponse503Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePersonalAccessTokensCreateResponse parses an HTTP response from a PersonalAccessTokensCreateWithResponse call
+func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAccessTokensCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PersonalAccessTokensCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PersonalAccessTokenCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest FieldErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers PersonalAccessTokensCreateResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers PersonalAccessTokensCreateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers PersonalAccessTokensCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PersonalAccessTokensCreateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 405:
+		var headers PersonalAccessTokensCreateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers PersonalAccessTokensCreateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers PersonalAccessTokensCreateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers PersonalAccessTokensCreateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers PersonalAccessTokensCreateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers PersonalAccessTokensCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers PersonalAccessTokensCreateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PersonalAccessTokensCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePersonalAccessTokensDestroyResponse parses an HTTP response from a PersonalAccessTokensDestroyWithResponse call
+func ParsePersonalAccessTokensDestroyResponse(rsp *http.Response) (*PersonalAccessTokensDestroyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PersonalAccessTokensDestroyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers PersonalAccessTokensDestroyResponse204Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 401:
+		var headers PersonalAccessTokensDestroyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PersonalAccessTokensDestroyResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PersonalAccessTokensDestroyResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers PersonalAccessTokensDestroyResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers PersonalAccessTokensDestroyResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers PersonalAccessTokensDestroyResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers PersonalAccessTokensDestroyResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers PersonalAccessTokensDestroyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers PersonalAccessTokensDestroyResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PersonalAccessTokensDestroyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePersonalAccessTokensRetrieveResponse parses an HTTP response from a PersonalAccessTokensRetrieveWithResponse call
+func ParsePersonalAccessTokensRetrieveResponse(rsp *http.Response) (*PersonalAccessTokensRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PersonalAccessTokensRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PersonalAccessToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NoToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PersonalAccessTokensRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers PersonalAccessTokensRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers PersonalAccessTokensRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers PersonalAccessTokensRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers PersonalAccessTokensRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers PersonalAccessTokensRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers PersonalAccessTokensRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers PersonalAccessTokensRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers PersonalAccessTokensRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers PersonalAccessTokensRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseProjectsListResponse parses an HTTP response from a ProjectsListWithResponse call
 func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -16826,6 +20082,13 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 			return nil, err
 		}
 		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NoSuchPage
@@ -16930,6 +20193,16 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ProjectsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ProjectsListResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -17084,6 +20357,16 @@ func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ProjectsCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 405:
 		var headers ProjectsCountResponse405Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -17177,6 +20460,13 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17256,6 +20546,16 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ProjectsRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers ProjectsRetrieveResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -17387,6 +20687,13 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NoSuchPage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17490,6 +20797,16 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RolesListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers RolesListResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -17644,6 +20961,16 @@ func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RolesCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 405:
 		var headers RolesCountResponse405Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -17737,6 +21064,13 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -17816,6 +21150,16 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RolesRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers RolesRetrieveResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -17947,6 +21291,13 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest Detail
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18050,6 +21401,16 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsListResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -18204,6 +21565,16 @@ func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCoun
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 405:
 		var headers UserInvitationsCountResponse405Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -18303,6 +21674,13 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			return nil, err
 		}
 		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
@@ -18414,6 +21792,16 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsCreateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsCreateResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -18795,6 +22183,13 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -18898,6 +22293,16 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsCheckDuplicatesResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsCheckDuplicatesResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -19251,6 +22656,13 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19337,6 +22749,16 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsDestroyResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsDestroyResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -19471,6 +22893,13 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -19550,6 +22979,16 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsRetrieveResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -20223,6 +23662,13 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -20319,6 +23765,16 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsAcceptResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsAcceptResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -20707,6 +24163,13 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -20793,6 +24256,16 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsAskAgainResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsAskAgainResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -20934,6 +24407,13 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -21030,6 +24510,16 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsCancelResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsCancelResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -21367,6 +24857,13 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -21470,6 +24967,16 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsDeclineResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsDeclineResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -21851,6 +25358,13 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -21930,6 +25444,16 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsDetailsRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsDetailsRetrieveResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -22061,6 +25585,13 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest Detail
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -22164,6 +25695,16 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsEventsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsEventsListResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -22288,6 +25829,13 @@ func ParseUserInvitationsLinkRetrieveResponse(rsp *http.Response) (*UserInvitati
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -22367,6 +25915,16 @@ func ParseUserInvitationsLinkRetrieveResponse(rsp *http.Response) (*UserInvitati
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsLinkRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsLinkRetrieveResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -22769,6 +26327,13 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -22865,6 +26430,16 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsSendResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsSendResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -23006,6 +26581,13 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NotFound
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23102,6 +26684,16 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserInvitationsUndoDeclineResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserInvitationsUndoDeclineResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -23243,6 +26835,13 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
 		var dest NoSuchPage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23346,6 +26945,16 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 404:
 		var headers UserPermissionsListResponse404Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -23500,6 +27109,16 @@ func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCoun
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionsCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 405:
 		var headers UserPermissionsCountResponse405Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -23593,6 +27212,13 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 		}
 		response.JSON401 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
 		var dest MethodNotAllowed
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -23665,6 +27291,16 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 			headers.XRequestID = &value
 		}
 		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UsersMeRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
 	case rsp.StatusCode == 405:
 		var headers UsersMeRetrieveResponse405Headers
 		if values := rsp.Header.Values("Allow"); len(values) > 0 {
@@ -23731,6 +27367,243 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UsersMeRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUsersTokenCreateResponse parses an HTTP response from a UsersTokenCreateWithResponse call
+func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UsersTokenCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest PersonalAccessTokenCreated
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers UsersTokenCreateResponse201Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 401:
+		var headers UsersTokenCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UsersTokenCreateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UsersTokenCreateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UsersTokenCreateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UsersTokenCreateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UsersTokenCreateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UsersTokenCreateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UsersTokenCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UsersTokenCreateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UsersTokenCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {

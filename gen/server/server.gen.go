@@ -599,6 +599,30 @@ func (e PermissionFieldEnum) Valid() bool {
 	}
 }
 
+// Defines values for PersonalAccessTokenScope.
+const (
+	DirectoryRead    PersonalAccessTokenScope = "directory:read"
+	InvitationsRead  PersonalAccessTokenScope = "invitations:read"
+	InvitationsWrite PersonalAccessTokenScope = "invitations:write"
+	UsersToken       PersonalAccessTokenScope = "users:token"
+)
+
+// Valid indicates whether the value is a known member of the PersonalAccessTokenScope enum.
+func (e PersonalAccessTokenScope) Valid() bool {
+	switch e {
+	case DirectoryRead:
+		return true
+	case InvitationsRead:
+		return true
+	case InvitationsWrite:
+		return true
+	case UsersToken:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ProjectFieldEnum.
 const (
 	ProjectFieldCreated      ProjectFieldEnum = "created"
@@ -1066,6 +1090,62 @@ type Permission struct {
 // PermissionFieldEnum A field of a permission.
 type PermissionFieldEnum string
 
+// PersonalAccessToken An API token of the caller, without the token itself.
+type PersonalAccessToken struct {
+	Created string `json:"created"`
+
+	// ExpiresAt When the token stops working. Null if never, which only the operator can give.
+	ExpiresAt *string `json:"expires_at"`
+
+	// IsActive The token has not expired.
+	IsActive bool `json:"is_active"`
+
+	// LastUsedAt When the token was used last, to about a minute. Null if never.
+	LastUsedAt *string `json:"last_used_at"`
+
+	// Name What the token is for. Empty if nobody has said.
+	Name string `json:"name"`
+
+	// Scopes What the token is limited to. Empty if the token is not limited.
+	Scopes []PersonalAccessTokenScope `json:"scopes"`
+	UUID   openapi_types.UUID         `json:"uuid"`
+}
+
+// PersonalAccessTokenCreateRequest defines model for PersonalAccessTokenCreateRequest.
+type PersonalAccessTokenCreateRequest struct {
+	// AllowedScopes Waldur's binding of a token to single objects. There is none here, and a request that asks for one is refused.
+	AllowedScopes *[]map[string]interface{} `json:"allowed_scopes,omitempty"`
+
+	// ExpiresAt When the token stops working, at most 365 days from now. 90 days from now where it is left out.
+	ExpiresAt *string `json:"expires_at,omitempty"`
+
+	// Name What the token is for. Characters that are not printable are refused.
+	Name string `json:"name"`
+
+	// Scopes What the token is limited to.
+	Scopes []PersonalAccessTokenScope `json:"scopes"`
+}
+
+// PersonalAccessTokenCreated A new API token. The field `token` is in this response alone.
+type PersonalAccessTokenCreated struct {
+	Created   string                     `json:"created"`
+	ExpiresAt string                     `json:"expires_at"`
+	Name      string                     `json:"name"`
+	Scopes    []PersonalAccessTokenScope `json:"scopes"`
+
+	// Token The token itself, for `Authorization`.
+	Token string             `json:"token"`
+	UUID  openapi_types.UUID `json:"uuid"`
+}
+
+// PersonalAccessTokenScope A part of the API.
+//
+// * `invitations:read` - read invitations
+// * `invitations:write` - create, edit, send, cancel, delete and accept invitations
+// * `directory:read` - read organizations, projects, roles, and who holds which role
+// * `users:token` - make tokens of ten minutes for users; only tokens of service users can have this scope
+type PersonalAccessTokenScope string
+
 // Project A project of an organization. With `field`, only the given fields are present.
 type Project struct {
 	Created *string `json:"created,omitempty"`
@@ -1286,6 +1366,9 @@ type MethodNotAllowed = Detail
 // NoSuchPage One sentence about the outcome.
 type NoSuchPage = Detail
 
+// NoToken One sentence about the outcome.
+type NoToken = Detail
+
 // NotAcceptable One sentence about the outcome.
 type NotAcceptable = Detail
 
@@ -1294,6 +1377,9 @@ type NotFound = Detail
 
 // ServiceUnavailable One sentence about the outcome.
 type ServiceUnavailable = Detail
+
+// TokenScope One sentence about the outcome.
+type TokenScope = Detail
 
 // TooManyRequests One sentence about the outcome.
 type TooManyRequests = Detail
@@ -1349,6 +1435,15 @@ type CustomersCountParams struct {
 
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+}
+
+// PersonalAccessTokensListParams defines parameters for PersonalAccessTokensList.
+type PersonalAccessTokensListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
 // ProjectsListParams defines parameters for ProjectsList.
@@ -1639,6 +1734,9 @@ type APIAuthTokenExchangeJSONRequestBody = TokenExchangeRequest
 // APIAuthCreateJSONRequestBody defines body for APIAuthCreate for application/json ContentType.
 type APIAuthCreateJSONRequestBody = TokenExchangeRequest
 
+// PersonalAccessTokensCreateJSONRequestBody defines body for PersonalAccessTokensCreate for application/json ContentType.
+type PersonalAccessTokensCreateJSONRequestBody = PersonalAccessTokenCreateRequest
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -1757,6 +1855,21 @@ type ServerInterface interface {
 	// IdentityProvidersRetrieve Retrieve an identity provider
 	// (GET /api/identity-providers/{provider}/)
 	IdentityProvidersRetrieve(ctx echo.Context, provider Provider) error
+	// PersonalAccessTokensList List personal access tokens
+	// (GET /api/personal-access-tokens/)
+	PersonalAccessTokensList(ctx echo.Context, params PersonalAccessTokensListParams) error
+	// PersonalAccessTokensCount Count personal access tokens
+	// (HEAD /api/personal-access-tokens/)
+	PersonalAccessTokensCount(ctx echo.Context) error
+	// PersonalAccessTokensCreate Create a personal access token
+	// (POST /api/personal-access-tokens/)
+	PersonalAccessTokensCreate(ctx echo.Context) error
+	// PersonalAccessTokensDestroy Revoke a personal access token
+	// (DELETE /api/personal-access-tokens/{uuid}/)
+	PersonalAccessTokensDestroy(ctx echo.Context, uuid openapi_types.UUID) error
+	// PersonalAccessTokensRetrieve Retrieve a personal access token
+	// (GET /api/personal-access-tokens/{uuid}/)
+	PersonalAccessTokensRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
 	// ProjectsList List projects
 	// (GET /api/projects/)
 	ProjectsList(ctx echo.Context, params ProjectsListParams) error
@@ -1853,6 +1966,9 @@ type ServerInterface interface {
 	// UsersMeRetrieve Get current user details
 	// (GET /api/users/me/)
 	UsersMeRetrieve(ctx echo.Context) error
+	// UsersTokenCreate Create a token for a user
+	// (POST /api/users/{uuid}/token/)
+	UsersTokenCreate(ctx echo.Context, uuid openapi_types.UUID) error
 }
 
 // ServerInterfaceWrapper converts echo contexts to parameters.
@@ -2065,6 +2181,81 @@ func (w *ServerInterfaceWrapper) IdentityProvidersRetrieve(ctx echo.Context) err
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.IdentityProvidersRetrieve(ctx, provider)
+	return err
+}
+
+// PersonalAccessTokensList converts echo context to params.
+func (w *ServerInterfaceWrapper) PersonalAccessTokensList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PersonalAccessTokensListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PersonalAccessTokensList(ctx, params)
+	return err
+}
+
+// PersonalAccessTokensCount converts echo context to params.
+func (w *ServerInterfaceWrapper) PersonalAccessTokensCount(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PersonalAccessTokensCount(ctx)
+	return err
+}
+
+// PersonalAccessTokensCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) PersonalAccessTokensCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PersonalAccessTokensCreate(ctx)
+	return err
+}
+
+// PersonalAccessTokensDestroy converts echo context to params.
+func (w *ServerInterfaceWrapper) PersonalAccessTokensDestroy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PersonalAccessTokensDestroy(ctx, uuid)
+	return err
+}
+
+// PersonalAccessTokensRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) PersonalAccessTokensRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PersonalAccessTokensRetrieve(ctx, uuid)
 	return err
 }
 
@@ -3081,6 +3272,22 @@ func (w *ServerInterfaceWrapper) UsersMeRetrieve(ctx echo.Context) error {
 	return err
 }
 
+// UsersTokenCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) UsersTokenCreate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UsersTokenCreate(ctx, uuid)
+	return err
+}
+
 // This is a simple interface which specifies echo.Route addition functions which
 // are present on both echo.Echo and echo.Group, since we want to allow using
 // either of them for path registration
@@ -3160,7 +3367,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/roles/", wrapper.RolesList, options.OperationMiddlewares["roles_list"]...)
 	router.HEAD(options.BaseURL+"/api/roles/", wrapper.RolesCount, options.OperationMiddlewares["roles_count"]...)
 	router.GET(options.BaseURL+"/api/roles/:uuid/", wrapper.RolesRetrieve, options.OperationMiddlewares["roles_retrieve"]...)
+	router.GET(options.BaseURL+"/api/personal-access-tokens/", wrapper.PersonalAccessTokensList, options.OperationMiddlewares["personal_access_tokens_list"]...)
+	router.HEAD(options.BaseURL+"/api/personal-access-tokens/", wrapper.PersonalAccessTokensCount, options.OperationMiddlewares["personal_access_tokens_count"]...)
+	router.POST(options.BaseURL+"/api/personal-access-tokens/", wrapper.PersonalAccessTokensCreate, options.OperationMiddlewares["personal_access_tokens_create"]...)
+	router.DELETE(options.BaseURL+"/api/personal-access-tokens/:uuid/", wrapper.PersonalAccessTokensDestroy, options.OperationMiddlewares["personal_access_tokens_destroy"]...)
+	router.GET(options.BaseURL+"/api/personal-access-tokens/:uuid/", wrapper.PersonalAccessTokensRetrieve, options.OperationMiddlewares["personal_access_tokens_retrieve"]...)
 	router.GET(options.BaseURL+"/api/users/me/", wrapper.UsersMeRetrieve, options.OperationMiddlewares["users_me_retrieve"]...)
+	router.POST(options.BaseURL+"/api/users/:uuid/token/", wrapper.UsersTokenCreate, options.OperationMiddlewares["users_token_create"]...)
 	router.GET(options.BaseURL+"/api/user-permissions/", wrapper.UserPermissionsList, options.OperationMiddlewares["user_permissions_list"]...)
 	router.HEAD(options.BaseURL+"/api/user-permissions/", wrapper.UserPermissionsCount, options.OperationMiddlewares["user_permissions_count"]...)
 	router.GET(options.BaseURL+"/api/configuration/", wrapper.ConfigurationRetrieve, options.OperationMiddlewares["configuration_retrieve"]...)
@@ -3253,6 +3466,15 @@ type NoSuchPageJSONResponse struct {
 	Headers NoSuchPageResponseHeaders
 }
 
+type NoTokenResponseHeaders struct {
+	XRequestID *string
+}
+type NoTokenJSONResponse struct {
+	Body Detail
+
+	Headers NoTokenResponseHeaders
+}
+
 type NotAcceptableResponseHeaders struct {
 	XRequestID *string
 }
@@ -3279,6 +3501,15 @@ type ServiceUnavailableJSONResponse struct {
 	Body Detail
 
 	Headers ServiceUnavailableResponseHeaders
+}
+
+type TokenScopeResponseHeaders struct {
+	XRequestID *string
+}
+type TokenScopeJSONResponse struct {
+	Body Detail
+
+	Headers TokenScopeResponseHeaders
 }
 
 type TooManyRequestsResponseHeaders struct {
@@ -4283,6 +4514,23 @@ func (response CustomersList401JSONResponse) VisitCustomersListResponse(w http.R
 	return err
 }
 
+type CustomersList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response CustomersList403JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CustomersList404JSONResponse struct{ NoSuchPageJSONResponse }
 
 func (response CustomersList404JSONResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
@@ -4458,6 +4706,22 @@ func (response CustomersCount401Response) VisitCustomersCountResponse(w http.Res
 	return nil
 }
 
+type CustomersCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersCount403Response struct {
+	Headers CustomersCount403ResponseHeaders
+}
+
+func (response CustomersCount403Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
 type CustomersCount405ResponseHeaders struct {
 	XRequestID *string
 }
@@ -4600,6 +4864,23 @@ func (response CustomersRetrieve401JSONResponse) VisitCustomersRetrieveResponse(
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response CustomersRetrieve403JSONResponse) VisitCustomersRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5034,6 +5315,1019 @@ func (response IdentityProvidersRetrieve503JSONResponse) VisitIdentityProvidersR
 	return err
 }
 
+type PersonalAccessTokensListRequestObject struct {
+	Params PersonalAccessTokensListParams
+}
+
+type PersonalAccessTokensListResponseObject interface {
+	VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error
+}
+
+type PersonalAccessTokensList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type PersonalAccessTokensList200JSONResponse struct {
+	Body    []PersonalAccessToken
+	Headers PersonalAccessTokensList200ResponseHeaders
+}
+
+func (response PersonalAccessTokensList200JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response PersonalAccessTokensList400JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response PersonalAccessTokensList401JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList403JSONResponse struct{ NoTokenJSONResponse }
+
+func (response PersonalAccessTokensList403JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response PersonalAccessTokensList404JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response PersonalAccessTokensList405JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response PersonalAccessTokensList406JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response PersonalAccessTokensList414JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response PersonalAccessTokensList429JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response PersonalAccessTokensList500JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response PersonalAccessTokensList503JSONResponse) VisitPersonalAccessTokensListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCountRequestObject struct {
+}
+
+type PersonalAccessTokensCountResponseObject interface {
+	VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error
+}
+
+type PersonalAccessTokensCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type PersonalAccessTokensCount200Response struct {
+	Headers PersonalAccessTokensCount200ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount200Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type PersonalAccessTokensCount400Response = BodilessResponse
+
+func (response PersonalAccessTokensCount400Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type PersonalAccessTokensCount401Response = UnauthorizedBodilessResponse
+
+func (response PersonalAccessTokensCount401Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type PersonalAccessTokensCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCount403Response struct {
+	Headers PersonalAccessTokensCount403ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount403Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
+type PersonalAccessTokensCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCount405Response struct {
+	Headers PersonalAccessTokensCount405ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount405Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type PersonalAccessTokensCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCount406Response struct {
+	Headers PersonalAccessTokensCount406ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount406Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type PersonalAccessTokensCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCount414Response struct {
+	Headers PersonalAccessTokensCount414ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount414Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
+type PersonalAccessTokensCount429ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCount429Response struct {
+	Headers PersonalAccessTokensCount429ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount429Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type PersonalAccessTokensCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCount500Response struct {
+	Headers PersonalAccessTokensCount500ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount500Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type PersonalAccessTokensCount503ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCount503Response struct {
+	Headers PersonalAccessTokensCount503ResponseHeaders
+}
+
+func (response PersonalAccessTokensCount503Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type PersonalAccessTokensCreateRequestObject struct {
+	Body *PersonalAccessTokensCreateJSONRequestBody
+}
+
+type PersonalAccessTokensCreateResponseObject interface {
+	VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error
+}
+
+type PersonalAccessTokensCreate201ResponseHeaders struct {
+	Location   string
+	XRequestID *string
+}
+
+type PersonalAccessTokensCreate201JSONResponse struct {
+	Body    PersonalAccessTokenCreated
+	Headers PersonalAccessTokensCreate201ResponseHeaders
+}
+
+func (response PersonalAccessTokensCreate201JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensCreate400JSONResponse struct {
+	Body    FieldErrors
+	Headers PersonalAccessTokensCreate400ResponseHeaders
+}
+
+func (response PersonalAccessTokensCreate400JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response PersonalAccessTokensCreate401JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate403JSONResponse struct{ NoTokenJSONResponse }
+
+func (response PersonalAccessTokensCreate403JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response PersonalAccessTokensCreate405JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response PersonalAccessTokensCreate406JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response PersonalAccessTokensCreate413JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response PersonalAccessTokensCreate414JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response PersonalAccessTokensCreate415JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response PersonalAccessTokensCreate429JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response PersonalAccessTokensCreate500JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensCreate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response PersonalAccessTokensCreate503JSONResponse) VisitPersonalAccessTokensCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroyRequestObject struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+type PersonalAccessTokensDestroyResponseObject interface {
+	VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error
+}
+
+type PersonalAccessTokensDestroy204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensDestroy204Response struct {
+	Headers PersonalAccessTokensDestroy204ResponseHeaders
+}
+
+func (response PersonalAccessTokensDestroy204Response) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type PersonalAccessTokensDestroy401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response PersonalAccessTokensDestroy401JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy403JSONResponse struct{ NoTokenJSONResponse }
+
+func (response PersonalAccessTokensDestroy403JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response PersonalAccessTokensDestroy404JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response PersonalAccessTokensDestroy405JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response PersonalAccessTokensDestroy406JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response PersonalAccessTokensDestroy413JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response PersonalAccessTokensDestroy414JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response PersonalAccessTokensDestroy429JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response PersonalAccessTokensDestroy500JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensDestroy503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response PersonalAccessTokensDestroy503JSONResponse) VisitPersonalAccessTokensDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieveRequestObject struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+type PersonalAccessTokensRetrieveResponseObject interface {
+	VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error
+}
+
+type PersonalAccessTokensRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type PersonalAccessTokensRetrieve200JSONResponse struct {
+	Body    PersonalAccessToken
+	Headers PersonalAccessTokensRetrieve200ResponseHeaders
+}
+
+func (response PersonalAccessTokensRetrieve200JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response PersonalAccessTokensRetrieve401JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve403JSONResponse struct{ NoTokenJSONResponse }
+
+func (response PersonalAccessTokensRetrieve403JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response PersonalAccessTokensRetrieve404JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response PersonalAccessTokensRetrieve405JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response PersonalAccessTokensRetrieve406JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response PersonalAccessTokensRetrieve414JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response PersonalAccessTokensRetrieve429JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response PersonalAccessTokensRetrieve500JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PersonalAccessTokensRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response PersonalAccessTokensRetrieve503JSONResponse) VisitPersonalAccessTokensRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ProjectsListRequestObject struct {
 	Params ProjectsListParams
 }
@@ -5101,6 +6395,23 @@ func (response ProjectsList401JSONResponse) VisitProjectsListResponse(w http.Res
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response ProjectsList403JSONResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5280,6 +6591,22 @@ func (response ProjectsCount401Response) VisitProjectsCountResponse(w http.Respo
 	return nil
 }
 
+type ProjectsCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsCount403Response struct {
+	Headers ProjectsCount403ResponseHeaders
+}
+
+func (response ProjectsCount403Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
 type ProjectsCount405ResponseHeaders struct {
 	XRequestID *string
 }
@@ -5422,6 +6749,23 @@ func (response ProjectsRetrieve401JSONResponse) VisitProjectsRetrieveResponse(w 
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response ProjectsRetrieve403JSONResponse) VisitProjectsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -5625,6 +6969,23 @@ func (response RolesList401JSONResponse) VisitRolesListResponse(w http.ResponseW
 	return err
 }
 
+type RolesList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response RolesList403JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RolesList404JSONResponse struct{ NoSuchPageJSONResponse }
 
 func (response RolesList404JSONResponse) VisitRolesListResponse(w http.ResponseWriter) error {
@@ -5800,6 +7161,22 @@ func (response RolesCount401Response) VisitRolesCountResponse(w http.ResponseWri
 	return nil
 }
 
+type RolesCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type RolesCount403Response struct {
+	Headers RolesCount403ResponseHeaders
+}
+
+func (response RolesCount403Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
 type RolesCount405ResponseHeaders struct {
 	XRequestID *string
 }
@@ -5942,6 +7319,23 @@ func (response RolesRetrieve401JSONResponse) VisitRolesRetrieveResponse(w http.R
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RolesRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response RolesRetrieve403JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6152,6 +7546,23 @@ func (response UserInvitationsList401JSONResponse) VisitUserInvitationsListRespo
 	return err
 }
 
+type UserInvitationsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsList403JSONResponse) VisitUserInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsList404ResponseHeaders struct {
 	XRequestID *string
 }
@@ -6334,6 +7745,22 @@ func (response UserInvitationsCount401Response) VisitUserInvitationsCountRespons
 	return nil
 }
 
+type UserInvitationsCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserInvitationsCount403Response struct {
+	Headers UserInvitationsCount403ResponseHeaders
+}
+
+func (response UserInvitationsCount403Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
 type UserInvitationsCount405ResponseHeaders struct {
 	XRequestID *string
 }
@@ -6502,6 +7929,23 @@ func (response UserInvitationsCreate401JSONResponse) VisitUserInvitationsCreateR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCreate403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsCreate403JSONResponse) VisitUserInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -6957,6 +8401,23 @@ func (response UserInvitationsCheckDuplicates401JSONResponse) VisitUserInvitatio
 	return err
 }
 
+type UserInvitationsCheckDuplicates403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsCheckDuplicates403JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsCheckDuplicates404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UserInvitationsCheckDuplicates404JSONResponse) VisitUserInvitationsCheckDuplicatesResponse(w http.ResponseWriter) error {
@@ -7359,6 +8820,23 @@ func (response UserInvitationsDestroy401JSONResponse) VisitUserInvitationsDestro
 	return err
 }
 
+type UserInvitationsDestroy403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsDestroy403JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsDestroy404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UserInvitationsDestroy404JSONResponse) VisitUserInvitationsDestroyResponse(w http.ResponseWriter) error {
@@ -7550,6 +9028,23 @@ func (response UserInvitationsRetrieve401JSONResponse) VisitUserInvitationsRetri
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsRetrieve403JSONResponse) VisitUserInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8268,6 +9763,23 @@ func (response UserInvitationsAccept401JSONResponse) VisitUserInvitationsAcceptR
 	return err
 }
 
+type UserInvitationsAccept403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsAccept403JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsAccept404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UserInvitationsAccept404JSONResponse) VisitUserInvitationsAcceptResponse(w http.ResponseWriter) error {
@@ -8699,6 +10211,23 @@ func (response UserInvitationsAskAgain401JSONResponse) VisitUserInvitationsAskAg
 	return err
 }
 
+type UserInvitationsAskAgain403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsAskAgain403JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsAskAgain404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UserInvitationsAskAgain404JSONResponse) VisitUserInvitationsAskAgainResponse(w http.ResponseWriter) error {
@@ -8914,6 +10443,23 @@ func (response UserInvitationsCancel401JSONResponse) VisitUserInvitationsCancelR
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsCancel403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsCancel403JSONResponse) VisitUserInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9311,6 +10857,23 @@ func (response UserInvitationsDecline401JSONResponse) VisitUserInvitationsDeclin
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsDecline403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsDecline403JSONResponse) VisitUserInvitationsDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -9741,6 +11304,23 @@ func (response UserInvitationsDetailsRetrieve401JSONResponse) VisitUserInvitatio
 	return err
 }
 
+type UserInvitationsDetailsRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsDetailsRetrieve403JSONResponse) VisitUserInvitationsDetailsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsDetailsRetrieve404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UserInvitationsDetailsRetrieve404JSONResponse) VisitUserInvitationsDetailsRetrieveResponse(w http.ResponseWriter) error {
@@ -9948,6 +11528,23 @@ func (response UserInvitationsEventsList401JSONResponse) VisitUserInvitationsEve
 	return err
 }
 
+type UserInvitationsEventsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsEventsList403JSONResponse) VisitUserInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsEventsList404ResponseHeaders struct {
 	XRequestID *string
 }
@@ -10129,6 +11726,23 @@ func (response UserInvitationsLinkRetrieve401JSONResponse) VisitUserInvitationsL
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsLinkRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsLinkRetrieve403JSONResponse) VisitUserInvitationsLinkRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -10591,6 +12205,23 @@ func (response UserInvitationsSend401JSONResponse) VisitUserInvitationsSendRespo
 	return err
 }
 
+type UserInvitationsSend403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsSend403JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsSend404JSONResponse struct{ NotFoundJSONResponse }
 
 func (response UserInvitationsSend404JSONResponse) VisitUserInvitationsSendResponse(w http.ResponseWriter) error {
@@ -10806,6 +12437,23 @@ func (response UserInvitationsUndoDecline401JSONResponse) VisitUserInvitationsUn
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserInvitationsUndoDecline403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserInvitationsUndoDecline403JSONResponse) VisitUserInvitationsUndoDeclineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -11026,6 +12674,23 @@ func (response UserPermissionsList401JSONResponse) VisitUserPermissionsListRespo
 	return err
 }
 
+type UserPermissionsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserPermissionsList403JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserPermissionsList404JSONResponse struct{ NoSuchPageJSONResponse }
 
 func (response UserPermissionsList404JSONResponse) VisitUserPermissionsListResponse(w http.ResponseWriter) error {
@@ -11201,6 +12866,22 @@ func (response UserPermissionsCount401Response) VisitUserPermissionsCountRespons
 	return nil
 }
 
+type UserPermissionsCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionsCount403Response struct {
+	Headers UserPermissionsCount403ResponseHeaders
+}
+
+func (response UserPermissionsCount403Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
 type UserPermissionsCount405ResponseHeaders struct {
 	XRequestID *string
 }
@@ -11346,6 +13027,23 @@ func (response UsersMeRetrieve401JSONResponse) VisitUsersMeRetrieveResponse(w ht
 	return err
 }
 
+type UsersMeRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UsersMeRetrieve403JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UsersMeRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
 
 func (response UsersMeRetrieve405JSONResponse) VisitUsersMeRetrieveResponse(w http.ResponseWriter) error {
@@ -11457,6 +13155,225 @@ func (response UsersMeRetrieve503JSONResponse) VisitUsersMeRetrieveResponse(w ht
 	return err
 }
 
+type UsersTokenCreateRequestObject struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
+type UsersTokenCreateResponseObject interface {
+	VisitUsersTokenCreateResponse(w http.ResponseWriter) error
+}
+
+type UsersTokenCreate201ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UsersTokenCreate201JSONResponse struct {
+	Body    PersonalAccessTokenCreated
+	Headers UsersTokenCreate201ResponseHeaders
+}
+
+func (response UsersTokenCreate201JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UsersTokenCreate401JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UsersTokenCreate403JSONResponse struct {
+	Body    Detail
+	Headers UsersTokenCreate403ResponseHeaders
+}
+
+func (response UsersTokenCreate403JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UsersTokenCreate404JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UsersTokenCreate405JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UsersTokenCreate406JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UsersTokenCreate413JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UsersTokenCreate414JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UsersTokenCreate429JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UsersTokenCreate500JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UsersTokenCreate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UsersTokenCreate503JSONResponse) VisitUsersTokenCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.RetryAfter != nil {
+		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
 	// APIAuthTokenExchange Exchange a code for a token
@@ -11489,6 +13406,21 @@ type StrictServerInterface interface {
 	// IdentityProvidersRetrieve Retrieve an identity provider
 	// (GET /api/identity-providers/{provider}/)
 	IdentityProvidersRetrieve(ctx context.Context, request IdentityProvidersRetrieveRequestObject) (IdentityProvidersRetrieveResponseObject, error)
+	// PersonalAccessTokensList List personal access tokens
+	// (GET /api/personal-access-tokens/)
+	PersonalAccessTokensList(ctx context.Context, request PersonalAccessTokensListRequestObject) (PersonalAccessTokensListResponseObject, error)
+	// PersonalAccessTokensCount Count personal access tokens
+	// (HEAD /api/personal-access-tokens/)
+	PersonalAccessTokensCount(ctx context.Context, request PersonalAccessTokensCountRequestObject) (PersonalAccessTokensCountResponseObject, error)
+	// PersonalAccessTokensCreate Create a personal access token
+	// (POST /api/personal-access-tokens/)
+	PersonalAccessTokensCreate(ctx context.Context, request PersonalAccessTokensCreateRequestObject) (PersonalAccessTokensCreateResponseObject, error)
+	// PersonalAccessTokensDestroy Revoke a personal access token
+	// (DELETE /api/personal-access-tokens/{uuid}/)
+	PersonalAccessTokensDestroy(ctx context.Context, request PersonalAccessTokensDestroyRequestObject) (PersonalAccessTokensDestroyResponseObject, error)
+	// PersonalAccessTokensRetrieve Retrieve a personal access token
+	// (GET /api/personal-access-tokens/{uuid}/)
+	PersonalAccessTokensRetrieve(ctx context.Context, request PersonalAccessTokensRetrieveRequestObject) (PersonalAccessTokensRetrieveResponseObject, error)
 	// ProjectsList List projects
 	// (GET /api/projects/)
 	ProjectsList(ctx context.Context, request ProjectsListRequestObject) (ProjectsListResponseObject, error)
@@ -11585,6 +13517,9 @@ type StrictServerInterface interface {
 	// UsersMeRetrieve Get current user details
 	// (GET /api/users/me/)
 	UsersMeRetrieve(ctx context.Context, request UsersMeRetrieveRequestObject) (UsersMeRetrieveResponseObject, error)
+	// UsersTokenCreate Create a token for a user
+	// (POST /api/users/{uuid}/token/)
+	UsersTokenCreate(ctx context.Context, request UsersTokenCreateRequestObject) (UsersTokenCreateResponseObject, error)
 }
 
 type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
@@ -11884,6 +13819,150 @@ func (sh *strictHandler) IdentityProvidersRetrieve(ctx echo.Context, provider Pr
 		return err
 	} else if validResponse, ok := response.(IdentityProvidersRetrieveResponseObject); ok {
 		return validResponse.VisitIdentityProvidersRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PersonalAccessTokensList operation middleware
+func (sh *strictHandler) PersonalAccessTokensList(ctx echo.Context, params PersonalAccessTokensListParams) error {
+	var request PersonalAccessTokensListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PersonalAccessTokensList(ctx.Request().Context(), request.(PersonalAccessTokensListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PersonalAccessTokensList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PersonalAccessTokensListResponseObject); ok {
+		return validResponse.VisitPersonalAccessTokensListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PersonalAccessTokensCount operation middleware
+func (sh *strictHandler) PersonalAccessTokensCount(ctx echo.Context) error {
+	var request PersonalAccessTokensCountRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PersonalAccessTokensCount(ctx.Request().Context(), request.(PersonalAccessTokensCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PersonalAccessTokensCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PersonalAccessTokensCountResponseObject); ok {
+		return validResponse.VisitPersonalAccessTokensCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PersonalAccessTokensCreate operation middleware
+func (sh *strictHandler) PersonalAccessTokensCreate(ctx echo.Context) error {
+	var request PersonalAccessTokensCreateRequestObject
+
+	var body PersonalAccessTokensCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PersonalAccessTokensCreate(ctx.Request().Context(), request.(PersonalAccessTokensCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PersonalAccessTokensCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PersonalAccessTokensCreateResponseObject); ok {
+		return validResponse.VisitPersonalAccessTokensCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PersonalAccessTokensDestroy operation middleware
+func (sh *strictHandler) PersonalAccessTokensDestroy(ctx echo.Context, uuid openapi_types.UUID) error {
+	var request PersonalAccessTokensDestroyRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PersonalAccessTokensDestroy(ctx.Request().Context(), request.(PersonalAccessTokensDestroyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PersonalAccessTokensDestroy")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PersonalAccessTokensDestroyResponseObject); ok {
+		return validResponse.VisitPersonalAccessTokensDestroyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PersonalAccessTokensRetrieve operation middleware
+func (sh *strictHandler) PersonalAccessTokensRetrieve(ctx echo.Context, uuid openapi_types.UUID) error {
+	var request PersonalAccessTokensRetrieveRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PersonalAccessTokensRetrieve(ctx.Request().Context(), request.(PersonalAccessTokensRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PersonalAccessTokensRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PersonalAccessTokensRetrieveResponseObject); ok {
+		return validResponse.VisitPersonalAccessTokensRetrieveResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -12871,355 +14950,411 @@ func (sh *strictHandler) UsersMeRetrieve(ctx echo.Context) error {
 	return nil
 }
 
+// UsersTokenCreate operation middleware
+func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.UUID) error {
+	var request UsersTokenCreateRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UsersTokenCreate(ctx.Request().Context(), request.(UsersTokenCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UsersTokenCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UsersTokenCreateResponseObject); ok {
+		return validResponse.VisitUsersTokenCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // Base64 encoded, compressed with deflate, json marshaled OpenAPI spec.
 // Stored as a slice of fixed-width chunks rather than one concatenated
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35cts4+ij6KijeU9UzfSVZ3rI4NXWO4zg9nkniXC/TvzNRjgSRkIU2BWgI0I6mK1XnNe4L3Ac7T3IL",
-	"3weQ4CZRtpxOT6v/6FgkiOUD8O3Lr0EoZ3MpmNAqOPo1YF/obB4z+PtM3HFNNZfiJGFUs8g8VOlsRpNF",
-	"cBT8LVWahPZNJ7ijccpMi5Df8Xgo0tmYJcFREHQC1+go2OvvPevu7nb39q/6L4/2+0f9fq8P//0zbzcc",
-	"L4aTNI6Hgs5YcBScx/yOU3J+L1hSbMVn9IYFRyKN48LzVLHEfizhY/NZqrScscT1ehzOmP84TbmZ4fNo",
-	"d3IwfrbXPaT7YfeA9V90X0xePu/ujZ+FL6M+26X93aATRCyMuWDDhFElBS7TPouGVLs5sRnlcXAU0JiH",
-	"7H9Y4PZCOQs6AUsSmQxnTClYhOmBfWFhagA+VJpq8/AynLIojQHC7MucJ2ZrMjDu9+vAyL7ohA55tntD",
-	"zb7o4Cj4mRGlaaKJFOS9FBFdECoici/TOCKxvGNESzKld4wsZEruuZ6SVPWCTuBvxrFZCTnFlQSd4Bc5",
-	"HmquY/PugilGk3AK2ySo5nfMfRZ0ApncUMH/DVMKjgLbBbkW/I4liutF0AnmUylY4ewkErreDw/Z3uRF",
-	"v9sfv4y6B/Q5674M93a7zyYH0Qu6O37O+ge29TBiKkz43I5zuVCazQiNZlxwpROqZeJa2sl9vDj/2+nJ",
-	"Ve/4zfuzD0EnUKGcl7s5JvNE/sJCTfSUajKlCoEJO4MfOAjNZRzL7KlezM1T+3X2uP1x2zPf2OMwZyLi",
-	"4iboBGliztVU6/nRzs7u3vNev9fv7R696L/o79A53zFXoJufAbXTnxzSl5M91n1ODw+7B6GB4KRPu8/G",
-	"+/QZ7YfP6O7ujukYJ9amefD1a8fDEm9YbLayjCeyxx0ipCY0DNlcs4gsmN6ijSdCG+d/3+KLLb747vGF",
-	"pjxWRWzxmk1kwiyWwKnnKOJ3d9E3f6n/KCe2eFROI17hP4+F1FOWENY1gAXURO0jQAJb2rLGMZTJzZYl",
-	"3TiJOay/sB/tPZsx6LT+qr4/ff/69GJLXR5KXU7vnEybowwrx8IZizJuNUMUn34NwikVgpnFwDVZjij2",
-	"/BO+JnY3s3O74U+lAe1PEjkbVuHu3/WEhXzOmdANs0jYv1Km9BAAuoI+wDsL+5aslJY18zP7XkCc7pmH",
-	"DoOvnV9b4+PHgDnXVSxHak1ALcPwYPIy2g33xs/pM3YQ9Scvxvv0MNxlL6Pnkz36rP9bwbhEnMrwzsgP",
-	"vsAJvBzvsWfRbt/crUn3YHJIuy+i/f3uLuvT5+Hh+Nmkvxd8/Vy4Ye+40sX7dS4YyW958WJtSfBWvNuK",
-	"d//ZBLiIHy4YjaKEKbWcc98y6ltGfYss/uDc+gUyVm/TOC7iitM7liz0tKwJquCJpTT1P+ZQ/9/7z/fI",
-	"4eEh6e/2+2ufcDg9S3fenjS10+Zs7dTv4TtGy3zh1ZSR2DzGC8AVEYxFRbPhsg38zZf5tRNMGY1YAgLl",
-	"Oy5uzb/FW3598U4ROSF6yshowhOlRx0ymifszvwr2Bc9guM1iqnSIzKnN4z86eLtCXmx9+LFn3vkGB8B",
-	"hCLJFFhL2BeuAGAxm2giU90bCDjReNyOgkHa7++Ha9zl/25G+csufMdekYTFfxkEMN1B0CGb6c6scODk",
-	"JQ4WIZ2kzGzNlM2ogZ1FbUonTttnoKp+W7CuM90LFvGEhfqdDO0NLs/85ylLGMx7nMh7xRJyIxngj+Zx",
-	"JjKZGRYgSBNuBL6aYXWy6B5PtMEH5REvWShFpAzauqdckzEq03Wy4OKG0BvKRc8/PYf+0IbGzdJZcNTP",
-	"xuVCsxuWwMD/1bX3u3v2pjqyueE8cvtkxeQOoYpwAY8US+5Y8oMisbwpzKGNGO1Nkn55x8SNngZHzw46",
-	"Zs7u524dtMykVRrr7olMha6fNiJXM3WzS4YW0DiGQ5Odu5grXZj07rI9XArIr51gThM6Y9oikxx/Xl/X",
-	"QdY8dfPIL54514A6c4wqNaEEWt8wrchB/6AI51ZUuRNwM+ic6imQLKBVQNbbnVpsWd2Ij8Cnltdm76bd",
-	"AUNg7WmZ0xsuQFWXwP4RxXSHTBI5I7vZlZ4jQWGEichAwK4YFvCvlCWLfAWmfeEcRWxC01jDTmb7tVt7",
-	"8M3UL/m/a6b/IT85MEu4eAnTaSLInCUwyx55D1dwSgXZ7/dJaA6iMhdjv99fNt2hMmPWz7m/etKJvONR",
-	"HY74ecrDKeERE5rrheFMoWGPnIt6LFl/mkI6m6eq/ry4PtfCqF9NYzWXQqH30WsancgIuT0pNMPrS+fz",
-	"mCPC3flFIdb1fZaYiMrS5rVikcWEHSLjiCW4G5TMuEi1eZgQwe4MfuZ3TBhyUOA1YRafgqspV8T8yAF0",
-	"L5NbQsWCzGTCeuSS3wiD7yyi/WzWNONKmQUWpvRBQkeNo0w4i+FIO/BBZ1998P23hE2Co+D/2sn9t3bw",
-	"rdp5az4/NSKiQsBWkR6sgytip9dBDAKPAR6FJZqd99ifMiWom4ptvlNoC3N5TaOPDgG231zAMmZZBkaX",
-	"LDbCFDUYkEcknEoesh4JZSwThwqlYA5r0jvKYzqOmW2pDDQ3BEuDiuxi3MgwqU2D7EreMrHmXfA0sRVu",
-	"PH/nbbVhGSYyIXRubjD1NDOfDJkCYHsfGlqDoGw65Bpm7Z1yfLD8mBsCuYglLV1jc7lY1CHjFCep5IyB",
-	"XEhYrFjdVG03drf5jaA6TVh5kpoo6JmMF0SbWSGnArdAS2kwRl3nWX/YveGLq1A2T+3NoqGR/oy8OZnU",
-	"9QdNHURbn87XNLKHpemiA8S9mw7I7mlOqYx4zJSq57JAY+VuZCgTxPWRmdFPp1cdIP4yNZd6LKPFRid2",
-	"glfmSsp3NLlh6yGdCJxUQJaHXmF6IDmYviwp2X1G/s5f94LW+4auL017VjeEAZucswQm+oMioy/dGf3S",
-	"NU2744VmaoQnNp8Ouc/kj+xDoukt3HaEMgg9G4PzW5mMeRStg6cKEP6fMiWRhNMJSpc5S+DQmmlL88uw",
-	"mXhHzW2SYmMAD2kcs4TM6IIoxkqsNqIcM6vaKWwQgGdCs0TQ+BIwEBCdB4LS9WSRGd6+jYHLdjqhPGZR",
-	"j5xpkOpAr2lAh7NQJBXIa2XyINkwxnnP9FRGH6Q+jmN5j3zfA4CF3ZBB8PH6ahCgIIUdbgxihj/OCa1K",
-	"53OZaDxHMxi9BBdYUD0ixfYKWXXt+rZdqiKT/vH88mpNtcbjduSDvEzDqRP2HnRwHe2+YRuE/g0wu77A",
-	"CNiSa+WEz0yCnkvFgVRbcWqjJ9acVfBsNOzoA0F0AuppOEdUczVZFK4Ydk9wChuDIHZHRtj7iLAvYZxG",
-	"TJFRedajDrlHCRORgRTxwuPAzYFD9dzL3d1+hygGaJTs7vUOe7t/3jBF+iD1W5mKhyIGwxxOzPcbg6Mc",
-	"gxmoKGFbwl0gQ7C9jBGuN3r+DGXhIbsW2Y48EDS2I6LZbC4TmvB4QdK8140BLKKajqmC65uKhNFwavrP",
-	"QGZJEVdknKpFj3yQKBPcU0XCKRU3LHpFdLLIlZ8eLEu61GWg9Js+GkteSfmeioV9rB7JkN4D2U2k1kCN",
-	"T7/MWQhObtml44LsmZsmRaQ2szNSkhkVC4d1FKrmjMwdxpwJvWojCDWQtDuIOms5ISMPyqPle/U4vffe",
-	"I/Te62319cWZkTskCscP2GVzCUA7CAKBFJlAcNB/+YwA57+xy7ZynA1iomtBUz2VCf/3OnwbDEzHyrYs",
-	"atQSBkpNGitf5ZBB8jjVU/Mee/abk3sjKAGHj5pLg/C/OqeJqCrX37LFD4poPgO8JO9A1VkdEZQ2wBbb",
-	"nrBbLlAZ0KAvMDcmYtCkHFqZ9XwNigXbD+jrWMy0GyAVt0Lel7Q+1/jQzL22S8d5gcKgF6yhblx+qDLe",
-	"3zJY+S6wMtf7888/d71dYvUMMAwLpnm/L1AgFLnfK6t9amZ/mTD3/pNt+bmzcX7YP+XL9SNLwUR+XqYd",
-	"+U8Em5VnWPSeRZxeQf8Pwp9eV2Rm+kIWdBBo9kXvzGPKxSAwFNJuwMaVOGY3/3Z5/mGD2DOboTOUOB1g",
-	"ZePPcy24vgelD0erJiUHaH6Sgp1PwEO3tRa8s7ztRRoz1/QzqN8SZo5npsKeJ3LOEs0Rm2v3uKRYF+T4",
-	"4xlio445tYqJiFBFRohV0VHhli3Q8wDYheoxzM/wJztQflqRFzfbfWL9+Gpn4Xvp4EUkI1Bcjzoo3Bjg",
-	"ouEIHitCE0bmCTNEysyquNwwD6XPrKYR1axrqAk6n0fnIl64W1daU+mk/Vp9jza4mhfg9VXjXZEpZS0U",
-	"OoTGShpQUwKuNODxVPRLWDlL9ASrWoZXfPh1ye7gGQTUU7UjoykBDrZbB2A1i6nM2jtuDnkcAMCqCNIK",
-	"NusEX7qmmw90ZnbwU3E+1xfvgtIUwYxfenaSDVl4/AHHLzx740/GW/5509Jv2cLcD5kYCX28eEVG3RGZ",
-	"MSoMG6FC9PrrEZCm0IJs0NLIrH2Ej0MjYMkJMY+UeclvhEyQPDsI5kDrVuDXhX/bQ069XlQBkj98k826",
-	"+LoELfvEa23AZZFyLSY0N5KJkBE6NsQU1BOpDuWMVe9plPWzHKvYdnVo5dR55F5qqln99gFlNq/zW5gk",
-	"TGgXnrToDcRA/EhGmTPviHQNo56yCJ5/TGTIwLJjXoyZEXjMOuHl+d/NwyzifozICsIlUXCGVqdJgt2i",
-	"QvcVGRXci0eZYhcdltEBzR4L38c4n0rQwRAF6LnFwShCyu+z+KYwQvEVjleEOI7+tRP45MvwDlHETSsa",
-	"fyzsOddspmpx54yLM3yZu1vQJKGLCkYOYBhiYacMzAE3mZsmFbNK8ZGQYgjPhwBrNQKqkZ9Lxw4CFr6f",
-	"yhiO6IwLf8a7NYfuLY81S67AwbVy2NiX3APTUG6asIjEXLOExvGiA3504Jx5xxJCyZxqzRIQnT2/q71+",
-	"v98J7LvgKPhfn/7XYPCl3//8438LaijBmfU0afZIOSb3dGFYMFQczpmcxwYpCTCymhdglCaTRApNmIiq",
-	"t9WwtMNaAodOeN7HwEgo3y3vFWjaRnTOh9APF1wPE6YTzu4MijwDeFGS0UrPSOy5GlAxEFyplCWoxVzu",
-	"ytcJUFMyRDrZ7E2XDfaDssoVQjWhguBYptH5nImzN+RECsFC3SOns7leANBG5q7X8UadgKthLoaWNiS+",
-	"pwtFDIX2Ph1LGTMqzLcxHbO4wZuOzhgMjdtYO/S88ShkPTiHt7KbkjkN1xfv1Gp2z3NCwun6EO/kJ8aH",
-	"RB0WPyt4UVTZw8kEN8GcgkSits38DawTEGbBshh1jIcBv0gj6yur4zU3nMyoADtFHdNYcHcvz+LEvPXc",
-	"GMF0ydCloEfOJiT0G1iRJGITLiAUdoFqB3PfkFL4bobFq3/YrzvHOUdb437AZ4zcT5koELeYTxi8qfg1",
-	"kjG7oaLAca7FHdeHAZVnhheEW4prPgGvCKf3Aq28ddRtP54NKKo6CcbxqqGITIDICkmglxqOW6Sx1dfj",
-	"TNaZWR7S9ISAKIZI/brGFw+UFaqBVFXcv8iPFzPsLwZZOQyJ616QiDt72qK3xrgYrFVDcETtqISSUUhF",
-	"yICJ8115vSOSTabxCqx9EGxgRXmeOV4jMRe35J7HMRkjk2zQFlAe+BaU+dY3tBlVYHxMxA0+NF3gp/4q",
-	"mI3283mJw4O6GRej25q21bHIlm/F2B2wiksSSW+Tuc62eGIntRpq5XC6XwMaxy1UJTVc/9fP5QG/ehF5",
-	"jWgTbCrIE5WQpNmA/JaOWcbiPxxxNsRI/Vrl/CqfFhCt13y3trUXH1VsvVfXuhA01aL3YkxViw+KAVbF",
-	"5R4e1nyAsUgrfd7r4glbIEUvtLBF65pgw/Jp+olpe1myp1ZZAscLLHDAqeA9sRifXIAXu0EA5g7hiKYJ",
-	"to0kU+IH66ZFq323umF+4GPrtWqrCW53Fy/NN6A8rr2CfjTlA8jPmoghR7iAGeqntEpJV2TNvp1Wzues",
-	"PbAVdrHuPBb2rUzzy1yDf/xr7k8Dd1fP6tSwZp2iGtAmifKzgiBG7mSUCne4TJCakGWVaBRZhQrDslzc",
-	"OHGpaMrH4Ucr1pEuoRVlzj0bT6W8NS/NebE/8+OjNI1j6L+gx7ELts1bqGwq83yPPVSe/+y6LC2Ohbe1",
-	"ApVH5oDjMLTOo3CopBgvjMg0Wy4pDfNDW6GxSQoYD72TrN3V8C/FO2ZEbl928hkf3SPnesqSe64YQZN0",
-	"vbCc8V8VRmj5NcNWy8/ImxStYA02Py81GiiVjHgKOvLIfVeFYOvpmuPOlebixr8JDsXU+D7Nmajwi8hl",
-	"5tM0U8wZ4sy+4tRhVhM5I/qehyUxCW91mT1+KP2u3YwMaTSuvOV2wfE/02zWaLk7JvPY3J+ohPLbblaZ",
-	"yV4aKbkRqKyz9MZlf6wsGrx6PEtUEQBeu4IGtx0hbt6PrwBBp/P1+d5M7WvDzFtwINcX7+qJKITP5QtY",
-	"D4IYK1d/1+Z1YDTYFHMbjFmOAVSN7SN79xiYBl/LMCubTvJhlq8cUrnVeH1lEUA2rcZ8zsyizXkRBQH7",
-	"I+giO07/xlSGaxTysNrqHW3Er5Eh+YyhHrdEYHKqvC7b5wi6YfyKK/mrvPfime6pAikcnBzVFHYMZjlm",
-	"TMCbHjkGgmOVBgmDb4R1ubPG8ioTvkxZB2oLnkPxEZJkvb7Bo0dVrV/uDggZ29pJ6GtqCazHqJCah4xM",
-	"aWT1Bp1mxYGDqI10aDUrL+Pc+kcETnqzwLJppcQKW2QGupXb87WYofAxIlHTnNCns0dO/5XS2OzUyGXD",
-	"GzkFJjZ0qh70OsXdpbXXRbDaleAJecgqPuCX9cu45QJMOth9foUFAtUiaGo9EdEUSF3runmuUnsCV5uw",
-	"X9AdGJwErSaynEvgcepQL0di3aW3SBecc0GZVcV06Ibg4YMZXVjlQjHJ73hBhLyv3tCByLqyiTxWzjlP",
-	"5Fg36ZHvczUq5bVwgkmqLCzxVvizyppGvB3eWE/x4+WOrHUmtIz+aiy7ttIjT0H5FJccZliibgWZAXxj",
-	"ratrnfqklAuzBShL6TGXWkhstIG5ILwdkfJybNZtFAqeU+m6JG9lQkDIzEUkamN4QV+HAn8H5SYbYgMx",
-	"xXlXN1Jnbh69gSjCsrCCDhkzOMWZjyDY5BISpaDvo74XyvqH5etqpq6lT5fID2zVH8mjuD68yztbORwF",
-	"kuUd7E5BrBl62iL3XVXNU1YQWRLSydhFH0sWsE+GxtdRueSwy/2oaiGbsRP1768VS6y7WuPrHH5NTd6m",
-	"cfyhucnbRM4uLZzq3l/JZW9PZ2W9Uv7uQsZsyfTN6yXzKvJETY3Mxr7P9rWuyQe317X7k+1/7Qy9M1H/",
-	"Hs5J8wrt0aleLOcxXdEc2nuDykO05tmk2EVUC8pETASBrRHLuCeEo4eZYy/yFhnDYVs4xZ3TSDqzaOaV",
-	"lvU0MfS03CzMoh0zxVuOtvKGedQc/rZ8nsvNAiPkxtd87faRm4TjkMqzyDinYrthKiIpWLl1Kgx+NUyC",
-	"XZlg9zQeUnVrASVnDNzD76dyBu4fVKGPk2lhvZ0EuydSsHyxXPuhJNCzwezeaixaYXkhBIe/oXU6j8pb",
-	"j4FZ+aqAsnoN7BPXwI5tGnCtcjcOyLrzitwnXGsmiA1MFuyLJuqesTlIsi4oy73Bwe0ZscEurmeXL9Om",
-	"ybRgnHEzDk7P/krQVJ3DHvhA50DoVoXZ1d02eSpzJxQ6NXn5UDr4DVECdNMrWZ6hqUH5E14/Stat4+e9",
-	"LzCGwRugKLROsm+ywWqpoLuYQFDwBpqndmB4CvfL0CR76D3zhGebwCMNH3jHNugECvGUPUXwBRyOIA+U",
-	"MgPmYUtuw7BpluG+BFNLLQ3osj8LMFmfMhrk10gYzcvjHFg1by9y+NV9m4O09lsH5bo55YCvefsm34vm",
-	"t9dud2rHhg07tvtV0+KyltSYN9fZrtaO7Ta65uVptve1wMqPQ+2MsxNSP2x2aJpfL966Y1TT5kN+shrf",
-	"4mGzvRRJaWv2tKijd7fzP99Q6nfuu2qU/CpKfhm+E0jObRecHL+h7XU1UoFjgJr8MreZv6pwmvmrN4W9",
-	"qWtR4dGRebSbXj+qe1s/cC3zm71ZOiOLOl8vahn7YpNa8aDY5GxW5p29yJnyw9qVXuABrB+g+uI0O56l",
-	"F83r+QBnt/7dR3OSP7hjWXp5XjzXpbd/k+Mre8rLc6yINbgmcweaxqrKKctFFAsMndD82RVelkqjRlHI",
-	"xiThTTrWje9qRRGXKLloQqn1ccnytEhR9nnLhAXVa+FWv0TZkkL+OpvRVdy6TCU2X1HHjtIh4ZSFt7ZI",
-	"ECwO0mbVqcuWm0edHiJZZcZ/x5U+02y2yiGCC0IhGW3HqobiGPhRG3gIzKxULhxxvHCRiluP8q1H+daj",
-	"fOtRvvUo33qUbz3Ktx7lW4/yrUf5b+1RXmSHjfR9I7v2oRdzWeCTP2SeGWVlDDqQos9EgWVGPXiWQtdn",
-	"prVi8cTF12e6c1DBSjRmHJF5zKhizuxhuCrUrlaMH1YNbTmesra85q1v7yi87dho0CXmjCMiJBgQcrrp",
-	"q8gTr1PLM1StG3UzKtkpim0wIbYDTGbDoOpWeSYL34LkqcIy8Bb107niOFdPu0UU1dNFbfQ62hs8NBfe",
-	"BKrvahS++KpOu+k+qmp63ZtsAeVXtTpe95WnvS2K0ZtO/eEyeIx6mT1wOF6MsB/l0kTYbf9BEUOOB8Lg",
-	"VTTk5O5FEKudeVVxdKp6RUbWLyvvEDKtUudSuTSpSD4j7zn+cvxetxyg0cU/Go9F947CXOFonJtZ+SlI",
-	"ig8K6UeKr14vah7VtXfqHf9nXTunb/F/lhKaFOopqqzKVt1xQKnFqTUMBhmzvMIR+XlqMIma05ARmshU",
-	"RIY+Q/r9mbxjNWkVlohBHVBGiIWnJTAnW9mMMhZlcEW0ROpd5JtqM0h0zf9fmP+Nzf9C8z9mHu5OBoMv",
-	"zyfmz5eT2jwTy31NlsLMunRJawgv+w7XQA2S56mlkPue9Cv1gF4N09+BoLciqqFRBCkFHbBESUFjYl4D",
-	"LXMG3A5RU3kvCFUEUsVhC5guGsAFI+OE0VvVMknKI474CrHo4bu8VH56eLcrBK2Hd7xKInt4z6tEt4f3",
-	"7GS8+tpe1uPvznpuuhMI0sQPCjIWttA+eyEpawgzEJzyuRPcJ1wzn2XPGPKuuuXzrpxjyqTuXHIBWXhB",
-	"wCipvK2t0EW3tIlhu9S18Ws/kpH1AjGs6D0FPbcFjH3xg62jSiK6qDLx+Seuno1hRIB9rXDvmdNSoYWt",
-	"mFod32eqff+mcqYtv53vfZS5HY1d9GFZYMgdnljkCqP5LjcFNiqvD9vAZuelXz2HEM8NxLHh67DVLiGX",
-	"Hbn0op7dtq9quG3sLZtm6UWtzwW8qXWpQD2ZW1PhsKGfw0NE7Aa/5Vr3anRt6gU1Q7dkRaCDqmdBQ/Rf",
-	"q0gbxnrkGGQ0+xIKu1EvykNEYF4SEC5sTpu8F5sgw98C+a0bmfieJrdMz2MaMpeZzBnU7aFuJ3W5UrKb",
-	"zbwIUSsDkXWeV0caAcYbRiBfhXLGsmMnFXOBcHeMSMFwCDzJYAz6mcZRagQ6FOUMpDEllrLOinwGdUm4",
-	"biOmlTxSuuUHheSQIKrZeVt5zf1ajXTshhTSRlaeFcQr723RS6L+RcO3lW+WtL00C3qDq6t5WhLqzg2r",
-	"y8XNx6zEUcvTlrVXD5P338qEjDI+0lbOhcsy6gxEaCstuPyfZGTuT60cTz56U4Fjh1kDkZQ0nMxI+mdy",
-	"IFocSrLOmazoB2A2lvVHs0W3+sh3Yur6Pywz07X/ei5T3ezvFqc3B1ThANc8Lp4tv4FTKFQfLvkmW+kV",
-	"LnTJ2+ZePKeZ2ufNX1q3ncqz5i88b6La56Vb9JHqcMqiDZJY8hY9KbJQPKc9cYXJHGXfkuKlpLhCbvPt",
-	"rN0WMxrCHNUEU2l2AdxdMPD/O0i83c4R5HySx15CNFZChYuuwOQWvqeAF4qKBakmxBZvWNdXxPfI+Bau",
-	"FTVF9GyTvDIZmvbGLJbiRhEtcYnqQXGHZbTdwjfIqx9oTeO5YwQvFGEyLzfkHmHQv5xxDWbO4GhCY8Va",
-	"Z1s9ymt6+JTexQRjaWkWLY1x9TLPfAN7cSEQdX175+/dYAshhQ2434sGFsBVtb/X0G09fnFRo9Ysg8xY",
-	"+0jUdbBEIXZ1fdBsrgJATjza1gDIb0+hCoAfF+r97ceHluNFM+/0ovd7gYHML/eanvcrvPj9+NNCdEBz",
-	"YMHyuIF1mFXfH7v8NA8brXlTYRbrYklr3lZZ3JKbd/kYNLO38P5MHbtNqe+ygbdtdHAvNfE87GveFD3s",
-	"axrUA9CPBqh7teSrhoUUYwga3sK3wFJbhV5dPiobk4d84vdWFiVsrOFSU+LEK55qF5UzKW18zH8b19QH",
-	"1n3xVC211CSiaMy9vjrpFL3vC1GYRebJ+hZn6vcK97QyFVsDo7TKXcnO6XsrUmPvTWv6hM0bS9SUsHmL",
-	"gLDa+K+i2q21os2Lzyk8sSjEe1TUkBVQSsPjmk7qVXSVYjilj8qaQBciY7VwgMzScczDEykm/CZNGnL4",
-	"g+jiN+mQ8aKolapJkfb29Pjq+uL0ssaYbO6K2WXsIlclIO9ODLq0LD8cfS9pZH6c3h1/+On6+Ke6/s18",
-	"YypuUigvAooMKRX69nYIo+E0t0+HMmJY1MOp7Qy34vK5LSl3kqW+2/Nrn+xVk+CVf7uJD0/O35wun7yZ",
-	"+5jdcJHVoKvM4+fjd2+uL4Yn5xenqxLQub1OWHG/y4aB4gR9SHfyTS2OXGc+aBquIa4p0RkJ8pvbREJS",
-	"hCwRCsqdgFes6BQy97n8nbGXyVXxuuSdx9dXfz39cHV2cnx1dv5h+P706q/nby4bZc7R5fnJ2fG74eXZ",
-	"Tx+uP45cojy0IAhJ5lSpe5lEikxZUjw81cRApZPw5vTt8fW7q+HZm4+N48MFOIL15PVZwKHQ1pCulP/Q",
-	"0kg/tYfl7fW7d8OPZmuvzq7eNRw+RWcsuwmVLv56/v704/nF1dAgv9rvxzTPlpNN+QcFNUmgrAcX4DjS",
-	"KlTt7MM/zq5gpy6Hpx+OX787ffOAYizvjy+vTi/en31402bafjkZV0hl1TzPz96cDI9PTk4vL4dX538/",
-	"/bBytkDNyxtrlZyYzahcSIdmlXm4blfmzwPB5V/Npj1u7y/Prk6Hb04vTy7OPpotWX5om7s4fX989u6h",
-	"H384fn+6uiqOu/uVPq4vTy+G748/vDm+Or/4n8O3Z6fvltz+bC5tL3UJleYzrtmB6n2sAXEBZJWTXLqP",
-	"9fel04Tzihho2SFuglsd3kfRDuJF61g8s0vmHAO691V4E5kgn6pcrSBQpm9AcMKSqI/SitUoUhfz/LTh",
-	"tLkvGYDC3mbmnkJ4RgsJZYkO9K3BFy5qMOu8EJBkFek9cg2Fk+6nEqwEBl3cMja3CdmquKFRLvK2p4Fs",
-	"e/tnrTBmRJaoBhaxPXHcoOThnci20kdiy8mV9GK1koQPpZKmyz95q2ULM09fjMh+W7Y/+13k+bPHHwsT",
-	"yR57Wp7s2QnODM63kQO8irQNtZepMpt8b8MAbfY98O9FX6Xlu7u0OmB+1epNFuWbll80auuJKbxiNlDF",
-	"CX7gb1bUw6DTWu40R5fobKCttG4Iri/7s6l5SGNbdcD8hVXeEjmXisbKjQ2/ssHhFybwNp8ULfi5oJg7",
-	"sLkpgH9aHFt0Z3ppccQyUHsyaPYsd1XLHp3ng+Wf4qj+Z3Z4t5e1TJbVUFhlBOhRqFiQqVT6CCspTpHZ",
-	"RxZHkNEOnfMdBwO186u5hF93Rp2BwFfO9yd/Y7+Z5Z5LXccXdx3c6juCFZjGGk5z14A2b0lkQqpNcVuz",
-	"Rmhzqng4F83NS/1jGzxjgc87/YKGdc90XyZzUcMFkgKVhCjs2sysWOi8wH6u70MGY9YxATDlxqm2ih2n",
-	"ZQzT8ahrOXqCYL4qEA3BM0dZave0MRWdptrcgLfynKQun4bLrQEeDS5SrDTNg/7LZyucFFqX7TaMwPuG",
-	"U2FOuIEXRFRUy4XeJIzNDPFqVouCtGAEEdNk+IuEwLkeucqFFqcE1SyZYZUC0y3YuamTYzFO71XOLOTi",
-	"kOFa1ECkjp1RjIyKExsR7uJlQVfAOCDcCY9ZKSHreqryUmzKg/S0HlQerrRf23K6PCSiynG6BBorUl+s",
-	"b8Kv8plcDeHA19QpYLbgAFb4VITdsWQBeavrWVbTVTqfy0Q3dLaqAz+LnhoyYdYa1UZyKz9ytlotgnJd",
-	"8KDvOB4d/Fu4yu94dRJL+evjOCY1ng4y771DBLtnSpMJT5QuMGBL9YC5o9HXxhOY8+F11gbgJ7x5oFYH",
-	"bzBUAw6p+EEbmcR0/yDDg2eGf0qrxD+44uOYecU5mkTXn6c0j5xmjCiGkmoxmNqm8MQgAiBHzaa8ip/U",
-	"gzLfPFHOmu85+cyGksB4DAXGiacikujSxwSZcZFq3yHqD5IpZv2qIr99Xpdt2o9t2o810378x1RszBz5",
-	"K1lAy9k+67J+VqUGA20WpgnXi0sDTiRZY0YTlhynRiBplAVu2QLkgdfQuGKZqAldUAwMdxwiJ2xAhg2A",
-	"8PNCK6wAzxIIoOB6INzzEQg/Zl4jgwiJIbMObSqtyFjqaZ4gXMkZIzdMmDYsyqaCJb/0FGtHRaB85kJx",
-	"kJbZADOFozwBJwzYOFhjztZNtZ5nAmE9nBoMNi5TIcaxGKiMXLQ7ipC46SMyT7hwmjbT35RRzKGBFzsw",
-	"o8okT7XpWLk5/ztbBF/NznIxkQ3ExrCZYNrkAoJpcs2W6uQxXIZJx4QxVult5w4K04EYiGI6RlC6qHUq",
-	"//fIce4aPqMLV/Q/x54IDgVp7mF7XMUODA2AszJe2OB0ZxgupckEE5qwe46u9Ln7eU2JTZtgwMWGDkRN",
-	"wGnmQm3AYI7w8cczV44R1Fuqk9krjKiDN9VzhPhBkZFZeteTMkYdoqTV2djTOqMRBh5Y94l7mdwORCps",
-	"qnrUgv54BobhCWeJ+vFHMJBcX5+9AXKDZfHyum4zsy0hFVLwkILSckb+FFE1ZVGHxPIeeArF/vzKBYco",
-	"2BhwL8r6GAiqyP4embIvNGIhn9GYRPyGa2UndMVnTGk6m7v5XLw9Ifv7+y+tZxWepBkPE6lYKEXkPkS9",
-	"9I8/ZlF7KAMljJGxjDhTR2T06yAA0A6CI/JpEFjYDoIO+T//+//7/BXqX9EstsXu5h2NedQho+oH2H4g",
-	"kjRmVv+k8qIzeKrMmJgX1QzqdfF1BLuTS6CExYrZxVy4KUTqxx+PsBFJ7JY4rXKGw9zpwZteKrnUI/9P",
-	"ajg/RI2CLGRKEgahYKBZHsdshkjLpi4ILFoJOoG5J3j3+72DXh9yBsyZoHMeHAX7vX5vPwBV2RSQ/w6d",
-	"8y5N9XQHEFKXWV3kDqj2ZF0gkWNqqIBrYHVhNlqmRiFJfSu4uWkQGJe7e9hgUNPenHeDUkIbC0cHAnl1",
-	"bINDYSPYB34z1WQq00QRqskM9M2p0DyG29+xf5ub7ER2uGEuzgBCMrL2dnNkMhBmcir/TqY2/i7bvrMI",
-	"se/QgG4I8xo60OWR6K9ltPDMlMDkzLHsI5di5xerKWVf6GyOkUmo6Q36k0P6crLHus/p4WH3IHzOui8n",
-	"fdp9Nt6nz2g/fEZ3d5GbM0zRKq1ArZL5a5FNyqqqWQxi+tzr99ebvdWYmsM4PP2v4/cf3522n+WJTJgh",
-	"czBbnF6D4tVQSbw2ME3/5jQNYpvvFNrCGAe4yLqPMmDsvKbRidkZaH+4uv17pqcy+iD1cWyQbIQfPlv9",
-	"ofkECBEImuar3f3VXzmTn5TvaHJjvztY/d31xZn5RiIjfrDbYmXXwirnWPSeRZyiWNAJDvZerv74Ssr3",
-	"VCzsFijz3WEb8J8Jbdjk+BK4ASAa+G0L2JhveMiuBb2jHOV3nw8Ojj597gQqnc1osgiOAndNCEWMhLnd",
-	"8GB3Ak1vwNbmkKbhsb90Z/RLdyyjRXe8gKqxu8/2XxyYQXLk+quzVX1FxEoTOmMaDnCDvJM32XEh+iDr",
-	"1OPkN9Iq7TLFfQNyspx60Tcp99dM54Z12+vvHWYaFHpru87gAZwZVyoFPyrfd0lZTiZzu0xYxBMWanJ9",
-	"8Y7QWIqbHnktDVuZMBdofZT3DjXdPCetjMnzxsNI64TRcGonllu5liFp5C23yPk/GzkftMKxb2Uqoi02",
-	"/yNjc7BsgENTjj/UhlC8mXrMNDLRN0w3W2nHNLx1lgZAcIgMx4m8B32vnDFFoNGUJbac743B9UZ6Ldn4",
-	"nbxeYMGBxTUvBoI6uRTVLS5KWKEpHhK28xusm94jl4x5NIQLrocJ0wlnd2y0HM3atWfNgxLi2sd9LulX",
-	"Zd2KSrjknQwzP/NleOTCEp2s/dfOo/HQ945X1scP/yFX/MSeN0+grL3FXzsP57qa7rm5Fs13/Ni7msgg",
-	"+Vcb7zOkQMNMFwloMfDkdsCDhN+IwiW1krLroYgHHIcEF97guRHktckMSpnf+xxVbkZepjxWFjUiarE+",
-	"LKC5LWMXqgdiJOGOx/KGi+ymRz5IRoiFUC/mYElGZgjIt9OxyMfWfURXX4SFzZuLi4RxB8IM7FjXEhdq",
-	"8fgrogqoqsTu9sjPq5Bdx9+XgQCw1qyejHDZWB1hJ9ftjixaRd0QalozRWHeg61XDN7PWY4IVG9ylUXG",
-	"2IR3rzAAxQKQOADkiNs/BGaNoMgciDG7SYVTxWZUxFnssx3D9LVO940zxeODeikJTicIb0elRksp3agU",
-	"09Ajx3Fs1cneQaCJOaguzRcmR5ITcm54SziBuboU8z0M0yQeETqT4gZ0kUtpT4FMBZULX76ekM60HM7i",
-	"opIywqsl1KY+LjfBK01JQkUkZ1itFDyfrBpayFwHNhBeh3hsbI1SS51lqjv5PoGSymGALNc4h0ys2U+r",
-	"eXQWg3+lLFnkBoPMMJSx9ysqMaAdrTWdhqlx8R1R6DXFIWt2/BScCpXCpeK2lJTzbJthwVYqyN7hobmC",
-	"CQ3NWeoBMWknN+U1ylST1IS133299YZFqC3r8p2yLq8h/jO/TE/Ft+wUwi6bGRan2L8va+19muC8oMQC",
-	"sJB5lVFSFF5u2aJo+aqJ+uRaDUQ+QMJopHrk9I4l2O2MLuAh4nzDEbgM+85EybS2zvoeIV1OJwrzaJRP",
-	"1laseNHQxeDlT58C0BqeipuYq2nw+XMlRBgblCJ9m+JYPwWFiFUjmRbiTIOauDMjA8NMyUks06gcVobG",
-	"bXW0szOXiaZxz66rF8rZTkPQmXXkKEdeQk9HOzu7e897/V6/t3v0ov+iv7M0+AzdS+tCGCvTrkYoBsUI",
-	"uvw3xhFWemiID/z0+WtrdF4XU9+A1guHbcMYfYugvw2C/olpMoctL26nh6iLzz9/zVBuFtuyEt2CVOD7",
-	"ZOTygWG+rdufYqDLiViCmbMxD+mlppMJquBRkQfSEDWst99jbyDOAW2iv71pg7y3H9e4wJBCdPhwmnfp",
-	"TNeLcoBW+YseucB6EANRXI1L4BZzpVmtjj4D1tC0CdameBS0pK3aXfJ/Y9uaWBpIMmsJCtYZnUmFgiI4",
-	"lAsNfjzokg3ZZx0xhOfVVLQXbM5cqh03DQMdopj5rS2tHC+MvDGjqkeuOEOAeTudpjzKXUXm4FhiE3LK",
-	"O5bEdG6Tw36Zx2ChQPxcJxXIgkTQyqXcRZNhit5CeowXVZdypRfgjjCRyawBzNZPRkub0a8eTCBL5xw4",
-	"JHR+nfmRdeCIexHCxeSALSAB3z4cGnmwaQEi+3urQPL5cdzGJy9ZVLDX33vW3d3t7u1f9V8e7feP+v1e",
-	"H/77Z9CpltL1byWepSQFZMPFjfJczcKZK4LeRNOLCO55tDs5GD/b6x7S/bB7wPovui8mL59398bPwpdR",
-	"n+3S/u6Oy+5zFLRpDnB64NbURO5XCPS5cPWW89teFmVt9eZltNm0UY+TXfFblca6eyJTPAGrvvZar2Ul",
-	"++guFzIDu23sQ9Q6HjoOopUweZmGU4uUt9zK5rmVjD95x5XO0rr5xqv8mZEBzdlZzn7kxZiyL5uYEMsX",
-	"gPpY25DNCY9Bu+ffJtDiZjWcBsKqln13t/wcj3rkA+PAodDcZc5QSioIeD+DoEmJEQ6XcxAh3It6LFuT",
-	"WCQrMsVFdVKb4tq/3SWXEY+ZUg+64MWPD9cd7dmaH7S5qIUP2lxT/4PDdSHW6lLmH3wtmqFS0eYuLlVJ",
-	"Z6luDDtAubDeMJp90T1yUipP0KD4zUIb2qknzcW9Yl8gOKBxOlwR9oWGGvKzuAktGX8IrTc8i04lAMf6",
-	"MRm+4jEQcz8fMNnPVXHPpgxYKfWBs7PHkXVsdi+b3cVgWq6dQc7xJ01Ib2O6rD8Gc9na6yljKRt0PPb9",
-	"htU7T8eYbbX834Itu7C3kVDipXl5AD1wlSn87L09cowlOIvRKxACgknmDvoHkN/I3ep2l8LixjnV0/y6",
-	"ZjF8vieif3tW5RTJEKRLZpglbWmpGINcbZnOyYYxASuKNhPrCpCZEjoOZRa0OZnzQynXKSjKJgOBVgb0",
-	"mOjkbgZZqJG13cdU6Ve2bCwdQ7xubpEvpsUANU0dp+oAMcwA4ZRej9QLgAV8BWJF+31IZ/NUWe+VToAu",
-	"u0PAn3kYiZfwATc9pmMWe2r1awEhWVwvMAgejU5HAfb+EAn+zIImt2CtluTBc6GcKFNt9e2/S307yLPV",
-	"3fSQZxWNeDr3GhxT8rtfyZHd00XJu2Hl7d0Y7/W9XeC2XFL12ra8pls/hz/Gtc75IVE9BKsu9wbcH7Jk",
-	"cq04jiweehNWONdZj3j2t4FobYDDIFI/kWFexqGNJc6NXzLn2crtub6i08JK5/raGum+OyNd23quf3Tz",
-	"XaVQxXdrvcsrumxUTVLK7OT0MaX0TW0lxqYiObYQry1QziJP/zOXcSyLlTmORBrHq3VCGRZvMbm99VRC",
-	"ew+RVlxK1a25cWtu/AOZG9019Pi27NG6xsZVrNb3aWvM+KCtqXFravzNTI2r7uFSxbKr0e7KMeBlUrmW",
-	"WbVm69rxa54evIbMrtAiF3i0fv9BbKubgK1Y8Bh7YTkJ3CaMnP6GwIx809LSSWR57dqq5GvB45tVHwGa",
-	"ciq9Ddqgtybx35lJvJzCv5X+NStwuLYxPKPK39wW/vsX1bDEpYPvJNVpwjyZLdFsxlVJaAv2+i9fdvu7",
-	"Xeh+k8Lb/nrC2357TXUmstUrqL26lFtr/lbqqVrz80ot67Ncvi3fHbQnMeXvPbUpP5Exa6FLp3EM2mhV",
-	"ozDPA/0g1bqespmtaWuDoV10vwFRmDAwDNAY4RRJhpC6l8ktyHsJm6SKRTCkS4JVJ7nBdH5T9fXvWnta",
-	"W2zr22tQCzXfvOpJtRy1zTGb1BlELTQ+Xpz/7fTkqvf++MPxT6cXpbJfR5+yBicXp8dXp8OPpxfvzy4v",
-	"z84/BJ8zQrUfHrK9yYt+tz9+GXUP6HPWfRnu7XafTQ6iF3R3/JwZQvX5MTDfahq3msY/iv34V4M+vXzb",
-	"nz5/rXqKADr3iDH+XlcJCV+tr2UkK5SMA7GGlpEcK8+gyTURjEVYXgmoYCMt26ogtyrIb6eCbH8/UUfZ",
-	"fEGXssoXcCOLRWNRhwFVY7FopTkx6PwpSCqgRhaWk+R+bd86zZnPP2xOH/PdatB+njJAQ+XKta6kbMNE",
-	"/GKn+TTKha6+N4VdSUhZR/Xk6sLWodnN6ZTaMa+XC6XZjNBoxgVXGrKSt+Bgj9+8P/tQ4V/XYlIP2mtT",
-	"CqxpvUbFwXSrTtmqU6rqFHM61qcOviLFFvVYV4vS6h48sRalXA2knXNipUhhnX9ioXTgEudErzPrn+gK",
-	"cqJ/YnG4QnBw5nuYWw95Yllpw9eO8sRBvXdnl1cjL9lfVlJ9IJb2kZeFMUD8QdnqMF7JRN+rETM28oQY",
-	"RsDWncHyEwkbiNEc3f2w3K+rEg25D99aVj+UszEXDNPzHX94g4wGnixwvIR0gSgYYMbG2ZwmLCIx1yyh",
-	"cbzAFJouQznUPTYXCarOAEsyENBHpsDCzl6BSAAVwtCL0MkmCQmnkoel5HDk2nI7xbSKGU0lxwORa5Js",
-	"jkrFxU3sVjNLlYYOoYjjHKwcdSKGOQtD7wg0aM5qjK38jseetNHaUlYozroZ9ufMvzGyzFG6E90pxFgR",
-	"rhWLJ4SLME6jFpbgzRhh7al9BOPkCoZtiqm1M+IPnsvGzZ62EtTCCrEF5wXIpLhpz4WaWmvrafDqCh2u",
-	"pzOtBQRk+DZivC1NBeWSraszbhafsQ7k8gN0pL1Ukz1yYpEd14ghMPfuXzIsSUU0EO6hq6nvCkdUiBBk",
-	"OJZSNKcjtZMc4gTrr4pfa7PVfbEqcDkhjIbTQmGvTenXB+JbKthzXPVg/frWaf4B0H6gc/y3MRmBzG74",
-	"oQIVBTtaw2Xzq1JuCu9ms4DRzcYtHf3xBLFEt3Nm0OYX54pcX7xzVWpmdGHLqIoFmUpzwrFwdV4ZTkvH",
-	"QBbKOvcw+7WvUHJcZ8HYCCVdc+VSc+Jl821rwENp1euLd01gh95+UJvSLtUXPN3MCXFTfazyp1ShdYOT",
-	"y8/vRhSJhUqxm5qoR8S+FYfzQL6mUoj3GxqC4QspWNMcXTNvku+4shVwH7pM04NZ3je2w343Ztj2Wk6z",
-	"8qEyJO3oU3CMcivhQrMblAed+mSDmdSPvYvwhLnUH659bA89rDyKJBAgZ8DZa6+XRZ1so5ObOZVckTlV",
-	"2hX7gJohXCtPZEcd2lwqrvkdc5u3zavwewrVwZqnOR/l6VrL2se1reYtFJEPiN4ZiNWG9UdG71SUWs6E",
-	"vtVqbbVaW63WVqv1W2u1tvL+Vt7fyvtbef+PIe9vnRS3TopPGie9rhBUX1/9BCiJKpEScqZVXr9tZCkP",
-	"i0aET4gU8cK8nEyAWmFiNlfP3IlKrhaladYZiMwzwXRgBHIXplcXoYfeD55ng5GK7rmymC7jKcF5IW+W",
-	"zx+kLXO9ozRmWfFPqCCvEyoUDS3BHKA9yvJF1BV5D6mAyTPtOyDgtJSEZw7BojUNJ2YTZVo3RK/wpZa2",
-	"j4FQcgZocDRJ4xiIw6hDRoJqfseyn/OpFMzKVea3n4PY/P5Fjoea6xgrj5KRL4eNXmXSoxoIa3QCjgIx",
-	"L8qYsPa/ynsyM3wG1ks1CJpGUcKUAvciXO/UNRLs3r0258U7f0x13KJjPuOaRT3ymi2kiKAG7IxrrOPq",
-	"GBhQlGFgE/BAB3svO4RODOqnWW3NcMrCW9VO0H1UAXwM1E/jeA2dq0W4b81XXztBzKjS63/+Dj5rX6Sr",
-	"0kG7cvq7a8IiCw9uvZ4T+8VDltKYVDHnH+6pc5FaVji75Ex38c7pYjy8VnCWaw7qrbiw9SeH9OVkj3Wf",
-	"08PD7kH4nHVfTvq0+2y8T5/RfviM7kJocxv3uYTXSQ3fskoogC5K8T3WDM1oy7Egcs58YmBQNBSEjRNG",
-	"I8NugbMV9Af6i6NPwUfEwf5XtjmKG8oKo8CJUh4DZkEfWshyili0OBMfM1s0BlpjvOrVOZwKQCBWKW+H",
-	"QXzVCwyTJiHOLrjK66GWNPbA+GFQXWEm54bgeUH8LvQOsiWj9raT0T/XxrDoUhSmKqQYwsBDhup+Aznb",
-	"3IELdHyCoDd0eUA7Set+V5zkVanYmsuYgAIDjWaG6iJqzbG4IeW1wLzKtyoTHHNlJ76w08h0no2j22nj",
-	"BpTnDPI4V1ZwwQmC1OIcKldB8MJ0AJQZVqqmMo0jMmYxVMyUOem3lwNlpsAWRzQDFOb0QRKVhlPsDewH",
-	"olDZuqgK9idnO/sUnEC544QpbYQYOYYtnCRyRtIkPiIbywQHS7CMyEUFuG4h1hk5m6a7B+c4L6DAacqj",
-	"v6x2Hn75sqRGADBuztKV3crssnd8fQm1zqUytZYdXaITducJJRl22zrprzYftZBETvDuXEn5jiY3DzY7",
-	"7R62gZ9152bRexZxemVI5e/aZnXi+NNm+awTfOnO6JfuWEaL7nihDY1+dni4/+xro1s9nc8TecfAvb5e",
-	"tjvGFoZZL4hw3o1BFSTDaEzEUeYnOplLQq2cZwZHGQcbclcbuYOqZ09LxrxPMqJYFC3N50ilU6F5bOsO",
-	"aCmJjO2NR+ECAkUNHjddAUUcCJQoa25/obW3XhB1zjxWkLEfVCboGHo7pRGhyheFKHr0ZcRdo4INbXJc",
-	"GYkFwVFkkxZqIHxIu+Uj0NBs30agsVv7UIkG4tnMkMFRcLfbO/6nSscXr99P+i/pL1fv2Yn4Mh7fn378",
-	"ef4iZfE/3k/mL/5O/z3/15uf5MWx+e8ndfr68Ka3dz2/n76P//lm+K/bt+Ff/2t4l94O79gvP9PnfMz+",
-	"dvr2H/39f0TdY8lv29vwr8y81hJf+g93MnBbYzZ5zJggFrDRxpwOiucv736jRKddrgCA7Jbg/IEJTkOW",
-	"+rcS07NjlZg7JjgTYeHo4rmlYDmes8TIqlY3AxlrUj1lQts7tzYZ2322/+KgmYyBnqeb8WtqCT3Ly/hD",
-	"cNUEMTYv2teo49zBdR6jhLK4KSryLPQZt5iPfUTGLKSpMvLEQJTl4D9lqsZOHmkFYVc5yv9zHuBlRA5v",
-	"WBxUJtkQSFNQIzalCmv1EH3PQ9Yjp2by2cRQUEVXfSJFyErFgBydUXMWx0YOl6hkBbd3IsMwTRKz50iz",
-	"QqrYQMiJnZ3yTVnkGAWyOpOhLQBUAotynYJYBBFY44xyEi0HAoVXTxwkHySUTwM2wshIkYFLwkB/Gh05",
-	"6yaIWJpDyALsWw4PmN490OyIWVgMxIxRoXl9hqSq0tCcu2G+948htv4dOPqUidHBccxD9j9sw14oZ4GT",
-	"gttGLOd9jeV4Qz2FNJHxg/s63OSsPmci+Obyoz9AB/nGnYITcyieijuBL8ZST8vaJVZSsXVA2RTKGVOI",
-	"D3zx3Tuxq44aXFsubrxz75IrtlFobvSwNs8Fk+Svd2zMzgjrJl3QeBTucz3M1tFYNB8RPARNbGE+IGLH",
-	"2He5IByEESNfQGkSwZ6CX1zjTGZW8hyUl9ZMVfYfWqKILSLB4EyzGdntoK7wiCzVznaw9X4HiM8RWaWi",
-	"XZTUiFICK7BkNqdCpc7TCju21Cz3M9jt9/uExWxm4Pufoh98Wt1cQcVcUM9t1W5bKeg3V7sZTA12BY+R",
-	"bukvUSvI9A9eHD5fopFLmLmdSwUYzIW+IX3cW5cUu0a40wORpVorCnCWXzc8tkxQ8RZHeUVQSFZqeh0l",
-	"jCopRjm54mDRasVdIyi2CqxNK7AQrk+mwMq7/20VWFtM/B+sj7pgpVzTG9EjeRnRIhYzzaro9w08L/m6",
-	"gW+1WKC3W1WXUc3QD9qWgorDmudB5WI1HMeYcAiS/INJH04ci0xft4zNVZ7lqQ06jZjSiVxUs7Qd1Lua",
-	"Fm81wmPLk31XmOB3y1a9yc7iUnfTlWkJ8w8eUBSjhuHYQCJDZbEHv2PJWg5wb7JvnsYFbnt1t0GwNakG",
-	"V7p8r1UJID+Q19fmrHwGT7NwWr3G7/gtI6PKHUznEdVs1CHjVGcFAWymOhKziSYyzXz5wikVN+2o35wm",
-	"mtPY9v8oP1+roCx6PKLTGVpDarzhAlrQrcoEHTar7myup3qPq5bK9fYI5KPZHBZ52wbweVL1dcKc82C0",
-	"lr9z/tVDECQurIUIQ5V1JhHy/jdWqjb61+IZaXCyzd1ki5bDJ/G6xXiponbThqBbSyfEn+e5fO0UPqFH",
-	"7LwyvHJhACyCKACnRG2z269pVDi5bX0DK3FmzokUVmcTQHy3roEtqMFbmYx5FG19O7ZaTXNDPyIxJBkx",
-	"fIhTYSeYp3XBYECTUTb1EFCWYL0UcOVnnC0kKSzZQmZ0YUXkHhnZQI7RQEDoUhYOX2QLMKQ1jW1qPcyE",
-	"izHNgt2XMiJm7hZW+D4rx6gNBDr+dcqxawZP5Xn6aO4gVnHss6TlnnpeXp5jocsFYQFY9XuEOLrcfwSp",
-	"VCZquFWYtWFXr9xLzlzY+EAwmsTcEA/BPF9HyPPh7Izi1glOpi+YFIYUIFKEeHcC6Nvqmqm2RRWpKE15",
-	"IMYMw7BcfAPXZs6QGB1T7NKobqkGzTp9x3gB2pXcgRQGq1gWB8Lm8Mh8ThCUyEvCVLnG3bORZ06zUgQb",
-	"LAMHf2VrSOJ0zSlSUwiJlgOBy1YssXEb0p4wJ36CKw5VZMZmY8jqkrgQDGvQdTuBAFeoIIdkDqliMVOw",
-	"Z1yrgZjKODJrPy4mb474ZAI9myVxAU45WXoixyOAsh3OGDTLCx3gMeuAAdNm/FBM6CPfyTWrQAbgwTAL",
-	"4cME147AMocbxipyw3WhemSMoX0onGNYySTPSBCZmbRzc90AP191pygtAJbYwJc38/edp+LZvymzjlzY",
-	"Gnz6KX6wZdG/GxZ9Gxi3DYxrCowD2cYwJAnTgDaeMlDuG4iKv6tYtq24uhVXt+LqanH1+jFi6ipjL/Ku",
-	"6HDzaFV3rcfOT/zOMtFWls14cJsxpC79CJHA2/fI+YQodscSClkC0QtfO6d/tIKpNAwZi9QrlPAAF0D6",
-	"DSjuYzjyTGhCMcPazkrhbEYOcaF1ulHKIqlA2SSXWCG3AogT0SsjMQxEo16/XegabEnwpE4wADOlJimU",
-	"prGS5sY8YuxGG7nNs9L/tpxqjdnCSzjDheJ4nkr7/YOqWDU+BdeKJf/nf/+/PsOJf1WPC/ona8L+ldK4",
-	"Z1OpxlF1IrUwq2aMwMGRlbNsXcZ05AIqVzl39KSM5wOYzKfjMSsbsxn2cil3Wcs8WkaxehqcdgKBA8Gy",
-	"MvEGUdW4BhjFMLAQjJWFBFv2tZQyqmZ/4Lj4m4PT5npaOSntq/ulMVvm6JykMbOOcHiWbbaorQl+6z3z",
-	"eH4IQeZfK3M9HGtgbshyo/5KlgiV013LZDwlb7QyvQCkLh01RbePEMPZOm5YDho107l+PpJwy58ohL9T",
-	"p7yuhvGvE7I/tJ8F2zD2RzM9NcE3V4Vok4TNzDR9gpE3qNIv75MeQSdUPwjX1myoKjou5YwZ2QTgH7GQ",
-	"R8Ux4cxmx6VOx5FZlSDM1blYb4xmXbXVK6gq8LZahS0h/G0IId4Jg6cxlUyXC8T8jySA6rZLbygXT0n6",
-	"rlgce3VrsXIEzbK7F4N6bGhNxSxO1a3ybNpSgH06BKUfXVi9rzVdQ0+vyCRN0JLlVAigKNh7aRPp6Kmh",
-	"oQVCCSLRDeReRkO8YeFtylYbhGoZ+Y6luzdMQy4CmHRtcL9yCPF+KkkIqkpMWe6MvqWUP79DLYa6HcIh",
-	"2hwdv/LSPdQ6MuTqDSb0xih7IedqKJPIScYUD2WWJXcr32zR+ibQurqtPd6PQ+ohFSGLnxKjn8AI6rH+",
-	"TS3yjsBA31BBigM+mbCQd/9bCQsVK6NMyDymQtQz4/mEP38r9nuLW7e4dRMB7Q51PAaTTll4+5SI9ILN",
-	"ZaIVuZ8y1HcXfGjynE6ek2DHUgyo4HcPjnh3XHFtS55BKn4QEczFWjANLCJEtw9EJbzdeipCPitIGx6Z",
-	"dzRWv0M2FDbr8RFtUB6gxoDiPCld0oGE30x1sRpc7k7pu1349QaG5Zzn9V51oZzBaZZzJsruVgsUJtw0",
-	"wKeyfuBlfT/AaQ0yRLRD6Za2bBiTb5Hy7xUpN8S2n9gb+wgMHbEw5oI9JY4+hWRj9b4LZeY2M0PeU6HL",
-	"hWEcLzXq2Lp0dvLRkGpXlc4+Gtp0IsX0IzcM0qGgfoQJMuMi1UyRmGqWdHwU67yaDUVIRSSxGt54gUoP",
-	"h9t9TYUrelJnEM/92YvFLyemU2uI7JFM88ti6xzuPM4djgIfeXMqIDsL3B50WQ8hx5Nd+++Q9NiZPyaD",
-	"C264EVFwK4TEKoiZx2umtCLmArGkFzyoFIoZxfPFe9oELO6AP5E0lXf/m5pe3NZVvAbgucvWHRvk7Xtj",
-	"2q/ap1sLpzShoUFeT15JYCuDbZ0hf/vUGXC726rFHp4FBzO+PCULUZtLx2YPsyXeqrbGZvN+G4IESX2+",
-	"nd4sy5rzRIj+u8nJszW//iGz+Njr9ChJBeIIAc0sTfdzb6NrC5GJtvg1Ms1c3PjBi4lf98cPQe6RS8Ae",
-	"4EWI1MFW5F/4ltIeOcdwV0gqBA386NvcTCsTT4gBlhz1T5WS+JC4F50reULkvRiIP5lJYHO/8DrjierY",
-	"pInOQ5eJiUxChkFbf+6QYt56L229kQgwvb2esgU41BI6EJg8HmMZF5mItvAtD79HEQOOzwZTN9kdXitx",
-	"E8xhjZDHf3DFxzGr66I+FTS+3rKf2wxOBfSLh+ZpEzitQuDsDrpoh7+ndD5nAnMVlLg+we7BrYEnSh+B",
-	"niQySEh3yP2UiY6rCqU9rG9Q2US7AHwzwEAYBKMg8FBaJOhcPEG5hI+wznl9osayw/qypI1ZXQquHVEJ",
-	"qcCcBoD0ADYGMTIoNlzhcrFgrc0J4dg5g4VP8UvBoBhwns9ikWukBJ3ZLBEgPGeu/KAfMTBD9H7PEkbu",
-	"E641Ez1ynFc+plobimQTGUzA4XXiXP8hmgIFdautss0d8F38NdBkWGcrfI0QGRpwBpWjWUV8NgGYASAN",
-	"pziO2VksZNK69Dt5bVjxCU1j3YHywLZfmkBFYSyKgvNvUSIePn5MiXjYXFQ/iHS2bq34zso7/JECM9qq",
-	"3SX/N2usP//EGQ/xkJfo5kNgaYBUBFqVjp4LhsZBe03wJJZrAXNxW1sHOLtdI0BQWL2H3UHdbfZF2xra",
-	"MVV6hKP86eLtCXmx9+LFn82lm2Pxmmo9HK4gqd1AyFS7A+hqCw/Sfn8/3HSFYYuv/7uZ0l92YQz2iiQs",
-	"/ssggLUNgg759kMb0A2CpeWPN1nvGL81VKALlfDrU+Ba3h3xt8DoOIM+zAJUoRD03rKJz7jgs3QWHPWz",
-	"Y8qFZjcssbrmg3U1EGYCQ2Wu7tGn4NhmZbB9lhMvbEwfmmPY71Inuk6xklx3VpsioBRZk1uyCgVhnBbo",
-	"Q16wAhNI3DRkHoA3dT2cCdzBObh/raHDbq0tKqKdTtnzDNwjIGVuxxLTGzDOzalC6spstVxumJJMogXy",
-	"PxBzqTjE89kTiIhsg4diK0M8lQzxzhChnE0t8OS/sWARc3G7WqzIDKmZzdkpiLgCk3DuGmTPuxEtcp1H",
-	"pbTsOwiDtjlxgNmGrFY/TyXw4gXjremmxnarJLmB66BdShQ3JxoDO3qWQ9peQIj2xwxdEAaLOqGBmLNk",
-	"xpXCwoROm1O8vpVqebaztZLDm+VsRoli/kyT2FZjU0c7O5NECt2zr3fyUdsxDUEnWKfe2AOsv8D0NaBQ",
-	"UHRt1S5blOmjTHFb0HUy9htjSgwH/BbhuquKDzVE6+IE1wnW9R18BqK5wBDqKNYoJ1QIrn2sU8pVKTOE",
-	"kCSRcmadUt7Txe/BG+V3XA7o+/dG+V6DgZenHmsZDEy/UxeZrTF661SzbjEMTOGzXhzxw31rFBPRE3vW",
-	"8DuWNDroQlxqB7GHnDOhioHHVYs2SlCTNI5JzCcMKmQbMQbSEzsSqDRNtHImk0mq04R10I0n8/bNYuGc",
-	"4ybVJKILMHr8Vd4TOdFMlKtreVmu0dYzlfd+ng4zQ2fmuWFadRyehNzCLOqR15hvmOITzJNWCGst5ifu",
-	"WMsMjWObcgnCKFRzto8sJ20rXsTs/5O4ISkbvlbvjuQF6m6I1mfWJEij9DRhwBtLyduUjbeSY+yJ62NA",
-	"9DzW4XR16O15VWaJDYlPO8TeTxjCXc867iBhGP79zfmBPOc41Pk00C5YFJ3ffFLIIruVr7feaBug4ZeI",
-	"Ux/hi5aKSHa/QejMe3pbqSCZk2mgzVV1pvPqJ9aliopCsAu9kRhY48gzuZGQHxBE6YHYaFDL789PzGxt",
-	"IR5l04Q3D+/DDXwiabo0xpbOOjpraWNxKoX7YCjSnW/C+1SGrznetp8eyZJQWKLmF1L8/LUTxJWFX/nX",
-	"MWGV0ew1kBIi06BepYikraaBMV4rRt0QOS9OpEC6i6dtS8G3FPxb5vk21yFH0m0puWcja+OGyF0WWcw0",
-	"bD0CbeZg/GVzy/ouiVZT7bL6emY5LrC9raZxzxI2EEJqF7GClSu5Ajm0wfM8dpmTZ1Wv88xb3AmfUmEV",
-	"rTjGVgORTwFdyX2ZoOrjXU8tvSU1uOdt3OusU+dzI5MIXW6c22WHzKTC7A18wkMqNLllC7cro+4o8weF",
-	"5zNGhSKmXxttX+skOBAyIYqZ35qZ7xQZL0goZzOqeuSKOxRuJoMVqAzrkpf5Ag8gZyU2iD6m89YOhHJ9",
-	"58HzyYQlXNx8zHbpvOo7+KKF62Cjj+VGvSrJt3KqzOHxYH/Kz49jBz/9GthydMFRsNffe9bd3e3u7V/1",
-	"Xx7t94/6/V4f/vtn0HHthuPFcJLG8dAuvfjGXEbvRaq0nLHEtT0OZ8x/bE3jz6PdycH42V73kO6H3QPW",
-	"f9F9MXn5vLs3fha+jPpsl/Z3A8skwTqGhiUKjkQax52AqyHiNbdBBhsOiyflYzGPua1u5ab18eL8b6cn",
-	"V733xx+Ofzq9cG/t7FoUwNqHrZfzrMfjuYxjmT21W5jXhsHH7Ze/F3QQz7n0HzP65X/QcMacY4J7b8d/",
-	"T7+Q99la4Y23MzP6JXuKU3g53mPPot1+9yB8PukeTA5p90W0v9/dZX36PDwcP5vAGtdyZfj8iOvwEJdY",
-	"Vya9xiF2GQtn2qhg4+6Yq772WvsCzHIe5DWNPjqUFjwxs3mZhlNLFLcOGU/twwYcncfDlPlH/xXWoKDR",
-	"cq+y3Pm36IRVTG0CyaiYCzCkfqWFCY81lGf0bhfJ3YrBrcFqTPBck1HxXI96xBXIonnecQHiGoGaXFhs",
-	"goxltGjF2EGZzwb9R6P7M06zMrdNyXzf7u7LiMdMqQfd++LHh+uO9mzND9rc38IHbW6v/8HhuhBrdVfz",
-	"D4pJ58xOrX1FV0YHma9+UGiVFK7oHOVwS7kimn3RPXJii6JiNjewTdXynxlD1t5f3lzvK/bFnMFazhqE",
-	"SlQq0VBD8VWuYKZNs8h5qieYBebLSXm0dHTgUPzRDZdMtcEm+KYShlE3KLBnP6hHb4vHE24OIhglnYEE",
-	"ShRisWhALFYBR2wlQSyY6OK3l08UYPNkE122dx4//OjNS1Xm6LxiVFtrZFPjFe6JY7eXjf3wg1FwqlQ7",
-	"M9bO1dxQfS5ubN1ndGWM4xq1UH0WXzWcsc25WdObhLEZE3oI9fFWip9exkUn+pkPh79ILlqIr0skJ1+c",
-	"LUpOfAbhMA2CJldDdLM5mtBY2QeoGMseCalB72MDSIXhALMgK59mbEXxrSj+hKJ4HtTQHBOpdtoMvmMn",
-	"XFzBGpNvbQe6Vix5z5ZXKfwejDdb4fiphOOfmC5UBnO5RErMt3Kp8/KcpL8G4KJ/nOppcPTpM2ijYIZ1",
-	"7Pixy1IDPoDOk240o7eMJKkYBUvvD9wvO51yz7mNXXXIJJEzDAuAHO3CC7sC4zGorzz+oGA2qjIfF4xG",
-	"hdKHyvveIfbGDy0GBAG/qRPXpqkPCPbqFVlw1aCo93mP0job+29v7ipDzqes1c5/xsq1ENpFmEBveC2J",
-	"4Zjz/ByLzMs9y73tA1iKCb9JkQo2rPmeLqBf8z3hwoXyZeN63XFI0q0X3Xki73hUD5RL08+cyTmuv7k3",
-	"Ouddg6WCr5+//v8BAAD//w==",
+	"7L35cts61i/6KijeU5Wv95VkecrgVNf5HMfZ7e7EzvXQ+b6OciRIhCxsU4CaAG2rd6XqvMZ9gftg50lu",
+	"YS2ABCeJsuUMu7X/2LFIEAQxrPG31vo9GMnpTAomtAoOfg/YPZ3OIgZ/n4hbrqnmUhzFjGoWmosqmU5p",
+	"PA8Ogr8mSpORvdMKbmmUMNNixG951BfJdMji4CAIWoFrdBDsdHeet7e32zu7l91XB7vdg26304X//pG1",
+	"6w/n/XESRX1Bpyw4CM4ifsspObsTLM634lN6zYIDkURR7nqiWGwflvCweSxRWk5Z7Ho9HE2ZfzlJuBnh",
+	"i3B7vDd8vtPep7uj9h7rvmy/HL960d4ZPh+9Crtsm3a3g1YQslHEBevHjCop8DPttbBPtRsTm1IeBQcB",
+	"jfiI/aed3M5IToNWwOJYxv0pUwo+wvTA7tkoMRPeV5pqc/FiNGFhEsEMs/sZj83SpNO4262aRnavY9rn",
+	"6er1NbvXwUHwiRGlaayJFOSDFCGdEypCcieTKCSRvGVESzKht4zMZULuuJ6QRHWCVuAvxqH5EnKMXxK0",
+	"gt/ksK+5jsy9c6YYjUcTWCZBNb9l7rGgFcj4mgr+LxhScBDYLsiV4LcsVlzPg1Ywm0jBcnsnltD17mif",
+	"7Yxfdtvd4auwvUdfsPar0c52+/l4L3xJt4cvWHfPtu6HTI1iPrPvuZgrzaaEhlMuuNIx1TJ2Le3gPp6f",
+	"/fX46LJz+PbDyWnQCtRIzordHJJZLH9jI030hGoyoQonE1YGH3AzNJNRJNOrej4zV+3T6eXm223HPGO3",
+	"w4yJkIvroBUksdlXE61nB1tb2zsvOt1Ot7N98LL7srtFZ3zLHIF2tgfUVne8T1+Nd1j7Bd3fb++NzAyO",
+	"u7T9fLhLn9Pu6Dnd3t4yHePAmjQPvn5teVTiLYvMUhbpRHq5RYTUhI5GbKZZSOZMb8jGE5GNs79t6MWG",
+	"Xvzw9EJTHqk8tXjDxjJmlkrg0DMS8dMd9PUf6n+XHZvfKschL8mfh0LqCYsJa5uJBdJE7SUgAhvessI2",
+	"lPH1RiRdO4vZrz6wH+05mzLotPqofjj+8Ob4fMNdHspdjm+dTpuRDKvHwh4LU2k1JRSffw9GEyoEMx8D",
+	"x2Qxodjxd/iK1N2Mzq2GP5Qasj+O5bRfnnf/rMdsxGecCV0zipj9M2FK92FCl/AHuGfnvqEopWXF+My6",
+	"5winu+aRw+Br6/fG9Pgx05zZKhYTtbpJLc7h3vhVuD3aGb6gz9le2B2/HO7S/dE2exW+GO/Q593vNccF",
+	"5lSc75T94A0cwKvhDnsebnfN2Rq398b7tP0y3N1tb7MufTHaHz4fd3eCr19yJ+w9Vzp/vs4EI9kpzx+s",
+	"DQveqHcb9e6PzYDz9OGc0TCMmVKLJfeNoL4R1DfE4t9cWj9HwepdEkV5WnF8y+K5nhQtQSU6sZCn/mE2",
+	"9f+9+2KH7O/vk+52t7vyDofds3Dl7U5TW0321lb1Gr5ntCgXXk4YicxlPABcEcFYmHcbLlrA7/6ZX1vB",
+	"hNGQxaBQvufixvybP+VX5+8VkWOiJ4wMxjxWetAig1nMbs2/gt3rAWyvQUSVHpAZvWbkP87fHZGXOy9f",
+	"/qlDDvESzFAomQJvCbvnCiYsYmNNZKI7PQE7GrfbQdBLut3d0Qpn+X+at/x5G55jr0nMoj/3AhhuL2iR",
+	"9XRnvrDn9CUOHiEdJ8wszYRNqZk7S9qUjp21z8yq+r7Tuspwz1nIYzbS7+XInuDiyD9NWMxg3MNY3ikW",
+	"k2vJgH7Uv2cs46kRAYIk5kbhq3itjuftw7E29KD4xgs2kiJUhmzdUa7JEI3pOp5zcU3oNeWi4++eff/V",
+	"hsdNk2lw0E3fy4Vm1yyGF/9X257v9snb8pvNCeehWyerJrcIVYQLuKRYfMviZ4pE8jo3hiZqtDdIev+e",
+	"iWs9CQ6e77XMmN3P7arZMoNWSaTbRzIRunrYSFzN0M0qGV5Aowg2TbrvIq50btDbi9Zw4UR+bQUzGtMp",
+	"05aYZPTz6qpqZs1VN47s4Jl9DaQzo6hSE0qg9TXTiux19/Lz3IgrtwJuXjqjegIsC3gVsPVmuxZblhfi",
+	"I8ipxW+zZ9OugGGwdrfM6DUXYKqLYf2IYrpFxrGcku30SM+QoTDCRGhmwH4xfMA/ExbPsy8w7XP7KGRj",
+	"mkQaVjJdr+3KjW+GfsH/VTH802znwCjh4MVMJ7EgMxbDKDvkAxzBCRVkt9slI7MRlTkYu93uouH2lXln",
+	"9Zi7ywcdy1seVtGITxM+mhAeMqG5nhvJFBp2yJmoppLVu2lEp7NEVe8X1+dKFPWraaxmUihEH72h4ZEM",
+	"UdqTQjM8vnQ2izgS3K3fFFJdH7PERFjUNq8UCy0lbBEZhSzG1aBkykWizcWYCHZr6DO/ZcKwg5ysCaP4",
+	"HFxOuCLmRzZBdzK+IVTMyVTGrEMu+LUw9M4S2i/mm6ZcKfOBuSGdSuio9i1jziLY0m76oLOv/vT9j5iN",
+	"g4Pg/9rK8FtbeFdtvTOPHxsVUeHElokefAdXxA6vhRQELsN85D7RrLwn/hQ5QdVQbPOtXFsYyxsafnQE",
+	"sPniApUxn2Xm6IJFRpmihgLykIwmko9Yh4xkJGNHCqVgjmrSW8ojOoyYbanMbK5pLg0psh/j3gyDWveU",
+	"XcobJlY8C54ltiSNZ/e8pTYiw1jGhM7MCaaeZeazYVMw2d6DhtfgVNZtcg2j9nY5Xli8zQ2DnEeSFo6x",
+	"OVwsbJFhgoNUcspALyQsUqxqqLYbu9r8WlCdxKw4SE0U9EyGc6LNqFBSgVOgpTQUo6rztD/s3sjF5Vk2",
+	"V+3JoiOj/Rl9czyu6g+auhltvDvf0NBulrqDDjPunXQgdk+zS2XII6ZUtZQFFit3IkcyRlofmhH9enzZ",
+	"AuYvE3OohzKcr3VgR3hkLqV8T+NrthrRCQGkAro89ArDA83B9GVZyfZz8jf+phM0XjeEvtStWdUrzLTJ",
+	"GYthoM8UGdy3p/S+bZq2h3PN1AB3bDYccpfqH+mDRNMbOO04y6D0rG2e38l4yMNwFTqVm+H/lgkJJexO",
+	"MLrMWAyb1gxbml9GzMQzak6TFGub8BGNIhaTKZ0TxVhB1EaSY0ZVMYTXOOmpygPGPSrI4ccTe/ScfB7x",
+	"KTcCrZY9ARYK1QK9tWJh4cE2NBqU+dl0zct2IjSLBY0ugO4Bq3vgArqeLAnFM7+2RbKdjimPWNghJxp0",
+	"SZhwM4c4CkUSgRJetiRrpnMfmJ7I8FTqwyiSdyhtPmCysBvSCz5eXfYCVN+ww7XNmJHKM/auktlMxhp3",
+	"7xTeXpgX+KBq8o3tFe5m7fq2Xaq8avDx7OJyRWPK41bkVF4ko4lTMR+0cZ3EcM3WOPvXIGL7airQaK6V",
+	"U3lTvX0mFQcBwSpxa92xp3JF8TE3OYc+NRtR8cxoiLCLMo1Hpmq7IWtGOmMAxwMcp1L2YTk2l7hSCVsf",
+	"WagjvI66WmOzMpPMYiUFuZtI9MGg3Ic2sTVOtj4E8KrROB445UfggYBDSzVX43mOnmH3BIewtnnE7sgA",
+	"ex8Qdj+KkpApMiiOetAid2hEQMorRTT3lCxzutEC+2p7u9siigGnJNs7nf3O9p/WzL1OpX4nE/FQKmzk",
+	"/7F5fm3zKIfg6csbUVpOTPAkDVhexgjXa91/ho3zEbsS6Yo8cGpsR0Sz6UzGNObRnCRZr2ubsJBqOqQK",
+	"aGUiYkZHE9N/OmWW73NFhomad8ipRLXvjioymlBxzcLXRMfzzL7tzWXBXL5oKv2mj2ZJQHAv0BH1oNk3",
+	"M5OR3YiObvCwgVToSafqIGY0fHJqWiHGkh9Kir2U8gMVc3tZPVLJuwOhMpZag6x5fD9jIwCOplSOC7Jj",
+	"SJsUoVrP7EtJplTM3RIoNHebGRtFnAm9bOcTarauPTLoB5JjMvC29WDx4XicL2nnEb6k1Zb66vzE6PIS",
+	"DU4PPFtgcYcNLUWqZO91Xz0noE2v7UAtfc8az8CVoImeyJj/axWtBF5Mh8q2zFupYwaOAhop34yXyYaJ",
+	"npj72LPfnNyxmKHWjN4AQ6O+OiBSWLaV3bD5M0U0nwIjkLfgPii/EQgrkCfbE3bLBRrYamxw5sSEDJoU",
+	"w5XTnq/AWGf7ARs4i5h2L0jEjZB3BUvqFV40Y6/s0ukVQAo7wQom/GZU2qkP2Sqwok736dOntrdKrFq9",
+	"g9cC3MXvC4xyed3u0lp065U7Jsy5/2xbfmmtXdvzd/lim+PCaSKfFlkc/4jTZrV1Fn5gIaeX8wfLJl5X",
+	"ZGr6Qpm/F2h2r7dmEeWiFxgOaRdg7YZRs5p/vTg7XSP1TEfonI/Orl5a+LPMs6TvwJDKESlAyR66dKVg",
+	"Z2NAvTf2LLUWtz1PIuaafgGTdszM9kz1+llspC/NkZprd7ngrMqpx0aCAy1dkQFSVQT/3LA5onlAXChv",
+	"w2wPf7YvynYrKj9muY8sNrZyFD7yDQ8iGYAzaNBCbdJMLjpj4bIiNGZkFjPDpMyo8p87ytJTpEiEkGrW",
+	"NtwEAzrCMxHN3akrfFNhp/1evo9+7YobgKSsQCyljg47Cy1CIyXNVFMUmwFFmMf6LB0loivLaIslD35d",
+	"sDq4B4H0lLEZ6J6Dje2+A6iapVTm21tuDFlsDcxVfkpL1KwV3LdNN6d0albwc348V+fvg8IQARpTuHaU",
+	"vjJ3+RTfn7v21h+M9/lndZ9+w+bmfMg4ZDEZzl+TQXtApowKI0aoESJpOwTUV0RlGLI0MN8+wMsjo9HK",
+	"MTGXlLnJr4WMkT27GcwmrV2avzb823zm1Jt5eUKyi2/TUedvF2bLXvFam+myRLmSEpoTycSIETo0zBT0",
+	"wESP5JSVz2mY9rOYqth2VWTl2KHcLzTVrHr5gDOb29kpjGMmtAv5m3d6oid+IYMUID8gbSOoJyyE6x9j",
+	"OWLgLTU3hswoPOY74ebZ38zFNIvFEIkVhCCjpQJaHccxdovuitdkkIPsD1K3BQYBIKjTbgsft58NJWhh",
+	"2A/03GBj5GfK7zN/J/eG/C18X37G8e1fW4HPvozsEIbctKLRx9yac82mqpJ2Trk4wZsZhInGMZ2XKHIA",
+	"ryF27pSZc6BN5qRJxazLZyCk6MP1Psy1GgDXyPalEweBCt9NZARbdMqFP+Ltik33jkeaxZcAGi9tNnaf",
+	"oZoN56YxC0nENYtpFM3ROgI26FsWE0pmVGsWg+rsYRl3ut1uK7D3goPgf33+X73efbf75Zf/EVRwghOL",
+	"3qpHeR2SOzo3IhhaamdMziJDlARYvc0NAHqQcSyFJkyE5dNqRNp+JYNDYKv3MAgSyoe6vgbT5oDOeB/6",
+	"4YLrfsx0zNmtIZEnMF+UpLzSA154hiIqesL6C+CILIbHtgK0lPSRT9YjVNOXPVPWuEKoznwTptHZjImT",
+	"t+RICsFGukOOpzM9h0kbmLNeJRu1Aq76mRpaWJDojs4VMRzae3QoZcSoMM9GdMiiGoQqnTJ4NS5j5atn",
+	"tVsh7cGBSIvQP7Mbrs7fq+Xingfsw+H6M97Kdow/E1VU/CSHTCqLh+MxLoLZBbFEa5v5G42fhjELluZ9",
+	"wBgzwBobXV9Zozq4eaZUgBeuSmjMhZAUR3Fk7nrQYDC4MoTpdMjJmIz8BlYlCdmYCwgvn6PZYWQ9YDPt",
+	"Q3fzR3+/W7WPM4m2AtLDp4zcTZjIMbeIjxncKWGFyZBdU5GTOFeSjqtD64ojwwPCLcc1jwDSyNm9wA1i",
+	"we/N32eD9MrA2yha9ioiY2CyQhLopULiFklkHSQ4klVGloUJPuFE5MMOf1/hiQfqCuXgxDLtn2fbixnx",
+	"FwMXHYXE756TkDsH5ryzwnsxALKC4YjKtxJKBiMqRgyEOB8e722RdDC1R2DljWCDlYrjzOgaibi4IXc8",
+	"isgQhWRDtoDzwLNgzLd463pSgTFnITf00HSBj/pfwWwErS9L7O9VjTgfMVq3rE5EtnIrxsMB5kOSUHqL",
+	"zHW6xGM7qOWzVgxR/T2gUdTAVFIh9X/9UnzhVy/KtZZsgk8FZaICkTQLkJ3SIUtF/IcTzpq4w9/Lkl/p",
+	"0Ryh9ZpvV7b2Yg7zrXeqWucCERv0no9TbPBAPmgx/7n7+xUPYHzf0jiSqhjdBkTRC9dt0LoigLe4m35l",
+	"2h6W9Ko1lsD28ty0cE4sxSfnEBliCIA5Q/hG0wTbhpIp8cxCH2m570YnzA8mbvyt2lqCm51FcGqD8bjy",
+	"CPoRyg9gPysShozgAmWoHtIyI11eNPt2VjlfsvamLbeKVfsxt25Fnl+UGvztX3F+aqS7alGnQjRr5c2A",
+	"NvGan2kHKXIr5VS4wkWGVEcsy0wjLyqUBJbF6saRS+9U3A6/WLWOtAktGXPu2HAi5Y25afaL/ZltH6Vp",
+	"FEH/OTuO/WDbvIHJpjTOD9hD6fon12Xh49joplKh8tgcSByG13kcDo0Uw7lRmaaLNaV+tmlLPDZOgOIh",
+	"HMz6XY38kj9jRuX2dSdf8NEdcqYnLL7jihF0SVcry6n8VRKEFh8zbLV4j7xN0AtW4/Pz0g2CUcmop2Aj",
+	"D91z5RlsPFyz3bnSXFz7J8GRmAqw2YyJkryIUmY2TDPETCBO/Ss+1EdP2JToOz4qqEl4qovi8UP5d+Vi",
+	"pESj9ssbLhds/xPNprWeu0Myi8z5CQskv+liFYXshdHHa5mVVT699rM/lj4aUD2eJyo/AV67nAW3GSOu",
+	"X4+vMIPO5uvLvanZVznE3FIJ5Or8fTUThZDU7ANWm0GMP60+a7OqaTTUFPOFDFlGAVSF7yO995g5Db4W",
+	"56zoOsles/jLIT1iBeorjaqzqWpmMyYQ7kdFTsH+CLbIlrO/MZXSGoUyrLZ2RxtFb3RIPmVoxy0wmIwr",
+	"ryr2OYZuBL/8l/xF3nkxgndUgRaO4PQJrBiMcsiYgDsdcggMxxoNYgbPCAu5s87yshC+yFgHZguezeIj",
+	"NMlqe4PHj8pWvwwOCFkQm2noK1oJLERXSM1HjExoaO0GrXrDgZtRG8fTaFReFsfVtwjs9HqFZd1GiSW+",
+	"yHTqli7P13zWz8eoRHVjQkxnhxz/M6GRWamByzA5cAZMbOhMPYg6xdWllcdFsMovwR3ykK84xSerP+OG",
+	"C3DpYPfZERY4qZZAU4tERFcgda2rxrnM7AlSbcx+QzgwgAStJbKYn+Nx5lAv72jVobdEF8C5YMwqUzqE",
+	"IXj0YErn1riQT5w9nBMh78ontCfSrmxynKVjzpKjVg164GOuBoVcMU4xSZSdSzwV/qjSpiFvRjdWM/x4",
+	"+VgrwYRW0F9OZVc2emRpXZ/ikMMIC9wtpzMANtZCXavMJ4X8sg2mspBydqGHxIZ3mAPCmzEpL29t1UKh",
+	"4jmRrkvyTsYYipapSNRGNYC9DhX+FupNNqYJ4vSzrq6lTmEenZ7Iz2XuC1pkyGAXpxhB8MnFJEzA3kd9",
+	"FMrqm+XrcqGuIaZLZBu2jEfyOK4/38WVLW2OHMvyNnYrp9b0PWuRe65s5ikaiCwLaaXiok8lc9QnJeOr",
+	"mFyyuctwVJUzm4oT1fevFIstXK32djZ/dU3eJVF0Wt/kXSynF3aequ5fykV3j6dFu1J271xGbMHwze0F",
+	"48rLRHWNzMJ+SNe1qsmpW+vK9UnXv3KE3p6ovg/7pP4L7dYpHyyHmC5ZDu25QeMhevNsovk8qQVjIiZX",
+	"wdZIZdwVwhFh5sSLrEUqcNgWznDnLJLOLZqi0tKexoafFpuN0vDS1PCWka2sYRamiL+tnOfyHcEbMudr",
+	"9u32khuEk5CKo0glp3y7fiJCKVixdSIMfTVCgv0ywe5o1Kfqxk6UnDKAh99N5BTgH1Qhxsm0sGgnwe6I",
+	"FCz7WK79UBLo2VB272ssWWFZcRFHv6F1MguLS4+BWdlXAWf1GtgrroF9t2nAtcpgHJDJ6jW5i7nWTBAb",
+	"di/YvSbqjrEZaLIuKMvdwZfbPWKDXVzPLgetTT1rp3HKzXtwePZXjK7qbO5BDnQAQvdVWLHALZNnMndK",
+	"oTOTFzelm78+aoBueAXPMzQ1JH/Mq9+Sduvkee8JjGHwXpBXWsfpM+nLKrmgO5jAUPAEmqv2xXAVzpfh",
+	"SXbTe+4JzzeBWxoe8LZt0AoU0im7i+AJ2BxBFihlXpiFLbkFw6Zp1YjCnFpuaaYu/TM3J6tzRkP8ahmj",
+	"uXmYTVbF3fNs/qqezaa08lk3y1Vjyia+4u7bbC3q71651al8NyzYoV2vihYXlazG3LlKV7Xy3W6hK24e",
+	"p2tfOVnZdqgccbpDql+bbpr62/N3bhtVtDnNdlbtXdxstpc8K20snuZt9O50/vEdpX7nPlSjgKso4DJ8",
+	"EEgmbedAjt/Q97qcqMA2QEt+UdrMbpUkzezW29zaVLUoyegoPNpFr36ru1v94krhN72zcESWdL6ZVwr2",
+	"+SaV6kG+ycm0KDt7kTPFi5Vfeo4bsPoF5RvH6fYs3Kj/nlPYu9X3PpqdfOq2ZeHmWX5fF+7+VQ4v7S4v",
+	"jrGk1uA3mTNQ966ynrJYRbGToWOaXbvEw1JqVKsK2ZgkPEmHuvZepSriko/nXSiVGJc0C5EURcxbqiyo",
+	"TgNY/QJjSwI5IW2WZHHjUsPYbFwt+5YWGU3Y6MYW3oKPg1R0Veayxe5RZ4eIl7nx33OlTzSbLgNEcEEo",
+	"JHhuWdNQFIE8agMPQZiVyoUjDucuUnGDKN8gyjeI8g2ifIMo3yDKN4jyDaJ8gyjfIMq/N6I8Lw4b7fta",
+	"tu1FL+YyJyefpsiMojEGAaSImciJzGgHT9NS+8K0Viwau/j61HYOJliJzowDMosYVcy5PYxUhdbVkvPD",
+	"mqGtxFO0llfc9f0dubstGw26wJ1xQIQEB0LGN30Teex1amWGsnejakQFP0W+DSaZdxOT+jCoulGey8L3",
+	"IHmmsHR68/bpzHCcmafdR+TN03lr9CrWG9w0594AyvcqDL54q8q66R4qW3rdnfQDircqbbzuKc96m1ej",
+	"1536w2XwGHRSf2B/OB9gP8qlibDL/kwRw457wtBVdORk8CKI1U5RVRxBVa/JwOKysg4hjzB1kMqFSUWy",
+	"EXnX8ZeT99rFAI02/lG7Ldq3FMYKW+PMjMpPQZK/kEs/kr/1Zl5xqaq9M+/4P6vaOXuL/7OQ0CRXo1Sl",
+	"leuqtgNqLc6sYSjIkGVVw8iniaEkakZHjNBYJiI0/BlKWkzlLatIq7BADWqBMULMPSuB2dnKZpSxJIMr",
+	"oiVy77zcVJlBom3+/9L8b2j+NzL/Y+bi9rjXu38xNn++GlfmmViMNVk4ZxbSJa0jvIgdrpg1SJ6nFs7c",
+	"j2RfqZ7o5XP6Eyh6S6IaalWQQtAB5NqmETG3gZc5B26LqIm8E4QqAqnisAUMFx3ggpFhzOiNapgk5RFb",
+	"fIla9PBVXqg/PbzbJYrWwzteppE9vOdlqtvDe3Y6XnW9PIv4u7XITbcDQZt4piBjYQPrsxeSsoIyA8Ep",
+	"X1rBXcw180X2VCBvqxs+a8sZpkxqzyQXkIUXFIyCydv6Cl10S5MYtgtdGb/2CxlYFIgRRe8o2LntxNgb",
+	"z2xtYhLSeVmIzx5xNaKMIALia0l6T0FLuRa2CnH5/b5Q7eObipm2/HY++iiFHQ1d9GFRYcgATyx0xQZ9",
+	"yE1OjMpqLteI2Vk5ZQ8Q4sFAnBi+iljtEnLZNxduVIvb9laFtI29pcMs3KjEXMCdSkgF2sncN+U2G+Ic",
+	"HqJi1+CWK+HVCG3qBBWvbiiKQAdlZEFN9F+jSBvGOuQQdDR7E4olUi/KQ4TgXhIQLmx2m7wT62DD34L4",
+	"rRqZ+IHGN0zPIjpiLjOZc6jbTd1M63LlmdebeRGiVnoi7TyrODYAitcPQb8aySlLt51UzAXC3TIiBcNX",
+	"4E4GZ9AnGoWJUehQlTMzjSmxlAUr8ilU3eG6iZpWQKS0ixdyySFBVbPjtvqa+7Wc6NgFyaWNLF3LqVfe",
+	"3TxKovpGzbOlZxa0vTAf9Ba/ruJqQak7M6IuF9cf07JhDXdb2l49TN9/J2MySOVIW40aDsug1RMjW9rC",
+	"5f8kA3N+KvV48tEbCmw7zBqIrKRmZ4bS35M90WBTklX2ZMk+AKOxoj+6LdrlSz6Iqe3/sMJM2/7rQaba",
+	"6d8Ndm82UbkNXHE5v7f8Bs6gUL644Jn0Sy/xQxfcre/FA81UXq9/0sJ2Stfqn/DQRJXXC6foI9WjCQvX",
+	"yGLJO0RSpKF4znriiv05zr5hxQtZcYndZstZuSzmbTjnaCaYSLMKAHfBwP8fIPF2MyDI2TiLvYRorJgK",
+	"F12ByS18pIAXiorl1sbEFm9YFSviIzK+BbSiojClbZLV3UPX3pBFUlwroiV+onpQ3GGRbDfABnk1Oa1r",
+	"PANG8FzVK3NzTfAIQ/7llGtwcwYHYxop1jjb6kFW08Pn9C4mGMu1s3BhjKuXeeYb+Itzgair+zt/doct",
+	"hBTW0H4vGliAVNX8XEO31fTFRY1atwwKY80jUVehErnY1dWnZn0VADLm0bQGQHZ6clUA/LhQ728/PrQY",
+	"L5qi0/Po95wAmR3uFZH3S1D8fvxpLjqgPrBgcdzAKsKqj8cuXs3CRivulITFqljSirtlEbcA8y5ug3rx",
+	"Fu6fqEO3KNVd1si2tQD3QhMPYV9xJ4+wr2hQPYF+NEDVrQVP1XxIPoag5i48+wWPGrhCDqEW6uXy2ixp",
+	"3QIoFpnVRtdZPXfEWaxfILNMfTFmEsegtJwpcifjG1CQnRQAKqvzl6YyJdYGlOisMgJmY9HgsaJAVgQf",
+	"sbs6KxzWhN9HVGlDXsImU3KHOchDYp6CCjsu5ciUi0Szwiw9rXhUzes+OUHSbiQwwOfSbAACBerjUsyz",
+	"US0zqCZ9Z9Ui8zJ61sIsiG1l3tUoMVbFgcJSm1/LGcXWk57TJcLzIs1UVfgWhkXl9syyXPgVH4OE0lO5",
+	"C4UZsEx4v3YZnPVnyEGvR/Zty3hKori4jlydWsQWZDgTYn7Y/D751CwpJslKXhZchHJzscpH9nlZxreK",
+	"dG8PpTYtQjWZSqXJ7vN9EhpRH3CSkMfmVTd/xSgvMbOwjBS5UXf0ams/NTpGRxMa05FmcSHz0CzmAgpC",
+	"wxU3dSUER9HU8HDf6IOO6DrOn5/hb2GNl8IJyx+tlQ5KWCW4CnaXMVS0kKIsO4ArUJEW4pZgK2PeP0Ij",
+	"m7/qSbnqavtuwdKunVjW1I27LMgdaFEeHNoyjCAvDjrfLllynhprW1txMVVuuKPSks2lzKE01k4uO/x4",
+	"4iCuxULM6PimuSyRpYYACwCfNYy0RVjIdQsSDLasH7tl00QgJS6Ce7DLkMdspGU8z7/Zh3KoVupMa2Fu",
+	"RpeZT1p7IMpp5hbms1AsVgf2iLTJlN7YpccsjkxYSQZZAbR+baW8tJWyhcOxGosR+Gw+SK7QfJVzOhRn",
+	"MJ+/E+cqaAX5j7WapB1pRbnM1GFUuZY2EwZaZ3+0YoSj2sqJFYUFM8Og+6jMNNgksvP7BIQ9sNqi5+Cs",
+	"pFEhRQjl1eVRKx/zmst9kjdZ2oi+FPRSkgweqpMsCxKwY/rRSkPac9PYKoTNawtDFmwoDdIwVGZdyDu7",
+	"G7u3vaj43BWruHuX8n7pnCJfc7mik2rHeKkEZeGhov/dBaZb3zeYEJJhxEdHUoz5dRLXVM4Ch4HfpEWG",
+	"87wvuCIx8bvjw8ur8+OLCginOStmlbGLTKJFizkx5NIa2mHre7pitp3eH57+enX4a1X/ZrwRFdcJFPUD",
+	"96GUCiPqWoTR0SRDhY5kiLwwdZb7wuqCIoOpOLrjS6M7FbJP4bcbeP/o7O3x4sGbsQ/ZNRdp5efSOD4d",
+	"vn97dd4/Ojs/Xiqw2bWOWX69i1JQfoD+TLeyRc2/uVIIqnldTTaBTArKbTWbvlOKEYuFgiKDEIsmWrl8",
+	"2S5rfuTVT1C8KmX+4dXlX45PL0+ODi9Pzk77H44v/3L29qLW0zO4ODs6OXzfvzj59fTq48Clp0bJQ0gy",
+	"o0rdyThUoOB2KlRWLx1nYSe8PX53ePX+sn/y9mPt++EAHMD3ZFURQWVGJlQuuqelEZAqN8u7q/fv+x/N",
+	"0l6eXL6v2XyKTll6Ekpd/OXsw/HHs/PLviF+lc8PaZajMh3yMwWVAKGYHhcA126UIOLk9O8nl7BSF/3j",
+	"08M374/fPqAE4ofDi8vj8w8np2+bDNsv4ujKFy4b59nJ26P+4dHR8cVF//Lsb8enS0cL3Ly4sBZa4Blr",
+	"vfKVNK2HyXWz4treFFz8xSza49b+4uTyuP/2+OLo/OSjWZLFm7a+i+MPhyfvH/rw6eGH4+W1KN3ZL/Vx",
+	"dXF83v9wePr28PLs/L/7706O3y84/elYmh7qAinNRlyxAuXzWDHFuSkr7eTCeaw+L606mpenQIs2cd28",
+	"VdF9dKhAlpZK+wmdMrOPgdz7jnOj96Gq7Sp0AoRlDYqTFHr1PO95X3SF3WI+y3YbDpv7mgHAZGw9nAkE",
+	"RTfQUBa4G94ZeuGs3GnnuTQAFr7SIVegIDtd3JCLG8ZmNg1ymTbU6kXe8tSwbW/9LPbJvJHFqkZEbM4c",
+	"16h5eDuyqfYR2yLOBW90pSbhz1LBv+zvvOW6hRmnr0akv63Yn/7Oy/zp5Y+5gaSXPd9qeu0IRwb72+gB",
+	"50nEsprbFUnKIbjQ7Ck8fTbnNdg4MUJg8eourMmdHbVqC2HxpGUHjdoqvgqPmLWdOcUPojzydhgMFclC",
+	"VegCmw20lRb86/qyP+uaj2hka32Zv7C2cixnUtFIuXfDr/Tl8AvL5phH8rjZTFHMwkbcECAqJIosuTO9",
+	"NNhi6VR7Omh6LQsQSS+dZS/LHsW3+o/Z17u1rBSyrIXCGiPAjkLFnEyk0gdYv3yCwj6KOIIMtuiMb7k5",
+	"UFu/m0P4dWvQ6gm85SyQ2R37zDSLF2g7ubjt5q26I/gC01jDbm6bqc1aEhmTclNc1rQReqxKcYUreF5q",
+	"fC4g5x3fI5y11ntnNNmaYl4CjYSo7Np6CFPmUgbkSrWvFrkB76wSAmDItUNtlLGJFilMy+OuxZhlglli",
+	"QTUEPLyy3O5pI5kbeDbSPCsAELYZ7QBH7PIzFIa51331fAk0uLAKRVt1tgxGEPhQsyvMDjfzBXHM5SL9",
+	"1zFjU8O86s2ioC0YRcQ06f8mIV1Fh1xmSoszgmoWT7E2mOkW0KXU6bEIDHidCQuZOmSkFtUTiRNnFCOD",
+	"/MDA3YZZasBWwDgQ3DGPWKEMwmqm8kJE+IPstN6sPMLDtypecXEgclnidGnrliScWx0tU5YzuerDhq+o",
+	"DsZsmS+sq68Iu2XxHKrFVIuspqtkNpOxrulsWQd+7mrVZ8J8a1iZP0n5+WrKNdoo17m41ZaT0QFVzlV2",
+	"xsuDWChfH0YRqcAXy6z3FhHsjilNxjxWehUvu4P3f63dgZkcXuVtAHnCGwdadfAEd8gJFAJ9po1OYrp/",
+	"kOPBA78+pVfi71zxYcS8knh1qisgHFwECmNEMdRU8ymMbOJ89KwCO6p35ZWiEx6Ub/KJMkX+yCkf15R6",
+	"0RMoMDtTIkKJgTSZP/rfLj/j6rX8vn82xU2yvU2yvRWT7f1h6qSn4bOl3PvFHPtVufbLWoOZbTZKYq7n",
+	"F2Y6kWUNGY1ZfJgYhaRWF7hhc9AH3kDjkmeiImBYMXDccYhXtmHQNuzYr8YCLg+AW5prXPeEu46oOzOu",
+	"gSGEFg+OZFNpRYZST7KyPEpOGblmwrRhYToULLSrJ1ixNUQkqlActGXWw/o8qE/ADgMxDr4xE+smWs9S",
+	"hbB6nmocNi4/OEaPm1kZuBxTqELiog8Q7InVIQczCzHrU8CY9REl1XdN0+gzgkHpaIjuiQyUaY3Wr9Ef",
+	"nk2brdqNBniI6dZEMBYqWNn7NryoDQ9biwc33zZhFLPoIZEJchi+bJbojP+NzYOvZpdxMZY1jM+IvOBm",
+	"5QLC6SuBZ6AwYMpIa4C38wjG257oiXxCdjAAKfgwtBoK+BvJrHmNyIqwYxlMM3tpcOiUzq164lFynG8F",
+	"ha5gq7iafRgcDPt2OLfpqZyTupAoH9x5wu4/BM9lAagVRfYtuN1lh+mJipQzaRClmYZLhBamSzujeqJa",
+	"qe/EqF1INTxQxjOFmL22p/EMWkRJaz+yJ2dKQww9tlCOOxnf9EQibLEqtMj+cgJO6jFnsfrlF3DWXF2d",
+	"vAXWhwDZrLLz1CzLiAop+IiCAXVK/iOkasLCFonkHcg3iv3ptQORK1gYgDqlffQEVWR3h0zYPQ3ZiE9p",
+	"REJ+zbWyA7rkU6Y0nc7ceM7fHZHd3d1XFuWFO2nKR7FUbCRF6B5EG/kvv6R5O1AfixkjQxlypg7I4Pde",
+	"AFPbCw7I515g57YXtMj/+d//35evUAE3w8Db1bylEQ9bZFB+ANv3RJxEzNrCVFZ2EneVeSdWRjAv9br4",
+	"OoDVybRhwiLF7MecuyGE6pdfDrBRhlm2Fu4SYcCTXii62iH/T2KkUCTTgsxlQmIGySDAyj2M2BSphU1e",
+	"FlgSF7QCc07w7Hc7e50uZA2bMUFnPDgIdjvdzm4AZrsJMKItOuNtmujJFlIiZu2iW2BmlFWpBJyARf1Q",
+	"KBcvX2Ecpb5H3pw0SI2RQU9sOhjT3ux3Q1JGNhsG7QkXkZOZALERrAO/nmgykUmsXKTBAUmE5hGc/pb9",
+	"25xkZz6AE+YijSEoO22fBj/1hBmcyp6Tic3AkS7fSYjUt2+mDrlF301dlovqjQznnssUBK4ZFn7nUmz9",
+	"Zq227J5OZ5ibAK3OQXe8T1+Nd1j7Bd3fb++NXrD2q3GXtp8Pd+lz2h09p9vbKFkaAW2ZhaLS4P01L7Kl",
+	"dZUtBTF97nS7q43eWm/NZuwf/9fhh4/vj5uP8kjGzLA5DLyD4dUYgY2MjscGhumfnLqX2OZbubbwjj38",
+	"yKqH0snYekPDI7My0H5/efsPTE9keCr1IcYA4YPPlz9oHgFGBEqveWp7d/lTzv0o5XsaX9vn9pY/d3V+",
+	"Yp6RqBTsbTf4sithDYUs/MBCTlFFaQV7O6+WP3wp5Qcq5nYJlHluv8n0nwhtRPboAqQBYBr4bIO5uUCU",
+	"+5Wgt5SjLcGXyYODz19agUqmUxrPg4PAHRNCkSJhdmcXu6DpNfj9HNE08v59e0rv20MZztvDuTYnZ/v5",
+	"7ss985KMuP7u/GZfkbDSmE6Zhg1co3tlTbZcki7Qu6pp8ltpDYipE6GGOFmtIY+TyrCjycyIbjvdnf3U",
+	"mkNvbNfpfIBkxpVKANPl46iUlWRSCGjMMCCAXJ2/h7Cd6w55I41YGTOXaukg6x2qOnuAsVTI896HuZZi",
+	"I2fbgWUet0VEGmXLDXH+YxPnvUY09p1MRLih5v/O1By8LACuyuiHWhOJN0OPmEYh+prpeo/xkI5unNcD",
+	"CBwSw2Es78D2LKdMEWiUBfxeG1ovRQlv4PT1nAgOIq650RPU6aU20tbmCVIyDfA2Yi8LQSS/YMzjIVxw",
+	"3Y+Zjjm7dXaKOjJrvz1tHhQI1y6uc8HWK6u+qEBL3stRinlfREfOLdNJ239tPZoO/eh0ZXX68Ac54kd2",
+	"v3kKZeUp/tp6uNRVd87Nsag/44fe0UQByT/aeJ4hCTLmuovBioE7t4UJAK5F7pBaTdn1kKcDTkKCAw9x",
+	"v5DZMnVupRj8GZrcjL5MeaQsaUTSYvE0YEUuUheqe2Ig4YxH8pqL9KSH/pQMkAqhXczNJRmYV0DGzVYW",
+	"5n9HlYUd41zYyhk2CNy8tyfMi53oWpBCLR1/TVSOVBXE3Q75tIzYtfx16QmY1oqvJwP8bKyPtpXZmQeW",
+	"rKJtCC2tqaEw64EXDME6s8pzlUbp2JTXrzEYxk4gcROQEW5/E5hvBENmTwzZdSKcKTblIg49kK4YFrBw",
+	"dngcKW4ftEtJAMCkyW2AAQ0WcrpBIb6iQw6jyJqTvY1AY7NRXaJfTI8qx+TMyJawAzNzKdrc+0kcDQid",
+	"SnENtsiFvCfHpoLSgS8eTyhoUAytcRFSKePVknDdIYfFJnikKYmpCOWUQBrDLAoccFqpDawnvA5x2+Ds",
+	"O+4sE93K1gmMVI4CpNWGONRiSH9ay6PzGPwzYfE8cxikTqpUvF9Siw19eo35NAyNix+IQ6+oDlkX6Ofg",
+	"WKgktmHv6F62KLuphMtUkJ39fXMEbcqQDjCTZnpTVqVY1WlNMJCc3XrNKtRGdPlBRZc3EIuaHaanklu2",
+	"ciGg9QKLM+zfFa32Pk9wiCwxzxJQOU6KyssNm+c9XxURqFyrnsheEDMaqg45vmUxdjulc8ySATTfz33k",
+	"XJRMaxs44DHSxXwiN45a/WRlw4oXmZ0PpP78OQCr4bG4jriaBF++lMKVsUEh6rgupvZzkIueNZppLuY1",
+	"qIiBMzowjJQcRTIJiyFu6GhXB1tbMxlrGnXsd3VGcrpVEwBnQSXFKFDo6WBra3vnRafb6Xa2D152X3a3",
+	"FgbCIdS1KpyyNOxytGSQj+bLfmNMY6mHmljFz1++NibnVfH9NWQ9t9nWTNE3BPrbEOhfmSYzWPL8cnqE",
+	"On/9y9eU5KZxNkvJLWgFPiYj0w8wsyTATRQDW07IYqydg5UILjQdj9EEj4Y80IaoEb39Hjs9cQZkE7H/",
+	"pg3K3n6M5RzDGxHw4Szv0rmu58VgseITHXKOFeF6Iv81LrlaxJVmlTb6dLL6pk2wMsejYCVt1O6C/wvb",
+	"VsT1QJkJy1DMQFqYuw4MC2M+okID+Afh4VB/wjFDuF4uRnHOZsyl/XHDMLNDFDO/teWVw7nRN6ZUdcgl",
+	"Zzhh3konCQ8zqMgMgCU2Jb+8ZXFEZ7Y8xP0sAg8F0ucqrUDmNIJG8HYX2YZFOnKpOl6W4e1KzwGOMJbx",
+	"tGaaLU5GS4uqqp4m0KUzCRxKurxJMW0t2OJetHI+PXiDmYBnHz4bWeBrbkZ2d5ZNyZfHSRufvcRVwU53",
+	"53l7e7u9s3vZfXWw2z3odjtd+O8fQauct9Y/lbiX4gSIDRfXyoOajTADdBzV8vQ8gXsRbo/3hs932vt0",
+	"d9TeY92X7ZfjVy/aO8Pno1dhl23T7vaWyzR0EDRpDvP0wKWpyCJQYtBngqEdzDvtRVWWi5tlvNm0UY/T",
+	"XfFZlUS6fSQT3AHLnvZar+Ql++gOFwoD2038Q9QCD50EsduEsfu5CxvqnxfJaGLp+EbAWb+Ak4o077nS",
+	"aVY639+VXQOHl4dLDQ6KWf2+4klZLNJkJV7TrusEGytrgEla25DUMY/AYuifULAMp5Vhe8Kaq30IXXY2",
+	"Bh1yyjhIPTSD4RnuSwUBdDcor5QYhXOxVDKCs1ZNuSsSp6Sla7koD2pdmsC3Ixwy5BFT6kFEI//w7qpv",
+	"21/1gecrPtDk6OceaHLw/Qf2V53i/dVm6WveF5aItZzuhYbzNDmQEVooFxazo9m97pCjQhm1GvN0GgzS",
+	"zIhqSMElu4dwitrhcEXYPR1pyGjjBrTg/X1oveZRtEohSxZtZaSfx8yY+/mAwX4pK6U2ycJS3RQg2Z7c",
+	"2LL50Gw+HEO7uXZuQydF1ZHRtVnc/j1E4MbYrFTwrbFE2ftrNkL9UOLjxn3xLYTHc3uACSVeLp2n4DGu",
+	"Kp+fQ7lDDsktjRKWj9uB4BdM9bfX3YMsU45SNDtolt7OqJ5kJCCNpPQxmP6JXJbZJSW6LqVkmjqnoUkQ",
+	"Mual1jYbwAUCM3qLLAgidaK0HBnO2bFS2Ech4yyYCMc9gf4VxIq0MoBFGmRlUQsRVfq1rc1AhxA1nWER",
+	"8slJwEBVJU+7ieinE+HMfY+0iIDvfwmxRuTCiE5nibK4nVaAYOU+0OQsgMZLu4GLHtEhizyHwpWAYDSu",
+	"55iKAN1tBwH2/hDbxYmdmsx3t9yGAZiNYrpStfE0/JSeBlDLy6vpUdcyGfG8DRU0phBxsFTKu6PzAq5j",
+	"6eldmzz3ox3gppJX+dg2PKYbhMe/x7HOBCZR3gTLDvcagB8urL2NYe0okzWUP9BE90xlQZ4qnyGp5Sq0",
+	"GfphRJVRlIQs9EI1oaOpYtGt9Wph7I6ayDtB6DXlokMOe8LF7lpgnBdVWqxflSdJNUH738iH+O08OX5Z",
+	"ItP0Rbu7097ZrmpaQfr8ungiiaJUxD3l1xMdzW1gcVaZp7rYS0GA/5Iqs83CoVaXiarKMW5cO9/XtXMq",
+	"03XY+HV+PL+OI4gECaIlwh6fqeYHVfq6kIKt6uep4RpkLW6anqjz09Tlbtk4bTZOm5/GafMER7c6UvwD",
+	"xHNX5u7As4vyW3oSXZ6SfGFBWy1FVUp0uTwdkF6jJwaZEDPwHq+tDwou4ZoSoZDOx8qMEaO3kDAIknS4",
+	"BENAMXRPQN/b3a6dTnO/ibB5kBYNwZAMKK9nL61CgR4dcb4WSa05unVZidtGYenbT+PLWUEIXpN86wfM",
+	"//fZ1Xn/9PgT4peDFYXfRy9AuDDkHiLppjRkC6JxasvbpUH7mdW83uNVo082mYWthtb0qoJA3zY6SOHf",
+	"Mx7Dac0otZ+CKIlCIHBIPCXWDQlaATgo0g7sfv0cHGb0JHssJXqWCnbQooewxvyr32VQxzRMyH8bbvnP",
+	"wWUWxQTkDOe7E3zxd/+JZlOyfUAuWMRGmlDsjowmko9Yx89uZX0saWIuRlL50zZXdtBTKipmy8J8MH5E",
+	"EtMo42zZ4KXow5j7zNbM+Bz8t0wwKVhGvT22AUnfZVryOkvUah7pkHN2K28w1NLmcv7y9eu6YrYOs/n1",
+	"Mo3lWGjVB/8k3techrfJjfFHyI2RSZrASwitFjYbypqVmTDqhNAldkgPhYJllCsy84tQ+fSn0iqZ5gMW",
+	"7F6nEh7UvSRrNi6GTOlYzst65d7CetzmVYYmhT8jGdjk1PkDIDeAIz7u6FermcvxYwtOro19L2mYjU9u",
+	"03P7zbFnfwSj/SP0lm+ZI2xDBP9tYWjrJ2eNYGlVZC0zMa0IUmt0Fp8YpJbWfmvkGk5Thq8jUNV11iFe",
+	"iGpPNI5RxTzLft3BFDHYKFjVvb8Q8Rrj/QxN32oQyOr62sSx/nBxrB+yIoYOKOGA07ZQ4ybCFXg5TsZP",
+	"EOCaQpDXi9EvFGJywQCFaktNocVF25GjU3AGIHmKpjHC1tz7ZjKKJNYXiV29QJQBlwUkpFS8weB2VotH",
+	"2HkQhMNWQN3ANjYRuRtpdiFyw55cX3R1l9Yej7tMfPsxw3FT2WoD7NgAO34iYMdjT/ZChfSjO8o5pVRl",
+	"QVOqsfDZTKr04r4qhIEl+mZOkux2HyRcuwE8U48OQi5WlltHHLC/IDAiP/py4SDSYnlNlffK6fEjjx8x",
+	"NcX6fGsM095Ejf9kUeOpVrFK0Lh96AHx4imf/+Ym+59foQSVMQXcjhOdxMzTLGPNplwVVMtgp/vqVbu7",
+	"3Ybu16li7q6mYu6u4HBwimW1k8EOchPwvtHN1udpsFvuScQ4P9zdbd4niXbfeWpHQiwj1sCLQKMI7PCq",
+	"wlWQZQGGmvB6wqYtrEjpvMUOiksOyShmEDtHI5ynUDKcKUDZGa3Ueorhla5CVpV+CcP5rob7n9pufC4j",
+	"Zov9f0/bMTa1xbaD7NBWSum2AG1c5YO3s/Hx/Oyvx0eXnQ+Hp4e/Hp+brcHiKVeKSwFUwDU4Oj8+vDzu",
+	"fzw+/3BycXFydup523dH+2xn/LLb7g5fhe09+oK1X412ttvPx3vhS7o9fMEM8/vymDnf2Fg3NtYNH6+N",
+	"yv7dUFyvlvjnL1/L+ReAA3gMHn+v3fwK3a5uX10WRtcTK9hXyaHy3MNpTXIh64NckD9ujK8b4+sPbHxt",
+	"fuLROvuII79QoD+HM24kNVtL35kDDY9OI+ySSGMWJ0EScSPknYD7YJOazvS81mboSznrs0T9sLbDTxMG",
+	"hM3V8QdH1ZCR65gKXT+QTKbzh2GlpKGUEaPixzNVFlSpVYxugGyqIdzrs6Y1E7Ev5kqzKaHhlAuuNBRW",
+	"byBnH779cHJakrJXEqX3mtuRcgJ0tS3JzenGkLQRQNdiSDIb6gk4jm9CQoTjyvajRmfrie1HiWJx20Oy",
+	"NwOkeg/UY1L93EWLAKleZxaT2hN+3ZT863L5zVO8aeaL5bEV+I30PcjqKXXen1xcDrwaiFZQ4KInFvYB",
+	"NiwoxWIm8Zki6N4gGcX0kaxYyJLHxAgXrD2l3BrKoBLjYIYQzwGRMRlYUj6AkpDvrEIyktMhFwyjMA5P",
+	"36LwgjsLwLZQRRHVFyxkOZ3RmIUk4prFNIrmWFnUpQqgZEa1OWkdcihQzOkJ6CM13WFnr0FxMfctctRp",
+	"ULENPc3XzCNXVoLKV5tM+TQ57InMhmZLdyouriP3NdNEaehwaISzGfiMqhQhsxf63haosRlWuK75LY88",
+	"naix3xEe7OODaxKpTvwTI4tSqtvRrVwCVhubk2X6+jYubbtrHyGMMdPBGgVlOyL+4LGs3YkcsogDDh5V",
+	"7RwUBApMrhsHwu7ZKIE6euVKo41sl8eugwvz/EOsxZUTAYXPuSAu38jAzIiFt+Ni8SlrQYlDIEfaq8DZ",
+	"IUeW2HEbdYYlif+cUkkqwp5wFy21TNOnlJgQFH6WUtRXaXVBYjjA6qMSUo313JueF2v8l2PC6GjiDWt9",
+	"noWe+JauhYxWPdizsAmUeMBsPzAg4ts4y8AOYOShHBcFD2LNYTNP9NcMIUpHAW83C7fw7Y9niAW+nQmD",
+	"tuw6V+Tq/L1LlTGlc8yiQcWcTKTZ4RQYBE2ja7V0AiQVHq3oYFFw30jlpM6cm5XdQ+ZiZ7Cqr0cNWk3T",
+	"iQcl9ur8fd20Q2/P1LosVtBd/2kwb26ojzUo4RjXvH1xRdP9uxbjJA50zaZJj4l9KwnngXJNdkBBsPmm",
+	"LnB4QgpWN0bXzBvkew55vR7xmaYH83nf2AP9wzigm1tOzZf3lWFpkBEKsy5xodk16oNeuqb1JSvKDsIT",
+	"lpj/phbN5hMegmkXuSZMtlmBTnPzMJqGa1GGZiNzRWZUIc2BIhwS1GRPy0ez20wqrvktc+u9qdPwM4Vn",
+	"QX4xT7/z7LdFg2WVKbeUmWNFxEAD8+YDYrZ6gq8pN29tzFbJVObgAxtb2cZWtrGVbWxl39tWtrEibKwI",
+	"GyvCxorw72FF2AA0NwDNHys6/gkUq+qyB5j7VhXYEznRKhVpyMByMxYOCB8TKaK5uTkeAwfE+nJWz0rV",
+	"L6vgQ7NWT6QYCtMB1yoNz6yKzESchofBMJrWHVeWeqZyKsAssmbZ+EGDMyQjTCIWus6V4RE6pkLRkWXC",
+	"PWETiNt82Vg3z+iOMHimfagEDktJuOaINvr9cGC23qcFYbrCoiw0UgD20RNKToG0DsZJFAHDGbTIQFDN",
+	"b1n6czaRglldzfz2yzOb37/JYV9zHbEBzpSv2w1epxqp6gnrHgMpBak56q3w7X+Rd5iJ26gTiJSkYRgz",
+	"pQAIhd87cY0Eu3O3zX7xtihTLffREZ9yzcIOecPmUoSE4hXz7qyeWZamFOWqvZ1XLULHhp1A+VVQrEcT",
+	"NrpRzZTnR9WTwAQNSRStYB22RPydeeprK4gYVXr1x9/DY80TsJc6WHvhCZULC2/8PVkxhtU/pbY2ZCaT",
+	"3FEH5gofUsnBo2sNyzmUwHZ/wEIOYYL3Wb46waEgcsZ8ZmBItAgVoZHhJPNcLQewiRx8Dj4iDfafss1R",
+	"hVFWwQXplvIIKAsiiJeVdrAKUWaix6NeHsOxAAJi3Qf2NUivoM4D4EsXlYKw5Rog8DE3kjPD8LzkDS48",
+	"Egr1oNG4lfI/18aI/VKwZfUcXMSlmy6wGwqCWPDiC+0gLVCwXFYiV8bfWhRQCaHh1HBdJK0ZFTesvHIy",
+	"L7OlSpXRzICKN+wwUjtq7dvtsHEBimMGHZ8rqwzhAEETctDPZTN4bjoAzgxfqiZQg2TIIimuUyXeqYeG",
+	"u4MehkOy8pI/plNJVDKaYG/gthBm6WvMy/7gbGefgyMojhQzpY1iJIewhJCLP4mjA7K2PIXwCVYQOS9N",
+	"rvsQi6tOh+nOwRmOCzhwkvDwz8thzq9eFUwT36CAiGeDoRYGKxORVRbx+YRdeUJJSt02IQqbkiQ/bUmS",
+	"pVpfsejI8/393eeL1cG7mGuvAklJ1KGzWSxvGcQXVKuMh9jC6AA5zdA7iGgtdaUL0jIkiLKXhFr10bzc",
+	"K4tsTr7i18Ky057wDHrMeyTltXmN1TyOzB9q60FCJSw3JCNLSFBngXhewx5MV8BoewIV1QqikmvtfS9o",
+	"UCeehMnYM5XqT4aNT2hIoABZqmFRhDSmMoP2CwpyZRQhnI689DVXPeHPtPt8nDTELTTRk+zSPqbwnqv9",
+	"drvdOfyHSobnbz6Mu6/ob5cf2JG4Hw7vjj9+mr1MWPT3D+PZy7/Rf83++fZXeX5o/vtVHb/Zv+7sXM3u",
+	"Jh+if7zt//Pm3egv/9W/TW76t+y3T/QFH7K/Hr/7e3f372H7UPKb5ogEoJ8raUXdh0Mm3NKYRR4yJoid",
+	"2HBtEIr8/su6Xysva5YmYlPv5t+dKdXU8H8nsSbBM2Uk61smOBOj3NbFfUvByT1jsVGBrckHkhUlesKE",
+	"tmduZVYH9bXq2RiYj9qpGKgW8DOHLbHRZWOk2DzvCqROIYDYAVd6xzrxqchKL6RCaPbuAzJkI5ooo6b0",
+	"RFG9/o/UgtnKQs0g7iwj+X/KItyMJuO9Fl8q4/QVfhHYCVU9oSdsSvQdlDA8NoNPB4b6L8YqEClGrOVM",
+	"pRgB4PiMmrEoMuq9RNst4P6JHI2SODZrjjxrRBXrCTm2o1O+140cop5X5d2cgFhftDoo1yloWxCCNkw5",
+	"J9GyJ1An9rRMcirT6oygeoVmXmIGZtnwwDliQXPTHGI2YN2y+YDhuaKhdi56Ysqo0Lw6OVbZFmn2XT9b",
+	"+8cwW/8MHHxOtfPgMOIj9p+2YWckp4FTrpuGgWd9DeVwTT2NaCyjB/e1v85RfUk1+/UVBXiAafOt2wVH",
+	"ZlM8lXQCTwylnhSNVqxguWuBDWskp0whPfCtAt6OXbbV4Nhyce3t+/4q5bPWuVnrx4KVIVbbNmZlhMWJ",
+	"5wwpufNcPWerGELqtwhugjqxMHshUsfIR4cQDsqI0S+gHo9gTyEvrrAnU4d+NpUX1vtVhDotsO/miaCt",
+	"0dtCE+QBWWj0bWHr3RYwnwOyzPJbLNRrC9UuGM2xUIkDhWHHlptlkIjtbrdLWMSmZn7/KGbHb1IzuMLq",
+	"t7HmbRSnn9GaZ4g7eDg82XsFcEdJ9+nuvdx/8bwJ7qNWQYqZOfML1SJM2L8mK987l7m9QmXUPZHm2cur",
+	"hVYLMJK7jNGcF0EssHmJzX5reh3EjCopBhkT5OB+aySz41RszGLrNovhvD6ZWSzr/vuaxTbE+g9s5Tpn",
+	"hezma7FONSjw/hauF4B5AC4Xc4TmlS0k5TISYMPJGU4slgAMOdZucoh5nKASBeAPYMex0PR1w9hMZcmz",
+	"mpDTVUvB5081zsdG0tuUhP9OwtrbdPs+FHFrXawNSsBnTz2gIEyFHLOGVJbKEiV+y+KVQIBv02eeBga4",
+	"oQibkOX1JJtcB5h+pToY2Ta/ujI78Atg+EaTMnF4z28YGZROdjILqWaDFhkmOi2HYbMVkoiNNZFJipIc",
+	"Tai4bsaqZzTWnEa2/0chqK2NNo8lRTgfOoQqcIYBzZmXZYxQ2DJQ0PVUjWVr6F9oTpY+msVhobdsMD9P",
+	"asE3OwthmeFKSPLsqYeQXfywBvoWVRZPI+Tdd7Yr1yKXcY/UwJczAHLeefokeGaMbssbeG3CAOvshWwB",
+	"WY5oO4TPiDWelV6vXIAFCyG+wtmRm6z2Gxrmdm5T1GUpKtDBc+HrbEaPnxl0+U7GQx6GG3jLxkprTuhH",
+	"ZIYkZYZPhb1sBbOkKhQP+DYq2x6RSpP7F8Ld/MzEuWSWBZfRlM6tzt8hAxtGM+gJCBxLExzkRQcMUk4i",
+	"m4IRMyZjlLpgd4XMmSkqxVoTTooRgj2B+MhWMXLQ0LIsnyPNcHQl/KNlP3fUA8N5+EuX3cNOYBkeClGM",
+	"GcwGOVmq5LivMN+GXb12NzlziQB6gtE44obBCOZBQiFzi3PHihunspm+YFAY0IGEEzIYECDx1nhOtS1l",
+	"SkVhyD0xZBgE56JLuDZjhqT8mIqZhlWfakixM+AM52AuynC28LKSA7YnbFaWFJqDU4nyJgyVa1w9G/fn",
+	"TEX5aYPPwJe/tpVbcbhmF6kJBLnLnsDPViy2UTPS7jCn+AJiiSoyZdMh5OmJXQCM9Xu7lcAJV2jxh/Qc",
+	"iWIRU7BmXKuemMgoNN9+mE/yHfLxGHo2n8QFYJfSnFROjgDvAewxaJYV2cBt1gI/r83hopjQBz4WOK3R",
+	"B9ODQS7CnxP8dpwss7nhXXmJuSpQkgwxsBLNAhjUM85yTIRmJM3QwGuQ+cuok8IHwCfWyO71OkDrqeT6",
+	"byrQo6S2gix/jA9sxPgfRozfhCVuwhLrwhJB/zECScw0kI2nDFP8BurkTxVJuFFpNyrtRqVdrtJePbUq",
+	"u8zDjfItoowebTKvhCn9ym+toG313VROtzldqhLEEAnyf4ecjYlityymkBsSAxq0i59AH51KRiPGQvUa",
+	"tUCgF5AgBQpFGak9VaxQFbGevUJkoNFVXJSirtXESCJQf8m0Wsh+ASpH+NpoFT1R6x9oFgUISxI8KfIH",
+	"5kypcQJljqw2ujYYkF1oo9t50ITvK81WuD+8lEBcKI77qbDez1TJO/I5uFIs/j//+//1hVL8q7xdEOqt",
+	"CftnQiNk4xMWheWBVM5ZOacHvhzFPSv6pYJJpsRylUlQTyqcPkAQfTo5tLQw6xFBF0qglQKmFSbLu8FZ",
+	"MHByIO5Yxt5LVDlEBN5ihFyIa0ujq62IW0jqVbE+sF38xcFhcz0p7ZTm1SeTiC3CjMdJxCz6D/eyzee1",
+	"AQhsIEPfRczCKfNPojlRTpowh+rxaKKlkhbaxdtWdnlKkWtpAgjIgzuoyz8wQMJpSw1iXXU0imeugVAC",
+	"8XiiJAutKrt5OdHCKkkV+vaxYJNo4NGyVEV41GUuHihmUzNMnw9lDcps0XukQxDQ64dJ27IiZRvLhZwy",
+	"oxbB/IdsxMP8O2HPptulyrySOrQgENnB1dfGCi+bmjRUefI2Bo0Ns/w+zBLPhKHTmOynzQVS/m/AJNVN",
+	"m15TLp6SPV6yKPLKL2OpEpqWE8gHUdlQppLXnqob5bncpQD3+QhsknRuzdLWsw49vSbjJEZHm7NegI1i",
+	"55VNh6Qnhs/mmCloY9eQ7BtxAkZ7sPl8bSix1SFaljdfMw0ZJWDQlSkalCOadxNJRmBJxRz5ziddSNz0",
+	"ExpQ1E0fNtH6eP2ll7SjEmeRWVaY0Gvj/rmEvCMZh04pp7gp0xTKG9Vqwy2+E7dQN5Un4ul5xYiKEYue",
+	"klEcwRvUY1FdDZLSwIu+ockXX/hkekrW/ffSU0q+VRmTWUSFqNYDsgF/+VaS/4Zkb0j2d8p24KjNUxPo",
+	"CRvdPCV9PmczGWtF7iYMHQM5QFKWR8xDXLYss4IamHeAarzlimtbERCqSoDSY87rnGkQaCH3QU+Ukh9Y",
+	"2CfkUIMM+KG5RyP1EwrNsFiPD0yEShcVniYHS3UpKWJ+PdH5YokZNtXHsPilM/rF9P3VEMWRnMLmlDMm",
+	"iti1Oao+bhgAUK1+8aK+H4AAhBQjzTiFZVlrZhAbwv2zEu6azAdH9sTWU/GlFDpko4gL9pQ0+hgS3FWD",
+	"PIoyc+qvvaNCF2scORFt0LJlG+3gwz7VrmijvdS3yWbyyWmuGSTLQWsOE2TKRaKZIhHVLG75JNZBxA1H",
+	"SEQosVjkcI4mGkfbfbuKq99ThRzIggPytWHHplPrse2Q1JbNIou0d/B9R6Mg4MDsCsjdA6cH8f8jyCtm",
+	"v/0nZD125I/J74MLbjQfXAohsUhoCh9OTWzEHCAWd4IHVfUxb/GAjU+bnsdt8CdS0rLuv6szyS1dCV4B",
+	"112G+MgQbx/aap9qnuJvNKExHRni9eRFMTaq3QaM+lMmVgGCsIoRrzKt0lqUR0wz9JSSSWUCJ5uyzhZB",
+	"LDtl63EQTfgcZJL6dla+NFXTE/GPnykR1MZP/cfLA2WP0xObsWw8KJCihQmj7myUdC7C1JalR3mdi2s/",
+	"CDX2q2f5oeQdcgEUBpCeyGUg8JaKue9S7pAzDFuGtFTQwI+izvzZMvb0J9AG0PSVV0hcnmoEwPKYyDvR",
+	"E/9hBoHNs6hXuK9aNpunQ1EzMZbxiGHw3Z9aJF+mwavSYJQRrOagJ2wOoGdCewJrJWBM6jzVDue+L+Vn",
+	"1G5g+6wx+Zdd4ZVSf8EYVghd/TtXfBixqi6qM5/j7Y3ku8kB9liqjvvsu6cAW8YW2C100YwrTOhsxgRm",
+	"sijIm4LdAaqEx0ofgOEnNKRNt8jdhImWK62mPV5iCORYu/QM5gU9YciWgrBUaUmrQ+GCtQwvxVCdvjov",
+	"aTFUYVGO0rS4C9eOVY2owIwXQEphbgy5ZVAIvCRfYzFpmzHECZKGth/jk4JBoe4s28k8M7EJOrU5RMAa",
+	"kAZxgMHHzBkyjTsWM2JYvGaiQw6zquRUa8PnbJqLMWCSxy7oA+Jo0PJgzW+2uZt8F50PnB6+sxEXwBnp",
+	"m+kMSluzTE5tCjkzgXQ0wfeYlcVqQB1yzmbM2k7TvuAjMqMHWBXfGCVgTJNIt6B0t+2XxlDtGysL4fjZ",
+	"/SySIXOeFW5G8s+ExfOgFZgZDw4w2j7wOUhaQaKZ/QwWF+0pIpkGEJp0f4J97O6kRZdpHNM56Cx6Dmkm",
+	"xjKeQp2RJWf4IwUxuFG7C/4vBsrhd8jEiZu8wI0fMpdmkvKTVubOZ4Kht9MeE9yJxTrdXNxU1uhOT9cA",
+	"CBSWwGK3UBOf3Wtb3z6iSg/wLf9x/u6IvNx5+fJP5tDNsAJUuagUV5AWsSdkot0GdHW/e0m3uztad/Vv",
+	"S6//pxnSn7fhHew1iVn0514A39YLWuTbv9pMXS9YWJp8nbXI8VnDBdpHMhG6OuOz1QiQfguMizTkw3yA",
+	"yhVp31k08CkXfJpMg4Nuuk250OyaxdZ4vreq7cMMoK/M0T34HBzanB22z2JajrUZeDMK+0cx8q5SJCgz",
+	"BlbmnCjEVGXevFwhJmeyOs0KxWBGkuuaVBZwp6qHE4GLPgNk3Qp2/MamrTylahVBfQARgezPLct/r8FB",
+	"OaMKGTKzxa+5kWNS1Rokhp6YScUh+NNuWqR9a9xHG83kqTST94ZvZZJtToz/8dWViIub5cpK6m9OXfPO",
+	"mMUVeM4zBJU9EkZhyewzparP7yGs3uZhAhEeMql9mkiQ8HM+btNNhYtbSXINJ0a7NDxuTDQCIfckWwx7",
+	"RiF7BGaFg7BqtF/1xIzFU64U1gx1lqf8CS8VsrSdrVRhwXzOegw+5s8kjmyhRHWwtTWOpdAde3sre2sz",
+	"USRoBauUAnyAkxxEyRoqC0a5jYloQ4gfSYjFTc6Uy9g6ikE8MQHG8NJvEf69rDBYTfQ3DnCV4G8fXtUT",
+	"9cW/0KCyQqmvXLD2YyFBl4UEJkKSWMqphQR9oPOfAQv0E5fq+vGxQD9qcPniLHoNg8vpzwtQ2vjsN/ik",
+	"Uqm3h8SlPx1MSTERPjFIid+yuBZCDXHOLaQwcsaEygeylx3/qLyNkygiER8zqJtvNCjIxu3YpNI01sr5",
+	"gMaJTmLWQkRUisdOgyAdtJZqEtI5eHH+Iu+IHGsmitXxvKTu6LyayDs/N4wZofNbXTOtWo6WQiptFnbI",
+	"G0yvTfEKpvzLhUnn03G3rKuJRpHNHgaBLqo+w0yagrmRvGLW/0kQXcrGLVYju7zA7zXJA6l7DDKCPU1Y",
+	"+doyUNclny6ly3vikjGQjQHr6Grr57D7VZlPrMnz2yL2fMIr3PGskiBihukEvrnMkKXYhzq9ZrZzLlIX",
+	"2RDnkiZvVPsNFvD7iAYXSIafGAmYiFC2v0HM1Ad6Uyosm3F/YPllA60L5yAW0EZFLsqJXkuMqHJcn1xL",
+	"yKAJWnxPrDWa6edD6ZmlzQUirZufZ3GduIBPpMgX3rFh3459W5abH0ruPBhGd+v7LT8X59dsb9tPh6SJ",
+	"Tyyv9AuhfvnaCqLSh1/6xzFmpbfZYyAlhCRCvVkRSluTBoP7lrx1TVJCfiA5iSC/2zaCwUYw+MET7JsT",
+	"lNH1dQoInjOxCQqUu/TNmOLbAjJtym78ZZM6+4hQa3t36bQ9/yUX2N6WurljMesJIbULVcLSs1yB1lwT",
+	"ThC5lOXTcihBGgLgVGWpsMRdFGGrnsiGgPEBvgZTBu5XM2Hvk2rQkWsH/bWqIE8yDhHx5FCvLTKVCrOB",
+	"8DEfUaHJDZu7VRm0BykcF65PGRWKmH5t9oZKjGZPyJgoZn5rZp5TZDgnIzmdUtUhl9xxBjMYLA9nJKKs",
+	"Bh8AsJw73fCPiM4a4zfl6tjNs/GYxVxcf0xX6awM3XzZALlZC3FdK6iVfCtMazYfD4azfnmclPn598DW",
+	"igwOgp3uzvP29nZ7Z/ey++pgt3vQ7Xa68N8/gpZr1x/O++Mkivr20/N3zGH0biRKyymLXdvD0ZT5ly2G",
+	"4EW4Pd4bPt9p79PdUXuPdV+2X45fvWjvDJ+PXoVdtk2724GVveA7+kbSCg5EEkWtgKs+0jW3QIYa9vM7",
+	"5WO+gIAtPeeG9fH87K/HR5edD4enh78en7u7dnQNqtPtwtLLWdrj4UxGkUyv2iXMCjfh5eafvxO0kM65",
+	"dDJTev+fdDRlDsHh7tv3f6D35EP6rXDHW5kpvU+v4hBeDXfY83C7294bvRi398b7tP0y3N1tb7MufTHa",
+	"Hz4fwzeuhPn48ojj8BBEcgTlpSrxyIskQ9NGBWtHwy572mvt60WL5ZQ3NPzoSFrw48mwF8loYvnoBrny",
+	"1BBCEAI9sacolvq3KsTSkMdspGU8T5GDZncuhvRleO48Ai6ffgcSpjEXiUr9siljHmmox+qdWJIhxQH8",
+	"YY07eFbIIH9WBh3iKuLRLNu/AM2SQBE+rBxDhjKcNxIWoa5vjammFtGOwyyNbV3q6bejJzLkEVPqQbQk",
+	"//Duqm/bX/WB5ys+0IQi5B5oQg/8B/ZXneL91WYpn23RLO36D/3SEDLT7TOFnl7h6lZSDueeK6LZve6Q",
+	"I1tXGXMYgr+vUkpOxcbmQRWGYFyye7OrK+V/UH3RokZHGuo3cwUjrRtFJvk9wSgwS1TCw4VvBznKf7uR",
+	"5ak29AnvlGJ1ql4Kq/pMPXpZPMl1fTOCAfrplECVU6w3D6TKWh+JLUaKNVdd6oDFA4W5ebKBLlo7T2p/",
+	"9OIlKsWtL3mrrSu0rvflzolTCha9++EbIwdmVVtT1ixywMgRXFzb0vEIIY2iCuNVdUps1Z+y9aHm6XXM",
+	"2JQJ3YcSm0uVZC/PqFNQzYP93yQXDZTsBfqdr3Tn9Ts+hQCoGnWYqz7Cmw7GNFL2Aprv0ktCarBO2Shj",
+	"YYTONBLPZyobg8HGYPCEBoMsRqU+cFZtNXn5lh1w/gtWGHxjJ9iVYvEHtriI6U/qudqo8E+lwv/KdK5w",
+	"oMt8UxDoG0nxeS5rQSbwSBW6pBCbf3Xy1qnj5vkOOcR8GKi6u4hTAu0g9e1edy8Xut2UFIB4MaN64kkX",
+	"KL/UR34vk3SWQ18OP55g9Il1b8nY1lvKgVpU+v0uLBHC4whzJoxJihZOWxIOVZ24Viwa59EvXBEKyaz4",
+	"yLZFxxYOxAUrouAJeBN1ALdspuGsGaY9wYbDRONYwHlxiWWboCxwT8AT+F3A6lupfw58dd5IVIcc09EE",
+	"EifI62vn4qiSoqDTPrLqshi1vZoY1VRmQFyE6sOq55vuFZo6pVLGxHwqjRybhNNTio1tVXhiW8Wz9KUV",
+	"wGej37b/32dX5/3T40/9y7O/HZ8+VdDjRxYrKWh0CMhcoMFHdrpqmArukDsoiBn+OLCIx9d+zIofwCHK",
+	"8KOVQfyXoOozFhaOuhyXzp/L1I9nyTtzmEEAdKzSaPCYq+KZAgLhd18zuOyEklUO6PqyEXjlnN0YUnhT",
+	"y+bnqxxjyg02tQM2QJi8GRIIkwvptMyyovJxpeDiHTu7ybOaBL8j4T1M9CQ4+PwFvIfwAVVSy6FLFQkR",
+	"Ji5OYzClN4zEiRgECzUJ0DTsYIs9Z1BL1TJCwBQDU6H0k/DyCQCGENyNnqUkBwUqm2HOGQ1zNeKV97xT",
+	"cWsftLogOE/qOnFt6vqALAadvDFS1QArkHg8U0TeebQ19zbLt9oUGBcu9qLuMqMO+IYyegNkXhVms/Yr",
+	"moOgiuvjWzLKnX+CxKue6AeSmiQ3Qt5lSfPmaTRnWuHHX0Ypxvw6QWGqZiru6Bz6Nc8TLkoip9cdB26o",
+	"5+1ZLG95WD0pF6afGZMz/P763uiMtw3jDr5++fr/BwAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

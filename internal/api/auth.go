@@ -35,14 +35,17 @@ func callerOrNobody(ctx context.Context) directory.Actor {
 	return directory.Actor{}
 }
 
-// authenticate puts the caller of a request into the request's context. It refuses a request whose caller is unknown.
-func authenticate(callers *signin.Chain) echo.MiddlewareFunc { return withCaller(callers, false) }
+type clientKey struct{}
 
-// authenticateAny is authenticate for operations that need no credential: a request without one passes, without a caller. A
-// credential that does not work is refused all the same.
-func authenticateAny(callers *signin.Chain) echo.MiddlewareFunc { return withCaller(callers, true) }
+// clientOf returns the network address that an authenticated request came from.
+func clientOf(ctx context.Context) string {
+	address, _ := ctx.Value(clientKey{}).(string)
+	return address
+}
 
-func withCaller(callers *signin.Chain, isOptional bool) echo.MiddlewareFunc {
+// authenticate puts the caller of a request into the request's context. It refuses a request whose caller is unknown. Where
+// isOptional, a request without a credential passes, without a caller; a credential that does not work is refused all the same.
+func authenticate(callers *signin.Chain, isOptional bool) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			found, err := callers.Authenticate(c.Request())
@@ -52,7 +55,8 @@ func withCaller(callers *signin.Chain, isOptional bool) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
-			c.SetRequest(c.Request().WithContext(context.WithValue(c.Request().Context(), callerKey{}, &found.Actor)))
+			ctx := context.WithValue(c.Request().Context(), callerKey{}, &found.Actor)
+			c.SetRequest(c.Request().WithContext(context.WithValue(ctx, clientKey{}, c.RealIP())))
 			return next(c)
 		}
 	}

@@ -219,6 +219,8 @@ func TestDeliveryAndExpiryFilters(t *testing.T) {
 			{at(lifetime+time.Microsecond) + "&state=pending&state=project", []string{"pending"}},
 			{encodeQuery("expires_before", "9999-12-31T23:59:59Z"), append([]string{"project"}, others...)},
 			{encodeQuery("expires_before", "0000-01-01T00:00:00Z"), nil},
+			{encodeQuery("expires_before", "0001-01-01T00:00:00Z"), nil},
+			{encodeQuery("expires_before", "0001-01-08T00:00:00Z"), nil},
 			{encodeQuery("expires_before", now.Add(time.Microsecond).In(time.FixedZone("", 7200)).Format(time.RFC3339Nano)), []string{"expired"}},
 		} {
 			expected := []string{}

@@ -64,9 +64,15 @@ func TestContractNames(t *testing.T) {
 		"identity_providers_retrieve":       "GET /api/identity-providers/{provider}/",
 		"api_auth_token_exchange":           "POST /api-auth/token-exchange/",
 		// Waldur has these for each provider: api_auth_keycloak_init_retrieve.
-		"api_auth_create":            "POST /api-auth/{provider}/",
-		"api_auth_init_retrieve":     "GET /api-auth/{provider}/init/",
-		"api_auth_complete_retrieve": "GET /api-auth/{provider}/complete/",
+		"api_auth_create":                 "POST /api-auth/{provider}/",
+		"api_auth_init_retrieve":          "GET /api-auth/{provider}/init/",
+		"api_auth_complete_retrieve":      "GET /api-auth/{provider}/complete/",
+		"users_token_create":              "POST /api/users/{uuid}/token/",
+		"personal_access_tokens_list":     "GET /api/personal-access-tokens/",
+		"personal_access_tokens_count":    "HEAD /api/personal-access-tokens/",
+		"personal_access_tokens_create":   "POST /api/personal-access-tokens/",
+		"personal_access_tokens_retrieve": "GET /api/personal-access-tokens/{uuid}/",
+		"personal_access_tokens_destroy":  "DELETE /api/personal-access-tokens/{uuid}/",
 	}
 	have := map[string]string{}
 	for path, item := range document.Paths.Map() {
@@ -85,6 +91,7 @@ func TestContractNames(t *testing.T) {
 		"InvitationDuplicateCheckItemRequest", "InvitationDuplicateCheckResponse", "InvitationDuplicate",
 		"InvitationReasonRequest", "InvitationLink",
 		"IdentityProvider", "TokenExchangeRequest", "CoreAuthToken",
+		"PersonalAccessToken", "PersonalAccessTokenCreateRequest", "PersonalAccessTokenCreated",
 	} {
 		require.Contains(t, document.Components.Schemas, name)
 	}
@@ -109,6 +116,8 @@ func TestContractIsComplete(t *testing.T) {
 			}
 			public := operation.Security != nil && len(*operation.Security) == 0
 			require.Equal(t, !public, operation.Responses.Value("401") != nil, where)
+			require.Equal(t, !public, operation.Responses.Value("403") != nil, where)
+			require.Equal(t, !public, operation.Extensions["x-token-scope"] != nil, where)
 			for status, described := range operation.Responses.Map() {
 				if method == http.MethodHead || status == "204" || status == "303" {
 					require.Empty(t, described.Value.Content, where+" "+status)

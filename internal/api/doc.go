@@ -12,11 +12,11 @@
 //  2. The router. Package gen/server registers the operations of the contract. A method that a path does not have is a
 //     405 (methods.go).
 //  3. The middlewares of the operation (validate.go): the Accept header (accept.go), the query's length (query.go),
-//     authentication where the contract asks for it (auth.go, and the chain in package signin), the body's size (body.go),
-//     then the body as JSON text (json.go), the query as text (query.go), and both against the contract's schemas
-//     (kin-openapi).
+//     authentication where the contract asks for it (auth.go, and the chain in package signin), the scope of an API token
+//     (tokens.go), the body's size (body.go), then the body as JSON text (json.go), the query as text (query.go), and both
+//     against the contract's schemas (kin-openapi).
 //  4. The generated binding of parameters and body, then the strict handler. A handler translates the request, calls
-//     one use case and translates the result (handlers.go, events.go, directory.go).
+//     one use case and translates the result (handlers.go, events.go, directory.go, tokens.go).
 //
 // An error of any of these steps, a panic included, becomes a response in one place: errorWriter in errors.go.
 package api

@@ -495,6 +495,52 @@ var exampleRequests = map[string]struct {
 		x.clock.Advance(time.Hour)
 		return x.requestWith("Token "+key, "GET", base, nil)
 	}},
+	"personal_access_tokens_list 200": {nil, func(x *exampleEnv) response {
+		x.exec("DELETE FROM api_tokens")
+		person := x.person("olivia")
+		x.makeToken(person)
+		return person("GET", tokensPath+"?page=1", nil)
+	}},
+	"personal_access_tokens_retrieve 200": {nil, func(x *exampleEnv) response {
+		person := x.person("olivia")
+		return person("GET", tokensPath+x.makeToken(person).UUID.String()+"/", nil)
+	}},
+	"personal_access_tokens_create 201": {nil, func(x *exampleEnv) response {
+		answer := x.person("olivia")("POST", tokensPath, x.exampleRequest("personal_access_tokens_create"))
+		return x.hideToken(answer)
+	}},
+	"personal_access_tokens_create 400 fields": {nil, func(x *exampleEnv) response {
+		return x.person("olivia")("POST", tokensPath, map[string]any{"scopes": []string{"everything"}})
+	}},
+	"personal_access_tokens_create 400 expiry": {nil, func(x *exampleEnv) response {
+		return x.person("olivia")("POST", tokensPath, map[string]any{
+			"name": "x", "scopes": []string{"invitations:read"}, "expires_at": formatTime(x.clock.Now().Add(366 * 24 * time.Hour)),
+		})
+	}},
+	"personal_access_tokens_create 400 many": {nil, func(x *exampleEnv) response {
+		keys := make([]string, 99) // and the token of the directory file
+		for i := range keys {
+			keys[i] = fmt.Sprintf("olivia-key-%d", i)
+		}
+		x.apply("users: [{username: olivia, uuid: " + x.userID("olivia").String() + ", email: olivia@acme.example, tokens: [olivia-key, " +
+			strings.Join(keys, ", ") + "]}]")
+		return x.person("olivia")("POST", tokensPath, x.exampleRequest("personal_access_tokens_create"))
+	}},
+	"users_token_create 201": {nil, func(x *exampleEnv) response {
+		return x.hideToken(x.portal()("POST", userTokenPath(x.userID("max")), nil))
+	}},
+	"users_token_create 403 scope": {nil, func(x *exampleEnv) response {
+		return x.request("POST", userTokenPath(x.userID("max")), "sam", nil)
+	}},
+	"users_token_create 403 user": {nil, func(x *exampleEnv) response {
+		return x.portal()("POST", userTokenPath(x.userID("sam")), nil)
+	}},
+	"NoToken": {nil, func(x *exampleEnv) response { return x.request("GET", tokensPath, "olivia", nil) }},
+	"TokenScope": {nil, func(x *exampleEnv) response {
+		key, err := directory.IssueToken(x.context(), x.db.FileStore(), "olivia", 0, "", directory.ReadDirectory)
+		require.NoError(x.t, err)
+		return x.requestWith("Token "+key, "GET", base, nil)
+	}},
 	"Forbidden": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
 		return x.act("olivia", id, "delete")
@@ -544,6 +590,24 @@ var exampleRequests = map[string]struct {
 		x.withKeys(x.db).ServeHTTP(recorder, asServed)
 		return response{x.t, recorder.Code, recorder.Header(), recorder.Body.String()}
 	}},
+}
+
+// makeToken makes the token of the examples.
+func (x *exampleEnv) makeToken(person sender) (made server.PersonalAccessTokenCreated) {
+	x.t.Helper()
+	person("POST", tokensPath, x.exampleRequest("personal_access_tokens_create")).is(http.StatusCreated, "").decode(&made)
+	x.made = append(x.made, made.UUID.String())
+	return made
+}
+
+// hideToken returns a response with the token's id and key of the examples.
+func (x *exampleEnv) hideToken(answer response) response {
+	x.t.Helper()
+	var made server.PersonalAccessTokenCreated
+	answer.is(http.StatusCreated, "").decode(&made)
+	x.made = append(x.made, made.UUID.String())
+	answer.Body = strings.ReplaceAll(answer.Body, made.Token, "inv_YOUR_NEW_TOKEN")
+	return answer
 }
 
 // pattern lets Apollo admit only other addresses.

@@ -93,7 +93,7 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 		if err != nil {
 			return q, fault.Field("expires_before", "Enter a date and time such as 2026-11-23T09:30:00Z.")
 		}
-		q.ExpiresBefore = before
+		q.ExpiresBefore = &before
 	}
 	if p.Scope != nil {
 		kind, id, ok := directory.ParseScopeURL(*p.Scope)

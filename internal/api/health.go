@@ -69,7 +69,8 @@ func (p probes) fromOperator(c echo.Context) bool {
 	}
 	isStaff := false
 	err := p.identify(func(c echo.Context) error {
-		isStaff = caller(c.Request().Context()).IsStaff
+		actor := caller(c.Request().Context())
+		isStaff = actor.IsStaff && len(actor.TokenScopes) == 0
 		return nil
 	})(c)
 	return err == nil && isStaff

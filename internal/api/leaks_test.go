@@ -19,6 +19,7 @@ import (
 
 	"invited/internal/api"
 	"invited/internal/directory"
+	"invited/internal/identity"
 	"invited/internal/signin"
 	"invited/internal/storetest"
 	"invited/internal/token"
@@ -98,6 +99,9 @@ func (e *env) everyOperation(id string) map[string]response {
 		"exchange":    e.request("POST", "/api-auth/token-exchange/", "", map[string]string{"code": id}),
 	}
 	all["link"] = e.request("GET", at(id, "link"), "staff", nil)
+	for name, r := range e.tokenRequests() {
+		all[name] = e.send(r)
+	}
 	for _, action := range []string{
 		"check", "send", "decline", "undo-decline", "ask-again", "approve-request", "reject-request", "accept", "cancel", "delete",
 	} {
@@ -107,10 +111,55 @@ func (e *env) everyOperation(id string) map[string]response {
 	return all
 }
 
+// tokenRequests returns a request for each operation about tokens, by a short name of the operation. Their credentials were
+// made by prepareTokens.
+func (e *env) tokenRequests() map[string]*http.Request {
+	e.t.Helper()
+	all := map[string]*http.Request{
+		"tokens":       e.newRequest("GET", tokensPath, "", nil),
+		"token":        e.newRequest("GET", tokensPath+leakedToken+"/", "", nil),
+		"create token": e.newRequest("POST", tokensPath, "", map[string]any{"name": "x", "scopes": []string{"invitations:read"}}),
+		"revoke token": e.newRequest("DELETE", tokensPath+leakedToken+"/", "", nil),
+	}
+	for _, r := range all {
+		r.AddCookie(&http.Cookie{Name: "__Host-invited", Value: leakedSession})
+	}
+	all["user token"] = e.newRequest("POST", userTokenPath(uuid.MustParse(leakedUser)), "portal", nil)
+	return all
+}
+
+// What the requests of tokenRequests name.
+const (
+	leakedSession = "SESSIONSESSIONSESSIONSESSIONSESSIONSESSIONSESSIONSES"
+	leakedToken   = "50000000-0000-4000-8000-000000000001"
+	leakedUser    = "60000000-0000-4000-8000-000000000001"
+)
+
+// prepareTokens makes the credentials of tokenRequests.
+func (e *env) prepareTokens() {
+	e.t.Helper()
+	e.apply("users: [{username: portal, kind: service}, {username: leaked, uuid: " + leakedUser + "}]")
+	now := e.clock.Now()
+	require.NoError(e.t, e.db.Identities().Write(e.context(), func(tx identity.Tx) error {
+		user := e.userID("staff")
+		if err := tx.SaveSession(identity.Session{Digest: token.Digest(leakedSession), UserUUID: user, Created: now, LastUsed: now}); err != nil {
+			return err
+		}
+		return tx.SaveTokens([]directory.APIToken{
+			{Digest: token.Digest("x"), UUID: uuid.MustParse(leakedToken), UserUUID: user, Created: now},
+			{
+				Digest: token.Digest("portal-key"), UUID: uuid.New(), UserUUID: e.userID("portal"), Created: now,
+				Scopes: []directory.TokenScope{directory.IssueUserTokens},
+			},
+		})
+	}))
+}
+
 // Every operation fails where the database is closed. The responses do not show why.
 func TestClosedDatabase(t *testing.T) {
 	onEachBreakableEngine(t, func(e *env, _ *sql.DB) {
 		made := e.create("owner", "a@example.org", admin, apollo)
+		e.prepareTokens()
 		require.NoError(e.t, e.db.Close())
 		for name, answer := range e.everyOperation(made.UUID.String()) {
 			require.Contains(e.t, []int{500, 503}, answer.Status, "%s: %s", name, answer.Body)
@@ -142,6 +191,18 @@ func TestBrokenDatabase(t *testing.T) {
 			},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
+		},
+		"no tokens": {
+			[]string{"ALTER TABLE api_tokens RENAME TO gone"},
+			nil,
+			map[string]bool{"check": true, "approve": true},
+			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
+		},
+		"no kinds of users": {
+			[]string{"ALTER TABLE users RENAME COLUMN kind TO gone"},
+			nil,
+			map[string]bool{"check": true, "approve": true},
+			map[string]string{"sqlite": "no such column", "postgres": "42703"},
 		},
 		"no events": {
 			[]string{"ALTER TABLE invitation_events RENAME TO gone"},
@@ -176,6 +237,7 @@ func TestBrokenDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEachBreakableEngine(t, func(e *env, direct *sql.DB) {
 				made := e.create("owner", "a@example.org", admin, apollo)
+				e.prepareTokens()
 				for _, statement := range each.breaks {
 					_, err := direct.ExecContext(e.context(), statement)
 					require.NoError(e.t, err)

@@ -26,6 +26,9 @@ func TestWhatIsAList(t *testing.T) {
 			*to = append(*to, e.newRequest(method, path, "owner", body))
 		}
 		for path, operations := range loadContract(e.t).Paths.Map() {
+			if path == tokensPath { // a user's own tokens are few, and only who has signed in reads them
+				continue
+			}
 			for _, method := range []string{"GET", "HEAD"} {
 				operation := operations.Operations()[method]
 				if operation == nil || operation.Responses.Value("200") == nil {

@@ -65,7 +65,7 @@ func New(c Config) (http.Handler, error) {
 	e.Use(timeLimit)
 	readMethods := []string{http.MethodGet, http.MethodHead}
 	e.Match(readMethods, "/healthz", healthz)
-	authentication := authenticate(c.Callers)
+	authentication := authenticate(c.Callers, false)
 	e.Match(readMethods, "/readyz", probes{c.Ready, c.Logger, c.TrustedProxies, authentication}.readyz)
 
 	if err := addDocs(e, contract, c.PublicURL); err != nil {

@@ -39,11 +39,13 @@ func operationMiddlewares(contract *openapi3.T, callers *signin.Chain) (map[stri
 				security = *operation.Security
 			}
 			authenticated := len(security) > 0
-			switch {
-			case slices.ContainsFunc(security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 }):
-				chain = append(chain, authenticateAny(callers))
-			case authenticated:
-				chain = append(chain, authenticate(callers))
+			if authenticated {
+				scope, err := tokenScopeOf(operation)
+				if err != nil {
+					return nil, err
+				}
+				isOptional := slices.ContainsFunc(security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
+				chain = append(chain, authenticate(callers, isOptional), checkScope(scope))
 			}
 			if method == http.MethodGet || method == http.MethodHead {
 				chain = append(chain, dropBody)

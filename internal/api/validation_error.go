@@ -110,6 +110,8 @@ func message(e *openapi3.SchemaError) string {
 		return "This field may not be blank."
 	case "maxLength":
 		return fmt.Sprintf("Ensure this field has no more than %d characters.", *e.Schema.MaxLength)
+	case "minItems":
+		return "This list may not be empty."
 	case "maxItems":
 		return maxItemsMessage(*e.Schema.MaxItems)
 	case "pattern":

@@ -78,6 +78,8 @@ func TestWrongUsage(t *testing.T) {
 		{"token", "create", "--user", "olivia", "--ttl", "soon"},
 		{"token", "create", "--user", "olivia", "--ttl", "-1h"},
 		{"token", "create", "--user", "olivia", "--ttl", "0"},
+		{"token", "create", "--user", "olivia", "--scope", "everything"},
+		{"token", "create", "--user", "olivia", "--scope", ""},
 		{"token", "list", "olivia"},
 		{"token", "revoke"},
 		{"token", "revoke", "--user", ""},
@@ -334,6 +336,7 @@ func TestTokenCommand(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
 		env := setup(t, e.Fresh(t)).Apply()
 		env.Run("", "token", "create", "--user", "nobody").Fails("nobody")
+		env.Run("", "token", "create", "--user", "olivia", "--scope", "users:token").Fails("only tokens of service users")
 		lasting := strings.TrimSpace(env.Run("", "token", "create", "--user", "olivia").OK())
 		short := strings.TrimSpace(env.Run("", "token", "create", "--user", "olivia", "--ttl", "2s").OK())
 		require.NotEqual(t, lasting, short)
@@ -362,14 +365,14 @@ func TestRevokedTokenIsRefusedEverywhere(t *testing.T) {
 		require.Equal(t, "There are no tokens.\n", env.Run("", "token", "list", "--user", "ina").OK())
 
 		kept := strings.TrimSpace(env.Run("", "token", "create", "--user", "ina").OK())
-		leaked := strings.TrimSpace(env.Run("", "token", "create", "--user", "ina", "--ttl", "720h", "--name", "build server").OK())
+		leaked := strings.TrimSpace(env.Run("", "token", "create", "--user", "ina", "--ttl", "720h", "--name", "build server", "--scope", "invitations:read").OK())
 		listed := env.Run("", "token", "list", "--user", "ina").OK()
 		lines := strings.Split(listed, "\n")
 		require.Len(t, lines, 4, listed)
-		require.Equal(t, strings.Fields("ID USER NAME CREATED LAST USE EXPIRES"), strings.Fields(lines[0]))
+		require.Equal(t, strings.Fields("ID USER NAME SCOPES CREATED LAST USE EXPIRES"), strings.Fields(lines[0]))
 		const at = `20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ`
-		require.Regexp(t, `^[0-9a-f-]{36}  ina   -             `+at+`  -         never$`, lines[1])
-		require.Regexp(t, `^[0-9a-f-]{36}  ina   build server  `+at+`  -         `+at+`$`, lines[2])
+		require.Regexp(t, `^[0-9a-f-]{36}  ina   -             all               `+at+`  -         never$`, lines[1])
+		require.Regexp(t, `^[0-9a-f-]{36}  ina   build server  invitations:read  `+at+`  -         `+at+`$`, lines[2])
 		require.NotContains(t, listed, kept)
 		require.NotContains(t, listed, leaked)
 

@@ -22,6 +22,7 @@ func (p Process) tokenCreateCommand() *cobra.Command {
 	var (
 		user, name string
 		ttl        time.Duration
+		names      []string
 	)
 	var create *cobra.Command
 	create = command("create", "Issue an API token for a user, and print it",
@@ -33,8 +34,15 @@ func (p Process) tokenCreateCommand() *cobra.Command {
 			if ttl <= 0 && create.Flags().Changed("ttl") {
 				return usageError{errors.New("--ttl must be positive, such as 720h; leave it out for a token that never expires")}
 			}
+			scopes, err := directory.ParseTokenScopes(names)
+			if err == nil && len(scopes) == 0 && create.Flags().Changed("scope") {
+				err = errors.New("--scope must name a scope; leave it out for a token that is not limited")
+			}
+			if err != nil {
+				return usageError{err}
+			}
 			return p.withDirectory(ctx, func(s directory.FileStore) error {
-				key, err := directory.IssueToken(ctx, s, user, ttl, name)
+				key, err := directory.IssueToken(ctx, s, user, ttl, name, scopes...)
 				if err != nil {
 					return err
 				}
@@ -45,14 +53,16 @@ func (p Process) tokenCreateCommand() *cobra.Command {
 	create.Flags().StringVar(&user, "user", "", "username of the user")
 	create.Flags().DurationVar(&ttl, "ttl", 0, "how long the token works, such as 720h (default: until it is revoked)")
 	create.Flags().StringVar(&name, "name", "", "what the token is for, shown by `token list`")
+	create.Flags().StringSliceVar(&names, "scope", nil,
+		"limit the token to a `scope`: "+directory.JoinTokenScopes(directory.TokenScopes)+" (of service users); repeat it for several")
 	return create
 }
 
 func (p Process) tokenListCommand() *cobra.Command {
 	var user string
 	list := command("list", "List API tokens",
-		`Lists the API tokens of all users, or of one: id, user, name, when each was issued, when it was last used (to about a
-minute), and when it expires. The tokens themselves are never shown.`,
+		`Lists the API tokens of all users, or of one: id, user, name, scopes, when each was issued, when it was last used (to
+about a minute), and when it expires. The tokens themselves are never shown.`,
 		func(ctx context.Context) error {
 			return p.withDirectory(ctx, func(s directory.FileStore) error {
 				tokens, now, err := directory.ListTokens(ctx, s, user)
@@ -73,22 +83,25 @@ func tokenTable(tokens []directory.UserToken, now time.Time) string {
 	}
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0) // writes to a strings.Builder never fail
-	fmt.Fprintln(table, "ID\tUSER\tNAME\tCREATED\tLAST USE\tEXPIRES")
+	fmt.Fprintln(table, "ID\tUSER\tNAME\tSCOPES\tCREATED\tLAST USE\tEXPIRES")
 	for _, each := range tokens {
-		name, lastUse, expires := "-", "-", "never"
+		name, scopes, lastUse, expires := "-", "all", "-", "never"
 		if each.Name != "" {
 			name = directory.Excerpt(each.Name)
+		}
+		if len(each.Scopes) > 0 {
+			scopes = directory.JoinTokenScopes(each.Scopes)
 		}
 		if each.LastUsed != nil {
 			lastUse = each.LastUsed.UTC().Format(time.RFC3339)
 		}
 		if each.Expires != nil {
 			expires = each.Expires.UTC().Format(time.RFC3339)
-			if !each.Expires.After(now) {
+			if !each.WorksAt(now) {
 				expires += " (expired)"
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", each.UUID, directory.Excerpt(each.Username), name,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", each.UUID, directory.Excerpt(each.Username), name, scopes,
 			each.Created.UTC().Format(time.RFC3339), lastUse, expires)
 	}
 	_ = table.Flush()

@@ -12,6 +12,8 @@ type Actor struct {
 	User
 	Grants []Grant // one for each active membership
 	Via    Via     // "": not by a request
+	// TokenScopes are those of the API token that authenticated the request; see CheckScope.
+	TokenScopes []TokenScope
 }
 
 // Via is the kind of credential that a request was authenticated by.

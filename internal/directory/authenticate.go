@@ -40,8 +40,11 @@ func Authenticate(ctx context.Context, a Authenticator, key string) (Actor, erro
 		return Actor{}, err
 	case !found.IsActive:
 		return Actor{}, fault.Unauthorized("User inactive or deleted.")
-	case found.Token.Expires != nil && !found.Token.Expires.After(found.ReadAt):
+	case !found.Token.WorksAt(found.ReadAt):
 		return Actor{}, fault.Unauthorized("Token has expired.")
+	case found.Token.IssuedByUUID != nil && (found.SeesAll() || found.IsService()): // it became so after the token was made
+		return Actor{}, fault.Unauthorized("Invalid token.")
 	}
+	found.TokenScopes = found.Token.Scopes
 	return found.Actor, nil
 }

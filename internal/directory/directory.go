@@ -54,7 +54,13 @@ func isCreatePermission(permission string) bool {
 	return slices.ContainsFunc(ScopeTypes, func(t ScopeType) bool { return t.CreatePermission() == permission })
 }
 
-// User is a person who can call the API, invite and be invited.
+// UserKind says whether a user is a person or a program. The zero value is a person.
+type UserKind string
+
+// ServiceUser is the kind of a program, which calls the API with tokens and never signs in.
+const ServiceUser UserKind = "service"
+
+// User is a person or a program that can call the API, invite and be invited.
 type User struct {
 	UUID                 uuid.UUID `gorm:"primaryKey"`
 	Username             string    // unique
@@ -68,6 +74,7 @@ type User struct {
 	IsSupport            bool   // sees everything
 	IsActive             bool   // the API keys of an inactive user do not work
 	NotificationsEnabled bool   // staff only: gets mail about requests to approve
+	Kind                 UserKind
 	Created              time.Time
 }
 
@@ -78,6 +85,9 @@ func (u User) DisplayName() string {
 	}
 	return u.Username
 }
+
+// IsService reports whether the user is a program.
+func (u User) IsService() bool { return u.Kind == ServiceUser }
 
 // SeesAll reports whether the user sees every scope and every invitation.
 func (u User) SeesAll() bool { return u.IsStaff || u.IsSupport }
@@ -92,7 +102,13 @@ type APIToken struct {
 	Expires  *time.Time // nil: never
 	LastUsed *time.Time // to about a minute; nil: not known
 	SignedIn bool       // its user got it by signing in for a front end: it ends as a session does
+	// Scopes are what the token is limited to. None: the token is not limited; see Actor.CheckScope.
+	Scopes       []TokenScope `gorm:"serializer:json"`
+	IssuedByUUID *uuid.UUID   // the service user who asked for the token; nil: none did
 }
+
+// WorksAt reports whether the token has not expired at a time.
+func (t APIToken) WorksAt(now time.Time) bool { return t.Expires == nil || t.Expires.After(now) }
 
 // TableName implements gorm's Tabler.
 func (APIToken) TableName() string { return "api_tokens" }

@@ -72,8 +72,10 @@ type FileTx interface {
 	SaveTokens([]APIToken) error
 	// SaveTokenUses sets the last use of the API tokens that have one of the digests to the present time.
 	SaveTokenUses(digests []string) error
-	// DeleteTokens deletes the API tokens that have one of the uuids, and returns how many there were.
-	DeleteTokens(ids []uuid.UUID) (int, error)
+	// DeleteTokens deletes the API tokens that have one of the uuids, and returns them.
+	DeleteTokens(ids []uuid.UUID) ([]APIToken, error)
+	// SaveTokenEvents writes for each API token the event that the operator made or revoked it.
+	SaveTokenEvents(made bool, tokens []APIToken) error
 	// SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the
 	// time of creation.
 	SaveScopes([]Scope) error

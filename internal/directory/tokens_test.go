@@ -42,6 +42,7 @@ func TestIssueToken(t *testing.T) {
 				require.Equal(t, active.UUID, tokens[0].UserUUID)
 				require.Equal(t, "build server", tokens[0].Name)
 				require.Nil(t, tokens[0].LastUsed)
+				require.Empty(t, tokens[0].Scopes)
 				require.WithinDuration(t, now, tokens[0].Created, 0)
 				require.Equal(t, ttl == 0, tokens[0].Expires == nil)
 				if ttl > 0 {
@@ -69,6 +70,17 @@ func TestIssueToken(t *testing.T) {
 		}
 		_, err = directory.IssueToken(context.Background(), store, "u", 0, strings.Repeat("é", 100))
 		require.NoError(t, err)
+
+		limited, err := directory.IssueToken(context.Background(), store, "u", 0, "", directory.ReadInvitations, directory.ReadDirectory)
+		require.NoError(t, err)
+		require.NoError(t, store.Read(context.Background(), func(tx directory.FileTx) error {
+			tokens, err := tx.FindTokens([]string{token.Digest(limited)})
+			require.NoError(t, err)
+			require.Equal(t, []directory.TokenScope{directory.ReadInvitations, directory.ReadDirectory}, tokens[0].Scopes)
+			return nil
+		}))
+		_, err = directory.IssueToken(context.Background(), store, "u", 0, "", directory.IssueUserTokens)
+		require.EqualError(t, err, "only tokens of service users can have the scope users:token")
 	})
 }
 

@@ -12,6 +12,11 @@
 // Asking for a code takes the same time and gets the same answer whether or not anybody knows the address. Whether a mail
 // goes out is decided later, by [Service.CodeMessage].
 //
+// # Tokens
+//
+// People make and revoke API tokens of their own ([Service.CreateToken]), and a service user asks for short ones of others
+// ([Service.CreateUserToken]). What a token reaches, [directory.Actor.CheckScope] decides.
+//
 // # Sessions
 //
 // A session is 256 random bits in a cookie, of which the database has a digest. It ends after eight hours, after an hour

@@ -21,7 +21,8 @@ const (
 	EventRefused        EventType = "sign_in_refused" // Detail: why
 	EventUserCreated    EventType = "user_created"
 	EventIdentityLinked EventType = "identity_linked" // the user had no identity of this issuer before
-	EventTokenCreated   EventType = "token_created"   // Detail: what for
+	EventTokenCreated   EventType = "token_created"   // Detail: the API token's id, name and scopes, and who asked for it
+	EventTokenRevoked   EventType = "token_revoked"   // Detail: the API token's id and name
 )
 
 // Event is something that happened to a user's sign-ins. No event has a secret. It is kept for EventsKept.

@@ -122,11 +122,11 @@ type Tx interface {
 	// UpdateCodeRequest writes the tries of a request and whether it was used.
 	UpdateCodeRequest(CodeRequest) error
 
-	// UsersWithEmail returns the users with an address (folded).
+	// UsersWithEmail returns the users with an address (folded). Service users, who sign in nowhere, are not among them.
 	UsersWithEmail(email string) ([]directory.User, error)
 	// FindUsers returns the users that have one of the uuids or usernames.
 	FindUsers(ids []uuid.UUID, usernames []string) ([]directory.User, error)
-	// ActiveUser returns the active user with a username.
+	// ActiveUser returns the active user with a username, who is no service user.
 	ActiveUser(username string) (directory.User, error)
 	// HasOpenInvitation reports whether an invitation to an address (folded) waits for its invitee, and was created, or
 	// its project starts, after cutoff.
@@ -147,7 +147,24 @@ type Tx interface {
 	// UpdateIdentity writes when an identity was used last and whether it makes its user staff.
 	UpdateIdentity(Identity) error
 
+	// LockUser returns a user and lets nobody else change the user until the transaction ends.
+	LockUser(id uuid.UUID) (directory.User, error)
+	// ListTokens returns a window of a user's API tokens, the newest first, and the number of all of them.
+	ListTokens(user uuid.UUID, w directory.Window) ([]directory.APIToken, int, error)
+	// FindToken returns one of a user's API tokens.
+	FindToken(user, id uuid.UUID) (directory.APIToken, error)
+	// CountOwnTokens returns the number of a user's API tokens, without those that service users asked for.
+	CountOwnTokens(user uuid.UUID) (int, error)
+	// SaveTokens inserts API tokens.
+	SaveTokens([]directory.APIToken) error
+	// DeleteTokens deletes the API tokens that have one of the uuids, and returns them.
+	DeleteTokens(ids []uuid.UUID) ([]directory.APIToken, error)
+	// DeleteIssuedTokens deletes the API tokens that service users asked for and that expired before a time.
+	DeleteIssuedTokens(before time.Time) error
+
 	SaveSession(Session) error
+	// SessionsOf returns the sessions of a user, the one used last first. Some may have ended by themselves.
+	SessionsOf(user uuid.UUID) ([]Session, error)
 	// TouchSession sets when a session was used last.
 	TouchSession(digest string, at time.Time) error
 	// DeleteSession deletes a session and returns it.
@@ -170,8 +187,6 @@ type Tx interface {
 	FindTicket(digest string) (Ticket, error)
 	// DeleteTicket deletes a ticket and returns it: of two transactions that delete a ticket at once, one finds it.
 	DeleteTicket(digest string) (Ticket, error)
-	// SaveTokens inserts API tokens.
-	SaveTokens([]directory.APIToken) error
 }
 
 // RequestKey names the property by which requests for codes are counted.

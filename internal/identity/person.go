@@ -84,6 +84,8 @@ func (k known) decide(p Person, create CreateUsers) (decision, error) {
 	switch verified := p.Email != "" && p.EmailVerified; {
 	case k.own != nil && !k.own.IsActive:
 		return 0, fault.Unauthorized("User inactive or deleted.")
+	case k.own != nil && k.own.IsService():
+		return 0, errService()
 	case k.own != nil:
 		return useOwn, nil
 	case verified && len(k.sameAddress) == 1 && !k.hasIdentity:
@@ -191,8 +193,14 @@ func (s *Service) AuthenticatePerson(ctx context.Context, p Person, client strin
 	}
 	if !found.IsActive {
 		return directory.Actor{}, fault.Unauthorized("User inactive or deleted.")
+	} else if found.IsService() {
+		return directory.Actor{}, errService()
 	}
 	return found.Actor, nil
+}
+
+func errService() error {
+	return refused("A service user signs in nowhere, and calls the API with tokens alone.")
 }
 
 // errOvertaken is returned where the same person, or another person of the same user, signs in at the same time.

@@ -28,6 +28,7 @@ func TestWhichUserAPersonIs(t *testing.T) {
 		"own user":                       {known{own: active}, Person{}, CreateNone, useOwn, ""},
 		"own user before a user's mail":  {known{own: active, sameAddress: one}, verified, CreateAny, useOwn, ""},
 		"own user is inactive":           {known{own: inactive, sameAddress: one, invited: true}, verified, CreateAny, refuses, "inactive"},
+		"own user is a service user":     {known{own: &directory.User{IsActive: true, Kind: directory.ServiceUser}}, verified, CreateAny, refuses, "signs in nowhere"},
 		"the one user with the address":  {known{sameAddress: one}, verified, CreateNone, linkUser, ""},
 		"address is not verified":        {known{sameAddress: one, invited: true}, unverified, CreateInvited, refuses, "no verified e-mail"},
 		"no address":                     {known{}, Person{EmailVerified: true}, CreateInvited, refuses, "no verified e-mail"},

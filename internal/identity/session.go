@@ -32,7 +32,7 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (SignedIn, er
 		return SignedIn{}, errSignedOut()
 	case err != nil:
 		return SignedIn{}, err
-	case !found.IsActive || !found.Session.worksAt(found.ReadAt):
+	case !found.IsActive || found.IsService() || !found.Session.worksAt(found.ReadAt):
 		return SignedIn{}, errSignedOut()
 	}
 	if found.ReadAt.Sub(found.Session.LastUsed) >= touchAfter {
@@ -103,10 +103,13 @@ func (s *Service) SignOutUser(ctx context.Context, username string) (ended int, 
 	return ended, err
 }
 
-// Sweep deletes what ended long ago, sessions, requests for codes, and the tickets and tokens of front ends, and events that are
-// older than EventsKept.
+// Sweep deletes what ended long ago: sessions, requests for codes, the tickets and tokens of front ends, the tokens that
+// service users asked for, and events that are older than EventsKept.
 func (s *Service) Sweep(ctx context.Context) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
+		if err := tx.DeleteIssuedTokens(tx.Now().Add(-issuedStaleAfter)); err != nil {
+			return err
+		}
 		if err := tx.DeleteStale(tx.Now().Add(-staleAfter)); err != nil {
 			return err
 		}

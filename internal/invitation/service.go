@@ -258,12 +258,12 @@ func (s *Service) viewFromInviter(tx Tx, i Invitation) (View, error) {
 // restrict sets what a caller sees in a query at the time of the transaction. A filter on a field that the policy hides
 // is ignored: its answers would tell the field's value.
 func (s *Service) restrict(tx Tx, caller directory.Actor, q *Query) {
-	q.Visible, q.Cutoff, q.ExpiryCutoff = caller.Visibility(), s.cutoff(tx), time.Time{}
-	if !q.ExpiresBefore.IsZero() {
-		q.ExpiryCutoff = q.ExpiresBefore.Add(-s.Policy.Lifetime)
+	q.Visible, q.Cutoff, q.ExpiryCutoff = caller.Visibility(), s.cutoff(tx), nil
+	if q.ExpiresBefore != nil {
+		q.ExpiryCutoff = new(q.ExpiresBefore.Add(-s.Policy.Lifetime))
 	}
-	if soon := q.Cutoff.Add(q.ExpiresWithin); q.ExpiresWithin > 0 && (q.ExpiryCutoff.IsZero() || soon.Before(q.ExpiryCutoff)) {
-		q.ExpiryCutoff = soon
+	if soon := q.Cutoff.Add(q.ExpiresWithin); q.ExpiresWithin > 0 && (q.ExpiryCutoff == nil || soon.Before(*q.ExpiryCutoff)) {
+		q.ExpiryCutoff = &soon
 	}
 	if !s.Policy.Allows("civil_number") {
 		q.CivilNumber = ""

@@ -130,16 +130,16 @@ type Query struct {
 	// Cutoff is the present time less the lifetime. An invitation is expired where its creation and the start of its
 	// project are not after Cutoff.
 	Cutoff time.Time
-	// ExpiryCutoff is the earlier of the ends that ExpiresBefore and ExpiresWithin ask for, less the lifetime; zero: neither
+	// ExpiryCutoff is the earlier of the ends that ExpiresBefore and ExpiresWithin ask for, less the lifetime; nil: neither
 	// filters.
-	ExpiryCutoff time.Time
+	ExpiryCutoff *time.Time
 
 	CivilNumber      string
 	Customer         *uuid.UUID
 	Email            string           // substring, case-insensitive
 	EmailExact       string           // case-insensitive
 	ExecutionStates  []ExecutionState // any of these; none: all
-	ExpiresBefore    time.Time        // whatever the state is; zero: no filter
+	ExpiresBefore    *time.Time       // whatever the state is; nil: no filter
 	ExpiresWithin    time.Duration    // from the present time, or earlier; zero: no filter
 	RoleName         string
 	Role             *uuid.UUID

@@ -189,6 +189,14 @@ func (p *Providers) redeem(ctx context.Context, i *issuer, found discovery, a At
 	return token.Subject, claims, nil
 }
 
+// NameOf returns the name of the issuer with a URL; "" where there is none.
+func (p *Providers) NameOf(issuerURL string) string {
+	if i := p.find(func(each *issuer) bool { return each.URL == issuerURL }); i != nil {
+		return i.Name
+	}
+	return ""
+}
+
 // EndSession returns the URL at which an issuer ends its own session, and the issuer's name; "" where there is none.
 func (p *Providers) EndSession(issuerURL string) (to, name string) {
 	i := p.find(func(each *issuer) bool { return each.URL == issuerURL })

@@ -200,20 +200,20 @@ func (tx *Tx) SaveRoles(rows []directory.Role) error {
 }
 
 // SaveUsers inserts users, and updates those whose uuid exists. An update keeps the time of creation. The sessions of users
-// who are inactive end for good.
+// who are inactive or programs end for good.
 func (tx *Tx) SaveUsers(rows []directory.User) error {
 	err := save(tx, rows, "uuid", "username", "full_name", "full_name_folded", "email", "email_folded", "civil_number", "image",
-		"is_staff", "is_support", "is_active", "notifications_enabled")
-	var inactive []uuid.UUID
+		"is_staff", "is_support", "is_active", "notifications_enabled", "kind")
+	var signedOut []uuid.UUID
 	for _, user := range rows {
-		if !user.IsActive {
-			inactive = append(inactive, user.UUID)
+		if !user.IsActive || user.IsService() {
+			signedOut = append(signedOut, user.UUID)
 		}
 	}
-	if err != nil || len(inactive) == 0 {
+	if err != nil || len(signedOut) == 0 {
 		return err
 	}
-	return tx.db.Where(tx.engine.In("user_uuid", inactive)).Delete(&identity.Session{}).Error
+	return tx.db.Where(tx.engine.In("user_uuid", signedOut)).Delete(&identity.Session{}).Error
 }
 
 // SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.
@@ -229,10 +229,31 @@ func (tx *Tx) SaveTokenUses(digests []string) error {
 		Update("last_used", tx.now).Error
 }
 
-// DeleteTokens deletes the API tokens that have one of the uuids, and returns how many there were.
-func (tx *Tx) DeleteTokens(ids []uuid.UUID) (int, error) {
-	result := tx.db.Where(tx.engine.In("uuid", ids)).Delete(&directory.APIToken{})
-	return int(result.RowsAffected), result.Error
+// DeleteTokens deletes the API tokens that have one of the uuids, and returns them.
+func (tx *Tx) DeleteTokens(ids []uuid.UUID) (deleted []directory.APIToken, err error) {
+	return deleted, tx.db.Clauses(clause.Returning{}).Where(tx.engine.In("uuid", ids)).Delete(&deleted).Error
+}
+
+// SaveTokenEvents writes for each API token the event that the operator made or revoked it.
+func (tx *Tx) SaveTokenEvents(made bool, tokens []directory.APIToken) error {
+	ids := make([]uuid.UUID, len(tokens))
+	for i, each := range tokens {
+		ids[i] = each.UserUUID
+	}
+	users, err := tx.FindUsers(ids, nil)
+	if err != nil {
+		return err
+	}
+	byID := map[uuid.UUID]directory.User{}
+	for _, user := range users {
+		byID[user.UUID] = user
+	}
+	events := make([]identity.Event, len(tokens))
+	for i, each := range tokens {
+		events[i] = identity.TokenEvent(made, byID[each.UserUUID], each)
+		events[i].Created = tx.now
+	}
+	return tx.db.CreateInBatches(events, rowsPerStatement).Error
 }
 
 // SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the time

@@ -114,12 +114,12 @@ func (tx *Tx) LockText(text string) error {
 
 // UsersWithEmail implements identity.Tx.
 func (tx *Tx) UsersWithEmail(email string) (found []directory.User, err error) {
-	return found, tx.db.Find(&found, "email_folded = ?", email).Error
+	return found, tx.db.Find(&found, "email_folded = ? AND kind <> ?", email, directory.ServiceUser).Error
 }
 
 // ActiveUser implements identity.Tx.
 func (tx *Tx) ActiveUser(username string) (found directory.User, err error) {
-	return found, tx.db.Take(&found, "username = ? AND is_active", username).Error
+	return found, tx.db.Take(&found, "username = ? AND is_active AND kind <> ?", username, directory.ServiceUser).Error
 }
 
 // HasOpenInvitation implements identity.Tx.
@@ -186,6 +186,11 @@ func (tx *Tx) UpdateIdentity(i identity.Identity) error {
 
 // SaveSession implements identity.Tx.
 func (tx *Tx) SaveSession(s identity.Session) error { return tx.db.Create(&s).Error }
+
+// SessionsOf implements identity.Tx.
+func (tx *Tx) SessionsOf(user uuid.UUID) (found []identity.Session, err error) {
+	return found, tx.db.Order("last_used DESC, created DESC, digest").Find(&found, "user_uuid = ?", user).Error
+}
 
 // TouchSession implements identity.Tx.
 func (tx *Tx) TouchSession(digest string, at time.Time) error {

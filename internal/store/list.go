@@ -127,12 +127,12 @@ func inExecutionStates(states []invitation.ExecutionState) filter {
 	return where("invitations.execution_state IN (" + strings.Join(names, ", ") + ")")
 }
 
-// expiresBefore is the filter by the time that invitation.Invitation.Expires returns; the zero time filters nothing.
-func expiresBefore(cutoff time.Time) filter {
-	if cutoff.IsZero() {
+// expiresBefore is the filter by the time that invitation.Invitation.Expires returns; nil filters nothing.
+func expiresBefore(cutoff *time.Time) filter {
+	if cutoff == nil {
 		return all
 	}
-	return where("invitations.created < ? AND "+startOrCreated+" < ?", cutoff, cutoff)
+	return where("invitations.created < ? AND "+startOrCreated+" < ?", *cutoff, *cutoff)
 }
 
 // byStateOnly reports whether a query is by a caller who sees all invitations, and filters by nothing but states.

@@ -159,6 +159,41 @@ func TestMigrationNamesTokens(t *testing.T) {
 	})
 }
 
+// Users of the version before are people, and their tokens reach what they reached. A replica of that version can still write
+// both.
+func TestMigrationLimitsNoToken(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		db, address := openAt(t, engine, 15)
+		e := &env{t: t, url: address, db: db, outside: outside(t, address)}
+		write := func(id uuid.UUID, key string) {
+			require.NoError(t, e.exec(`INSERT INTO users (uuid, username, full_name, email, email_folded, civil_number, image,
+				is_staff, is_support, is_active, notifications_enabled, created)
+				VALUES ('%s', '%s', '', '', '', '', '', false, false, true, true, '2026-11-23T09:30:00.000000Z')`, id, key))
+			require.NoError(t, e.exec(`INSERT INTO api_tokens (digest, user_uuid, created)
+				VALUES ('%s', '%s', '2026-11-23T09:30:00.000000Z')`, token.Digest(key), id))
+		}
+		write(oliviaID, "before")
+		_, err := db.Migrate(t.Context())
+		require.NoError(t, err)
+		write(uuid.New(), "after")
+		for _, key := range []string{"before", "after"} {
+			found, err := db.Credential(t.Context(), token.Digest(key))
+			require.NoError(t, err, key)
+			require.False(t, found.IsService(), key)
+			require.Empty(t, found.Token.Scopes, key)
+			require.Nil(t, found.Token.IssuedByUUID, key)
+		}
+		requireRefused(t, e.exec("UPDATE users SET kind = 'robot'"), failsCheck)
+		require.NoError(t, e.exec("UPDATE users SET kind = 'service'"))
+
+		// With a service user the tokens are deleted that it asked for.
+		require.NoError(t, e.exec("UPDATE api_tokens SET issued_by_uuid = '%s'", oliviaID))
+		require.NoError(t, e.exec("DELETE FROM users WHERE username = 'before'"))
+		require.Zero(t, e.count("SELECT count(*) FROM api_tokens"))
+	})
+}
+
 // introspection has queries that describe a schema, in words that are the same for both engines. Types are named as in
 // SQLite, which has fewer.
 var introspection = map[string]map[string]string{

@@ -153,15 +153,14 @@ func collectOne[Row any](query *gorm.DB, read func(scanFunc) (Row, error)) (row 
 	return rows[0], nil
 }
 
-// jsonStrings scans a column that holds a JSON list of strings, or null.
-type jsonStrings struct{ into *[]string }
+// jsonStrings scans a column that holds a JSON list of strings, or null, into a pointer to a slice.
+type jsonStrings struct{ into any }
 
 // Scan implements sql.Scanner.
 func (s jsonStrings) Scan(value any) error {
 	switch text := value.(type) {
 	case nil:
-		*s.into = nil
-		return nil
+		return json.Unmarshal([]byte("null"), s.into)
 	case string:
 		return json.Unmarshal([]byte(text), s.into)
 	case []byte:

@@ -18,6 +18,7 @@ import (
 const (
 	actorColumns = "users.uuid, users.username, users.full_name, users.email, users.email_folded, users.civil_number," +
 		" users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled, users.created," +
+		" users.kind," +
 		" memberships.scope_uuid, scopes.type, scopes.customer_uuid, memberships.role_uuid, roles.permissions"
 	actorJoins = " LEFT JOIN memberships ON memberships.user_uuid = users.uuid AND " + isActive +
 		" LEFT JOIN scopes ON scopes.uuid = memberships.scope_uuid" +
@@ -34,6 +35,7 @@ func scanActor(scan scanFunc, into *directory.Actor, more ...any) error {
 	err := scan(append([]any{
 		&user.UUID, &user.Username, &user.FullName, &user.Email, &user.EmailFolded, &user.CivilNumber,
 		&user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled, &user.Created,
+		&user.Kind,
 		&scope, &kind, &customer, &role,
 		jsonStrings{&permissions},
 	}, more...)...)
@@ -49,10 +51,11 @@ func scanActor(scan scanFunc, into *directory.Actor, more ...any) error {
 func (s *Store) Credential(ctx context.Context, digest string) (found directory.Credential, err error) {
 	err = s.Read(ctx, func(db *gorm.DB, now time.Time) error {
 		found.Token.Digest, found.ReadAt = digest, now
-		_, err := collectOne(db.Raw("SELECT "+actorColumns+", api_tokens.expires FROM api_tokens"+
+		_, err := collectOne(db.Raw("SELECT "+actorColumns+", api_tokens.expires, api_tokens.scopes, api_tokens.issued_by_uuid FROM api_tokens"+
 			" JOIN users ON users.uuid = api_tokens.user_uuid"+actorJoins+" WHERE api_tokens.digest = ?", now, digest),
 			func(scan scanFunc) (struct{}, error) {
-				return struct{}{}, scanActor(scan, &found.Actor, &found.Token.Expires)
+				return struct{}{}, scanActor(scan, &found.Actor,
+					&found.Token.Expires, jsonStrings{&found.Token.Scopes}, &found.Token.IssuedByUUID)
 			})
 		return err
 	})

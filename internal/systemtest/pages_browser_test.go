@@ -25,7 +25,7 @@ func TestAcceptInABrowser(t *testing.T) {
 		env.Apply()
 		p := env.Serve()
 		p.Create("newcomer@university.example")
-		link := findMail(p, env, invitationLink)
+		link := findMail(p, env, invitationPattern)
 
 		ctx, problems := openBrowser(t)
 		var invited, accepted string
@@ -60,8 +60,8 @@ func TestAcceptInABrowser(t *testing.T) {
 }
 
 const (
-	invitationLink = `(http://127\.0\.0\.1:\d+/invitation/[0-9a-f-]{36}/)`
-	codeSubject    = `Subject: (\d{6}) is your code`
+	invitationPattern = `(http://127\.0\.0\.1:\d+/invitation/[0-9a-f-]{36}/)`
+	codeSubject       = `Subject: (\d{6}) is your code`
 )
 
 // findMail waits for a mail that matches an expression, and returns what the newest one has in the parentheses.
@@ -85,7 +85,7 @@ func TestKeyboardInABrowser(t *testing.T) {
 		env.Apply()
 		p := env.Serve()
 		p.Create("newcomer@university.example")
-		link := findMail(p, env, invitationLink)
+		link := findMail(p, env, invitationPattern)
 
 		ctx, problems := openBrowser(t)
 		press := func(keys string) chromedp.Action { return chromedp.KeyEvent(keys) }
@@ -134,7 +134,7 @@ func TestWrongAccountInABrowser(t *testing.T) {
 		env.Set("INVITED_VALIDATE_INVITATION_EMAIL=true").Apply()
 		p := env.Serve()
 		p.Create("newcomer@university.example")
-		link := findMail(p, env, invitationLink)
+		link := findMail(p, env, invitationPattern)
 
 		ctx, problems := openBrowser(t)
 		var wrong, ready string

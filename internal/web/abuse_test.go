@@ -38,7 +38,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 			for _, path := range []string{
 				"/sign-in/", "/sign-in/code/", "/sign-out/", "/invitation/" + made.UUID.String() + "/accept/",
 				"/invitation_approve/x/", "/invitation_reject/x/", "/console/new/", "/console/" + made.UUID.String() + "/send/",
-				"/console/" + made.UUID.String() + "/cancel/", "/demo/be/ina/",
+				"/console/" + made.UUID.String() + "/cancel/", "/demo/be/ina/", "/account/tokens/", "/account/revoke/", "/account/sign-out/",
 				"/invitation/" + made.UUID.String() + "/decline/", "/invitation/" + made.UUID.String() + "/undo-decline/",
 				"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/" + made.UUID.String() + "/approve/",
 				"/console/requests/" + made.UUID.String() + "/reject/",
@@ -74,9 +74,10 @@ func TestReadingChangesNothing(t *testing.T) {
 			"/invitation/" + made.UUID.String() + "/decline/", "/invitation/" + made.UUID.String() + "/undo-decline/",
 			"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/", "/console/requests/" + asked.UUID.String() + "/approve/",
 			"/console/requests/" + asked.UUID.String() + "/reject/",
+			"/account/", "/account/tokens/", "/account/revoke/", "/account/sign-out/",
 		} {
 			for _, each := range []*browser{b, staff, e.browser()} {
-				each.get(path + "?email=ina@university.example&code=123456&scope=project:" + apollo + "&role=" + admin + "&emails=x@example.org")
+				each.get(path + "?email=ina@university.example&code=123456&session=others&name=x&days=7&scope=project:" + apollo + "&role=" + admin + "&emails=x@example.org")
 				require.Empty(e, each.send(http.MethodHead, path, nil).body, path)
 			}
 		}

@@ -25,7 +25,7 @@ func signedIn(page func(*request) error) func(*request) error {
 		if r.user == nil {
 			back := r.URL.Path
 			if r.Method == http.MethodPost {
-				back = "/console/"
+				back = "/" + strings.Split(back, "/")[1] + "/"
 			}
 			r.Form.Set("return_to", back)
 			return r.redirectWithReturn("/sign-in/")

@@ -31,11 +31,23 @@ type listFilter struct {
 	Text     string // part of the address
 }
 
+// maxSearch is the length of the longest text that is searched for, in bytes.
+const maxSearch = 2000
+
+// searchText returns a text to search for; empty where the request has none, or one that nothing is as long as.
+func (r *request) searchText(name string) string {
+	text := strings.TrimSpace(r.FormValue(name))
+	if len(text) > maxSearch {
+		return ""
+	}
+	return text
+}
+
 // listFilter returns the filter of a request. Values that mean nothing do not filter.
 func (r *request) listFilter() listFilter {
 	f := listFilter{
 		State: invitation.State(r.FormValue("state")), Delivery: invitation.ExecutionState(r.FormValue("delivery")),
-		EndsSoon: r.FormValue("ends") == "soon", Scope: r.FormValue("scope"), Role: r.FormValue("role"), Text: r.FormValue("text"),
+		EndsSoon: r.FormValue("ends") == "soon", Scope: r.searchText("scope"), Role: r.FormValue("role"), Text: r.searchText("text"),
 	}
 	if !slices.Contains(invitation.States, f.State) {
 		f.State = ""
@@ -67,7 +79,7 @@ func (f listFilter) Values() url.Values {
 
 // query returns the query of the filter.
 func (f listFilter) query() invitation.Query {
-	q := invitation.Query{Email: strings.TrimSpace(f.Text), ScopeName: strings.TrimSpace(f.Scope)}
+	q := invitation.Query{Email: f.Text, ScopeName: f.Scope}
 	if f.State != "" {
 		q.States = []invitation.State{f.State}
 	}

@@ -116,7 +116,7 @@ func (p *pages) askNew(r *request) error {
 // scopeChoices returns the scopes that the user may invite into, by type: those that match a search, else all, unless they
 // are too many to list.
 func (p *pages) scopeChoices(r *request) (choicePage, error) {
-	out := choicePage{Search: strings.TrimSpace(r.FormValue("search"))}
+	out := choicePage{Search: r.searchText("search")}
 	size := maxChoices
 	if out.Search != "" {
 		size = maxFound
@@ -153,7 +153,7 @@ func (p *pages) newForm(r *request) (newPage, error) {
 		return newPage{}, err
 	}
 	out := newPage{
-		Scope: &scope, Search: strings.TrimSpace(r.FormValue("search")), Role: r.PostFormValue("role"),
+		Scope: &scope, Search: r.searchText("search"), Role: r.PostFormValue("role"),
 		Emails: r.PostFormValue("emails"), Text: r.PostFormValue("text"), Problems: map[string]string{},
 	}
 	active := true
@@ -255,7 +255,9 @@ func (p *pages) preview(r *request, form newPage, draft invitation.Draft, emails
 		NeedsApproval: message.Invitation.State == invitation.Requested, Starts: message.Invitation.State == invitation.Project,
 	}
 	if form.Preview.Subject, form.Preview.Text, err = p.Preview(message); err != nil {
-		return err
+		p.Logger.WarnContext(r.Context(), "no preview", "error", err)
+		form.Preview, form.Problems[""] = nil, "No mail can be written to "+draft.Email+"."
+		return r.render(http.StatusBadRequest, "new", "New invitation", form)
 	}
 	return r.render(http.StatusOK, "new", "New invitation", form)
 }

@@ -231,6 +231,7 @@ func TestListOnTheConsole(t *testing.T) {
 			require.NotContains(e, got.body, "Needs attention", query)
 		}
 		require.Len(e, emailsIn(b.get("/console/?state=nonsense&delivery=x&role=y&ends=z&page=0").body), 4, "what means nothing does not filter")
+		require.Len(e, emailsIn(b.get("/console/?text="+strings.Repeat("x", 2001)).body), 4, "nothing is that long")
 		require.Contains(e, b.get("/console/?text=nobody").body, "No invitation matches.")
 		require.Equal(e, "/console/?text=fine", b.get("/console/?text=fine&page=7").location)
 		e.clock.Advance(2 * 24 * time.Hour)

@@ -124,7 +124,7 @@ customers:
 	requested := e.invite("asked@university.example", apollo, func(d *invitation.Draft) { d.ExtraInvitationText = welcome })
 	decided := e.invite("decided@university.example", apollo)
 	rejected := e.approval(token.Reject, decided)
-	require.NoError(e, e.service.Reject(e.Context(), rejected))
+	require.NoError(e, e.service.Reject(e.Context(), rejected, ""))
 	e.service.Policy.OnlyStaffCanInvite = false
 	evil, err := e.service.Create(e.Context(), e.user("evil"), invitation.Draft{
 		Role: uuid.MustParse(admin), ScopeURL: "https://x.example/api/projects/" + evilProject + "/",
@@ -334,7 +334,7 @@ func (c *chromium) tabThrough() (problems []string) {
 		c.run(chromedp.KeyEvent(kb.Tab), chromedp.Evaluate(`(element => {
 			if (element === document.body) return "";
 			const box = element.getClientRects()[0], style = getComputedStyle(element);
-			const front = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+			const front = document.elementFromPoint(box.x + box.width / 2, Math.min(box.y + box.height / 2, innerHeight - 1));
 			if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 2) return element.outerHTML + " does not show its focus";
 			if (!front || !(element.contains(front) || front.contains(element))) return element.outerHTML + " is covered";
 			if ((box.width < 24 || box.height < 24) && !element.closest("p, li, .mail")) return element.outerHTML + " is small";

@@ -132,6 +132,8 @@ func (r *request) handle(page func(*request) error) (err error) {
 	}
 	caller, err := r.page.Callers.Authenticate(r.Request)
 	switch {
+	case err == nil && len(caller.TokenScopes) > 0: // scopes are parts of the API, and no page is one
+		return &fault.Error{Kind: fault.KindForbidden, Message: "An API token that is limited to scopes opens no page."}
 	case err == nil:
 		r.user = &caller
 	case !fault.Is(err, fault.KindUnauthenticated), caller.Via != "" && caller.Via != directory.ViaSession:
@@ -238,7 +240,7 @@ func (r *request) fail(err error) {
 			"This form came from another site", "Nothing was changed. Open the page here, and try again.",
 		}
 	case f.Kind == fault.KindForbidden:
-		status, m = http.StatusForbidden, message{"You may not do this", "Nothing was changed."}
+		status, m = http.StatusForbidden, message{"You may not do this", f.Message + " Nothing was changed."}
 	case f.Kind == fault.KindUnauthenticated:
 		status, m = http.StatusUnauthorized, message{"You are not signed in", f.Message}
 	case f.Kind == fault.KindThrottled:

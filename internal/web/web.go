@@ -61,6 +61,7 @@ func New(c Config) (http.Handler, error) {
 	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
 	for _, name := range []string{
 		"home", "sign-in", "code", "invitation", "review", "message", "refused", "go-on", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
+		"account", "token",
 	} {
 		set, err := template.New("").Funcs(functions).
 			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
@@ -89,6 +90,10 @@ func New(c Config) (http.Handler, error) {
 		"POST /console/act/{$}":                signedIn(p.bulk),
 		"POST /console/{uuid}/send/{$}":        signedIn(p.send),
 		"POST /console/{uuid}/cancel/{$}":      signedIn(p.cancel),
+		"GET /account/{$}":                     signedIn(p.account),
+		"POST /account/tokens/{$}":             signedIn(p.makeToken),
+		"POST /account/revoke/{$}":             signedIn(p.revokeToken),
+		"POST /account/sign-out/{$}":           signedIn(p.endSession),
 		"GET /invitation_approve/{token}/{$}":  p.askApprove,
 		"POST /invitation_approve/{token}/{$}": p.approve,
 		"GET /invitation_reject/{token}/{$}":   p.askReject,

@@ -140,13 +140,23 @@ func (c changes) rows() int {
 // save saves a row after the rows that it refers to, and a new membership after the revocation of the one it replaces.
 func (c changes) save(tx directory.FileTx, saved func(rows int)) error {
 	deleteTokens := func(ids []uuid.UUID) error {
-		_, err := tx.DeleteTokens(ids)
-		return err
+		revoked, err := tx.DeleteTokens(ids)
+		if err != nil {
+			return err
+		}
+		return tx.SaveTokenEvents(false, revoked)
+	}
+	saveNewTokens := func(tokens []directory.APIToken) error {
+		if err := tx.SaveTokens(tokens); err != nil {
+			return err
+		}
+		isOld := func(t directory.APIToken) bool { return !t.Created.Equal(tx.Now()) }
+		return tx.SaveTokenEvents(true, slices.DeleteFunc(slices.Clone(tokens), isOld))
 	}
 	for _, save := range []func() error{
 		func() error { return saveChunks(c.roles, tx.SaveRoles, saved) },
 		func() error { return saveChunks(c.users, tx.SaveUsers, saved) },
-		func() error { return saveChunks(c.tokens, tx.SaveTokens, saved) },
+		func() error { return saveChunks(c.tokens, saveNewTokens, saved) },
 		func() error { return saveChunks(c.revokedTokens, deleteTokens, saved) },
 		func() error { return saveChunks(c.customers, tx.SaveScopes, saved) },
 		func() error { return saveChunks(c.otherScopes, tx.SaveScopes, saved) },

@@ -114,6 +114,8 @@ func (d *decoder) user(v value) {
 			u.IsSupport = v.flag(false)
 		case "is_active":
 			u.IsActive = v.flag(true)
+		case "kind":
+			u.Kind = v.userKind()
 		case "notifications_enabled":
 			u.NotificationsEnabled = v.flag(true)
 		case "tokens":

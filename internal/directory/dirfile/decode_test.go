@@ -208,6 +208,8 @@ func TestDecodeReportsEachProblem(t *testing.T) {
 
 		{"roles: [{scope_type: project}]", "roles[0].name: is missing (line 1)"},
 		{"roles: [{name: R}]", "roles[0].scope_type: is missing (line 1)"},
+		{"users: [{username: u, kind: robot}]", "users[0].kind: must be person or service, not robot (line 1)"},
+		{"users: [{username: u, kind: [service]}]", "users[0].kind: must be text, not a list (line 1)"},
 		{"roles: [{name: R, scope_type: team}]", "roles[0].scope_type: must be one of customer, project, offering, call, proposal, not team (line 1)"},
 		{"roles: [{name: R, scope_type: [project]}]", "roles[0].scope_type: must be text, not a list (line 1)"},
 		{in(role, "permissions: ALL"), "roles[0].permissions: must be a list, not text (line 1)"},

@@ -275,6 +275,17 @@ func (v value) scopeType(allowed []directory.ScopeType) directory.ScopeType {
 	return ""
 }
 
+func (v value) userKind() directory.UserKind {
+	text, ok := v.scalar()
+	switch {
+	case ok && text == string(directory.ServiceUser):
+		return directory.ServiceUser
+	case ok && text != "person" && text != "":
+		v.report("must be person or service, not %s", directory.Excerpt(text))
+	}
+	return ""
+}
+
 func (v value) email() string {
 	text := v.singleLine(directory.MaxEmailLength)
 	if text != "" && !directory.ValidEmail(text) {

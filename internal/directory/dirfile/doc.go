@@ -10,6 +10,7 @@
 //	roles       uuid  name  description ""  scope_type  permissions []  is_active true
 //	users       uuid  username  email ""  full_name ""  civil_number ""  image ""  is_staff false
 //	            is_support false  is_active true  notifications_enabled true  tokens
+//	            kind person (or service)
 //	customers   uuid  name  description ""  user_email_patterns []  is_removed false
 //	            members []  projects []  scopes []
 //	  projects  uuid  name  description ""  user_email_patterns []  is_removed false  members []

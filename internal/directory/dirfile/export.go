@@ -83,6 +83,8 @@ type (
 		IsSupport            bool   `yaml:"is_support,omitempty"`
 		IsActive             *bool  `yaml:"is_active,omitempty"`
 		NotificationsEnabled *bool  `yaml:"notifications_enabled,omitempty"`
+
+		Kind directory.UserKind `yaml:"kind,omitempty"`
 	}
 	scopeYAML struct {
 		UUID              string              `yaml:"uuid"`
@@ -150,6 +152,7 @@ func exportUsers(tx directory.FileTx, s *section) error {
 				CivilNumber: each.CivilNumber, Image: each.Image, IsStaff: each.IsStaff, IsSupport: each.IsSupport,
 				IsActive:             unlessTrue(each.IsActive),
 				NotificationsEnabled: unlessTrue(each.NotificationsEnabled),
+				Kind:                 each.Kind,
 			}); err != nil {
 				return err
 			}

@@ -42,6 +42,7 @@ users:
   notifications_enabled: false
 - uuid: ` + id(4) + `
   username: "true"
+  kind: service
 customers:
 - uuid: ` + id(5) + `
   name: Acme

@@ -238,6 +238,9 @@ func (p *planner) planTokens() error {
 				want := directory.APIToken{
 					Digest: digest, UUID: uuid.New(), UserUUID: p.users[each.Username].id, Name: "directory file", Created: p.now,
 				}
+				if exists {
+					want.UUID, want.Created = row.UUID, row.Created
+				}
 				if exists && row.UserUUID != want.UserUUID {
 					p.add(each.location, itemPath("tokens", i), each.line, "is the token of another user already")
 				}
