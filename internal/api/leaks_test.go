@@ -195,13 +195,13 @@ func TestBrokenDatabase(t *testing.T) {
 		"no tokens": {
 			[]string{"ALTER TABLE api_tokens RENAME TO gone"},
 			nil,
-			map[string]bool{"check": true, "approve": true},
+			map[string]bool{"check": true, "approve": true, "exchange": true},
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
 		"no kinds of users": {
 			[]string{"ALTER TABLE users RENAME COLUMN kind TO gone"},
 			nil,
-			map[string]bool{"check": true, "approve": true},
+			map[string]bool{"check": true, "approve": true, "exchange": true},
 			map[string]string{"sqlite": "no such column", "postgres": "42703"},
 		},
 		"no events": {

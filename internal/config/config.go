@@ -91,8 +91,8 @@ type Config struct {
 	// Default: true.
 	Pages bool `env:"PAGES" envDefault:"true"`
 
-	// SignInCreateUsers names the people for whom signing in makes a user whom the directory does not have: invited (who has an open
-	// invitation to a verified address), any, or none. Default: invited.
+	// SignInCreateUsers names the people for whom signing in makes a user whom the directory does not have: invited (who has an
+	// invitation to a verified address, open or expired in the last 30 days), any, or none. Default: invited.
 	SignInCreateUsers string `env:"SIGNIN_CREATE_USERS" envDefault:"invited"`
 
 	// Profile chooses the defaults of some policies: waldur or secure, see profileDefaults. Default: waldur.

@@ -26,7 +26,7 @@ type CreateUsers string
 
 // The values of CreateUsers.
 const (
-	CreateInvited CreateUsers = "invited" // who has an open invitation to a verified address
+	CreateInvited CreateUsers = "invited" // who has an invitation to a verified address, open or expired lately
 	CreateAny     CreateUsers = "any"     // everybody
 	CreateNone    CreateUsers = "none"    // nobody
 )
@@ -128,9 +128,9 @@ type Tx interface {
 	FindUsers(ids []uuid.UUID, usernames []string) ([]directory.User, error)
 	// ActiveUser returns the active user with a username, who is no service user.
 	ActiveUser(username string) (directory.User, error)
-	// HasOpenInvitation reports whether an invitation to an address (folded) waits for its invitee, and was created, or
-	// its project starts, after cutoff.
-	HasOpenInvitation(email string, cutoff time.Time) (bool, error)
+	// WasInvited reports whether an invitation to an address (folded), open or expired, was created, or its project starts,
+	// after cutoff.
+	WasInvited(email string, cutoff time.Time) (bool, error)
 	// CreateUser writes a user. It reports whether the username was free; nothing is written otherwise.
 	CreateUser(directory.User) (bool, error)
 	// UpdateUser writes what differs between two states of a user: full name, e-mail, civil number, and whether the user

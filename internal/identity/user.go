@@ -3,6 +3,7 @@ package identity
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,7 +30,7 @@ func (s *Service) findUser(tx Tx, email string) (user directory.User, known bool
 	case CreateAny:
 		return user, true, nil
 	case CreateInvited:
-		known, err = tx.HasOpenInvitation(folded, tx.Now().Add(-s.Lifetime))
+		known, err = tx.WasInvited(folded, tx.Now().Add(-s.Lifetime-invitedFor))
 		return user, known, err
 	default:
 		return user, false, nil
@@ -42,6 +43,10 @@ func usersOf(tx Tx, email string) (active []directory.User, shutOut bool, err er
 	active = slices.DeleteFunc(slices.Clone(found), func(u directory.User) bool { return !u.IsActive })
 	return active, len(found) > 0 && len(active) == 0, err
 }
+
+// invitedFor is for how long after an invitation expired its address still counts as invited: who comes late can sign in and
+// ask for a new one.
+const invitedFor = 30 * 24 * time.Hour
 
 // lockAddress makes other transactions wait that find or make the user with the same address (folded), until this
 // transaction ends: of two at once, one makes the user and the other finds them.

@@ -122,11 +122,12 @@ func (tx *Tx) ActiveUser(username string) (found directory.User, err error) {
 	return found, tx.db.Take(&found, "username = ? AND is_active AND kind <> ?", username, directory.ServiceUser).Error
 }
 
-// HasOpenInvitation implements identity.Tx.
-func (tx *Tx) HasOpenInvitation(email string, cutoff time.Time) (bool, error) {
+// WasInvited implements identity.Tx.
+func (tx *Tx) WasInvited(email string, cutoff time.Time) (bool, error) {
 	var count int64
 	err := tx.db.Model(&invitation.Invitation{}).Where("email_folded = ?", email).
-		Where(canExpire+" AND NOT "+isExpired, cutoff, cutoff).Limit(1).Count(&count).Error
+		Where("("+canExpire+" OR invitations.state = 'expired')").
+		Where("(invitations.created > ? OR "+startOrCreated+" > ?)", cutoff, cutoff).Limit(1).Count(&count).Error
 	return count > 0, err
 }
 

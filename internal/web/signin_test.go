@@ -202,7 +202,12 @@ func TestPolicyOfNewUsers(t *testing.T) {
 		require.True(e, mailed(identity.CreateAny, "nobody@example.org"))
 		require.True(e, mailed(identity.CreateInvited, "late@university.example"))
 		e.clock.Advance(7 * 24 * time.Hour)
-		require.False(e, mailed(identity.CreateInvited, "late@university.example"), "the invitation has expired")
+		require.True(e, mailed(identity.CreateInvited, "late@university.example"), "who comes late can ask for a new one")
+		require.NoError(e, e.service.Sweep(e.Context()))
+		e.clock.Advance(30*24*time.Hour - time.Second)
+		require.True(e, mailed(identity.CreateInvited, "late@university.example"))
+		e.clock.Advance(time.Second)
+		require.False(e, mailed(identity.CreateInvited, "late@university.example"), "the invitation expired long ago")
 	})
 }
 
