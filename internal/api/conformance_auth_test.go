@@ -123,7 +123,7 @@ func TestCredentials(t *testing.T) {
 				}
 			}
 		}
-		for _, each := range []string{"Token owner-key", "Bearer owner-key", "token owner-key", "BEARER owner-key", "Token  owner-key "} {
+		for _, each := range []string{"Token owner-key", "Bearer owner-key", "Bearer Token owner-key", "bearer  token  owner-key", "token owner-key", "BEARER owner-key", "Token  owner-key "} {
 			r := e.newRequest("GET", base, "", nil)
 			r.Header.Set("Authorization", each)
 			e.send(r).is(200, "[]")

@@ -224,8 +224,12 @@ func TestLinkHeaderKeepsParameters(t *testing.T) {
 		_, answer = e.list("staff", url.Values{"email": {"<>\"\r\nX-Evil: 1, é&page=9"}}.Encode())
 		require.Empty(e.t, answer.Header.Get("X-Evil"))
 		require.Equal(e.t, "<>\"\r\nX-Evil: 1, é&page=9", answer.pageLinks()["first"].Query().Get("email"))
-		// Names that differ in case, or in brackets that the server does not read, are unknown.
-		_, answer = e.list("staff", "EMAIL=x&email[]=x&email_exact_=x&=x&x"+strings.Repeat("&y=z", 900))
+		// A list stays as it was written.
+		_, answer = e.list("staff", "o=state,-created&state[]=pending&state[]=expired&field[]=uuid")
+		require.Equal(e.t, url.Values{"o": {"state,-created"}, "state[]": {"pending", "expired"}, "field[]": {"uuid"}, "page": {"1"}},
+			answer.pageLinks()["first"].Query())
+		// Names that differ in case are unknown.
+		_, answer = e.list("staff", "EMAIL=x&email_exact_=x&=x&x"+strings.Repeat("&y=z", 900))
 		require.Equal(e.t, url.Values{"page": {"1"}}, answer.pageLinks()["first"].Query())
 	})
 }

@@ -469,7 +469,7 @@ var exampleRequests = map[string]struct {
 		x.member()
 		return x.request("GET", "/api/user-permissions/", "max", nil)
 	}},
-	"BadParameter": {nil, func(x *exampleEnv) response { return x.request("GET", "/api/projects/?field=color", "olivia", nil) }},
+	"BadParameter": {nil, func(x *exampleEnv) response { return x.request("GET", "/api/projects/?customer_uuid=x", "olivia", nil) }},
 	"NoSuchPage":   {nil, func(x *exampleEnv) response { return x.request("GET", "/api/projects/?page=2", "olivia", nil) }},
 	"BadToken missing": {nil, func(x *exampleEnv) response {
 		return x.request("POST", base+"approve/", "", map[string]string{})

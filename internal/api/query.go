@@ -3,9 +3,11 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -34,13 +36,16 @@ func limitQuery(next echo.HandlerFunc) echo.HandlerFunc {
 
 type queryKey struct{}
 
-// withQuery returns a context with the operation's own parameters among those of the query. It returns an error where
-// they are longer than maxQuery once they are encoded, which a client may have left out.
+// withQuery returns a context with the operation's own parameters among those of the query, as the client wrote them. It
+// returns an error where they are longer than maxQuery once they are encoded, which a client may have left out.
 func withQuery(ctx context.Context, query url.Values, operation *openapi3.Operation) (context.Context, error) {
 	own := url.Values{}
-	for _, parameter := range operation.Parameters {
-		if values := query[parameter.Value.Name]; isQueryParameter(parameter) && values != nil {
-			own[parameter.Value.Name] = values
+	for name, values := range query {
+		plain := bracketed.ReplaceAllString(name, "$1")
+		if slices.ContainsFunc(operation.Parameters, func(p *openapi3.ParameterRef) bool {
+			return isQueryParameter(p) && p.Value.Name == plain
+		}) {
+			own[name] = values
 		}
 	}
 	if len(own.Encode()) > maxQuery {
@@ -56,41 +61,86 @@ func queryOf(ctx context.Context) url.Values {
 	return values
 }
 
-var fourDigitsOrMore = regexp.MustCompile(`^0*[1-9][0-9]{3,}$`)
+var (
+	fourDigitsOrMore = regexp.MustCompile(`^0*[1-9][0-9]{3,}$`)
+	bracketed        = regexp.MustCompile(`^([^\[\]]+)\[[0-9]*\]$`)
+)
 
-// sanitizeQuery rejects a query that can't be parsed or is not UTF-8. It rewrites two parameters into the form that
-// the contract describes: an `o` whose values are separated by commas, and a page size that may be too large for any
-// integer type, which becomes maxPageSize like every other page size that is too large.
-func sanitizeQuery(r *http.Request) error {
+// ignoreUnknown is an extension of a parameter: values that the contract does not know are ignored.
+const ignoreUnknown = "x-ignore-unknown-values"
+
+// sanitizeQuery rewrites a query into the form that the contract describes, and returns the query as it was. It rejects a
+// query that can't be parsed or is not UTF-8.
+//
+//   - Clients write lists as `state=a&state=b`, `state=a,b`, `state[]=a` or `state[0]=a`, which all mean the same. Brackets
+//     behind another name are an error: a filter that is ignored would return too many rows.
+//   - An empty value is that of a parameter that is not there.
+//   - A page size that may be too large for any integer type becomes maxPageSize, as every other that is too large.
+func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, error) {
 	if r.URL.RawQuery == "" {
-		return nil
+		return url.Values{}, nil
 	}
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	written, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return fault.Field(fault.NonField, "The query string is malformed.")
+		return nil, fault.Field(fault.NonField, "The query string is malformed.")
 	}
 	invalid := fault.Fields{}
-	for name, values := range query {
+	query := url.Values{}
+	for _, name := range slices.Sorted(maps.Keys(written)) {
+		list, values := name, written[name]
+		if strings.Contains(name, "[") && utf8.ValidString(name) {
+			list = bracketed.ReplaceAllString(name, "$1")
+			if listParameter(operation, list) == nil {
+				invalid.Add(name, "There is no such list.")
+			}
+		}
 		for _, value := range values {
 			if !utf8.ValidString(value) && utf8.ValidString(name) {
 				invalid.Add(name, "Not valid UTF-8.")
 			}
 		}
+		query[list] = append(query[list], values...)
 	}
 	if err := invalid.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	changed := false
-	if strings.Contains(strings.Join(query["o"], ""), ",") {
-		query["o"], changed = strings.Split(strings.Join(query["o"], ","), ","), true
+	for name, values := range query {
+		if list := listParameter(operation, name); list != nil {
+			values = readList(list, values)
+		} else if len(values) == 1 && values[0] == "" {
+			values = nil
+		}
+		if len(values) == 0 {
+			delete(query, name)
+		} else {
+			query[name] = values
+		}
 	}
 	if sizes := query["page_size"]; len(sizes) == 1 && fourDigitsOrMore.MatchString(sizes[0]) {
-		query["page_size"], changed = []string{strconv.Itoa(maxPageSize)}, true
+		query["page_size"] = []string{strconv.Itoa(maxPageSize)}
 	}
-	if changed {
-		r.URL.RawQuery = query.Encode()
+	r.URL.RawQuery = query.Encode()
+	return written, nil
+}
+
+// listParameter returns the operation's query parameter with a name; nil where there is none that takes a list.
+func listParameter(operation *openapi3.Operation, name string) *openapi3.Parameter {
+	for _, parameter := range operation.Parameters {
+		if p := parameter.Value; p.Name == name && isQueryParameter(parameter) && p.Schema.Value.Type.Is(openapi3.TypeArray) {
+			return p
+		}
 	}
 	return nil
+}
+
+// readList returns the values of a list. No value has a comma in it.
+func readList(list *openapi3.Parameter, values []string) []string {
+	values = slices.DeleteFunc(strings.Split(strings.Join(values, ","), ","), func(value string) bool { return value == "" })
+	if list.Extensions[ignoreUnknown] == true {
+		known := list.Schema.Value.Items.Value.Enum
+		values = slices.DeleteFunc(values, func(value string) bool { return !slices.Contains(known, any(value)) })
+	}
+	return values
 }
 
 // checkRepeated rejects a query that repeats a parameter which takes one value. Readers of a query differ in whether

@@ -97,10 +97,11 @@ func stringFormats() []openapi3.SchemaValidationOption {
 func validate(route *routers.Route, options *openapi3filter.Options, limit *semaphore.Weighted) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
-			if err := checkRequest(c, route, options, limit); err != nil {
+			query, err := checkRequest(c, route, options, limit)
+			if err != nil {
 				return err
 			}
-			ctx, err := withQuery(c.Request().Context(), c.QueryParams(), route.Operation)
+			ctx, err := withQuery(c.Request().Context(), query, route.Operation)
 			if err != nil {
 				return err
 			}
@@ -110,35 +111,38 @@ func validate(route *routers.Route, options *openapi3filter.Options, limit *sema
 	}
 }
 
-// checkRequest sanitizes the body and the query of a request, then checks the request against the contract.
-func checkRequest(c echo.Context, route *routers.Route, options *openapi3filter.Options, limit *semaphore.Weighted) error {
+// checkRequest sanitizes the body and the query of a request, then checks the request against the contract. It returns the
+// query as the client wrote it.
+func checkRequest(
+	c echo.Context, route *routers.Route, options *openapi3filter.Options, limit *semaphore.Weighted,
+) (query url.Values, err error) {
 	if body := route.Operation.RequestBody; body != nil {
 		release, err := reserve(c.Request().Context(), limit, c.Request().ContentLength)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer release()
 		if err := sanitizeJSON(c.Request(), body.Value.Content.Get(echo.MIMEApplicationJSON).Schema.Value); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if slices.ContainsFunc(route.Operation.Parameters, isQueryParameter) {
-		if err := sanitizeQuery(c.Request()); err != nil {
-			return err
+		if query, err = sanitizeQuery(c.Request(), route.Operation); err != nil {
+			return nil, err
 		}
 		if err := checkRepeated(c.QueryParams(), route.Operation); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	parameters := map[string]string{}
 	for i, name := range c.ParamNames() {
 		parameters[name] = c.ParamValues()[i]
 	}
-	err := openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
+	err = openapi3filter.ValidateRequest(c.Request().Context(), &openapi3filter.RequestValidationInput{
 		Request: c.Request(), PathParams: parameters, Route: route, Options: options,
 	})
 	if err != nil {
-		return validationError(err)
+		return nil, validationError(err)
 	}
-	return nil
+	return query, nil
 }

@@ -113,8 +113,9 @@ const (
 // isSecure reports whether browsers reach the server by https.
 func (c *Chain) isSecure() bool { return strings.HasPrefix(strings.ToLower(c.Origin), "https:") }
 
-// authorization returns the credential of `Authorization: Token <key>` or `Bearer <key>`, and whether there is one; the
-// secret is "" where the header can't be read. A header with another scheme counts as missing, as in Django REST framework.
+// authorization returns the credential of `Authorization: Token <key>`, `Bearer <key>` or `Bearer Token <key>`, which some
+// generated clients send, and whether there is one. The secret is "" where the header can't be read. A header with another
+// scheme counts as missing, as in Django REST framework.
 func authorization(r *http.Request) (scheme, secret string, found bool) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
@@ -125,6 +126,9 @@ func authorization(r *http.Request) (scheme, secret string, found bool) {
 		return "", "", false
 	}
 	secret = strings.TrimSpace(secret)
+	if before, after, _ := strings.Cut(secret, " "); strings.EqualFold(scheme, "Bearer") && strings.EqualFold(before, "Token") {
+		scheme, secret = before, strings.TrimSpace(after)
+	}
 	if len(headers) > 1 || strings.ContainsAny(secret, " \t") {
 		secret = ""
 	}
