@@ -872,9 +872,12 @@ type InvitationDuplicateCheckRequest struct {
 	Scope ScopeURL `json:"scope"`
 }
 
-// InvitationDuplicateCheckResponse The planned invitations that would be duplicates.
+// InvitationDuplicateCheckResponse The planned invitations that would be duplicates, and the people who hold a role in the scope.
 type InvitationDuplicateCheckResponse struct {
 	Duplicates []InvitationDuplicate `json:"duplicates"`
+
+	// ExistingRoles One for each planned invitation and each role that a user with its e-mail holds in the scope.
+	ExistingRoles []InvitationExistingRole `json:"existing_roles"`
 }
 
 // InvitationEvent Something that happened to an invitation. People, addresses and roles have the names of that time.
@@ -951,6 +954,27 @@ type InvitationEventFieldEnum string
 // * `notification_failed` - the delivery of a notice failed
 type InvitationEventType string
 
+// InvitationExistingRole A planned invitation, and a role that a user with its e-mail holds in the scope.
+type InvitationExistingRole struct {
+	// Email The e-mail of the planned invitation.
+	Email string `json:"email"`
+
+	// ExistingRole UUID of the role that the user holds.
+	ExistingRole openapi_types.UUID `json:"existing_role"`
+
+	// ExistingRoleDescription Description of the role that the user holds.
+	ExistingRoleDescription string `json:"existing_role_description"`
+
+	// ExistingRoleName Name of the role that the user holds.
+	ExistingRoleName string `json:"existing_role_name"`
+
+	// IsSameRole Whether the two roles are the same. Accepting would then be refused.
+	IsSameRole bool `json:"is_same_role"`
+
+	// Role UUID of the role of the planned invitation.
+	Role openapi_types.UUID `json:"role"`
+}
+
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
@@ -1020,13 +1044,13 @@ type InvitationState string
 // InvitationUpdate The invitation after the change.
 type InvitationUpdate = Invitation
 
-// InvitationUpdateRequest A request to change an invitation.
+// InvitationUpdateRequest A request to change an invitation. A role that is left out does not change.
 type InvitationUpdateRequest struct {
 	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
 	Email string `json:"email"`
 
 	// Role UUID of an active role for the scope's type.
-	Role openapi_types.UUID `json:"role"`
+	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
 // MarketplaceProviderCustomerProjectOEnum A key to order projects by; `-` means descending. The default is `name`. The case of names is ignored, and
@@ -2202,9 +2226,9 @@ type ClientInterface interface {
 	//
 	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 	// meantime.
 	//
 	// Takes any type of body and a specified content type.
@@ -2216,9 +2240,9 @@ type ClientInterface interface {
 	//
 	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 	// meantime.
 	//
 	// Takes a body of the `application/json` content type.
@@ -3129,9 +3153,9 @@ func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitation
 //
 // Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 // open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 // meantime.
 //
 // Takes any type of body and a specified content type.
@@ -3153,9 +3177,9 @@ func (c *Client) UserInvitationsCheckDuplicatesWithBody(ctx context.Context, con
 //
 // Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 // open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 // meantime.
 //
 // Takes a body of the `application/json` content type.
@@ -7092,9 +7116,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 	// meantime.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7106,9 +7130,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-	// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-	// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 	// meantime.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -16499,9 +16523,9 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 //
 // Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 // open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 // meantime.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -16519,9 +16543,9 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithBodyWithResponse
 //
 // Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
 // open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Each duplicate is returned once, in the order and the spelling of its first occurrence. The case
-// of e-mails is ignored. A role that does not exist has no open invitations. The caller must be allowed to
-// manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
+// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
+// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
+// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
 // meantime.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

@@ -38,6 +38,34 @@ func (e *env) duplicates(user string, body any) []string {
 	return all
 }
 
+// Who holds a role in the scope is said for each of their planned invitations, whatever the case of the address.
+func TestCheckDuplicatesSaysWhoIsAMember(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		existing := func(user, scope string, each ...string) []server.InvitationExistingRole {
+			var found server.InvitationDuplicateCheckResponse
+			e.request("POST", base+"check-duplicates/", user, pairs(scope, each...)).is(http.StatusOK, "").decode(&found)
+			require.NotNil(e.t, found.ExistingRoles)
+			return found.ExistingRoles
+		}
+		held := server.InvitationExistingRole{
+			Email: "Manager@ACME.example", Role: uuid.MustParse(admin), ExistingRole: uuid.MustParse(manager),
+			ExistingRoleName: "PROJECT.MANAGER", ExistingRoleDescription: "Project manager",
+		}
+		same := held
+		same.Role, same.IsSameRole = held.ExistingRole, true
+		require.Equal(e.t, []server.InvitationExistingRole{held, same},
+			existing("owner", apollo, "new@x.example", admin, "Manager@ACME.example", admin, "manager@acme.example", admin, "Manager@ACME.example", manager))
+		require.Empty(e.t, existing("owner", artemis, "manager@acme.example", admin), "another scope")
+		require.Empty(e.t, existing("owner", apollo))
+		e.exec("UPDATE users SET is_active = FALSE WHERE username = 'manager'")
+		require.Empty(e.t, existing("owner", apollo, "manager@acme.example", admin))
+		e.exec("UPDATE users SET is_active = TRUE WHERE username = 'manager'")
+		e.exec("UPDATE memberships SET revoked = created")
+		e.apply("customers: [{name: Acme, members: [{user: staff, role: CUSTOMER.READER}]}]")
+		require.Empty(e.t, existing("staff", apollo, "manager@acme.example", admin))
+	})
+}
+
 // Open invitations are duplicates, closed ones are not. The time decides, not the state in the row.
 func TestCheckDuplicatesByState(t *testing.T) {
 	onEachEngine(t, func(e *env) {

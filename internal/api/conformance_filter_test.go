@@ -232,7 +232,7 @@ func TestDeliveryAndExpiryFilters(t *testing.T) {
 			require.Equal(e.t, strconv.Itoa(len(expected)), counted.Header.Get("X-Result-Count"), each.query)
 		}
 		for _, query := range []string{
-			"execution_state=erred", "execution_state=", "expires_before=", "expires_before=tomorrow",
+			"execution_state=erred", "execution_state=OK,erred", "expires_before=tomorrow",
 			"expires_before=2026-11-23", "expires_before=2026-02-30T00:00:00Z",
 		} {
 			e.request("GET", base+"?"+query, "staff", nil).is(http.StatusBadRequest, "")

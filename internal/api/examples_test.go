@@ -277,7 +277,7 @@ var exampleRequests = map[string]struct {
 	}},
 	"user_invitations_update 400 fields": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
-		return x.edit("PUT", id, "email", "alice")
+		return x.edit("PUT", id, "email", "alice", "role", "admin")
 	}},
 	"user_invitations_update 400 role": {nil, func(x *exampleEnv) response {
 		id, _ := x.invite()
@@ -318,6 +318,11 @@ var exampleRequests = map[string]struct {
 	"user_invitations_check_duplicates 200 both": {nil, func(x *exampleEnv) response {
 		x.invite()
 		return x.duplicates("olivia", x.exampleRequest("user_invitations_check_duplicates"))
+	}},
+	"user_invitations_check_duplicates 200 member": {nil, func(x *exampleEnv) response {
+		return x.duplicates("olivia", map[string]any{
+			"scope": x.draft()["scope"], "invitations": []map[string]string{{"email": "max@acme.example", "role": exampleAdmin}},
+		})
 	}},
 	"user_invitations_check_duplicates 200 none": {nil, func(x *exampleEnv) response {
 		return x.duplicates("olivia", map[string]any{"scope": x.draft()["scope"], "invitations": []any{}})

@@ -204,7 +204,7 @@ func (h handlers) UserInvitationsUpdate(
 	ctx context.Context, request server.UserInvitationsUpdateRequestObject,
 ) (server.UserInvitationsUpdateResponseObject, error) {
 	edited, err := h.Service.Update(ctx, caller(ctx), request.UUID, invitation.Edit{
-		Email: &request.Body.Email, Role: &request.Body.Role,
+		Email: &request.Body.Email, Role: request.Body.Role,
 	})
 	if err != nil {
 		return nil, err
@@ -233,7 +233,9 @@ func (h handlers) UserInvitationsCheckDuplicates(
 		return nil, err
 	}
 	return server.UserInvitationsCheckDuplicates200JSONResponse{
-		Body: server.InvitationDuplicateCheckResponse{Duplicates: convertAll(found, duplicate)},
+		Body: server.InvitationDuplicateCheckResponse{
+			Duplicates: convertAll(found.Duplicates, duplicate), ExistingRoles: convertAll(found.ExistingRoles, existingRole),
+		},
 	}, nil
 }
 
@@ -243,6 +245,13 @@ func pairOf(item server.InvitationDuplicateCheckItemRequest) invitation.Pair {
 
 func duplicate(d invitation.Duplicate) server.InvitationDuplicate {
 	return server.InvitationDuplicate{Email: d.Email, Role: d.Role, ExistingInvitationUUID: d.Existing}
+}
+
+func existingRole(e invitation.ExistingRole) server.InvitationExistingRole {
+	return server.InvitationExistingRole{
+		Email: e.Email, Role: e.Role, ExistingRole: e.Held.UUID, ExistingRoleName: e.Held.Name,
+		ExistingRoleDescription: e.Held.Description, IsSameRole: e.Held.UUID == e.Role,
+	}
 }
 
 func (h handlers) UserInvitationsDestroy(

@@ -24,12 +24,25 @@ type Duplicate struct {
 	Existing *uuid.UUID // the open invitation of the pair; nil: the pair only occurs more than once in the question
 }
 
+// ExistingRole is a role that a user holds whom somebody wants to invite.
+type ExistingRole struct {
+	Pair
+	Held directory.Role
+}
+
+// Duplicates is the answer to who of many people is invited already, or is a member.
+type Duplicates struct {
+	Duplicates    []Duplicate
+	ExistingRoles []ExistingRole
+}
+
 // Duplicates returns those pairs among many that have an open invitation into the scope or occur more than once, each
-// once, in the order and the spelling of its first occurrence. Duplicates returns fault.KindInvalid where the scope is
+// once, in the order and the spelling of its first occurrence, and the roles that users with the addresses hold in the scope,
+// in the same order. Duplicates returns fault.KindInvalid where the scope is
 // not among those that the caller sees, and fault.KindNotFound where they may not manage it.
 func (s *Service) Duplicates(
 	ctx context.Context, caller directory.Actor, scopeURL string, pairs []Pair,
-) (out []Duplicate, err error) {
+) (out Duplicates, err error) {
 	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		scope, _, err := resolveTarget(tx, caller, scopeURL, uuid.Nil)
 		if err != nil {
@@ -52,9 +65,20 @@ func (s *Service) Duplicates(
 		if err != nil {
 			return err
 		}
+		emails := make([]string, len(first))
+		for i, pair := range first {
+			emails[i] = directory.Fold(pair.Email)
+		}
+		held, err := tx.RolesByEmail(scope.UUID, emails)
+		if err != nil {
+			return err
+		}
 		for _, pair := range first {
 			if existing := open[pair.folded()]; existing != nil || times[pair.folded()] > 1 {
-				out = append(out, Duplicate{pair, existing})
+				out.Duplicates = append(out.Duplicates, Duplicate{pair, existing})
+			}
+			for _, role := range held[directory.Fold(pair.Email)] {
+				out.ExistingRoles = append(out.ExistingRoles, ExistingRole{pair, role})
 			}
 		}
 		return nil

@@ -98,6 +98,9 @@ type Tx interface {
 	// FindOpenAll returns the invitations whose stored state is open for a scope and any of these pairs (folded),
 	// without the rows of other tables.
 	FindOpenAll(scope uuid.UUID, pairs []Pair) ([]Invitation, error)
+	// RolesByEmail returns the roles that active users with one of the addresses (folded) hold in a scope, by address. Of
+	// each role it has uuid, name and description.
+	RolesByEmail(scope uuid.UUID, emails []string) (map[string][]directory.Role, error)
 	// LockDue returns and locks the first invitations, at most limit, for which something is due and that were created
 	// at from or later, in the order of their creation. It skips those that another transaction has locked. Of other
 	// tables they have the name of the role and the type of the scope.

@@ -139,6 +139,24 @@ func (tx *Tx) FindOpenAll(scope uuid.UUID, pairs []invitation.Pair) ([]invitatio
 	return findAll[invitation.Invitation](tx, query, wanted, "email_folded text", "role_uuid uuid")
 }
 
+// RolesByEmail implements invitation.Tx.
+func (tx *Tx) RolesByEmail(scope uuid.UUID, emails []string) (map[string][]directory.Role, error) {
+	query := tx.db.Table("memberships").Select("users.email_folded, roles.uuid, roles.name, roles.description").
+		Joins("JOIN users ON users.uuid = memberships.user_uuid AND users.is_active").
+		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
+		Where("memberships.scope_uuid = ?", scope).Where(isActive, tx.now).Order("roles.name")
+	type held struct {
+		EmailFolded string
+		directory.Role
+	}
+	found, err := findAll[held](tx, query, tuples(emails), "users.email_folded text")
+	roles := map[string][]directory.Role{}
+	for _, each := range found {
+		roles[each.EmailFolded] = append(roles[each.EmailFolded], each.Role)
+	}
+	return roles, err
+}
+
 // canExpire is the condition of the index invitations_ending. SQLite recognizes the index by the very text.
 const canExpire = "invitations.state IN ('project', 'pending')"
 
