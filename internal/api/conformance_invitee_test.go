@@ -47,6 +47,30 @@ func TestDecline(t *testing.T) {
 }
 
 // Bodies are as liberal as the reason is optional, and no longer than the contract says.
+// A decline can be undone once: each undo is an event, and an invitee must not make any number of them.
+func TestDeclineIsUndoneOnce(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.create("owner", "invitee@university.example", admin, apollo)
+		deliver := func() int { return len(e.deliveryJobs(made.UUID)) }
+		e.exec("UPDATE invitations SET execution_state = 'OK'")
+		e.do("invitee", made.UUID, "decline").is(200, "")
+		e.do("invitee", made.UUID, "undo-decline").is(200, "")
+		require.Equal(e.t, 1, deliver(), "the invitee has the mail")
+		e.do("invitee", made.UUID, "decline").is(200, "")
+		e.do("invitee", made.UUID, "undo-decline").is(400, ruleError("A decline can be undone once. Ask for another invitation."))
+		require.Equal(e.t, "canceled", e.state(made.UUID))
+
+		// Sent again, the invitation has a new life. What was not delivered before the decline is delivered after its undo.
+		e.clock.Advance(time.Second)
+		e.do("owner", made.UUID, "send").is(200, "")
+		e.do("invitee", made.UUID, "decline").is(200, "")
+		require.Equal(e.t, 2, deliver())
+		e.do("invitee", made.UUID, "undo-decline").is(200, "")
+		require.Equal(e.t, 3, deliver())
+		require.EqualValues(e.t, "Scheduled", e.retrieve(made.UUID).ExecutionState)
+	})
+}
+
 func TestReasonsInBodies(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		for _, body := range []any{nil, "", "{}", `{"reason": ""}`, `{"reason": "\u0009 "}`, `{"other": 1}`} {

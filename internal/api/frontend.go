@@ -33,7 +33,7 @@ func (h handlers) ConfigurationRetrieve(
 // identityProviders returns the ways to sign in.
 func (h handlers) identityProviders() []server.IdentityProvider {
 	choices := h.Callers.Providers.Choices()
-	if h.HasPages {
+	if h.SignsInByMail {
 		choices = append(choices, signin.Choice{ID: signin.Mail, Name: "Code by mail"})
 	}
 	return convertAll(choices, func(c signin.Choice) server.IdentityProvider {

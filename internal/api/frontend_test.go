@@ -94,7 +94,7 @@ func TestIdentityProviders(t *testing.T) {
 		e.useIssuer(func(*api.Config) {})
 		e.request("GET", "/api/identity-providers/", "", nil).is(http.StatusOK, `[{"provider": "campus", "label": "Example University",
 			"client_id": "invited", "auth_url": "https://api.example/api-auth/campus/init/", "is_active": true}]`)
-		e.useIssuer(func(c *api.Config) { c.HasPages = true })
+		e.useIssuer(func(c *api.Config) { c.SignsInByMail = true })
 		require.Contains(e.t, e.request("GET", "/api/identity-providers/", "", nil).Body, `"provider":"mail"`)
 		e.request("GET", "/api/identity-providers/mail/", "", nil).is(http.StatusOK, `{"provider": "mail", "label": "Code by mail",
 			"client_id": "", "auth_url": "https://api.example/api-auth/mail/init/", "is_active": true}`)
@@ -258,7 +258,7 @@ func (e *env) frontEnd() *signintest.Issuer {
 	public := "http://" + e.server.Listener.Addr().String() + "/"
 	e.server.Config.Handler = e.handler(func(c *api.Config) {
 		c.PublicURL = public
-		c.HasPages = true
+		c.SignsInByMail = true
 		c.Callers = e.callers(func(c *signin.ChainConfig) {
 			c.Identity = e.identity(identity.CreateInvited)
 			c.Providers = signin.New(signin.Config{
@@ -405,7 +405,7 @@ func TestSignInByMailForAFrontEnd(t *testing.T) {
 		cookie := answer.Header.Get("Set-Cookie")
 		require.Regexp(e.t, `^invited-front=[A-Za-z0-9_-]+; Path=/; Max-Age=900; HttpOnly; SameSite=Lax$`, cookie)
 		e.request("GET", "/api-auth/mail/complete/", "", nil).is(http.StatusNotFound, notFound) // the pages go on
-		e.useIssuer(func(c *api.Config) { c.HasPages = true })
+		e.useIssuer(func(c *api.Config) { c.SignsInByMail = true })
 		cookie = e.request("GET", "/api-auth/mail/init/", "", nil).Header.Get("Set-Cookie")
 		require.Regexp(e.t, `^__Host-invited-front=[A-Za-z0-9_-]+; Path=/; Max-Age=900; HttpOnly; Secure; SameSite=Lax$`, cookie, "on https")
 	})

@@ -34,13 +34,13 @@ func requestID(next echo.HandlerFunc) echo.HandlerFunc {
 // maxLogged is the length to which a client's text is truncated in the log and in responses, in bytes.
 const maxLogged = 200
 
-// approvalToken matches the token in a link of a mail to staff. Such links lead to this server where
-// INVITED_FRONTEND_URL is not set. A reader of the log must not be able to approve or reject with the token.
-var approvalToken = regexp.MustCompile(`(/invitation_(?:approve|reject)/).+`)
+// linkSecret matches the token, or the invitation, in a link of a mail. Such links lead to this server where
+// INVITED_FRONTEND_URL is not set. A reader of the log must not be able to approve, reject or accept with it.
+var linkSecret = regexp.MustCompile(`(/invitation(?:_approve|_reject)?/).+`)
 
-// loggedPath returns the path of a request for the log: truncated, and without an approval token.
+// loggedPath returns the path of a request for the log: truncated, and without the secret of a link.
 func loggedPath(c echo.Context) string {
-	return approvalToken.ReplaceAllString(truncate(c.Request().URL.Path), "$1…")
+	return linkSecret.ReplaceAllString(truncate(c.Request().URL.Path), "$1…")
 }
 
 // truncate returns the first maxLogged bytes of a text.

@@ -28,9 +28,10 @@ type Config struct {
 	Directory *directory.Reader
 	Callers   *signin.Chain
 	SiteName  string
-	HasPages  bool   // the server has pages, which can sign people in by a code in a mail
-	PublicURL string // the base of every absolute URL in a response, ending in a slash
-	Logger    *slog.Logger
+	// SignsInByMail is whether pages of the server sign people in by a code in a mail.
+	SignsInByMail bool
+	PublicURL     string // the base of every absolute URL in a response, ending in a slash
+	Logger        *slog.Logger
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. The header is ignored where there are none.
 	TrustedProxies []*net.IPNet
 	// CORSOrigins are the exact origins that a browser may call from. CORS is off where there are none.

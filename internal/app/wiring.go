@@ -93,7 +93,8 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 		return nil, err
 	}
 	return web.New(web.Config{
-		Demo: demo,
+		Demo:          demo,
+		SignsInByMail: a.config.SignInEmail,
 		Preview: func(m *invitation.Message) (subject, text string, err error) {
 			rendered, err := jobs.Render(renderer, messageIDHost(a.config.MailFrom), m, m.Invitation.Created)
 			return rendered.Subject, rendered.Text, err
@@ -144,7 +145,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
 		SiteName:       a.config.SiteName,
-		HasPages:       a.config.Pages,
+		SignsInByMail:  a.config.Pages && a.config.SignInEmail,
 		PublicURL:      a.config.PublicURL.String(),
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,

@@ -95,6 +95,9 @@ type Config struct {
 	// invitation to a verified address, open or expired in the last 30 days), any, or none. Default: invited.
 	SignInCreateUsers string `env:"SIGNIN_CREATE_USERS" envDefault:"invited"`
 
+	// SignInEmail is whether people can sign in by a code in a mail. Default: true.
+	SignInEmail bool `env:"SIGNIN_EMAIL" envDefault:"true"`
+
 	// Profile chooses the defaults of some policies: waldur or secure, see profileDefaults. Default: waldur.
 	Profile string `env:"PROFILE" envDefault:"waldur"`
 

@@ -53,6 +53,7 @@ func TestDefaults(t *testing.T) {
 		Profile:           config.ProfileWaldur,
 		Pages:             true,
 		SignInCreateUsers: "invited",
+		SignInEmail:       true,
 		OIDC:              config.OIDC{OIDCScopes: "openid email profile"},
 		AuthProxy:         config.AuthProxy{AuthProxyHeaders: authelia},
 		Policy: config.Policy{
@@ -102,6 +103,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		Profile:            config.ProfileSecure,
 		Pages:              false,
 		SignInCreateUsers:  "none",
+		SignInEmail:        false,
 		OIDC: config.OIDC{
 			OIDCIssuer: "https://login.example.com/realms/main/", OIDCClientID: "invited", OIDCClientSecret: "hush", OIDCName: "Campus",
 			OIDCScopes: "openid email", OIDCAudiences: []string{"api", "invited"}, OIDCCAFile: "/etc/ca.pem", OIDCFile: "/etc/oidc.yaml",
@@ -157,6 +159,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_PROFILE=secure",
 		"INVITED_PAGES=false",
 		"INVITED_SIGNIN_CREATE_USERS=none",
+		"INVITED_SIGNIN_EMAIL=false",
 		"INVITED_OIDC_ISSUER=https://login.example.com/realms/main/",
 		"INVITED_OIDC_CLIENT_ID=invited",
 		"INVITED_OIDC_CLIENT_SECRET=hush",

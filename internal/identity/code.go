@@ -121,10 +121,21 @@ func (s *Service) RedeemCode(ctx context.Context, browser, code, client string) 
 		email   string
 	)
 	session = token.NewSecret()
+	// Whoever sends what can't be right must not wait for the database's lock, nor make others wait, nor write events.
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		r, err := tx.FindCodeRequestOf(token.Digest(browser))
+		if fault.Is(err, fault.KindNotFound) || err == nil && !r.worksAt(tx.Now()) {
+			return errCodeEnded()
+		}
+		return err
+	})
+	if err != nil {
+		return "", directory.User{}, err
+	}
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		refusal = nil
 		r, err := tx.LockCodeRequest(token.Digest(browser))
-		if fault.Is(err, fault.KindNotFound) {
+		if fault.Is(err, fault.KindNotFound) || err == nil && !r.worksAt(tx.Now()) {
 			return errCodeEnded()
 		} else if err != nil {
 			return err
@@ -135,7 +146,7 @@ func (s *Service) RedeemCode(ctx context.Context, browser, code, client string) 
 			return err
 		}
 		if refusal != nil { // committed, because a wrong code counts
-			return tx.SaveSignInEvent(Event{Type: EventRefused, Client: client, Detail: "a wrong or old code for " + email})
+			return tx.SaveSignInEvent(Event{Type: EventRefused, Client: client, Detail: "a wrong code for " + email})
 		}
 		if user, err = s.signIn(tx, email, client); err != nil {
 			return err

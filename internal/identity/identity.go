@@ -117,6 +117,8 @@ type Tx interface {
 	// SaveCodeRequest writes a request and the job that mails its code, and ends the former one of the same browser.
 	SaveCodeRequest(r CodeRequest, former string, job Job) error
 	FindCodeRequest(id uuid.UUID) (CodeRequest, error)
+	// FindCodeRequestOf returns the request of a browser (digest).
+	FindCodeRequestOf(browser string) (CodeRequest, error)
 	// LockCodeRequest returns the request of a browser (digest) and lets nobody else change it until the transaction ends.
 	LockCodeRequest(browser string) (CodeRequest, error)
 	// UpdateCodeRequest writes the tries of a request and whether it was used.

@@ -37,7 +37,8 @@ func (s *Service) Decline(ctx context.Context, caller directory.Actor, link uuid
 
 // UndoDecline makes an invitation pending again that the caller, or another user with the caller's address, has declined
 // less than UndoPeriod ago. UndoDecline returns fault.KindNotFound where Decline does, but for the state, and where nobody
-// has declined the invitation; fault.KindRejected where it is too late or the invitation has expired since; and
+// has declined the invitation; fault.KindRejected where it is too late, the invitation has expired since, or a decline of it
+// was undone before: each undo is an event, and an invitee has one; and
 // fault.KindInvalid where another invitation is open for the same address, role and scope.
 func (s *Service) UndoDecline(ctx context.Context, caller directory.Actor, link uuid.UUID) error {
 	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
@@ -45,8 +46,14 @@ func (s *Service) UndoDecline(ctx context.Context, caller directory.Actor, link 
 		if err != nil {
 			return nil, err
 		}
-		undone, err := undoDecline(view, actor.User, tx.Now())
+		undone, err := s.Policy.undoDecline(view, actor.User, tx.Now())
 		if err != nil {
+			return nil, err
+		}
+		switch _, err := tx.FindEvent(view.UUID, view.Created, EventDeclineUndone); {
+		case err == nil:
+			return nil, fault.Rejected("A decline can be undone once. Ask for another invitation.")
+		case !fault.Is(err, fault.KindNotFound):
 			return nil, err
 		}
 		// The index refuses a second open invitation too, and then PostgreSQL writes the address into its log.
@@ -91,9 +98,9 @@ func decline(v View, user directory.User, reason string, now time.Time) (Change,
 	return change(v.Invitation, declined, byUser(user, EventDeclined).because(reason), jobs...), nil
 }
 
-// undoDecline returns the change by which an invitee makes an invitation pending again. It is not delivered again: its
-// invitee has it before them.
-func undoDecline(v View, user directory.User, now time.Time) (Change, error) {
+// undoDecline returns the change by which an invitee makes an invitation pending again. An invitation that was delivered is
+// not delivered again: its invitee has it before them.
+func (p Policy) undoDecline(v View, user directory.User, now time.Time) (Change, error) {
 	if !CanDo(ActionUndo, v.State) || !v.IsDeclined() {
 		return Change{}, fault.NotFound()
 	}
@@ -105,5 +112,10 @@ func undoDecline(v View, user directory.User, now time.Time) (Change, error) {
 	case !now.Before(v.Expires):
 		return Change{}, fault.Rejected("The invitation has expired. Ask for another invitation.")
 	}
-	return change(v.Invitation, undone, byUser(user, EventDeclineUndone)), nil
+	var jobs []Job
+	if v.ExecutionState != OK {
+		scheduleDelivery(&undone)
+		jobs = p.announce(undone, nil)
+	}
+	return change(v.Invitation, undone, byUser(user, EventDeclineUndone), jobs...), nil
 }

@@ -33,7 +33,7 @@ func TestUndoDecline(t *testing.T) {
 		"it is pending":                       {reopened, fault.NotFound()},
 		"it was never declined, and accepted": {testInvitation(Accepted, yesterday, testProject()), fault.NotFound()},
 	} {
-		_, err := undoDecline(viewNow(each.row), people.guest, testTime)
+		_, err := Policy{}.undoDecline(viewNow(each.row), people.guest, testTime)
 		require.Equal(t, each.want, err, name)
 	}
 }

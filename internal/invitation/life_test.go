@@ -60,6 +60,12 @@ func declinedNow(i *Invitation) { i.DeclinedAt, i.DeclineReason = &testTime, tes
 
 func notDeclined(i *Invitation) { i.DeclinedAt, i.DeclineReason = nil, "" }
 
+// undone is for an invitation that was not delivered.
+func undone(i *Invitation) {
+	notDeclined(i)
+	scheduled(i)
+}
+
 // testReason is the reason of every action that takes one.
 const testReason = "No time."
 
@@ -83,7 +89,7 @@ var (
 	IsDeclined     = effect{to: Canceled, change: declinedNow, jobs: []Job{
 		Notify{Notice: NoticeDeclined, Invitation: testID(30), Delivery: 3, User: people.creator.UUID, DeclinedAt: testTime},
 	}}
-	isUndone      = effect{to: Pending, change: notDeclined}
+	isUndone      = effect{to: Pending, change: undone, jobs: deliver(4)}
 	isAccepted    = effect{to: Accepted}
 	isExpired     = effect{to: Expired, jobs: tellCreator(NoticeExpired)}
 	isStarted     = effect{to: Pending, jobs: deliver(3)}
@@ -247,7 +253,7 @@ var decisions = map[Action]func(p Policy, v View, user directory.User) (Change, 
 	ActionDecline: func(_ Policy, v View, user directory.User) (Change, error) {
 		return decline(v, user, testReason, testTime)
 	},
-	ActionUndo:   func(_ Policy, v View, user directory.User) (Change, error) { return undoDecline(v, user, testTime) },
+	ActionUndo:   func(p Policy, v View, user directory.User) (Change, error) { return p.undoDecline(v, user, testTime) },
 	ActionCancel: func(_ Policy, v View, user directory.User) (Change, error) { return cancel(v, user) },
 	ActionSend: func(p Policy, v View, user directory.User) (Change, error) {
 		return p.send(v, user, []directory.User{people.staff}, testTime)

@@ -89,12 +89,17 @@ func (p *Providers) Finish(ctx context.Context, id string, a Attempt, query url.
 }
 
 // SignIn signs the person in who came back from an issuer, and returns the secret of the session. client is the network
-// address of the browser. SignIn returns the errors of Finish and of identity.Service.SignInPerson.
+// address of the browser. SignIn returns the errors of Finish and of identity.Service.SignInPerson, and fault.KindThrottled
+// after too many failures of the client: each can cost the issuer a request.
 func (p *Providers) SignIn(
 	ctx context.Context, users *identity.Service, id string, a Attempt, query url.Values, client string,
 ) (session string, err error) {
+	if wait := p.failures.wait(client, "", p.now()); wait > 0 {
+		return "", fault.Throttled(wait)
+	}
 	person, err := p.Finish(ctx, id, a, query)
 	if err != nil {
+		p.failures.fail(client, "", p.now())
 		return "", err
 	}
 	session, user, err := users.SignInPerson(ctx, person, client)

@@ -44,11 +44,15 @@ type Providers struct {
 	logger    *slog.Logger
 	now       func() time.Time
 	issuers   []*issuer // in the configuration's order
+	failures  *throttle // of clients that come back from an issuer
 }
+
+// failureLimit is how often a client may come back from an issuer without being signed in.
+var failureLimit = Limit{Count: 30, Per: time.Minute}
 
 // New returns the issuers. It makes no request: Run does.
 func New(c Config) *Providers {
-	p := &Providers{publicURL: c.PublicURL, logger: c.Logger, now: c.Now}
+	p := &Providers{publicURL: c.PublicURL, logger: c.Logger, now: c.Now, failures: newThrottle(failureLimit)}
 	for _, each := range c.Issuers {
 		if len(each.Audiences) == 0 {
 			each.Audiences = []string{each.ClientID}

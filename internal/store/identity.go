@@ -95,6 +95,11 @@ func (tx *Tx) FindCodeRequest(id uuid.UUID) (found identity.CodeRequest, err err
 	return found, tx.db.Take(&found, "uuid = ?", id).Error
 }
 
+// FindCodeRequestOf implements identity.Tx.
+func (tx *Tx) FindCodeRequestOf(browser string) (found identity.CodeRequest, err error) {
+	return found, tx.db.Take(&found, "browser = ?", browser).Error
+}
+
 // LockCodeRequest implements identity.Tx.
 func (tx *Tx) LockCodeRequest(browser string) (found identity.CodeRequest, err error) {
 	return found, tx.db.Clauses(clause.Locking{Strength: "UPDATE"}).Take(&found, "browser = ?", browser).Error

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -212,5 +213,90 @@ func TestRedirectsKeepThePrefix(t *testing.T) {
 		for _, path := range []string{"//console/", "/console//", "/./console/", "/console/../sign-in/", "/nothing", "/api//x/"} {
 			require.Equal(e, http.StatusNotFound, get(http.MethodGet, path).Code, path)
 		}
+	})
+}
+
+// countingBody is a body without an end, which counts what was read of it.
+type countingBody struct{ read int }
+
+func (b *countingBody) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'x'
+	}
+	b.read += len(p)
+	return len(p), nil
+}
+
+// A form that is refused before a page sees it is not read either: neither into memory nor onto the disk.
+func TestRefusedFormsAreNotRead(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for name, headers := range map[string]map[string]string{
+			"another site":          {"Sec-Fetch-Site": "cross-site"},
+			"a token that is bad":   {"Authorization": "Token nope"},
+			"nobody":                {},
+			"no form":               {"Content-Type": "application/octet-stream", "Sec-Fetch-Site": "cross-site"},
+			"a form, another site":  {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "cross-site"},
+			"a form of nobody":      {"Content-Type": "application/x-www-form-urlencoded"},
+			"a form of a bad token": {"Content-Type": "application/x-www-form-urlencoded", "Authorization": "Token nope"},
+		} {
+			for _, path := range []string{"/sign-in/", "/sign-out/", "/console/new/", "/invitation/x/accept/"} {
+				endless := &countingBody{}
+				body := io.MultiReader(strings.NewReader("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n"), io.LimitReader(endless, 10<<20))
+				r := httptest.NewRequestWithContext(e.Context(), http.MethodPost, path, body)
+				r.Header.Set("Content-Type", "multipart/form-data; boundary=b")
+				for name, value := range headers {
+					r.Header.Set(name, value)
+				}
+				answer := httptest.NewRecorder()
+				e.server.Config.Handler.ServeHTTP(answer, r)
+				require.GreaterOrEqual(e, answer.Code, 300, "%s: %s", name, path)
+				require.Less(e, endless.read, 200<<10, "%s: %s", name, path)
+			}
+		}
+	})
+}
+
+// A code that ended, and a cookie that is made up, write nothing: no event and no lock.
+func TestDeadCodesWriteNothing(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		b := e.browser()
+		b.post("/sign-in/", "email", "ina@university.example")
+		kept := b.client.Jar.Cookies(mustParse(e, e.server.URL))
+		for range 5 {
+			require.Equal(e, http.StatusBadRequest, b.post("/sign-in/code/", "code", "x").status)
+		}
+		require.Len(e, e.events(), 5)
+		for range 3 {
+			b.client.Jar.SetCookies(mustParse(e, e.server.URL), kept)
+			require.Equal(e, http.StatusBadRequest, b.post("/sign-in/code/", "code", "x").status)
+			b.client.Jar.SetCookies(mustParse(e, e.server.URL), []*http.Cookie{{Name: "invited-code", Value: "made-up.eA", Path: "/"}})
+			require.Equal(e, http.StatusBadRequest, b.post("/sign-in/code/", "code", "x").status)
+		}
+		require.Len(e, e.events(), 5)
+	})
+}
+
+// Where codes by mail are off, nobody can ask for one.
+func TestSignInWithoutMail(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.withoutMail = true
+		handler := e.pages(e.server.URL + "/")
+		for _, each := range []struct {
+			method, path string
+			status       int
+		}{
+			{"POST", "/sign-in/", http.StatusNotFound},
+			{"POST", "/sign-in/code/", http.StatusNotFound},
+			{"GET", "/sign-in/code/", http.StatusNotFound},
+			{"GET", "/sign-in/", http.StatusOK},
+		} {
+			r := httptest.NewRequestWithContext(e.Context(), each.method, each.path, strings.NewReader("email=ina@university.example"))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			answer := httptest.NewRecorder()
+			handler.ServeHTTP(answer, r)
+			require.Equal(e, each.status, answer.Code, "%s %s", each.method, each.path)
+			require.NotContains(e, answer.Body.String(), "Mail me a code")
+		}
+		require.Empty(e, e.codes())
 	})
 }

@@ -73,9 +73,11 @@ type env struct {
 	identity  *identity.Service
 	server    *httptest.Server
 	providers *signin.Providers
-	proxy     *signin.Proxy                 // nil: none is trusted
-	issuers   map[string]*signintest.Issuer // by ID
-	log       *strings.Builder
+	proxy     *signin.Proxy // nil: none is trusted
+	// withoutMail: nobody can sign in by a code in a mail.
+	withoutMail bool
+	issuers     map[string]*signintest.Issuer // by ID
+	log         *strings.Builder
 }
 
 // onEachEngine runs a test on both engines, each time on pages of its own. issuers are those that people may sign in with.
@@ -130,7 +132,7 @@ func (e *env) pages(publicURL string) http.Handler {
 			rendered, err := jobs.Render(renderer, "example.org", m, e.clock.Now())
 			return rendered.Subject, rendered.Text, err
 		},
-		Callers: callers, Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
+		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
 		PublicURL: public, SiteName: "Example Cloud", Logger: logger, ClientIP: clientIP,
 		Next: http.NotFoundHandler(),
 		Demo: &web.Demo{

@@ -64,7 +64,8 @@ func TestCodeForAFrontEnd(t *testing.T) {
 		require.Equal(e, "abc&x", query.Get("state"))
 		require.False(e, b.isSignedIn())
 
-		// The next one signs in too, and may be somebody else; a text of another front end's is not there any more.
+		// The next one begins again, and may be somebody else; a text of another front end's is not there any more.
+		b.begins("")
 		b.post("/sign-in/", "email", "olivia@acme.example", "return_to", signin.MailCompleted)
 		query, user = b.post("/sign-in/code/", "code", e.lastCode(), "return_to", signin.MailCompleted).arrives(e)
 		require.Equal(e, "olivia", user)
@@ -119,7 +120,7 @@ func TestFrontEndIsTheConfiguredOne(t *testing.T) {
 	})
 }
 
-// A cookie that nobody made does no harm.
+// Without an attempt of the front end's, nobody is handed over to it.
 func TestBadFrontEndCookies(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		other, err := json.Marshal(signin.Attempt{Issuer: "campus", Echo: "x"})
@@ -130,8 +131,11 @@ func TestBadFrontEndCookies(t *testing.T) {
 			require.NoError(e, err)
 			b.client.Jar.SetCookies(at, []*http.Cookie{{Name: "invited-front", Value: value, Path: "/"}})
 			b.post("/sign-in/", "email", "ina@university.example", "return_to", signin.MailCompleted)
-			query, _ := b.post("/sign-in/code/", "code", e.lastCode(), "return_to", signin.MailCompleted).arrives(e)
-			require.Len(e, query, 1)
+			answer := b.post("/sign-in/code/", "code", e.lastCode(), "return_to", signin.MailCompleted)
+			require.Equal(e, http.StatusBadRequest, answer.status)
+			require.Contains(e, answer.body, "not begun in this browser")
+			require.Empty(e, answer.header.Get("Refresh"))
+			require.False(e, b.isSignedIn())
 			e.clock.Advance(3600e9)
 		}
 	})

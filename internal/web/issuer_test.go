@@ -430,3 +430,19 @@ func TestFirstSignInsAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Whoever comes back again and again without being signed in has to wait: each try can cost the issuer a request.
+func TestFailedCallbacksAreLimited(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		b := e.browser()
+		for range 30 {
+			require.Equal(e, http.StatusBadRequest, b.get("/sign-in/campus/callback/?code=x&state=y").status)
+		}
+		limited := b.get("/sign-in/campus/callback/?code=x&state=y")
+		require.Equal(e, http.StatusTooManyRequests, limited.status)
+		require.Equal(e, "2", limited.header.Get("Retry-After"))
+		e.clock.Advance(2 * time.Second)
+		e.issuers["campus"].Person = person("person-1", "ina@university.example")
+		require.Equal(e, http.StatusSeeOther, b.signInWith("campus").status)
+	}, issuer("campus"))
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"strconv"
@@ -120,13 +121,23 @@ func (r *statusRecorder) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// handle finds out who is signed in, reads the form, and calls the page. It returns a panic as an error.
+// handle reads the form, finds out who is signed in, and calls the page. It returns a panic as an error.
 func (r *request) handle(page func(*request) error) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
 			err = fmt.Errorf("panic: %v\n%s", value, debug.Stack())
 		}
 	}()
+	// The form is read first: a page of an error reads it too, and net/http would write the files of a form without a limit
+	// to the disk.
+	limit := int64(maxForm)
+	if isConsole(r.URL.Path) {
+		limit = maxConsoleForm
+	}
+	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
+	if err := r.readForm(); err != nil {
+		return err
+	}
 	if err := r.page.Callers.CheckOrigin(r.Request); err != nil { // also where nobody is signed in: a form can sign in
 		return err
 	}
@@ -141,12 +152,13 @@ func (r *request) handle(page func(*request) error) (err error) {
 	case caller.Via == directory.ViaSession: // the session has ended
 		r.dropCookie(sessionCookie)
 	}
-	limit := int64(maxForm)
-	if isConsole(r.URL.Path) {
-		limit = maxConsoleForm
-	}
-	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
-	if err := r.ParseForm(); err != nil {
+	return page(r)
+}
+
+// readForm reads the query and the form of a request. It returns errBadForm where they can't be read.
+func (r *request) readForm() error {
+	if r.ParseForm() != nil {
+		r.Form, r.PostForm = url.Values{}, url.Values{}
 		return errBadForm
 	}
 	for _, values := range r.Form {
@@ -156,7 +168,7 @@ func (r *request) handle(page func(*request) error) (err error) {
 			}
 		}
 	}
-	return page(r)
+	return nil
 }
 
 var errBadForm = errors.New("web: the form can't be read")
@@ -206,7 +218,7 @@ var localPath = regexp.MustCompile(`^/(?:[A-Za-z0-9_-]+/)*$`)
 
 // returnTo returns the path that the browser goes to after signing in or out; "/" where the request names none of ours.
 func (r *request) returnTo() string {
-	return localOr(r.FormValue("return_to"), "/")
+	return localOr(r.Form.Get("return_to"), "/")
 }
 
 // localOr returns a path that a browser can be sent back to, else another one.

@@ -12,12 +12,13 @@ import (
 // signInForm is the content of the page that asks for an address.
 type signInForm struct {
 	Email, Problem string
+	ByMail         bool
 	Issuers        []signin.Choice
 }
 
 // renderSignIn answers with the page that asks for an address, or for another way to sign in.
 func (r *request) renderSignIn(status int, email, problem string) error {
-	return r.render(status, "sign-in", "Sign in", signInForm{email, problem, r.page.Providers.Choices()})
+	return r.render(status, "sign-in", "Sign in", signInForm{email, problem, r.page.SignsInByMail, r.page.Providers.Choices()})
 }
 
 // askAddress is the page that asks for an address.
@@ -107,11 +108,14 @@ func (r *request) startSession(secret, returnTo string) error {
 // handOver sends the browser to the front end that a person has signed in for. It ends the session. The page is no redirect: the
 // policy of form-action forbids a form to lead to another site, by a redirect too.
 func (r *request) handOver(secret string) error {
+	attempt := signin.TakeAttempt(r.w, r.Request, signin.FrontEndAttempt, r.page.isSecure())
+	if attempt.Issuer != signin.Mail {
+		return fault.Rejected("This sign-in was not begun in this browser, or it took too long. Go back to where you came from, and begin again.")
+	}
 	code, err := r.page.Identity.HandOver(r.Context(), secret)
 	if err != nil {
 		return err
 	}
-	attempt := signin.TakeAttempt(r.w, r.Request, signin.FrontEndAttempt, r.page.isSecure())
 	to := signin.FrontEndCompleted(r.page.Invitations.FrontendURL, signin.Mail, code, attempt.Echo)
 	r.w.Header().Set("Refresh", "0; url="+to)
 	return r.render(http.StatusOK, "go-on", "You are signed in", to)

@@ -29,7 +29,9 @@ type Config struct {
 	Logger      *slog.Logger
 	ClientIP    func(*http.Request) string
 	Next        http.Handler // serves every path that has no page
-	Demo        *Demo        // nil: there is no demonstration
+	// SignsInByMail is whether people can sign in by a code in a mail.
+	SignsInByMail bool
+	Demo          *Demo // nil: there is no demonstration
 	// Preview renders the mail of a message, as it would be sent.
 	Preview func(*invitation.Message) (subject, text string, err error)
 }
@@ -106,6 +108,11 @@ func New(c Config) (http.Handler, error) {
 		"GET /console/requests/{$}":                 signedIn(p.requests),
 		"POST /console/requests/{uuid}/approve/{$}": signedIn(p.approveRequest),
 		"POST /console/requests/{uuid}/reject/{$}":  signedIn(p.rejectRequest),
+	}
+	if !c.SignsInByMail {
+		for _, pattern := range []string{"POST /sign-in/{$}", "GET /sign-in/code/{$}", "POST /sign-in/code/{$}"} {
+			delete(handlers, pattern)
+		}
 	}
 	if c.Demo != nil {
 		handlers["GET /demo/{$}"], handlers["POST /demo/be/{username}/{$}"] = p.demo, p.be
