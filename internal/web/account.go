@@ -51,7 +51,7 @@ func (t ownToken) ScopeWords() string {
 // scopeWords are the scopes of tokens as people call them.
 var scopeWords = map[directory.TokenScope]string{
 	directory.ReadInvitations:  "read invitations",
-	directory.WriteInvitations: "create, change and accept invitations",
+	directory.WriteInvitations: "create, change, answer and review invitations",
 	directory.ReadDirectory:    "read organizations, projects and roles",
 	directory.IssueUserTokens:  "make tokens for users",
 }

@@ -91,7 +91,8 @@ func (f listFilter) query() invitation.Query {
 	}
 	if f.EndsSoon {
 		q.ExpiresWithin = endsSoon
-		q.Order = []directory.Order{{By: invitation.ByCreated}} // what ends first comes first
+		// the oldest first: except for projects that start later, that is the order of their ends
+		q.Order = []directory.Order{{By: invitation.ByCreated}}
 		if f.State == "" {
 			q.States = []invitation.State{invitation.Pending, invitation.Project}
 		}

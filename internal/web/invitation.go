@@ -18,6 +18,9 @@ func (p *pages) home(r *request) error {
 	if r.user == nil {
 		return r.render(http.StatusOK, "home", p.SiteName, nil)
 	}
+	if r.user.Email == "" { // nothing waits for nobody's address, and an empty filter would find everything
+		return r.render(http.StatusOK, "home", p.SiteName, nil)
+	}
 	waiting, err := p.Invitations.List(r.Context(), r.user.Actor, invitation.Query{
 		EmailExact: r.user.Email, States: []invitation.State{invitation.Pending, invitation.Project},
 	}, 1, 50)

@@ -143,3 +143,23 @@ func TestReviewOnThePage(t *testing.T) {
 		require.Equal(e, http.StatusGone, b.get("/invitation_approve/forged/").status)
 	})
 }
+
+// A user without an address, as a proxy or an issuer can make one, has no invitations that wait: an empty address is none to
+// look for.
+func TestHomeOfUserWithoutAddress(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.invite("guest@example.org", apollo)
+		sam, olivia := e.browser(), e.browser()
+		sam.signIn("sam@example.com")
+		olivia.signIn("olivia@acme.example")
+		e.apply("users: [{username: sam, is_staff: true}, {username: olivia}]")
+		for _, b := range []*browser{sam, olivia} {
+			require.Contains(e, b.get("/console/").body, "guest@example.org")
+			home := b.get("/")
+			require.Equal(e, http.StatusOK, home.status)
+			require.Contains(e, home.body, "No invitation waits for you.")
+			require.NotContains(e, home.body, "Apollo")
+			require.NotContains(e, home.body, "signed in with the address")
+		}
+	})
+}

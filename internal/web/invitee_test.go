@@ -205,7 +205,10 @@ func TestRequestsInTheConsole(t *testing.T) {
 		sue.signIn("sue@example.com")
 		got := sam.get("/console/requests/")
 		require.Contains(e, got.body, "No request waits for you.")
-		require.Contains(e, got.body, `<a href="/console/requests/">Requests</a>`)
+		require.Contains(e, got.body, `<a href="/console/">Invitations</a> <a href="/console/requests/" aria-current="page">Requests</a>`)
+		require.Contains(e, sam.get("/console/").body, `<a href="/console/" aria-current="page">Invitations</a> <a href="/console/requests/">Requests</a>`)
+		require.Contains(e, sam.get("/console/new/").body, `<a href="/console/" aria-current="true">Invitations</a>`)
+		require.NotContains(e, sam.get("/account/").body, "aria-current")
 
 		e.service.Policy.OnlyStaffCanInvite = true
 		first := e.invite("first@university.example", apollo, func(d *invitation.Draft) { d.ExtraInvitationText = "<b>Please</b>" })
