@@ -993,12 +993,12 @@ type InvitationListItem = Invitation
 // InvitationNotice A mail about an invitation other than the invitation itself.
 //
 // * `requested` - to staff: please approve or reject
-// * `rejected` - to the creator
-// * `expired` - to the creator
-// * `refused` - to the creator, who may not invite there any more: nobody can accept
+// * `rejected` - to the inviter
+// * `expired` - to the inviter
+// * `refused` - to the inviter, who may not invite there any more: nobody can accept
 // * `reminder` - to the invitee
-// * `declined` - to the creator
-// * `renewal_asked` - to the creator or to staff: somebody asks for a new invitation
+// * `declined` - to the inviter
+// * `renewal_asked` - to the inviter or to staff: somebody asks for a new invitation
 type InvitationNotice string
 
 // InvitationOEnum A key to order by; `-` means descending. The default is `-created`. `created_by` orders by the creator's full
@@ -1007,7 +1007,7 @@ type InvitationOEnum string
 
 // InvitationReasonRequest A reason, which may be left out. White space around it is removed.
 type InvitationReasonRequest struct {
-	// Reason Why, in any number of lines. The creator is told.
+	// Reason Why, in any number of lines. The inviter is told.
 	Reason *string `json:"reason,omitempty"`
 }
 
@@ -1159,10 +1159,11 @@ type PersonalAccessTokenCreated struct {
 
 // PersonalAccessTokenScope A part of the API.
 //
-// * `invitations:read` - read invitations
-// * `invitations:write` - create, edit, send, cancel, delete and accept invitations
-// * `directory:read` - read organizations, projects, roles, and who holds which role
-// * `users:token` - make tokens of ten minutes for users; only tokens of service users can have this scope
+//   - `invitations:read` - read invitations
+//   - `invitations:write` - create, edit, send, cancel, delete, accept and decline invitations, undo that, ask again,
+//     approve and reject as staff, and read the invitee's link
+//   - `directory:read` - read organizations, projects, roles, and who holds which role
+//   - `users:token` - make tokens of ten minutes for users; only tokens of service users can have this scope
 type PersonalAccessTokenScope string
 
 // Project A project of an organization. With `field`, only the given fields are present.
@@ -1284,7 +1285,7 @@ type TokenExchangeRequest struct {
 
 // TokenRequest defines model for TokenRequest.
 type TokenRequest struct {
-	// Reason Why the invitation is rejected, which the creator is told. Approving ignores it.
+	// Reason Why the invitation is rejected, which the inviter is told. Approving ignores it.
 	Reason *string `json:"reason,omitempty"`
 
 	// Token The token from the link in the mail to staff.
@@ -2253,7 +2254,7 @@ type ClientInterface interface {
 	// UserInvitationsRejectWithBody Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2263,7 +2264,7 @@ type ClientInterface interface {
 	// UserInvitationsReject Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2401,7 +2402,7 @@ type ClientInterface interface {
 	// UserInvitationsDeclineWithBody Decline invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 	//
 	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 	// be able to accept, but can't decline.
@@ -2417,7 +2418,7 @@ type ClientInterface interface {
 	// UserInvitationsDecline Decline invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 	//
 	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 	// be able to accept, but can't decline.
@@ -2473,7 +2474,7 @@ type ClientInterface interface {
 
 	// UserInvitationsRejectRequestWithBody Reject as signed-in staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 	// is told by mail, also the reason.
 	//
 	// Takes any type of body and a specified content type.
@@ -2483,7 +2484,7 @@ type ClientInterface interface {
 
 	// UserInvitationsRejectRequest Reject as signed-in staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 	// is told by mail, also the reason.
 	//
 	// Takes a body of the `application/json` content type.
@@ -3200,7 +3201,7 @@ func (c *Client) UserInvitationsCheckDuplicates(ctx context.Context, body UserIn
 // UserInvitationsRejectWithBody Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3220,7 +3221,7 @@ func (c *Client) UserInvitationsRejectWithBody(ctx context.Context, contentType 
 // UserInvitationsReject Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3478,7 +3479,7 @@ func (c *Client) UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, 
 // UserInvitationsDeclineWithBody Decline invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 //
 // The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 // be able to accept, but can't decline.
@@ -3504,7 +3505,7 @@ func (c *Client) UserInvitationsDeclineWithBody(ctx context.Context, uuid Invita
 // UserInvitationsDecline Decline invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 //
 // The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 // be able to accept, but can't decline.
@@ -3610,7 +3611,7 @@ func (c *Client) UserInvitationsLinkRetrieve(ctx context.Context, uuid Invitatio
 
 // UserInvitationsRejectRequestWithBody Reject as signed-in staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 // is told by mail, also the reason.
 //
 // Takes any type of body and a specified content type.
@@ -3630,7 +3631,7 @@ func (c *Client) UserInvitationsRejectRequestWithBody(ctx context.Context, uuid 
 
 // UserInvitationsRejectRequest Reject as signed-in staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 // is told by mail, also the reason.
 //
 // Takes a body of the `application/json` content type.
@@ -7143,7 +7144,7 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsRejectWithBodyWithResponse Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7153,7 +7154,7 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsRejectWithResponse Reject
 	//
 	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7305,7 +7306,7 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsDeclineWithBodyWithResponse Decline invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 	//
 	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 	// be able to accept, but can't decline.
@@ -7321,7 +7322,7 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsDeclineWithResponse Decline invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 	//
 	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 	// be able to accept, but can't decline.
@@ -7385,7 +7386,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsRejectRequestWithBodyWithResponse Reject as signed-in staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 	// is told by mail, also the reason.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -7395,7 +7396,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsRejectRequestWithResponse Reject as signed-in staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 	// is told by mail, also the reason.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
@@ -16562,7 +16563,7 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithResponse(ctx con
 // UserInvitationsRejectWithBodyWithResponse Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16578,7 +16579,7 @@ func (c *ClientWithResponses) UserInvitationsRejectWithBodyWithResponse(ctx cont
 // UserInvitationsRejectWithResponse Reject
 //
 // Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The creator is told by mail, also the `reason` if there is one.
+// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16802,7 +16803,7 @@ func (c *ClientWithResponses) UserInvitationsCheckWithResponse(ctx context.Conte
 // UserInvitationsDeclineWithBodyWithResponse Decline invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 //
 // The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 // be able to accept, but can't decline.
@@ -16824,7 +16825,7 @@ func (c *ClientWithResponses) UserInvitationsDeclineWithBodyWithResponse(ctx con
 // UserInvitationsDeclineWithResponse Decline invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The creator gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
 //
 // The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
 // be able to accept, but can't decline.
@@ -16918,7 +16919,7 @@ func (c *ClientWithResponses) UserInvitationsLinkRetrieveWithResponse(ctx contex
 
 // UserInvitationsRejectRequestWithBodyWithResponse Reject as signed-in staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 // is told by mail, also the reason.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
@@ -16934,7 +16935,7 @@ func (c *ClientWithResponses) UserInvitationsRejectRequestWithBodyWithResponse(c
 
 // UserInvitationsRejectRequestWithResponse Reject as signed-in staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The creator
+// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
 // is told by mail, also the reason.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).

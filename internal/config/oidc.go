@@ -219,7 +219,8 @@ func (e issuerEntry) issuer() (Issuer, error) {
 	switch {
 	case !issuerID.MatchString(e.ID) || len(e.ID) > 40 || slices.Contains(reservedIDs, e.ID):
 		return Issuer{}, errors.New("id is missing or wrong: use up to 40 of a to z, 0 to 9 and -, and not " +
-			strings.Join(reservedIDs, ", ") + "; the callback that you register is sign-in/ID/callback/")
+			strings.Join(reservedIDs, ", ") +
+			"; the callbacks that you register are sign-in/ID/callback/ and, for a front end, api-auth/ID/complete/")
 	case err != nil:
 		return Issuer{}, fmt.Errorf("issuer is %w", err)
 	case e.ClientID == "":

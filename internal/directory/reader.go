@@ -157,9 +157,8 @@ func (r *Reader) Scope(ctx context.Context, caller Actor, kind ScopeType, id uui
 	return found, nil
 }
 
-// Roles returns one page of the roles and the number of roles on all pages; see Paginate. Everybody sees all roles.
-// The zero Actor is everybody whom nobody knows.
-// Roles sets the query's Window.
+// Roles returns one page of the roles and the number of roles on all pages; see Paginate. Everybody sees all roles;
+// the zero Actor is a caller who is not known. Roles sets the query's Window.
 func (r *Reader) Roles(ctx context.Context, caller Actor, q RoleQuery, page, size int) (rows []Role, total int, err error) {
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		rows, total, err = Paginate(page, size, func(w Window) ([]Role, int, error) {

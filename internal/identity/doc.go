@@ -20,7 +20,8 @@
 // # Sessions
 //
 // A session is 256 random bits in a cookie, of which the database has a digest. It ends after eight hours, after an hour
-// without a request, and when its user signs out, is made inactive, or is signed out by the operator.
+// without a request, when its user signs out, ends it from another browser, or is made inactive, and when the operator signs
+// the user out.
 //
 // # Front ends
 //

@@ -11,7 +11,7 @@ import (
 	"invited/internal/fault"
 )
 
-// EventType is what happened.
+// EventType names what happened.
 type EventType string
 
 // The types of events.

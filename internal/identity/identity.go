@@ -11,13 +11,13 @@ import (
 )
 
 // Service has the use cases of signing in. A refusal is a *fault.Error: beside those that a method names,
-// fault.KindUnavailable where the database is out of reach or busy. Every field must be set; SignOutUser and
+// fault.KindUnavailable where the database is out of reach or busy. Every field must be set; EventsOf, SignOutUser and
 // SignInAs need the Store alone.
 type Service struct {
 	Store  Store
 	Signer *token.Signer // computes codes
 	Create CreateUsers
-	// Lifetime is that of invitations: an invitation that has expired makes no user.
+	// Lifetime is that of invitations: an address counts as invited until invitedFor after the invitation expired.
 	Lifetime time.Duration
 }
 

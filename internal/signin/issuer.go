@@ -55,7 +55,7 @@ type issuer struct {
 	tried    time.Time // when something was fetched last, or not
 }
 
-// discovery is what an issuer said at one time.
+// discovery holds what an issuer said at one time.
 type discovery struct {
 	provider *oidc.Provider // nil: nothing
 	metadata metadata
@@ -71,7 +71,7 @@ type metadata struct {
 	SendsIssuer bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
-// issuerState is what an issuer can be used with at a time.
+// issuerState holds what an issuer can be used with at a time.
 type issuerState struct {
 	discovery
 	trouble string
