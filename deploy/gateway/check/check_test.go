@@ -55,7 +55,9 @@ func contract(t *testing.T) *openapi3.T {
 func needsNoToken(o *openapi3.Operation) bool { return o.Security != nil && len(*o.Security) == 0 }
 
 // needsLimit reports whether an operation needs a limit at the gateway.
-func needsLimit(method string, o *openapi3.Operation) bool { return method == http.MethodPost && needsNoToken(o) }
+func needsLimit(method string, o *openapi3.Operation) bool {
+	return method == http.MethodPost && needsNoToken(o)
+}
 
 // examplePath returns the path of a request for a path of the contract.
 func examplePath(path string) string {
