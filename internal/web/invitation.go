@@ -60,7 +60,7 @@ func (p *pages) invitation(r *request) error {
 			return err
 		}
 		r.Form.Set("return_to", invitationPath(link))
-		return r.render(http.StatusOK, "sign-in", "You are invited", signInForm{Email: check.Email, Issuers: p.Providers.Choices()})
+		return r.renderSignIn(http.StatusOK, "You are invited", check.Email, "")
 	}
 	return p.showInvitation(r, http.StatusOK, link, func(*offerPage) {})
 }

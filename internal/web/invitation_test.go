@@ -163,3 +163,15 @@ func TestHomeOfUserWithoutAddress(t *testing.T) {
 		}
 	})
 }
+
+// The page of an invitation asks a stranger for an address, which the link brings along.
+func TestInvitationAsksToSignIn(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		made := e.invite("ina@university.example", apollo)
+		got := e.browser().get("/invitation/" + made.UUID.String() + "/")
+		require.Equal(e, "You are invited", got.heading(e))
+		require.Contains(e, got.body, `<form method="post" action="/sign-in/">`)
+		require.Contains(e, got.body, `value="ina@university.example"`)
+		require.Contains(e, got.body, `name="return_to" value="/invitation/`+made.UUID.String()+`/"`)
+	})
+}

@@ -16,9 +16,11 @@ type signInForm struct {
 	Issuers        []signin.Choice
 }
 
+const titleSignIn = "Sign in"
+
 // renderSignIn answers with the page that asks for an address, or for another way to sign in.
-func (r *request) renderSignIn(status int, email, problem string) error {
-	return r.render(status, "sign-in", "Sign in", signInForm{email, problem, r.page.SignsInByMail, r.page.Providers.Choices()})
+func (r *request) renderSignIn(status int, title, email, problem string) error {
+	return r.render(status, "sign-in", title, signInForm{email, problem, r.page.SignsInByMail, r.page.Providers.Choices()})
 }
 
 // askAddress is the page that asks for an address.
@@ -26,7 +28,7 @@ func (p *pages) askAddress(r *request) error {
 	if r.user != nil && r.returnTo() != signin.MailCompleted { // who signs in for a front end may be somebody else
 		return r.redirect(r.returnTo())
 	}
-	return r.renderSignIn(http.StatusOK, "", "")
+	return r.renderSignIn(http.StatusOK, titleSignIn, "", "")
 }
 
 // requestCode mails a code and goes on to the page that asks for the code, whether or not anybody knows the address.
@@ -35,7 +37,7 @@ func (p *pages) requestCode(r *request) error {
 	former, _ := r.code()
 	secret, err := p.Identity.RequestCode(r.Context(), email, p.ClientIP(r.Request), former)
 	if fault.Is(err, fault.KindInvalid) {
-		return r.renderSignIn(http.StatusBadRequest, email, "Enter a valid e-mail address.")
+		return r.renderSignIn(http.StatusBadRequest, titleSignIn, email, "Enter a valid e-mail address.")
 	} else if err != nil {
 		return err
 	}
@@ -76,7 +78,7 @@ func (p *pages) redeemCode(r *request) error {
 			codeForm{email, "That is not the code. Look for the newest mail, and type its six digits."})
 	case fault.Is(err, fault.KindRejected):
 		r.dropCookie(codeCookie)
-		return r.renderSignIn(http.StatusBadRequest, email, "This code does not work any more. Ask for a new one.")
+		return r.renderSignIn(http.StatusBadRequest, titleSignIn, email, "This code does not work any more. Ask for a new one.")
 	case fault.Is(err, fault.KindForbidden):
 		m := message{
 			"This address can’t sign in here",
