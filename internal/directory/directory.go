@@ -75,6 +75,7 @@ type User struct {
 	IsActive             bool   // the API keys of an inactive user do not work
 	NotificationsEnabled bool   // staff only: gets mail about requests to approve
 	Kind                 UserKind
+	MadeBySignIn         bool // chose the username: a name alone in the directory file does not mean this user
 	Created              time.Time
 }
 

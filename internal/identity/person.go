@@ -136,7 +136,8 @@ func (p Person) newUser(now time.Time) directory.User {
 		}
 	}
 	user := directory.User{
-		UUID: uuid.New(), Username: directory.Fold(name), Email: "", IsActive: true, NotificationsEnabled: true, Created: now,
+		UUID: uuid.New(), Username: directory.Fold(name), Email: "", IsActive: true, NotificationsEnabled: true,
+		MadeBySignIn: true, Created: now,
 	}
 	if p.Email != "" && p.EmailVerified {
 		user.Email, user.EmailFolded = p.Email, directory.Fold(p.Email)

@@ -121,6 +121,7 @@ func TestNewUserOfAPerson(t *testing.T) {
 		require.Equal(t, test.email, got.Email, name)
 		require.Equal(t, directory.Fold(test.email), got.EmailFolded, name)
 		require.True(t, got.IsActive, name)
+		require.True(t, got.MadeBySignIn, name)
 		require.False(t, got.IsStaff, name)
 	}
 }

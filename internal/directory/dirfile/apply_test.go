@@ -186,6 +186,35 @@ func TestApplyRefusesFilesThatContradictTheDatabase(t *testing.T) {
 	})
 }
 
+// Who signs in may choose a username, and must not become whom a record in the file means by that name.
+func TestApplyTakesNobodyWhoSignedInByName(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, e *env) {
+		e.apply(acme)
+		eve := directory.User{UUID: uuid.New(), Username: "eve", IsActive: true, MadeBySignIn: true, Created: time.Now()}
+		require.NoError(t, e.store.Write(t.Context(), func(tx directory.FileTx) error { return tx.SaveUsers([]directory.User{eve}) }))
+		before := e.export()
+		const member = "customers: [{name: Other, members: [{user: eve, role: CUSTOMER.OWNER}]}]"
+		refuses := func() {
+			problem := ": eve is a user who made themselves by signing in; add "
+			require.Equal(t, "users[1].username"+problem+"their uuid ("+eve.UUID.String()+") to the record if you mean this user (line 1)",
+				e.applyError("users: [{username: zoe}, {username: eve, is_staff: true}]\n"+member))
+			require.Equal(t, "customers[0].members[0].user"+problem+"a record with their uuid ("+eve.UUID.String()+
+				") to users if you mean this user (line 1)", e.applyError(member))
+		}
+		refuses()
+		require.Equal(t, before, e.export())
+		require.Equal(t, dirfile.Count{Unchanged: 3}, e.apply(before).Users, "the export names users by their uuids")
+
+		report := e.apply("users: [{username: eve, uuid: " + eve.UUID.String() + ", is_staff: true}]\n" + member)
+		require.Equal(t, dirfile.Count{Changed: 1}, report.Users)
+		require.Equal(t, dirfile.Count{Created: 1}, report.Memberships)
+		require.True(t, e.user("eve").IsStaff)
+		refuses()
+		require.Equal(t, dirfile.Count{Unchanged: 3}, e.apply(e.export()).Users)
+	})
+}
+
 func TestApplyCreatesAndRevokesMemberships(t *testing.T) {
 	t.Parallel()
 	format := "roles: [{name: R, scope_type: customer, is_active: false}, {name: Q, scope_type: customer}]\n" +

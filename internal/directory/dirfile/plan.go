@@ -46,8 +46,9 @@ type planner struct {
 
 // target is the row that a record stands for. id is uuid.Nil after a problem with the record.
 type target struct {
-	id    uuid.UUID
-	isNew bool
+	id           uuid.UUID
+	isNew        bool
+	madeBySignIn bool // a user who chose the username by signing in, and has no record in the file
 }
 
 func (p *planner) plan() (changes, error) {
@@ -162,7 +163,12 @@ func (p *planner) planUsers() error {
 			want := each.User
 			want.UUID, want.Created = to.id, p.now
 			if !to.isNew {
-				want.Created = row.Created
+				want.Created, want.MadeBySignIn = row.Created, row.MadeBySignIn
+			}
+			if row.MadeBySignIn && each.UUID == uuid.Nil {
+				p.add(each.location, "username", each.line,
+					"%s is a user who made themselves by signing in; add their uuid (%s) to the record if you mean this user",
+					directory.Excerpt(each.Username), row.UUID)
 			}
 			if p.changes.report.Users.count(to.isNew, row == want) {
 				p.changes.users = append(p.changes.users, want)
@@ -190,7 +196,7 @@ func (p *planner) findMembers(matched map[uuid.UUID]*location) error {
 		}
 		for _, each := range found {
 			if matched[each.UUID] == nil {
-				p.users[each.Username] = target{id: each.UUID}
+				p.users[each.Username] = target{id: each.UUID, madeBySignIn: each.MadeBySignIn}
 			}
 		}
 	}
@@ -287,6 +293,10 @@ func (p *planner) membershipKey(m memberRecord) (key directory.MembershipKey, is
 	user, userKnown := p.users[m.user]
 	if !userKnown {
 		p.add(m.location, "user", m.line, "there is no user %s", directory.Excerpt(m.user))
+	} else if user.madeBySignIn {
+		p.add(m.location, "user", m.line,
+			"%s is a user who made themselves by signing in; add a record with their uuid (%s) to users if you mean this user",
+			directory.Excerpt(m.user), user.id)
 	}
 	role, roleKnown := p.roles[m.role]
 	if kind := p.file.scopes[m.scope].Type; !roleKnown {
