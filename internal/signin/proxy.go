@@ -69,7 +69,7 @@ func (p *Proxy) person(r *http.Request) (identity.Person, error) {
 	}
 	user := values[p.Headers.User]
 	// Caddy before 2.10 sends the name of its variable, in braces, where it has no value: that would be everybody.
-	if user == "" || len(user) > maxSubject || strings.ContainsRune(user, 0) || strings.HasPrefix(user, "{") {
+	if !validSubject(user) || strings.HasPrefix(user, "{") {
 		return identity.Person{}, fault.Unauthorized("The sign-in proxy does not say who you are. Tell the people who run this site.")
 	}
 	person := identity.Person{

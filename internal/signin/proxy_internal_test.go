@@ -13,7 +13,9 @@ func TestProxyWithoutValues(t *testing.T) {
 	_, network, err := net.ParseCIDR("192.0.2.0/24") // of httptest's requests
 	require.NoError(t, err)
 	p := &Proxy{Networks: []*net.IPNet{network}, Secret: "secret", Headers: ProxyHeaders{User: "User", Username: "Name", Email: "Email"}}
-	for user, known := range map[string]bool{"person-1": true, "": false, " ": false, "{http.reverse_proxy.header.Remote-User}": false} {
+	for user, known := range map[string]bool{
+		"person-1": true, "pérson": true, "p\xe9rson": false, "per\tson": false, "per\u0085son": false, "": false, " ": false, "{http.reverse_proxy.header.Remote-User}": false,
+	} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("User", user)
 		r.Header.Set("Email", "nell@university.example")

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
@@ -22,6 +24,12 @@ const leeway = time.Minute
 
 // maxSubject is the length of the longest subject, in bytes (OpenID Connect Core 1.0, section 2).
 const maxSubject = 255
+
+// validSubject reports whether a text can be somebody's subject. What is no UTF-8 is none: another text that is not would be
+// the same person, because a decoder of JSON writes U+FFFD for both.
+func validSubject(text string) bool {
+	return text != "" && len(text) <= maxSubject && !strings.ContainsRune(text, utf8.RuneError) && !strings.ContainsFunc(text, unicode.IsControl)
+}
 
 // verify returns a token of an issuer whose signature, issuer, expiry and other times are right. Whom the token is for is
 // the caller's to check.
@@ -47,7 +55,7 @@ func (i *issuer) verify(ctx context.Context, raw string) (*oidc.IDToken, error) 
 		return nil, errors.New("the token is of a time to come")
 	case token.Issuer != i.URL: // the library lets Google leave out the scheme
 		return nil, errors.New("the token is of another issuer")
-	case token.Subject == "" || len(token.Subject) > maxSubject || strings.ContainsRune(token.Subject, 0):
+	case !validSubject(token.Subject):
 		return nil, errors.New("the token has no subject")
 	}
 	return token, nil
@@ -149,10 +157,12 @@ func (i *issuer) person(subject string, claims map[string]any) identity.Person {
 		value, _ := claims[name].(string)
 		return value
 	}
+	email := text(i.emailClaim())
 	p := identity.Person{
 		Issuer: i.URL, Subject: subject,
-		Email:         text(i.emailClaim()),
-		EmailVerified: i.EmailTrusted || claims["email_verified"] == true, // the text "true" does not do
+		Email: email,
+		// The claim email_verified is about the claim email, whichever claim the address is read from. The text "true" does not do.
+		EmailVerified: i.EmailTrusted || claims["email_verified"] == true && text("email") == email,
 		Username:      text(cmp.Or(i.Claims.Username, "preferred_username")),
 		FullName:      text(cmp.Or(i.Claims.FullName, "name")),
 		CivilNumber:   text(i.Claims.CivilNumber),

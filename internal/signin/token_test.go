@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -96,6 +97,9 @@ func TestAccessTokenClaims(t *testing.T) {
 		"issuer is a list":       {signintest.Claims{"iss": []string{e.issuer.URL}}, invalid, "cannot unmarshal"},
 		"no subject":             {signintest.Claims{"sub": nil}, invalid, "no subject"},
 		"long subject":           {signintest.Claims{"sub": strings.Repeat("x", 256)}, invalid, "no subject"},
+		"subject has a line end": {signintest.Claims{"sub": "x\ny"}, invalid, "no subject"},
+		"subject has a C1 code":  {signintest.Claims{"sub": "x\u0085"}, invalid, "no subject"},
+		"subject is no UTF-8":    {signintest.Claims{"sub": "x\xff"}, invalid, "no subject"},
 		"subject is a number":    {signintest.Claims{"sub": 1}, invalid, "cannot unmarshal"},
 		"no expiry":              {signintest.Claims{"exp": nil}, "Token has expired.", "expired"},
 		"expiry is zero":         {signintest.Claims{"exp": 0}, "Token has expired.", "expired"},
@@ -387,6 +391,41 @@ func TestGroupsOfAccessTokens(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, test.want, person.Staff, name)
 	}
+}
+
+// Whether an address is verified is said of the claim email alone.
+func TestVerifiedAddressOfAnotherClaim(t *testing.T) {
+	for name, test := range map[string]struct {
+		claims  signintest.Claims
+		trusted bool
+		want    bool
+	}{
+		"one address":         {signintest.Claims{"email": "ina@x.example", "upn": "ina@x.example"}, false, true},
+		"two addresses":       {signintest.Claims{"email": "ina@x.example", "upn": "olivia@x.example"}, false, false},
+		"no claim email":      {signintest.Claims{"email": nil, "upn": "olivia@x.example"}, false, false},
+		"trusted":             {signintest.Claims{"email": "ina@x.example", "upn": "olivia@x.example"}, true, true},
+		"email is a list":     {signintest.Claims{"email": []string{"olivia@x.example"}, "upn": "olivia@x.example"}, false, false},
+		"email, not verified": {signintest.Claims{"email": "ina@x.example", "upn": "ina@x.example", "email_verified": false}, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEnv(t, func(i *signin.Issuer) { i.Claims.Email, i.EmailTrusted = "upn", test.trusted })
+			claims := signintest.Claims{"email_verified": true}
+			maps.Copy(claims, test.claims)
+			person, err := e.providers.AuthenticateToken(t.Context(), e.issuer.AccessToken(claims))
+			require.NoError(t, err)
+			require.Equal(t, claims["upn"], person.Email)
+			require.Equal(t, test.want, person.EmailVerified)
+		})
+	}
+}
+
+func TestNoProviders(t *testing.T) {
+	t.Parallel()
+	var none *signin.Providers
+	none.Refresh(t.Context())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	none.Run(ctx)
 }
 
 // What an issuer says of itself has to be safe, and not too large.
