@@ -28,9 +28,6 @@ func (a *App) newProviders() (*signin.Providers, error) {
 
 // startProviders fetches the issuers' keys until the App is released.
 func (a *App) startProviders() {
-	if a.providers == nil {
-		return
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

@@ -95,6 +95,9 @@ func (p *Providers) Run(ctx context.Context) {
 
 // Refresh does what Run does, once.
 func (p *Providers) Refresh(ctx context.Context) {
+	if p == nil {
+		return
+	}
 	var wait sync.WaitGroup
 	for _, each := range p.issuers {
 		if each.isDue() {
