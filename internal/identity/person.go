@@ -64,7 +64,7 @@ type known struct {
 	sameAddress []directory.User // the active users with the person's verified address
 	shutOut     bool             // only inactive users have that address
 	hasIdentity bool             // the first of sameAddress has another identity of the issuer
-	invited     bool             // the person's address has an open invitation
+	invited     bool             // the person's address has an invitation, open or expired lately
 }
 
 // decision is what signing in does for a person.
@@ -79,7 +79,7 @@ const (
 // decide returns which user a person is. It returns fault.KindForbidden, in words that say whom to ask, where the person
 // is none, and fault.KindUnauthenticated where their user is inactive. An address that the issuer does not vouch for
 // decides nothing. An address that only inactive users have makes no user: who was shut out does not come back as somebody
-// new.
+// new. One that another active user has makes none either: a code in a mail to it would sign in neither.
 func (k known) decide(p Person, create CreateUsers) (decision, error) {
 	switch verified := p.Email != "" && p.EmailVerified; {
 	case k.own != nil && !k.own.IsActive:
@@ -92,6 +92,8 @@ func (k known) decide(p Person, create CreateUsers) (decision, error) {
 		return linkUser, nil
 	case k.shutOut:
 		return 0, refused("The account with your address was closed. Ask the people who run this site.")
+	case verified && len(k.sameAddress) > 0:
+		return 0, refused("Another account here has your address. Sign in with that account, or ask the people who run this site.")
 	case create == CreateAny, create == CreateInvited && verified && k.invited:
 		return makeUser, nil
 	case create == CreateInvited && !verified:
