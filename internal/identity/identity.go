@@ -155,7 +155,8 @@ type Tx interface {
 	ListTokens(user uuid.UUID, w directory.Window) ([]directory.APIToken, int, error)
 	// FindToken returns one of a user's API tokens.
 	FindToken(user, id uuid.UUID) (directory.APIToken, error)
-	// CountOwnTokens returns the number of a user's API tokens, without those that service users asked for.
+	// CountOwnTokens returns the number of a user's API tokens that have not expired, without those of front ends and those that
+	// service users asked for.
 	CountOwnTokens(user uuid.UUID) (int, error)
 	// SaveTokens inserts API tokens.
 	SaveTokens([]directory.APIToken) error

@@ -19,7 +19,8 @@ const (
 	DefaultTokenLifetime = 90 * 24 * time.Hour
 	// UserTokenLifetime is how long a token works that a service user asks for.
 	UserTokenLifetime = 10 * time.Minute
-	// MaxTokens is the number of tokens at which a user makes no more; those that service users asked for do not count.
+	// MaxTokens is the number of tokens at which a user makes no more. Those that expired, those of front ends and those that
+	// service users asked for do not count.
 	MaxTokens = 100
 	// issuedStaleAfter is how long after their end tokens are kept that service users asked for.
 	issuedStaleAfter = time.Hour

@@ -28,7 +28,8 @@ func (tx *Tx) FindToken(user, id uuid.UUID) (found directory.APIToken, err error
 // CountOwnTokens implements identity.Tx.
 func (tx *Tx) CountOwnTokens(user uuid.UUID) (int, error) {
 	var count int64
-	err := tx.db.Model(&directory.APIToken{}).Where("user_uuid = ? AND issued_by_uuid IS NULL", user).Count(&count).Error
+	err := tx.db.Model(&directory.APIToken{}).
+		Where("user_uuid = ? AND issued_by_uuid IS NULL AND NOT signed_in AND (expires IS NULL OR expires > ?)", user, tx.now).Count(&count).Error
 	return int(count), err
 }
 
