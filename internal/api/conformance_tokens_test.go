@@ -324,6 +324,13 @@ func TestTokensForUsers(t *testing.T) {
 		e.exec("UPDATE users SET is_staff = TRUE WHERE username = 'invitee'")
 		invitee("GET", me, nil).isUnauthorized("Invalid token.")
 		e.exec("UPDATE users SET is_staff = FALSE WHERE username = 'invitee'")
+		// A token works only as long as who asked for it is an active service user.
+		for _, change := range []string{"is_active = FALSE", "kind = ''"} {
+			e.exec("UPDATE users SET " + change + " WHERE username = 'portal'")
+			invitee("GET", me, nil).isUnauthorized("Invalid token.")
+			e.exec("UPDATE users SET is_active = TRUE, kind = 'service' WHERE username = 'portal'")
+		}
+		invitee("GET", me, nil).is(http.StatusOK, "")
 		e.clock.Advance(time.Second)
 		invitee("GET", me, nil).isUnauthorized("Token has expired.")
 

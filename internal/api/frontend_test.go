@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/api"
+	"invited/internal/directory"
 	"invited/internal/identity"
 	"invited/internal/signin"
 	"invited/internal/signin/signintest"
@@ -214,6 +215,51 @@ func TestSignOutEndsFrontEnds(t *testing.T) {
 		require.Equal(e.t, "0", e.countRows("sign_in_tickets"))
 		require.Equal(e.t, "0", e.value("SELECT CAST(count(*) AS text) FROM api_tokens WHERE signed_in"))
 		e.request("GET", me, "owner", nil).is(http.StatusOK, "")
+	})
+}
+
+// What ends sessions ends the tokens and the codes of front ends.
+func TestFrontEndsEndWithSessions(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		rows := func() string {
+			return e.countRows("sign_in_tickets") + " " + e.countRows("api_tokens WHERE signed_in OR issued_by_uuid IS NOT NULL")
+		}
+		portal := e.portal()
+		signIn := func() {
+			e.key(e.ticket("owner"))
+			e.ticket("owner")
+			portal("POST", userTokenPath(e.userID("owner")), nil).is(http.StatusCreated, "")
+			require.Equal(e.t, "1 2", rows())
+		}
+		service := e.identity(identity.CreateInvited)
+		owner := directory.Actor{User: directory.User{UUID: e.userID("owner"), Username: "owner"}, Via: directory.ViaSession}
+		for _, record := range []string{"is_active: false", "kind: service, email: ''"} {
+			signIn()
+			e.apply("users: [{username: owner, " + record + "}]")
+			require.Equal(e.t, "0 0", rows(), record)
+			e.apply("users: [{username: owner, email: owner@acme.example}]")
+		}
+		signIn()
+		others := e.key(e.ticket("manager"))
+		ended, err := service.EndOtherSessions(e.context(), owner, identity.Session{}, "192.0.2.1")
+		require.NoError(e.t, err)
+		require.Equal(e.t, 2, ended)
+		require.Equal(e.t, "0 1", rows())
+		e.requestWith("Token "+others, "GET", me, nil).is(http.StatusOK, "")
+		events, err := service.EventsOf(e.context(), "owner", 1)
+		require.NoError(e.t, err)
+		require.Equal(e.t, "of front ends, from another session", events[0].Detail)
+		e.exec("DELETE FROM api_tokens WHERE signed_in")
+		signIn()
+		ended, err = service.SignOutUser(e.context(), "owner")
+		require.NoError(e.t, err)
+		require.Equal(e.t, 2, ended)
+		require.Equal(e.t, "0 0", rows())
+		e.request("GET", me, "owner", nil).is(http.StatusOK, "") // another token
+
+		pending := e.ticket("owner")
+		e.exec("UPDATE users SET kind = 'service' WHERE username = 'owner'")
+		e.exchange(pending).is(http.StatusBadRequest, ticketEnded)
 	})
 }
 

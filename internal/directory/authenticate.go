@@ -20,7 +20,7 @@ type Credential struct {
 // Authenticator is where credentials are looked up.
 type Authenticator interface {
 	// Credential returns the credential of the token with this digest (token.Digest); fault.KindNotFound where no token
-	// has the digest.
+	// has the digest, or who asked for the token is no active service user any more.
 	Credential(ctx context.Context, digest string) (Credential, error)
 }
 

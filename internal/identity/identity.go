@@ -172,9 +172,12 @@ type Tx interface {
 	TouchSession(digest string, at time.Time) error
 	// DeleteSession deletes a session and returns it.
 	DeleteSession(digest string) (Session, error)
-	// DeleteSessionsOf deletes all sessions, tickets and tokens that a user got by signing in, and returns the number of
-	// sessions and tokens.
-	DeleteSessionsOf(user uuid.UUID) (int, error)
+	// DeleteSessionsOf deletes the sessions of users and what DeleteSessionTokensOf deletes, and returns the number of sessions
+	// and tokens.
+	DeleteSessionsOf(users ...uuid.UUID) (int, error)
+	// DeleteSessionTokensOf deletes the tickets of users, the tokens that they got by signing in for a front end, and those that
+	// service users asked for. It returns the number of tokens.
+	DeleteSessionTokensOf(users ...uuid.UUID) (int, error)
 	// DeleteStale deletes sessions, requests for codes and tickets that are older than a time, and the tokens of people who
 	// signed in for a front end that expired before it.
 	DeleteStale(before time.Time) error

@@ -30,46 +30,60 @@ func (s *Service) Sessions(ctx context.Context, caller directory.Actor) (found [
 // has no such session, and fault.KindForbidden where the caller came with an API token. client is the network address that the
 // request came from.
 func (s *Service) EndSession(ctx context.Context, caller directory.Actor, id, client string) error {
-	ended, err := s.endSessions(ctx, caller, client, func(each Session) bool { return each.ID() == id })
-	if err == nil && ended == 0 {
-		err = fault.NotFound()
-	}
-	return err
+	return s.writeOwn(ctx, caller, func(tx Tx) error {
+		ended, err := endSessions(tx, caller, client, func(each Session) bool { return each.ID() == id })
+		if err == nil && ended == 0 {
+			err = fault.NotFound()
+		}
+		return err
+	})
 }
 
-// EndOtherSessions ends all sessions of the caller but the one that is kept, and returns their number. The faults are those of
-// EndSession.
-func (s *Service) EndOtherSessions(ctx context.Context, caller directory.Actor, kept Session, client string) (int, error) {
-	return s.endSessions(ctx, caller, client, func(each Session) bool { return each.Digest != kept.Digest })
-}
-
-func (s *Service) endSessions(
-	ctx context.Context, caller directory.Actor, client string, chosen func(Session) bool,
-) (ended int, err error) {
-	if err := caller.CheckScope(directory.NoToken); err != nil {
-		return 0, err
-	}
-	err = s.Store.Write(ctx, func(tx Tx) error {
-		ended = 0
-		found, err := tx.SessionsOf(caller.UUID)
+// EndOtherSessions ends all sessions of the caller but the one that is kept, those in a front end and the tokens that service
+// users asked for too, and returns their number. The faults are those of EndSession.
+func (s *Service) EndOtherSessions(ctx context.Context, caller directory.Actor, kept Session, client string) (ended int, err error) {
+	err = s.writeOwn(ctx, caller, func(tx Tx) error {
+		ended, err = endSessions(tx, caller, client, func(each Session) bool { return each.Digest != kept.Digest })
 		if err != nil {
 			return err
 		}
-		for _, each := range found {
-			if !chosen(each) || !each.worksAt(tx.Now()) {
-				continue
-			}
-			if _, err := tx.DeleteSession(each.Digest); fault.Is(err, fault.KindNotFound) {
-				continue // the session was ended meanwhile
-			} else if err != nil {
-				return err
-			}
-			if err := tx.SaveSignInEvent(newEvent(EventSignedOut, caller.User, client, "from another session")); err != nil {
-				return err
-			}
-			ended++
+		tokens, err := tx.DeleteSessionTokensOf(caller.UUID)
+		if err != nil || tokens == 0 {
+			return err
 		}
-		return nil
+		ended += tokens
+		return tx.SaveSignInEvent(newEvent(EventSignedOut, caller.User, client, "of front ends, from another session"))
 	})
 	return ended, err
+}
+
+// writeOwn is Store.Write for a caller who did not come with an API token; fault.KindForbidden otherwise.
+func (s *Service) writeOwn(ctx context.Context, caller directory.Actor, f func(Tx) error) error {
+	if err := caller.CheckScope(directory.NoToken); err != nil {
+		return err
+	}
+	return s.Store.Write(ctx, f)
+}
+
+// endSessions ends those of the caller's sessions that are chosen, and returns their number.
+func endSessions(tx Tx, caller directory.Actor, client string, chosen func(Session) bool) (ended int, err error) {
+	found, err := tx.SessionsOf(caller.UUID)
+	if err != nil {
+		return 0, err
+	}
+	for _, each := range found {
+		if !chosen(each) || !each.worksAt(tx.Now()) {
+			continue
+		}
+		if _, err := tx.DeleteSession(each.Digest); fault.Is(err, fault.KindNotFound) {
+			continue // the session was ended meanwhile
+		} else if err != nil {
+			return 0, err
+		}
+		if err := tx.SaveSignInEvent(newEvent(EventSignedOut, caller.User, client, "from another session")); err != nil {
+			return 0, err
+		}
+		ended++
+	}
+	return ended, nil
 }

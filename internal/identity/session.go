@@ -91,8 +91,8 @@ func (s *Service) SignOut(ctx context.Context, secret, client string) error {
 	})
 }
 
-// SignOutUser ends all sessions of the user with a username, those in a front end too, and returns their number. It returns
-// an error that names the reason where there is no such user.
+// SignOutUser ends all sessions of the user with a username, those in a front end and the tokens that service users asked for
+// too, and returns their number. It returns an error that names the reason where there is no such user.
 func (s *Service) SignOutUser(ctx context.Context, username string) (ended int, err error) {
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		user, err := findByUsername(tx, username)

@@ -77,7 +77,7 @@ func redeemTicket(tx Tx, digest, key, client string) error {
 	switch {
 	case err != nil:
 		return err
-	case !ticket.worksAt(tx.Now()) || len(users) == 0 || !users[0].IsActive:
+	case !ticket.worksAt(tx.Now()) || len(users) == 0 || !users[0].IsActive || users[0].IsService():
 		return fault.NotFound()
 	}
 	expires := tx.Now().Add(SessionLifetime)

@@ -200,7 +200,7 @@ func (tx *Tx) SaveRoles(rows []directory.Role) error {
 }
 
 // SaveUsers inserts users, and updates those whose uuid exists. An update keeps the time of creation. The sessions of users
-// who are inactive or programs end for good.
+// who are inactive or programs end for good, those in a front end too.
 func (tx *Tx) SaveUsers(rows []directory.User) error {
 	err := save(tx, rows, "uuid", "username", "full_name", "full_name_folded", "email", "email_folded", "civil_number", "image",
 		"is_staff", "is_support", "is_active", "notifications_enabled", "kind")
@@ -213,7 +213,8 @@ func (tx *Tx) SaveUsers(rows []directory.User) error {
 	if err != nil || len(signedOut) == 0 {
 		return err
 	}
-	return tx.db.Where(tx.engine.In("user_uuid", signedOut)).Delete(&identity.Session{}).Error
+	_, err = tx.DeleteSessionsOf(signedOut...)
+	return err
 }
 
 // SaveTokens inserts API tokens, and updates the expiry of those whose digest exists.

@@ -221,16 +221,23 @@ func deleteByDigest[Row any](tx *Tx, digest string) (deleted Row, err error) {
 }
 
 // DeleteSessionsOf implements identity.Tx.
-func (tx *Tx) DeleteSessionsOf(user uuid.UUID) (int, error) {
-	if err := tx.db.Delete(&identity.Ticket{}, "user_uuid = ?", user).Error; err != nil {
+func (tx *Tx) DeleteSessionsOf(users ...uuid.UUID) (int, error) {
+	tokens, err := tx.DeleteSessionTokensOf(users...)
+	if err != nil {
 		return 0, err
 	}
-	sessions := tx.db.Delete(&identity.Session{}, "user_uuid = ?", user)
-	if sessions.Error != nil {
-		return 0, sessions.Error
+	sessions := tx.db.Where(tx.engine.In("user_uuid", users)).Delete(&identity.Session{})
+	return int(sessions.RowsAffected) + tokens, sessions.Error
+}
+
+// DeleteSessionTokensOf implements identity.Tx.
+func (tx *Tx) DeleteSessionTokensOf(users ...uuid.UUID) (int, error) {
+	of := tx.db.Where(tx.engine.In("user_uuid", users)).Session(&gorm.Session{})
+	if err := of.Delete(&identity.Ticket{}).Error; err != nil {
+		return 0, err
 	}
-	tokens := tx.db.Delete(&directory.APIToken{}, "user_uuid = ? AND signed_in", user)
-	return int(sessions.RowsAffected + tokens.RowsAffected), tokens.Error
+	tokens := of.Delete(&directory.APIToken{}, "(signed_in OR issued_by_uuid IS NOT NULL)")
+	return int(tokens.RowsAffected), tokens.Error
 }
 
 // DeleteStale implements identity.Tx.

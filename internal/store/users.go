@@ -47,12 +47,16 @@ func scanActor(scan scanFunc, into *directory.Actor, more ...any) error {
 	return err
 }
 
-// Credential implements directory.Authenticator.
+// Credential implements directory.Authenticator. A token that a user asked for who is no active service user any more is not
+// found.
 func (s *Store) Credential(ctx context.Context, digest string) (found directory.Credential, err error) {
 	err = s.Read(ctx, func(db *gorm.DB, now time.Time) error {
 		found.Token.Digest, found.ReadAt = digest, now
 		_, err := collectOne(db.Raw("SELECT "+actorColumns+", api_tokens.expires, api_tokens.scopes, api_tokens.issued_by_uuid FROM api_tokens"+
-			" JOIN users ON users.uuid = api_tokens.user_uuid"+actorJoins+" WHERE api_tokens.digest = ?", now, digest),
+			" JOIN users ON users.uuid = api_tokens.user_uuid"+actorJoins+
+			" LEFT JOIN users AS issuers ON issuers.uuid = api_tokens.issued_by_uuid"+
+			" WHERE api_tokens.digest = ? AND (issuers.uuid IS NULL OR issuers.is_active AND issuers.kind = ?)",
+			now, digest, directory.ServiceUser),
 			func(scan scanFunc) (struct{}, error) {
 				return struct{}{}, scanActor(scan, &found.Actor,
 					&found.Token.Expires, jsonStrings{&found.Token.Scopes}, &found.Token.IssuedByUUID)
