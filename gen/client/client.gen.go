@@ -2505,8 +2505,9 @@ type ClientInterface interface {
 
 	// UserInvitationsUndoDecline Undo decline
 	//
-	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
-	// caller must have the invitation's e-mail, and its civil number if it has one.
+	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
+	// decline can be undone once, until the invitation is sent again from the start. The caller must have the
+	// invitation's e-mail, and its civil number if it has one.
 	//
 	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
@@ -3672,8 +3673,9 @@ func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, r
 
 // UserInvitationsUndoDecline Undo decline
 //
-// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
-// caller must have the invitation's e-mail, and its civil number if it has one.
+// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
+// decline can be undone once, until the invitation is sent again from the start. The caller must have the
+// invitation's e-mail, and its civil number if it has one.
 //
 // The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
@@ -7419,8 +7421,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsUndoDeclineWithResponse Undo decline
 	//
-	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
-	// caller must have the invitation's e-mail, and its civil number if it has one.
+	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
+	// decline can be undone once, until the invitation is sent again from the start. The caller must have the
+	// invitation's e-mail, and its civil number if it has one.
 	//
 	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 	// `user_invitations_update`.
@@ -16970,8 +16973,9 @@ func (c *ClientWithResponses) UserInvitationsSendWithResponse(ctx context.Contex
 
 // UserInvitationsUndoDeclineWithResponse Undo decline
 //
-// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. The
-// caller must have the invitation's e-mail, and its civil number if it has one.
+// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
+// decline can be undone once, until the invitation is sent again from the start. The caller must have the
+// invitation's e-mail, and its civil number if it has one.
 //
 // The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
 // `user_invitations_update`.
