@@ -15,7 +15,8 @@ type AuthProxy struct {
 	// AuthProxies are the networks, in CIDR form, of the proxy itself. Default: none.
 	AuthProxies []*net.IPNet `env:"AUTH_PROXIES"`
 
-	// AuthProxySecret is what the proxy sends in the header X-Invited-Proxy-Secret: at least 32 characters. Default: none.
+	// AuthProxySecret is the secret that the proxy sends in the header X-Invited-Proxy-Secret: at least 32 characters.
+	// Default: none.
 	AuthProxySecret Secret `env:"AUTH_PROXY_SECRET"`
 
 	// AuthProxyHeaders are the headers with user, e-mail, name and groups: authelia, oauth2-proxy, or four names separated by

@@ -16,8 +16,8 @@ import (
 	"invited/internal/token"
 )
 
-// A Person is somebody whom an issuer vouches for. Issuer and Subject say who the person is. Everything else is what the
-// issuer says about the person now; "" where it says nothing.
+// A Person is somebody whom an issuer vouches for. Issuer and Subject identify the person. The other fields have the issuer's
+// present words about the person; "" where the issuer says nothing.
 type Person struct {
 	Issuer        string // its URL
 	Subject       string // unique within the issuer
@@ -57,7 +57,7 @@ func (p Person) clean() Person {
 	return p
 }
 
-// known is what the directory has that a person can be.
+// known holds what the directory has that a person can be.
 type known struct {
 	own         *directory.User  // the user of the person's identity; nil: the issuer's person was never here
 	identity    Identity         // zero where own is nil
@@ -67,7 +67,7 @@ type known struct {
 	invited     bool             // the person's address has an invitation, open or expired lately
 }
 
-// decision is what signing in does for a person.
+// decision names what signing in does for a person.
 type decision int
 
 const (

@@ -26,7 +26,7 @@ const (
 	issuedStaleAfter = time.Hour
 )
 
-// TokenDraft is what a user says about a token to be made.
+// TokenDraft has a user's wishes for a new token.
 type TokenDraft struct {
 	Name     string
 	Scopes   []directory.TokenScope

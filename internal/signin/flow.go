@@ -52,8 +52,8 @@ func (p *Providers) client(i *issuer, found discovery, a Attempt) *oauth2.Config
 	}
 }
 
-// Finish returns the person who came back from an issuer. id is the issuer that the callback belongs to, a is what the
-// browser has kept, and query is what the browser brings. Finish returns fault.KindRejected, with the reason as its cause,
+// Finish returns the person who came back from an issuer. id is the issuer that the callback belongs to, a the attempt that
+// the browser has kept, and query the query of the callback. Finish returns fault.KindRejected, with the reason as its cause,
 // where the person is not signed in, and fault.KindUnavailable where the issuer does not answer.
 func (p *Providers) Finish(ctx context.Context, id string, a Attempt, query url.Values) (person identity.Person, err error) {
 	i := p.find(func(each *issuer) bool { return each.ID == id })

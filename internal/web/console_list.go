@@ -21,7 +21,7 @@ const (
 	endsSoon = 48 * time.Hour
 )
 
-// listFilter is what the console's list is filtered by. Its parameters stand in the URL, so that a view can be shared.
+// listFilter holds the filters of the console's list. They stand in the URL, so that a view can be shared.
 type listFilter struct {
 	State    invitation.State
 	Delivery invitation.ExecutionState

@@ -54,7 +54,7 @@ var pageHeaders = map[string]string{
 	"Referrer-Policy":            "same-origin",
 }
 
-// scriptPolicy is what the console adds to the Content-Security-Policy: it has a script.
+// scriptPolicy is added to the Content-Security-Policy of the console, which has a script.
 const scriptPolicy = "; script-src 'self'; connect-src 'self'"
 
 // isConsole reports whether a path is of the console.
