@@ -134,7 +134,7 @@ var (
 		body: `{"detail": "Invitation sending has been successfully scheduled."}`,
 	}
 	isDeclined   = effect{to: "canceled", declines: true, notices: 1, body: `{"detail": "Invitation has been declined."}`}
-	isUndone     = effect{to: "pending", body: `{"detail": "Invitation is pending again."}`}
+	isUndone     = effect{to: "pending", deliveries: 1, body: `{"detail": "Invitation is pending again."}`}
 	isAskedAgain = effect{to: "expired", notices: 1, body: `{"detail": "The request for a new invitation has been sent."}`}
 	isAccepted   = effect{
 		to: "accepted", addsMembership: true, body: `{"detail": "Invitation has been successfully accepted."}`,

@@ -226,14 +226,9 @@ func (s *Service) writePerson(ctx context.Context, p Person, client string, then
 	return fault.Unavailable(err)
 }
 
-// look reads what the directory has that a person can be, and decides which user the person is.
+// look reads what the directory has that a person can be, and decides which user the person is. It reads the identity last:
+// whoever makes a user with the person's address at the same time makes the identity with it, and then the person has one.
 func (s *Service) look(tx Tx, p Person) (k known, choice decision, err error) {
-	identity, user, err := tx.FindIdentity(p.Issuer, p.Subject)
-	if err == nil {
-		k.own, k.identity = &user, identity
-	} else if !fault.Is(err, fault.KindNotFound) {
-		return k, 0, err
-	}
 	if p.Email != "" && p.EmailVerified {
 		folded := directory.Fold(p.Email)
 		if k.sameAddress, k.shutOut, err = usersOf(tx, folded); err != nil {
@@ -247,6 +242,12 @@ func (s *Service) look(tx Tx, p Person) (k known, choice decision, err error) {
 		if k.invited, err = tx.WasInvited(folded, tx.Now().Add(-s.Lifetime-invitedFor)); err != nil {
 			return k, 0, err
 		}
+	}
+	identity, user, err := tx.FindIdentity(p.Issuer, p.Subject)
+	if err == nil {
+		k.own, k.identity = &user, identity
+	} else if !fault.Is(err, fault.KindNotFound) {
+		return k, 0, err
 	}
 	choice, err = k.decide(p, s.Create)
 	return k, choice, err

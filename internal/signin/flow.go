@@ -94,6 +94,9 @@ func (p *Providers) Finish(ctx context.Context, id string, a Attempt, query url.
 func (p *Providers) SignIn(
 	ctx context.Context, users *identity.Service, id string, a Attempt, query url.Values, client string,
 ) (session string, err error) {
+	if p == nil {
+		return "", fault.NotFound()
+	}
 	if wait := p.failures.wait(client, "", p.now()); wait > 0 {
 		return "", fault.Throttled(wait)
 	}

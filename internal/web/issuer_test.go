@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -415,20 +416,16 @@ func TestFirstSignInsAtOnce(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		e.identity.Create = identity.CreateAny
 		p := identity.Person{Issuer: "https://a.example", Subject: "1", Email: "many@university.example", EmailVerified: true, Username: "many"}
-		found := make(chan directory.Actor, 8)
-		for range cap(found) {
-			go func() {
-				actor, err := e.identity.AuthenticatePerson(e.Context(), p, "192.0.2.1")
-				if err != nil {
-					e.Errorf("not signed in: %v", err)
-				}
-				found <- actor
-			}()
+		found, failures := make([]directory.Actor, 8), make([]error, 8)
+		var all sync.WaitGroup
+		for i := range found {
+			all.Go(func() { found[i], failures[i] = e.identity.AuthenticatePerson(e.Context(), p, "192.0.2.1") })
 		}
-		first := <-found
-		require.Equal(e, "many", first.Username)
-		for range cap(found) - 1 {
-			require.Equal(e, first.UUID, (<-found).UUID)
+		all.Wait()
+		for i := range found {
+			require.NoError(e, failures[i])
+			require.Equal(e, "many", found[i].Username)
+			require.Equal(e, found[0].UUID, found[i].UUID)
 		}
 	})
 }
