@@ -53,7 +53,7 @@ func TestDemoInABrowser(t *testing.T) {
 			chromedp.SendKeys(`#text`, "We start on Monday. Welcome!"),
 			chromedp.CaptureScreenshot(&steps[0]),
 			chromedp.Click(`main form[action$="/console/new/"] button.button`),
-			chromedp.WaitVisible(`main [role=status]`),
+			chromedp.WaitVisible(`main .results`),
 		))
 		p.WaitUntil("the mail comes", func() bool { return len(env.Mails()) == round+1 })
 		require.NoError(t, chromedp.Run(ctx,

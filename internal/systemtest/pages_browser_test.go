@@ -167,7 +167,7 @@ func TestWrongAccountInABrowser(t *testing.T) {
 			chromedp.Click(`form[action$="/accept/"] button`),
 			chromedp.WaitVisible(`[role=status]`),
 		))
-		require.Contains(t, wrong, "It was sent to n***@u***.example, and you are signed in as ina@university.example")
+		require.Contains(t, wrong, "It was sent to n***@u***.example, and you are signed in as ina (ina@university.example)")
 		require.Contains(t, ready, "You are signed in as newcomer@university.example")
 		require.Contains(t, env.Members("Apollo"), "newcomer@university.example PROJECT.ADMIN")
 		require.Empty(t, problems.all())

@@ -4,9 +4,9 @@
 for (const form of document.querySelectorAll("form.selection")) {
   const rows = [...form.querySelectorAll('input[name="uuid"]')];
   const all = form.querySelector('input[name="all"]');
-  const told = form.querySelector("output[data-selected]");
+  const count = form.querySelector("output[data-selected]");
   const place = form.querySelector("thead .tick");
-  if (!told || !place) continue;
+  if (!count || !place) continue;
   const every = document.createElement("input");
   every.type = "checkbox";
   every.setAttribute("aria-label", "Select every invitation on this page");
@@ -19,8 +19,8 @@ for (const form of document.querySelectorAll("form.selection")) {
     every.checked = all?.checked || (rows.length > 0 && rows.every((row) => row.checked));
     every.indeterminate = !every.checked && selected > 0;
     for (const box of [every, ...rows]) box.disabled = Boolean(all?.checked);
-    told.hidden = false;
-    told.textContent = selected === 0 ? "None selected" : `${selected} selected`;
+    count.hidden = false;
+    count.textContent = selected === 0 ? "None selected" : `${selected} selected`;
     buttons.forEach((button, i) => (button.textContent = selected ? `${words[i]} (${selected})` : words[i]));
   };
   every.addEventListener("change", () => {
