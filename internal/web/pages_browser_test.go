@@ -62,7 +62,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 			var focus string
 			c.run(chromedp.WaitReady("main :focus"), chromedp.Evaluate(`(e => e.tagName + (e.id && "#" + e.id) + (e.getAttribute("role") ? "=" + e.getAttribute("role") : ""))(document.activeElement)`, &focus),
 				chromedp.Evaluate(string(axe), nil))
-			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason)$`, focus, "the focus on %s", s.name)
+			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason|name)$`, focus, "the focus on %s", s.name)
 			for _, width := range []int64{1280, 375, 320} {
 				var overflow int
 				c.run(emulation.SetDeviceMetricsOverride(width, 800, 1, width < 1280),
