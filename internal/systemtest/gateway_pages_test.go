@@ -55,12 +55,14 @@ func (f *front) checkPage(a harness.Response) {
 	f.t.Helper()
 	direct := f.do("GET", "http://"+f.replicas[0].Address+"/", "", "").Is(http.StatusOK)
 	for _, name := range []string{
-		"Cache-Control", "Content-Security-Policy", "Cross-Origin-Opener-Policy", "X-Content-Type-Options", "X-Robots-Tag", "Referrer-Policy",
+		"Cache-Control", "Content-Security-Policy", "Cross-Origin-Opener-Policy", "X-Content-Type-Options", "X-Robots-Tag",
 	} {
 		require.Len(f.t, direct.Header.Values(name), 1, name)
 		require.Equal(f.t, direct.Header.Values(name), a.Header.Values(name), name)
 	}
 	require.Contains(f.t, a.Header.Get("Content-Security-Policy"), "default-src 'none'")
+	require.Len(f.t, a.Header.Values("Referrer-Policy"), 1)
+	require.Contains(f.t, []string{"same-origin", "no-referrer"}, a.Header.Get("Referrer-Policy"), "by the path; the server decides")
 	require.Equal(f.t, []string{"max-age=31536000"}, a.Header.Values("Strict-Transport-Security"))
 	f.requestID(a)
 	f.checkURLs(a)
