@@ -183,6 +183,9 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 	if err != nil {
 		return err
 	}
+	if contract, err = withTokens(contract, approvals[0], rejections[0]); err != nil {
+		return err
+	}
 	files := map[string][]byte{
 		"openapi.yaml": contract, "schemathesis.toml": append(bytes.Clone(settings), p.settings()...),
 		"invitations.dict": dictionary(invitations), "offers.dict": dictionary(offers), "scopes.dict": dictionary(scopes),
@@ -233,6 +236,22 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 		return fmt.Errorf("%w\n%s", err, output)
 	}
 	return nil
+}
+
+var exampleToken = regexp.MustCompile(`example: \{token: v1\.[A-Za-z0-9_.-]+\}`)
+
+// withTokens returns the contract with tokens that work in the examples of requests to approve and to reject, which are sent
+// first. Few of the generated requests have a token that works and no other fault.
+func withTokens(contract []byte, approval, rejection string) ([]byte, error) {
+	found := exampleToken.FindAllIndex(contract, -1)
+	if len(found) != 2 {
+		return nil, fmt.Errorf("openapi.yaml has %d examples of approval tokens, not one for approve and one for reject", len(found))
+	}
+	approve, reject := found[0], found[1] // in the order of the contract
+	example := func(token string) []byte { return []byte("example: {token: " + token + "}") }
+	return slices.Concat(
+		contract[:approve[0]], example(approval), contract[approve[1]:reject[0]], example(rejection), contract[reject[1]:],
+	), nil
 }
 
 // settings returns the part of schemathesis.toml that differs between personas.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,4 +29,21 @@ func TestSettingsOfPersonas(t *testing.T) {
 		require.NotContains(t, settings, "include-operation-id = \""+p.may[0]+"\"", p.name)
 		require.Equal(t, p.user != "", strings.Contains(settings, "[auth.openapi.tokenAuth]"), p.name)
 	}
+}
+
+func TestWithTokens(t *testing.T) {
+	t.Parallel()
+	contract, err := os.ReadFile("../../../../openapi.yaml")
+	require.NoError(t, err)
+	contract, err = withTokens(contract, "v1.approval", "v1.rejection")
+	require.NoError(t, err)
+	doc, err := openapi3.NewLoader().LoadFromData(contract)
+	require.NoError(t, err)
+	for path, token := range map[string]string{"approve": "v1.approval", "reject": "v1.rejection"} {
+		body := doc.Paths.Value("/api/user-invitations/" + path + "/").Post.RequestBody.Value
+		require.Equal(t, map[string]any{"token": token}, body.Content["application/json"].Example, path)
+	}
+
+	_, err = withTokens([]byte("example: {token: v1.x}"), "a", "b")
+	require.Error(t, err)
 }
