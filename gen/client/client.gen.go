@@ -596,22 +596,22 @@ func (e PermissionFieldEnum) Valid() bool {
 
 // Defines values for PersonalAccessTokenScope.
 const (
-	DirectoryRead    PersonalAccessTokenScope = "directory:read"
-	InvitationsRead  PersonalAccessTokenScope = "invitations:read"
-	InvitationsWrite PersonalAccessTokenScope = "invitations:write"
-	UsersToken       PersonalAccessTokenScope = "users:token"
+	TokenScopeDirectoryRead    PersonalAccessTokenScope = "directory:read"
+	TokenScopeInvitationsRead  PersonalAccessTokenScope = "invitations:read"
+	TokenScopeInvitationsWrite PersonalAccessTokenScope = "invitations:write"
+	TokenScopeUsersToken       PersonalAccessTokenScope = "users:token"
 )
 
 // Valid indicates whether the value is a known member of the PersonalAccessTokenScope enum.
 func (e PersonalAccessTokenScope) Valid() bool {
 	switch e {
-	case DirectoryRead:
+	case TokenScopeDirectoryRead:
 		return true
-	case InvitationsRead:
+	case TokenScopeInvitationsRead:
 		return true
-	case InvitationsWrite:
+	case TokenScopeInvitationsWrite:
 		return true
-	case UsersToken:
+	case TokenScopeUsersToken:
 		return true
 	default:
 		return false
@@ -714,10 +714,9 @@ func (e ScopeType) Valid() bool {
 	}
 }
 
-// BadRequest One of the two bodies of a 400.
-type BadRequest struct {
-	union json.RawMessage
-}
+// BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
+type BadRequest = interface{}
 
 // CoreAuthToken defines model for CoreAuthToken.
 type CoreAuthToken struct {
@@ -809,7 +808,14 @@ type Invitation struct {
 	Email string `json:"email"`
 
 	// ErrorMessage Why the delivery failed and what to do. Empty if it did not fail.
-	ErrorMessage   string             `json:"error_message"`
+	ErrorMessage string `json:"error_message"`
+
+	// ExecutionState The state of the current delivery.
+	//
+	// * `Scheduled` - queued
+	// * `Processing` - being sent
+	// * `OK` - accepted by the mail server
+	// * `Erred` - failed; `error_message` has the reason
 	ExecutionState ExecutionStateEnum `json:"execution_state"`
 
 	// Expires The time from which the invitation can no longer be accepted.
@@ -825,11 +831,27 @@ type Invitation struct {
 	RoleName            string             `json:"role_name"`
 
 	// ScopeDescription Get the description field from the scope if it exists. Returns empty string if scope doesn't have a description field.
-	ScopeDescription string             `json:"scope_description"`
-	ScopeName        string             `json:"scope_name"`
-	ScopeType        ScopeType          `json:"scope_type"`
-	ScopeUUID        openapi_types.UUID `json:"scope_uuid"`
-	State            InvitationState    `json:"state"`
+	ScopeDescription string `json:"scope_description"`
+	ScopeName        string `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// State * `project` - waits for the project's start day
+	// * `requested` - waits for approval by staff
+	// * `rejected` - rejected by staff
+	// * `pending` - waits for the invitee
+	// * `accepted` - accepted by the invitee
+	// * `canceled` - canceled by a user
+	// * `expired` - not accepted within its lifetime
+	State InvitationState `json:"state"`
 
 	// URL URL of the invitation.
 	URL  string             `json:"url"`
@@ -892,8 +914,28 @@ type InvitationEvent struct {
 	Email *string `json:"email,omitempty"`
 
 	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
-	ErrorMessage *string              `json:"error_message,omitempty"`
-	EventType    *InvitationEventType `json:"event_type,omitempty"`
+	ErrorMessage *string `json:"error_message,omitempty"`
+
+	// EventType * `created` - a user created the invitation
+	// * `approved` - staff approved it
+	// * `rejected` - staff rejected it
+	// * `accepted` - the invitee accepted it
+	// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
+	// * `canceled` - a user canceled it
+	// * `declined` - the invitee declined it
+	// * `decline_undone` - the invitee undid that
+	// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
+	// * `sent` - a user requested another delivery
+	// * `updated` - a user changed it
+	// * `deleted` - a user deleted it
+	// * `expired` - its lifetime ended; written at the next sweep, or before the next change
+	// * `activated` - its project started
+	// * `reminded` - a reminder to the invitee was scheduled
+	// * `delivered` - the mail server or the webhook accepted it
+	// * `delivery_failed` - its delivery failed
+	// * `notified` - the mail server accepted a notice
+	// * `notification_failed` - the delivery of a notice failed
+	EventType *InvitationEventType `json:"event_type,omitempty"`
 
 	// ExecutionState The state of the delivery after the event.
 	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
@@ -1028,8 +1070,12 @@ type InvitationRequest struct {
 	PhoneNumber         *string `json:"phone_number,omitempty"`
 
 	// Role UUID of an active role for the scope's type.
-	Role  openapi_types.UUID `json:"role"`
-	Scope ScopeURL           `json:"scope,omitempty"`
+	Role openapi_types.UUID `json:"role"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	Scope ScopeURL `json:"scope"`
 }
 
 // InvitationState * `project` - waits for the project's start day
@@ -1040,6 +1086,9 @@ type InvitationRequest struct {
 // * `canceled` - canceled by a user
 // * `expired` - not accepted within its lifetime
 type InvitationState string
+
+// InvitationStateEnum The name that clients made for older versions of Waldur import for `InvitationState`.
+type InvitationStateEnum = InvitationState
 
 // InvitationUpdate The invitation after the change.
 type InvitationUpdate = Invitation
@@ -1093,8 +1142,16 @@ type Permission struct {
 	RoleName        *string             `json:"role_name,omitempty"`
 	RoleUUID        *openapi_types.UUID `json:"role_uuid,omitempty"`
 	ScopeName       *string             `json:"scope_name,omitempty"`
-	ScopeType       *ScopeType          `json:"scope_type,omitempty"`
-	ScopeUUID       *openapi_types.UUID `json:"scope_uuid,omitempty"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType *ScopeType          `json:"scope_type,omitempty"`
+	ScopeUUID *openapi_types.UUID `json:"scope_uuid,omitempty"`
 
 	// UserEmail Empty if none is known.
 	UserEmail *string `json:"user_email,omitempty"`
@@ -1244,7 +1301,13 @@ type PublicCoreConfiguration struct {
 
 // RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
 type RoleDetails struct {
-	// ContentType The type of the scopes in which the role can be held.
+	// ContentType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
 	ContentType *ScopeType `json:"content_type,omitempty"`
 	Description *string    `json:"description,omitempty"`
 
@@ -1336,19 +1399,83 @@ type VisibleInvitationDetails struct {
 	DeclinedAt *time.Time `json:"declined_at"`
 
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
-	Email           string             `json:"email"`
-	ErrorMessage    string             `json:"error_message"`
+	Email        string `json:"email"`
+	ErrorMessage string `json:"error_message"`
+
+	// ExecutionState The state of the current delivery.
+	//
+	// * `Scheduled` - queued
+	// * `Processing` - being sent
+	// * `OK` - accepted by the mail server
+	// * `Erred` - failed; `error_message` has the reason
 	ExecutionState  ExecutionStateEnum `json:"execution_state"`
 	RoleDescription string             `json:"role_description"`
 	RoleName        string             `json:"role_name"`
 
 	// ScopeDescription Get the description field from the scope if it exists. Returns empty string if scope doesn't have a description field.
-	ScopeDescription string             `json:"scope_description"`
-	ScopeName        string             `json:"scope_name"`
-	ScopeType        ScopeType          `json:"scope_type"`
-	ScopeUUID        openapi_types.UUID `json:"scope_uuid"`
-	State            InvitationState    `json:"state"`
+	ScopeDescription string `json:"scope_description"`
+	ScopeName        string `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// State * `project` - waits for the project's start day
+	// * `requested` - waits for approval by staff
+	// * `rejected` - rejected by staff
+	// * `pending` - waits for the invitee
+	// * `accepted` - accepted by the invitee
+	// * `canceled` - canceled by a user
+	// * `expired` - not accepted within its lifetime
+	State InvitationState `json:"state"`
 }
+
+// InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
+type InvitationFilterCivilNumber = FilterText
+
+// InvitationFilterCustomerUUID defines model for InvitationFilterCustomerUUID.
+type InvitationFilterCustomerUUID = openapi_types.UUID
+
+// InvitationFilterEmail Text that is compared literally, and is never a pattern.
+type InvitationFilterEmail = FilterText
+
+// InvitationFilterEmailExact Text that is compared literally, and is never a pattern.
+type InvitationFilterEmailExact = FilterText
+
+// InvitationFilterExecutionState defines model for InvitationFilterExecutionState.
+type InvitationFilterExecutionState = []ExecutionStateEnum
+
+// InvitationFilterExpiresBefore defines model for InvitationFilterExpiresBefore.
+type InvitationFilterExpiresBefore = time.Time
+
+// InvitationFilterRoleName Text that is compared literally, and is never a pattern.
+type InvitationFilterRoleName = FilterText
+
+// InvitationFilterRoleUUID defines model for InvitationFilterRoleUUID.
+type InvitationFilterRoleUUID = openapi_types.UUID
+
+// InvitationFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+type InvitationFilterScope = ScopeURL
+
+// InvitationFilterScopeDescription Text that is compared literally, and is never a pattern.
+type InvitationFilterScopeDescription = FilterText
+
+// InvitationFilterScopeName Text that is compared literally, and is never a pattern.
+type InvitationFilterScopeName = FilterText
+
+// InvitationFilterScopeType Text that is compared literally, and is never a pattern.
+type InvitationFilterScopeType = FilterText
+
+// InvitationFilterState defines model for InvitationFilterState.
+type InvitationFilterState = []InvitationState
 
 // InvitationUUID defines model for InvitationUUID.
 type InvitationUUID = openapi_types.UUID
@@ -1368,7 +1495,8 @@ type BadCode = FieldErrors
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
 
-// BadToken One of the two bodies of a 400.
+// BadToken `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
 type BadToken = BadRequest
 
 // ContentTooLarge One sentence about the outcome.
@@ -1572,23 +1700,23 @@ type RolesCountParams struct {
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
 	// CivilNumber The civil number is exactly this text.
-	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
+	CivilNumber *InvitationFilterCivilNumber `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
-	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+	CustomerUUID *InvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
 	// Email The e-mail contains this text. Case is ignored.
-	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
+	Email *InvitationFilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// EmailExact The e-mail is this text. Case is ignored.
-	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
+	EmailExact *InvitationFilterEmailExact `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
 	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
-	ExecutionState *[]ExecutionStateEnum `form:"execution_state,omitempty" json:"execution_state,omitempty"`
+	ExecutionState *InvitationFilterExecutionState `form:"execution_state,omitempty" json:"execution_state,omitempty"`
 
 	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
 	// `state=project` for the invitations that end soon.
-	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// Field The fields of each invitation to return. Repeat the parameter for more than one. Unknown names are ignored.
 	// By default, all fields are returned.
@@ -1605,70 +1733,70 @@ type UserInvitationsListParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
 	// RoleName The role has exactly this name.
-	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+	RoleName *InvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
 
 	// RoleUUID The role has this uuid.
-	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+	RoleUUID *InvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
 	// The result for a scope that does not exist is empty.
-	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
+	Scope *InvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text. Case is ignored.
-	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
+	ScopeDescription *InvitationFilterScopeDescription `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
 	// ScopeName The scope's name contains this text. Case is ignored.
-	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+	ScopeName *InvitationFilterScopeName `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
 	// ScopeType The scope has this type. The result for an unknown type is empty.
-	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+	ScopeType *InvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
-	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
 }
 
 // UserInvitationsCountParams defines parameters for UserInvitationsCount.
 type UserInvitationsCountParams struct {
 	// CivilNumber The civil number is exactly this text.
-	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
+	CivilNumber *InvitationFilterCivilNumber `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
-	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+	CustomerUUID *InvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
 	// Email The e-mail contains this text. Case is ignored.
-	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
+	Email *InvitationFilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// EmailExact The e-mail is this text. Case is ignored.
-	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
+	EmailExact *InvitationFilterEmailExact `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
 	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
-	ExecutionState *[]ExecutionStateEnum `form:"execution_state,omitempty" json:"execution_state,omitempty"`
+	ExecutionState *InvitationFilterExecutionState `form:"execution_state,omitempty" json:"execution_state,omitempty"`
 
 	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
 	// `state=project` for the invitations that end soon.
-	ExpiresBefore *time.Time `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// RoleName The role has exactly this name.
-	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+	RoleName *InvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
 
 	// RoleUUID The role has this uuid.
-	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+	RoleUUID *InvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
 	// The result for a scope that does not exist is empty.
-	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
+	Scope *InvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text. Case is ignored.
-	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
+	ScopeDescription *InvitationFilterScopeDescription `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
 	// ScopeName The scope's name contains this text. Case is ignored.
-	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+	ScopeName *InvitationFilterScopeName `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
 	// ScopeType The scope has this type. The result for an unknown type is empty.
-	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+	ScopeType *InvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
-	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
 }
 
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
@@ -1784,68 +1912,6 @@ type UserInvitationsDeclineJSONRequestBody = InvitationReasonRequest
 
 // UserInvitationsRejectRequestJSONRequestBody defines body for UserInvitationsRejectRequest for application/json ContentType.
 type UserInvitationsRejectRequestJSONRequestBody = InvitationReasonRequest
-
-// AsFieldErrors returns the union data inside the BadRequest as a FieldErrors
-func (t BadRequest) AsFieldErrors() (FieldErrors, error) {
-	var body FieldErrors
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromFieldErrors overwrites any union data inside the BadRequest as the provided FieldErrors
-func (t *BadRequest) FromFieldErrors(v FieldErrors) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeFieldErrors performs a merge with any union data inside the BadRequest, using the provided FieldErrors
-func (t *BadRequest) MergeFieldErrors(v FieldErrors) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsRuleErrors returns the union data inside the BadRequest as a RuleErrors
-func (t BadRequest) AsRuleErrors() (RuleErrors, error) {
-	var body RuleErrors
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromRuleErrors overwrites any union data inside the BadRequest as the provided RuleErrors
-func (t *BadRequest) FromRuleErrors(v RuleErrors) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeRuleErrors performs a merge with any union data inside the BadRequest, using the provided RuleErrors
-func (t *BadRequest) MergeRuleErrors(v RuleErrors) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t BadRequest) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *BadRequest) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -7513,7 +7579,7 @@ type APIAuthTokenExchangeResponse415Headers struct {
 
 // APIAuthTokenExchangeResponse429Headers the declared response headers of an HTTP 429 response for APIAuthTokenExchange
 type APIAuthTokenExchangeResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -7524,7 +7590,7 @@ type APIAuthTokenExchangeResponse500Headers struct {
 
 // APIAuthTokenExchangeResponse503Headers the declared response headers of an HTTP 503 response for APIAuthTokenExchange
 type APIAuthTokenExchangeResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -7695,7 +7761,7 @@ type APIAuthCreateResponse415Headers struct {
 
 // APIAuthCreateResponse429Headers the declared response headers of an HTTP 429 response for APIAuthCreate
 type APIAuthCreateResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -7706,7 +7772,7 @@ type APIAuthCreateResponse500Headers struct {
 
 // APIAuthCreateResponse503Headers the declared response headers of an HTTP 503 response for APIAuthCreate
 type APIAuthCreateResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -7872,7 +7938,7 @@ type APIAuthCompleteRetrieveResponse414Headers struct {
 
 // APIAuthCompleteRetrieveResponse429Headers the declared response headers of an HTTP 429 response for APIAuthCompleteRetrieve
 type APIAuthCompleteRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -7883,7 +7949,7 @@ type APIAuthCompleteRetrieveResponse500Headers struct {
 
 // APIAuthCompleteRetrieveResponse503Headers the declared response headers of an HTTP 503 response for APIAuthCompleteRetrieve
 type APIAuthCompleteRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8020,7 +8086,7 @@ type APIAuthInitRetrieveResponse414Headers struct {
 
 // APIAuthInitRetrieveResponse429Headers the declared response headers of an HTTP 429 response for APIAuthInitRetrieve
 type APIAuthInitRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8031,7 +8097,7 @@ type APIAuthInitRetrieveResponse500Headers struct {
 
 // APIAuthInitRetrieveResponse503Headers the declared response headers of an HTTP 503 response for APIAuthInitRetrieve
 type APIAuthInitRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8166,7 +8232,7 @@ type ConfigurationRetrieveResponse414Headers struct {
 
 // ConfigurationRetrieveResponse429Headers the declared response headers of an HTTP 429 response for ConfigurationRetrieve
 type ConfigurationRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8177,7 +8243,7 @@ type ConfigurationRetrieveResponse500Headers struct {
 
 // ConfigurationRetrieveResponse503Headers the declared response headers of an HTTP 503 response for ConfigurationRetrieve
 type ConfigurationRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8324,7 +8390,7 @@ type CustomersListResponse414Headers struct {
 
 // CustomersListResponse429Headers the declared response headers of an HTTP 429 response for CustomersList
 type CustomersListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8335,7 +8401,7 @@ type CustomersListResponse500Headers struct {
 
 // CustomersListResponse503Headers the declared response headers of an HTTP 503 response for CustomersList
 type CustomersListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8511,6 +8577,7 @@ type CustomersCountResponse414Headers struct {
 
 // CustomersCountResponse429Headers the declared response headers of an HTTP 429 response for CustomersCount
 type CustomersCountResponse429Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8521,6 +8588,7 @@ type CustomersCountResponse500Headers struct {
 
 // CustomersCountResponse503Headers the declared response headers of an HTTP 503 response for CustomersCount
 type CustomersCountResponse503Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8617,7 +8685,7 @@ type CustomersRetrieveResponse414Headers struct {
 
 // CustomersRetrieveResponse429Headers the declared response headers of an HTTP 429 response for CustomersRetrieve
 type CustomersRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8628,7 +8696,7 @@ type CustomersRetrieveResponse500Headers struct {
 
 // CustomersRetrieveResponse503Headers the declared response headers of an HTTP 503 response for CustomersRetrieve
 type CustomersRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8779,7 +8847,7 @@ type IdentityProvidersListResponse414Headers struct {
 
 // IdentityProvidersListResponse429Headers the declared response headers of an HTTP 429 response for IdentityProvidersList
 type IdentityProvidersListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8790,7 +8858,7 @@ type IdentityProvidersListResponse500Headers struct {
 
 // IdentityProvidersListResponse503Headers the declared response headers of an HTTP 503 response for IdentityProvidersList
 type IdentityProvidersListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8919,7 +8987,7 @@ type IdentityProvidersRetrieveResponse414Headers struct {
 
 // IdentityProvidersRetrieveResponse429Headers the declared response headers of an HTTP 429 response for IdentityProvidersRetrieve
 type IdentityProvidersRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -8930,7 +8998,7 @@ type IdentityProvidersRetrieveResponse500Headers struct {
 
 // IdentityProvidersRetrieveResponse503Headers the declared response headers of an HTTP 503 response for IdentityProvidersRetrieve
 type IdentityProvidersRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9086,7 +9154,7 @@ type PersonalAccessTokensListResponse414Headers struct {
 
 // PersonalAccessTokensListResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensList
 type PersonalAccessTokensListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9097,7 +9165,7 @@ type PersonalAccessTokensListResponse500Headers struct {
 
 // PersonalAccessTokensListResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensList
 type PersonalAccessTokensListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9273,6 +9341,7 @@ type PersonalAccessTokensCountResponse414Headers struct {
 
 // PersonalAccessTokensCountResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensCount
 type PersonalAccessTokensCountResponse429Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9283,6 +9352,7 @@ type PersonalAccessTokensCountResponse500Headers struct {
 
 // PersonalAccessTokensCountResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensCount
 type PersonalAccessTokensCountResponse503Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9390,7 +9460,7 @@ type PersonalAccessTokensCreateResponse415Headers struct {
 
 // PersonalAccessTokensCreateResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensCreate
 type PersonalAccessTokensCreateResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9401,7 +9471,7 @@ type PersonalAccessTokensCreateResponse500Headers struct {
 
 // PersonalAccessTokensCreateResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensCreate
 type PersonalAccessTokensCreateResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9591,7 +9661,7 @@ type PersonalAccessTokensDestroyResponse414Headers struct {
 
 // PersonalAccessTokensDestroyResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensDestroy
 type PersonalAccessTokensDestroyResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9602,7 +9672,7 @@ type PersonalAccessTokensDestroyResponse500Headers struct {
 
 // PersonalAccessTokensDestroyResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensDestroy
 type PersonalAccessTokensDestroyResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9771,7 +9841,7 @@ type PersonalAccessTokensRetrieveResponse414Headers struct {
 
 // PersonalAccessTokensRetrieveResponse429Headers the declared response headers of an HTTP 429 response for PersonalAccessTokensRetrieve
 type PersonalAccessTokensRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9782,7 +9852,7 @@ type PersonalAccessTokensRetrieveResponse500Headers struct {
 
 // PersonalAccessTokensRetrieveResponse503Headers the declared response headers of an HTTP 503 response for PersonalAccessTokensRetrieve
 type PersonalAccessTokensRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9956,7 +10026,7 @@ type ProjectsListResponse414Headers struct {
 
 // ProjectsListResponse429Headers the declared response headers of an HTTP 429 response for ProjectsList
 type ProjectsListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -9967,7 +10037,7 @@ type ProjectsListResponse500Headers struct {
 
 // ProjectsListResponse503Headers the declared response headers of an HTTP 503 response for ProjectsList
 type ProjectsListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10143,6 +10213,7 @@ type ProjectsCountResponse414Headers struct {
 
 // ProjectsCountResponse429Headers the declared response headers of an HTTP 429 response for ProjectsCount
 type ProjectsCountResponse429Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10153,6 +10224,7 @@ type ProjectsCountResponse500Headers struct {
 
 // ProjectsCountResponse503Headers the declared response headers of an HTTP 503 response for ProjectsCount
 type ProjectsCountResponse503Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10249,7 +10321,7 @@ type ProjectsRetrieveResponse414Headers struct {
 
 // ProjectsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for ProjectsRetrieve
 type ProjectsRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10260,7 +10332,7 @@ type ProjectsRetrieveResponse500Headers struct {
 
 // ProjectsRetrieveResponse503Headers the declared response headers of an HTTP 503 response for ProjectsRetrieve
 type ProjectsRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10434,7 +10506,7 @@ type RolesListResponse414Headers struct {
 
 // RolesListResponse429Headers the declared response headers of an HTTP 429 response for RolesList
 type RolesListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10445,7 +10517,7 @@ type RolesListResponse500Headers struct {
 
 // RolesListResponse503Headers the declared response headers of an HTTP 503 response for RolesList
 type RolesListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10621,6 +10693,7 @@ type RolesCountResponse414Headers struct {
 
 // RolesCountResponse429Headers the declared response headers of an HTTP 429 response for RolesCount
 type RolesCountResponse429Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10631,6 +10704,7 @@ type RolesCountResponse500Headers struct {
 
 // RolesCountResponse503Headers the declared response headers of an HTTP 503 response for RolesCount
 type RolesCountResponse503Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10727,7 +10801,7 @@ type RolesRetrieveResponse414Headers struct {
 
 // RolesRetrieveResponse429Headers the declared response headers of an HTTP 429 response for RolesRetrieve
 type RolesRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10738,7 +10812,7 @@ type RolesRetrieveResponse500Headers struct {
 
 // RolesRetrieveResponse503Headers the declared response headers of an HTTP 503 response for RolesRetrieve
 type RolesRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10912,7 +10986,7 @@ type UserInvitationsListResponse414Headers struct {
 
 // UserInvitationsListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsList
 type UserInvitationsListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -10923,7 +10997,7 @@ type UserInvitationsListResponse500Headers struct {
 
 // UserInvitationsListResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsList
 type UserInvitationsListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11099,6 +11173,7 @@ type UserInvitationsCountResponse414Headers struct {
 
 // UserInvitationsCountResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCount
 type UserInvitationsCountResponse429Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11109,6 +11184,7 @@ type UserInvitationsCountResponse500Headers struct {
 
 // UserInvitationsCountResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsCount
 type UserInvitationsCountResponse503Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11221,7 +11297,7 @@ type UserInvitationsCreateResponse415Headers struct {
 
 // UserInvitationsCreateResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCreate
 type UserInvitationsCreateResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11232,7 +11308,7 @@ type UserInvitationsCreateResponse500Headers struct {
 
 // UserInvitationsCreateResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsCreate
 type UserInvitationsCreateResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11430,7 +11506,7 @@ type UserInvitationsApproveResponse415Headers struct {
 
 // UserInvitationsApproveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsApprove
 type UserInvitationsApproveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11441,7 +11517,7 @@ type UserInvitationsApproveResponse500Headers struct {
 
 // UserInvitationsApproveResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsApprove
 type UserInvitationsApproveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11632,7 +11708,7 @@ type UserInvitationsCheckDuplicatesResponse415Headers struct {
 
 // UserInvitationsCheckDuplicatesResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11643,7 +11719,7 @@ type UserInvitationsCheckDuplicatesResponse500Headers struct {
 
 // UserInvitationsCheckDuplicatesResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsCheckDuplicates
 type UserInvitationsCheckDuplicatesResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11836,7 +11912,7 @@ type UserInvitationsRejectResponse415Headers struct {
 
 // UserInvitationsRejectResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsReject
 type UserInvitationsRejectResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -11847,7 +11923,7 @@ type UserInvitationsRejectResponse500Headers struct {
 
 // UserInvitationsRejectResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsReject
 type UserInvitationsRejectResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12019,7 +12095,7 @@ type UserInvitationsDestroyResponse414Headers struct {
 
 // UserInvitationsDestroyResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDestroy
 type UserInvitationsDestroyResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12030,7 +12106,7 @@ type UserInvitationsDestroyResponse500Headers struct {
 
 // UserInvitationsDestroyResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsDestroy
 type UserInvitationsDestroyResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12199,7 +12275,7 @@ type UserInvitationsRetrieveResponse414Headers struct {
 
 // UserInvitationsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12210,7 +12286,7 @@ type UserInvitationsRetrieveResponse500Headers struct {
 
 // UserInvitationsRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsRetrieve
 type UserInvitationsRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12392,7 +12468,7 @@ type UserInvitationsPartialUpdateResponse415Headers struct {
 
 // UserInvitationsPartialUpdateResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsPartialUpdate
 type UserInvitationsPartialUpdateResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12403,7 +12479,7 @@ type UserInvitationsPartialUpdateResponse500Headers struct {
 
 // UserInvitationsPartialUpdateResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsPartialUpdate
 type UserInvitationsPartialUpdateResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12612,7 +12688,7 @@ type UserInvitationsUpdateResponse415Headers struct {
 
 // UserInvitationsUpdateResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsUpdate
 type UserInvitationsUpdateResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12623,7 +12699,7 @@ type UserInvitationsUpdateResponse500Headers struct {
 
 // UserInvitationsUpdateResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsUpdate
 type UserInvitationsUpdateResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12827,7 +12903,7 @@ type UserInvitationsAcceptResponse414Headers struct {
 
 // UserInvitationsAcceptResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -12838,7 +12914,7 @@ type UserInvitationsAcceptResponse500Headers struct {
 
 // UserInvitationsAcceptResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsAccept
 type UserInvitationsAcceptResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13033,7 +13109,7 @@ type UserInvitationsApproveRequestResponse414Headers struct {
 
 // UserInvitationsApproveRequestResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsApproveRequest
 type UserInvitationsApproveRequestResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13044,7 +13120,7 @@ type UserInvitationsApproveRequestResponse500Headers struct {
 
 // UserInvitationsApproveRequestResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsApproveRequest
 type UserInvitationsApproveRequestResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13234,7 +13310,7 @@ type UserInvitationsAskAgainResponse414Headers struct {
 
 // UserInvitationsAskAgainResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsAskAgain
 type UserInvitationsAskAgainResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13245,7 +13321,7 @@ type UserInvitationsAskAgainResponse500Headers struct {
 
 // UserInvitationsAskAgainResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsAskAgain
 type UserInvitationsAskAgainResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13431,7 +13507,7 @@ type UserInvitationsCancelResponse414Headers struct {
 
 // UserInvitationsCancelResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCancel
 type UserInvitationsCancelResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13442,7 +13518,7 @@ type UserInvitationsCancelResponse500Headers struct {
 
 // UserInvitationsCancelResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsCancel
 type UserInvitationsCancelResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13621,7 +13697,7 @@ type UserInvitationsCheckResponse414Headers struct {
 
 // UserInvitationsCheckResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsCheck
 type UserInvitationsCheckResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13632,7 +13708,7 @@ type UserInvitationsCheckResponse500Headers struct {
 
 // UserInvitationsCheckResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsCheck
 type UserInvitationsCheckResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13805,7 +13881,7 @@ type UserInvitationsDeclineResponse415Headers struct {
 
 // UserInvitationsDeclineResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDecline
 type UserInvitationsDeclineResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13816,7 +13892,7 @@ type UserInvitationsDeclineResponse500Headers struct {
 
 // UserInvitationsDeclineResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsDecline
 type UserInvitationsDeclineResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14015,7 +14091,7 @@ type UserInvitationsDeleteResponse414Headers struct {
 
 // UserInvitationsDeleteResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14026,7 +14102,7 @@ type UserInvitationsDeleteResponse500Headers struct {
 
 // UserInvitationsDeleteResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsDelete
 type UserInvitationsDeleteResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14202,7 +14278,7 @@ type UserInvitationsDetailsRetrieveResponse414Headers struct {
 
 // UserInvitationsDetailsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsDetailsRetrieve
 type UserInvitationsDetailsRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14213,7 +14289,7 @@ type UserInvitationsDetailsRetrieveResponse500Headers struct {
 
 // UserInvitationsDetailsRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsDetailsRetrieve
 type UserInvitationsDetailsRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14387,7 +14463,7 @@ type UserInvitationsEventsListResponse414Headers struct {
 
 // UserInvitationsEventsListResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsEventsList
 type UserInvitationsEventsListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14398,7 +14474,7 @@ type UserInvitationsEventsListResponse500Headers struct {
 
 // UserInvitationsEventsListResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsEventsList
 type UserInvitationsEventsListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14574,7 +14650,7 @@ type UserInvitationsLinkRetrieveResponse414Headers struct {
 
 // UserInvitationsLinkRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsLinkRetrieve
 type UserInvitationsLinkRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14585,7 +14661,7 @@ type UserInvitationsLinkRetrieveResponse500Headers struct {
 
 // UserInvitationsLinkRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsLinkRetrieve
 type UserInvitationsLinkRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14767,7 +14843,7 @@ type UserInvitationsRejectRequestResponse415Headers struct {
 
 // UserInvitationsRejectRequestResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsRejectRequest
 type UserInvitationsRejectRequestResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14778,7 +14854,7 @@ type UserInvitationsRejectRequestResponse500Headers struct {
 
 // UserInvitationsRejectRequestResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsRejectRequest
 type UserInvitationsRejectRequestResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14982,7 +15058,7 @@ type UserInvitationsSendResponse414Headers struct {
 
 // UserInvitationsSendResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsSend
 type UserInvitationsSendResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -14993,7 +15069,7 @@ type UserInvitationsSendResponse500Headers struct {
 
 // UserInvitationsSendResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsSend
 type UserInvitationsSendResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15188,7 +15264,7 @@ type UserInvitationsUndoDeclineResponse414Headers struct {
 
 // UserInvitationsUndoDeclineResponse429Headers the declared response headers of an HTTP 429 response for UserInvitationsUndoDecline
 type UserInvitationsUndoDeclineResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15199,7 +15275,7 @@ type UserInvitationsUndoDeclineResponse500Headers struct {
 
 // UserInvitationsUndoDeclineResponse503Headers the declared response headers of an HTTP 503 response for UserInvitationsUndoDecline
 type UserInvitationsUndoDeclineResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15391,7 +15467,7 @@ type UserPermissionsListResponse414Headers struct {
 
 // UserPermissionsListResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionsList
 type UserPermissionsListResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15402,7 +15478,7 @@ type UserPermissionsListResponse500Headers struct {
 
 // UserPermissionsListResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionsList
 type UserPermissionsListResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15578,6 +15654,7 @@ type UserPermissionsCountResponse414Headers struct {
 
 // UserPermissionsCountResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionsCount
 type UserPermissionsCountResponse429Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15588,6 +15665,7 @@ type UserPermissionsCountResponse500Headers struct {
 
 // UserPermissionsCountResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionsCount
 type UserPermissionsCountResponse503Headers struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15679,7 +15757,7 @@ type UsersMeRetrieveResponse414Headers struct {
 
 // UsersMeRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UsersMeRetrieve
 type UsersMeRetrieveResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15690,7 +15768,7 @@ type UsersMeRetrieveResponse500Headers struct {
 
 // UsersMeRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UsersMeRetrieve
 type UsersMeRetrieveResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15853,7 +15931,7 @@ type UsersTokenCreateResponse414Headers struct {
 
 // UsersTokenCreateResponse429Headers the declared response headers of an HTTP 429 response for UsersTokenCreate
 type UsersTokenCreateResponse429Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -15864,7 +15942,7 @@ type UsersTokenCreateResponse500Headers struct {
 
 // UsersTokenCreateResponse503Headers the declared response headers of an HTTP 503 response for UsersTokenCreate
 type UsersTokenCreateResponse503Headers struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -17224,10 +17302,10 @@ func ParseAPIAuthTokenExchangeResponse(rsp *http.Response) (*APIAuthTokenExchang
 		var headers APIAuthTokenExchangeResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17251,10 +17329,10 @@ func ParseAPIAuthTokenExchangeResponse(rsp *http.Response) (*APIAuthTokenExchang
 		var headers APIAuthTokenExchangeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17454,10 +17532,10 @@ func ParseAPIAuthCreateResponse(rsp *http.Response) (*APIAuthCreateResponse, err
 		var headers APIAuthCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17481,10 +17559,10 @@ func ParseAPIAuthCreateResponse(rsp *http.Response) (*APIAuthCreateResponse, err
 		var headers APIAuthCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17636,10 +17714,10 @@ func ParseAPIAuthCompleteRetrieveResponse(rsp *http.Response) (*APIAuthCompleteR
 		var headers APIAuthCompleteRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17663,10 +17741,10 @@ func ParseAPIAuthCompleteRetrieveResponse(rsp *http.Response) (*APIAuthCompleteR
 		var headers APIAuthCompleteRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17835,10 +17913,10 @@ func ParseAPIAuthInitRetrieveResponse(rsp *http.Response) (*APIAuthInitRetrieveR
 		var headers APIAuthInitRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17862,10 +17940,10 @@ func ParseAPIAuthInitRetrieveResponse(rsp *http.Response) (*APIAuthInitRetrieveR
 		var headers APIAuthInitRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -17997,10 +18075,10 @@ func ParseConfigurationRetrieveResponse(rsp *http.Response) (*ConfigurationRetri
 		var headers ConfigurationRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18024,10 +18102,10 @@ func ParseConfigurationRetrieveResponse(rsp *http.Response) (*ConfigurationRetri
 		var headers ConfigurationRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18248,10 +18326,10 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 		var headers CustomersListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18275,10 +18353,10 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 		var headers CustomersListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18393,6 +18471,13 @@ func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, e
 		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers CustomersCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -18413,6 +18498,13 @@ func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, e
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomersCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -18601,10 +18693,10 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 		var headers CustomersRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18628,10 +18720,10 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 		var headers CustomersRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18763,10 +18855,10 @@ func ParseIdentityProvidersListResponse(rsp *http.Response) (*IdentityProvidersL
 		var headers IdentityProvidersListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18790,10 +18882,10 @@ func ParseIdentityProvidersListResponse(rsp *http.Response) (*IdentityProvidersL
 		var headers IdentityProvidersListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18942,10 +19034,10 @@ func ParseIdentityProvidersRetrieveResponse(rsp *http.Response) (*IdentityProvid
 		var headers IdentityProvidersRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -18969,10 +19061,10 @@ func ParseIdentityProvidersRetrieveResponse(rsp *http.Response) (*IdentityProvid
 		var headers IdentityProvidersRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -19193,10 +19285,10 @@ func ParsePersonalAccessTokensListResponse(rsp *http.Response) (*PersonalAccessT
 		var headers PersonalAccessTokensListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -19220,10 +19312,10 @@ func ParsePersonalAccessTokensListResponse(rsp *http.Response) (*PersonalAccessT
 		var headers PersonalAccessTokensListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -19338,6 +19430,13 @@ func ParsePersonalAccessTokensCountResponse(rsp *http.Response) (*PersonalAccess
 		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers PersonalAccessTokensCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -19358,6 +19457,13 @@ func ParsePersonalAccessTokensCountResponse(rsp *http.Response) (*PersonalAccess
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers PersonalAccessTokensCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -19587,10 +19693,10 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 		var headers PersonalAccessTokensCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -19614,10 +19720,10 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 		var headers PersonalAccessTokensCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -19820,10 +19926,10 @@ func ParsePersonalAccessTokensDestroyResponse(rsp *http.Response) (*PersonalAcce
 		var headers PersonalAccessTokensDestroyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -19847,10 +19953,10 @@ func ParsePersonalAccessTokensDestroyResponse(rsp *http.Response) (*PersonalAcce
 		var headers PersonalAccessTokensDestroyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20040,10 +20146,10 @@ func ParsePersonalAccessTokensRetrieveResponse(rsp *http.Response) (*PersonalAcc
 		var headers PersonalAccessTokensRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20067,10 +20173,10 @@ func ParsePersonalAccessTokensRetrieveResponse(rsp *http.Response) (*PersonalAcc
 		var headers PersonalAccessTokensRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20291,10 +20397,10 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 		var headers ProjectsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20318,10 +20424,10 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 		var headers ProjectsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20436,6 +20542,13 @@ func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, err
 		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers ProjectsCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20456,6 +20569,13 @@ func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, err
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers ProjectsCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -20644,10 +20764,10 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 		var headers ProjectsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20671,10 +20791,10 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 		var headers ProjectsRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20895,10 +21015,10 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 		var headers RolesListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -20922,10 +21042,10 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 		var headers RolesListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -21040,6 +21160,13 @@ func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
 		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers RolesCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21060,6 +21187,13 @@ func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers RolesCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21248,10 +21382,10 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 		var headers RolesRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -21275,10 +21409,10 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 		var headers RolesRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -21499,10 +21633,10 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		var headers UserInvitationsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -21526,10 +21660,10 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		var headers UserInvitationsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -21644,6 +21778,13 @@ func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCoun
 		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserInvitationsCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21664,6 +21805,13 @@ func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCoun
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -21910,10 +22058,10 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 		var headers UserInvitationsCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -21937,10 +22085,10 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 		var headers UserInvitationsCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22140,10 +22288,10 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		var headers UserInvitationsApproveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22167,10 +22315,10 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		var headers UserInvitationsApproveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22411,10 +22559,10 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsCheckDuplicatesResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22438,10 +22586,10 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsCheckDuplicatesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22624,10 +22772,10 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		var headers UserInvitationsRejectResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22651,10 +22799,10 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		var headers UserInvitationsRejectResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22857,10 +23005,10 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDestroyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -22884,10 +23032,10 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDestroyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23077,10 +23225,10 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		var headers UserInvitationsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23104,10 +23252,10 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		var headers UserInvitationsRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23348,10 +23496,10 @@ func ParseUserInvitationsPartialUpdateResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsPartialUpdateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23375,10 +23523,10 @@ func ParseUserInvitationsPartialUpdateResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsPartialUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23619,10 +23767,10 @@ func ParseUserInvitationsUpdateResponse(rsp *http.Response) (*UserInvitationsUpd
 		var headers UserInvitationsUpdateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23646,10 +23794,10 @@ func ParseUserInvitationsUpdateResponse(rsp *http.Response) (*UserInvitationsUpd
 		var headers UserInvitationsUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23873,10 +24021,10 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		var headers UserInvitationsAcceptResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -23900,10 +24048,10 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		var headers UserInvitationsAcceptResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24127,10 +24275,10 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 		var headers UserInvitationsApproveRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24154,10 +24302,10 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 		var headers UserInvitationsApproveRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24364,10 +24512,10 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		var headers UserInvitationsAskAgainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24391,10 +24539,10 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		var headers UserInvitationsAskAgainResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24618,10 +24766,10 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		var headers UserInvitationsCancelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24645,10 +24793,10 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		var headers UserInvitationsCancelResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24814,10 +24962,10 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		var headers UserInvitationsCheckResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -24841,10 +24989,10 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		var headers UserInvitationsCheckResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25085,10 +25233,10 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDeclineResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25112,10 +25260,10 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDeclineResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25322,10 +25470,10 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		var headers UserInvitationsDeleteResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25349,10 +25497,10 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		var headers UserInvitationsDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25542,10 +25690,10 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsDetailsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25569,10 +25717,10 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsDetailsRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25793,10 +25941,10 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 		var headers UserInvitationsEventsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -25820,10 +25968,10 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 		var headers UserInvitationsEventsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26013,10 +26161,10 @@ func ParseUserInvitationsLinkRetrieveResponse(rsp *http.Response) (*UserInvitati
 		var headers UserInvitationsLinkRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26040,10 +26188,10 @@ func ParseUserInvitationsLinkRetrieveResponse(rsp *http.Response) (*UserInvitati
 		var headers UserInvitationsLinkRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26284,10 +26432,10 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsRejectRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26311,10 +26459,10 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsRejectRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26538,10 +26686,10 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		var headers UserInvitationsSendResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26565,10 +26713,10 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		var headers UserInvitationsSendResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26792,10 +26940,10 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 		var headers UserInvitationsUndoDeclineResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -26819,10 +26967,10 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 		var headers UserInvitationsUndoDeclineResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -27043,10 +27191,10 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 		var headers UserPermissionsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -27070,10 +27218,10 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 		var headers UserPermissionsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -27188,6 +27336,13 @@ func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCoun
 		response.Headers414 = &headers
 	case rsp.StatusCode == 429:
 		var headers UserPermissionsCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -27208,6 +27363,13 @@ func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCoun
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserPermissionsCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -27379,10 +27541,10 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 		var headers UsersMeRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -27406,10 +27568,10 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 		var headers UsersMeRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -27616,10 +27778,10 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 		var headers UsersTokenCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
@@ -27643,10 +27805,10 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 		var headers UsersTokenCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
 				return nil, err
 			}
-			headers.RetryAfter = &value
+			headers.RetryAfter = value
 		}
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string

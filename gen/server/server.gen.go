@@ -601,22 +601,22 @@ func (e PermissionFieldEnum) Valid() bool {
 
 // Defines values for PersonalAccessTokenScope.
 const (
-	DirectoryRead    PersonalAccessTokenScope = "directory:read"
-	InvitationsRead  PersonalAccessTokenScope = "invitations:read"
-	InvitationsWrite PersonalAccessTokenScope = "invitations:write"
-	UsersToken       PersonalAccessTokenScope = "users:token"
+	TokenScopeDirectoryRead    PersonalAccessTokenScope = "directory:read"
+	TokenScopeInvitationsRead  PersonalAccessTokenScope = "invitations:read"
+	TokenScopeInvitationsWrite PersonalAccessTokenScope = "invitations:write"
+	TokenScopeUsersToken       PersonalAccessTokenScope = "users:token"
 )
 
 // Valid indicates whether the value is a known member of the PersonalAccessTokenScope enum.
 func (e PersonalAccessTokenScope) Valid() bool {
 	switch e {
-	case DirectoryRead:
+	case TokenScopeDirectoryRead:
 		return true
-	case InvitationsRead:
+	case TokenScopeInvitationsRead:
 		return true
-	case InvitationsWrite:
+	case TokenScopeInvitationsWrite:
 		return true
-	case UsersToken:
+	case TokenScopeUsersToken:
 		return true
 	default:
 		return false
@@ -719,10 +719,9 @@ func (e ScopeType) Valid() bool {
 	}
 }
 
-// BadRequest One of the two bodies of a 400.
-type BadRequest struct {
-	union json.RawMessage
-}
+// BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
+type BadRequest = interface{}
 
 // CoreAuthToken defines model for CoreAuthToken.
 type CoreAuthToken struct {
@@ -814,7 +813,14 @@ type Invitation struct {
 	Email string `json:"email"`
 
 	// ErrorMessage Why the delivery failed and what to do. Empty if it did not fail.
-	ErrorMessage   string             `json:"error_message"`
+	ErrorMessage string `json:"error_message"`
+
+	// ExecutionState The state of the current delivery.
+	//
+	// * `Scheduled` - queued
+	// * `Processing` - being sent
+	// * `OK` - accepted by the mail server
+	// * `Erred` - failed; `error_message` has the reason
 	ExecutionState ExecutionStateEnum `json:"execution_state"`
 
 	// Expires The time from which the invitation can no longer be accepted.
@@ -830,11 +836,27 @@ type Invitation struct {
 	RoleName            string             `json:"role_name"`
 
 	// ScopeDescription Get the description field from the scope if it exists. Returns empty string if scope doesn't have a description field.
-	ScopeDescription string             `json:"scope_description"`
-	ScopeName        string             `json:"scope_name"`
-	ScopeType        ScopeType          `json:"scope_type"`
-	ScopeUUID        openapi_types.UUID `json:"scope_uuid"`
-	State            InvitationState    `json:"state"`
+	ScopeDescription string `json:"scope_description"`
+	ScopeName        string `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// State * `project` - waits for the project's start day
+	// * `requested` - waits for approval by staff
+	// * `rejected` - rejected by staff
+	// * `pending` - waits for the invitee
+	// * `accepted` - accepted by the invitee
+	// * `canceled` - canceled by a user
+	// * `expired` - not accepted within its lifetime
+	State InvitationState `json:"state"`
 
 	// URL URL of the invitation.
 	URL  string             `json:"url"`
@@ -897,8 +919,28 @@ type InvitationEvent struct {
 	Email *string `json:"email,omitempty"`
 
 	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
-	ErrorMessage *string              `json:"error_message,omitempty"`
-	EventType    *InvitationEventType `json:"event_type,omitempty"`
+	ErrorMessage *string `json:"error_message,omitempty"`
+
+	// EventType * `created` - a user created the invitation
+	// * `approved` - staff approved it
+	// * `rejected` - staff rejected it
+	// * `accepted` - the invitee accepted it
+	// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
+	// * `canceled` - a user canceled it
+	// * `declined` - the invitee declined it
+	// * `decline_undone` - the invitee undid that
+	// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
+	// * `sent` - a user requested another delivery
+	// * `updated` - a user changed it
+	// * `deleted` - a user deleted it
+	// * `expired` - its lifetime ended; written at the next sweep, or before the next change
+	// * `activated` - its project started
+	// * `reminded` - a reminder to the invitee was scheduled
+	// * `delivered` - the mail server or the webhook accepted it
+	// * `delivery_failed` - its delivery failed
+	// * `notified` - the mail server accepted a notice
+	// * `notification_failed` - the delivery of a notice failed
+	EventType *InvitationEventType `json:"event_type,omitempty"`
 
 	// ExecutionState The state of the delivery after the event.
 	ExecutionState *ExecutionStateEnum `json:"execution_state,omitempty"`
@@ -1033,8 +1075,12 @@ type InvitationRequest struct {
 	PhoneNumber         *string `json:"phone_number,omitempty"`
 
 	// Role UUID of an active role for the scope's type.
-	Role  openapi_types.UUID `json:"role"`
-	Scope ScopeURL           `json:"scope,omitempty"`
+	Role openapi_types.UUID `json:"role"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	Scope ScopeURL `json:"scope"`
 }
 
 // InvitationState * `project` - waits for the project's start day
@@ -1045,6 +1091,9 @@ type InvitationRequest struct {
 // * `canceled` - canceled by a user
 // * `expired` - not accepted within its lifetime
 type InvitationState string
+
+// InvitationStateEnum The name that clients made for older versions of Waldur import for `InvitationState`.
+type InvitationStateEnum = InvitationState
 
 // InvitationUpdate The invitation after the change.
 type InvitationUpdate = Invitation
@@ -1098,8 +1147,16 @@ type Permission struct {
 	RoleName        *string             `json:"role_name,omitempty"`
 	RoleUUID        *openapi_types.UUID `json:"role_uuid,omitempty"`
 	ScopeName       *string             `json:"scope_name,omitempty"`
-	ScopeType       *ScopeType          `json:"scope_type,omitempty"`
-	ScopeUUID       *openapi_types.UUID `json:"scope_uuid,omitempty"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType *ScopeType          `json:"scope_type,omitempty"`
+	ScopeUUID *openapi_types.UUID `json:"scope_uuid,omitempty"`
 
 	// UserEmail Empty if none is known.
 	UserEmail *string `json:"user_email,omitempty"`
@@ -1249,7 +1306,13 @@ type PublicCoreConfiguration struct {
 
 // RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
 type RoleDetails struct {
-	// ContentType The type of the scopes in which the role can be held.
+	// ContentType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
 	ContentType *ScopeType `json:"content_type,omitempty"`
 	Description *string    `json:"description,omitempty"`
 
@@ -1341,19 +1404,83 @@ type VisibleInvitationDetails struct {
 	DeclinedAt *string `json:"declined_at"`
 
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
-	Email           string             `json:"email"`
-	ErrorMessage    string             `json:"error_message"`
+	Email        string `json:"email"`
+	ErrorMessage string `json:"error_message"`
+
+	// ExecutionState The state of the current delivery.
+	//
+	// * `Scheduled` - queued
+	// * `Processing` - being sent
+	// * `OK` - accepted by the mail server
+	// * `Erred` - failed; `error_message` has the reason
 	ExecutionState  ExecutionStateEnum `json:"execution_state"`
 	RoleDescription string             `json:"role_description"`
 	RoleName        string             `json:"role_name"`
 
 	// ScopeDescription Get the description field from the scope if it exists. Returns empty string if scope doesn't have a description field.
-	ScopeDescription string             `json:"scope_description"`
-	ScopeName        string             `json:"scope_name"`
-	ScopeType        ScopeType          `json:"scope_type"`
-	ScopeUUID        openapi_types.UUID `json:"scope_uuid"`
-	State            InvitationState    `json:"state"`
+	ScopeDescription string `json:"scope_description"`
+	ScopeName        string `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// State * `project` - waits for the project's start day
+	// * `requested` - waits for approval by staff
+	// * `rejected` - rejected by staff
+	// * `pending` - waits for the invitee
+	// * `accepted` - accepted by the invitee
+	// * `canceled` - canceled by a user
+	// * `expired` - not accepted within its lifetime
+	State InvitationState `json:"state"`
 }
+
+// InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
+type InvitationFilterCivilNumber = FilterText
+
+// InvitationFilterCustomerUUID defines model for InvitationFilterCustomerUUID.
+type InvitationFilterCustomerUUID = openapi_types.UUID
+
+// InvitationFilterEmail Text that is compared literally, and is never a pattern.
+type InvitationFilterEmail = FilterText
+
+// InvitationFilterEmailExact Text that is compared literally, and is never a pattern.
+type InvitationFilterEmailExact = FilterText
+
+// InvitationFilterExecutionState defines model for InvitationFilterExecutionState.
+type InvitationFilterExecutionState = []ExecutionStateEnum
+
+// InvitationFilterExpiresBefore defines model for InvitationFilterExpiresBefore.
+type InvitationFilterExpiresBefore = string
+
+// InvitationFilterRoleName Text that is compared literally, and is never a pattern.
+type InvitationFilterRoleName = FilterText
+
+// InvitationFilterRoleUUID defines model for InvitationFilterRoleUUID.
+type InvitationFilterRoleUUID = openapi_types.UUID
+
+// InvitationFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+type InvitationFilterScope = ScopeURL
+
+// InvitationFilterScopeDescription Text that is compared literally, and is never a pattern.
+type InvitationFilterScopeDescription = FilterText
+
+// InvitationFilterScopeName Text that is compared literally, and is never a pattern.
+type InvitationFilterScopeName = FilterText
+
+// InvitationFilterScopeType Text that is compared literally, and is never a pattern.
+type InvitationFilterScopeType = FilterText
+
+// InvitationFilterState defines model for InvitationFilterState.
+type InvitationFilterState = []InvitationState
 
 // InvitationUUID defines model for InvitationUUID.
 type InvitationUUID = openapi_types.UUID
@@ -1373,7 +1500,8 @@ type BadCode = FieldErrors
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
 
-// BadToken One of the two bodies of a 400.
+// BadToken `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
 type BadToken = BadRequest
 
 // ContentTooLarge One sentence about the outcome.
@@ -1577,23 +1705,23 @@ type RolesCountParams struct {
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
 	// CivilNumber The civil number is exactly this text.
-	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
+	CivilNumber *InvitationFilterCivilNumber `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
-	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+	CustomerUUID *InvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
 	// Email The e-mail contains this text. Case is ignored.
-	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
+	Email *InvitationFilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// EmailExact The e-mail is this text. Case is ignored.
-	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
+	EmailExact *InvitationFilterEmailExact `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
 	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
-	ExecutionState *[]ExecutionStateEnum `form:"execution_state,omitempty" json:"execution_state,omitempty"`
+	ExecutionState *InvitationFilterExecutionState `form:"execution_state,omitempty" json:"execution_state,omitempty"`
 
 	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
 	// `state=project` for the invitations that end soon.
-	ExpiresBefore *string `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// Field The fields of each invitation to return. Repeat the parameter for more than one. Unknown names are ignored.
 	// By default, all fields are returned.
@@ -1610,70 +1738,70 @@ type UserInvitationsListParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
 	// RoleName The role has exactly this name.
-	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+	RoleName *InvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
 
 	// RoleUUID The role has this uuid.
-	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+	RoleUUID *InvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
 	// The result for a scope that does not exist is empty.
-	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
+	Scope *InvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text. Case is ignored.
-	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
+	ScopeDescription *InvitationFilterScopeDescription `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
 	// ScopeName The scope's name contains this text. Case is ignored.
-	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+	ScopeName *InvitationFilterScopeName `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
 	// ScopeType The scope has this type. The result for an unknown type is empty.
-	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+	ScopeType *InvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
-	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
 }
 
 // UserInvitationsCountParams defines parameters for UserInvitationsCount.
 type UserInvitationsCountParams struct {
 	// CivilNumber The civil number is exactly this text.
-	CivilNumber *FilterText `form:"civil_number,omitempty" json:"civil_number,omitempty"`
+	CivilNumber *InvitationFilterCivilNumber `form:"civil_number,omitempty" json:"civil_number,omitempty"`
 
 	// CustomerUUID Invitations to scopes of this customer, the customer itself included.
-	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+	CustomerUUID *InvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
 
 	// Email The e-mail contains this text. Case is ignored.
-	Email *FilterText `form:"email,omitempty" json:"email,omitempty"`
+	Email *InvitationFilterEmail `form:"email,omitempty" json:"email,omitempty"`
 
 	// EmailExact The e-mail is this text. Case is ignored.
-	EmailExact *FilterText `form:"email_exact,omitempty" json:"email_exact,omitempty"`
+	EmailExact *InvitationFilterEmailExact `form:"email_exact,omitempty" json:"email_exact,omitempty"`
 
 	// ExecutionState The delivery is in one of these states. Repeat the parameter for more than one.
-	ExecutionState *[]ExecutionStateEnum `form:"execution_state,omitempty" json:"execution_state,omitempty"`
+	ExecutionState *InvitationFilterExecutionState `form:"execution_state,omitempty" json:"execution_state,omitempty"`
 
 	// ExpiresBefore The time in `expires` is before this time, whatever the state is. Combine it with `state=pending` and
 	// `state=project` for the invitations that end soon.
-	ExpiresBefore *string `form:"expires_before,omitempty" json:"expires_before,omitempty"`
+	ExpiresBefore *InvitationFilterExpiresBefore `form:"expires_before,omitempty" json:"expires_before,omitempty"`
 
 	// RoleName The role has exactly this name.
-	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
+	RoleName *InvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
 
 	// RoleUUID The role has this uuid.
-	RoleUUID *openapi_types.UUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+	RoleUUID *InvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
 
 	// Scope Invitations to the scope with this URL, which may have any host, as in a request to create an invitation.
 	// The result for a scope that does not exist is empty.
-	Scope *ScopeURL `form:"scope,omitempty" json:"scope,omitempty"`
+	Scope *InvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// ScopeDescription The scope's description contains this text. Case is ignored.
-	ScopeDescription *FilterText `form:"scope_description,omitempty" json:"scope_description,omitempty"`
+	ScopeDescription *InvitationFilterScopeDescription `form:"scope_description,omitempty" json:"scope_description,omitempty"`
 
 	// ScopeName The scope's name contains this text. Case is ignored.
-	ScopeName *FilterText `form:"scope_name,omitempty" json:"scope_name,omitempty"`
+	ScopeName *InvitationFilterScopeName `form:"scope_name,omitempty" json:"scope_name,omitempty"`
 
 	// ScopeType The scope has this type. The result for an unknown type is empty.
-	ScopeType *FilterText `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+	ScopeType *InvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
 
 	// State The invitation is in one of these states. Repeat the parameter for more than one.
-	State *[]InvitationState `form:"state,omitempty" json:"state,omitempty"`
+	State *InvitationFilterState `form:"state,omitempty" json:"state,omitempty"`
 }
 
 // UserInvitationsEventsListParams defines parameters for UserInvitationsEventsList.
@@ -1789,68 +1917,6 @@ type UserInvitationsDeclineJSONRequestBody = InvitationReasonRequest
 
 // UserInvitationsRejectRequestJSONRequestBody defines body for UserInvitationsRejectRequest for application/json ContentType.
 type UserInvitationsRejectRequestJSONRequestBody = InvitationReasonRequest
-
-// AsFieldErrors returns the union data inside the BadRequest as a FieldErrors
-func (t BadRequest) AsFieldErrors() (FieldErrors, error) {
-	var body FieldErrors
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromFieldErrors overwrites any union data inside the BadRequest as the provided FieldErrors
-func (t *BadRequest) FromFieldErrors(v FieldErrors) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeFieldErrors performs a merge with any union data inside the BadRequest, using the provided FieldErrors
-func (t *BadRequest) MergeFieldErrors(v FieldErrors) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-// AsRuleErrors returns the union data inside the BadRequest as a RuleErrors
-func (t BadRequest) AsRuleErrors() (RuleErrors, error) {
-	var body RuleErrors
-	err := json.Unmarshal(t.union, &body)
-	return body, err
-}
-
-// FromRuleErrors overwrites any union data inside the BadRequest as the provided RuleErrors
-func (t *BadRequest) FromRuleErrors(v RuleErrors) error {
-	b, err := json.Marshal(v)
-	t.union = b
-	return err
-}
-
-// MergeRuleErrors performs a merge with any union data inside the BadRequest, using the provided RuleErrors
-func (t *BadRequest) MergeRuleErrors(v RuleErrors) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-
-	merged, err := runtime.JSONMerge(t.union, b)
-	t.union = merged
-	return err
-}
-
-func (t BadRequest) MarshalJSON() ([]byte, error) {
-	b, err := t.union.MarshalJSON()
-	return b, err
-}
-
-func (t *BadRequest) UnmarshalJSON(b []byte) error {
-	err := t.union.UnmarshalJSON(b)
-	return err
-}
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -3523,7 +3589,7 @@ type NotFoundJSONResponse struct {
 }
 
 type ServiceUnavailableResponseHeaders struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 type ServiceUnavailableJSONResponse struct {
@@ -3542,7 +3608,7 @@ type TokenScopeJSONResponse struct {
 }
 
 type TooManyRequestsResponseHeaders struct {
-	RetryAfter *int
+	RetryAfter int
 	XRequestID *string
 }
 type TooManyRequestsJSONResponse struct {
@@ -3585,6 +3651,14 @@ type UnsupportedMediaTypeJSONResponse struct {
 	Body Detail
 
 	Headers UnsupportedMediaTypeResponseHeaders
+}
+
+type WaitBodilessResponseHeaders struct {
+	RetryAfter int
+	XRequestID *string
+}
+type WaitBodilessResponse struct {
+	Headers WaitBodilessResponseHeaders
 }
 
 type APIAuthTokenExchangeRequestObject struct {
@@ -3733,9 +3807,7 @@ func (response APIAuthTokenExchange429JSONResponse) VisitAPIAuthTokenExchangeRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -3772,9 +3844,7 @@ func (response APIAuthTokenExchange503JSONResponse) VisitAPIAuthTokenExchangeRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -3947,9 +4017,7 @@ func (response APIAuthCreate429JSONResponse) VisitAPIAuthCreateResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -3986,9 +4054,7 @@ func (response APIAuthCreate503JSONResponse) VisitAPIAuthCreateResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4101,9 +4167,7 @@ func (response APIAuthCompleteRetrieve429JSONResponse) VisitAPIAuthCompleteRetri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4140,9 +4204,7 @@ func (response APIAuthCompleteRetrieve503JSONResponse) VisitAPIAuthCompleteRetri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4280,9 +4342,7 @@ func (response APIAuthInitRetrieve429JSONResponse) VisitAPIAuthInitRetrieveRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4319,9 +4379,7 @@ func (response APIAuthInitRetrieve503JSONResponse) VisitAPIAuthInitRetrieveRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4422,9 +4480,7 @@ func (response ConfigurationRetrieve429JSONResponse) VisitConfigurationRetrieveR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4461,9 +4517,7 @@ func (response ConfigurationRetrieve503JSONResponse) VisitConfigurationRetrieveR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4638,9 +4692,7 @@ func (response CustomersList429JSONResponse) VisitCustomersListResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4677,9 +4729,7 @@ func (response CustomersList503JSONResponse) VisitCustomersListResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4799,15 +4849,10 @@ func (response CustomersCount414Response) VisitCustomersCountResponse(w http.Res
 	return nil
 }
 
-type CustomersCount429ResponseHeaders struct {
-	XRequestID *string
-}
-
-type CustomersCount429Response struct {
-	Headers CustomersCount429ResponseHeaders
-}
+type CustomersCount429Response = WaitBodilessResponse
 
 func (response CustomersCount429Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4832,6 +4877,7 @@ func (response CustomersCount500Response) VisitCustomersCountResponse(w http.Res
 }
 
 type CustomersCount503ResponseHeaders struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -4840,6 +4886,7 @@ type CustomersCount503Response struct {
 }
 
 func (response CustomersCount503Response) VisitCustomersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -4992,9 +5039,7 @@ func (response CustomersRetrieve429JSONResponse) VisitCustomersRetrieveResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5031,9 +5076,7 @@ func (response CustomersRetrieve503JSONResponse) VisitCustomersRetrieveResponse(
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5134,9 +5177,7 @@ func (response IdentityProvidersList429JSONResponse) VisitIdentityProvidersListR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5173,9 +5214,7 @@ func (response IdentityProvidersList503JSONResponse) VisitIdentityProvidersListR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5294,9 +5333,7 @@ func (response IdentityProvidersRetrieve429JSONResponse) VisitIdentityProvidersR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5333,9 +5370,7 @@ func (response IdentityProvidersRetrieve503JSONResponse) VisitIdentityProvidersR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5510,9 +5545,7 @@ func (response PersonalAccessTokensList429JSONResponse) VisitPersonalAccessToken
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5549,9 +5582,7 @@ func (response PersonalAccessTokensList503JSONResponse) VisitPersonalAccessToken
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5670,15 +5701,10 @@ func (response PersonalAccessTokensCount414Response) VisitPersonalAccessTokensCo
 	return nil
 }
 
-type PersonalAccessTokensCount429ResponseHeaders struct {
-	XRequestID *string
-}
-
-type PersonalAccessTokensCount429Response struct {
-	Headers PersonalAccessTokensCount429ResponseHeaders
-}
+type PersonalAccessTokensCount429Response = WaitBodilessResponse
 
 func (response PersonalAccessTokensCount429Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5703,6 +5729,7 @@ func (response PersonalAccessTokensCount500Response) VisitPersonalAccessTokensCo
 }
 
 type PersonalAccessTokensCount503ResponseHeaders struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -5711,6 +5738,7 @@ type PersonalAccessTokensCount503Response struct {
 }
 
 func (response PersonalAccessTokensCount503Response) VisitPersonalAccessTokensCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5908,9 +5936,7 @@ func (response PersonalAccessTokensCreate429JSONResponse) VisitPersonalAccessTok
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -5947,9 +5973,7 @@ func (response PersonalAccessTokensCreate503JSONResponse) VisitPersonalAccessTok
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6112,9 +6136,7 @@ func (response PersonalAccessTokensDestroy429JSONResponse) VisitPersonalAccessTo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6151,9 +6173,7 @@ func (response PersonalAccessTokensDestroy503JSONResponse) VisitPersonalAccessTo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6307,9 +6327,7 @@ func (response PersonalAccessTokensRetrieve429JSONResponse) VisitPersonalAccessT
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6346,9 +6364,7 @@ func (response PersonalAccessTokensRetrieve503JSONResponse) VisitPersonalAccessT
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6523,9 +6539,7 @@ func (response ProjectsList429JSONResponse) VisitProjectsListResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6562,9 +6576,7 @@ func (response ProjectsList503JSONResponse) VisitProjectsListResponse(w http.Res
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6684,15 +6696,10 @@ func (response ProjectsCount414Response) VisitProjectsCountResponse(w http.Respo
 	return nil
 }
 
-type ProjectsCount429ResponseHeaders struct {
-	XRequestID *string
-}
-
-type ProjectsCount429Response struct {
-	Headers ProjectsCount429ResponseHeaders
-}
+type ProjectsCount429Response = WaitBodilessResponse
 
 func (response ProjectsCount429Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6717,6 +6724,7 @@ func (response ProjectsCount500Response) VisitProjectsCountResponse(w http.Respo
 }
 
 type ProjectsCount503ResponseHeaders struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -6725,6 +6733,7 @@ type ProjectsCount503Response struct {
 }
 
 func (response ProjectsCount503Response) VisitProjectsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6877,9 +6886,7 @@ func (response ProjectsRetrieve429JSONResponse) VisitProjectsRetrieveResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -6916,9 +6923,7 @@ func (response ProjectsRetrieve503JSONResponse) VisitProjectsRetrieveResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7093,9 +7098,7 @@ func (response RolesList429JSONResponse) VisitRolesListResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7132,9 +7135,7 @@ func (response RolesList503JSONResponse) VisitRolesListResponse(w http.ResponseW
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7254,15 +7255,10 @@ func (response RolesCount414Response) VisitRolesCountResponse(w http.ResponseWri
 	return nil
 }
 
-type RolesCount429ResponseHeaders struct {
-	XRequestID *string
-}
-
-type RolesCount429Response struct {
-	Headers RolesCount429ResponseHeaders
-}
+type RolesCount429Response = WaitBodilessResponse
 
 func (response RolesCount429Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7287,6 +7283,7 @@ func (response RolesCount500Response) VisitRolesCountResponse(w http.ResponseWri
 }
 
 type RolesCount503ResponseHeaders struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -7295,6 +7292,7 @@ type RolesCount503Response struct {
 }
 
 func (response RolesCount503Response) VisitRolesCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7447,9 +7445,7 @@ func (response RolesRetrieve429JSONResponse) VisitRolesRetrieveResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7486,9 +7482,7 @@ func (response RolesRetrieve503JSONResponse) VisitRolesRetrieveResponse(w http.R
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7677,9 +7671,7 @@ func (response UserInvitationsList429JSONResponse) VisitUserInvitationsListRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7716,9 +7708,7 @@ func (response UserInvitationsList503JSONResponse) VisitUserInvitationsListRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7838,15 +7828,10 @@ func (response UserInvitationsCount414Response) VisitUserInvitationsCountRespons
 	return nil
 }
 
-type UserInvitationsCount429ResponseHeaders struct {
-	XRequestID *string
-}
-
-type UserInvitationsCount429Response struct {
-	Headers UserInvitationsCount429ResponseHeaders
-}
+type UserInvitationsCount429Response = WaitBodilessResponse
 
 func (response UserInvitationsCount429Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -7871,6 +7856,7 @@ func (response UserInvitationsCount500Response) VisitUserInvitationsCountRespons
 }
 
 type UserInvitationsCount503ResponseHeaders struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -7879,6 +7865,7 @@ type UserInvitationsCount503Response struct {
 }
 
 func (response UserInvitationsCount503Response) VisitUserInvitationsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8093,9 +8080,7 @@ func (response UserInvitationsCreate429JSONResponse) VisitUserInvitationsCreateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8132,9 +8117,7 @@ func (response UserInvitationsCreate503JSONResponse) VisitUserInvitationsCreateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8306,9 +8289,7 @@ func (response UserInvitationsApprove429JSONResponse) VisitUserInvitationsApprov
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8345,9 +8326,7 @@ func (response UserInvitationsApprove503JSONResponse) VisitUserInvitationsApprov
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8561,9 +8540,7 @@ func (response UserInvitationsCheckDuplicates429JSONResponse) VisitUserInvitatio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8600,9 +8577,7 @@ func (response UserInvitationsCheckDuplicates503JSONResponse) VisitUserInvitatio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8757,9 +8732,7 @@ func (response UserInvitationsReject429JSONResponse) VisitUserInvitationsRejectR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8796,9 +8769,7 @@ func (response UserInvitationsReject503JSONResponse) VisitUserInvitationsRejectR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -8961,9 +8932,7 @@ func (response UserInvitationsDestroy429JSONResponse) VisitUserInvitationsDestro
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9000,9 +8969,7 @@ func (response UserInvitationsDestroy503JSONResponse) VisitUserInvitationsDestro
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9156,9 +9123,7 @@ func (response UserInvitationsRetrieve429JSONResponse) VisitUserInvitationsRetri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9195,9 +9160,7 @@ func (response UserInvitationsRetrieve503JSONResponse) VisitUserInvitationsRetri
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9412,9 +9375,7 @@ func (response UserInvitationsPartialUpdate429JSONResponse) VisitUserInvitations
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9451,9 +9412,7 @@ func (response UserInvitationsPartialUpdate503JSONResponse) VisitUserInvitations
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9668,9 +9627,7 @@ func (response UserInvitationsUpdate429JSONResponse) VisitUserInvitationsUpdateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9707,9 +9664,7 @@ func (response UserInvitationsUpdate503JSONResponse) VisitUserInvitationsUpdateR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9904,9 +9859,7 @@ func (response UserInvitationsAccept429JSONResponse) VisitUserInvitationsAcceptR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -9943,9 +9896,7 @@ func (response UserInvitationsAccept503JSONResponse) VisitUserInvitationsAcceptR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10140,9 +10091,7 @@ func (response UserInvitationsApproveRequest429JSONResponse) VisitUserInvitation
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10179,9 +10128,7 @@ func (response UserInvitationsApproveRequest503JSONResponse) VisitUserInvitation
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10352,9 +10299,7 @@ func (response UserInvitationsAskAgain429JSONResponse) VisitUserInvitationsAskAg
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10391,9 +10336,7 @@ func (response UserInvitationsAskAgain503JSONResponse) VisitUserInvitationsAskAg
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10588,9 +10531,7 @@ func (response UserInvitationsCancel429JSONResponse) VisitUserInvitationsCancelR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10627,9 +10568,7 @@ func (response UserInvitationsCancel503JSONResponse) VisitUserInvitationsCancelR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10765,9 +10704,7 @@ func (response UserInvitationsCheck429JSONResponse) VisitUserInvitationsCheckRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -10804,9 +10741,7 @@ func (response UserInvitationsCheck503JSONResponse) VisitUserInvitationsCheckRes
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11021,9 +10956,7 @@ func (response UserInvitationsDecline429JSONResponse) VisitUserInvitationsDeclin
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11060,9 +10993,7 @@ func (response UserInvitationsDecline503JSONResponse) VisitUserInvitationsDeclin
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11233,9 +11164,7 @@ func (response UserInvitationsDelete429JSONResponse) VisitUserInvitationsDeleteR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11272,9 +11201,7 @@ func (response UserInvitationsDelete503JSONResponse) VisitUserInvitationsDeleteR
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11428,9 +11355,7 @@ func (response UserInvitationsDetailsRetrieve429JSONResponse) VisitUserInvitatio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11467,9 +11392,7 @@ func (response UserInvitationsDetailsRetrieve503JSONResponse) VisitUserInvitatio
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11659,9 +11582,7 @@ func (response UserInvitationsEventsList429JSONResponse) VisitUserInvitationsEve
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11698,9 +11619,7 @@ func (response UserInvitationsEventsList503JSONResponse) VisitUserInvitationsEve
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11854,9 +11773,7 @@ func (response UserInvitationsLinkRetrieve429JSONResponse) VisitUserInvitationsL
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -11893,9 +11810,7 @@ func (response UserInvitationsLinkRetrieve503JSONResponse) VisitUserInvitationsL
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12110,9 +12025,7 @@ func (response UserInvitationsRejectRequest429JSONResponse) VisitUserInvitations
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12149,9 +12062,7 @@ func (response UserInvitationsRejectRequest503JSONResponse) VisitUserInvitations
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12346,9 +12257,7 @@ func (response UserInvitationsSend429JSONResponse) VisitUserInvitationsSendRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12385,9 +12294,7 @@ func (response UserInvitationsSend503JSONResponse) VisitUserInvitationsSendRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12582,9 +12489,7 @@ func (response UserInvitationsUndoDecline429JSONResponse) VisitUserInvitationsUn
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12621,9 +12526,7 @@ func (response UserInvitationsUndoDecline503JSONResponse) VisitUserInvitationsUn
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12798,9 +12701,7 @@ func (response UserPermissionsList429JSONResponse) VisitUserPermissionsListRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12837,9 +12738,7 @@ func (response UserPermissionsList503JSONResponse) VisitUserPermissionsListRespo
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12959,15 +12858,10 @@ func (response UserPermissionsCount414Response) VisitUserPermissionsCountRespons
 	return nil
 }
 
-type UserPermissionsCount429ResponseHeaders struct {
-	XRequestID *string
-}
-
-type UserPermissionsCount429Response struct {
-	Headers UserPermissionsCount429ResponseHeaders
-}
+type UserPermissionsCount429Response = WaitBodilessResponse
 
 func (response UserPermissionsCount429Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -12992,6 +12886,7 @@ func (response UserPermissionsCount500Response) VisitUserPermissionsCountRespons
 }
 
 type UserPermissionsCount503ResponseHeaders struct {
+	RetryAfter int
 	XRequestID *string
 }
 
@@ -13000,6 +12895,7 @@ type UserPermissionsCount503Response struct {
 }
 
 func (response UserPermissionsCount503Response) VisitUserPermissionsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -13134,9 +13030,7 @@ func (response UsersMeRetrieve429JSONResponse) VisitUsersMeRetrieveResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -13173,9 +13067,7 @@ func (response UsersMeRetrieve503JSONResponse) VisitUsersMeRetrieveResponse(w ht
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -13353,9 +13245,7 @@ func (response UsersTokenCreate429JSONResponse) VisitUsersTokenCreateResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -13392,9 +13282,7 @@ func (response UsersTokenCreate503JSONResponse) VisitUsersTokenCreateResponse(w 
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if response.Headers.RetryAfter != nil {
-		w.Header().Set("Retry-After", fmt.Sprint(*response.Headers.RetryAfter))
-	}
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
 	if response.Headers.XRequestID != nil {
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
@@ -15009,390 +14897,397 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35chs50i/6KgjeE+Fv+hYpavMix8T5ZFnu0Ywt+WoZf9+YPiTIAkW0igCngJLE6XDEeY37AvfBzpPc",
-	"QCZQhdrIokR56WH/0RarUNiRyOWXmb+3RnI6k4IJrVoHv7fYPZ3OIgZ/n4hbrqnmUhzFjGoWmocqmU5p",
-	"PG8dtP6aKE1G9k3QuqVRwkyJEb/lUV8k0yGLWwetVtByhQ5aO92d5+3t7fbO7mX31cFu96Db7XThv39k",
-	"5frDeX+cRFFf0ClrHbTOIn7LKTm7EyzOl+JTes1aByKJotzzRLHYfizhY/NZorScstjVejiaMv9xknDT",
-	"wxfh9nhv+HynvU93R+091n3Zfjl+9aK9M3w+ehV22TbtbreCVshGEResHzOqpMBh2mdhn2rXJzalPGod",
-	"tGjER+w/7eR2RnLaClosjmXcnzKlYBCmBnbPRomZ8L7SVJuHF6MJC5MIZpjdz3hsliadxt1u1TSyex3T",
-	"Pk9Xr6/ZvW4dtD4xojSNNZGCfJAipHNCRUjuZBKFJJK3jGhJJvSWkblMyB3XE5KoTito+YtxaEZCjnEk",
-	"raD1mxz2NdeReXfOFKPxaALLJKjmt8x91gpaMr6mgv8LutQ6aNkqyJXgtyxWXM9bQWs2kYLl9k4soerd",
-	"0T7bGb/strvDV2F7j75g7Vejne328/Fe+JJuD1+w7p4t3Q+ZGsV8Ztu5mCvNpoSGUy640jHVMnYlbec+",
-	"np/99fjosnP49sPJaStoqZGcFas5JLNY/sZGmugJ1WRCFU4mrAx+4GZoJqNIpk/1fGae2q/Tx8232475",
-	"xm6HGRMhF9etoJXEZl9NtJ4dbG1t77zodDvdzvbBy+7L7had8S1zBNrZHlBb3fE+fTXeYe0XdH+/vTcy",
-	"Mzju0vbz4S59Truj53R7e8tUjB1rUrz19WvgUYm3LDJLWaQT6eOACKkJHY3YTLOQzJnekI0nIhtnf9vQ",
-	"iw29+OHphaY8Unlq8YaNZcwslcCuZyTipzvo6z/U/y47Nr9VjkNe4j8PhdQTFhPWNhMLpInaR0AENnfL",
-	"CttQxtcblnTtV8x+9YH9aM/ZlEGl1Uf1w/GHN8fnm9vlobfL8a2TaTOSYeVY2GNhyq2mhOLz763RhArB",
-	"zGDgmCwmFDv+Dl+RupveudXwu1JD9sexnPbL8+6f9ZiN+IwzoWt6EbN/JkzpPkzokvsB3tm5b8hKaVnR",
-	"P7PuOcLpnnnksPU1+L0xPX7MNGe6isVErW5Si3O4N34Vbo92hi/oc7YXdscvh7t0f7TNXoUvxjv0efd7",
-	"zXHhcirOd3r94AvswKvhDnsebnfN2Rq398b7tP0y3N1tb7MufTHaHz4fd3daX7/kTth7rnT+fJ0JRrJT",
-	"nj9Ymyt4I95txLs/9gWcpw/njIZhzJRazLlvGPUNo74hFv/m3Po5MlbvkijK04rjWxbP9aSoCSrRiYV3",
-	"6h9mU//fuy92yP7+Pulud7sr73DYPQtX3u40tdVkb21Vr+F7Rot84eWEkcg8xgPAFRGMhXmz4aIF/O7D",
-	"/Bq0JoyGLAaB8j0XN+bf/Cm/On+viBwTPWFkMOax0oOADGYxuzX/CnavB7C9BhFVekBm9JqR/zh/d0Re",
-	"7rx8+acOOcRHMEOhZAqsJeyeK5iwiI01kYnu9ATsaNxuB61e0u3ujlY4y//TtPLnbfiOvSYxi/7ca0F3",
-	"e62ArKc6M8Kek5c4WIR0nDCzNBM2pWbuLGlTOnbaPjOr6vtO6yrdPWchj9lIv5cje4KLPf80YTGDfg9j",
-	"eadYTK4lA/pR385YxlPDArSSmBuBr6JZHc/bh2Nt6EGxxQs2kiJUhmzdUa7JEJXpOp5zcU3oNeWi4++e",
-	"fb9pc8dNk2nroJu2y4Vm1yyGhv+rbc93++RtuWVzwnno1smKyQGhinABjxSLb1n8TJFIXuf60ESM9jpJ",
-	"798zca0nrYPne4Hps/u5XTVbptMqiXT7SCZCV3cbiavpulklcxfQKIJNk+67iCud6/T2ojVcOJFfg9aM",
-	"xnTKtCUmGf28uqqaWfPU9SM7eGZfA+nMKKrUhBIofc20Invdvfw8N7qVgxY3jc6onsCVBXcVXOvNdi2W",
-	"LC/ER+BTi2OzZ9OugLlg7W6Z0WsuQFUXw/oRxXRAxrGcku30SM/wQmGEidDMgB0xDOCfCYvn2QhM+dw+",
-	"CtmYJpGGlUzXa7ty45uuX/B/VXT/NNs50Es4eDHTSSzIjMXQyw75AEdwQgXZ7XbJyGxEZQ7Gbre7qLt9",
-	"Zdqs7nN3eadjecvDKhrxacJHE8JDJjTXc8OZQsEOORPVVLJ6N43odJao6v3i6lyJon41hdVMCoXoozc0",
-	"PJIhcntSaIbHl85mEUeCu/WbQqrrY5aYCIvS5pVioaWEAZFRyGJcDUqmXCTaPIyJYLeGPvNbJsx1kOM1",
-	"oRefW5cTroj5kU3QnYxvCBVzMpUx65ALfi0MvbOE9osZ05QrZQaY69KphIpqWxlzFsGWdtMHlX31p+9/",
-	"xGzcOmj9X1sZfmsL36qtd+bzYyMiKpzYMtGDcXBFbPcCpCDwGOYjN0Sz8h77U7wJqrpii2/lykJf3tDw",
-	"oyOAzRcXSubF7c+tD4kydxyhhhTyEIifmak1zZMhM7ajjsBCO+uejkt5w8SK+9zTspY47eydt4yGHRjL",
-	"mNCZOZ3U07p8NlcQzJ/3YTaVdRtYQ6+9HYwPFm9hc/nNI0kLR9QcHBYGZJhgJ5WcMpD5CIsUq+qqrcau",
-	"Nr8WVCcxK3ZSEwU1k+GcaNMr5EJgh2spDTWoqjytD6s3PG95ls1Te2royEh2RpYcj6vqg6JuRhvvzjc0",
-	"tJul7hDDjHunGAjZ0+xSGfKIKVXNQYE2yvEoIxkjHQ9Nj349vgzgYpeJYU+GMpyvtWNHeGQupXxP42u2",
-	"GkEJAYACcjrUCt0DqcDUZa+J7efkb/xNp9V43RDWUrdmVU2YaZMzFkNHnykyuG9P6X3bFG0P55qpAe7Y",
-	"rDvkLpUt0g+Jpjdw2nGWQaBZ2zy/k/GQh+EqdCo3w/8tExJK2J2gUJmxGDat6bY0vwwLiWfUnCYp1jbh",
-	"IxpFLCZTOieKsQIbjSTH9KqiC69x0lNxBhR3VJDDjyf26DneO+JTbphVLXsCtA8qAJm0YmHhwzYUGrhb",
-	"RQpmT890zct2IjSLBY0ugO7BVffABXQ1WRKKZ35ti2QrHVMesbBDTjTIiTDhZg6xF4okArm3bEnWTOc+",
-	"MD2R4anUh1Ek75CTfMBkYTWk1/p4ddlroWiGFa5txgzHnV3vKpnNZKxx906h9cK8wICqyTeWV7ibtavb",
-	"VqnybP/Hs4vLFRUlj1uRU3mRjCZOfHzQxnUcwzVb4+xfA/vsi6BAo7lWTpxNZfKZVBwYBCugrXXHnsoV",
-	"2cfc5Bz61GxExTMj/cEuyqQZmYrkhqwZ7owB1A4wmkrZj+XYPOJKJWx9ZKGO8DrqahXJykwyi5UU5G4i",
-	"0b6CfB/qu9Y42foQgKl0GD10Px6BdQEOLdVcjec5eobVE+zC2uYRqyMDrH1A2P0oSkKmyKDY60FA7lBB",
-	"gJRXimhO6C3lkRkyMacbtauvtre7AVEMbkqyvdPZ72z/ac2316nU72QiHkqFDf8/Nt+vbR7lEKx4eQVJ",
-	"4NgEj9OA5WWMcL3W/WeucT5iVyJdkQdOja2IaDadyZjGPJqTJKt1bRMWUk2HVAGtTETM6Ghi6k+nzN77",
-	"XJFhouYdcipR7LujiowmVFyz8DXR8TzTXXtzWVCFL5pKv+ijryQguBdoZHrQ7JuZychuREc3eNiAK/S4",
-	"U3UQMxo+OTWtYGPJD8XFXkr5gYq5faweKeTdAVMZS62B1zy+n7ERgEJTKscF2TGkTYpQrWf2pSRTKuZu",
-	"CRSqss2MjSLOhF628wk1W9ceGbTxyDEZeNt6sPhwPM5OtPMIO9FqS311fmJkeYkKpweeLdCmw4aWIhWy",
-	"97qvnhOQptd2oJa2s8YzcCVooicy5v9aRSqBhulQ2ZJ5DXTMwAhAI+Wr8TLeMNET8x5r9ouTOxYzlJpR",
-	"029o1FcHMgrLurIbNn+miOZTuAjkLZgGyi0CYQXyZGvCarlABVuNDs6cmJBBkaIrclrzFSjrbD2g32YR",
-	"066BRNwIeVfQpF7hQ9P3yiqdXAGksNNaQT3fjEo78SFbBVaU6T59+tT2VolVi3fQLEBZ/LpAKZeX7S6t",
-	"RrdeuGPCnPvPtuSXYO3Snr/LF+scF04T+bRI4/hHnDYrrbPwAws5vZw/mDfxqiJTUxfy/L2WZvd6axZR",
-	"Lnotc0PaBVi7YtSs5l8vzk7XSD3THjrDotOrlxb+LOVhiL4DRSpHFAAle2iulYKdjQHR3tiyFCwue55E",
-	"zBX9AirtmJntmcr1s9hwX5ojNdfuccFYlROPDQcHUroiA6SqCOy5YXNE6gC7UN6G2R7+bBvKdisKP2a5",
-	"j6whrrIXPqoNDyIZgDFoEKA0aSYXDa3wWBEaMzKLmbmkTK/ywx1loSdSlEFINWub2wSdNcIzEc3dqSuM",
-	"qbDTfi+/R5t1xQtASVagkVJDh52FgNBISTPVFNlmQAjmcTxLe4kmzTKSYsmHXxesDu5BID1l3AWa52Bj",
-	"u3EAVbOUyow9cH3I/GZgrvJTWqJmQeu+bao5pVOzgp/z/bk6f98qdBFgL4VnR2mTucen2H7u2Vu/M97w",
-	"z+qGfsPm5nzIOGQxGc5fk0F7QKaMCsNGqBGiZDsExFdEXBiyNDBjH+DjkZFo5ZiYR8q85NdCxng9uxnM",
-	"Jq1dmr82/Nt85tSbeXlCsodv017nXxdmyz7xSpvpskS5khKaE8nEiBE6NJcpyIGJHskpK5/TMK1nMVWx",
-	"5arIyrFDsF9oqln18sHNbF5npzCOmdDOnW/e6Yme+IUMUvD7gLQNo56wEJ5/jOWIgbXUvBgyI/CYccLL",
-	"s7+Zh2mEiiESK3AvRk0FlDqOY6wWzRWvySAHxx+kZgsE+CNg024LH5OfdaUVoEsP1NxgY+Rnyq8z/ybX",
-	"Qv4VtpefcWz9a9Dyry/DO4QhN6Vo9DG35lyzqaqknVMuTvBlBk+icUznJYrcgmaInTtl5hxokzlpUjFr",
-	"8hkIKfrwvA9zrQZwa2T70rGDQIXvJjKCLTrlwu/xdsWme8cjzeJLAISXNhu7zxDL5uamMQtJxDWLaRTN",
-	"UTsCOuhbFhNKZlRrFoPo7OEUd7rdbtCy71oHrf/1+X/1evfd7pdf/ker4iY4scisegTXIbmjc8OCoaZ2",
-	"xuQsMkRJgNbbvACgBxnHUmjCRFg+rYal7VdecAha9T4GRkL5MNbXoNoc0BnvQz1ccN2PmY45uzUk8gTm",
-	"i5L0rvSAF56iiIqesPYCOCKLoa9BCzUlfbwn69GnaWPPlFWuEKoz24QpdDZj4uQtOZJCsJHukOPpTM9h",
-	"0gbmrFfxRkGLq34mhhYWJLqjc0XMDe19OpQyYlSYbyM6ZFEN+pROGTSNy1jZ9Kx2K6Q1OIBoEdZndsPV",
-	"+Xu1nN3zQHvYXX/Gg2zH+DNRRcVPcsikMns4HuMimF0QS9S2mb9R+WkuZsHSmA7oPwY4YiPrK6tUBzPP",
-	"lAqwwlUxjTn3kGIvjsxbD/YLCleGMJ0OORmTkV/AiiQhG3MBruNzVDuMrAVspn1Ybv7o73er9nHG0VZA",
-	"eviUkbsJE7nLLeJjBm9KOGAyZNdU5DjOlbjjare5Ys/wgHB745pPAGnk9F5gBrHA9ubtWQe8Mqg2ipY1",
-	"RWQMl6yQBGqp4LhFElkDCfZklZ5lLoBPOBF5l8LfV/jigbJC2fGwTPvn2fZihv1Fp0RHIXHccxJyZ8Cc",
-	"d1ZoF50bKy4cUdkqoWQwomLEgInzoe/eFkk7U3sEVt4I1hGp2M+MrpGIixtyx6OIDJFJNmQLbh74FpT5",
-	"FktdTyrQnyzkhh6aKvBTfxTMesf6vMT+XlWP896gdcvqWGTLt6KvG2A+JAmlt8hcp0s8tp1aPmtF99Pf",
-	"WzSKGqhKKrj+r1+KDX71PFhrySbYVJAnKhBJswDZKR2ylMV/OOGs8Sn8vcz5lT7NEVqv+HZlac+fMF96",
-	"p6p0zsmwQe15H8QGH+QdEvPD3d+v+AB995b6iFT53zYgip4rboPSFc65xd30K9P2sKRPrbIEtpdnpoVz",
-	"Yik+OQevD0MAzBnCFk0RLBtKpsQzC32k5bobnTDfUbjxWLXVBDc7i2DUBuVx5RH0vY8fcP2sSBgygguU",
-	"obpLy5R0edbs22nlfM7am7bcKlbtx9y6Fe/8Itfgb/+K81PD3VWzOhWsWZBXA9qgan4UHaTIQXpT4QoX",
-	"L6Q6Ylm+NPKsQolhWSxuHLnQTcXt8IsV60ib0JIy544NJ1LemJdmv9if2fZRmkYR1J/T49gB2+INVDal",
-	"fn7AGkrPP7kqC4Njo5tKgcq75oDjMHedd8OhkmI4NyLTdLGk1M82bemOjROgeAgHs3ZXw7/kz5gRuX3Z",
-	"yWd8dIec6QmL77hiBE3S1cJyyn+VGKHFxwxLLd4jbxO0gtXY/LxQgqBUMuIp6MhD9115Bht312x3rjQX",
-	"1/5JcCSmAmw2Y6LELyKXmXXTdDFjiFP7ig/10RM2JfqOjwpiEp7qInv80Pu7cjFSolE78obLBdv/RLNp",
-	"reXukMwic37CAslvulhFJnuhZ/FaZmWVodcO+2Np0IDq8SxR+QnwyuU0uM0u4vr1+Aoz6HS+Pt+bqn2V",
-	"Q8wt5UCuzt9XX6LgbpoNYLUZRN/S6rM2q5pGQ00xFsiQZRTAA8VZzStgjmVkBFan0ErZxApDSVrRYxag",
-	"9bU8wekhM71Q1SadsYwJo6NJxYhhWPAORgHD90k91ynlMaNVpXGuOJZj291zcxhKwymajbJZKw108TaA",
-	"OJAVELjUxdDG5JnNmEDsIxU5bcNHWOXAKSOZSgmvQoZeWyWsDRdgBGo+ZajULty2GYuyKg/suBvDBedH",
-	"8hd55zlM3lEFKglE6k9g+0Ivh4wJeNMhh3D7Wg1KzOAbYfGHFjlQlkgWaS5Bh8OzWXyEWF2tfPEu57IK",
-	"NMNGQrjHZuqKFVUmFq8spOYjRiY0tEqUoF6L4mbUOjU16pUXrnL1LQI7vV56W7eGZolhNp26pcvzNR/e",
-	"9DHyYV2fEODaIcf/TGhkVmrgQmkOnDYXCzq9F0JwcXVp5XERrHIkuEMeMopT/LJ6GDdcgH0Lq8+OsMBJ",
-	"tbcVtbBMtItSV7qqn8t0wED3Y/YbYqMBMWnVssVAJI/TDXsBVqsOvSW6gFQGzV6Z0iEmw6MHUzq3mpZ8",
-	"hPDhnAh5Vz6hPZFWZaMALe1zFgW2qtMDH4A2KATFcVJaouxc4qnwe5UWDXkzurGaFswLPFuJrLRSz3Iq",
-	"u7IGKItf+xSHHHpYuN1yAhQAhS3ut0qXVAik22AqC7F1F5qLrK+LOSC82SXlBeitWihkzSbSVUneyRj9",
-	"8jJ5kVoXD1BeovYjQCHSOnhB0IKsqmupU8xLpyfyc5kbQUCGDHZxCpgEA2VMwgSUn9SH5Ky+Wb4uZ+oa",
-	"AtxEtmHL4CzvxvXnu7iypc2Ru7K8jR3kZLy+pzpz35V1XkVtmb1CgpRd9KlkjvqkZHwV/VM2dxmorHJm",
-	"U3ai+v2VYrHF7tW+zuavrsi7JIpO64u8i+X0ws5T1ftLuejt8bSoZMveGbFjQffN6wX9yvNEdYXMwn5I",
-	"17WqyKlb68r1Sde/sofenqh+D/ukfoR265QPloOPl9So9tygJhVNmzaifp7UgmYVI81gaaQy7gnhCLdz",
-	"7EVWImU4bAmnxXTqWWcjTiF6aU1jc58Wi41SX9tUC5mRraxg5rOJvy2f5wI7QQuZJTobu33kOuE4pGIv",
-	"Us4pX66fiFAKViydCENfDZNgRybYHY36VN3YiZJTBlj5u4mcAhaGKgR8mRIW+iXYHZGCZYPl2vergZoN",
-	"ZfdGY8kKy7KoOPoNpZNZWFx69FLLRgU3q1fAPnEFbNumANcqw7RAyK7X5C7mWjNBbAwCwe41UXeMzUCS",
-	"dR5q7g02bveI9fxxNbtguzbGrp3GKTftYPfsrxjt9tncAx/o0JRuVJiawS2TZz9wQqGzGRQ3pZu/PkqA",
-	"rnsFMzwUNSR/zKtbSat1/Lz3BTp0eA3khdZx+k3aWOUt6A4mXCh4As1T2zA8hfNl7iS76T1bjWeowS0N",
-	"H3jbthW0FNIpu4vgC9gcrcxrzDSY+XC5BcOiaXqMwpza29JMXfpnbk5WvxkN8au9GM3Lw2yyKt6eZ/NX",
-	"9W02pZXfulmu6lM28RVv32ZrUf/2yq1OZduwYId2vSpKXFReNebNVbqqlW27ha54eZyufeVkZduhssfp",
-	"DqluNt009a/n79w2qihzmu2s2re42WwthavU1282sldYdcND9a81po5lmrRqu8kK1qy4coB+3NJsQKlq",
-	"AYZQJUQubmcxeMPzBWnS9JKmqmW6Uw9uu1LlXPUVnbKa6fo0YXDpOtcz1C9Te+eZDzs2OAjoPoCx0RMG",
-	"tl5LnavNqQ1Xp9lmeJTtr+p3JhXVLXJh4hYr+xuLhPnxuRvxj4/U8Cv3sWIFYFcBGOaj0DIJN4ey/obg",
-	"j+UXOWwDNCUWJbzsVUm6y169za1NVYmSXIwCm1306lbd2+qGKwXO9M3CHll25c28UpjOF6kUyfNFTqZF",
-	"edVz3Ss+rBzpOW7A6gbKL47T7Vl4UT+eU9i71e8+mp186rZl4eVZfl8X3v5VDi/tLi/2saRKwDGZM1DX",
-	"Vlk3sFgtYCdDxzR7domHpVSoVv1gnSLxJB3q2neV4r/LbJBnJSpBdmkYNCmKoNtUQFedBn49CxScCQSl",
-	"tSHYxY2LTWXDAQa2lYCMJmx0Y7P6weAgFubqN5fT/cXLcETvudInmk2XIbK4IBSixwdWHRtFwMdZz2cQ",
-	"IKVy/tDDuXOV3ri0bFxaNi4tG5eWjUvLxqVl49KycWnZuLRsXFq+t0tLnh020ve1bNuHntN3jk8+TdFQ",
-	"RWUMItgRp5RjmaVVg1FRJHlcKxaNXYCP1F4FZg+JBsQDMosYVcyZGg1XhRaNksExZ/qJixaqire+jTH3",
-	"NrDu6AtMiAdESDDaZfemb5aKS5WyskWxqkcF22C+DGa5cBOT2g2pulGemdC32nqqsHR68zahzFiTmYTc",
-	"IPImobwFaBXtDW6ac68D5XcVRhZ8VWVRcB+VrSvuTTqA4qtKu4r7yrOY5MXodcceciGEBp3UBt8fzgdY",
-	"j3Jxaizz/kwRcx33hKGraDzNIH0QLCJFMnIEMr4mA4uFzCqEQObUwZgXRjXKeuQ9x1+O32sXPcTa+Eft",
-	"tmjfUugrbI0z0ys/BlL+QS7+Uf7Vm3nFo6ryTr3j/6wq5/Qt/s9CRKVcAmSVpsWs2g4otTi1hqEgQ5al",
-	"JCSfJoaSqBkdMUJjmYjQ3M+QU2cqb1lFXJcFYlAAyggx97QEZmcrDz6JqgEt8fbO802VIWza5v8vzf+G",
-	"5n8j8z9mHm6Pe737F2Pz56txZaCbxfiuhXNmYZTSgk+KeP2KWYPonWrhzP1I+pXqiV4+pz+BoLfErapW",
-	"BCl4PUGwfxoR8xruMgeaCIiayDtBqCIQqxJLpPZT0A0OY0ZvVMMoTY/Y4kvEooev8kL56eHVLhG0Hl7x",
-	"Mons4TUvE90eXvNis6lF2d5a46nbgSBNPFMQMrWRbTv1iVtBmAHvuC9B6y7mmvkse8qQt9UNn7XlDGO2",
-	"tWeSCwgDDgJGQeVtbYXOva6JE+2FrnSg/YUMLPLKsKJ3FPTcdmLsi2c28TkJ6bzMxGefuCR1hhEB9rXE",
-	"vadAwVwJm+K83L7PVPuYwmKoP7+cj/hLoX5D5/5cFBgykCELXSZTH+aWY6OyhO41bHaWq90DYXnQK8eG",
-	"r8JWu4iAtuXCi2p2276q4LaxtrSbhReVOCd4UwljQj2ZG1NusyG26CEido2vQKVLA8IJO62KphuyIlBB",
-	"kRU59BAiXrLpLIGIa/fB4B27YU1TRpizLyFlK/VcsABWBFe/YV60IvJOrOO+/hZUsrGb/wca3zA9i+iI",
-	"ueCJzuRut30zucxlh19vcFgAd/VEWnmWFHEANLEfggQ2klOWbkypmHNPvWVECoZN4F4Hc9EnGoWJEflQ",
-	"2DNTjFH7lIUQ8ykkBuO6iSBXwKy0iw9y8WtBmLP9thKd+7WcLNkFyUW2LT3LCWDe2zyOovpFzbelbxaU",
-	"vTADeoujq3haEPvODDPMxfXHNLNhw92WllcP0wi8kzEZpJymTYYPp2QQ9MTIZt9xIYrJwJzFSkmffPS6",
-	"AtsOA5viZVOzM0Pp78meaLApySp7sqRBgN5Y4QANG+3yIx/m1PZ/WHanbf/1QFXt9O8GuzebqNwGrnic",
-	"31t+AadyKD9c8E060ksc6IK39bV4sJrK5/VfWmBP6Vn9Fx7eqPJ54RR9pHo0YeE6L+F3iLVIHWS9W3hz",
-	"Bze/g0vXbbaclctSxDCnmGUXm+QHyA3QDCpyNs7gveAjGVPhfJ4w/o6PJfAcxDEj5JjY/DKrokl8zMa3",
-	"AF9U5M61RTKMMxr/hiyS4loRLXGI6kHewEWy3QA95KUNtsbzDDrBc4n5zMs1ASgM+ZdTrsEQ2joY00ix",
-	"xgGhD7K0Q/5N7zz1YzCysnCh53kBzf3EFuWce/jqFtGf3aQLjr41tN/z0RfAVTU/11BtNX1xvtzWcIPM",
-	"WHP/8FWoRM6jfPWpWV+SkuzyaJqmJDs9uUQlvre297fvtV304k7x63l8fI6BzA73itj8JTh/3ys85z9Q",
-	"73qw2LNgFWbVR2wXn2bO3BVvSsxilYd3xdsyi1sAghe3QT17C+9P1KFblOoqa3jbWgh8oYiHwa94k8fg",
-	"VxSonkDfX6Dq1YKvagaS9zKoeQvffsGjBsaSQ0jXfLk8fVSaWgXy2QappgJck6CARWKsnyGzl/piVCX2",
-	"QWk5U+ROxjcgIDsuAERWZ1FNeUpMXyrRnGUYzMaswWNZgcu0w4ju1Vluwyb3fUSVNuQlbDIld5gmISTm",
-	"K0gC5gIBTblINCvM0tOyR9V33SfHSNqNBCr6XPAbwKhACm/Kw06t0UQ1qTtLaJvn0bMSZkFsqcYh7CoO",
-	"FGYDrojJt54Iwi5Wp+eLpqocvNBxKrdnlqXrqBgMEkpP5C7kjokiecfCfu0yOO3PkINcj9e3zTQsieLi",
-	"OnKptBF9kCFRiPmRusH6AZNS1JLlvJzPI/DNxURE2fCyoJTdqoCJD6M2AaGaTKXSZPf5PgkNqw9ISogu",
-	"9aqbf2KEl5hZ4EaK7ag7erXp6Rodo6MJjelIs7gQD2wWcwE56+GJ5y5atMTmVQ0Pt54+6Iiu4/z5QUgX",
-	"pqEqnLD80VrpoIRVjKtgd9mFihpS5GUH8ASSZoNnE2xlDE1KaGSjyj3prbravluwtGsnljWpLS8LfAdq",
-	"lAeHNlMs8IuDzreL556nxtqmf11MlRvuqDSrfClYAI2148sOP544EGwxVzyaxmkukG2pIAAHwKoNPQ0I",
-	"C7kOIOxnYC3dgQ3e4lzscr51Xl0BSUQogdgEhkRj7vCgJ0iKwIVgqWBBJlShrT6wD2no60+fATznBoGv",
-	"PGYjLeN5flQ+kEQFqaEuQG95F4tTWl0j8oDmFUawUSxWB/b4tcmU3ththXFbmbBcEl4zUPq15SDTUorF",
-	"t3zEbDIqw0zaCLBcoWosZ9Aork4+fDGuQyto5QdrpVTb04pswakxqnKf2Ng3qPn90XKxjmoTx1bkVc2U",
-	"jm5QmdqxiV/p93FHe2CyWc94Wkn/QooAzqvLoyDvcZuLdpRXh1p/whRyU+I6HirvLHNRsH360TLj2nPT",
-	"WOOExWvz4hb0Mw2CQFTGfMgb0hubzj2f/NwTqxTwHuVt3jklQc3jikqqje6lDLyFj4q2fecWb+3qoJ5I",
-	"hhEfHUkx5tdJXJM4EIwRfpGADOd5O7Mq06t3x4eXV+fHFxUAUnNWzCpjFRm3jNp4AuAdVOLD1vfk0Gw7",
-	"vT88/fXq8Neq+k1/IyquE8hpCqZJKRX68wUYZD3FpI5kiLdkaoj3GeEFOVZTVnfH53R3Kviqwm/X8f7R",
-	"2dvjxZ03fR+yay7SxPelfnw6fP/26rx/dHZ+vJQZtGsds/x6FzmsfAf9mQ6yRc23XMlg1TRXE8sg47By",
-	"W80G7JVixGKhIMcqeMKJIJcuwCUFiLz0MYpXZQw5vLr8y/Hp5cnR4eXJ2Wn/w/HlX87eXtRakQYXZ0cn",
-	"h+/7Fye/nl59HLiA9Mh5CElmVKk7GYcKhOdOhTjsBeAt7IS3x+8Or95f9k/efqxtHw7AAYwnSwoL4jhe",
-	"QuWco1oaBqlys7y7ev++/9Es7eXJ5fuazafolKUnoVTFX84+HH88O7/sG+JX+f2QZlFp0y4/U5AIFXKJ",
-	"cgFg8UbhKU5O/35yCSt10T8+PXzz/vjtAzLAfji8uDw+/3By+rZJt/0cti5767J+np28PeofHh0dX1z0",
-	"L8/+dny6tLdwmxcX1sIWPEWwl72XpumAOXDzAxBaSC/pdndHN2wOf7BB9RRc/MUs2uPW/uLk8rj/9vji",
-	"6Pzko1mSxZu2vorjD4cn7x/68enhh+PlqXjd2S/VcXVxfN7/cHj69vDy7Py/++9Ojt8vOP1pX5oe6gIp",
-	"zXpcsQLl81gxxbkpK+3kwnmsPi9BHc3LU6BFm7hu3qroPhprIEZMpW6GTpnZx0DufaO8kftQjHcJigEe",
-	"swbBSQq9emaHvJ27Qicyn2W7DbvNfckAIDg2HdgEXLIbSCgLTBnvDL1wGvS08lwQAguN6ZArEJDTzDhc",
-	"kxvGZjbweZk21MpF3vLUXNve+llclWmRxaqGRWx+Oa5R8vB2ZFPpI7Y57AuW7kpJwp+lgu3a33nLZQvT",
-	"T1+MSH9btj/9nef508cfcx1JH3t22/TZEfYM9reRA86TiEFkrJqFRtdGs6fw9Nko96A/Rf+Exau7QBcc",
-	"tLKjVq19LJ607KC5nE8Kj5jVyznBD3xM8noYdFTJHGXoAp0NlJUWWOzqsj/rio9oZFMdmr8wtXwsZ1LR",
-	"SLm24VfaOPzCrGHmkzwmNxMUM6cV1wXwSYkiS+5MLQ22WDrVngyaPsvcU9JHZ1lj2afYqv+Zbd6tZSWT",
-	"ZTUUVhkBehQq5mQilT4wU0EhwR4FRgho6WCLzviWmwO19bs5hF+3BkFP4Cungcze2G+mmS9C2/HFbTdv",
-	"1RXBCExhDbu5baY2K0lkTMpFcVnTQmgNK3k1rmDVqbHnAJ93fI9Q2VrLoJFka3IZClQSorBrM6BMmQtY",
-	"kLKfq7uDQJtVTAB0ubarjeJF0SKFCUqR7jKPaYJxoUE0BKy9srfd0/pRN7CapFFeAHxs4+kBRtlFhyh0",
-	"c6/76vkS2HFhFYq66mwZDCPwoWZXmB1u5gu8qEtME72OGZuay6teLQrSghFETJH+bxKCZXTIZSa0OCWo",
-	"ZvEUUyOaagG5Sp0ci6CD1xmzkIlDhmtRPZE4dkYxMsh3DEx5GCMHdAWMA8Ed84gVEp+spiov+KM/SE/r",
-	"zcojrIerYiEXu0GXOU4XNG9JuLvVkThlPpOrPmz4inyAzCb2m1IBSjt2y+I55IeqZllNVclsJmNdU9my",
-	"Cvxo9arPhBlrWBm9SfnRcsopKinXOa/ZwPHogFjnKjvj5U4s5K8Po4hUYJdlVntABLtjSpMxj5VexYLv",
-	"XAe+1u7AjA+vsjYAP+H1A7U6eII75ATyID/TGB2bhg8yPHjA2qe0SvydKz6MmJfks050BfSE825hjCiG",
-	"kmo+gJJNlUHTYOG83pRX8nx4ULTLJ4pT+SMHnFxT4EePocDYUGBOByedzB79bxcdcvXsnd8/luMm1N8m",
-	"1N+Kof6qMlz/lMkHUtfcUuT/YoT/qkj/ZanBzDYbJTHX8wsznXhlDRmNWXyYGIGkVha4YXOQB95A4ZJl",
-	"osIZWTEw3HHwhbYu1tal2c+/BCYPgHKaZ1z3hHuOiD7Tr4EhhBZrjmRTaUWGUk+yRFxKThm5ZsKUYWHa",
-	"FS+hB3QIeGqhOEjLrIcZuVCegB0GbByMMWPrJlrPUoGwep5qDDYuOjl6pptZGbgIVyhC4qIPEEiK+WAH",
-	"Mwtf61PAr/URJdV3RVPPNoIO76iI7okM8GmV1q/RHp5Nm5HYNCoNrL+4JoKxUMHK3rehoTZ8bDUe3Ixt",
-	"wijG8EMi08rhA7NZojP+NzZvfTW7jIuxrLn40uzuXICrfiXwDAQGDFhpFfB2HkF52xM9kQ8HDwogBQNz",
-	"meLN30hmTTMi9S22iW/N7KWOp1M6t+KJR8lxvhWktoOt4rJ0ouMx7Nvh3AbHckbqQph+MOcJu/8QPJc5",
-	"t+aH4GKZ+PFueqIi4E3qoGmm4RJhi+nSzqieqCC1nRixC6mGB8p4phCz1/YknkFAlLT6I3typjREt2YL",
-	"5biT8U1PJMKmp0ON7C8nYKQecxarX34BY83V1clbuPoQfJvlcp+aZRlRIQUfUVCgTsl/hFRNWBiQSN4B",
-	"f6PYn147gLqChQGoU1pHT1BFdnfIhN3TkI34lEYk5NdcK9uhSz5lStPpzPXn/N0R2d3dfWVRXriTpnwU",
-	"S8VGUoTuQ9SR//JLGhME5bGYMTKUIWfqgAx+77VganutA/K517Jz22sF5P/87//vy1fIeZ3h6+1q3tKI",
-	"hwEZlD/A8j0RJxGzujCVJZrFXWXaxLwMplGviq8DWJ1MGiYsUswO5tx1IVS//HKAhTI8tNVwlwgDnvRC",
-	"muUO+X8Sw4UimRZkLhMSMwg0AVruYcSmSC1s6LSWJXGtoGXOCZ79bmev04WYZTMm6Iy3Dlq7nW5ntwVq",
-	"uwlcRFt0xts00ZMtpETM6kW3QM0oq8IUOAaL+m5Wzhe/QjlKfYu8OWkQdiODnthQM6a82e+GpIxspA3a",
-	"E87bJ1MBYiFYB3490WQik1g5L4YDkgjNIzj9gf3bnGSnPoAT5ryYweE7LZ86VvWE6ZzKvpOJje6RLt9J",
-	"iNS3b6YOb4u+m7osEtYbGc49kykwXLNZZPUkW79ZrS27p9MZxj1ArXOrO96nr8Y7rP2C7u+390YvWPvV",
-	"uEvbz4e79Dntjp7T7W3kLA2DtkxDUanw/ppn2dJM6paCmDp3ut3Vem+1t2Yz9o//6/DDx/fHzXt5JGNm",
-	"rjl06oPu1SiBDY+Oxwa66Z+cukZs8a1cWWhjDwdZ9VE6GVtvaHhkVgbK7y8v/4HpiQxPpT5E/yL88Pny",
-	"D80ncBGB0Gu+2t5d/pUzP0r5nsbX9ru95d9dnZ+YbyQKBXvbDUZ2JayikIUfWMgpiihBa2/n1fKPL6X8",
-	"QMXcLoEy3+03mf4ToQ3LHl0ANwCXBn7bYG4uEOV+Jegt5ahL8Hny1sHnL0FLJdMpjeetg5Y7JoQiRcLY",
-	"0s4vQtNrsPs5omn4/fv2lN63hzKct4dzbU7O9vPdl3umkYy4/u7sZl+RsNKYTpmGDVwje2VFtlwAMJC7",
-	"qmnyW2kViKkRoYY4Wakhj5PKsKPJzLBuO92d/VSbQ29s1el8AGfGlUoA0+XjqJTlZFIIaMzQIYBcnb8H",
-	"l6DrDnkjDVsZMxfG6SCrHfK4e4CxlMnz2sM4TrHhs23HMovbIiKNvOWGOP+xifNeIxr7TiYi3FDzf2dq",
-	"DlYWAFdl9EOticSbrkdMIxN9zXS9xXhIRzfO6gEEDonhMJZ3oHuWU6YIFMqcia8NrZeihDdw8nqOBQcW",
-	"17zoCerkUuvFa2MQKZk6jxu2F/KldsgFY94dwgXX/ZjpmLNbp6eoI7N27GnxVoFw7eI6F3S9smpEBVry",
-	"Xo5SzPsiOnJuL520/Nfg0XToR6crq9OHP8gRP7L7zRMoK0/x1+DhXFfdOTfHov6MH3pHExkk/2jjeYYQ",
-	"zBhHLwYtBu7cAIMLXIvcIbWSsqshTwcchwQHHnyKIWpmatxKMfgzVLkZeZnySFnSiKTF4mlAi1ykLlT3",
-	"xEDCGY/kNRfpSQ/9KRkgFUK9mJtLMjBNQDTPIAshcEeVhR3jXNi8HdbB3LTbE6Zhx7oWuFBLx18TlSNV",
-	"BXa3Qz4tI3aBvy49AdNaMXoywGFjdratTM88sGQVdUOoaU0VhVkNvKAI1plWnqvUS8cG3H6NzjB2Aomb",
-	"gIxw+5vAjBEUmT0xZNeJcKrY9BZx6IF0xTB9htPDY09x+6BeSgIAJg2cAxfQYOFNNyj4V3TIYRRZdbK3",
-	"EWhsNqoLIoyhV+WYnBneEnZgpi5FnXs/iaMBoVMprkEXufDuyV1TrdKBLx5PSKdQdK1xHlLpxasl4bpD",
-	"DotF8EhTElMRyimBEImAwrJqaCEzHVhPeBXitsHZd7ezTHSQrRMoqRwFSHMdccgEkf60mkdnMfhnwuJ5",
-	"ZjBIjVQpe78kExza9Brf09A1Ln6gG3pFcciaQD+3joVKYuv2juZli7KbSnhMBdnZ3zdH0IYj6cBl0kxu",
-	"ynIkqzqpCTqS01uvWYTasC4/KOvyBnxRs8P0VHzLVs4FtJ5hcYr9u6LW3r8THCJLzLPgVu4mReHlhs3z",
-	"lq8KD1SuVU9kDcSMhqpDjm9ZjNVO6TyNqTHNxVVyJkqmtXUc8C7SxfdErh+18snKihXPMzvvSP35cwu0",
-	"hsfiOuJq0vrypeSujAUKXsd1PrWfWznvWSOZ5nxeWxU+cEYGhp6So0gmYdHFDQ3t6mBrayZjTaOOHVdn",
-	"JKdbNQ5wFlRS9AKFmg62trZ3XnS6nW5n++Bl92V3a6EjHEJdq9wpS90ue0u28t582W/0aSzVUOOr+PnL",
-	"18bkvMq/v4as5zbbmin6hkB/GwL9K9NkBkueX06PUOeff/maktzUz2YpuQWpwMdkZPIBRq0EuIlioMsJ",
-	"WYyZezDLwYWm4zGq4FGRB9IQNay3X2OnJ86AbCL235RB3tv3sZyjeyMCPpzmXTrT9bzoLFb8okPOMR9d",
-	"T+RH4wK3RVxpVqmjTyerb8q0Vr7xKGhJG5W74P/CshV+PZDCwl4opiMBxsUDxcKYj6jQAP5BeDjktnCX",
-	"ITwvJ7o4ZzPmwv64bgRmeohi5oG2l+VwbgSOKVUdcskZzpi31EnCwwwrMgNkiY33L29ZHNGZzT1xP4vA",
-	"RIEEukoskDmRoBG+3bm2YQaQXKyOl2V8u9JzwCOMZTwFvwYU9to2bHwbsxc6k0bVMlgcjZYWdVU9jSBr",
-	"Zxw6pJO5wjZsthrPwtQhb1I4XEDALdDzdM6HLW8wifDtwycyc5rNTebuziNn88vjGJnPXkys1k5353l7",
-	"e7u9s3vZfXWw2z3odjtd+O8fraAcbtc/8LhL4wToGBfXykOxjTBwdRzVsgt52vki3B7vDZ/vtPfp7qi9",
-	"x7ov2y/Hr160d4bPR6/CLtum3e0tF8TooNWkOBhRH7hyFQEKSnf/mWCoYvMISVFK5uJm2bVvyqjHicX4",
-	"rUoi3T6SCe6AZV97pVcywH105xL5jO0mpidqMY2OOdltwjP4IRcbirYXyWhir4gN77R+3inllt5zpdOA",
-	"d74pLXsGtjQP8to6KAYM/IonZTG3lOWuTauu45ksGwPabm29Xcc8AmWkf0JB6ZymvO0Jqwn30XnZ2Rh0",
-	"yCnjwFDRDOFn7nUqCADHQS6mxMiyixmeEZy1aspdEZMlzcnLRblT6xIyvh3hkCGPmFIPIhr5j3dXbW1/",
-	"1Q+er/hBk6Of+6DJwfc/2F91ivdXm6WveTNbItZyuhfq5NO4Q4ZpoVxYOJBm97pDjgrZ32o036mfSTP9",
-	"rCEFl+wePDVqu8MVYfd0pCFYjuvQgvb7UHrNvQhK3lAWyGW4n8fMmPv5gM5+Kcu7Nn7DUrEX0N4e3xjY",
-	"UGs21I6h3Vw7i6TjourI6NqUef8eLHBj2FfK+NYouez7Neu3fij2cWMZ+RbM47k9wIQSL0zPU9wxLpmg",
-	"H565Qw4JyNJ5lyDwq8EognvdPQhg5ShFs4Nm6e2M6klGAlInTR/e6Z/IZUFjUqLrolWmUXkaahshGF+q",
-	"yLO+YcAwoyHK4itS+0zgyHBORZYiSgrBbEH7OO4JNN0gDCXIsBup/5YFRERU6dc2pQQdgkN2BnPIxz0B",
-	"1VcVP+0mop9OhNMkPlIjArCCJcQaQREjOp0lykKCghbioPtAkzPfHC+iBy56RIcs8mwVVwL83LieY5QD",
-	"tOQdtLD2h+guTuzUZGbB5ToMgIMUI6GqjRHjpzRigFheXk2PupbJiGfIqKAxBWeGpVzeHZ0XICNLT+/a",
-	"+Lkf7QA35bzKx7bhMd2AR/49jnXGMInyJlh2uNeAKXEe8230mEeerCH/gSq6ZyrzH1X54EuBSyxn6Idh",
-	"VUZRErLQ8wKFiqaKRbfW1INuQWoi7wQmbumQw55wbsEWc+c5rBbTbuVJUk08gG9knvx2lhw/m5Ip+qLd",
-	"3WnvbFcVrSB9fjo/kURRyuKe8uuJjubWZzlLKFSdR6bAwH9Jhdlmnlar80RVWSQ3pp3va9o5lek6bOw6",
-	"P55dxxFEggTREmHvnqm+D6rkdSEFW9XOU3NrkLWYaXqizk5TFxZmY7TZGG1+GqPNExzdaif0D+AqXhkW",
-	"BM8u8m/pSXQhUPL5EG0iFlXJ0eVCgEDkjp4YZEzMwPu8Nq0pmIRrMptCpCDLM0aM3kIsIoj/4WIXAcXQ",
-	"PQF1b3e7djrN+ybM5kGajwS9PSBzn320CgV6tDP7Wji15sDZZZl5G3m8bz+NLWcFJnhN/K3vi//fZ1fn",
-	"/dPjTwiNbq3I/D56AcKF3vzgpDelIVvg6FObOS+NB5BpzestXjXyZJNZ2GqoTa/KNfRtHY8U/j3jMZzW",
-	"jFL70Y2SKAQCh8RTYkqSVtACA0Vagd2vn1uHGT3JPkuJnqWCHdToIeox3/S7DAmZeiD5reGW/9y6zByk",
-	"gJzhfHdaX/zdf6LZlGwfkAsWQZJUrI6MJpKPWMcPnGVtLGnML0ZS/tMWV7bTUyoqZsvCfNA1RRJTKLvZ",
-	"ss5L0Yc+95lNx/G59d8ywXhjGfX2rg2IJy/TTN1ZDFjzSYecs1t5g16cNkz0l69f1+UOdpjNrxfELHeF",
-	"Vg34J7G+5iS8TdiNP0LYjYzThLuE0GpmsyGvWRlko44JXaKH9FAomP25Iui/CJVPfyq1kmmoYcHudcrh",
-	"QUpNsmblYsiUjuW8LFfuLUwjbpoyNCn8GcnAJlzPHwC5ATfi445+tZi5HD+24ORat/qShNn45DY9t98c",
-	"e/ZHUNo/Qm75luHHNkTw3xaGtn5y1giWVkXWMhXTiiC1RmfxiUFqaVq5RqbhNBr5OnxgXWUd4nm/9kRj",
-	"91cM4eynNEwRg438YF37BWfaGN9naPqggY+sq2vjIvvjuch+yBIkOqSEQ07bJJAb59lHOs/aefz5fWdT",
-	"dPN64f+F9FHOz6CQI6oparmolnIkEE4XhHzRNEZEnGtvJqNIYlaU2GU5RPZyma9DekE06NzOaq4OOw9C",
-	"h9i8rRtEyMbZd8MoLwSF2JPrc8Xu0dpdfZdxhj+mp2/Ktm0wIxvMyE+EGXnsyV4o6350Rzkn76rMH0s1",
-	"5lubMZ2eS1kFM7BElM0xmt3uEk6zmi93HXimHu3fXMyHtw4XY39BoEe+Y+fCTqQp/prqBSqnx3dqfsTU",
-	"FLMKrtEDfOOQ/pM5pKdSxSr+6PajB7iip/f8N7cG/PwCJYiMKZZ3nOgkZp5kGWs25aogWrZ2uq9etbvb",
-	"bah+nSLm7moi5u4KtgwnWFbbL2wnN770G9lsfUYMu+WehI3zPend5n0SR/qdp7ZRxDJiDQwUNIpAxa8q",
-	"rBBZ7GLIZK8nbBpgHk1niHYoX3JIRjEDtzwa4TyFkuFMAYDPSKXWCA1NurxeVfIldOe72gT+sCrncxmx",
-	"t5AFVP3AamcsarOLt7LzXsng24y7cRUywE7Wx/Ozvx4fXXY+HJ4e/np8bnYVi6dcKS4FEBBX4Oj8+PDy",
-	"uP/x+PzDycXFydmphwHYHe2znfHLbrs7fBW29+gL1n412tluPx/vhS/p9vAFM/fml8csyUY9u1HPbliA",
-	"Wl/x3w2x9pKnf/7ytRwVAi4PjzfA32vX3EK1q6tmlzn39cQKqllyqDyjdZqEXch61xu8Wjd6243e9gfW",
-	"2zY/8ajYfcSRXygLnMMZN0weogZTTaK5o1O/vyTSGFtKEMsPwXtQZ01nel6rbvS5nPUpsX5YteOnCQPC",
-	"Bu6I0gbnGjJyHVOh6zuS8XR+NyyXNJQyYlT8eFrOghS2ir4O8FY1hHt9irhmLPbFXGk2JTSccsGVhkzy",
-	"Dfjsw7cfTk5LXPZKrPRecxVUjoGuVkO5Od3ooDYM6Fp0UGZDPcGN42ufEHe5suqp0dl6YtVToljc9vD1",
-	"zWCy3gf1SFk/otIimKxXmUXK9oSfKCbfXC7qeoqCzcy4PLYMv+G+B1kCqc77k4vLgZf00TIKXPTEwjpA",
-	"/QW5Z8wkPlMELSMko5g+vhYzd/KYGOaCtaeUWx0bpJ4czBB4OiAyJgNLygeQA/OdFUhGcjrkgqFvyOHp",
-	"W2RecGcBBBjSRqL4gpk7pzMas5BEXLOYRtEcU6m6AAaUzKg2J61DDgWyOT2B1aVqP6ytQ4xUBjOMWiKr",
-	"7qIhoS6zviJ3MdewKtMDmzL1z3ZQvaTb3XmOj2z8rEHQE/lCgXsDvcR3n79UVPH5S1oJ4HYzNWSquMsn",
-	"9nQcQtATw0STYUxHN+bYDdmEi5BQZDGywwmyGHzoBDZzhDONoU2vqri4jtwCTBOlYcaGZmJmYCGrkt3M",
-	"9u17u7ZGQ1phqOe3PPLEuMZWVviwjx+uiQs88Q+5LDLW7hAGuUi21skpC5n2bQz49qA9gn9kpoI18va2",
-	"R/zBfVm7yTxkEQeHAtQO5IAvcOLWjXph92yUQK7DcjbYRurWY1fBhfn+Afrv6omA5PRcEBe4ZWBmxPoJ",
-	"4GLxKQsgDSVQUO1lSe2QI0ufuXXfy5M3IGsZzbMEPo1DU7o3ITm3lKI+k67ztsMOVh+VkGrMud/0vFhz",
-	"hhwTRkcTr1vrtaP0RMGQQr6DHSUjY09lRtn4qjxkNR7gk9LQWrgGqyJoPQz3l7uAwdRac07NF/01Y63S",
-	"XkDrZuEWtv74u7Rw5Wesr82qzxW5On/vwpVM6RwjmVAxJxNptjiFu4WmHs5aOnaZCo/MdDDnu6+Sczx2",
-	"zh7N7iF6tFPP1acbBxmu6cSDyH51/r5u2qG2Z2pd+jmorv804EDX1ceqz7CPa96+uKLp/l2LKhY7umZF",
-	"rHf/fSvm6IEsUXZAgSdalR96lMEfvpCC1fXRFfM6aQTKVj4+0YrDNDWY4X1je/sPY25vric2I+8rc6VB",
-	"VC6MfMWFZtcoSnohs9YXMCo7CH7QqJ9Zf9t8wkNQZOOtCZNtVqDTXBmOivBaOKbZyFyRGVVIcyARigQJ",
-	"21MQoJJxJhXX/Ja59d7kyviZ/NggxpsnGnra6qJ6tkpxXYqOsiI+ooEy9wHObT3B1xQfuda5raRlc2CJ",
-	"jZpto2bbqNk2arbvrWbbaBE2WoSNFmGjRfj30CJs4KgbOOqPFUbgCQSr6tQTGH9YFa4ncqJVytKQgb3N",
-	"WDggfEykiObm5XgMNyDm+LNyVip+WQEfigU9kSJGTAVcq9SPtcqFFVEpHuLESFp3XFnqmfKpACrJimX9",
-	"BwnOkIwwiVjoKleAooipUHRkL+GesEHcbcxyhIoY2RE6z3QOnoEYIAnPHNFGsyB2zOZctZBTl9yVhYYL",
-	"wDp6QskpkNbBOIkiuHAGARkIqvktS3/OJlIwK6uZ336KbPP7Nznsa64jZrEovmw3eJ1KpKonrHkMuBSk",
-	"5ii3wtj/Iu8wGroRJxAXSsMwZkoB7AvHO3GFBLtzr81+8bYoU4EbdMSnXIMfGptLwK7AE9N2llMuCxWL",
-	"fNXezquA0LG5TiAFLgjWowkb3ahmwvOjcnpgJIskilbQDlsi/s589TVoRYwqvfrn7+Gz5kHwSxWsPfmH",
-	"yvnPNx5PlhBj9aHU5ufMeJI76qBr4UOyaXh0rWFKjRK08A+YTCNM8D3LZ4g4FETOmH8ZGBItQkVoZG6S",
-	"eS6fBuhEDj63PiIN9r+yxVGEUVbABe6W8ggoC+Kll6XXsAJRpqLHo17uw7EAAmLNB7YZpFeQawPQtIvS",
-	"cdiUGeDmmevJmbnwvCgXzhkUkiWh0jhI7z9XxrD9UrBlOTWcf6mbLtAbCoLI92KDtpMWFllO7eHfEy6k",
-	"CAohNJyaWxdJa0bFzVVeOZmX2VKlwmimQMUXthupHrW2ddttXIBin0HG58oKQ9hBkIQc0HXZDJ6bCuBm",
-	"hpGqCeSBGbJIiutUiHfiobndQQ7DLll+ye/TqSQqGU2wNjBbCLP0Neplv3O2ss+tI0hQFTOljWAkh7CE",
-	"kA8hiaMDsraAjjAEy4iclybXDcSiyNNuunNwhv2CGzhJePjn5aDuV68KqolvkMTF08FQi/mViciyu/j3",
-	"hF15QklK3TYOGZu0MD9tWpilUl8x8cvz/f3d54vFQUDBZ1lgSqwOnc1iecvAm6JaZDzEEkYGyEmG3kFE",
-	"balLH5GmgkGfAkmoFR9N415qanPyFb8W9jrtCU+hx7xP0rs2L7Gaz/Hyh/yGEHkKUz7JyBISlFkQQy+F",
-	"ucLxou0JFFQriEqutDdekKBOPA6TsWcqlZ/MNT5B9wNPwqIIaUx5Bu0ndeTKCEI4HXnua656wp9pN3yc",
-	"NMQtNJGT7NI+Jvmhy793u905/IdKhudvPoy7r+hvlx/YkbgfDu+OP36avUxY9PcP49nLv9F/zf759ld5",
-	"fmj++1Udv9m/7uxcze4mH6J/vO3/8+bd6C//1b9Nbvq37LdP9AUfsr8ev/t7d/fvYftQ8pvmiASgnytJ",
-	"Rd2HQybc0phFHjImiJ3YcG0Qivz+y6pf613WLCjGJufQv/ullHnK59zi30nMC/FMGc76lgnOxCi3dXHf",
-	"UjByz1hsRGCr8oGoTomeMKHtmVv5qoMcZ/XXGKiP2ikbqBbcZw5bYn3pxkixed4USJ1AAG4HLv2RNeJT",
-	"kaW/SJnQrO0DMmQjmigjpvREUbz+j1SDGWSOdeBll5H8P2X+fEaS8ZrFRmWcNuEn4p1Q1RN6wqZE30Ea",
-	"ycNIOS8JFVgTN1eai+s+uA1CGmBpBbopJOdQdmSpFhXlSRRXO+TYTEc6VBuBC90jiBQjFrjv0KvAXV1q",
-	"xqKIi2tA8WiFvgREjkZJHJtthNfgiKLDI45X+XY8cgi9MsMrG0wnICkUFRnKVQoCHDjEDdPL2KwxStme",
-	"3EpOZZpzE4S50Mx0zEDRGx440y7IgpqDkwjshGw+oHcuFaydip6YMio0r45LVtZump3cz3bTY65v/1Qd",
-	"fE7l/dZhxEfsP23BzkhOW05cb+pGn9U1lMM11TSisYweXNf+Onv1JdUVrC8fwwOUpW/dLjgym+Kp+B34",
-	"Yij1pKgGYwVdYABasZGcMoUUxtczeDt22VZLiVC2P/urJEVb52at7wsm5Vh12+QJLESX+Rq0pgxweLn5",
-	"vZBTBnEQc2S3Qu2am9mqJrLxTen9f9LRlHUcESiUbhpyrvBZf1mQvHzp2gh5XPXNhWa7MqaRYqvOsJlN",
-	"YbH9OeVXjmI2n7tVFFr1BxOPXh17n3UCr6TIR/kQDrevkRMht5VgT8H3r0AJUmBGfquWzStqkZ4+f/XY",
-	"fNcBqpIPyELlfYCldwM4EQdkmQa/mPTaJn1e0JtjoRIH7sOKLQuRQVu2u90uYRGbmvn9o6iPv0n+7Qrt",
-	"7UYruxGAf0atrCHuYKnyJJ4VQDolGba793L/xfMm+J1aQTdm5swvFG8xQ8WatLXvXKqCCtFf90QaHTIv",
-	"3ntqTdTAahmBT7dpxIZ7NrUOYkaVFIPsEuRgRm0kKeFUbNSb61Zv4rw+mXozq/77qjc3xPoPrK08Z4Vw",
-	"/mvRMnohF0MWMc3K5PctPC8ALMFJQMwRYllWS5XzpoDirFJbxbVy2qpDjD4GKjzAkcCOY6Gp64axmcpC",
-	"vjUhpyFTOpbzchjIvWrMdP5U43xsOL2fnXj8tMza23T7PhQ5bU3lwfJwqtlXD8iAVMHHrCEAq7JEid+y",
-	"eCUw59v0m6eBc24owsb1fD0hUtfhFLFS4pdsm19dmR34BbCYo0mZOLznN4wMSic7mYVUs0FAholO87/Y",
-	"GJskYmNNZJKiXUcTKq6bXdUzGmtOI1v/o5DwVnOcxwQjLBPNcBV40RbNKfVljJDmMuDT1VSNSWxo1WlO",
-	"lj6axWGht2wwP09qNzE7C+G14UoeAdlXDyG7OLAG8hZVFhcl5N131ivXItBxj9TA0DMged4I/iS4dPRS",
-	"zCt4beAHa7SHqA9ZZHPbhc+IGZ+VmlfOUYaF4Cfj9MhNVvsNDXM7tyl6tuTd6WDWMDobmeVnBs++k/GQ",
-	"h+EGprTR0poT+hEvQ5Jehk+FoQ1as6TKpRLubRS2PSKVpqQouC368bRz8UwLJqMpnVuZv0MG1h1q0BPg",
-	"AJgGqsizDuhsnkQ2lCbG+cZoA4LdFYKnpugiq004KXp69gTqb4OiB6ihZVlcTprhIUs4Vnv93FEP1Ojh",
-	"aF2UFjuBZZgveKNmcCm8yVIhx43CjA2reu1ecuYCOvQEo3HEzQUjmAfthQg8zhwrbpzIZuqCTqFjDhJO",
-	"iERBgMRb5TnVNnevDfft+6IOGTozOi8hrk2fIZUERuOmYdVQDSl2CpzhHNRFGV4aGisZYHvCRtdJ8VA4",
-	"lchvQle5xtWz/ptOVZSfNhgGNv7apirG7ppdpCYQrEBa6JWpxno/SbvDnOALGDKqCIIdlNnpFiFg7d5u",
-	"JXDCFWr8IcxKoljEFKwZ16onJjIKzdgP86HpQz4eQ81mSFwgYMzFFnN8BFgPYI9BsSw1DG6zAOy8NhaP",
-	"YkIf+JjuNCklTI8PhLNzgmPHyTKbG9rKc8xVDq9kiA6yqBZA56xxFiskND1phupeA89fxvoUBgBDrOHd",
-	"62WA4Kn4+m/K0COntgIvf4wfbNj4H4aN/5bupR8crtSWvLo6ebtxLv1RnUtB+jHsSMw0EI2ndDb9BsLk",
-	"T+UPuhFoNwLtRqBdLtBePbUgu8y+jdwtYowerTCvBCn9ym8tm22l3ZRLt5F5qsL8EAncf4ecjYlityym",
-	"EOETfUi084JBC51KRiPGQvUaZUCgFxDmBpKbGZ49FatQELF2vYJ/p5FUnK+prpXDSCJQeslkWohhAgJH",
-	"+NrIFD1Rax1o5ssJS9J6UtwPzJlS4wRSc1lZdG0gILvQCHbXT5M/sft444cX2IkLhWnGijL+M1WyjXxu",
-	"XSkW/5///f/6LCn+Vd4uCPTWhP0zoRFe4xMWheWOVM5Z2UUAG0d2z7J+KWOSibBcZRzUkzKnD2BEn44P",
-	"LS3MeljQhRxoJYNpmcnybnD6C5wc8B6XsdeIKrvlQCuGyQXvxNRH3rK4hdBsFesD28VfHOw215PSTmme",
-	"MTWJ2CLEeJxEzGL/cC/bqGwbeMAGMPRd2CycMv8kmhPluAlzqB6PJVrKaaFWvG15l6dkuZaG8YBoxoO6",
-	"KBIDJJw21yQM3KrEM8NAKIF4PFGojKBKa14Ol7FKaIy+/ay1CRfxaF6qwjnqMucNFLOp6aZ/D2UFytei",
-	"90mHIJzXd3a3yWHKOpbMrZIqErIRD/Ntwp5Nt0uVeiU1Z4HztwOrr+0qvGyq0lDlydsoNDaX5fe5LPFM",
-	"GDqNIZvaXCDl/waXpLpp02vKxVNej5csiryU4ZhwhqZJIfIuVNaRqWSzp+pGeQZ3KcB4PgKdJJ1btbS1",
-	"q0NNr8k4idHM5rQXoKPYeWWDWumJuWdzlylIY9cQsh1RAkZ6sFGZrSOxlSECezdfMw1xQaDTlVExlCOa",
-	"dxNJRqBJxUwHziJdCL/1EypQ1E0fNtH67vpLL/RKJcoi06wwodd2++fCKo9kHDqhnOKmTANhb0SrzW3x",
-	"nW4LdVN5Ip7+rhhRMWLRU14UR9CCeiymq0EgIGjoG6p8scEnk1Oy6r+XnFKyrcqYzCIqRLUckHX4y7fi",
-	"/Dcke0Oyv1OsA0dtnppAT9jo5inp8zmbyVgrcjdhaBjIwZGy2G0e3jKwlxVkMr0DTOMtV1zbvI6QGwSE",
-	"HnNe50wDQwuRD3qiFPrAgj4hbh3kMQjNOxqpn5BphsV6vFsi5CupsDQ5UKoLSBHz64nOp7zMkKk+hsVP",
-	"gNIvJmGoBiiO5BQ2p5wxUUSuzVH0cd0AeGp1w4vqfgD+DwKMNLsp7JW15gtiQ7h/VsJdE/fgyJ7Yeiq+",
-	"lEKHbBRxwZ6SRh9DUMFqkEeRZ07ttXdU6GKmKseiDQKbfNN2PuxT7VJv2kd9G2omH5rmmkGoHNTmMEGm",
-	"XCSaKRJRzeLAJ7EOIG5uhESEElN+DueoonG03deruCxMVciBzDUgn+F3bCq1FtsOSXXZLLI4ewfedzQK",
-	"3A3MroDIPXB6EP0/gqhiduw/4dVje/6Y6D644EbywaUQElO9puDhVMVGzAFicaf1oNxMphUP2Pi0wXnc",
-	"Bn8iIS2r/rsak9zSleAV8NzF+Y8M8fahrfar5gH+RhMa05EhXk+e2mQj2m3AqD9lWBUgCKso8SqDKq1F",
-	"eMQgQ0/JmVSGb7IB62wqy7JRth4H0eSegzhS307LlwZqeqL742cKA7WxU//xokDZ4/TEaizrDQqkaGG4",
-	"qDvrI53zLx2i1yvy61xc+y6osZ8DzXck75ALoDCA9MRbBtxuqZj7JuUOOUOnZQhKBQV8H+rMni1jT34C",
-	"aQBVX3mBxEWpRgAsj4m8Ez3xH6YTWDzzeYX3KrCxPB2KmomxjEcMXe/+FJB8sg0v14YRRjAnh54wjIpO",
-	"aE9gxgv0SJ2n0uHct6X8jNINbJ81hv6yK7xS4C/owwqOq3/nig8jVlVFddxzfL3hfDcRwB5L1XGfffcA",
-	"YMuuBXYLVTS7FSZ0NmMC41gU+E3B7gBVwmOlD0DxExrSpgNyN2EicAnytHeXGAI51i44g2mgJwzZUuCW",
-	"Ki1pdShc0Jbho5ipJNLVUUmLrgqLIpT2RBqi1F1VIyow3gWQUpgbyO8D6dxL/DWmBLfxQhwjaWj7MX4p",
-	"GKRbz2KdzDMVm6BTG0EEtAGpEwcofMyc4aVxx2JGzBWvmeiQwyy3PNXa3HM2yMUYMMlj5/QBfjSoebDq",
-	"N1vcTb7zzYebHsbZ6BbAGemb6WyVtmaZnNoAcmYC6WiC7ZiVxQRMHXLOZszqTtO6YBCZ0gO0im+MEDCm",
-	"SaQDSMBu66Uxy5I5Yf/Z/SySIXOWFW568s+ExfNW0LJJPuDjln+DpPkjmunPYHFRnyKSaQtck+5PsI7d",
-	"nTR1No1jOgeZRc8hyMRYxtOWOfRoamtbR+g2rr+LBrH0iH+kwCU3KnfB/8VAdvwOYTrxDBQu64dMtZnD",
-	"/JyWL+8zwdAYak8RbtRiMnYubioTsaeHbwD0C/OcsVvzr2D3qJcng4gqPcBW/uP83RF5ufPy5Z/MmZxh",
-	"Uq5ymi+uIGZiT8hEu/3pkrv3km53d7TuFO+WnP9P06U/b0Mb7DWJWfTnXgvG1msF5Ns3baau11qYf36d",
-	"CefxW3NJtI9kInR1OGgrMCB5F+g2aaiLGYDKZeLfWdTxKRd8mkxbB910m3Kh2TWLrW59b1XViOlAX5mj",
-	"e/C5dWjDdNg6iwll1qb/zQjwH0UHvEoGoUxXWBmSouBylRn7cpmbnEbrNMsigwFLrmsiXcCbqhpOBC76",
-	"DIB3K6j5G2u+8pQqKGL+AEECoaEDez1fg/1yRhXe18xmOOeGzUklb2AoemImFQffULtpkfatcR9tBJen",
-	"Elzem3srY3xzXP6PL81EXNwsl2VSc3RquXe6Lq7AsJ4BrOyRMPJMpr4ppfZ+D173NkgTcPgQZu3TRIIA",
-	"kDOBm2oqLOBKkms4MdpF6XF9ohHwwCfZYtgzCsElMGQceF2jeqsnZiyecqUwMaxTTOVPeDm1KFa2UvoF",
-	"M5z16IPMn0kc2dyV6mBrayZjTaOOh1fayppuxo+0gtYqKRofYEgHfrKG1ILibqNG2lDjR1JjcZNT9zK2",
-	"jnQRT0yF0QX1W7iIL0sdVuMhjh1cxUHch2D1RH16MFS6rJAMLOfQ/VjY0GUhyImQJJZyamFDH+j8Z8AL",
-	"/cTJvH58vNCP6oC+ONJeQwd0+vOCmDZ2/Q2GqZQM7iG+608HZVJMhE8MZOK3LK6FWYMvdIAURs6YUHln",
-	"9zI4ACW4cRJFJOJjpvkUxSiI1+2uSaVprJWzE40TncQsQNRUitlOHSUd/JZqEtI5WHr+Iu+IHGsmivnz",
-	"vLDvaOCayDs/fozpobNtXTOtAkdLIdg2CzvkDQbgpvgEwwLmXKnzAbsDa46iUWQjjIEzjKqPQpMGaW7E",
-	"r5j1fxLUl7K+jdXoL885fE38QGpCg6hhT+N6vrYY1XXhqSuy7j9pUhmI2ICZdrU1dtj9qswQa2IBB8Se",
-	"T2jCHc8qDiJmGHLgm/MMWRB+yORrZjtnRnXeD3EusPJGtN/gBb8Pa3CBZPiJ0YKJCGX7G/hVfaA3pdSz",
-	"2e0PV35ZS+tcPogFvVGR84Si1xK9rtytT64lRNmEBLT2Y0d3rGOUFCMWeO41ecoBiBTsTJp8HBiHMgbF",
-	"4Tt8gONqPlQ/HzbQzGHO/WndHELmTYqr8ESqgUIbG4bAMQT2Es93JXfCzNV565tDPxfn12xvW0+HpOFW",
-	"7O3rJ1/98jVoRaWBX/oHPGal1uwxkBIcISHHrQilzYODLoVLWl0T35HvSECoax+OnSU3iMLKMSD5rdiY",
-	"D1m3ZXXDiWw4kaZR/80By8j+OjkSz4TZBJrKXUxpjDtuUaI2jjj+spGmfZiqVfa7GN+e1ZQLLG+z79yx",
-	"mPWEkNr5T2E2XK5ATK/xcYhcHPVp2b8h9UtwsrlUmHUvirCU4R5cF9BpwReZyt4E1Xe0N6QayObaoYZB",
-	"FdBKxiHirBwUNyBTqTBECR/zERWa3LC5W5VBe5BihOH5lFGhiKnXhpSoBI4GPSFjoph5oJn5UJHhnIzk",
-	"dEpVh1xyd3OY3mDKOsMxZXkBAfflrPjmfonorDGqVK6OKD0bj1nMxfXHdJnOyoDSl4/Hk9bich+AxL3C",
-	"Nhx6OWY2bkxYAun2RIbSJd8KpJtN5VPhc788jr/9/HvLZsZsHbR2ujvP29vb7Z3dy+6rg93uQbfb6cJ/",
-	"/2gFrlx/OO+Pkyjq25nJvzHn3HuRKC2nLHZlD0dT5j+2eIgX4fZ4b/h8p71Pd0ftPdZ92X45fvWivTN8",
-	"PnoVdtk27W63LNcH4+gbHq91IJIoClpc9ZFkuvUzhLaf32Qf8wkTbKI9162P52d/PT667Hw4PD389fjc",
-	"vbW9a5CLbxd2hpylNR7OZBTJ9Kld4SxRFT5uPvydVoAk1IXPmdL7/6SjKXOIFPfetv+B3pMP6Vjhjbcy",
-	"U3qfPsUuvBrusOfhdre9N3oxbu+N92n7Zbi7295mXfpitD98PoYxroRf+fKI0/IQiHUE6bQqAdaLmE5T",
-	"RrXWDu9d9rVX2pfIFrNAb2j40VHD1o/HHl8ko4m9ojconKfGRAJ/6XFURY7Xf1XB8YY8ZiMt43kKhTS7",
-	"czFGMQOo5yF9+XBDECCOOc9b6qeJGfNIQ/ZZ78SSDPoOQBarVsKzQgb5szLoEJcBkGbZDQSIrQSSDmKm",
-	"HDKU4bwRHwpZjGuURLUQfexmqW/rkny/HT2RIY+YUg+iJfmPd1dtbX/VD56v+EETipD7oAk98D/YX3WK",
-	"91ebpXx0SbO06z/0S13mTLXPFFqthcvTSTmce66IZve6Q45sFmnHe7dqmOiUbWzuJWIIxiW7N7u6UnQA",
-	"qRp1eXSkIVs1V9DTul5knN8T9AKjYiU8XNg68FF+64bVp9rQJ3xTcj6qahRW9Zl69LJ4nOv6ZgQDEqRT",
-	"AlldMbs+kCqr9yRWpsEcsy5UwuKOwtw8WUcXrZ3HtT968RKVAvGXtGrzKK2rvdw5cULBorYfvjFywFy1",
-	"NWXNXCEMH8HFtU2Uj3DYKKrQi1WHAFf9KVufGwC9jhmbMqH7kFJ0qZDsxVV1Aqr5sP+b5KKBkL1AvvOF",
-	"7rx8x6fg0VUjDnPVR6jWwZhGyj5AzWD6SEgNii/rVS0M05m6FvqXykZhsFEYPKHCIHO6qfcEVltNGt+y",
-	"Hc6PYIXONza/XSkWf2CLk7b+pPCcjQj/VCL8r0znEiW6SD8Fhr4RF5+/ZS1gBj6pQsoUgg1cnbx14rj5",
-	"vkMOMf4Hiu7OhZZAOQj1u9fdy/miNyUFwF7MqJ543AXyL/Wu7Ms4neUwnsOPJ+hJYy1nMrb5pXIAHZWO",
-	"3/lZjmMpNGFOhTFJkc9pScIhixXXikVjYG17wmpAuCIUgnfxkS2LNjPsiPO+RMYTkC7qAF7ZyMpZMQzz",
-	"ggWHica+gN3jEtNUQRrknoAvcFxw1Qep6Q/MgF5PVIcc09EEIkHI62tnAanioqDSPl7VZTZqezU2qinP",
-	"gIgM1YdVzxfdKxR1QqWMCXpnumsSTk/J2TeoMPIGxbP0JWjBsNEk3P/vs6vz/unxp/7l2d+OT5/KgfMj",
-	"i5UUNDoElDHQ4CM7XTWXCu6QO0gAGv442M/H57rMkj3AIcqwsJVRCS5B1GcsLBx1OS6dP5eZAM+Sd+Yw",
-	"JALIWKXe4DFXxTMFBMKvvqZz2QklqxzQ9YVX8NJXuz6kwKrAxiOs7GN6G2xyJWwwNnk1JBAm555qL8uK",
-	"TM+VjIt37Owmz3Iw/I6E9zDRk9bB5y9gPYQBVHEthy40JoBenc/JYEpvGIkTMWgtlCRA0rCdLdacgTxV",
-	"gNhauLkg1ZXwAiQAehHMjZ6mJIcyKqthzhkNcznxlfe9E3FrP7SyIBhP6ipxZerqgLAMnbwyUtWAZJB4",
-	"PFNE3nm0NdeavbfaFC4uXOxF1WVKHbANZfQGyLwqzGbtKJrjq4rr42syypV/gkCzHusHnJokN0LeZUEC",
-	"56lnaprRyF9GKcb8OkFmqmYq7ugc6jXfEy5KLKdXHYfbUM/bs1je8rB6Ui5MPTMmZzj++trojLfNxd36",
-	"+uXr/x8AAP//",
+	"7L37cts60i/6KiieXZVv1qEU2c7Vqan9OY6zxjOJnePL5PsmypYgEbIwpgANAdrRrErVfo3zAufB9pOc",
+	"QjdAgjeJsuVc1tL8MSsWQRC3bvTl192/BWM5m0vBhFbB/m8B+0Jn85jBv4/FDddUcykOE0Y1i8yPKp3N",
+	"aLII9oO/pkqTsX0SBjc0TplpMeY3PB6IdDZiSbAfBGHgGu0Hu73dZ52dnc7u3kXv5f5eb7/X6/bgf//I",
+	"2w1Gi8EkjeOBoDMW7AenMb/hlJzeCpYUW/EZvWLBvkjjuPB7qlhiX5bwsnktVVrOWOJ6PRjPmP9zmnIz",
+	"wufRzuTJ6Nlu5yndG3eesN6LzovJy+ed3dGz8cuox3ZobycIg4iNYy7YIGFUSYHTtL9FA6rdmNiM8jjY",
+	"D2jMx+w/7eJ2x3IWhAFLEpkMZkwpmITpgX1h49Qs+EBpqs2P5+Mpi9IYVph9mfPEbE22jHu9umVkX3RC",
+	"BzzbvYFmX3SwH3xkRGmaaCIFeS9FRBeEiojcyjSOSCxvGNGSTOkNIwuZkluupyRV3SAM/M04MDMhRziT",
+	"IAz+KUcDzXVsnp0xxWgynsI2Car5DXOvBWEgkysq+L9hSMF+YLsgl4LfsERxvQjCYD6VghXOTiKh673x",
+	"U7Y7edHr9EYvo84T+px1Xo53dzrPJk+iF3Rn9Jz1ntjWg4ipccLn9jvnC6XZjNBoxgVXOqFaJq6lHdyH",
+	"s9O/Hh1edA/evD8+CcJAjeW83M0BmSfyn2ysiZ5STaZU4WLCzuALboXmMo5l9qtezM2v9u3s5/bHbde8",
+	"Y4/DnImIi6sgDNLEnKup1vP9x493dp93e91ed2f/Re9F7zGd88eGBDr5GVCPe5On9OVkl3We06dPO0/G",
+	"ZgUnPdp5Ntqjz2hv/Izu7Dw2HePA2jQPvn4NPS7xhsVmK8t8Ivs5JEJqQsdjNtcsIgumt2zjgdjG6d+2",
+	"/GLLL354fqEpj1WRW7xmE5kwyyVw6DmL+OkIffNE/Uc5scWjchTxivx5IKSesoSwjllYYE3U/gRMYHu3",
+	"rHEMZXK1FUk3fsU8rSfYD5bOZgw6rSfV90fvXx+dbW+Xu94uRzdOp81ZhtVj4YxFmbSaMYpPvwXjKRWC",
+	"mckAmSxnFLv+CV+Tu5vRud3wh9LA9ieJnA2q6+7TesLGfM6Z0A2jSNi/Uqb0ABZ0xf0Az+zatxSltKwZ",
+	"n9n3AuN0v3nsMPga/taaH99nmXNbxXKm1rSo5TV8MnkZ7Yx3R8/pM/Yk6k1ejPbo0/EOexk9n+zSZ73v",
+	"tcaly6m83tn1gw9wAC9Hu+xZtNMztDXpPJk8pZ0X0d5eZ4f16PPx09GzSW83+Pq5QGHvuNJF+joVjORU",
+	"XiSs7RW8Ve+26t3v+wIu8oczRqMoYUotl9y3gvpWUN8yiz+4tH6GgtXbNI6LvOLohiULPS1bgip8Yumd",
+	"+rs51P/33vNd8vTpU9Lb6fXWPuFwepbuvD1p6nGbs/W4fg/fMVqWCy+mjMTmZyQArohgLCq6DZdt4Hef",
+	"5tcwmDIasQQUyndcXJv/Fqn88uydInJC9JSR4YQnSg9DMpwn7Mb8V7AvegjHaxhTpYdkTq8Y+Y+zt4fk",
+	"xe6LF3/qkgP8CVYokkyBt4R94QoWLGYTTWSqu30BJxqP237QT3u9vfEatPw/zVf+vAPvsVckYfGf+wEM",
+	"tx+EZDPdmRn2nb7EwSOkk5SZrZmyGTVrZ1mb0omz9plVVd93WdcZ7hmLeMLG+p0cWwouj/zjlCUMxj1K",
+	"5K1iCbmSDPhH83cmMpkZESBIE24UvprP6mTROZhoww/KXzxnYykiZdjWLeWajNCYrpMFF1eEXlEuuv7p",
+	"ebpsKObOm6WzYL+XjYMLza5YAgP5r46l987xm+pIDMXzyO2bVZtDQhXhAn5SLLlhySNFYnlVGFMbtdob",
+	"JP3yjokrPQ32nz0JzZjdnzt1q2cGrdJYdw5lKnT9sJHZmqGbXTN3A41jOETZOYy50oVB79x5Ib+GwZwm",
+	"dMa0ZS45P33LY82SQ3PVndgLoG68cBe6UXNF2Bc61vGC6ClXxNx0ZqTctP5XypIF3ERwBRUuUX/A/yNh",
+	"k2A/+L8e59iQx/hUPcZBXZgLtMj97WitSHx5WXcq8tZwRoFR20XlijhxOoQ1dn8RrhWLJ4SLcZxGLGqc",
+	"TUEYr6cpfFI9FuVZHOFdVLfa1tswlkJTbqaRrTI5pIqZDeBXQibNA2VW6dnIesNIj8yOLx0uv/NAB3Cc",
+	"NjZcp6Sco1BaN2RrDV3ACAWRglmyUyCuaaa65IzNGdVwTjLqIROZkBnwuymF95BE57GMmKPK2nmWNCd/",
+	"rlyzmVo16eKsjkQ6C76GhjUd49t7u9mho0lCF+ap0gvgduZwBrUrBQobukPrF0rzGTMrNLTK3dCsmGP5",
+	"sNt8xkJyO6Wa3bAE2a4ZIeGqSw7lbMQFI1yjZDuER3+2WgLcqX3hfkR5aQhLbLrhPiGbm5WJiCgpBd6j",
+	"9asMgxzgAOsJNKKadcyoW1HpmYzZCXRetzpGZgRVq8APzWCaznuu1m3otJsB1jPCwgBhYIY3LR3YBtja",
+	"OQrGK7gyHBPTEs8FjO7y7J05SHw8JTO6QJ2IigWZyvxWp+6aN52gQYVQ4R2Vbl/AvOEGhqNE7YcahDM2",
+	"m+tF84lCOb/tXsHkL8/eNa/MG39V6nYMPvhIEe/JfS6CqqlgQ+cOZtNMGW4aZhj3H/8mCQYGfrGYLxt4",
+	"TjLmwHdJ+UgJkoprIW8FPM+P0dJJAO1sahLNV1tOC9/scrvjlZZPCqdzj/usngOaX5047bEIckDAIpAb",
+	"CqQmlEDrK6YVedJ7UlQXWhmb7NrMqZ7mS2P5ZhtlrInDfgDza3luVuW0IrnholbpmdMrLsADbU+sYjok",
+	"k0TOyE6mqc7RTsLgTuXZjOs217Qv7G3EJjSNNSgkmdqxU6u/maGf83/XDP8kV4BglHArJEyniSBzlsAo",
+	"u+R9dhj3ej0yNvqUMjfBXq+3bLgDZb5ZP+be6kEn8oZHdZrQR7iceMSE5npB5rZhl5yK+vul/jSN6Wye",
+	"qvrz4vpcy1Dw1TRWcykUgupf0+gQSPa3wLBehloonc9jjnaEx/9UeP/4UHwmorIT5VKxyEp7IZFxBAIe",
+	"NdfwjItUmx8TIkDwu+I3TBCZFvG2MIpPwQWoXjJi+QLdyuQarnfDcLrknF8JuODRfvDZzGnGlTITLAzp",
+	"REJHjV+ZcBbDkXbLB519bc93WRwdJYlMFC5sjS5s5sEVscMLkYPAz7AehSmanfesemWDRt1QbPPHhbYw",
+	"ltc0+uCYdfvNhZZFL9Kn4H2qNBkxQg0r5BEwP7NSG1qnA+9WsQwWvrPp5biQ10ysec498EDFgOxdnvk2",
+	"Um6v/bmhTuo5Ez+ZKwjWz3sxX8qmA6xh1N4Jxh+WH+EwmNNFLGmJRA3hsCgkoxQHqeSMgSuDsFixuqHa",
+	"buxu8ytBdYrqnz9ITRT0TEZWq0FjGpxwLaXhBnWdZ/1h96nCk1pcZfOrpRo61vwGxJLJpK4/aOpWtPXp",
+	"fE0je1iaiBhW3KNiYGQPc0plxGOmVIPtxJCQk1HGMkE+brRj8uvRRQgXu0yNeDKS0WKjAztEkrmQ8h1N",
+	"rth6DCUCXDW4n1AfM8MDY7fpy14TO8/I3/jrbtB63xCt3bRndZ8wyybnLIGBPlJk+KUzo186pmlntNBM",
+	"DfHE5sMht5nJPHuRaHoN1I6rDNrgxtb5rUxGPIrW4VOFFf5vmZJIwukEnXjOEji0ZtjS/GVESKRRQ01S",
+	"bGzBxzSOWQLauGKsJEYjyzGjqhnCK2KNOE5dNwoVFeTgw7ElPSd7x3zGjbCqZV+grTYEV0vNxsKLHWg0",
+	"dLdKrtzMNrxtx0KzRND4HPgeXHV33EDXk2WhSPMb2yTb6YTymEVdcqzB3WE1WEZwFIqkImLFLdkwn3vP",
+	"9FRGJ1IfxLG8RUnyDouF3ZB+8OHyoh+gaoYdbmzFjMSdX+8qnc9lovH0zuDrpXWBCdWzb2xv7ZPa9W27",
+	"VEWx/8Pp+cWa/r/77ciJPE/HU6c+3ungOonhim1w9a9AfPZVUODRXCvPw4Q6+VwqDgKCVdA2emJP5Jri",
+	"Y2FxDnxuNqbikdH+4BTl2ozMVHLD1ox0xiCCBEKPlLIvywnYMJVK2ebYQhPjddzV4iOUWWSWKCnI7VQi",
+	"bAjlPnTjbnCx9QHEW9FRfNfzeAigGSBaqrmaLAr8DLsnOISNrSN2R4bY+5CwL+AiVGRYHvXQWa85cl4p",
+	"4gWhN5THZspoKQTQwMudnV5IFIObkuzsdp92d/604dvrROq3MhV35cJG/p+Y9ze2jnIE4LSigSR0YoIn",
+	"acD2Mka43uj5M9c4H7NLke3IHZfGdkQ0m81lQhMeL0ia97qxBYuopiNrJE9Fwuh4avrPlsze+1yRUaoW",
+	"XXIiUe27pYqMp1RcsegV0ckih2R4a1lCeCxbSr/pva8kYLiZi+gOq29WJme7MR1fK8+Z5LkM9xNGowfn",
+	"pjViLPmhpNgLKd9TsbA/q3sqebcgVCZSa5A1j77M2RhinTIuxwXZNaxNikhtZvWlJDMqFm4LFJqyzYqN",
+	"Y86EXnXyCTVH15IMQpfkhAy9Yz1cThz3gz/tbhD+tN7WX54dG91eogHqjrQG1nU44FJkSveT3stnBLTr",
+	"jRHYyu9skCYuBU31VCb83+toKfBhOlK2ZdEinTBwCtBY+Wa9XFZM9dQ8x5795uSWJQy1aLT8G5711WHp",
+	"o6rt7JotHikLy1BE3oCroPpFYLQWmjBHG6Lplgs0uDXY5AwFRQyalDPuZD1fgvHO9gP2bhYz7T5g/aIl",
+	"N4J1ll6zRW2XTs8A1tgN1jDXt+PaTp3Id4GVdbyPHz92vF1qdA5P2QwQ235fYKQr6noX1sLbTPpMGLr/",
+	"ZFt+Djeu/fmnfLkNcukykY/LLJC/x2Wz2juL3rOIU4cUuAP/9LoiM9MX6gD9QLMv+vE8plz0A3Nj2g3Y",
+	"uKHU7OZfz09PNso9P1KuN2rTXnV/x1RXFP/vI79m2+O8rM7JUFmGoecfGxI+KRrePIcYiPPDszRmXmNK",
+	"kjQ27SGAAN5Fs+q+ET5Rk4IXKaKEycWU9QUODXi+kHDUQjJiY5oqRibsllwxwSC6SJExFeZeSJhSZCT1",
+	"1Aid4BFImKHmzCwyT4zwqjleftr9XPL1FawLRgAGI4ciQ7yEEO5/zRaI3wdpq0q1Ocl/sh/KiRtnDCO0",
+	"fszaUfixLsi3yBB8acMQlXGzkOinhp8VoQkjZhWMGBmEpemO84R0teBBo2CcinjhmFRpTiXC/K36XFj0",
+	"VOUBxE7VxChkNJWBmGmspFlqC3KDuKEiun/lKNEjXAWirHjx65LdwcMPnLoKW0HvpjSn3M0DLgHL2M3c",
+	"QzeGPJreIsD8zirMPwy+dEw3nRsK0ZXK9FcY0+XZu6A0TEAOlX47zD5b+PkEx1D47U1xQDiAk+/xcW/9",
+	"T5vW/potDIHKJGIJGS1ekWFnSGaMCsQbIiwX4W4WMWOY1dAs5hB/HlMFqiqsbwm/57Yw37VOZQM78N/1",
+	"tk69XlQXJf/xTTby4uPSitlfvNbN+/VgX/waBvbqruzOqTAKqhEyxozQkbkgwXqQ6rFEPHGRPUVZP8uZ",
+	"qW1Xx01rMOX18hsAujPmkyRM6AxC3+2LvviFDLNI4CHpGHUuZRH8/iGRYwY+dvNgxMxNb+YJD0//Zn7M",
+	"0vWNkEdDOAHat6DVUZJgt+jkekWGhdjkYebswmhnjF6zh9EPUM6HEoSY3wB6bnkci6vl91t8UvhK8RF+",
+	"s7jqbgSlo/igX/saBj6Ax8i0UcRNKxp/KJyyDMhZuTdmXFio5k4VqVk8Q/AZYndLmV2GS8BwFKmYdU0O",
+	"hRQD+H3ArChkruecEpz4BNfd7VTGQBQzLvwR79Qccw9LWz3e7EseMGpEQJqwiMRcs4TG8QKteOAruWFG",
+	"3ppTrVkCJh4vLGy31+uFgX0W7Af/69P/6ve/9Hqff/kfQc2Ve2wRhM1IwwNySxdGNUCPwpzJecxAbFPW",
+	"tYTQ9kkiBQRGVPmDUbUGtZIExgx6L4PEpvwowldggh/SOR9AP1xwPUiYTji7MVfBMawXJZlQ4gGEPIMm",
+	"FX1h/VpAlMsjD8MALXoDFEiag/2yjz1S1ghIqM59aKbR6ZyJ4zfkUArBxrpLjmZzvYBFGxruUieEhgFX",
+	"g9w8UtqQ+JYuFDGikPfqSMqYUZCdYzpiDeFcgIE3n8ZtrP30vPEoZD04IHMZfmpOw+XZO7VarvbApThc",
+	"f8XD/MT4K1F3bxwXEHRVOXwywU0wpwAiUCwK3QZiSPjDpdTD9B0Q4JEqlijr/AF35IwK8BbXSeeF6Pzy",
+	"KA79eEU5QccAQzhZlxxPKgGN5tBGbMIFZO5aoDlsbD21c+3Dx4uk/7RXd45z1aEhpOp2ykThOo35hMGT",
+	"Cl6djNgVFQXRfi01pD5rSXlkSCBWU4VXABHn7LHgrrNxxe2/Z/OfVMHfcbzqU0a9taos9FKj2og0to48",
+	"HMk6I8szsDzgQhQzuvy2xht3VMqqeV+qvH+RHy9mxHzMCeM4JM57QSLuHO2L7hrfxdwyNReOqP0qoWQ4",
+	"pmLMQGz0QzS8I5INppEE1j4IrD72NudrJObimtzyOCYjFMsxag0ifSiPwWhlMf/NrAKD2yJu+KHpAl/1",
+	"Z+HidH1Z4umTuhEXk/E0bWsW14qSMqYaAWySJJH0NpnrbIsndlCrV62c/ecuEatZkqBG1gj+PZR7SozQ",
+	"LHJOiSOWKQ53Z44NaVt+q0p3lVcLzNRrvlPb2kvZUmy9W9e6kMelRe/FNC8tXijmfClO9+nTmhcwPcrK",
+	"eKW6FEctGJ+X7ahF65r8R+XT9CvTliDyMEq0PMHx8iADQAuWq5MziECy4XwEv2iaYNtIMiUeWRgurfbd",
+	"ior8XEyt56qtF2Jl8Cm4K74Wkzjd4RppReA18XurLJdFMerbmSp9KdhbmrAcX1oXLOvFbpbzPxRv+LAQ",
+	"3V2hgwZJrF4sqRGjwqJt1Oaf9hOOImcN8+wPNi6zeHk0Mb2wJkmBf61XhIvlqsGhy3JbPg6/WBWMdAit",
+	"mHpu2Wgq5bV5aM6L/TM/PkrTOIb+C1YeO2HbvKVBpzLW99hL5fePebclK836XZTWiI2va3Uo79YDIcNc",
+	"fd6Fh3aJ0cJoSbPlytEgP/uVKzdJgQEiUtFCADAe3ydVo2X76pIv6+guOdVTltxyxQiiI+r140zkqsg+",
+	"y6kVWy0/am9SdMiypflJHB4LNFLwP0TuveoKth6uoRquNBdXPkE5TlWDg5wzURERUbDMh2mGmMvAme/K",
+	"R6HpKZsRfcvHJc0ImUNZIr7rdV67GRnvaZx5y+2C43+s2azRj3pA5rGhn6h0c7TdrLJcvTR300ZWZZ2p",
+	"N077Q2XSADjzvHzFBfDa3SH6vnk/ChH5O74YnMfkOzBn67wYlbsYIqHzCay3ghj2XE9r87plNNwUsy+O",
+	"WM4BPLymNbYCHF7GRkd1NqxMaqzxxmQd3WcDgq/VBc6IzIxC1fuNJjIhjI6nNTOGacEzmAVM32f1XGec",
+	"x8xWVea55lyO7HDPDDFUplP2TeWrVpno8mMAmfdr0JlZ9KvNgjqfM4Gw3GKaGPIBdjl09kemMsarUL7X",
+	"1u5qc4cZHZrPGNqxS7dtLunQOD6dQC7ydqvlhKSvn8s+k7/IWy+W95YqsEJgEMkUji+McsSYgCddcgC3",
+	"rzWaJAzeERZaY1EZVQVlmbESzDY8X8V7aNkrc51VrZ45bBcS7LezUKxpJbFQeiE1HzMypZG1m4TNhhO3",
+	"ojbertWovAIBrcnIvOOUuRrDS7uDVmeC+Ryu8vBmy7NyC74Wi0asf/6t4rhkTIiv7pKjf6U0NrsxdAUK",
+	"MlwVNnTmLESQ4Q7SWpLAvDaVmeApuMssTvDN+mlccwFuK+w+J1OBi2pvJGpRwOjupK513ThXmXaBtyN2",
+	"jEUI0LXW1nIenPuZfL2yFXWEbRkrAOXBmFflZggp8Wjey/tVqLs0WhAhb6tU2BdZVza36sox57U16gY9",
+	"9CF/w1JqUaeJpcquJVKFP6qsacTb8Yb1DF9eOY/GbG+tOOnaBqG8KshDEDmMsHSDFZQkwKVbmHkNSZTL",
+	"k7RYylLFkqVeIBtqZQiEt7uIvLIndRuF4tdUui7JW8wqhihPFMyojTACeyUaSkJUFG18IeTMyLu6kjoD",
+	"z3T7oriWhRnksFB7VtDvmJAoBXsn9bE96x+Wr6sFt5YAQZEf2Cq2zLtV/fUu72zlcBSuLO9ghwU9buBZ",
+	"2dx7VfNY2bBmr5AwEwl9LlngPhkbX9dUla9fjlCrXd1MgKh/fqlsAt0lj/M1bGryNo3jk+YmbxM5O7dr",
+	"Vff8Qi57ejQrG9PyZ1nay+bHS8ZVShHb0Mhs7vtsb+uanLj9rt2f7AzUjtA7F/XP4aw0zzA7Po0mye1R",
+	"2R4V/6hU+XB9GsxfyNCyWbTRo4PblrUr3sxgs8e8WNgaLyX3C+EI83TSaN4ik09tC2fYdoZ/hxTIoKFZ",
+	"TxMjfpWbjbPMAJlhOr/l8oZ5hDn+bdUCl4YOvpDjEfK525/cIJxAXR5FJmgX2w1SEUnByq1TYa5jI1Pa",
+	"mQl2S+MBVdd2oeSMQSTP7VTOABFFFcL+TAsLABTslkjhRXpw7Uf9Qc9GEPBmY28hlpcyddc9tE7nUXnr",
+	"MSYnnxUIYl4D+4trYL9tGnCtcmQTJBh8RW4TrjUTxGZMEeyLJuqWsTkYN7Lc0vYJftyeERuX6Hp2FW9s",
+	"oRu7jDNuvoPDs38lLuewW3tQGxym1s0K6yO6bfI8U85O4LxR5UPp1m+ARgE3vBIYA5oaCWHC67+SdevU",
+	"P+8NDDfzPlC0Y0yyd7KP1QpNjjBB/kAKNL/aD8OvQF9GhLGH3vMCei5APNLwgndsgzBQyKfsKYI34HAE",
+	"eUyr+WAeYeo2DJtmNSpLa2qFK7N02T8La3I3QcowwMbL0Tw8yBes5ulZvoZ17+bLWvuuW+m6MeWLX/P0",
+	"Tb4fzU8v3Q7Vfhs27cDuWU2L89rrxjy5zHa29ttus2seHmX7X7tY+ZGoHXF2Suo/mx2c5seLt+4o1bQ5",
+	"yU9X41M8cG+z87Zc8tqere3ZuuvZKopqvkullYvUWj/v6vJp8K6uMt7Xu2rXcKAntRP0s3jnE8osnTCF",
+	"OpvW8u8sh495kXVtPr3iU/UmphMP1L9W51wNFJ2xhuX6OGUg1IFh51Zalxa1MpV5sWtTZYEpFgRnPWUA",
+	"L7G3fz2Co+XutDsM94Ib1P2dG2maNrm0cMv9i60tVMX5OYnr948x8zv30aolaGkJmurjYHODW7lI1LeC",
+	"rbUTFOEoIIKhbEXIH1UsCPmjN4X9qWtRsb2gUcAvc9X4tP7DtUaN7MnSEVmR5fWi1mBTbFJr9ik2OZ6V",
+	"bSJeMHT5x9qZnuEhrP9A9cFRdkRLD5rncwLnt/7ZB3OaT9zRLD08LZ7t0tO/ytGFPenlMVbMVTgnrwxb",
+	"9aRU7E/LTU92MXRC898ukGAqjRpNXDbMHKnpQDc+a2GN3JLRloy2ZNSOjAqiiKsEW5TKa5H2WX5dKcoR",
+	"NJktVXVbBOIucV2mUO3AlqgU1y7pqc0zHdqvhGQ8ZeNr0EPs/QtJ1tcXAp1XL1mFAn7HlT7WbLYKTw1l",
+	"xGLIPoqO1jgGlcjmhAFbn1QuU8xo4ZLIbGNQtzGo2xjUbQzqNgZ1G4O6jUHdxqBuY1C3Mah3B8UZTflK",
+	"duyPXkaVgkx7kmGSyzZIjBVDtHBBvJXW+ktFmXVhkXOXryuDAYA3WSIuY5/MY0YVcwgOIwGho7iC4yh4",
+	"1JOy47/mqQ/dKDwNba6XJciMfSIkYCHyO8739ieVTlkVqFE3ohLkotgGS525hcngGFRdKw994YNhPAtw",
+	"trxFV3vuA8897W4SRU970bG+rtESD86ZN4jqsxr/Ij6qc6a5l6qORfckm0T5Ua1L0b3lOQuXWY9+yvkU",
+	"SHnTSRldbsVhN4NrDUaLIfajXCo9qzw8UsSICn1hjgribPJgAcgulcVIcAyReGWLtfsdQoUe6oKglqZ7",
+	"zEfk/Y5/OXmzUw5T7+A/2h31UzMqP01j8YdCisbio9eLmp/q2jvzkv9nXTtn7/H/XJpm8icae+EIo3lq",
+	"SbAuanx+FfcRIzGbaCJT3SUfp4azqzkdM0ITmYrIyD1Q6HImb1hNErslKmQIhhyx8CwshiqVF1SCZhUt",
+	"USoqyqO1+fo65v9fmP8bmf8bm/9j5sedSb//5fnE/PPlpDar33LU+9I1W17Qvm7VIIW+WrpyP5Jtqn6h",
+	"V6/pT6Akrwgob1TtSvHeUIGLxlAbH2QLhw0MiZrKW0GoIpAwHltkMA6wq44SRq9Vy5SU9zjiK9TNu+/y",
+	"Ur307t2uUGDv3vEqTffuPa9Sie/e83L0ho09urEYDncCQYN7pCCZfCuIzf2yAVi4gUsK0Cb1x7muTfvx",
+	"CxlacLAR628p2PftpOyDRwpxwySii6pClL/iqj4bAQhUgYomlGHZCy3meIVWv+8rKD7svZwF2W/ng9Iz",
+	"NPrIJW0pK185Dp5FwCu4KCCxC+KbXY48PKmssswzmcHDCXvoYKfSrKuiuPTF9uulB/Wivn1UI+ljb9lQ",
+	"Sw9q4ZLwpBYNidbCfF6NaslPM4cq0Th1ZJPRnKBJYJQs5JVVZEYjZCcyNurNDUsUpOGQE/KRxlGaED6D",
+	"8quQmrf0lWG3SOwID73LoBvGWxskixEHtZ9uKcZBB2Ux7sAD+XGVScV5RUT33TvjLy3DMJ8S7NY9vGJa",
+	"eSGdFhkKYpMR/LQi8lZsQtb5FjdM6+RQ72lyzfQ8pmPmsmw7qIcl13b6uOWOarPVEgCf2xdZ53lFnCHc",
+	"SYMINO+xnLHsYErFXFKTG0akYPgJr+oLEtQj1NFDWGJHhhhlZEmN6zYKfAl22Cn/UCjoAEq8HbfV5N1f",
+	"7a4FuymFwguV3woKrPe0iOGpf9DwbuWdJW3PzaTe4Axrfl2q8v/O5vc1DE6NssTF1YesHH1Lisraq7tZ",
+	"u96amyLTRIbA0IbACYZhX4xtyVRXl4QMDb+ptWKRD95QgLQwyz8KNA3UF0mf7vqiBeGRdeiuYh2D0Vjl",
+	"ER2KnepPPhq34/9hReqO/a+H/e1k/25JofliFQ5xzc/F8+U3cGap6o9L3slme4GTXfK0uRcPtlb7e/Ob",
+	"FjhX+a35DQ/PV/v7ck6xXeeHWOevYfCB6vGURZsU6t4iZixL4eNJdVuZrr1MVxHf8u2s3ZZyWFMWxuQy",
+	"JP4A1d/aQd5OJ3nED2RxSahwYfaYBdTHRHkprMCJwyfEFlxdFxXnY8++BYises5dkzzsCQEOIxZLcaWI",
+	"ljhFdad8ReUrsgUKMhdMrASgcggYL1SuNw83BAQz7F/OuAawR7A/obFirSvR7Od1eH2pyuUSSwBIwqKl",
+	"ubFKAV4PjJopJLBaHxHyM8BWIN1QA3/3MoUJkFLb0y50W89DXEYp6+RF4bZ9lqp1OEEhr9X6S7O5UpP5",
+	"BdG22GROIYVyk37OKO/ffu6oci6pLGytGBZXEMhzAl4zJG9FeJ+fm6oQNtgccbg8oHBd4d+PMCn/mucJ",
+	"qnlSEQrrkgfVPK2KsqXAlfJRaBZj4fmxOnAbU99lgwzbGLJTauLFDNU8KcYM1TSoX0A/vqnu0ZK3GiZS",
+	"jIpqeHpiT0ijirI9DX+404DMF9zVB+MxU+pidVnorHYojWPA+1l7J8SoQwOLTdy8GG5FueUxATgGpeVc",
+	"kVuZXIMJysl+YBRymJZMkzCDhLCMMRWgVrQWCO8rAF5kA8bYFCeRLoP+FgoVKm0unKjNktxiVb6ImLeg",
+	"uLdLUDvjItWstEoPKxTXSz8fnfpgDxI4WgtJWQG1adZKUR51G93Wqk3fMZ8BUEbLomaWtzAbYlu1Tp9e",
+	"Q1BArXX54DdTBMfVifCSEqi6SH+MoC+cmVXVIWsmg4zSM7SUSpXGsbxl0aBxG5x9dcTBmoMCHa64lkRx",
+	"cRUzWxcf8V85jpGYP7J8KH4i3wzHa2Vxl/wCtKVy3dt8enlBhF5dsv67cZuQUE1mUmmy9+wpiYyCBzEC",
+	"kPX4Za/4i1FZE2ahcxm6ron0GsvOtyKjwylN6FizpJSnep5woQ1Fwy9e3pAyFqZoYLo7fuVOJLoJ+vML",
+	"YCytelyisCJprUUoUZ0qI9htfqGiDwK1myH8MgSnh0DoW2LLYhAa22znD3qrrnfulmztxpmlrpdNLkpy",
+	"B/pshgepnsrEAruG3W9XkqzIjXHQq7hyyxN17hBZlaxRNNFOLjv4cOzCQrxaKftmEghwooUiKpWGtwnX",
+	"kN8SRxoSFnEdQsmJ0OKVQpsl0gWIFyLDvb5CkopIArMJDYsm9IpyEfYFyWJSoFAH4GcIVYi4Cu2PNPKt",
+	"5o8AIHmNoSA8YWMtk0VxVj6UT4WZuz/EtEmuDoS0FmaUAc0jTJWpWKL2Lfl1yIxe22OFNUOYsFISXjPQ",
+	"+pWVILNWiiU3fMxs7WMjTNrqI1yhQbTgMizvTrF0Du5DEAbFyVq7hR1pS40/Pzy5v0SdYW+1zz7ab+cP",
+	"37hRVF4z+pLVG6ra5Tf78tfMzV1LHza5KPo5/HPyQ3gXrE62NNKtamJ3k8qN7G2yQXyfIPKCHXqN2ySH",
+	"ntTy/Yhi6MDlxWFYzJNRSCdbNP7bLAAZYLQibd1Vz1sVrGjHFBIaK2nYnVcD7HuFLuZ009r2is0Lhlc/",
+	"z1jJUtkiC1pt0rMiDGkt4JGXTafwizWIeD8VETUFA0nDzzWd1EN6bCqYgk3If6mMHHIJbSxqpxF19LuY",
+	"nDl16Sjm40MpJvwqTWh91DX4Fv0mIRktihAdVWXIb48OLi7Pjs5rYjMMM/DwqpkahM41AthO9MkBbXsG",
+	"hpxe3h2c/Hp58Gtd/2a8MRVXKb1iCpEGUipMQRBi5bYs3GMsIxR/MgyTr+GUddac8nMdZtdXYXZrBObS",
+	"327gg8PTN0fLB2/GPmJXHKNpau0sHw/evbk8Gxyenh2tlPLtXiesuN9l0bk4QH+lw3xTi1+ulZwbPteQ",
+	"YikXnQtHzWKfpRizRCii+JWA4H0RFmoQukqDsVfaVvG6MqQHlxd/OTq5OD48uDg+PRm8P7r4y+mb80an",
+	"8PD89PD44N3g/PjXk8sPQ1flDkVKIcmcKnUrk0iBVaRbY+fwKv6UTsKbo7cHl+8uBsdvPjR+HwhgH+Yz",
+	"SaTQhIkI7Sx4y/KICc31wlwIgMk1ZyZVrPawvL18927wwWztxfHFu4bDp+iMZZRQ6eIvp++PPpyeXQwM",
+	"86t9f0TzMjjZkB8pcnn2zkj/oFLPKI9bZc06Pvn78QXs1Png6OTg9bujN0v99/V5Vt8fnF8cnb0/PnnT",
+	"ZthGTYD08XbQbcZ5evzmcHBweHh0fj64OP3b0cnK0YK4Ut5Yi0LyLPzZYFBxMvqfMuITVWQIQjfpp73e",
+	"3viaLeAfbFi/BOd/MZt2v70/P744Grw5Oj88O/5gtmT5oW3u4uj9wfG7u758cvC+YfDCy/7raL/Sx+X5",
+	"0dng/cHJm4OL07P/Hrw9Pnq3hPqzsbQl6hIrzUdcswNVeqxZ4sKSVU5yiR7r6SVs4nlFDrTsEDetWx3f",
+	"Ry8cpK6rNbrRGTPnGNi9j7ExCj3aZ8wTKRii3TagGUqh25aLLMBWVilMSzxKbw11O0cGgOsqWY4sLq1L",
+	"QIHOi+NyTa4Zm9u6aFVKblTTvMVsuGS91bagxikEEakGga79VbZBRcg7P22VIYD1VSEotYqNv0olUIl/",
+	"TtqpOmasvuCf/W0F9ezvopSe/fyhMJjsZ8+Fnv12iKO7sIMrqSXfayBmv9KYQa7PhlOHCQfMAUfCtRX5",
+	"wKaOEXvLj9oS/0AY5PRab5FezPMrARNDOfOEq0FtBLc4crZapxRD9GjRRoUhqHkILF1iz4K20oZzuL7s",
+	"n03NxzSOsV/zL2CHho9JRWPlvg1/ZR+Hv7CKuXmlGAmR65h5OKobAkSbxrHllKaXluc9W25Phc1+y4M2",
+	"s59O8w/mr+KX/deyIZRO9cN+zh2fWpHQGoysbQjMWlQsyFQqvW9Wn+opqiYokAkyfEzn/LFbdvX4N8OE",
+	"vj4ehn2Bj5whPH9i35nlgXUdJ8V33FbVdwQzMI01EFDH7GbeksiEVJviScoaoVO2kt5gDedig1sRpNKj",
+	"L4jTb3RQG727nmalQJstqua2QOyMuUxSmbC8fmwjfLNOZIEhNw61VdJNWmZqYSVdcJ46hWCdGlBkIahK",
+	"2dv+YROqtHDeZWn0IPLBJiWGAAmXtqs0zCe9l89WxDyUdqHsMsm3wQhC7xtOhTnhZr0gnUpFxKNXCWMz",
+	"c3k3W6lBtzFqk2ky+KeELGZdcpGrWM4mrVkyA7sRdAuweeq0bsS+vMqFpVx5M1Kb6ovUiXOKkWFxYOBR",
+	"xiSEYNlgHHj8hMesVBd2Pc9FKTHNnczm3qrcw4m9Lkh7eT6UqsTtMg+vyBm8PiCsKmdzNYADX53OOWNo",
+	"cZpRASZGdsOSBZTPrhfZTVfpfC4T3dDZqg786mxqwISZa1SbHlP5aQx9Cxkw0lvKdSEFR+h0FAiX4Sqn",
+	"8eogluoXB3FMagInZN57SAS7ZUqTCU+UXgdI4uKWvjaewFwPqXP+gDzhjQNtUEjBXXJs7hfxSGO1Hhrd",
+	"yQ/kIf4f0kn0d674KPY8tY2KNoB4XGgdY0Qx1KuLmS1taUiaFS/izZ7VStjVnVKGP1Cy7x85a/eGsmd7",
+	"AgUm7QRUB0QI5rCIP1yK7dUjLqfY/jYJsbf5kv+w+ZJL8u7PW7gsy5dQqRpWrg5WVyWsKuGbFWXjNOF6",
+	"cW4WD68X0AcOUqM7lI9vg4fDVRnBLBiGkwxdtkXUYnAuQ4TUsgj04bkF8g0oIPkGiBcbuKZZZCfB5BqG",
+	"LY1YX+TQV2ucfoUOZAxWMGfeKA0a9Vabm0ITwVikQNn40oEPdeDlYZcMXzOasKQyJ0xf457Wz5tEMqs4",
+	"WJMTQzF0gipGRguX6sNir81qThnF7LtIdUEBm5lLfHTO/8YWwVezXVxMZAO3N3IeeEK5gEQktaA/kJIx",
+	"fbY17dudA4ttX/RFsZAMWD0ULCVa5wT8G/mO+YzIovlpFCVMKbNfWaj3jC6sTO6xNtxhBfXL9ZT1hVX2",
+	"bKg/eNNGC5sa0vmRSwV+wOMmbFVHBC7m4eTFKbhsVH7GuL6oSRmXhUSbZbhAyGh2mOZUT1WYuTeMroHk",
+	"5+EmHinES3Y8MX8YEiUb8oVZtMWtTK77IhW2BjlaPn85Bj/yhLNE/fIL+FMuL4/fwF2AwGflUJRsZrZl",
+	"TIUUfEzBUDkj/xFRNWVRSGJ5C5e6Yn965YIDFGwMwK2yPvqCKrK3S6bsC43YmM9oTCJ+xbWyA7rgM6Y0",
+	"nc3deM7eHpK9vb2XFmmGJ2nGx4lUbCxF5F5EW/Qvv2RZnVAJMZr8SEacqX0y/K0fwNL2g33yqR/Yte0H",
+	"Ifk///v/+/x1aC67PLbB7uYNjXkUkmH1BWzfF0kaM2sAUi6Vgysda76JFZ3MR70uvg5hd3IVkLBYMTuZ",
+	"MzeESP3yyz42yrHo1pJcYUVI6WT4Xx37fuf4zbBL/p/UiF5cY4D+QqYkYZBGB6zJo5jNkFvYxKGBZapB",
+	"GNgkc8F+0Os+6fYgY+ecCTrnwX6w1+119wKwVU2Boz+mc96hqZ4+Rt7HrDHwMdjWZF1iECdxUD/EzWW/",
+	"qLEIUt9pbigNkgrl6BCbLMy0N+fdsJSx5Zm0L1ykVW73wkawD/xqqslUpolyEST7JBWax0D9of23oWSn",
+	"MwOFubwBkGIha58FtfWFGZzK35Op5c3Z9h1HyH0HZunwfhq4pctzSb6W0cLzaoL1az6PrXHg8T+tqZJ9",
+	"obM5ZhpBU2vQmzylLye7rPOcPn3aeTJ+zjovJz3aeTbao89ob/yM7uygzGTkmlVST62V92tR9jFSFfxg",
+	"OYjpc7fXW2/01mRpDuPg6L8O3n94d9R+lIcyYeaaQ3gyDK/B8mmEViQbGKZPOU0fsc0fF9rCN57gJOte",
+	"yhbj8WsaHZqdgfZPV7d/z/RURidSH2BsF774bPWL5hW4iEDTM2/t7K1+y7n5pHxHkyv73pPV712eHZt3",
+	"JErQT3ZazOxSWOsYi96ziFMnvT/Zfbn65Qsp31OxsFugzHtP2yz/sdBG9o3PQRqASwPfbbE25xhhcCno",
+	"DeWoQPvCbbD/6XMYqHQ2o8ki2A8cmRCKHAkrXbiYFE2vwNnlmCb6wWb0S2cko0VntNCGcnae7b14Yj6S",
+	"M9ffnLPoKzJWmtAZ03CAG7J45k0euxSOkMaznie/kdZqllnOG5jTMMxYdc6Vc3hnOjei225v92lmwqDX",
+	"tutsPUAy40qlALvyoU7KSjIZSjNhGIxBLs/eQTjWVZe8lkasTJhLUref985VEdOVCXne9zBLXWIkezuw",
+	"3M20jEmjbLllzr9v5vykFY99K1MRbbn5H5mbg2sB0zJn/ENtiMWbocdMoxB9xXSzm3REx9fO1A8MDpnh",
+	"KJG3YHCVM6YINMoDua8Mr5ei4mR3+npBBAcR1zzoC+r0UhtBbbN+KZkF7huxl0Ugkp8z5t0hXHA9SJhO",
+	"OLthw+Vs1s49ax6UGNce7nPJ+CnrZlTiJe/kOIOlL+MjZ/bSydp/De/Nh350vrI+f/idkPihPW+eQllL",
+	"xV/Du0tdTXRuyKKZxg880kQBySdtpGcoYoCZKxOwYuDJDTGxw5UoEKnVlF0PRT7gJCQgeIjnhpzAmUcn",
+	"g8nP0eRm9GXKY2VZI7IWCyIB42SZu1DdF0MJNB7LKy4ySo/8JRkiF0K7mFtLMjSfALtpmKdvuKXKIoNx",
+	"LWzFLRvcb77bF+bDTnQtSaGWj78iqsCqSuJul3xcxexCf1/6Apa1ZvZkiNPGuq6Pc8v20LJVtA2hpTUz",
+	"FOY98JLpGaR1NG9ylQXS2JIVrzBexS4gcQuQM27/EJg5giGzL0bsKhXOFJvdIs5lnu0YFo8CY282Ujw+",
+	"aJeSgPrIkhbBBTRcetMNSyEQXXIQx9ac7B0EmpiD6tLAY2JpOSGnRraEE5ibS9HKP0iTeEjoTIorsEUu",
+	"vXsK11RQIfgyeUIxoXL0iwtiyi5eLQnXXXJQboIkTUlCRSRnBJKSAvTImqGFzG1gfeF1iMcGV9/dzjLV",
+	"Yb5PYKRyHCCrvMihDlL2p7U8Oo/Bv1KWLHKHQebtycT7FfVljW65xj0NQ+PiB7qh11SHrL/wU3AkVJrY",
+	"lAPob7XQspmEn6kgu0+fGhK0qWC6cJm005sQFY+I6watCQZSsFtvWIXaii4/qOjyGsJFc2J6KLnlcSFK",
+	"s1lgcYb927LV3r8THAxJLPLEYu4mReXlmi2Knq+aIFGuVV/kH0gYjVSXHN2wBLud0UWWz2RWyGnlXJRM",
+	"awvQ9y7S5fdEYRyN+snahhUveLoY6/zpUwBWwyNxFXM1DT5/rkQUY4NSYHBT2OunoBDgajTTQlhqUBOm",
+	"ZnRgGCk5jGUalaPQ9oOp1nO1//jxXCaaxl07r+5Yzh43xKhZBEY5UBN62n/8eGf3ebfX7XV39l/0XvQe",
+	"L41VQ3xnXcRjZdjVgMagGHCX/41hh5UeGsIJP33+2pqd14XgN7D1wmHbMEffMuhvw6B/ZZrMYcuL2+kx",
+	"6uLvn79mLDcLLlnJbkEr8DEZuX6AGUMB4KIY2HIilmDtO6zhcq7pZIImeDTkgTZEjejt99jti1Ngmwh4",
+	"N21Q9ubCRypCTCMCPpzlXTrX9aIclFV+o0vOsBprXxRn45LmxVxpVmujzxZrYNoEa994FKykrdqd839j",
+	"25pgFijQYy8UM5AQcxKCYWHCx1RogBshJhoq97jLEH6vlvE5Y3PmUg+5YYRmeYhi5gdtL8vRwigcM6q6",
+	"5IIzXDFvq9OURzlWZA7IElthQ96wJKZzW1nnyzwGFwUy6Dq1QBZUglagbhfPdergknk6jRdVULfSC8Aj",
+	"TGQyAzA/KnsdW6ihg7V7nUujbhssjkZLi/OqX0bQtXMJHQqCXeI3bL0xz8PUJa8zkFVIIPzOC0YuFgpo",
+	"sYjw7t0XMo+ULSzm3u49V/Pz/QSZT15ermC3t/uss7PT2d276L3c3+vt93rdHvzvH0FYTXXsEzye0iQF",
+	"PsbFlfJQbGNMI5/EjeJCkXc+j3YmT0bPdjtP6d6484T1XnReTF4+7+yOno1fRj22Q3s7j10ipf2gTXNw",
+	"ot5x50ob1qukQK2KAqeCocXN4ytlpZmL61VSgGmj7qcl47sqjXXnUKZ4IFa97bVeyx/3wZEpih07bTxR",
+	"1EIcnayy10aE8LNfttR0z9Px1N4YW1Fq86JUJjy940pnOfh8z1r+G7jWPMxtsF/O3fgVKWW58JQXcs+6",
+	"bhKhrFQDxm9tIz4nPAbbpE+hYIPO6r/3hTWM+2C9nDaGXXLCOMhXNAf8mWueCgKAbFCTKTGq7XL5Zwy0",
+	"Vs/Ia7KoZAXquagOalM6x7djHDLiMVPqTkyj+PLeul97uu4Lz9Z8oQ3pF15oQ/gfKdf+S0/XXeZWpF78",
+	"ytei9y0VG6Hypab6LGOQkWUoFxYlpNkX3SWHpZKXDQbxLI6jndnWsIQL9gUiIRqHwxVhX+hYQ5obN6Al",
+	"3x9A6w2PIqxEDVl8lxGK7rNi7s87DPZzVQ22uQxWasMAAvfEydAmSbNpdwwP59o5Kp001cRON2bj+2NI",
+	"xq3RYJk83GD7ss83bPb6ocTIrcPkWwiRZ5aACSVelpyHuGNcVU8/c3SXHBBQsYuRQhBug/n/nvSeQDIr",
+	"xynaEZrlt3OqpzkLyAIdfdSnT5GrEqhkTNflmcwy1LQ0QkIavcy+Z0PGQHBG/5SFXWRum9Cx4YLlLAOa",
+	"lNLQglFy0hfo0UF0SphDOrKwLouTiKnSr2yVDzqC4OQc/VDMAQIWsTq52i3EIFsIZ2C8p6EE0AYrmDVi",
+	"JcZ0Nk+VRQqFAcKjB8CT85AdL7sFbnpMRyz2XBiXAsLfuF5gxD86+PYD7P0uJo1juzS5t3C1LQNQIuUc",
+	"pmrr2/gpfRugnld30+OuVTbi+TdqeEwpxmGllHdLFyUkyUrq3Zg896MRcFvJq0q2Lcl0iyn5Y5B1LjCJ",
+	"6iFYRdwbgJq40P0Ohu6jTNZS/kBT3SOVh5WqYiKi0NX6M/zDiCrjOI1Y5AWHQkczxeIb6wHCaCE1lbcC",
+	"a+l0yUFfuGhhC8Xz4ljLldCKLKkhMcE38lp+OwePX+DKNH3e6e12dnfqmtawPr/CokjjOBNxT/jVVMcL",
+	"G8qc13iqL+1TEuA/Z8psuwCs9WWiusKeW4/PD+XxOZHZtmzdPT+eu8fxR4L80fJk79qpvx7q1HchBVvX",
+	"/dNwiZCNeG/6osl905SuZuvL2fpyfjpfzgOQcH3I+nsILK9NIoI0jGJdRpEuYUqxcqWtrKJqBb1CwhDI",
+	"89EXw1y2GXqvNxagBY9xQw1ayCtkRcmY0RvIXATZQlymI+Acui+g751ezy6ned5GBt3PCoxgbAjUWLQ/",
+	"rcOJ7h36vhEBrj3MdlUN5Vbx8TsP4+JZQzbekNjrR+7/9+nl2eDk6CMCqYM1ZeJ7b0C0NPYfQvpmNGJL",
+	"woIaa/1l2QNyY3qzI6xBzWyzCo9bGtnrigd92zAlhf+e8wSoNefUfi6kNI6AwSHzlFi1JAgD8FtkHdjz",
+	"+ik4yPlJ/lrG9CwX7KKhDzGSxU+/zXGTWbyS/zU88p+CizycCtgZrnc3+OyffqNWkZ19cs5iKGeL3ZHx",
+	"VPIx6/pptqzrJcsQxkgmh9rmyg56RkXNalkUEAaySGIa5TdbPngpBjDmAbNFMj4F/y1TzE6Wc2/v2oCU",
+	"6zKrqZ6nSTWvdMkZu5HXGPNpMyl//vp1U8FjB/n6einPCldo3YR/EqdsQdPbJun4PSTpyCVNuEsIrRc2",
+	"W8qatSk5moTQFeZJD5yCdbpr8uKLSPn8p9ZYmWXqFeyLziQ8qJFJNmxzjJjSiVxU9csnSwu+m08ZnhT9",
+	"jGxgm9zndwDogBvxfqRfr2auhpUtoVwbhF/RMFtTblu6/eaQtN+DLf8eesu3TFa2ZYJ/WHTa5tlZK7Ra",
+	"HVvLTUxrYtda0eIDY9eyymutPMZZ7vJNRMy6zrrEi5Xti9bBspjw2S80mAEJW0XNuu+XQm8TfJ6D7MMW",
+	"EbWur21A7Y8XUPs+ryHoABQOUG3rJG5Dbe8ZamvX8eePtM1Az5uNCihVWHLhB6UySm3BzGWzlGOBQF2Q",
+	"IEbTBIFy7ntzGccSi5EkrhAgiperQiCyC6LF4HbXi4DYvRNoxJY23QJFtqHBW7l5HayIJWRfSHY/bTww",
+	"eJWg+GPGBWdS3BZKsoWS/IRQkvtS+FIV+IMj6YIarPLoLdVanG0ni3oBaDUywgoNd4V0UBJA68V1N4BH",
+	"6t7R0OXqdJsISPY3BEbkh4EuHURWcK+tuaB2efwQ6HssTbnG3wbjxbfh6z9Z+HqmbKwTvW5fukPgenbf",
+	"f3Mnwc+vZ4ImmUF9J6lOE+YpnIlmM65KGmew23v5stPb6UD3m9Q899bTPPfWcHE4fbPerWEHuY283+po",
+	"m/Nt2CP3IGKcH3fvDu+DhN3vPrTrIpExa+G3oHEMln9V45zIEyBDDXg9ZbMQi3E6/7QD/5IDMk4YBPHR",
+	"GNcpkgxXCnB9Rju1vmn4pCsOVqdnwnC+q6vgd2uJPpMxs4X/f2BrNDa1NbuDnN5rBXxbtjepAwzYxfpw",
+	"dvrXo8OL7vuDk4Nfj87MqWLJjCvFpQAG4hocnh0dXBwNPhydvT8+Pz8+PfGgAXvjp2x38qLX6Y1eRp0n",
+	"9DnrvBzv7nSeTZ5EL+jO6Dkz9+bn+2zJ1mq7tdpuJYK2gea/Gd7tlYD/9PlrNaUE3CWeqIB/b9ygC92u",
+	"b7FdFQrYF2tYbMmB8lzbWSl5IZsDdPCm3Zpzt+bcn8Cc257y0d57D9JfqiKcAa0b2Q8xhpmB0dzVWZRg",
+	"GmtMUCWIFZPgOVi5ZnO9aLRC+sLP5mxbP6w18uOUAYOD4EVpM3yNGLlKqNDNA8lFPX8YVloaSRkzKn48",
+	"42dJOVvHjAforAYGvjn7XDvJ+3yhNJsRGs244EpDlfoW4vfBm/fHJxXhey0J+0l7y1RBrq63Trk13Zqm",
+	"toLoRkxT5kA9wI3jG6UQpbm2RaoVbT2wRSpVLOl4aPx2oFrvhWZcrZ+WaRmo1uvM4mr7wi9CU/xcIYV7",
+	"hpnNvbs8sYK/kcKHeXGq7rvj84uhV1DSCgpc9MXSPsAqBnVtzCI+UgQdJiTnmD4aF6uC8oQY4YJ1ZpRb",
+	"0xuUtRzOEaY6JDIhQ8vKh1Bf861VTMZyNuKCYSTJwckbFF7wZAFgGEpSohqDVUFnc5qwiMRcs4TG8QLL",
+	"tLp0B5TMqTaU1iUHAsWcvsDuMmsg9tYlRjuDFUbjkbWC0YhQV7VfkduEa9iV2b4tx/pnO6l+2uvtPsOf",
+	"bBKuYdgXxUahewKjxGefPtd08elz1gmgfHPrZGbPKxYNdRJC2BejVJNRQsfXhuxGbMpFRCiKGDlxgk4G",
+	"LzrFzZBwbki0pVsVF1ex24BZqjSs2MgszBwcZ3U6nDm+A+/U3s1wepx1gIfjkN/w+ARUvTb21MrrlmwM",
+	"R7rL+0fmMN/5xSNwDN/l7S9snJo/z6Ec5516gPCm1wAcX25dlhPC6HjqcZzNGpz7omRxJt/B4Oyvz8PY",
+	"m7dY/7vsxh0w/S3dKmu7X9akMCPXn5gVuOO7d2VJTvi+24tvvCN61z7uOmt42Ybpr/8ycsJ7eXXgDSlY",
+	"0/F0zbyPG/EgKOamWPOEmx7Myf6+TpUfxqfS3ghgZj5QhjohQQsmQeFCsyuUAr3sKZvLHZLfcQ9Yevqb",
+	"KuftFzwCK0WwHxwLXGyzA932lg60cjRCcMxB5orMqcLrC1Lly4RwrTxjPmqQc6m45jfM7fc2m/rPFMMA",
+	"6X48VcAzRZR17zqrRCVQfk0nWAtN/Q6BDX3BN5QyszGwoaJCOY/YVof6MXSorYj484qIWw/y1oP8YwYE",
+	"PcB1WZ9bFhOMQXbZ/KUuOdYQi6xBPBvatD4sGhI+IVLEC/NwMiEzusDX3O2ZXapWbINmYV9kRl7TgZHu",
+	"HCK9DoyOhmTPSGzuz1uurAc7YjGHBBJgB86b5eOHe9mIoFEas8h1rsDwmVCh6BhmifZmhFNiUkK07hqJ",
+	"AAbPdMGiimZ7Cb85xznarXBgttaS9RK7ok4sIlraPvpCyRnobsNJGscA9h+GZCiokWyzP+dTKdgAeZH5",
+	"2y+NZ/7+pxwNNNcxs+bjsbnNXftXmZyh+sLabyAtI8Z8oTQCc/+LvMV0h+ZSRVcujaKEKQWeGpzv1DUS",
+	"7NY9NufFO6JMhW7SMZ9xDYhStpBgboZfzLfzWhJ5Lii0Lj/ZfRkSOjEaFpS+AnFpPGXja9VOJLpX0l6M",
+	"SUvjeA0TgGXmb81bX8MgZlTp9V9/B6+1z3JZ6WDj2X1VIRKm9XzyjLfrT6WxLk9uer6lztsU3SVdrsfX",
+	"WubMrXgDf4fZcqMUn7NiCtgDQeSc+ZeBYdEiUoTG5iZZFBLmghi//yn4gDzYf8s2J+wLeNMwYTkgjCiP",
+	"gbMgxGFV/lwL2M8NL0jq1TEcCWAg1ihkP4P8CpLpggN8Wb5dmxMXANuFkZyaC8+LV3OwbsiGjqaAMLv/",
+	"XBuj1knBViXNdUhxt1ygDQqCYJXyB+0grSezmru3UELVBgeiz5ZGM3PrImvNubi5ymsX8yLfqsw9mqvF",
+	"+MAOI9OOG79uh40bUB4zAKu4soA0HCCg0ZxvetUKGq0Ib2aYqZpCoucRi6W4sn5ovPotcSAWDodk5SV/",
+	"TCeSqHQ8xd7AGCXM1jcYDfzB2c4+BYeQgT5hSsuEETmCLYSEp2kS75ONZWyBKVhB5KyyuG4iFviRDdPR",
+	"wSmOC27gNOXRn1fjMF6+zE8D0PU3yNKcn+Fbat30MhV5+mb/nrA7TyjJuNsWQ7XN+/zT5n1eqfWVMzs/",
+	"e/p079lydRCAK3ma54qoQ+fzRN4wAEDVq4wH2MLoAAXN0CNEw1Py/LBZrmeEAUlCrfpoPu6VpDOUr/iV",
+	"sNdpX3hAWOa9kt21RY3VvI6XPxQwsRVxtZRExpaRoM6CsBcpzBWOF21foKJaw1QKrb35ggZ17EmYjD1S",
+	"mf5krvEpIoY8DYuizz2TGbRftYUrowjhchSlr4XqC3+l3fRx0dAb1UZPslt7n+omrsDGzU734B8qHZ29",
+	"fj/pvaT/vHjPDsWX0ej26MPH+YuUxX9/P5m/+Bv99/xfb36VZwfmf7+qo9dPr7q7l/Pb6fv4H28G/7p+",
+	"O/7Lfw1u0uvBDfvnR/qcj9hfj97+vbf396hzIPl1ez8T8M+1tKLe3R1hbmvMJo8YE8QubLQxx1jx/OXd",
+	"b/QuaxfPtk0q/ke/lBrqp76VmPgV65ffMMGZGBeOLp5bGoOLlyVGBbYmH4jPTvWUCW1pbu2rDooYNF9j",
+	"YD7qZGKgWnKfOY+hhb9OkGMXPIZwZaFCALg4l9/cIlupyPPbZkJo/u19MmJjmiqjpvRFWb3+j8yCGeZY",
+	"WADG5iz/TzkE12gy3mfxozLJPuFX2ppShVXkib6FOjEHsXIwPgU16YcgxnNxNQCkL9T5klahm0H2XWVn",
+	"lllRUZ9EdbVLjsxyZFO1sfSI3yNSjFmp8r27utScxTEXV+Cb1QrBbkSOx2mSmGOE1+CYIkYZ56v8+Bdy",
+	"AKMy0/MD+mE6rtp9aaWV6xQUOMCwjrLL2Owxatme3kpOZFZUB5S5yKx0wsDQG+07CDTogpoDihFOQr4e",
+	"MDpX68kuRV/MGBWa12cYqFo3zUke5KfpPte3T1X7nzJ9PziI+Zj9p23YHctZ4NT1tpEveV8jOdpQT2Oa",
+	"yPjOfT3d5Kg+Z7aCzSVcvYOx9I07BYfmUDyUvANvjKSels1grGQLDMEqNpYzppDD+HYG78SuOmoZE8rP",
+	"52CdqgebPKzNY8Gsu+semyKDhYDQr2EwYwC9KKzvuZwxyGhSYLs1ZtfCytZ9Ip/fjH75Tzqesa5jAqXW",
+	"bZNHlF4brEp3UWzdmOuCq4G50OxQJjRWbN0VNqspLICzYPwqcMz2a7eOQauZMJH0msT7fBB4JUEIhou+",
+	"JRxuX6MnQvJ6wR5C7l+DE2Tg1uJRrbpX1DI7ffHqsQXtQjQl75OlxvsQW++FQBH7ZJUFv1zVzlZ1WzKa",
+	"I6FSCF3IOrYiRB7RsNPr9QiL2cys7+/FfPxNCuzVWG+3VtmtAvwzWmUNcwdPlafxrAHSqeiwvScvnj5/",
+	"1ga/06joJszQ/FL1FnPNbsha+9YlHa1R/XVfZIldiuq9Z9ZEC6yWMQQdmY/YxG2m12HCqJJimF+CHNyo",
+	"rTQlXIqteXPT5k1c1wczb+bdf1/z5pZZ/46tlWeslJhzI1bGFtVQ38DvJYAl4YJQsUCIZdUsVc2ADIaz",
+	"WmsV18pZqw4wYQCY8ABHAieORaava8bmKs/S0Iadrls3tUjVuB5bSW9bP/U7CWtvsuN7V+S0dZW3qJea",
+	"v3WHXOY1cswGciYpy5T4DUvWAnO+yd55GDjnliNsAwo3k9VoE0ERd4yiwzCsz4DFHE+rzOEdv2ZkWKHs",
+	"dB5RzYYhGaU6y+Rs0+KQmE00kWmGdh1Pqbhqd1XPaaI5jW3/90LCW8txEROMsEx0w9XgRQNaMOrLBCHN",
+	"VcCn66kek9jSq9OeLX0wm8Mib9tgfR7Ub2JOFsJro7UiAvK37sJ2cWIt9C2qLC5KyNvvbFduRKDjGWmA",
+	"oedA8qIT/EFw6SCflwy8NpzXOu0hljdPRmiH8Akx4/PK55ULlGERxMk4O3Kb3X5No8LJbYueLcrloHng",
+	"CsPsbLz9zwyefSuTEY+iLUxpa6U1FPoBL0OSXYYPhaENg3laF1IJ9zYq2x6TyrLIlsIW/RR4hYRbJZfR",
+	"jC6szt8lQxsONewLCADEFHFqWBIdMOFvGttcT5iaDwItIJqvmN0rQxdZa8JxOdKzL9B+G5YjQA0vyxNH",
+	"0RwPWcGx2uvnlnqgRg9Ha1drbBewCvOFaNQcLoU3WabkuFmYuWFXr9xDzpR92heMJjE3F4xgHrQX8io4",
+	"d6y4diqb6QsGhYE5yDjTlEddAizeGs+ptlW4bIY+PxZ1xDCY0UUJcW3GDNlfMYEejeqmalixM+CMFmAu",
+	"yvHS8LGKA7YvuFYsnuR4KFxKlDdhqFzj7tn4TWcqKi4bTAM//soWHcPhmlOkppAwWlrolenGRj9Je8Kc",
+	"4gsYMqoIgh2UOekWIWD93m4ncMEVWvwh1VmqWMwU7BnXqi+mMo7M3A+K2SQjPplAz2ZKXCBgzGWMcXIE",
+	"eA/gjEGzPJszHrMQ/LymS66IYkLv+5jurLwMLI8PhLNrgnPHxTKHG75VlJjrAl7JCANk0SyAwVkTByiD",
+	"aCYm2qG6NyDzV7E+pQnAFBtk92YdIHwouf6bCvQoqa0hyx/hC1sx/ocR479leOl7hyu1LS8vj99sg0t/",
+	"1OBS0H6MOJIwDUzjIYNNv4Ey+VPFg24V2q1Cu1VoVyu0lw+tyK7yb6N0ixijexvMa0FKv/IbK2ZbbTeT",
+	"0m1mnro0P0SC9N8lpxOi2A1LaGz4LsaQaBcFgx46lY7HjEXqFeqAwC8gzQ3UIzAye6ZWoSJi/Xql+E6j",
+	"qbhYU92oh5FUoPaS67SQwwQUjuiV0Sn6otE70C6WE7YkeFDcD6yZUpMUsulbXXRjICC70Qh21w9T8qR3",
+	"f+eHl9iJC4WVAco6/iNV8Y18Ci4VS/7P//5/fZEU/1U9Lgj01oT9K6UxXuNTFkfVgdSuWTVEAD+O4p4V",
+	"/TLBJFdhucolqAcVTu8giD6cHFrZmM2IoEsl0FoB0wqT1dPg7Be4OBA9LhPvI6oalgNfMUIuRCdmMfJW",
+	"xC2lZqvZHzgu/ubgsLmeVk5K+yJHacyWIcaTNGYW+4dn2WZl28IDtoCh7yJm4ZL5lGgoykkThqjujyVa",
+	"KWmhVbxjZZeHFLlWpvEICVU1GAY7xCEyTlsexpbaPi06BiIJzOOBUmWEdVbzarqMdVJjDOxrwTZdxL1l",
+	"qZrgqItCNFDCZmaY/j2UN6hei94rXYJwXj/Y3ab8r9pY8rBKqkjExjwqfhPObHZc6swrmTsLgr8dWH1j",
+	"V+FFW5OGqi7e1qCxvSy/z2WJNGH4NKZs6nCBnP8bXJLqukOvKBcPeT1esDj2qvxhGQEqnK+9GEJlA5kq",
+	"PnuqrpXncJcCnOdjsEnShTVLW7869PSKTNIE3WzOegE2it2XNqmVnpp7tnCZgjZ2BWX7ECVgtAebldkG",
+	"ElsdIrR38xXTkBcEBl2bFUM5pnk7lWQMllTIIZx5pEvpt35CA4q6HsAh2txdf+GlXqlFWeSWFSb0xm7/",
+	"QlrlsUwip5RTPJRZIuytarW9Lb7TbaGuayni4e+KMRVjFj/kRXEIX1D3xXS1SAQEH/qGJl/84IPpKXn3",
+	"30tPqfhWZULmMRWiXg/IB/z5W0n+W5a9ZdnfKdeB4zYPzaCnbHz9kPz5jM1lohW5nTJ0DBTgSHnuNg9v",
+	"GdrLCurT3QKm8YYrrm21LqgNAkqPodcF0yDQQuaDvqikPrCgT8hbB3UMIvOMxuonFJphs+4flgj1Smo8",
+	"TQ6U6hJSJPxqqgm0dpWZcmSqj2HxC6AMykUY6gGKYzmDwynnTJSRawtUfdwwAJ5a/+Flfd8B/wcJRtrd",
+	"FPbK2vAFsWXcPyvjbsh7cGgptpmLr+TQERvHXLCH5NFHkFSwHuRRlpkzf+0tFbpcqcqJaMMQyXdoBx8N",
+	"qB5iUnH308CmmimmprlikCoHrTlMkBkXqWaKxFSzJPRZrAOImxshFREwbk1GCzTRON7u21VcFaY65EAe",
+	"GlBgd1Aty3lsuySzZbPY4uwdeN/xKAg3MKcCMvcA9SD6fwxZxezcf8Krx478Ptl9cMON5oNbISTRfMZy",
+	"8HBmYiOGgFjSDe5Um8l8xQM2PmxyHnfAH0hJy7v/rs4kt3UVeAX87vL8x4Z5+9BW+1b7BH/jKU3o2DCv",
+	"By9tslXttmDUnzKtCjCEdYx4tUmVNqI8YpKhh5RMatM32YR1tpRl1SnbjINoc89BHqlvZ+XLEjU90P3x",
+	"M6WB2vqpf39ZoCw5PbAZy0aDAitami7q1sZIF+JLRxj1ivI6F1d+CGri10DzA8m75Bw4DCA98ZaxdewX",
+	"vku5S04xaBmSUkEDP4Y692fLxNOfQBtA01dRIXFZqhEAyxMib0Vf/IcZBDbPY17huQptLk+HomZiIpMx",
+	"w9C7P4WkWGzDq7VhlBGsyaGnDLOiE9oXWPECI1IXmXa48H0pP6N2A8dng6m/7A6vlfgLxrBG4OrfueKj",
+	"mNV1UZ/3HB9vJd9tBrD7cnU8Z989Adiqa4HdQBftboUpnc+ZwDwWJXlTsFtAlfBE6X0w/ESGtemQ3E6Z",
+	"CF2BPO3dJYZBTrRLzmA+0BeGbSkIS5WWtToULljL8KeEqTTW9VlJy6EKyzKU9kWWotRdVWMqMN8FsFJY",
+	"G6jvA+XcK/I1lgS3+UKcIGl4+xG+KRiUW89znSxyE5ugM5tBBKwBWRAHGHzMmuGlccsSRswVr5nokoO8",
+	"tjzV2txzNsnFBDDJExf0AXE0aHmw5jfb3C2+i82Hmx7m2eoWwBUZmOUMKkezyk5tAjmzgHQ8xe+YncUC",
+	"TF1yxubM2k6zvmASudEDrIqvjRIwoWmsQyjAbvulCcuLOeH42Zd5LCPmPCvcjORfKUsWQRjYIh/wcuDf",
+	"IFn9iHb2M9hctKeIdBZAaNKXY+xjbzcrnU2ThC5AZ9ELSDIxkcksMESPrraODYTu4P67bBArSfwDBSm5",
+	"Vbtz/m8GuuN3SNOJNFC6rO+y1KUV7vXKS1y9y08FQ9+oJSo8t+Xa7Fxc19Zlz2hxCOwMy56xG/Nfwb6g",
+	"mZ4MY6r0EL/yH2dvD8mL3Rcv/mRIdI41uqpVv7iCFIp9IVPtjqur9d5Pe7298aYrvlvu/j/NkP68A99g",
+	"r0jC4j/3A5hbPwjJt/+0Wbp+sLQc/Sbrz+O75s7oHMpU6Prs0FZ/QG4vMIrSMBszAVUozL+7bOAzLvgs",
+	"nQX7+THlQrMrllhT+5N1LSVmAANlKHn/U3Bgs3bYPsv1ZTZmDs758e/FJLxOQaHcdFiboaIUgZX7/gqF",
+	"nJyB6yQvKoP5S64aEl/Ak7oejgVu+hxweGtY/VsbwoqcKixDAAFQApmiQ3tbX4E7c04VXt/MFjznRurJ",
+	"FHGQL/piLhWHUFF7aJH3bfAcbfWYh9Jj3pl7K5eDC0L/j6/cxFxcr1ZtMu905sh3pi+uwM+e460sSRj1",
+	"JrfmVCp9v4MgfJuzCQR+yLr2cSpBHyh4xE03NQ5xJckVUIx2SXvcmGgMIvFxvhmWRiHXBGaQgyBstHb1",
+	"xZwlM64U1ol1dqoihVcrjWJna1VjMNPZjHnI/DNNYlvKUu0/fjyXiaZx14MvPc4/3U4eCcJgnYqNd/Cr",
+	"gzzZwGrBjre1Km258T25sbguWH8Z20T1iAfmwhiR+i0ixldVEmsIGMcBrhMv7iOy+qK5WhjaYNaoDVaI",
+	"774viuiilPNESJJIObMoovd08TPAh37i2l4/PnzoR41HX554r2U8Ov15MU1bN/8W0lSpDXeXUPaHQzYp",
+	"JqIHxjXxG5Y0oq4hNDpEDiPnTKhi7HsVK4Aa3CSNYxLzCdN8hmoUpO9216TSNNHKuY0mqU4TFiKIKoNw",
+	"Z3GTDo1LNYnoAhw/f5G3RE40E+Vyel4WePR3TeWtn07GjNC5uq6YVqHjpZB7m0Vd8hrzcVP8BbMEFiKr",
+	"i/m7Q+udonFsE45BbIxqTkqT5WxuJa+Y/X8QEJiyoY71YDAvVnxD8kDmUYMkYg8Tib6xlNVN2aprivA/",
+	"aI0ZSOCAhXe1dXbY86rMFBtSA4fE0id8wpFnnQSRMMxA8M1lhjwnPxT2Natd8Kq6YIikkGd5q9pv4YPf",
+	"RzQ4Rzb8wODBVESy8w3CrN7T60ol2vz2hyu/aqV1ESDEYuCoKARG0SuJQVju1idXEpJuQj1a+7LjOzZO",
+	"SooxC71omyLnAIAKDiarRQ6CQxWS4uAePt5xvZCqnw8qaNawEA21aQkhDy7FXXgg00DpG1uBwAkE9hIv",
+	"DqVAYebqvPHdoZ/K62uOt+2nS7LsK/b29Wuxfv4aBnFl4hc+gSes8jVLBlJCXCSUvBWRtGVxMMJwxVc3",
+	"JHcUBxIS6r4PZGfZDYKyCgJI8Si2lkM27VndSiJbSaRtEQBDYDnb36RE4rkw2yBVuUsxjWnILWjUphXH",
+	"v2ziaR+1ao39LuW35zXlAtvbYjy3LGF9IaR24VRYHJcrUNMbQh5il1Z9Vg13yMIUnG4uFRbhi2NsZaQH",
+	"NwSMYfBVpmpwQf0d7U2pAcG5ceRhWAe0kkmEOCuHzA3JTCrMWMInfEyFJtds4XZl2BlmkGH4fcaoUMT0",
+	"azNM1OJIw76QCVHM/KCZeVGR0YKM5WxGVZdccHdzmNFgBTsjMeVlAgH35bz45n6J6bw1yFSuDzA9nUxY",
+	"wsXVh2ybTqv40hf3h5c2wnTvAMy9xG84MHPCbBqZqILZ7YsctEu+FWY3X8qHgut+vp98++m3wBbKDPaD",
+	"3d7us87OTmd376L3cn+vt9/rdXvwv38EoWs3GC0GkzSOB3Zlik8MnXsPUqXljCWu7cF4xvyfLR7iebQz",
+	"eTJ6ttt5SvfGnSes96LzYvLyeWd39Gz8MuqxHdrbCazUB/MYGBkv2BdpHIcBVwNkmW7/DKMdFA/Zh2L9",
+	"BFt3zw3rw9npX48OL7rvD04Ofj06c0/t6FqU5tuDkyHnWY8HcxnHMvvV7nBetwp/bj/93SBEFuqy6czo",
+	"l/+k4xlziBT33H7/Pf1C3mdzhSfezszol+xXHMLL0S57Fu30Ok/GzyedJ5OntPMi2tvr7LAefT5+Ono2",
+	"gTmuhV/5fA9q2QDiOoZiW7V462UyqGmjgo2jfVe97bX2FbTlEtFrGn1wzDH48aTl83Q8tTf2FpTz0BBJ",
+	"EDc9AassAPuPagTgiCdsrGWyyJCR5nQuhyzmePUiwq+YjAjSxzEXl0v9IjITHmuoTetRLMmR8IBrsVYm",
+	"pBUyLNLKsEtcfUCa1z4QoMUSKEmIdXTISEaLVmIp1DhusBk1IvZxmJWxbUoR/nb8REY8ZkrdiZcUX95b",
+	"92tP133h2ZovtOEIhRfa8IOPlGv/pafrLnMrDlD8SjEHpdnizRP/ysA60+0jhc5s4ap5Ug70zxXR7Ivu",
+	"kkNba9qJ5EGDbJ1Jk+2DRwzjuGBfzOmu1ShA2UYTHx1rqGnNFYy0aRS5QPgAo8DcWSmPln4dxCv/60YD",
+	"oNrwKXxSiUmq+yjs6iN1723xBNrNrQimLciWBGq/Yg1+YFnWHEqsqoOVaF1CheUDhbV5sIEu2ztPmL/3",
+	"5qUqw+ev+KqttrSp7xXoxOkKy75994NRwOuqxzPWLkLCyBNcXNly+oiSjeMac1l9onA1mLHNRQfQq4Sx",
+	"GRN6AIVHV+rOXvZVp7eaFwf/lFy00L2XqH2+Ll5U+/gMAr0atGSuBojg2p/QWNkf0GCY/SSkBnuYjb0W",
+	"RvjMIg79S2VrR9jaER7QjpDH4jQHCKvHbT7+2A64OIM1Bt/aK3epWPKeLS/t+pOidraq/EOp8r8yXSin",
+	"6PIBlQT6VlJ88Za1OBp4pQ5AU8pBcHn8xqnl5v0uOcAsIajCu8haAu0gIfCT3pNCiHpbVgDixZzqqSdd",
+	"oPzSHOG+StJZje45+HCMATbWoSYTW4WqgNtR2fxd+OUkkUIT5kwZ0wwQnbUkHGpdca1YPAHRti+sJYQr",
+	"QiHFFx/btuhKw4G4oEwUPAEAo/bhkc2/nDfDZDDYcJRqHAu4Qy6wmBUUS+4LeAPnBVd9mHkEwTvojUR1",
+	"yREdTyFBhLy6co6ROikKOh3gVV0Vo3bWE6PaygwI1FAD2PVi0yelpk6plAnBoE13TQL1VGKAwxrfb1im",
+	"pc9hANNGT/Hgv08vzwYnRx8HF6d/Ozp5qLjODyxRUtD4AMDHwIMP7XI1XCp4Qm6hTGj040BC718RMy8J",
+	"AUSUQ2RrkxVcgKrPWFQidTmp0J+rX4C05NEcZkoAHasyGiRzVaYpYBB+9w2DyymUrEOgm8u64BW5dmPI",
+	"8FahzVpYO8bsNthWVNhCb4pmSGBMLmrVXpY19aBrBReP7Owhzys1/IaM9yDV02D/02dwKsIE6qSWA5dA",
+	"E7CwLhRlOKPXjCSpGAZLNQnQNOxgyz3n2E8VIuQWbi4oiCW8vAkAagS3o2cpKYCPqmaYM0ajQuV85b3v",
+	"VNzGF60uCE6Upk5cm6Y+IFtDt2iMVA3YGWQejxSRtx5vLXzN3lsdChcXbvay7nKjDviIcn4DbF6VVrNx",
+	"Fu1hV+X98S0Z1c4/QjpaT/QDSU2SayFv81SCiyxgNat75G+jFBN+laIw1bAUt3QB/Zr3CRcVkdPrjsNt",
+	"qBedeSJveFS/KOemnzmTc5x/c290zjvm4g6+fv76/wcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

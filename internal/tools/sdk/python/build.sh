@@ -33,8 +33,20 @@ rm -rf "$to/source" "$to"/*.whl
 mkdir "$to/source"
 cp "$from/pyproject.toml" "$from/README.md" "$to/source"
 echo "$version" >"$to/source/VERSION"
+# The members of enumerations keep the names that they have in Waldur's SDK, such as PENDING. x-enum-varnames has names that are
+# unique in the whole contract, for generators that need it. Only the keys to order by had such names from the start.
+"$to/tools/bin/python" - >"$to/source/openapi.json" <<'END'
+import json, sys
+from ruamel.yaml import YAML
+
+contract = YAML(typ="safe").load(open("openapi.yaml", encoding="utf-8"))
+for name, schema in contract["components"]["schemas"].items():
+    if name != "InvitationOEnum":
+        schema.pop("x-enum-varnames", None)
+json.dump(contract, sys.stdout)
+END
 # The generator calls ruff by name to format its output. Its log is only useful where it fails.
-PATH="$PWD/$to/tools/bin:$PATH" openapi-python-client generate --path openapi.yaml --config "$from/generator.yaml" \
+PATH="$PWD/$to/tools/bin:$PATH" openapi-python-client generate --path "$to/source/openapi.json" --config "$from/generator.yaml" \
   --meta none --output-path "$to/source/waldur_api_client" --fail-on-warning >"$to/build.log" 2>&1 || { cat "$to/build.log" >&2; exit 1; }
 touch "$to/source/waldur_api_client/py.typed"
 # A fixed date makes every build the same bytes. A zip file has no dates before 1980.
