@@ -100,7 +100,8 @@ func TestNoOpenRedirect(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		for _, to := range []string{
 			"https://evil.example/", "//evil.example/", `/\evil.example/`, "/%2f%2fevil.example/", "javascript:alert(1)", "/a/?x=1",
-			"/..//evil.example/", "\t//evil.example/", "/a\r\nSet-Cookie: x=1/", "evil", strings.Repeat("/a", 200) + "/",
+			"/console/?x=//evil.example/", "/console/?evil\r\nSet-Cookie:x", "/console/?evil;x", "/console/?" + strings.Repeat("evil=1&", 100),
+			"/..//evil.example/", "\t//evil.example/", "/a\r\nSet-Cookie: x=1/", "evil", strings.Repeat("/a", 300) + "/",
 		} {
 			b := e.browser()
 			b.signIn("ina@university.example")

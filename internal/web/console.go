@@ -24,6 +24,9 @@ func signedIn(page func(*request) error) func(*request) error {
 	return func(r *request) error {
 		if r.user == nil {
 			back := r.URL.Path
+			if query := r.URL.RawQuery; query != "" {
+				back = localOr(back+"?"+query, back)
+			}
 			if r.Method == http.MethodPost {
 				back = "/" + strings.Split(back, "/")[1] + "/"
 			}

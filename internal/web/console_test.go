@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -16,6 +17,20 @@ import (
 	"invited/internal/directory"
 	"invited/internal/invitation"
 )
+
+// A link to the console with filters leads there after signing in.
+func TestFiltersOutliveSigningIn(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		const filtered = "/console/?state=pending&state=project&search=a%2Bb%26c"
+		b := e.browser()
+		asked := b.get(filtered)
+		require.Equal(e, "/sign-in/?return_to="+strings.ReplaceAll(url.QueryEscape(filtered), "%2F", "/"), asked.location)
+		require.Contains(e, b.get(asked.location).body, `name="return_to" value="`+html.EscapeString(filtered)+`"`)
+		sent := b.post("/sign-in/", "email", "olivia@acme.example", "return_to", filtered)
+		require.Contains(e, b.get(sent.location).body, `name="return_to" value="`+html.EscapeString(filtered)+`"`)
+		require.Equal(e, filtered, b.post("/sign-in/code/", "code", e.lastCode(), "return_to", filtered).location)
+	})
+}
 
 // Olivia invites several people at once, and is told of each what became of them.
 func TestInviteOnTheConsole(t *testing.T) {

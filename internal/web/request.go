@@ -213,8 +213,9 @@ func (r *request) redirect(path string) error {
 	return nil
 }
 
-// localPath matches the paths that a browser can be sent back to: those of pages, without a query.
-var localPath = regexp.MustCompile(`^/(?:[A-Za-z0-9_-]+/)*$`)
+// localPath matches the paths that a browser can be sent back to: those of pages. Only the console's list has a query, its
+// filters.
+var localPath = regexp.MustCompile(`^/(?:(?:[A-Za-z0-9_-]+/)*|console/\?[A-Za-z0-9_.~%=&+@:-]+)$`)
 
 // returnTo returns the path that the browser goes to after signing in or out; "/" where the request names none of ours.
 func (r *request) returnTo() string {
@@ -223,7 +224,7 @@ func (r *request) returnTo() string {
 
 // localOr returns a path that a browser can be sent back to, else another one.
 func localOr(path, other string) string {
-	if len(path) > 200 || !localPath.MatchString(path) {
+	if len(path) > 500 || !localPath.MatchString(path) {
 		return other
 	}
 	return path

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"invited/internal/fault"
@@ -48,7 +49,8 @@ func (p *pages) requestCode(r *request) error {
 // redirectWithReturn is redirect, and passes on where the browser goes after signing in.
 func (r *request) redirectWithReturn(path string) error {
 	if to := r.returnTo(); to != "/" {
-		path += "?return_to=" + to // a local path needs no escaping
+		// A query may have slashes (RFC 3986, section 3.4), and people read them better.
+		path += "?return_to=" + strings.ReplaceAll(url.QueryEscape(to), "%2F", "/")
 	}
 	return r.redirect(path)
 }
