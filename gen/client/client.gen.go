@@ -718,7 +718,7 @@ func (e ScopeType) Valid() bool {
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
 
-// CoreAuthToken defines model for CoreAuthToken.
+// CoreAuthToken An API token.
 type CoreAuthToken struct {
 	// Token An API token, to send as `Token <key>`.
 	Token string `json:"token"`
@@ -844,7 +844,9 @@ type Invitation struct {
 	ScopeType ScopeType          `json:"scope_type"`
 	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
 
-	// State * `project` - waits for the project's start day
+	// State The state of an invitation.
+	//
+	// * `project` - waits for the project's start day
 	// * `requested` - waits for approval by staff
 	// * `rejected` - rejected by staff
 	// * `pending` - waits for the invitee
@@ -858,7 +860,9 @@ type Invitation struct {
 	UUID openapi_types.UUID `json:"uuid"`
 }
 
-// InvitationChannel * `mail` - a mail server
+// InvitationChannel The way by which something was sent. A release may add values.
+//
+// * `mail` - a mail server
 // * `webhook` - the webhook of the installation
 type InvitationChannel string
 
@@ -880,17 +884,31 @@ type InvitationDuplicate struct {
 
 // InvitationDuplicateCheckItemRequest A planned invitation.
 type InvitationDuplicateCheckItemRequest struct {
-	Email string             `json:"email"`
-	Role  openapi_types.UUID `json:"role"`
+	// Email The e-mail of the invitee.
+	//
+	// Example: alice@example.com
+	Email string `json:"email"`
+
+	// Role UUID of a role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04
+	Role openapi_types.UUID `json:"role"`
 }
 
 // InvitationDuplicateCheckRequest Planned invitations to a scope.
 type InvitationDuplicateCheckRequest struct {
+	// Invitations The planned invitations.
+	//
+	// Example: [{"email":"alice@example.com","role":"3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04"}]
 	Invitations []InvitationDuplicateCheckItemRequest `json:"invitations"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope ScopeURL `json:"scope"`
 }
 
@@ -916,7 +934,9 @@ type InvitationEvent struct {
 	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
 	ErrorMessage *string `json:"error_message,omitempty"`
 
-	// EventType * `created` - a user created the invitation
+	// EventType What happened to an invitation. A release may add values.
+	//
+	// * `created` - a user created the invitation
 	// * `approved` - staff approved it
 	// * `rejected` - staff rejected it
 	// * `accepted` - the invitee accepted it
@@ -975,7 +995,9 @@ type InvitationEvent struct {
 // InvitationEventFieldEnum A field of an event.
 type InvitationEventFieldEnum string
 
-// InvitationEventType * `created` - a user created the invitation
+// InvitationEventType What happened to an invitation. A release may add values.
+//
+// * `created` - a user created the invitation
 // * `approved` - staff approved it
 // * `rejected` - staff rejected it
 // * `accepted` - the invitee accepted it
@@ -1020,7 +1042,7 @@ type InvitationExistingRole struct {
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
-// InvitationLink defines model for InvitationLink.
+// InvitationLink The link that the invitee is mailed.
 type InvitationLink struct {
 	// URL The page on which the invitee accepts.
 	URL string `json:"url"`
@@ -1032,7 +1054,7 @@ type InvitationLink struct {
 // InvitationListItem An invitation in a list, with all its fields or those given by `field`.
 type InvitationListItem = Invitation
 
-// InvitationNotice A mail about an invitation other than the invitation itself.
+// InvitationNotice A mail about an invitation other than the invitation itself. A release may add values.
 //
 // * `requested` - to staff: please approve or reject
 // * `rejected` - to the inviter
@@ -1050,35 +1072,71 @@ type InvitationOEnum string
 // InvitationReasonRequest A reason, which may be left out. White space around it is removed.
 type InvitationReasonRequest struct {
 	// Reason Why, in any number of lines. The inviter is told.
+	//
+	// Example: I have no time for this until the summer.
 	Reason *string `json:"reason,omitempty"`
 }
 
 // InvitationRequest A request to create an invitation. White space around values is removed.
 type InvitationRequest struct {
 	// CivilNumber Civil number of invited user. If civil number is not defined any user can accept invitation.
+	//
+	// Example:
 	CivilNumber *string `json:"civil_number,omitempty"`
 
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
+	//
+	// Example: alice@example.com
 	Email string `json:"email"`
 
 	// ExtraInvitationText Personal text for the mail, shown as plain text with its line breaks.
+	//
+	// Example: We start on Monday and would love to have you with us.
 	ExtraInvitationText *string `json:"extra_invitation_text,omitempty"`
-	FullName            *string `json:"full_name,omitempty"`
-	JobTitle            *string `json:"job_title,omitempty"`
-	NativeName          *string `json:"native_name,omitempty"`
-	Organization        *string `json:"organization,omitempty"`
-	PhoneNumber         *string `json:"phone_number,omitempty"`
 
-	// Role UUID of an active role for the scope's type.
+	// FullName The name of the invitee.
+	//
+	// Example: Alice Example
+	FullName *string `json:"full_name,omitempty"`
+
+	// JobTitle What the invitee does there.
+	//
+	// Example: Researcher
+	JobTitle *string `json:"job_title,omitempty"`
+
+	// NativeName The name of the invitee in its own script.
+	//
+	// Example:
+	NativeName *string `json:"native_name,omitempty"`
+
+	// Organization The organization that the invitee belongs to.
+	//
+	// Example: Example University
+	Organization *string `json:"organization,omitempty"`
+
+	// PhoneNumber The telephone number of the invitee, in any form.
+	//
+	// Example: +372 555 0100
+	PhoneNumber *string `json:"phone_number,omitempty"`
+
+	// Role UUID of an active role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04
 	Role openapi_types.UUID `json:"role"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope ScopeURL `json:"scope"`
 }
 
-// InvitationState * `project` - waits for the project's start day
+// InvitationState The state of an invitation.
+//
+// * `project` - waits for the project's start day
 // * `requested` - waits for approval by staff
 // * `rejected` - rejected by staff
 // * `pending` - waits for the invitee
@@ -1096,9 +1154,13 @@ type InvitationUpdate = Invitation
 // InvitationUpdateRequest A request to change an invitation. A role that is left out does not change.
 type InvitationUpdateRequest struct {
 	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
+	//
+	// Example: alice@example.org
 	Email string `json:"email"`
 
-	// Role UUID of an active role for the scope's type.
+	// Role UUID of an active role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
@@ -1115,9 +1177,13 @@ type OfferingPermissionOEnum string
 // PatchedInvitationUpdateRequest A request to change an invitation. Fields that are left out do not change.
 type PatchedInvitationUpdateRequest struct {
 	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
+	//
+	// Example: alice@example.org
 	Email *string `json:"email,omitempty"`
 
-	// Role UUID of an active role for the scope's type.
+	// Role UUID of an active role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
@@ -1190,15 +1256,24 @@ type PersonalAccessToken struct {
 // PersonalAccessTokenCreateRequest defines model for PersonalAccessTokenCreateRequest.
 type PersonalAccessTokenCreateRequest struct {
 	// AllowedScopes Waldur's binding of a token to single objects. There is none here, and a request that asks for one is refused.
+	//
+	//
+	// Example: []
 	AllowedScopes *[]map[string]interface{} `json:"allowed_scopes,omitempty"`
 
 	// ExpiresAt When the token stops working, at most 365 days from now. 90 days from now where it is left out.
+	//
+	// Example: 2027-02-21T09:30:00Z
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 
 	// Name What the token is for. Characters that are not printable are refused.
+	//
+	// Example: Nightly report
 	Name string `json:"name"`
 
 	// Scopes What the token is limited to.
+	//
+	// Example: ["invitations:read","directory:read"]
 	Scopes []PersonalAccessTokenScope `json:"scopes"`
 }
 
@@ -1214,7 +1289,7 @@ type PersonalAccessTokenCreated struct {
 	UUID  openapi_types.UUID `json:"uuid"`
 }
 
-// PersonalAccessTokenScope A part of the API.
+// PersonalAccessTokenScope A part of the API. A release may add values.
 //
 //   - `invitations:read` - read invitations
 //   - `invitations:write` - create, edit, send, cancel, delete, accept and decline invitations, undo that, ask again,
@@ -1338,20 +1413,29 @@ type ScopeType string
 // ScopeURL URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 // `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 // `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 type ScopeURL = string
 
-// TokenExchangeRequest defines model for TokenExchangeRequest.
+// TokenExchangeRequest The code that a front end got.
 type TokenExchangeRequest struct {
 	// Code The one-time code that came to the front end.
+	//
+	// Example: 0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11
 	Code openapi_types.UUID `json:"code"`
 }
 
-// TokenRequest defines model for TokenRequest.
+// TokenRequest A token from the mail to a staff user, and a reason, which may be left out.
 type TokenRequest struct {
 	// Reason Why the invitation is rejected, which the inviter is told. Approving ignores it.
+	//
+	// Example: The project has no room until May.
 	Reason *string `json:"reason,omitempty"`
 
 	// Token The token from the link in the mail to staff.
+	//
+	// Example: v1.AZsubRBMf09ajTMeCnxbbwEPWp8uelVMfp8KazpqDGoRAAAAAGsEB5g.2UpwhMlZD_qkFcHX_vuk_vejWa7ibeJEFV03Vd-Aoik
 	Token string `json:"token"`
 }
 
@@ -1426,7 +1510,9 @@ type VisibleInvitationDetails struct {
 	ScopeType ScopeType          `json:"scope_type"`
 	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
 
-	// State * `project` - waits for the project's start day
+	// State The state of an invitation.
+	//
+	// * `project` - waits for the project's start day
 	// * `requested` - waits for approval by staff
 	// * `rejected` - rejected by staff
 	// * `pending` - waits for the invitee
@@ -1463,6 +1549,9 @@ type InvitationFilterRoleUUID = openapi_types.UUID
 // InvitationFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 // `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 // `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 type InvitationFilterScope = ScopeURL
 
 // InvitationFilterScopeDescription Text that is compared literally, and is never a pattern.
@@ -1989,9 +2078,9 @@ type ClientInterface interface {
 
 	// APIAuthTokenExchangeWithBody Exchange a code for a token
 	//
-	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-	// signs its user out.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+	// at most: until then, until its user is made inactive, or until the operator signs its user out.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2000,31 +2089,35 @@ type ClientInterface interface {
 
 	// APIAuthTokenExchange Exchange a code for a token
 	//
-	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-	// signs its user out.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+	// at most: until then, until its user is made inactive, or until the operator signs its user out.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
 	APIAuthTokenExchange(ctx context.Context, body APIAuthTokenExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// APIAuthCreateWithBody Exchange a code for a token, as older front ends
+	// APIAuthCreateWithBody Exchange a code for a token, for older front ends
 	//
-	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-	// issuer's never reaches the front end.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+	// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+	// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+	// hours at most.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
 	APIAuthCreateWithBody(ctx context.Context, provider Provider, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// APIAuthCreate Exchange a code for a token, as older front ends
+	// APIAuthCreate Exchange a code for a token, for older front ends
 	//
-	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-	// issuer's never reaches the front end.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+	// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+	// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+	// hours at most.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2033,22 +2126,23 @@ type ClientInterface interface {
 
 	// APIAuthCompleteRetrieve Complete signing in
 	//
-	// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
-	// a message where the person is not signed in. See `api_auth_init_retrieve`.
+	// The callback of an issuer, which only a browser calls that `api_auth_init_retrieve` has sent there. The browser
+	// goes on to the front end with a one-time code, or with a message where the person is not signed in.
 	//
 	// Corresponds with GET /api-auth/{provider}/complete/ (the `APIAuthCompleteRetrieve` operationId).
 	APIAuthCompleteRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// APIAuthInitRetrieve Begin to sign in
 	//
-	// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
-	// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
-	// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
-	// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
-	// goes to the front end at `login_failed/`, with a `message` for people.
+	// A front end sends the browser here, by a link or a redirect, to sign the person in; a program has no use for it.
+	// `provider` is that of a row of `identity_providers_list`. The browser goes on to the issuer, or for `mail` to
+	// this server's page that mails a code, and in the end to the front end at `oauth_login_completed/{provider}/`
+	// with the parameters `code` and, where it was given here, `state`. The front end exchanges the code for a token
+	// with `api_auth_token_exchange`. Where the person is not signed in, the browser goes to the front end at
+	// `login_failed/`, with a `message` for people.
 	//
-	// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
-	// begun in one browser can't be completed in another.
+	// The front end is the one that the server is configured with; no parameter changes where the browser goes. What
+	// is begun in one browser can't be completed in another.
 	//
 	// The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
 	// ignored, those of OAuth and Waldur's `return_url` among them.
@@ -2056,10 +2150,10 @@ type ClientInterface interface {
 	// Corresponds with GET /api-auth/{provider}/init/ (the `APIAuthInitRetrieve` operationId).
 	APIAuthInitRetrieve(ctx context.Context, provider Provider, params *APIAuthInitRetrieveParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ConfigurationRetrieve Get public configuration
+	// ConfigurationRetrieve Retrieve the public configuration
 	//
 	// Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
-	// front end reads. Everybody may read them. There is no other setting of the server among them.
+	// front end reads. Everybody may read them, without a token. There is no other setting of the server among them.
 	//
 	// Corresponds with GET /api/configuration/ (the `ConfigurationRetrieve` operationId).
 	ConfigurationRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2068,22 +2162,23 @@ type ClientInterface interface {
 	//
 	// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
 	// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
-	// organizations are not listed.
+	// organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 	//
 	// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
 	CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomersCount Count customers
 	//
-	// Returns the number of customers that the caller can see and that match the filters of the list. The number is
-	// in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of organizations that the caller can see and that match the
+	// filters. Staff and support see all organizations, other users those in which they hold a role, and those of any
+	// scope in which they hold a role. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
 	CustomersCount(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CustomersRetrieve Retrieve a customer
 	//
-	// Returns one organization, to users who see it in the list.
+	// Returns one organization, to users who see it in `customers_list`.
 	//
 	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 	CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2091,39 +2186,42 @@ type ClientInterface interface {
 	// IdentityProvidersList List identity providers
 	//
 	// Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
-	// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+	// them. `mail`, the code by mail, is the last; it is absent where the server has no pages. Everybody may do this,
+	// without a token.
 	//
 	// Corresponds with GET /api/identity-providers/ (the `IdentityProvidersList` operationId).
 	IdentityProvidersList(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IdentityProvidersRetrieve Retrieve an identity provider
 	//
-	// Returns one way to sign in.
+	// Returns one way to sign in. Everybody may do this, without a token. `provider` is that of a row of
+	// `identity_providers_list`.
 	//
 	// Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
 	IdentityProvidersRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PersonalAccessTokensList List personal access tokens
 	//
-	// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
-	// request with an API token is refused.
+	// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown
+	// again. The caller must have signed in: a request with an API token is refused.
 	//
 	// Corresponds with GET /api/personal-access-tokens/ (the `PersonalAccessTokensList` operationId).
 	PersonalAccessTokensList(ctx context.Context, params *PersonalAccessTokensListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PersonalAccessTokensCount Count personal access tokens
 	//
-	// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
-	// body.
+	// Returns, in the header `X-Result-Count`, the number of the caller's API tokens, expired ones included. The
+	// caller must have signed in: a request with an API token is refused. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/personal-access-tokens/ (the `PersonalAccessTokensCount` operationId).
 	PersonalAccessTokensCount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PersonalAccessTokensCreateWithBody Create a personal access token
 	//
-	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+	// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+	// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+	// token can't make a token.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2132,9 +2230,10 @@ type ClientInterface interface {
 
 	// PersonalAccessTokensCreate Create a personal access token
 	//
-	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+	// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+	// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+	// token can't make a token.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2143,14 +2242,16 @@ type ClientInterface interface {
 
 	// PersonalAccessTokensDestroy Revoke a personal access token
 	//
-	// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+	// Ends one of the caller's API tokens, from the next request on. The caller must have signed in: a request with an
+	// API token is refused.
 	//
 	// Corresponds with DELETE /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensDestroy` operationId).
 	PersonalAccessTokensDestroy(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PersonalAccessTokensRetrieve Retrieve a personal access token
 	//
-	// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+	// Returns one of the caller's API tokens, without the token itself. The caller must have signed in: a request with
+	// an API token is refused.
 	//
 	// Corresponds with GET /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensRetrieve` operationId).
 	PersonalAccessTokensRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2159,50 +2260,53 @@ type ClientInterface interface {
 	//
 	// Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
 	// see those in which they hold a role, and every project of a customer in which they hold a role. Removed
-	// projects, and those of removed customers, are not listed.
+	// projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
+	// to it.
 	//
 	// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
 	ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsCount Count projects
 	//
-	// Returns the number of projects that the caller can see and that match the filters of the list. The number is
-	// in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of projects that the caller can see and that match the
+	// filters. Staff and support see all projects, other users those in which they hold a role, and every project of a
+	// customer in which they hold a role. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
 	ProjectsCount(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ProjectsRetrieve Retrieve a project
 	//
-	// Returns one project, to users who see it in the list.
+	// Returns one project, to users who see it in `projects_list`.
 	//
 	// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
 	ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RolesList List roles
 	//
-	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
-	// refused all the same.
+	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
+	// is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
 	//
 	// Corresponds with GET /api/roles/ (the `RolesList` operationId).
 	RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RolesCount Count roles
 	//
-	// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-	// Neither a response nor an error has a body. As the list, it needs no token.
+	// Returns, in the header `X-Result-Count`, the number of roles that match the filters. Everybody may do this, also
+	// without a token. A credential that does not work is refused all the same. Neither a response nor an error has a
+	// body.
 	//
 	// Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
 	RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RolesRetrieve Retrieve a role
 	//
-	// Returns one role.
+	// Returns one role with its permissions, to every user who is signed in.
 	//
 	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 	RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsList List user invitations
+	// UserInvitationsList List invitations
 	//
 	// Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
 	// users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
@@ -2211,29 +2315,34 @@ type ClientInterface interface {
 	//
 	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
 	// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
-	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
-	// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
+	// brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 	//
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsCount Count user invitations
+	// UserInvitationsCount Count invitations
 	//
-	// Returns the number of invitations that the caller can see and that match the filters of the list. The number
-	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of invitations that the caller can see and that match the
+	// filters. Staff and support see all invitations, other users those that they manage, may list or are invited by.
+	// Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
 	UserInvitationsCount(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsCreateWithBody Create
+	// UserInvitationsCreateWithBody Create an invitation
 	//
-	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-	// is scheduled in the same transaction.
+	// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+	// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+	// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+	// in the same transaction.
 	//
 	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-	// do not have these either.
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+	// not have these either.
 	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
@@ -2243,15 +2352,19 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
 	UserInvitationsCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsCreate Create
+	// UserInvitationsCreate Create an invitation
 	//
-	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-	// is scheduled in the same transaction.
+	// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+	// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+	// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+	// in the same transaction.
 	//
 	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-	// do not have these either.
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+	// not have these either.
 	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
@@ -2261,11 +2374,12 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
 	UserInvitationsCreate(ctx context.Context, body UserInvitationsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsApproveWithBody For user's convenience invitation approval is performed without authentication
+	// UserInvitationsApproveWithBody Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-	// staff, or the invitation is no longer `requested`.
+	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 	// `requested` and the token valid.
@@ -2275,11 +2389,12 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApproveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsApprove For user's convenience invitation approval is performed without authentication
+	// UserInvitationsApprove Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-	// staff, or the invitation is no longer `requested`.
+	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 	// `requested` and the token valid.
@@ -2289,99 +2404,137 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApprove(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsCheckDuplicatesWithBody Check for duplicate invitations
+	// UserInvitationsCheckDuplicatesWithBody Check planned invitations for duplicates
 	//
-	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-	// meantime.
+	// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+	// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+	// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+	// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+	// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+	// `user_invitations_create` can still find a duplicate that was made in the meantime.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
 	UserInvitationsCheckDuplicatesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsCheckDuplicates Check for duplicate invitations
+	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	//
-	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-	// meantime.
+	// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+	// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+	// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+	// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+	// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+	// `user_invitations_create` can still find a duplicate that was made in the meantime.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
 	UserInvitationsCheckDuplicates(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsRejectWithBody Reject
+	// UserInvitationsRejectWithBody Reject an invitation with a token from a mail
 	//
-	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+	// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+	// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+	// invitation. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/user-invitations/reject/ (the `UserInvitationsReject` operationId).
 	UserInvitationsRejectWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsReject Reject
+	// UserInvitationsReject Reject an invitation with a token from a mail
 	//
-	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+	// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+	// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+	// invitation. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/user-invitations/reject/ (the `UserInvitationsReject` operationId).
 	UserInvitationsReject(ctx context.Context, body UserInvitationsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsDestroy Destroy
+	// UserInvitationsDestroy Delete an invitation
 	//
-	// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
-	// user who has accepted it keeps the role.
+	// Deletes an invitation in any state. The caller must see it in `user_invitations_list` and be allowed to manage
+	// its scope. A user who has accepted it keeps the role.
 	//
 	// Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
 	UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsRetrieve Retrieve
+	// UserInvitationsRetrieve Retrieve an invitation
 	//
-	// Returns one invitation, to users who see it in the list.
+	// Returns one invitation with its state, its role, its scope and its delivery, to users who see it in
+	// `user_invitations_list`.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 	UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsPartialUpdateWithBody Partial update
+	// UserInvitationsPartialUpdateWithBody Change the e-mail or the role of an invitation
 	//
-	// Like `user_invitations_update`, but fields that are left out do not change.
+	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+	//
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
+	//
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
 	UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsPartialUpdate Partial update
+	// UserInvitationsPartialUpdate Change the e-mail or the role of an invitation
 	//
-	// Like `user_invitations_update`, but fields that are left out do not change.
+	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+	//
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
+	//
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
 	UserInvitationsPartialUpdate(ctx context.Context, uuid InvitationUUID, body UserInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsUpdateWithBody Update
+	// UserInvitationsUpdateWithBody Update an invitation
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-	// invite, only staff may edit, so that an approved invitation stays as it was approved.
+	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-	// holder. An e-mail that differs only in case is not another one.
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
@@ -2392,18 +2545,19 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
 	UserInvitationsUpdateWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsUpdate Update
+	// UserInvitationsUpdate Update an invitation
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-	// invite, only staff may edit, so that an approved invitation stays as it was approved.
+	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-	// holder. An e-mail that differs only in case is not another one.
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
@@ -2414,20 +2568,22 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
 	UserInvitationsUpdate(ctx context.Context, uuid InvitationUUID, body UserInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsAccept Accept invitation for current user
+	// UserInvitationsAccept Accept an invitation
 	//
-	// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
-	// others get 404.
+	// Gives the caller the role that a `pending` invitation offers. Whoever has the invitee's link may do this; if the
+	// invitation has a civil number, only a user who has that number. The server can be configured to require the
+	// invitation's e-mail. Of several concurrent requests one succeeds; the others get 404.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
 	UserInvitationsAccept(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsApproveRequest Approve as signed-in staff
+	// UserInvitationsApproveRequest Approve a requested invitation as staff
 	//
-	// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+	// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
+	// that wait are the rows of `user_invitations_list` with `state=requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 	// `requested`.
@@ -2438,81 +2594,86 @@ type ClientInterface interface {
 	// UserInvitationsAskAgain Ask for a new invitation
 	//
 	// Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
-	// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
-	// the mail. The caller must be somebody who could have accepted the invitation.
+	// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff
+	// get the mail. The caller must be somebody who could have accepted the invitation.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/ask-again/ (the `UserInvitationsAskAgain` operationId).
 	UserInvitationsAskAgain(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsCancel Cancel
+	// UserInvitationsCancel Cancel an invitation
 	//
-	// Cancels a `pending` or `project` invitation that the caller may manage.
+	// Ends a `pending` or `project` invitation, which nobody can accept then. The caller must be allowed to manage it.
+	// `user_invitations_send` opens it again.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/cancel/ (the `UserInvitationsCancel` operationId).
 	UserInvitationsCancel(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsCheck Check
+	// UserInvitationsCheck Check whether an invitation can be accepted
 	//
-	// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
-	// no authentication, and ignores credentials.
+	// Returns the e-mail of a `pending` invitation, and whether a civil number is needed to accept it, for a page
+	// whose visitor has not signed in yet. Anybody who has the link may do this: the operation needs no
+	// authentication, and ignores credentials. If the invitation is not `pending`, the response is 404.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 	UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsDeclineWithBody Decline invitation
+	// UserInvitationsDeclineWithBody Decline an invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+	// `user_invitations_undo_decline`.
 	//
-	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-	// be able to accept, but can't decline.
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+	// can be able to accept, but can't decline.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
 	UserInvitationsDeclineWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsDecline Decline invitation
+	// UserInvitationsDecline Decline an invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+	// `user_invitations_undo_decline`.
 	//
-	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-	// be able to accept, but can't decline.
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+	// can be able to accept, but can't decline.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
 	UserInvitationsDecline(ctx context.Context, uuid InvitationUUID, body UserInvitationsDeclineJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsDelete Delete
+	// UserInvitationsDelete Delete an invitation as staff
 	//
-	// Deletes an invitation, also if its scope was removed. Only staff may do this.
+	// Deletes an invitation in any state, also if its scope was removed. Only staff may do this. A user who has
+	// accepted it keeps the role.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/delete/ (the `UserInvitationsDelete` operationId).
 	UserInvitationsDelete(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsDetailsRetrieve Details
+	// UserInvitationsDetailsRetrieve Read an invitation before accepting it
 	//
 	// Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
 	// invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-	// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
-	// role, and any that they may manage.
+	// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a role,
+	// and any that they may manage.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
 	UserInvitationsDetailsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2520,48 +2681,51 @@ type ClientInterface interface {
 	// UserInvitationsEventsList List events of an invitation
 	//
 	// Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
-	// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
-	// manage it. Staff can read the events of every invitation, also after it was deleted.
+	// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
+	// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events never change. They have the names and values of the time when they were written. A delivery attempt
-	// that fails for the same reason as the attempt before it is not an event.
+	// Events never change. They have the names and values of the time when they were written. A delivery attempt that
+	// fails for the same reason as the attempt before it is not an event.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 	UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsLinkRetrieve Link of the invitee
+	// UserInvitationsLinkRetrieve Retrieve the link of an invitee
 	//
 	// Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
-	// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
-	// permissions they hold, the caller must be allowed to offer the role.
+	// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles
+	// whose permissions they hold, the caller must be allowed to offer the role.
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/link/ (the `UserInvitationsLinkRetrieve` operationId).
 	UserInvitationsLinkRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsRejectRequestWithBody Reject as signed-in staff
+	// UserInvitationsRejectRequestWithBody Reject a requested invitation as staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-	// is told by mail, also the reason.
+	// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+	// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+	// `state=requested`.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
 	UserInvitationsRejectRequestWithBody(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsRejectRequest Reject as signed-in staff
+	// UserInvitationsRejectRequest Reject a requested invitation as staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-	// is told by mail, also the reason.
+	// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+	// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+	// `state=requested`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
 	UserInvitationsRejectRequest(ctx context.Context, uuid InvitationUUID, body UserInvitationsRejectRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsSend Send
+	// UserInvitationsSend Send an invitation again
 	//
-	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
-	// project starts in the future, its state is `project` until that day.
+	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
+	// must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
+	// day.
 	//
 	// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks, and the invitation stays as it is.
@@ -2569,14 +2733,14 @@ type ClientInterface interface {
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSend(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UserInvitationsUndoDecline Undo decline
+	// UserInvitationsUndoDecline Undo the decline of an invitation
 	//
 	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
 	// decline can be undone once, until the invitation is sent again from the start. The caller must have the
 	// invitation's e-mail, and its civil number if it has one.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
 	UserInvitationsUndoDecline(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2584,32 +2748,35 @@ type ClientInterface interface {
 	// UserPermissionsList List user permissions
 	//
 	// Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
-	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
-	// in scopes whose invitations they may manage.
+	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
+	// scopes whose invitations they may manage.
 	//
 	// Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
 	UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserPermissionsCount Count user permissions
 	//
-	// Returns the number of permissions that the caller can see and that match the filters of the list. The number
-	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of permissions that the caller can see and that match the
+	// filters. Staff and support see all permissions, other users their own, and those of all users in scopes whose
+	// invitations they may manage. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
 	UserPermissionsCount(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UsersMeRetrieve Get current user details
+	// UsersMeRetrieve Retrieve the calling user
 	//
-	// Returns the calling user, with all active permissions.
+	// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
+	// is signed in may do this.
 	//
 	// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 	UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UsersTokenCreate Create a token for a user
 	//
-	// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
-	// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
-	// tokens for staff, support and service users. Each is logged.
+	// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by
+	// itself. The caller is a service user whose token has the scope `users:token`. The new token has every scope but
+	// that one. There are no tokens for staff, support and service users. Each is logged. The uuid of a user is the
+	// `user_uuid` of a row of `user_permissions_list`, or the `uuid` in `users_me_retrieve`.
 	//
 	// Corresponds with POST /api/users/{uuid}/token/ (the `UsersTokenCreate` operationId).
 	UsersTokenCreate(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2617,9 +2784,9 @@ type ClientInterface interface {
 
 // APIAuthTokenExchangeWithBody Exchange a code for a token
 //
-// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-// signs its user out.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+// at most: until then, until its user is made inactive, or until the operator signs its user out.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2638,9 +2805,9 @@ func (c *Client) APIAuthTokenExchangeWithBody(ctx context.Context, contentType s
 
 // APIAuthTokenExchange Exchange a code for a token
 //
-// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-// signs its user out.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+// at most: until then, until its user is made inactive, or until the operator signs its user out.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2657,11 +2824,13 @@ func (c *Client) APIAuthTokenExchange(ctx context.Context, body APIAuthTokenExch
 	return c.Client.Do(req)
 }
 
-// APIAuthCreateWithBody Exchange a code for a token, as older front ends
+// APIAuthCreateWithBody Exchange a code for a token, for older front ends
 //
-// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-// issuer's never reaches the front end.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+// hours at most.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2678,11 +2847,13 @@ func (c *Client) APIAuthCreateWithBody(ctx context.Context, provider Provider, c
 	return c.Client.Do(req)
 }
 
-// APIAuthCreate Exchange a code for a token, as older front ends
+// APIAuthCreate Exchange a code for a token, for older front ends
 //
-// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-// issuer's never reaches the front end.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+// hours at most.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2701,8 +2872,8 @@ func (c *Client) APIAuthCreate(ctx context.Context, provider Provider, body APIA
 
 // APIAuthCompleteRetrieve Complete signing in
 //
-// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
-// a message where the person is not signed in. See `api_auth_init_retrieve`.
+// The callback of an issuer, which only a browser calls that `api_auth_init_retrieve` has sent there. The browser
+// goes on to the front end with a one-time code, or with a message where the person is not signed in.
 //
 // Corresponds with GET /api-auth/{provider}/complete/ (the `APIAuthCompleteRetrieve` operationId).
 func (c *Client) APIAuthCompleteRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2719,14 +2890,15 @@ func (c *Client) APIAuthCompleteRetrieve(ctx context.Context, provider Provider,
 
 // APIAuthInitRetrieve Begin to sign in
 //
-// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
-// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
-// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
-// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
-// goes to the front end at `login_failed/`, with a `message` for people.
+// A front end sends the browser here, by a link or a redirect, to sign the person in; a program has no use for it.
+// `provider` is that of a row of `identity_providers_list`. The browser goes on to the issuer, or for `mail` to
+// this server's page that mails a code, and in the end to the front end at `oauth_login_completed/{provider}/`
+// with the parameters `code` and, where it was given here, `state`. The front end exchanges the code for a token
+// with `api_auth_token_exchange`. Where the person is not signed in, the browser goes to the front end at
+// `login_failed/`, with a `message` for people.
 //
-// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
-// begun in one browser can't be completed in another.
+// The front end is the one that the server is configured with; no parameter changes where the browser goes. What
+// is begun in one browser can't be completed in another.
 //
 // The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
 // ignored, those of OAuth and Waldur's `return_url` among them.
@@ -2744,10 +2916,10 @@ func (c *Client) APIAuthInitRetrieve(ctx context.Context, provider Provider, par
 	return c.Client.Do(req)
 }
 
-// ConfigurationRetrieve Get public configuration
+// ConfigurationRetrieve Retrieve the public configuration
 //
 // Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
-// front end reads. Everybody may read them. There is no other setting of the server among them.
+// front end reads. Everybody may read them, without a token. There is no other setting of the server among them.
 //
 // Corresponds with GET /api/configuration/ (the `ConfigurationRetrieve` operationId).
 func (c *Client) ConfigurationRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2766,7 +2938,7 @@ func (c *Client) ConfigurationRetrieve(ctx context.Context, reqEditors ...Reques
 //
 // Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
 // Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
-// organizations are not listed.
+// organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 //
 // Corresponds with GET /api/customers/ (the `CustomersList` operationId).
 func (c *Client) CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2783,8 +2955,9 @@ func (c *Client) CustomersList(ctx context.Context, params *CustomersListParams,
 
 // CustomersCount Count customers
 //
-// Returns the number of customers that the caller can see and that match the filters of the list. The number is
-// in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of organizations that the caller can see and that match the
+// filters. Staff and support see all organizations, other users those in which they hold a role, and those of any
+// scope in which they hold a role. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/customers/ (the `CustomersCount` operationId).
 func (c *Client) CustomersCount(ctx context.Context, params *CustomersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2801,7 +2974,7 @@ func (c *Client) CustomersCount(ctx context.Context, params *CustomersCountParam
 
 // CustomersRetrieve Retrieve a customer
 //
-// Returns one organization, to users who see it in the list.
+// Returns one organization, to users who see it in `customers_list`.
 //
 // Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 func (c *Client) CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2819,7 +2992,8 @@ func (c *Client) CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID,
 // IdentityProvidersList List identity providers
 //
 // Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
-// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+// them. `mail`, the code by mail, is the last; it is absent where the server has no pages. Everybody may do this,
+// without a token.
 //
 // Corresponds with GET /api/identity-providers/ (the `IdentityProvidersList` operationId).
 func (c *Client) IdentityProvidersList(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2836,7 +3010,8 @@ func (c *Client) IdentityProvidersList(ctx context.Context, reqEditors ...Reques
 
 // IdentityProvidersRetrieve Retrieve an identity provider
 //
-// Returns one way to sign in.
+// Returns one way to sign in. Everybody may do this, without a token. `provider` is that of a row of
+// `identity_providers_list`.
 //
 // Corresponds with GET /api/identity-providers/{provider}/ (the `IdentityProvidersRetrieve` operationId).
 func (c *Client) IdentityProvidersRetrieve(ctx context.Context, provider Provider, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2853,8 +3028,8 @@ func (c *Client) IdentityProvidersRetrieve(ctx context.Context, provider Provide
 
 // PersonalAccessTokensList List personal access tokens
 //
-// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
-// request with an API token is refused.
+// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown
+// again. The caller must have signed in: a request with an API token is refused.
 //
 // Corresponds with GET /api/personal-access-tokens/ (the `PersonalAccessTokensList` operationId).
 func (c *Client) PersonalAccessTokensList(ctx context.Context, params *PersonalAccessTokensListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2871,8 +3046,8 @@ func (c *Client) PersonalAccessTokensList(ctx context.Context, params *PersonalA
 
 // PersonalAccessTokensCount Count personal access tokens
 //
-// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
-// body.
+// Returns, in the header `X-Result-Count`, the number of the caller's API tokens, expired ones included. The
+// caller must have signed in: a request with an API token is refused. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/personal-access-tokens/ (the `PersonalAccessTokensCount` operationId).
 func (c *Client) PersonalAccessTokensCount(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2889,9 +3064,10 @@ func (c *Client) PersonalAccessTokensCount(ctx context.Context, reqEditors ...Re
 
 // PersonalAccessTokensCreateWithBody Create a personal access token
 //
-// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-// most 100 tokens. A request with an API token is refused: a token can't make a token.
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+// token can't make a token.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2910,9 +3086,10 @@ func (c *Client) PersonalAccessTokensCreateWithBody(ctx context.Context, content
 
 // PersonalAccessTokensCreate Create a personal access token
 //
-// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-// most 100 tokens. A request with an API token is refused: a token can't make a token.
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+// token can't make a token.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2931,7 +3108,8 @@ func (c *Client) PersonalAccessTokensCreate(ctx context.Context, body PersonalAc
 
 // PersonalAccessTokensDestroy Revoke a personal access token
 //
-// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+// Ends one of the caller's API tokens, from the next request on. The caller must have signed in: a request with an
+// API token is refused.
 //
 // Corresponds with DELETE /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensDestroy` operationId).
 func (c *Client) PersonalAccessTokensDestroy(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2948,7 +3126,8 @@ func (c *Client) PersonalAccessTokensDestroy(ctx context.Context, uuid openapi_t
 
 // PersonalAccessTokensRetrieve Retrieve a personal access token
 //
-// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+// Returns one of the caller's API tokens, without the token itself. The caller must have signed in: a request with
+// an API token is refused.
 //
 // Corresponds with GET /api/personal-access-tokens/{uuid}/ (the `PersonalAccessTokensRetrieve` operationId).
 func (c *Client) PersonalAccessTokensRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2967,7 +3146,8 @@ func (c *Client) PersonalAccessTokensRetrieve(ctx context.Context, uuid openapi_
 //
 // Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
 // see those in which they hold a role, and every project of a customer in which they hold a role. Removed
-// projects, and those of removed customers, are not listed.
+// projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
+// to it.
 //
 // Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
 func (c *Client) ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -2984,8 +3164,9 @@ func (c *Client) ProjectsList(ctx context.Context, params *ProjectsListParams, r
 
 // ProjectsCount Count projects
 //
-// Returns the number of projects that the caller can see and that match the filters of the list. The number is
-// in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of projects that the caller can see and that match the
+// filters. Staff and support see all projects, other users those in which they hold a role, and every project of a
+// customer in which they hold a role. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/projects/ (the `ProjectsCount` operationId).
 func (c *Client) ProjectsCount(ctx context.Context, params *ProjectsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3002,7 +3183,7 @@ func (c *Client) ProjectsCount(ctx context.Context, params *ProjectsCountParams,
 
 // ProjectsRetrieve Retrieve a project
 //
-// Returns one project, to users who see it in the list.
+// Returns one project, to users who see it in `projects_list`.
 //
 // Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
 func (c *Client) ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3019,8 +3200,8 @@ func (c *Client) ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, 
 
 // RolesList List roles
 //
-// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
-// refused all the same.
+// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
+// is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
 //
 // Corresponds with GET /api/roles/ (the `RolesList` operationId).
 func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3037,8 +3218,9 @@ func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEdit
 
 // RolesCount Count roles
 //
-// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-// Neither a response nor an error has a body. As the list, it needs no token.
+// Returns, in the header `X-Result-Count`, the number of roles that match the filters. Everybody may do this, also
+// without a token. A credential that does not work is refused all the same. Neither a response nor an error has a
+// body.
 //
 // Corresponds with HEAD /api/roles/ (the `RolesCount` operationId).
 func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3055,7 +3237,7 @@ func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEd
 
 // RolesRetrieve Retrieve a role
 //
-// Returns one role.
+// Returns one role with its permissions, to every user who is signed in.
 //
 // Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3070,7 +3252,7 @@ func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, req
 	return c.Client.Do(req)
 }
 
-// UserInvitationsList List user invitations
+// UserInvitationsList List invitations
 //
 // Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
 // users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
@@ -3079,8 +3261,8 @@ func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, req
 //
 // Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
 // value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
-// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
-// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
+// brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 //
 // Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3095,10 +3277,11 @@ func (c *Client) UserInvitationsList(ctx context.Context, params *UserInvitation
 	return c.Client.Do(req)
 }
 
-// UserInvitationsCount Count user invitations
+// UserInvitationsCount Count invitations
 //
-// Returns the number of invitations that the caller can see and that match the filters of the list. The number
-// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of invitations that the caller can see and that match the
+// filters. Staff and support see all invitations, other users those that they manage, may list or are invited by.
+// Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
 func (c *Client) UserInvitationsCount(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3113,15 +3296,19 @@ func (c *Client) UserInvitationsCount(ctx context.Context, params *UserInvitatio
 	return c.Client.Do(req)
 }
 
-// UserInvitationsCreateWithBody Create
+// UserInvitationsCreateWithBody Create an invitation
 //
-// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-// is scheduled in the same transaction.
+// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+// in the same transaction.
 //
 // Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-// do not have these either.
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+// not have these either.
 //
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
@@ -3141,15 +3328,19 @@ func (c *Client) UserInvitationsCreateWithBody(ctx context.Context, contentType 
 	return c.Client.Do(req)
 }
 
-// UserInvitationsCreate Create
+// UserInvitationsCreate Create an invitation
 //
-// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-// is scheduled in the same transaction.
+// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+// in the same transaction.
 //
 // Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-// do not have these either.
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+// not have these either.
 //
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
@@ -3169,11 +3360,12 @@ func (c *Client) UserInvitationsCreate(ctx context.Context, body UserInvitations
 	return c.Client.Do(req)
 }
 
-// UserInvitationsApproveWithBody For user's convenience invitation approval is performed without authentication
+// UserInvitationsApproveWithBody Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-// staff, or the invitation is no longer `requested`.
+// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+// old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 // `requested` and the token valid.
@@ -3193,11 +3385,12 @@ func (c *Client) UserInvitationsApproveWithBody(ctx context.Context, contentType
 	return c.Client.Do(req)
 }
 
-// UserInvitationsApprove For user's convenience invitation approval is performed without authentication
+// UserInvitationsApprove Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-// staff, or the invitation is no longer `requested`.
+// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+// old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 // `requested` and the token valid.
@@ -3217,14 +3410,17 @@ func (c *Client) UserInvitationsApprove(ctx context.Context, body UserInvitation
 	return c.Client.Do(req)
 }
 
-// UserInvitationsCheckDuplicatesWithBody Check for duplicate invitations
+// UserInvitationsCheckDuplicatesWithBody Check planned invitations for duplicates
 //
-// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-// meantime.
+// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+// `user_invitations_create` can still find a duplicate that was made in the meantime.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3241,14 +3437,17 @@ func (c *Client) UserInvitationsCheckDuplicatesWithBody(ctx context.Context, con
 	return c.Client.Do(req)
 }
 
-// UserInvitationsCheckDuplicates Check for duplicate invitations
+// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 //
-// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-// meantime.
+// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+// `user_invitations_create` can still find a duplicate that was made in the meantime.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3265,10 +3464,11 @@ func (c *Client) UserInvitationsCheckDuplicates(ctx context.Context, body UserIn
 	return c.Client.Do(req)
 }
 
-// UserInvitationsRejectWithBody Reject
+// UserInvitationsRejectWithBody Reject an invitation with a token from a mail
 //
-// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+// invitation. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3285,10 +3485,11 @@ func (c *Client) UserInvitationsRejectWithBody(ctx context.Context, contentType 
 	return c.Client.Do(req)
 }
 
-// UserInvitationsReject Reject
+// UserInvitationsReject Reject an invitation with a token from a mail
 //
-// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+// invitation. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3305,10 +3506,10 @@ func (c *Client) UserInvitationsReject(ctx context.Context, body UserInvitations
 	return c.Client.Do(req)
 }
 
-// UserInvitationsDestroy Destroy
+// UserInvitationsDestroy Delete an invitation
 //
-// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
-// user who has accepted it keeps the role.
+// Deletes an invitation in any state. The caller must see it in `user_invitations_list` and be allowed to manage
+// its scope. A user who has accepted it keeps the role.
 //
 // Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
 func (c *Client) UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3323,9 +3524,10 @@ func (c *Client) UserInvitationsDestroy(ctx context.Context, uuid InvitationUUID
 	return c.Client.Do(req)
 }
 
-// UserInvitationsRetrieve Retrieve
+// UserInvitationsRetrieve Retrieve an invitation
 //
-// Returns one invitation, to users who see it in the list.
+// Returns one invitation with its state, its role, its scope and its delivery, to users who see it in
+// `user_invitations_list`.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3340,9 +3542,23 @@ func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUI
 	return c.Client.Do(req)
 }
 
-// UserInvitationsPartialUpdateWithBody Partial update
+// UserInvitationsPartialUpdateWithBody Change the e-mail or the role of an invitation
 //
-// Like `user_invitations_update`, but fields that are left out do not change.
+// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+//
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
+//
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// Another e-mail is refused with 429 beyond the limits of create and send.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3359,9 +3575,23 @@ func (c *Client) UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid 
 	return c.Client.Do(req)
 }
 
-// UserInvitationsPartialUpdate Partial update
+// UserInvitationsPartialUpdate Change the e-mail or the role of an invitation
 //
-// Like `user_invitations_update`, but fields that are left out do not change.
+// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+//
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
+//
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// Another e-mail is refused with 429 beyond the limits of create and send.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3378,18 +3608,19 @@ func (c *Client) UserInvitationsPartialUpdate(ctx context.Context, uuid Invitati
 	return c.Client.Do(req)
 }
 
-// UserInvitationsUpdateWithBody Update
+// UserInvitationsUpdateWithBody Update an invitation
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-// invite, only staff may edit, so that an approved invitation stays as it was approved.
+// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-// holder. An e-mail that differs only in case is not another one.
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
@@ -3410,18 +3641,19 @@ func (c *Client) UserInvitationsUpdateWithBody(ctx context.Context, uuid Invitat
 	return c.Client.Do(req)
 }
 
-// UserInvitationsUpdate Update
+// UserInvitationsUpdate Update an invitation
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-// invite, only staff may edit, so that an approved invitation stays as it was approved.
+// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-// holder. An e-mail that differs only in case is not another one.
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
@@ -3442,13 +3674,14 @@ func (c *Client) UserInvitationsUpdate(ctx context.Context, uuid InvitationUUID,
 	return c.Client.Do(req)
 }
 
-// UserInvitationsAccept Accept invitation for current user
+// UserInvitationsAccept Accept an invitation
 //
-// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
-// others get 404.
+// Gives the caller the role that a `pending` invitation offers. Whoever has the invitee's link may do this; if the
+// invitation has a civil number, only a user who has that number. The server can be configured to require the
+// invitation's e-mail. Of several concurrent requests one succeeds; the others get 404.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
 func (c *Client) UserInvitationsAccept(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3463,9 +3696,10 @@ func (c *Client) UserInvitationsAccept(ctx context.Context, uuid InvitationUUID,
 	return c.Client.Do(req)
 }
 
-// UserInvitationsApproveRequest Approve as signed-in staff
+// UserInvitationsApproveRequest Approve a requested invitation as staff
 //
-// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
+// that wait are the rows of `user_invitations_list` with `state=requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 // `requested`.
@@ -3486,11 +3720,11 @@ func (c *Client) UserInvitationsApproveRequest(ctx context.Context, uuid Invitat
 // UserInvitationsAskAgain Ask for a new invitation
 //
 // Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
-// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
-// the mail. The caller must be somebody who could have accepted the invitation.
+// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff
+// get the mail. The caller must be somebody who could have accepted the invitation.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/ask-again/ (the `UserInvitationsAskAgain` operationId).
 func (c *Client) UserInvitationsAskAgain(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3505,9 +3739,10 @@ func (c *Client) UserInvitationsAskAgain(ctx context.Context, uuid InvitationUUI
 	return c.Client.Do(req)
 }
 
-// UserInvitationsCancel Cancel
+// UserInvitationsCancel Cancel an invitation
 //
-// Cancels a `pending` or `project` invitation that the caller may manage.
+// Ends a `pending` or `project` invitation, which nobody can accept then. The caller must be allowed to manage it.
+// `user_invitations_send` opens it again.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/cancel/ (the `UserInvitationsCancel` operationId).
 func (c *Client) UserInvitationsCancel(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3522,13 +3757,14 @@ func (c *Client) UserInvitationsCancel(ctx context.Context, uuid InvitationUUID,
 	return c.Client.Do(req)
 }
 
-// UserInvitationsCheck Check
+// UserInvitationsCheck Check whether an invitation can be accepted
 //
-// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
-// no authentication, and ignores credentials.
+// Returns the e-mail of a `pending` invitation, and whether a civil number is needed to accept it, for a page
+// whose visitor has not signed in yet. Anybody who has the link may do this: the operation needs no
+// authentication, and ignores credentials. If the invitation is not `pending`, the response is 404.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 func (c *Client) UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3543,16 +3779,17 @@ func (c *Client) UserInvitationsCheck(ctx context.Context, uuid InvitationUUID, 
 	return c.Client.Do(req)
 }
 
-// UserInvitationsDeclineWithBody Decline invitation
+// UserInvitationsDeclineWithBody Decline an invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+// `user_invitations_undo_decline`.
 //
-// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-// be able to accept, but can't decline.
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+// can be able to accept, but can't decline.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3569,16 +3806,17 @@ func (c *Client) UserInvitationsDeclineWithBody(ctx context.Context, uuid Invita
 	return c.Client.Do(req)
 }
 
-// UserInvitationsDecline Decline invitation
+// UserInvitationsDecline Decline an invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+// `user_invitations_undo_decline`.
 //
-// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-// be able to accept, but can't decline.
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+// can be able to accept, but can't decline.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3595,9 +3833,10 @@ func (c *Client) UserInvitationsDecline(ctx context.Context, uuid InvitationUUID
 	return c.Client.Do(req)
 }
 
-// UserInvitationsDelete Delete
+// UserInvitationsDelete Delete an invitation as staff
 //
-// Deletes an invitation, also if its scope was removed. Only staff may do this.
+// Deletes an invitation in any state, also if its scope was removed. Only staff may do this. A user who has
+// accepted it keeps the role.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/delete/ (the `UserInvitationsDelete` operationId).
 func (c *Client) UserInvitationsDelete(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3612,15 +3851,15 @@ func (c *Client) UserInvitationsDelete(ctx context.Context, uuid InvitationUUID,
 	return c.Client.Do(req)
 }
 
-// UserInvitationsDetailsRetrieve Details
+// UserInvitationsDetailsRetrieve Read an invitation before accepting it
 //
 // Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
 // invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
-// role, and any that they may manage.
+// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a role,
+// and any that they may manage.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/details/ (the `UserInvitationsDetailsRetrieve` operationId).
 func (c *Client) UserInvitationsDetailsRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3638,11 +3877,11 @@ func (c *Client) UserInvitationsDetailsRetrieve(ctx context.Context, uuid Invita
 // UserInvitationsEventsList List events of an invitation
 //
 // Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
-// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
-// manage it. Staff can read the events of every invitation, also after it was deleted.
+// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
+// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events never change. They have the names and values of the time when they were written. A delivery attempt
-// that fails for the same reason as the attempt before it is not an event.
+// Events never change. They have the names and values of the time when they were written. A delivery attempt that
+// fails for the same reason as the attempt before it is not an event.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3657,11 +3896,11 @@ func (c *Client) UserInvitationsEventsList(ctx context.Context, uuid InvitationU
 	return c.Client.Do(req)
 }
 
-// UserInvitationsLinkRetrieve Link of the invitee
+// UserInvitationsLinkRetrieve Retrieve the link of an invitee
 //
 // Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
-// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
-// permissions they hold, the caller must be allowed to offer the role.
+// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles
+// whose permissions they hold, the caller must be allowed to offer the role.
 //
 // Corresponds with GET /api/user-invitations/{uuid}/link/ (the `UserInvitationsLinkRetrieve` operationId).
 func (c *Client) UserInvitationsLinkRetrieve(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3676,10 +3915,11 @@ func (c *Client) UserInvitationsLinkRetrieve(ctx context.Context, uuid Invitatio
 	return c.Client.Do(req)
 }
 
-// UserInvitationsRejectRequestWithBody Reject as signed-in staff
+// UserInvitationsRejectRequestWithBody Reject a requested invitation as staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-// is told by mail, also the reason.
+// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+// `state=requested`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3696,10 +3936,11 @@ func (c *Client) UserInvitationsRejectRequestWithBody(ctx context.Context, uuid 
 	return c.Client.Do(req)
 }
 
-// UserInvitationsRejectRequest Reject as signed-in staff
+// UserInvitationsRejectRequest Reject a requested invitation as staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-// is told by mail, also the reason.
+// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+// `state=requested`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3716,10 +3957,11 @@ func (c *Client) UserInvitationsRejectRequest(ctx context.Context, uuid Invitati
 	return c.Client.Do(req)
 }
 
-// UserInvitationsSend Send
+// UserInvitationsSend Send an invitation again
 //
-// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
-// project starts in the future, its state is `project` until that day.
+// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
+// must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
+// day.
 //
 // How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks, and the invitation stays as it is.
@@ -3737,14 +3979,14 @@ func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, r
 	return c.Client.Do(req)
 }
 
-// UserInvitationsUndoDecline Undo decline
+// UserInvitationsUndoDecline Undo the decline of an invitation
 //
 // Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
 // decline can be undone once, until the invitation is sent again from the start. The caller must have the
 // invitation's e-mail, and its civil number if it has one.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
 func (c *Client) UserInvitationsUndoDecline(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3762,8 +4004,8 @@ func (c *Client) UserInvitationsUndoDecline(ctx context.Context, uuid Invitation
 // UserPermissionsList List user permissions
 //
 // Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
-// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
-// in scopes whose invitations they may manage.
+// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
+// scopes whose invitations they may manage.
 //
 // Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
 func (c *Client) UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3780,8 +4022,9 @@ func (c *Client) UserPermissionsList(ctx context.Context, params *UserPermission
 
 // UserPermissionsCount Count user permissions
 //
-// Returns the number of permissions that the caller can see and that match the filters of the list. The number
-// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of permissions that the caller can see and that match the
+// filters. Staff and support see all permissions, other users their own, and those of all users in scopes whose
+// invitations they may manage. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
 func (c *Client) UserPermissionsCount(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3796,9 +4039,10 @@ func (c *Client) UserPermissionsCount(ctx context.Context, params *UserPermissio
 	return c.Client.Do(req)
 }
 
-// UsersMeRetrieve Get current user details
+// UsersMeRetrieve Retrieve the calling user
 //
-// Returns the calling user, with all active permissions.
+// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
+// is signed in may do this.
 //
 // Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 func (c *Client) UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3815,9 +4059,10 @@ func (c *Client) UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEdito
 
 // UsersTokenCreate Create a token for a user
 //
-// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
-// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
-// tokens for staff, support and service users. Each is logged.
+// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by
+// itself. The caller is a service user whose token has the scope `users:token`. The new token has every scope but
+// that one. There are no tokens for staff, support and service users. Each is logged. The uuid of a user is the
+// `user_uuid` of a row of `user_permissions_list`, or the `uuid` in `users_me_retrieve`.
 //
 // Corresponds with POST /api/users/{uuid}/token/ (the `UsersTokenCreate` operationId).
 func (c *Client) UsersTokenCreate(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4071,7 +4316,7 @@ func NewCustomersListRequest(server string, params *CustomersListParams) (*http.
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4083,7 +4328,7 @@ func NewCustomersListRequest(server string, params *CustomersListParams) (*http.
 
 		if params.PageSize != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4370,7 +4615,7 @@ func NewPersonalAccessTokensListRequest(server string, params *PersonalAccessTok
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4382,7 +4627,7 @@ func NewPersonalAccessTokensListRequest(server string, params *PersonalAccessTok
 
 		if params.PageSize != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4571,7 +4816,7 @@ func NewProjectsListRequest(server string, params *ProjectsListParams) (*http.Re
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4583,7 +4828,7 @@ func NewProjectsListRequest(server string, params *ProjectsListParams) (*http.Re
 
 		if params.PageSize != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4905,7 +5150,7 @@ func NewRolesListRequest(server string, params *RolesListParams) (*http.Request,
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4917,7 +5162,7 @@ func NewRolesListRequest(server string, params *RolesListParams) (*http.Request,
 
 		if params.PageSize != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5251,7 +5496,7 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5263,7 +5508,7 @@ func NewUserInvitationsListRequest(server string, params *UserInvitationsListPar
 
 		if params.PageSize != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6225,7 +6470,7 @@ func NewUserInvitationsEventsListRequest(server string, uuid InvitationUUID, par
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6237,7 +6482,7 @@ func NewUserInvitationsEventsListRequest(server string, uuid InvitationUUID, par
 
 		if params.PageSize != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6440,7 +6685,7 @@ func NewUserPermissionsListRequest(server string, params *UserPermissionsListPar
 
 		if params.Page != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6452,7 +6697,7 @@ func NewUserPermissionsListRequest(server string, params *UserPermissionsListPar
 
 		if params.PageSize != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6841,9 +7086,9 @@ type ClientWithResponsesInterface interface {
 
 	// APIAuthTokenExchangeWithBodyWithResponse Exchange a code for a token
 	//
-	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-	// signs its user out.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+	// at most: until then, until its user is made inactive, or until the operator signs its user out.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6852,31 +7097,35 @@ type ClientWithResponsesInterface interface {
 
 	// APIAuthTokenExchangeWithResponse Exchange a code for a token
 	//
-	// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-	// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-	// signs its user out.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+	// at most: until then, until its user is made inactive, or until the operator signs its user out.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api-auth/token-exchange/ (the `APIAuthTokenExchange` operationId).
 	APIAuthTokenExchangeWithResponse(ctx context.Context, body APIAuthTokenExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*APIAuthTokenExchangeResponse, error)
 
-	// APIAuthCreateWithBodyWithResponse Exchange a code for a token, as older front ends
+	// APIAuthCreateWithBodyWithResponse Exchange a code for a token, for older front ends
 	//
-	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-	// issuer's never reaches the front end.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+	// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+	// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+	// hours at most.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api-auth/{provider}/ (the `APIAuthCreate` operationId).
 	APIAuthCreateWithBodyWithResponse(ctx context.Context, provider Provider, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*APIAuthCreateResponse, error)
 
-	// APIAuthCreateWithResponse Exchange a code for a token, as older front ends
+	// APIAuthCreateWithResponse Exchange a code for a token, for older front ends
 	//
-	// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-	// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-	// issuer's never reaches the front end.
+	// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+	// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+	// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+	// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+	// hours at most.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -6885,8 +7134,8 @@ type ClientWithResponsesInterface interface {
 
 	// APIAuthCompleteRetrieveWithResponse Complete signing in
 	//
-	// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
-	// a message where the person is not signed in. See `api_auth_init_retrieve`.
+	// The callback of an issuer, which only a browser calls that `api_auth_init_retrieve` has sent there. The browser
+	// goes on to the front end with a one-time code, or with a message where the person is not signed in.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6895,14 +7144,15 @@ type ClientWithResponsesInterface interface {
 
 	// APIAuthInitRetrieveWithResponse Begin to sign in
 	//
-	// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
-	// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
-	// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
-	// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
-	// goes to the front end at `login_failed/`, with a `message` for people.
+	// A front end sends the browser here, by a link or a redirect, to sign the person in; a program has no use for it.
+	// `provider` is that of a row of `identity_providers_list`. The browser goes on to the issuer, or for `mail` to
+	// this server's page that mails a code, and in the end to the front end at `oauth_login_completed/{provider}/`
+	// with the parameters `code` and, where it was given here, `state`. The front end exchanges the code for a token
+	// with `api_auth_token_exchange`. Where the person is not signed in, the browser goes to the front end at
+	// `login_failed/`, with a `message` for people.
 	//
-	// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
-	// begun in one browser can't be completed in another.
+	// The front end is the one that the server is configured with; no parameter changes where the browser goes. What
+	// is begun in one browser can't be completed in another.
 	//
 	// The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
 	// ignored, those of OAuth and Waldur's `return_url` among them.
@@ -6912,10 +7162,10 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api-auth/{provider}/init/ (the `APIAuthInitRetrieve` operationId).
 	APIAuthInitRetrieveWithResponse(ctx context.Context, provider Provider, params *APIAuthInitRetrieveParams, reqEditors ...RequestEditorFn) (*APIAuthInitRetrieveResponse, error)
 
-	// ConfigurationRetrieveWithResponse Get public configuration
+	// ConfigurationRetrieveWithResponse Retrieve the public configuration
 	//
 	// Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
-	// front end reads. Everybody may read them. There is no other setting of the server among them.
+	// front end reads. Everybody may read them, without a token. There is no other setting of the server among them.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6926,7 +7176,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
 	// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
-	// organizations are not listed.
+	// organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6935,8 +7185,9 @@ type ClientWithResponsesInterface interface {
 
 	// CustomersCountWithResponse Count customers
 	//
-	// Returns the number of customers that the caller can see and that match the filters of the list. The number is
-	// in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of organizations that the caller can see and that match the
+	// filters. Staff and support see all organizations, other users those in which they hold a role, and those of any
+	// scope in which they hold a role. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6945,7 +7196,7 @@ type ClientWithResponsesInterface interface {
 
 	// CustomersRetrieveWithResponse Retrieve a customer
 	//
-	// Returns one organization, to users who see it in the list.
+	// Returns one organization, to users who see it in `customers_list`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6955,7 +7206,8 @@ type ClientWithResponsesInterface interface {
 	// IdentityProvidersListWithResponse List identity providers
 	//
 	// Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
-	// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+	// them. `mail`, the code by mail, is the last; it is absent where the server has no pages. Everybody may do this,
+	// without a token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6964,7 +7216,8 @@ type ClientWithResponsesInterface interface {
 
 	// IdentityProvidersRetrieveWithResponse Retrieve an identity provider
 	//
-	// Returns one way to sign in.
+	// Returns one way to sign in. Everybody may do this, without a token. `provider` is that of a row of
+	// `identity_providers_list`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6973,8 +7226,8 @@ type ClientWithResponsesInterface interface {
 
 	// PersonalAccessTokensListWithResponse List personal access tokens
 	//
-	// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
-	// request with an API token is refused.
+	// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown
+	// again. The caller must have signed in: a request with an API token is refused.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6983,8 +7236,8 @@ type ClientWithResponsesInterface interface {
 
 	// PersonalAccessTokensCountWithResponse Count personal access tokens
 	//
-	// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
-	// body.
+	// Returns, in the header `X-Result-Count`, the number of the caller's API tokens, expired ones included. The
+	// caller must have signed in: a request with an API token is refused. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6993,9 +7246,10 @@ type ClientWithResponsesInterface interface {
 
 	// PersonalAccessTokensCreateWithBodyWithResponse Create a personal access token
 	//
-	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+	// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+	// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+	// token can't make a token.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7004,9 +7258,10 @@ type ClientWithResponsesInterface interface {
 
 	// PersonalAccessTokensCreateWithResponse Create a personal access token
 	//
-	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-	// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-	// most 100 tokens. A request with an API token is refused: a token can't make a token.
+	// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+	// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+	// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+	// token can't make a token.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7015,7 +7270,8 @@ type ClientWithResponsesInterface interface {
 
 	// PersonalAccessTokensDestroyWithResponse Revoke a personal access token
 	//
-	// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+	// Ends one of the caller's API tokens, from the next request on. The caller must have signed in: a request with an
+	// API token is refused.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7024,7 +7280,8 @@ type ClientWithResponsesInterface interface {
 
 	// PersonalAccessTokensRetrieveWithResponse Retrieve a personal access token
 	//
-	// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+	// Returns one of the caller's API tokens, without the token itself. The caller must have signed in: a request with
+	// an API token is refused.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7035,7 +7292,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
 	// see those in which they hold a role, and every project of a customer in which they hold a role. Removed
-	// projects, and those of removed customers, are not listed.
+	// projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
+	// to it.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7044,8 +7302,9 @@ type ClientWithResponsesInterface interface {
 
 	// ProjectsCountWithResponse Count projects
 	//
-	// Returns the number of projects that the caller can see and that match the filters of the list. The number is
-	// in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of projects that the caller can see and that match the
+	// filters. Staff and support see all projects, other users those in which they hold a role, and every project of a
+	// customer in which they hold a role. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7054,7 +7313,7 @@ type ClientWithResponsesInterface interface {
 
 	// ProjectsRetrieveWithResponse Retrieve a project
 	//
-	// Returns one project, to users who see it in the list.
+	// Returns one project, to users who see it in `projects_list`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7063,8 +7322,8 @@ type ClientWithResponsesInterface interface {
 
 	// RolesListWithResponse List roles
 	//
-	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
-	// refused all the same.
+	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
+	// is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7073,8 +7332,9 @@ type ClientWithResponsesInterface interface {
 
 	// RolesCountWithResponse Count roles
 	//
-	// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-	// Neither a response nor an error has a body. As the list, it needs no token.
+	// Returns, in the header `X-Result-Count`, the number of roles that match the filters. Everybody may do this, also
+	// without a token. A credential that does not work is refused all the same. Neither a response nor an error has a
+	// body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7083,14 +7343,14 @@ type ClientWithResponsesInterface interface {
 
 	// RolesRetrieveWithResponse Retrieve a role
 	//
-	// Returns one role.
+	// Returns one role with its permissions, to every user who is signed in.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 	RolesRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*RolesRetrieveResponse, error)
 
-	// UserInvitationsListWithResponse List user invitations
+	// UserInvitationsListWithResponse List invitations
 	//
 	// Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
 	// users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
@@ -7099,33 +7359,38 @@ type ClientWithResponsesInterface interface {
 	//
 	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
 	// value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
-	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
-	// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+	// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
+	// brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/user-invitations/ (the `UserInvitationsList` operationId).
 	UserInvitationsListWithResponse(ctx context.Context, params *UserInvitationsListParams, reqEditors ...RequestEditorFn) (*UserInvitationsListResponse, error)
 
-	// UserInvitationsCountWithResponse Count user invitations
+	// UserInvitationsCountWithResponse Count invitations
 	//
-	// Returns the number of invitations that the caller can see and that match the filters of the list. The number
-	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of invitations that the caller can see and that match the
+	// filters. Staff and support see all invitations, other users those that they manage, may list or are invited by.
+	// Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with HEAD /api/user-invitations/ (the `UserInvitationsCount` operationId).
 	UserInvitationsCountWithResponse(ctx context.Context, params *UserInvitationsCountParams, reqEditors ...RequestEditorFn) (*UserInvitationsCountResponse, error)
 
-	// UserInvitationsCreateWithBodyWithResponse Create
+	// UserInvitationsCreateWithBodyWithResponse Create an invitation
 	//
-	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-	// is scheduled in the same transaction.
+	// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+	// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+	// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+	// in the same transaction.
 	//
 	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-	// do not have these either.
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+	// not have these either.
 	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
@@ -7135,15 +7400,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
 	UserInvitationsCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsCreateResponse, error)
 
-	// UserInvitationsCreateWithResponse Create
+	// UserInvitationsCreateWithResponse Create an invitation
 	//
-	// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-	// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-	// is scheduled in the same transaction.
+	// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+	// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+	// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+	// in the same transaction.
 	//
 	// Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-	// do not have these either.
+	// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+	// not have these either.
 	//
 	// How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks.
@@ -7153,11 +7422,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/ (the `UserInvitationsCreate` operationId).
 	UserInvitationsCreateWithResponse(ctx context.Context, body UserInvitationsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsCreateResponse, error)
 
-	// UserInvitationsApproveWithBodyWithResponse For user's convenience invitation approval is performed without authentication
+	// UserInvitationsApproveWithBodyWithResponse Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-	// staff, or the invitation is no longer `requested`.
+	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 	// `requested` and the token valid.
@@ -7167,11 +7437,12 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApproveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsApproveResponse, error)
 
-	// UserInvitationsApproveWithResponse For user's convenience invitation approval is performed without authentication
+	// UserInvitationsApproveWithResponse Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-	// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-	// staff, or the invitation is no longer `requested`.
+	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 	// `requested` and the token valid.
@@ -7181,103 +7452,141 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/approve/ (the `UserInvitationsApprove` operationId).
 	UserInvitationsApproveWithResponse(ctx context.Context, body UserInvitationsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsApproveResponse, error)
 
-	// UserInvitationsCheckDuplicatesWithBodyWithResponse Check for duplicate invitations
+	// UserInvitationsCheckDuplicatesWithBodyWithResponse Check planned invitations for duplicates
 	//
-	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-	// meantime.
+	// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+	// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+	// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+	// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+	// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+	// `user_invitations_create` can still find a duplicate that was made in the meantime.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
 	UserInvitationsCheckDuplicatesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsCheckDuplicatesResponse, error)
 
-	// UserInvitationsCheckDuplicatesWithResponse Check for duplicate invitations
+	// UserInvitationsCheckDuplicatesWithResponse Check planned invitations for duplicates
 	//
-	// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-	// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-	// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-	// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-	// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-	// meantime.
+	// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+	// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+	// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+	// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+	// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+	//
+	// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+	// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+	// `user_invitations_create` can still find a duplicate that was made in the meantime.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/check-duplicates/ (the `UserInvitationsCheckDuplicates` operationId).
 	UserInvitationsCheckDuplicatesWithResponse(ctx context.Context, body UserInvitationsCheckDuplicatesJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsCheckDuplicatesResponse, error)
 
-	// UserInvitationsRejectWithBodyWithResponse Reject
+	// UserInvitationsRejectWithBodyWithResponse Reject an invitation with a token from a mail
 	//
-	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+	// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+	// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+	// invitation. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/reject/ (the `UserInvitationsReject` operationId).
 	UserInvitationsRejectWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsRejectResponse, error)
 
-	// UserInvitationsRejectWithResponse Reject
+	// UserInvitationsRejectWithResponse Reject an invitation with a token from a mail
 	//
-	// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-	// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+	// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+	// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+	// invitation. The inviter is told by mail, also the `reason` if there is one.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/reject/ (the `UserInvitationsReject` operationId).
 	UserInvitationsRejectWithResponse(ctx context.Context, body UserInvitationsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsRejectResponse, error)
 
-	// UserInvitationsDestroyWithResponse Destroy
+	// UserInvitationsDestroyWithResponse Delete an invitation
 	//
-	// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
-	// user who has accepted it keeps the role.
+	// Deletes an invitation in any state. The caller must see it in `user_invitations_list` and be allowed to manage
+	// its scope. A user who has accepted it keeps the role.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with DELETE /api/user-invitations/{uuid}/ (the `UserInvitationsDestroy` operationId).
 	UserInvitationsDestroyWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsDestroyResponse, error)
 
-	// UserInvitationsRetrieveWithResponse Retrieve
+	// UserInvitationsRetrieveWithResponse Retrieve an invitation
 	//
-	// Returns one invitation, to users who see it in the list.
+	// Returns one invitation with its state, its role, its scope and its delivery, to users who see it in
+	// `user_invitations_list`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/ (the `UserInvitationsRetrieve` operationId).
 	UserInvitationsRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsRetrieveResponse, error)
 
-	// UserInvitationsPartialUpdateWithBodyWithResponse Partial update
+	// UserInvitationsPartialUpdateWithBodyWithResponse Change the e-mail or the role of an invitation
 	//
-	// Like `user_invitations_update`, but fields that are left out do not change.
+	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+	//
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
+	//
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
 	UserInvitationsPartialUpdateWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsPartialUpdateResponse, error)
 
-	// UserInvitationsPartialUpdateWithResponse Partial update
+	// UserInvitationsPartialUpdateWithResponse Change the e-mail or the role of an invitation
 	//
-	// Like `user_invitations_update`, but fields that are left out do not change.
+	// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+	// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+	//
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
+	//
+	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+	//
+	// Another e-mail is refused with 429 beyond the limits of create and send.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PATCH /api/user-invitations/{uuid}/ (the `UserInvitationsPartialUpdate` operationId).
 	UserInvitationsPartialUpdateWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsPartialUpdateResponse, error)
 
-	// UserInvitationsUpdateWithBodyWithResponse Update
+	// UserInvitationsUpdateWithBodyWithResponse Update an invitation
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-	// invite, only staff may edit, so that an approved invitation stays as it was approved.
+	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-	// holder. An e-mail that differs only in case is not another one.
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
@@ -7288,18 +7597,19 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
 	UserInvitationsUpdateWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsUpdateResponse, error)
 
-	// UserInvitationsUpdateWithResponse Update
+	// UserInvitationsUpdateWithResponse Update an invitation
 	//
-	// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-	// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-	// invite, only staff may edit, so that an approved invitation stays as it was approved.
+	// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+	// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+	// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+	// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 	//
-	// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-	// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-	// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-	// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-	// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-	// holder. An e-mail that differs only in case is not another one.
+	// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+	// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+	// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+	// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+	// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+	// differs only in case is not another one.
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
@@ -7310,22 +7620,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/user-invitations/{uuid}/ (the `UserInvitationsUpdate` operationId).
 	UserInvitationsUpdateWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsUpdateResponse, error)
 
-	// UserInvitationsAcceptWithResponse Accept invitation for current user
+	// UserInvitationsAcceptWithResponse Accept an invitation
 	//
-	// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
-	// others get 404.
+	// Gives the caller the role that a `pending` invitation offers. Whoever has the invitee's link may do this; if the
+	// invitation has a civil number, only a user who has that number. The server can be configured to require the
+	// invitation's e-mail. Of several concurrent requests one succeeds; the others get 404.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/accept/ (the `UserInvitationsAccept` operationId).
 	UserInvitationsAcceptWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsAcceptResponse, error)
 
-	// UserInvitationsApproveRequestWithResponse Approve as signed-in staff
+	// UserInvitationsApproveRequestWithResponse Approve a requested invitation as staff
 	//
-	// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+	// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
+	// that wait are the rows of `user_invitations_list` with `state=requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 	// `requested`.
@@ -7338,89 +7650,94 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsAskAgainWithResponse Ask for a new invitation
 	//
 	// Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
-	// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
-	// the mail. The caller must be somebody who could have accepted the invitation.
+	// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff
+	// get the mail. The caller must be somebody who could have accepted the invitation.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/ask-again/ (the `UserInvitationsAskAgain` operationId).
 	UserInvitationsAskAgainWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsAskAgainResponse, error)
 
-	// UserInvitationsCancelWithResponse Cancel
+	// UserInvitationsCancelWithResponse Cancel an invitation
 	//
-	// Cancels a `pending` or `project` invitation that the caller may manage.
+	// Ends a `pending` or `project` invitation, which nobody can accept then. The caller must be allowed to manage it.
+	// `user_invitations_send` opens it again.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/cancel/ (the `UserInvitationsCancel` operationId).
 	UserInvitationsCancelWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsCancelResponse, error)
 
-	// UserInvitationsCheckWithResponse Check
+	// UserInvitationsCheckWithResponse Check whether an invitation can be accepted
 	//
-	// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
-	// no authentication, and ignores credentials.
+	// Returns the e-mail of a `pending` invitation, and whether a civil number is needed to accept it, for a page
+	// whose visitor has not signed in yet. Anybody who has the link may do this: the operation needs no
+	// authentication, and ignores credentials. If the invitation is not `pending`, the response is 404.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/check/ (the `UserInvitationsCheck` operationId).
 	UserInvitationsCheckWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsCheckResponse, error)
 
-	// UserInvitationsDeclineWithBodyWithResponse Decline invitation
+	// UserInvitationsDeclineWithBodyWithResponse Decline an invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+	// `user_invitations_undo_decline`.
 	//
-	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-	// be able to accept, but can't decline.
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+	// can be able to accept, but can't decline.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
 	UserInvitationsDeclineWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsDeclineResponse, error)
 
-	// UserInvitationsDeclineWithResponse Decline invitation
+	// UserInvitationsDeclineWithResponse Decline an invitation
 	//
 	// Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+	// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+	// `user_invitations_undo_decline`.
 	//
-	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-	// be able to accept, but can't decline.
+	// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+	// can be able to accept, but can't decline.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/decline/ (the `UserInvitationsDecline` operationId).
 	UserInvitationsDeclineWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsDeclineJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsDeclineResponse, error)
 
-	// UserInvitationsDeleteWithResponse Delete
+	// UserInvitationsDeleteWithResponse Delete an invitation as staff
 	//
-	// Deletes an invitation, also if its scope was removed. Only staff may do this.
+	// Deletes an invitation in any state, also if its scope was removed. Only staff may do this. A user who has
+	// accepted it keeps the role.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/delete/ (the `UserInvitationsDelete` operationId).
 	UserInvitationsDeleteWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsDeleteResponse, error)
 
-	// UserInvitationsDetailsRetrieveWithResponse Details
+	// UserInvitationsDetailsRetrieveWithResponse Read an invitation before accepting it
 	//
 	// Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
 	// invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-	// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
-	// role, and any that they may manage.
+	// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a role,
+	// and any that they may manage.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7430,52 +7747,55 @@ type ClientWithResponsesInterface interface {
 	// UserInvitationsEventsListWithResponse List events of an invitation
 	//
 	// Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
-	// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
-	// manage it. Staff can read the events of every invitation, also after it was deleted.
+	// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
+	// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 	//
-	// Events never change. They have the names and values of the time when they were written. A delivery attempt
-	// that fails for the same reason as the attempt before it is not an event.
+	// Events never change. They have the names and values of the time when they were written. A delivery attempt that
+	// fails for the same reason as the attempt before it is not an event.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/events/ (the `UserInvitationsEventsList` operationId).
 	UserInvitationsEventsListWithResponse(ctx context.Context, uuid InvitationUUID, params *UserInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*UserInvitationsEventsListResponse, error)
 
-	// UserInvitationsLinkRetrieveWithResponse Link of the invitee
+	// UserInvitationsLinkRetrieveWithResponse Retrieve the link of an invitee
 	//
 	// Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
-	// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
-	// permissions they hold, the caller must be allowed to offer the role.
+	// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles
+	// whose permissions they hold, the caller must be allowed to offer the role.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/user-invitations/{uuid}/link/ (the `UserInvitationsLinkRetrieve` operationId).
 	UserInvitationsLinkRetrieveWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsLinkRetrieveResponse, error)
 
-	// UserInvitationsRejectRequestWithBodyWithResponse Reject as signed-in staff
+	// UserInvitationsRejectRequestWithBodyWithResponse Reject a requested invitation as staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-	// is told by mail, also the reason.
+	// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+	// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+	// `state=requested`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
 	UserInvitationsRejectRequestWithBodyWithResponse(ctx context.Context, uuid InvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserInvitationsRejectRequestResponse, error)
 
-	// UserInvitationsRejectRequestWithResponse Reject as signed-in staff
+	// UserInvitationsRejectRequestWithResponse Reject a requested invitation as staff
 	//
-	// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-	// is told by mail, also the reason.
+	// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+	// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+	// `state=requested`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/reject-request/ (the `UserInvitationsRejectRequest` operationId).
 	UserInvitationsRejectRequestWithResponse(ctx context.Context, uuid InvitationUUID, body UserInvitationsRejectRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*UserInvitationsRejectRequestResponse, error)
 
-	// UserInvitationsSendWithResponse Send
+	// UserInvitationsSendWithResponse Send an invitation again
 	//
-	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
-	// project starts in the future, its state is `project` until that day.
+	// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
+	// must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
+	// day.
 	//
 	// How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 	// request is refused with 429, after all other checks, and the invitation stays as it is.
@@ -7485,14 +7805,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/user-invitations/{uuid}/send/ (the `UserInvitationsSend` operationId).
 	UserInvitationsSendWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsSendResponse, error)
 
-	// UserInvitationsUndoDeclineWithResponse Undo decline
+	// UserInvitationsUndoDeclineWithResponse Undo the decline of an invitation
 	//
 	// Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
 	// decline can be undone once, until the invitation is sent again from the start. The caller must have the
 	// invitation's e-mail, and its civil number if it has one.
 	//
-	// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-	// `user_invitations_update`.
+	// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+	// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7502,8 +7822,8 @@ type ClientWithResponsesInterface interface {
 	// UserPermissionsListWithResponse List user permissions
 	//
 	// Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
-	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
-	// in scopes whose invitations they may manage.
+	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
+	// scopes whose invitations they may manage.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7512,17 +7832,19 @@ type ClientWithResponsesInterface interface {
 
 	// UserPermissionsCountWithResponse Count user permissions
 	//
-	// Returns the number of permissions that the caller can see and that match the filters of the list. The number
-	// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns, in the header `X-Result-Count`, the number of permissions that the caller can see and that match the
+	// filters. Staff and support see all permissions, other users their own, and those of all users in scopes whose
+	// invitations they may manage. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with HEAD /api/user-permissions/ (the `UserPermissionsCount` operationId).
 	UserPermissionsCountWithResponse(ctx context.Context, params *UserPermissionsCountParams, reqEditors ...RequestEditorFn) (*UserPermissionsCountResponse, error)
 
-	// UsersMeRetrieveWithResponse Get current user details
+	// UsersMeRetrieveWithResponse Retrieve the calling user
 	//
-	// Returns the calling user, with all active permissions.
+	// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
+	// is signed in may do this.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7531,9 +7853,10 @@ type ClientWithResponsesInterface interface {
 
 	// UsersTokenCreateWithResponse Create a token for a user
 	//
-	// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
-	// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
-	// tokens for staff, support and service users. Each is logged.
+	// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by
+	// itself. The caller is a service user whose token has the scope `users:token`. The new token has every scope but
+	// that one. There are no tokens for staff, support and service users. Each is logged. The uuid of a user is the
+	// `user_uuid` of a row of `user_permissions_list`, or the `uuid` in `users_me_retrieve`.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -16081,9 +16404,9 @@ func (r UsersTokenCreateResponse) ContentType() string {
 
 // APIAuthTokenExchangeWithBodyWithResponse Exchange a code for a token
 //
-// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-// signs its user out.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+// at most: until then, until its user is made inactive, or until the operator signs its user out.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16098,9 +16421,9 @@ func (c *ClientWithResponses) APIAuthTokenExchangeWithBodyWithResponse(ctx conte
 
 // APIAuthTokenExchangeWithResponse Exchange a code for a token
 //
-// Returns an API token for the one-time code that a front end got after signing in. The code works once, for a
-// minute. The token works for eight hours at most: until then, until its user is made inactive, or until the operator
-// signs its user out.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. Whoever has the code may do this. The code works once, for a minute. The token works for eight hours
+// at most: until then, until its user is made inactive, or until the operator signs its user out.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16113,11 +16436,13 @@ func (c *ClientWithResponses) APIAuthTokenExchangeWithResponse(ctx context.Conte
 	return ParseAPIAuthTokenExchangeResponse(rsp)
 }
 
-// APIAuthCreateWithBodyWithResponse Exchange a code for a token, as older front ends
+// APIAuthCreateWithBodyWithResponse Exchange a code for a token, for older front ends
 //
-// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-// issuer's never reaches the front end.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+// hours at most.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16130,11 +16455,13 @@ func (c *ClientWithResponses) APIAuthCreateWithBodyWithResponse(ctx context.Cont
 	return ParseAPIAuthCreateResponse(rsp)
 }
 
-// APIAuthCreateWithResponse Exchange a code for a token, as older front ends
+// APIAuthCreateWithResponse Exchange a code for a token, for older front ends
 //
-// Does the same as `api_auth_token_exchange`, for the front end of Waldur up to 2025, which takes the code for the
-// issuer's and sends its client and its redirect URL along. Both are ignored: the code is this server's, and the
-// issuer's never reaches the front end.
+// Returns an API token for the one-time `code` that came to a front end when `api_auth_init_retrieve` had signed a
+// person in. It is for the front end of Waldur up to 2025, which takes the code for the issuer's and sends its
+// client and its redirect URL along. Both are ignored: the code is this server's, and the issuer's never reaches
+// the front end. Whoever has the code may do this. The code works once, for a minute, and the token for eight
+// hours at most.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16149,8 +16476,8 @@ func (c *ClientWithResponses) APIAuthCreateWithResponse(ctx context.Context, pro
 
 // APIAuthCompleteRetrieveWithResponse Complete signing in
 //
-// The callback of an issuer: the browser comes back here, and goes on to the front end with a one-time code, or with
-// a message where the person is not signed in. See `api_auth_init_retrieve`.
+// The callback of an issuer, which only a browser calls that `api_auth_init_retrieve` has sent there. The browser
+// goes on to the front end with a one-time code, or with a message where the person is not signed in.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16165,14 +16492,15 @@ func (c *ClientWithResponses) APIAuthCompleteRetrieveWithResponse(ctx context.Co
 
 // APIAuthInitRetrieveWithResponse Begin to sign in
 //
-// A front end sends the browser here, by a link or a redirect, to sign the person in. The browser goes on to the
-// issuer, or for `mail` to this server's page that mails a code, and in the end to the front end at
-// `oauth_login_completed/{provider}/` with the parameters `code` and, where it was given here, `state`. The front
-// end exchanges the code for a token; see `api_auth_token_exchange`. Where the person is not signed in, the browser
-// goes to the front end at `login_failed/`, with a `message` for people.
+// A front end sends the browser here, by a link or a redirect, to sign the person in; a program has no use for it.
+// `provider` is that of a row of `identity_providers_list`. The browser goes on to the issuer, or for `mail` to
+// this server's page that mails a code, and in the end to the front end at `oauth_login_completed/{provider}/`
+// with the parameters `code` and, where it was given here, `state`. The front end exchanges the code for a token
+// with `api_auth_token_exchange`. Where the person is not signed in, the browser goes to the front end at
+// `login_failed/`, with a `message` for people.
 //
-// The front end is the one that the server is configured with; no parameter changes where the browser goes. What is
-// begun in one browser can't be completed in another.
+// The front end is the one that the server is configured with; no parameter changes where the browser goes. What
+// is begun in one browser can't be completed in another.
 //
 // The issuer has to know the callback `api-auth/{provider}/complete/` of this server. All other parameters are
 // ignored, those of OAuth and Waldur's `return_url` among them.
@@ -16188,10 +16516,10 @@ func (c *ClientWithResponses) APIAuthInitRetrieveWithResponse(ctx context.Contex
 	return ParseAPIAuthInitRetrieveResponse(rsp)
 }
 
-// ConfigurationRetrieveWithResponse Get public configuration
+// ConfigurationRetrieveWithResponse Retrieve the public configuration
 //
 // Returns what a front end has to know before anybody has signed in: the keys of Waldur's configuration that its
-// front end reads. Everybody may read them. There is no other setting of the server among them.
+// front end reads. Everybody may read them, without a token. There is no other setting of the server among them.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16208,7 +16536,7 @@ func (c *ClientWithResponses) ConfigurationRetrieveWithResponse(ctx context.Cont
 //
 // Returns the organizations that the caller can see, ordered by name. Staff and support see all organizations.
 // Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
-// organizations are not listed.
+// organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16223,8 +16551,9 @@ func (c *ClientWithResponses) CustomersListWithResponse(ctx context.Context, par
 
 // CustomersCountWithResponse Count customers
 //
-// Returns the number of customers that the caller can see and that match the filters of the list. The number is
-// in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of organizations that the caller can see and that match the
+// filters. Staff and support see all organizations, other users those in which they hold a role, and those of any
+// scope in which they hold a role. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16239,7 +16568,7 @@ func (c *ClientWithResponses) CustomersCountWithResponse(ctx context.Context, pa
 
 // CustomersRetrieveWithResponse Retrieve a customer
 //
-// Returns one organization, to users who see it in the list.
+// Returns one organization, to users who see it in `customers_list`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16255,7 +16584,8 @@ func (c *ClientWithResponses) CustomersRetrieveWithResponse(ctx context.Context,
 // IdentityProvidersListWithResponse List identity providers
 //
 // Returns the ways in which people can sign in for a front end, in the order of the server's configuration, all of
-// them. `mail`, the code by mail, is the last; it is absent where the server has no pages.
+// them. `mail`, the code by mail, is the last; it is absent where the server has no pages. Everybody may do this,
+// without a token.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16270,7 +16600,8 @@ func (c *ClientWithResponses) IdentityProvidersListWithResponse(ctx context.Cont
 
 // IdentityProvidersRetrieveWithResponse Retrieve an identity provider
 //
-// Returns one way to sign in.
+// Returns one way to sign in. Everybody may do this, without a token. `provider` is that of a row of
+// `identity_providers_list`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16285,8 +16616,8 @@ func (c *ClientWithResponses) IdentityProvidersRetrieveWithResponse(ctx context.
 
 // PersonalAccessTokensListWithResponse List personal access tokens
 //
-// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown again. A
-// request with an API token is refused.
+// Returns the caller's API tokens, newest first, expired ones included. The tokens themselves are never shown
+// again. The caller must have signed in: a request with an API token is refused.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16301,8 +16632,8 @@ func (c *ClientWithResponses) PersonalAccessTokensListWithResponse(ctx context.C
 
 // PersonalAccessTokensCountWithResponse Count personal access tokens
 //
-// Returns the number of the caller's API tokens in the header `X-Result-Count`. Neither a response nor an error has a
-// body.
+// Returns, in the header `X-Result-Count`, the number of the caller's API tokens, expired ones included. The
+// caller must have signed in: a request with an API token is refused. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16317,9 +16648,10 @@ func (c *ClientWithResponses) PersonalAccessTokensCountWithResponse(ctx context.
 
 // PersonalAccessTokensCreateWithBodyWithResponse Create a personal access token
 //
-// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-// most 100 tokens. A request with an API token is refused: a token can't make a token.
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+// token can't make a token.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16334,9 +16666,10 @@ func (c *ClientWithResponses) PersonalAccessTokensCreateWithBodyWithResponse(ctx
 
 // PersonalAccessTokensCreateWithResponse Create a personal access token
 //
-// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works until
-// `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A user has at
-// most 100 tokens. A request with an API token is refused: a token can't make a token.
+// Makes an API token for the caller. The response has the token itself, which is never shown again. A token works
+// until `expires_at`, which is at most 365 days from now and 90 days from now where the request leaves it out. A
+// user has at most 100 tokens. The caller must have signed in: a request with an API token is refused, so that a
+// token can't make a token.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16351,7 +16684,8 @@ func (c *ClientWithResponses) PersonalAccessTokensCreateWithResponse(ctx context
 
 // PersonalAccessTokensDestroyWithResponse Revoke a personal access token
 //
-// Ends one of the caller's API tokens, from the next request on. A request with an API token is refused.
+// Ends one of the caller's API tokens, from the next request on. The caller must have signed in: a request with an
+// API token is refused.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16366,7 +16700,8 @@ func (c *ClientWithResponses) PersonalAccessTokensDestroyWithResponse(ctx contex
 
 // PersonalAccessTokensRetrieveWithResponse Retrieve a personal access token
 //
-// Returns one of the caller's API tokens, without the token itself. A request with an API token is refused.
+// Returns one of the caller's API tokens, without the token itself. The caller must have signed in: a request with
+// an API token is refused.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16383,7 +16718,8 @@ func (c *ClientWithResponses) PersonalAccessTokensRetrieveWithResponse(ctx conte
 //
 // Returns the projects that the caller can see, ordered by name. Staff and support see all projects. Other users
 // see those in which they hold a role, and every project of a customer in which they hold a role. Removed
-// projects, and those of removed customers, are not listed.
+// projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
+// to it.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16398,8 +16734,9 @@ func (c *ClientWithResponses) ProjectsListWithResponse(ctx context.Context, para
 
 // ProjectsCountWithResponse Count projects
 //
-// Returns the number of projects that the caller can see and that match the filters of the list. The number is
-// in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of projects that the caller can see and that match the
+// filters. Staff and support see all projects, other users those in which they hold a role, and every project of a
+// customer in which they hold a role. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16414,7 +16751,7 @@ func (c *ClientWithResponses) ProjectsCountWithResponse(ctx context.Context, par
 
 // ProjectsRetrieveWithResponse Retrieve a project
 //
-// Returns one project, to users who see it in the list.
+// Returns one project, to users who see it in `projects_list`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16429,8 +16766,8 @@ func (c *ClientWithResponses) ProjectsRetrieveWithResponse(ctx context.Context, 
 
 // RolesListWithResponse List roles
 //
-// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work is
-// refused all the same.
+// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
+// is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16445,8 +16782,9 @@ func (c *ClientWithResponses) RolesListWithResponse(ctx context.Context, params 
 
 // RolesCountWithResponse Count roles
 //
-// Returns the number of roles that match the filters of the list. The number is in the header `X-Result-Count`.
-// Neither a response nor an error has a body. As the list, it needs no token.
+// Returns, in the header `X-Result-Count`, the number of roles that match the filters. Everybody may do this, also
+// without a token. A credential that does not work is refused all the same. Neither a response nor an error has a
+// body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16461,7 +16799,7 @@ func (c *ClientWithResponses) RolesCountWithResponse(ctx context.Context, params
 
 // RolesRetrieveWithResponse Retrieve a role
 //
-// Returns one role.
+// Returns one role with its permissions, to every user who is signed in.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16474,7 +16812,7 @@ func (c *ClientWithResponses) RolesRetrieveWithResponse(ctx context.Context, uui
 	return ParseRolesRetrieveResponse(rsp)
 }
 
-// UserInvitationsListWithResponse List user invitations
+// UserInvitationsListWithResponse List invitations
 //
 // Returns the invitations that the caller can see, newest first. Staff and support see all invitations. Other
 // users see the invitations of customers in which one of their roles has `INVITATION.LIST`, those of scopes in
@@ -16483,8 +16821,8 @@ func (c *ClientWithResponses) RolesRetrieveWithResponse(ctx context.Context, uui
 //
 // Filters combine with AND. The value of a text filter is compared literally and is never a pattern. An empty
 // value does not filter. Lists of values are read as clients write them: `state=pending&state=expired`,
-// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored,
-// but brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
+// `state=pending,expired` and `state[]=pending&state[]=expired` mean the same. Unknown parameters are ignored, but
+// brackets behind a name that is no list are an error. A parameter with a single value must not be repeated.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16497,10 +16835,11 @@ func (c *ClientWithResponses) UserInvitationsListWithResponse(ctx context.Contex
 	return ParseUserInvitationsListResponse(rsp)
 }
 
-// UserInvitationsCountWithResponse Count user invitations
+// UserInvitationsCountWithResponse Count invitations
 //
-// Returns the number of invitations that the caller can see and that match the filters of the list. The number
-// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of invitations that the caller can see and that match the
+// filters. Staff and support see all invitations, other users those that they manage, may list or are invited by.
+// Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16513,15 +16852,19 @@ func (c *ClientWithResponses) UserInvitationsCountWithResponse(ctx context.Conte
 	return ParseUserInvitationsCountResponse(rsp)
 }
 
-// UserInvitationsCreateWithBodyWithResponse Create
+// UserInvitationsCreateWithBodyWithResponse Create an invitation
 //
-// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-// is scheduled in the same transaction.
+// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+// in the same transaction.
 //
 // Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-// do not have these either.
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+// not have these either.
 //
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
@@ -16537,15 +16880,19 @@ func (c *ClientWithResponses) UserInvitationsCreateWithBodyWithResponse(ctx cont
 	return ParseUserInvitationsCreateResponse(rsp)
 }
 
-// UserInvitationsCreateWithResponse Create
+// UserInvitationsCreateWithResponse Create an invitation
 //
-// Creates an invitation. Its state is `requested` if only staff may invite and the caller is not staff,
-// `project` if its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation
-// is scheduled in the same transaction.
+// Invites one e-mail address to a role in a scope. Staff may do this, and users with a role in the scope or its
+// customer that has the create permission of the scope's type. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// The state of the invitation is `requested` if only staff may invite and the caller is not staff, `project` if
+// its project starts in the future, and `pending` otherwise. The delivery of a `pending` invitation is scheduled
+// in the same transaction.
 //
 // Fields that a client cannot set are ignored, and so are unknown fields. The server can be configured to ignore
-// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses
-// do not have these either.
+// some of `full_name`, `native_name`, `phone_number`, `organization`, `job_title` and `civil_number`; responses do
+// not have these either.
 //
 // How many mails one address gets, and how many new addresses a user invites, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks.
@@ -16561,11 +16908,12 @@ func (c *ClientWithResponses) UserInvitationsCreateWithResponse(ctx context.Cont
 	return ParseUserInvitationsCreateResponse(rsp)
 }
 
-// UserInvitationsApproveWithBodyWithResponse For user's convenience invitation approval is performed without authentication
+// UserInvitationsApproveWithBodyWithResponse Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-// staff, or the invitation is no longer `requested`.
+// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+// old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 // `requested` and the token valid.
@@ -16581,11 +16929,12 @@ func (c *ClientWithResponses) UserInvitationsApproveWithBodyWithResponse(ctx con
 	return ParseUserInvitationsApproveResponse(rsp)
 }
 
-// UserInvitationsApproveWithResponse For user's convenience invitation approval is performed without authentication
+// UserInvitationsApproveWithResponse Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the token from the mail to a staff user. The token is signed, and
-// contains the staff user and the invitation. It is valid until it is too old, the user is no longer active
-// staff, or the invitation is no longer `requested`.
+// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
+// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
+// old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429. The invitation stays
 // `requested` and the token valid.
@@ -16601,14 +16950,17 @@ func (c *ClientWithResponses) UserInvitationsApproveWithResponse(ctx context.Con
 	return ParseUserInvitationsApproveResponse(rsp)
 }
 
-// UserInvitationsCheckDuplicatesWithBodyWithResponse Check for duplicate invitations
+// UserInvitationsCheckDuplicatesWithBodyWithResponse Check planned invitations for duplicates
 //
-// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-// meantime.
+// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+// `user_invitations_create` can still find a duplicate that was made in the meantime.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16621,14 +16973,17 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithBodyWithResponse
 	return ParseUserInvitationsCheckDuplicatesResponse(rsp)
 }
 
-// UserInvitationsCheckDuplicatesWithResponse Check for duplicate invitations
+// UserInvitationsCheckDuplicatesWithResponse Check planned invitations for duplicates
 //
-// Returns which of many invitations to a scope, each with an e-mail and a role, would be duplicates: because an
-// open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the request has
-// them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. Each duplicate is
-// returned once, in the order and the spelling of its first occurrence. The case of e-mails is ignored. A role
-// that does not exist has no open invitations. The caller must be allowed to manage the scope. Nothing is stored or reserved: create can still find a duplicate that was made in the
-// meantime.
+// Returns which of many planned invitations to a scope, each with an e-mail and a role, would be duplicates:
+// because an open invitation (`pending`, `project` or `requested`) has the same e-mail and role, or because the
+// request has them twice. Also returns, in `existing_roles`, who of them holds a role in the scope already. The
+// caller must be allowed to manage the scope. `scope` is the `url` of a row of `projects_list` or
+// `customers_list`; each `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's type.
+//
+// Each duplicate is returned once, in the order and the spelling of its first occurrence. The case of e-mails is
+// ignored. A role that does not exist has no open invitations. Nothing is stored or reserved:
+// `user_invitations_create` can still find a duplicate that was made in the meantime.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16641,10 +16996,11 @@ func (c *ClientWithResponses) UserInvitationsCheckDuplicatesWithResponse(ctx con
 	return ParseUserInvitationsCheckDuplicatesResponse(rsp)
 }
 
-// UserInvitationsRejectWithBodyWithResponse Reject
+// UserInvitationsRejectWithBodyWithResponse Reject an invitation with a token from a mail
 //
-// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+// invitation. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16657,10 +17013,11 @@ func (c *ClientWithResponses) UserInvitationsRejectWithBodyWithResponse(ctx cont
 	return ParseUserInvitationsRejectResponse(rsp)
 }
 
-// UserInvitationsRejectWithResponse Reject
+// UserInvitationsRejectWithResponse Reject an invitation with a token from a mail
 //
-// Rejects a `requested` invitation with the token from the mail to a staff user. For the user's convenience it
-// needs no authentication. The inviter is told by mail, also the `reason` if there is one.
+// Rejects a `requested` invitation with the `token` from the mail to a staff user. Whoever has the token may do
+// this: the operation needs no other authentication. The token is signed, and contains the staff user and the
+// invitation. The inviter is told by mail, also the `reason` if there is one.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16673,10 +17030,10 @@ func (c *ClientWithResponses) UserInvitationsRejectWithResponse(ctx context.Cont
 	return ParseUserInvitationsRejectResponse(rsp)
 }
 
-// UserInvitationsDestroyWithResponse Destroy
+// UserInvitationsDestroyWithResponse Delete an invitation
 //
-// Deletes an invitation in any state. The caller must see it in the list and be allowed to manage its scope. A
-// user who has accepted it keeps the role.
+// Deletes an invitation in any state. The caller must see it in `user_invitations_list` and be allowed to manage
+// its scope. A user who has accepted it keeps the role.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16689,9 +17046,10 @@ func (c *ClientWithResponses) UserInvitationsDestroyWithResponse(ctx context.Con
 	return ParseUserInvitationsDestroyResponse(rsp)
 }
 
-// UserInvitationsRetrieveWithResponse Retrieve
+// UserInvitationsRetrieveWithResponse Retrieve an invitation
 //
-// Returns one invitation, to users who see it in the list.
+// Returns one invitation with its state, its role, its scope and its delivery, to users who see it in
+// `user_invitations_list`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16704,9 +17062,23 @@ func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Co
 	return ParseUserInvitationsRetrieveResponse(rsp)
 }
 
-// UserInvitationsPartialUpdateWithBodyWithResponse Partial update
+// UserInvitationsPartialUpdateWithBodyWithResponse Change the e-mail or the role of an invitation
 //
-// Like `user_invitations_update`, but fields that are left out do not change.
+// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+//
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
+//
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// Another e-mail is refused with 429 beyond the limits of create and send.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16719,9 +17091,23 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithBodyWithResponse(c
 	return ParseUserInvitationsPartialUpdateResponse(rsp)
 }
 
-// UserInvitationsPartialUpdateWithResponse Partial update
+// UserInvitationsPartialUpdateWithResponse Change the e-mail or the role of an invitation
 //
-// Like `user_invitations_update`, but fields that are left out do not change.
+// Changes the fields that the request has, of a `pending` or `project` invitation that the caller may manage:
+// `email`, `role` or both. A `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
+//
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
+//
+// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
+//
+// Another e-mail is refused with 429 beyond the limits of create and send.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16734,18 +17120,19 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithResponse(ctx conte
 	return ParseUserInvitationsPartialUpdateResponse(rsp)
 }
 
-// UserInvitationsUpdateWithBodyWithResponse Update
+// UserInvitationsUpdateWithBodyWithResponse Update an invitation
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-// invite, only staff may edit, so that an approved invitation stays as it was approved.
+// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-// holder. An e-mail that differs only in case is not another one.
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
@@ -16762,18 +17149,19 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithBodyWithResponse(ctx cont
 	return ParseUserInvitationsUpdateResponse(rsp)
 }
 
-// UserInvitationsUpdateWithResponse Update
+// UserInvitationsUpdateWithResponse Update an invitation
 //
-// Changes the e-mail and the role of a `pending` or `project` invitation that the caller may manage. `created`
-// and `expires` do not change. The rules are those for a new invitation to the same scope. If only staff may
-// invite, only staff may edit, so that an approved invitation stays as it was approved.
+// Sets the e-mail and the role of a `pending` or `project` invitation that the caller may manage. A `role` that is
+// left out does not change; `role` is the `uuid` of a row of `roles_list` whose `content_type` is the scope's
+// type. `created` and `expires` do not change. The rules are those for a new invitation to the same scope. If only
+// staff may invite, only staff may edit, so that an approved invitation stays as it was approved.
 //
-// If the e-mail changes and the invitation is `pending`, it is delivered to the new e-mail; deliveries to the
-// earlier one no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation
-// be checked, and its details be read and the invitation be accepted by any user. The uuid of the invitation
-// itself does not change, but with it only a user who has the new e-mail can accept; the details are shown to
-// that user, and to those who see them as members or managers. The earlier link is therefore useless to its
-// holder. An e-mail that differs only in case is not another one.
+// Another e-mail gives a `pending` invitation another delivery, to the new address; deliveries to the earlier one
+// no longer count. The link in the new mail has another uuid. Only with that uuid can the invitation be checked,
+// and its details be read and the invitation be accepted by any user. The uuid of the invitation itself does not
+// change, but with it only a user who has the new e-mail can accept; the details are shown to that user, and to
+// those who see them as members or managers. The earlier link is therefore useless to its holder. An e-mail that
+// differs only in case is not another one.
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
@@ -16790,13 +17178,14 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithResponse(ctx context.Cont
 	return ParseUserInvitationsUpdateResponse(rsp)
 }
 
-// UserInvitationsAcceptWithResponse Accept invitation for current user
+// UserInvitationsAcceptWithResponse Accept an invitation
 //
-// Gives the caller the role that a `pending` invitation offers. Of several concurrent requests one succeeds; the
-// others get 404.
+// Gives the caller the role that a `pending` invitation offers. Whoever has the invitee's link may do this; if the
+// invitation has a civil number, only a user who has that number. The server can be configured to require the
+// invitation's e-mail. Of several concurrent requests one succeeds; the others get 404.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16809,9 +17198,10 @@ func (c *ClientWithResponses) UserInvitationsAcceptWithResponse(ctx context.Cont
 	return ParseUserInvitationsAcceptResponse(rsp)
 }
 
-// UserInvitationsApproveRequestWithResponse Approve as signed-in staff
+// UserInvitationsApproveRequestWithResponse Approve a requested invitation as staff
 //
-// Approves a `requested` invitation, as `user_invitations_approve` does with a token. Only staff may do this.
+// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
+// that wait are the rows of `user_invitations_list` with `state=requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 // `requested`.
@@ -16830,11 +17220,11 @@ func (c *ClientWithResponses) UserInvitationsApproveRequestWithResponse(ctx cont
 // UserInvitationsAskAgainWithResponse Ask for a new invitation
 //
 // Tells the inviter of an `expired` invitation by mail that the caller asks for a new one, once a day for an
-// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff get
-// the mail. The caller must be somebody who could have accepted the invitation.
+// invitation; further requests get 429 until then. If the inviter is gone or may not invite there any more, staff
+// get the mail. The caller must be somebody who could have accepted the invitation.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16847,9 +17237,10 @@ func (c *ClientWithResponses) UserInvitationsAskAgainWithResponse(ctx context.Co
 	return ParseUserInvitationsAskAgainResponse(rsp)
 }
 
-// UserInvitationsCancelWithResponse Cancel
+// UserInvitationsCancelWithResponse Cancel an invitation
 //
-// Cancels a `pending` or `project` invitation that the caller may manage.
+// Ends a `pending` or `project` invitation, which nobody can accept then. The caller must be allowed to manage it.
+// `user_invitations_send` opens it again.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16862,13 +17253,14 @@ func (c *ClientWithResponses) UserInvitationsCancelWithResponse(ctx context.Cont
 	return ParseUserInvitationsCancelResponse(rsp)
 }
 
-// UserInvitationsCheckWithResponse Check
+// UserInvitationsCheckWithResponse Check whether an invitation can be accepted
 //
-// Reports whether an invitation can still be accepted, for a page whose visitor has not signed in yet. It needs
-// no authentication, and ignores credentials.
+// Returns the e-mail of a `pending` invitation, and whether a civil number is needed to accept it, for a page
+// whose visitor has not signed in yet. Anybody who has the link may do this: the operation needs no
+// authentication, and ignores credentials. If the invitation is not `pending`, the response is 404.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16881,16 +17273,17 @@ func (c *ClientWithResponses) UserInvitationsCheckWithResponse(ctx context.Conte
 	return ParseUserInvitationsCheckResponse(rsp)
 }
 
-// UserInvitationsDeclineWithBodyWithResponse Decline invitation
+// UserInvitationsDeclineWithBodyWithResponse Decline an invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+// `user_invitations_undo_decline`.
 //
-// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-// be able to accept, but can't decline.
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+// can be able to accept, but can't decline.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16903,16 +17296,17 @@ func (c *ClientWithResponses) UserInvitationsDeclineWithBodyWithResponse(ctx con
 	return ParseUserInvitationsDeclineResponse(rsp)
 }
 
-// UserInvitationsDeclineWithResponse Decline invitation
+// UserInvitationsDeclineWithResponse Decline an invitation
 //
 // Ends a `pending` invitation that the caller does not want. Its state is `canceled`, with `declined_at` and
-// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then.
+// `decline_reason`. The inviter gets a mail ten minutes later, unless the invitee has undone it by then with
+// `user_invitations_undo_decline`.
 //
-// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link can
-// be able to accept, but can't decline.
+// The caller must have the invitation's e-mail, and its civil number if it has one. Somebody else who has the link
+// can be able to accept, but can't decline.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -16925,9 +17319,10 @@ func (c *ClientWithResponses) UserInvitationsDeclineWithResponse(ctx context.Con
 	return ParseUserInvitationsDeclineResponse(rsp)
 }
 
-// UserInvitationsDeleteWithResponse Delete
+// UserInvitationsDeleteWithResponse Delete an invitation as staff
 //
-// Deletes an invitation, also if its scope was removed. Only staff may do this.
+// Deletes an invitation in any state, also if its scope was removed. Only staff may do this. A user who has
+// accepted it keeps the role.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16940,15 +17335,15 @@ func (c *ClientWithResponses) UserInvitationsDeleteWithResponse(ctx context.Cont
 	return ParseUserInvitationsDeleteResponse(rsp)
 }
 
-// UserInvitationsDetailsRetrieveWithResponse Details
+// UserInvitationsDetailsRetrieveWithResponse Read an invitation before accepting it
 //
 // Returns what an invitee sees before accepting: the inviter, the scope and the role. Staff and support see any
 // invitation. Other users see a `pending`, `expired` or `canceled` one whose civil number is empty or their own
-// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a
-// role, and any that they may manage.
+// (and whose e-mail is theirs, if the server enforces that), any invitation to a scope in which they hold a role,
+// and any that they may manage.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16964,11 +17359,11 @@ func (c *ClientWithResponses) UserInvitationsDetailsRetrieveWithResponse(ctx con
 // UserInvitationsEventsListWithResponse List events of an invitation
 //
 // Returns what happened to an invitation, newest first: who did it, when, the states before and after, and what
-// was sent to which address with which result. The caller must see the invitation in the list and be allowed to
-// manage it. Staff can read the events of every invitation, also after it was deleted.
+// was sent to which address with which result. The caller must see the invitation in `user_invitations_list` and
+// be allowed to manage it. Staff can read the events of every invitation, also after it was deleted.
 //
-// Events never change. They have the names and values of the time when they were written. A delivery attempt
-// that fails for the same reason as the attempt before it is not an event.
+// Events never change. They have the names and values of the time when they were written. A delivery attempt that
+// fails for the same reason as the attempt before it is not an event.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16981,11 +17376,11 @@ func (c *ClientWithResponses) UserInvitationsEventsListWithResponse(ctx context.
 	return ParseUserInvitationsEventsListResponse(rsp)
 }
 
-// UserInvitationsLinkRetrieveWithResponse Link of the invitee
+// UserInvitationsLinkRetrieveWithResponse Retrieve the link of an invitee
 //
 // Returns the link that the invitee is mailed, for a caller who may manage the invitation. Lists do not have it.
-// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles whose
-// permissions they hold, the caller must be allowed to offer the role.
+// Whoever has the link may be able to accept, so give it to the invitee alone. If an inviter may offer only roles
+// whose permissions they hold, the caller must be allowed to offer the role.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16998,10 +17393,11 @@ func (c *ClientWithResponses) UserInvitationsLinkRetrieveWithResponse(ctx contex
 	return ParseUserInvitationsLinkRetrieveResponse(rsp)
 }
 
-// UserInvitationsRejectRequestWithBodyWithResponse Reject as signed-in staff
+// UserInvitationsRejectRequestWithBodyWithResponse Reject a requested invitation as staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-// is told by mail, also the reason.
+// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+// `state=requested`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17014,10 +17410,11 @@ func (c *ClientWithResponses) UserInvitationsRejectRequestWithBodyWithResponse(c
 	return ParseUserInvitationsRejectRequestResponse(rsp)
 }
 
-// UserInvitationsRejectRequestWithResponse Reject as signed-in staff
+// UserInvitationsRejectRequestWithResponse Reject a requested invitation as staff
 //
-// Rejects a `requested` invitation, as `user_invitations_reject` does with a token. Only staff may do this. The inviter
-// is told by mail, also the reason.
+// Rejects a `requested` invitation, which nobody can accept then. Only staff may do this. The inviter is told by
+// mail, also the `reason` if there is one. The requests that wait are the rows of `user_invitations_list` with
+// `state=requested`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17030,10 +17427,11 @@ func (c *ClientWithResponses) UserInvitationsRejectRequestWithResponse(ctx conte
 	return ParseUserInvitationsRejectRequestResponse(rsp)
 }
 
-// UserInvitationsSendWithResponse Send
+// UserInvitationsSendWithResponse Send an invitation again
 //
-// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. If its
-// project starts in the future, its state is `project` until that day.
+// Delivers a `pending` invitation again, or reopens an `expired` or `canceled` one for a full lifetime. The caller
+// must be allowed to manage the invitation. If its project starts in the future, its state is `project` until that
+// day.
 //
 // How often an invitation is delivered, and how many mails one address gets, can be limited. Beyond a limit the
 // request is refused with 429, after all other checks, and the invitation stays as it is.
@@ -17049,14 +17447,14 @@ func (c *ClientWithResponses) UserInvitationsSendWithResponse(ctx context.Contex
 	return ParseUserInvitationsSendResponse(rsp)
 }
 
-// UserInvitationsUndoDeclineWithResponse Undo decline
+// UserInvitationsUndoDeclineWithResponse Undo the decline of an invitation
 //
 // Makes an invitation `pending` again that the invitee declined less than ten minutes ago. Its lifetime goes on. A
 // decline can be undone once, until the invitation is sent again from the start. The caller must have the
 // invitation's e-mail, and its civil number if it has one.
 //
-// The uuid is the one in the invitee's link. It is the uuid of the invitation unless the e-mail was changed; see
-// `user_invitations_update`.
+// `uuid` is the one in the invitee's link, which `user_invitations_link_retrieve` returns. It is the uuid of the
+// invitation unless the invitation's e-mail was changed, or the server gives each link a uuid of its own.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17072,8 +17470,8 @@ func (c *ClientWithResponses) UserInvitationsUndoDeclineWithResponse(ctx context
 // UserPermissionsListWithResponse List user permissions
 //
 // Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
-// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users
-// in scopes whose invitations they may manage.
+// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
+// scopes whose invitations they may manage.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17088,8 +17486,9 @@ func (c *ClientWithResponses) UserPermissionsListWithResponse(ctx context.Contex
 
 // UserPermissionsCountWithResponse Count user permissions
 //
-// Returns the number of permissions that the caller can see and that match the filters of the list. The number
-// is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns, in the header `X-Result-Count`, the number of permissions that the caller can see and that match the
+// filters. Staff and support see all permissions, other users their own, and those of all users in scopes whose
+// invitations they may manage. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17102,9 +17501,10 @@ func (c *ClientWithResponses) UserPermissionsCountWithResponse(ctx context.Conte
 	return ParseUserPermissionsCountResponse(rsp)
 }
 
-// UsersMeRetrieveWithResponse Get current user details
+// UsersMeRetrieveWithResponse Retrieve the calling user
 //
-// Returns the calling user, with all active permissions.
+// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
+// is signed in may do this.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17119,9 +17519,10 @@ func (c *ClientWithResponses) UsersMeRetrieveWithResponse(ctx context.Context, r
 
 // UsersTokenCreateWithResponse Create a token for a user
 //
-// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by itself. The
-// caller is a service user whose token has the scope `users:token`. The token has every scope but that one. There are no
-// tokens for staff, support and service users. Each is logged.
+// Makes an API token that works for ten minutes as the user, for a front end that has signed the user in by
+// itself. The caller is a service user whose token has the scope `users:token`. The new token has every scope but
+// that one. There are no tokens for staff, support and service users. Each is logged. The uuid of a user is the
+// `user_uuid` of a row of `user_permissions_list`, or the `uuid` in `users_me_retrieve`.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17302,7 +17703,7 @@ func ParseAPIAuthTokenExchangeResponse(rsp *http.Response) (*APIAuthTokenExchang
 		var headers APIAuthTokenExchangeResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17329,7 +17730,7 @@ func ParseAPIAuthTokenExchangeResponse(rsp *http.Response) (*APIAuthTokenExchang
 		var headers APIAuthTokenExchangeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17532,7 +17933,7 @@ func ParseAPIAuthCreateResponse(rsp *http.Response) (*APIAuthCreateResponse, err
 		var headers APIAuthCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17559,7 +17960,7 @@ func ParseAPIAuthCreateResponse(rsp *http.Response) (*APIAuthCreateResponse, err
 		var headers APIAuthCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17714,7 +18115,7 @@ func ParseAPIAuthCompleteRetrieveResponse(rsp *http.Response) (*APIAuthCompleteR
 		var headers APIAuthCompleteRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17741,7 +18142,7 @@ func ParseAPIAuthCompleteRetrieveResponse(rsp *http.Response) (*APIAuthCompleteR
 		var headers APIAuthCompleteRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17913,7 +18314,7 @@ func ParseAPIAuthInitRetrieveResponse(rsp *http.Response) (*APIAuthInitRetrieveR
 		var headers APIAuthInitRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -17940,7 +18341,7 @@ func ParseAPIAuthInitRetrieveResponse(rsp *http.Response) (*APIAuthInitRetrieveR
 		var headers APIAuthInitRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18075,7 +18476,7 @@ func ParseConfigurationRetrieveResponse(rsp *http.Response) (*ConfigurationRetri
 		var headers ConfigurationRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18102,7 +18503,7 @@ func ParseConfigurationRetrieveResponse(rsp *http.Response) (*ConfigurationRetri
 		var headers ConfigurationRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18232,7 +18633,7 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -18326,7 +18727,7 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 		var headers CustomersListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18353,7 +18754,7 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 		var headers CustomersListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18396,7 +18797,7 @@ func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, e
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -18473,7 +18874,7 @@ func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, e
 		var headers CustomersCountResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18500,7 +18901,7 @@ func ParseCustomersCountResponse(rsp *http.Response) (*CustomersCountResponse, e
 		var headers CustomersCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18693,7 +19094,7 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 		var headers CustomersRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18720,7 +19121,7 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 		var headers CustomersRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18855,7 +19256,7 @@ func ParseIdentityProvidersListResponse(rsp *http.Response) (*IdentityProvidersL
 		var headers IdentityProvidersListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -18882,7 +19283,7 @@ func ParseIdentityProvidersListResponse(rsp *http.Response) (*IdentityProvidersL
 		var headers IdentityProvidersListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19034,7 +19435,7 @@ func ParseIdentityProvidersRetrieveResponse(rsp *http.Response) (*IdentityProvid
 		var headers IdentityProvidersRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19061,7 +19462,7 @@ func ParseIdentityProvidersRetrieveResponse(rsp *http.Response) (*IdentityProvid
 		var headers IdentityProvidersRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19191,7 +19592,7 @@ func ParsePersonalAccessTokensListResponse(rsp *http.Response) (*PersonalAccessT
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -19285,7 +19686,7 @@ func ParsePersonalAccessTokensListResponse(rsp *http.Response) (*PersonalAccessT
 		var headers PersonalAccessTokensListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19312,7 +19713,7 @@ func ParsePersonalAccessTokensListResponse(rsp *http.Response) (*PersonalAccessT
 		var headers PersonalAccessTokensListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19355,7 +19756,7 @@ func ParsePersonalAccessTokensCountResponse(rsp *http.Response) (*PersonalAccess
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -19432,7 +19833,7 @@ func ParsePersonalAccessTokensCountResponse(rsp *http.Response) (*PersonalAccess
 		var headers PersonalAccessTokensCountResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19459,7 +19860,7 @@ func ParsePersonalAccessTokensCountResponse(rsp *http.Response) (*PersonalAccess
 		var headers PersonalAccessTokensCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19693,7 +20094,7 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 		var headers PersonalAccessTokensCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19720,7 +20121,7 @@ func ParsePersonalAccessTokensCreateResponse(rsp *http.Response) (*PersonalAcces
 		var headers PersonalAccessTokensCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19926,7 +20327,7 @@ func ParsePersonalAccessTokensDestroyResponse(rsp *http.Response) (*PersonalAcce
 		var headers PersonalAccessTokensDestroyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -19953,7 +20354,7 @@ func ParsePersonalAccessTokensDestroyResponse(rsp *http.Response) (*PersonalAcce
 		var headers PersonalAccessTokensDestroyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20146,7 +20547,7 @@ func ParsePersonalAccessTokensRetrieveResponse(rsp *http.Response) (*PersonalAcc
 		var headers PersonalAccessTokensRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20173,7 +20574,7 @@ func ParsePersonalAccessTokensRetrieveResponse(rsp *http.Response) (*PersonalAcc
 		var headers PersonalAccessTokensRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20303,7 +20704,7 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -20397,7 +20798,7 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 		var headers ProjectsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20424,7 +20825,7 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 		var headers ProjectsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20467,7 +20868,7 @@ func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, err
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -20544,7 +20945,7 @@ func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, err
 		var headers ProjectsCountResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20571,7 +20972,7 @@ func ParseProjectsCountResponse(rsp *http.Response) (*ProjectsCountResponse, err
 		var headers ProjectsCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20764,7 +21165,7 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 		var headers ProjectsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20791,7 +21192,7 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 		var headers ProjectsRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -20921,7 +21322,7 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -21015,7 +21416,7 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 		var headers RolesListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21042,7 +21443,7 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 		var headers RolesListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21085,7 +21486,7 @@ func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -21162,7 +21563,7 @@ func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
 		var headers RolesCountResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21189,7 +21590,7 @@ func ParseRolesCountResponse(rsp *http.Response) (*RolesCountResponse, error) {
 		var headers RolesCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21382,7 +21783,7 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 		var headers RolesRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21409,7 +21810,7 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 		var headers RolesRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21539,7 +21940,7 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -21633,7 +22034,7 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		var headers UserInvitationsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21660,7 +22061,7 @@ func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListR
 		var headers UserInvitationsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21703,7 +22104,7 @@ func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCoun
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -21780,7 +22181,7 @@ func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCoun
 		var headers UserInvitationsCountResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -21807,7 +22208,7 @@ func ParseUserInvitationsCountResponse(rsp *http.Response) (*UserInvitationsCoun
 		var headers UserInvitationsCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22058,7 +22459,7 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 		var headers UserInvitationsCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22085,7 +22486,7 @@ func ParseUserInvitationsCreateResponse(rsp *http.Response) (*UserInvitationsCre
 		var headers UserInvitationsCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22288,7 +22689,7 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		var headers UserInvitationsApproveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22315,7 +22716,7 @@ func ParseUserInvitationsApproveResponse(rsp *http.Response) (*UserInvitationsAp
 		var headers UserInvitationsApproveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22559,7 +22960,7 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsCheckDuplicatesResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22586,7 +22987,7 @@ func ParseUserInvitationsCheckDuplicatesResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsCheckDuplicatesResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22772,7 +23173,7 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		var headers UserInvitationsRejectResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -22799,7 +23200,7 @@ func ParseUserInvitationsRejectResponse(rsp *http.Response) (*UserInvitationsRej
 		var headers UserInvitationsRejectResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23005,7 +23406,7 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDestroyResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23032,7 +23433,7 @@ func ParseUserInvitationsDestroyResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDestroyResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23225,7 +23626,7 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		var headers UserInvitationsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23252,7 +23653,7 @@ func ParseUserInvitationsRetrieveResponse(rsp *http.Response) (*UserInvitationsR
 		var headers UserInvitationsRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23496,7 +23897,7 @@ func ParseUserInvitationsPartialUpdateResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsPartialUpdateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23523,7 +23924,7 @@ func ParseUserInvitationsPartialUpdateResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsPartialUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23767,7 +24168,7 @@ func ParseUserInvitationsUpdateResponse(rsp *http.Response) (*UserInvitationsUpd
 		var headers UserInvitationsUpdateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -23794,7 +24195,7 @@ func ParseUserInvitationsUpdateResponse(rsp *http.Response) (*UserInvitationsUpd
 		var headers UserInvitationsUpdateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24021,7 +24422,7 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		var headers UserInvitationsAcceptResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24048,7 +24449,7 @@ func ParseUserInvitationsAcceptResponse(rsp *http.Response) (*UserInvitationsAcc
 		var headers UserInvitationsAcceptResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24275,7 +24676,7 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 		var headers UserInvitationsApproveRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24302,7 +24703,7 @@ func ParseUserInvitationsApproveRequestResponse(rsp *http.Response) (*UserInvita
 		var headers UserInvitationsApproveRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24512,7 +24913,7 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		var headers UserInvitationsAskAgainResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24539,7 +24940,7 @@ func ParseUserInvitationsAskAgainResponse(rsp *http.Response) (*UserInvitationsA
 		var headers UserInvitationsAskAgainResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24766,7 +25167,7 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		var headers UserInvitationsCancelResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24793,7 +25194,7 @@ func ParseUserInvitationsCancelResponse(rsp *http.Response) (*UserInvitationsCan
 		var headers UserInvitationsCancelResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24962,7 +25363,7 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		var headers UserInvitationsCheckResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -24989,7 +25390,7 @@ func ParseUserInvitationsCheckResponse(rsp *http.Response) (*UserInvitationsChec
 		var headers UserInvitationsCheckResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25233,7 +25634,7 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDeclineResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25260,7 +25661,7 @@ func ParseUserInvitationsDeclineResponse(rsp *http.Response) (*UserInvitationsDe
 		var headers UserInvitationsDeclineResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25470,7 +25871,7 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		var headers UserInvitationsDeleteResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25497,7 +25898,7 @@ func ParseUserInvitationsDeleteResponse(rsp *http.Response) (*UserInvitationsDel
 		var headers UserInvitationsDeleteResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25690,7 +26091,7 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsDetailsRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25717,7 +26118,7 @@ func ParseUserInvitationsDetailsRetrieveResponse(rsp *http.Response) (*UserInvit
 		var headers UserInvitationsDetailsRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25847,7 +26248,7 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -25941,7 +26342,7 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 		var headers UserInvitationsEventsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -25968,7 +26369,7 @@ func ParseUserInvitationsEventsListResponse(rsp *http.Response) (*UserInvitation
 		var headers UserInvitationsEventsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26161,7 +26562,7 @@ func ParseUserInvitationsLinkRetrieveResponse(rsp *http.Response) (*UserInvitati
 		var headers UserInvitationsLinkRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26188,7 +26589,7 @@ func ParseUserInvitationsLinkRetrieveResponse(rsp *http.Response) (*UserInvitati
 		var headers UserInvitationsLinkRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26432,7 +26833,7 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsRejectRequestResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26459,7 +26860,7 @@ func ParseUserInvitationsRejectRequestResponse(rsp *http.Response) (*UserInvitat
 		var headers UserInvitationsRejectRequestResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26686,7 +27087,7 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		var headers UserInvitationsSendResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26713,7 +27114,7 @@ func ParseUserInvitationsSendResponse(rsp *http.Response) (*UserInvitationsSendR
 		var headers UserInvitationsSendResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26940,7 +27341,7 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 		var headers UserInvitationsUndoDeclineResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -26967,7 +27368,7 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 		var headers UserInvitationsUndoDeclineResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27097,7 +27498,7 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -27191,7 +27592,7 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 		var headers UserPermissionsListResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27218,7 +27619,7 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 		var headers UserPermissionsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27261,7 +27662,7 @@ func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCoun
 		}
 		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.XResultCount = value
@@ -27338,7 +27739,7 @@ func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCoun
 		var headers UserPermissionsCountResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27365,7 +27766,7 @@ func ParseUserPermissionsCountResponse(rsp *http.Response) (*UserPermissionsCoun
 		var headers UserPermissionsCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27541,7 +27942,7 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 		var headers UsersMeRetrieveResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27568,7 +27969,7 @@ func ParseUsersMeRetrieveResponse(rsp *http.Response) (*UsersMeRetrieveResponse,
 		var headers UsersMeRetrieveResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27778,7 +28179,7 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 		var headers UsersTokenCreateResponse429Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value
@@ -27805,7 +28206,7 @@ func ParseUsersTokenCreateResponse(rsp *http.Response) (*UsersTokenCreateRespons
 		var headers UsersTokenCreateResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
 				return nil, err
 			}
 			headers.RetryAfter = value

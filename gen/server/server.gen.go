@@ -723,7 +723,7 @@ func (e ScopeType) Valid() bool {
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
 
-// CoreAuthToken defines model for CoreAuthToken.
+// CoreAuthToken An API token.
 type CoreAuthToken struct {
 	// Token An API token, to send as `Token <key>`.
 	Token string `json:"token"`
@@ -849,7 +849,9 @@ type Invitation struct {
 	ScopeType ScopeType          `json:"scope_type"`
 	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
 
-	// State * `project` - waits for the project's start day
+	// State The state of an invitation.
+	//
+	// * `project` - waits for the project's start day
 	// * `requested` - waits for approval by staff
 	// * `rejected` - rejected by staff
 	// * `pending` - waits for the invitee
@@ -863,7 +865,9 @@ type Invitation struct {
 	UUID openapi_types.UUID `json:"uuid"`
 }
 
-// InvitationChannel * `mail` - a mail server
+// InvitationChannel The way by which something was sent. A release may add values.
+//
+// * `mail` - a mail server
 // * `webhook` - the webhook of the installation
 type InvitationChannel string
 
@@ -885,17 +889,31 @@ type InvitationDuplicate struct {
 
 // InvitationDuplicateCheckItemRequest A planned invitation.
 type InvitationDuplicateCheckItemRequest struct {
-	Email string             `json:"email"`
-	Role  openapi_types.UUID `json:"role"`
+	// Email The e-mail of the invitee.
+	//
+	// Example: alice@example.com
+	Email string `json:"email"`
+
+	// Role UUID of a role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04
+	Role openapi_types.UUID `json:"role"`
 }
 
 // InvitationDuplicateCheckRequest Planned invitations to a scope.
 type InvitationDuplicateCheckRequest struct {
+	// Invitations The planned invitations.
+	//
+	// Example: [{"email":"alice@example.com","role":"3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04"}]
 	Invitations []InvitationDuplicateCheckItemRequest `json:"invitations"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope ScopeURL `json:"scope"`
 }
 
@@ -921,7 +939,9 @@ type InvitationEvent struct {
 	// ErrorMessage Why the delivery or the notice had failed, and what to do. Empty if nothing failed.
 	ErrorMessage *string `json:"error_message,omitempty"`
 
-	// EventType * `created` - a user created the invitation
+	// EventType What happened to an invitation. A release may add values.
+	//
+	// * `created` - a user created the invitation
 	// * `approved` - staff approved it
 	// * `rejected` - staff rejected it
 	// * `accepted` - the invitee accepted it
@@ -980,7 +1000,9 @@ type InvitationEvent struct {
 // InvitationEventFieldEnum A field of an event.
 type InvitationEventFieldEnum string
 
-// InvitationEventType * `created` - a user created the invitation
+// InvitationEventType What happened to an invitation. A release may add values.
+//
+// * `created` - a user created the invitation
 // * `approved` - staff approved it
 // * `rejected` - staff rejected it
 // * `accepted` - the invitee accepted it
@@ -1025,7 +1047,7 @@ type InvitationExistingRole struct {
 // InvitationFieldEnum A field of an invitation.
 type InvitationFieldEnum string
 
-// InvitationLink defines model for InvitationLink.
+// InvitationLink The link that the invitee is mailed.
 type InvitationLink struct {
 	// URL The page on which the invitee accepts.
 	URL string `json:"url"`
@@ -1037,7 +1059,7 @@ type InvitationLink struct {
 // InvitationListItem An invitation in a list, with all its fields or those given by `field`.
 type InvitationListItem = Invitation
 
-// InvitationNotice A mail about an invitation other than the invitation itself.
+// InvitationNotice A mail about an invitation other than the invitation itself. A release may add values.
 //
 // * `requested` - to staff: please approve or reject
 // * `rejected` - to the inviter
@@ -1055,35 +1077,71 @@ type InvitationOEnum string
 // InvitationReasonRequest A reason, which may be left out. White space around it is removed.
 type InvitationReasonRequest struct {
 	// Reason Why, in any number of lines. The inviter is told.
+	//
+	// Example: I have no time for this until the summer.
 	Reason *string `json:"reason,omitempty"`
 }
 
 // InvitationRequest A request to create an invitation. White space around values is removed.
 type InvitationRequest struct {
 	// CivilNumber Civil number of invited user. If civil number is not defined any user can accept invitation.
+	//
+	// Example:
 	CivilNumber *string `json:"civil_number,omitempty"`
 
 	// Email Invitation link will be sent to this email. Note that user can accept invitation with different email.
+	//
+	// Example: alice@example.com
 	Email string `json:"email"`
 
 	// ExtraInvitationText Personal text for the mail, shown as plain text with its line breaks.
+	//
+	// Example: We start on Monday and would love to have you with us.
 	ExtraInvitationText *string `json:"extra_invitation_text,omitempty"`
-	FullName            *string `json:"full_name,omitempty"`
-	JobTitle            *string `json:"job_title,omitempty"`
-	NativeName          *string `json:"native_name,omitempty"`
-	Organization        *string `json:"organization,omitempty"`
-	PhoneNumber         *string `json:"phone_number,omitempty"`
 
-	// Role UUID of an active role for the scope's type.
+	// FullName The name of the invitee.
+	//
+	// Example: Alice Example
+	FullName *string `json:"full_name,omitempty"`
+
+	// JobTitle What the invitee does there.
+	//
+	// Example: Researcher
+	JobTitle *string `json:"job_title,omitempty"`
+
+	// NativeName The name of the invitee in its own script.
+	//
+	// Example:
+	NativeName *string `json:"native_name,omitempty"`
+
+	// Organization The organization that the invitee belongs to.
+	//
+	// Example: Example University
+	Organization *string `json:"organization,omitempty"`
+
+	// PhoneNumber The telephone number of the invitee, in any form.
+	//
+	// Example: +372 555 0100
+	PhoneNumber *string `json:"phone_number,omitempty"`
+
+	// Role UUID of an active role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04
 	Role openapi_types.UUID `json:"role"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope ScopeURL `json:"scope"`
 }
 
-// InvitationState * `project` - waits for the project's start day
+// InvitationState The state of an invitation.
+//
+// * `project` - waits for the project's start day
 // * `requested` - waits for approval by staff
 // * `rejected` - rejected by staff
 // * `pending` - waits for the invitee
@@ -1101,9 +1159,13 @@ type InvitationUpdate = Invitation
 // InvitationUpdateRequest A request to change an invitation. A role that is left out does not change.
 type InvitationUpdateRequest struct {
 	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
+	//
+	// Example: alice@example.org
 	Email string `json:"email"`
 
-	// Role UUID of an active role for the scope's type.
+	// Role UUID of an active role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
@@ -1120,9 +1182,13 @@ type OfferingPermissionOEnum string
 // PatchedInvitationUpdateRequest A request to change an invitation. Fields that are left out do not change.
 type PatchedInvitationUpdateRequest struct {
 	// Email The e-mail of the invitee. A new e-mail gets a delivery and a link of its own.
+	//
+	// Example: alice@example.org
 	Email *string `json:"email,omitempty"`
 
-	// Role UUID of an active role for the scope's type.
+	// Role UUID of an active role for the scope's type, from `roles_list`.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
@@ -1195,15 +1261,24 @@ type PersonalAccessToken struct {
 // PersonalAccessTokenCreateRequest defines model for PersonalAccessTokenCreateRequest.
 type PersonalAccessTokenCreateRequest struct {
 	// AllowedScopes Waldur's binding of a token to single objects. There is none here, and a request that asks for one is refused.
+	//
+	//
+	// Example: []
 	AllowedScopes *[]map[string]interface{} `json:"allowed_scopes,omitempty"`
 
 	// ExpiresAt When the token stops working, at most 365 days from now. 90 days from now where it is left out.
+	//
+	// Example: 2027-02-21T09:30:00Z
 	ExpiresAt *string `json:"expires_at,omitempty"`
 
 	// Name What the token is for. Characters that are not printable are refused.
+	//
+	// Example: Nightly report
 	Name string `json:"name"`
 
 	// Scopes What the token is limited to.
+	//
+	// Example: ["invitations:read","directory:read"]
 	Scopes []PersonalAccessTokenScope `json:"scopes"`
 }
 
@@ -1219,7 +1294,7 @@ type PersonalAccessTokenCreated struct {
 	UUID  openapi_types.UUID `json:"uuid"`
 }
 
-// PersonalAccessTokenScope A part of the API.
+// PersonalAccessTokenScope A part of the API. A release may add values.
 //
 //   - `invitations:read` - read invitations
 //   - `invitations:write` - create, edit, send, cancel, delete, accept and decline invitations, undo that, ask again,
@@ -1343,20 +1418,29 @@ type ScopeType string
 // ScopeURL URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 // `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 // `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 type ScopeURL = string
 
-// TokenExchangeRequest defines model for TokenExchangeRequest.
+// TokenExchangeRequest The code that a front end got.
 type TokenExchangeRequest struct {
 	// Code The one-time code that came to the front end.
+	//
+	// Example: 0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11
 	Code openapi_types.UUID `json:"code"`
 }
 
-// TokenRequest defines model for TokenRequest.
+// TokenRequest A token from the mail to a staff user, and a reason, which may be left out.
 type TokenRequest struct {
 	// Reason Why the invitation is rejected, which the inviter is told. Approving ignores it.
+	//
+	// Example: The project has no room until May.
 	Reason *string `json:"reason,omitempty"`
 
 	// Token The token from the link in the mail to staff.
+	//
+	// Example: v1.AZsubRBMf09ajTMeCnxbbwEPWp8uelVMfp8KazpqDGoRAAAAAGsEB5g.2UpwhMlZD_qkFcHX_vuk_vejWa7ibeJEFV03Vd-Aoik
 	Token string `json:"token"`
 }
 
@@ -1431,7 +1515,9 @@ type VisibleInvitationDetails struct {
 	ScopeType ScopeType          `json:"scope_type"`
 	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
 
-	// State * `project` - waits for the project's start day
+	// State The state of an invitation.
+	//
+	// * `project` - waits for the project's start day
 	// * `requested` - waits for approval by staff
 	// * `rejected` - rejected by staff
 	// * `pending` - waits for the invitee
@@ -1468,6 +1554,9 @@ type InvitationFilterRoleUUID = openapi_types.UUID
 // InvitationFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
 // `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
 // `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 type InvitationFilterScope = ScopeURL
 
 // InvitationFilterScopeDescription Text that is compared literally, and is never a pattern.
@@ -1923,7 +2012,7 @@ type ServerInterface interface {
 	// APIAuthTokenExchange Exchange a code for a token
 	// (POST /api-auth/token-exchange/)
 	APIAuthTokenExchange(ctx echo.Context) error
-	// APIAuthCreate Exchange a code for a token, as older front ends
+	// APIAuthCreate Exchange a code for a token, for older front ends
 	// (POST /api-auth/{provider}/)
 	APIAuthCreate(ctx echo.Context, provider Provider) error
 	// APIAuthCompleteRetrieve Complete signing in
@@ -1932,7 +2021,7 @@ type ServerInterface interface {
 	// APIAuthInitRetrieve Begin to sign in
 	// (GET /api-auth/{provider}/init/)
 	APIAuthInitRetrieve(ctx echo.Context, provider Provider, params APIAuthInitRetrieveParams) error
-	// ConfigurationRetrieve Get public configuration
+	// ConfigurationRetrieve Retrieve the public configuration
 	// (GET /api/configuration/)
 	ConfigurationRetrieve(ctx echo.Context) error
 	// CustomersList List customers
@@ -1983,73 +2072,73 @@ type ServerInterface interface {
 	// RolesRetrieve Retrieve a role
 	// (GET /api/roles/{uuid}/)
 	RolesRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
-	// UserInvitationsList List user invitations
+	// UserInvitationsList List invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx echo.Context, params UserInvitationsListParams) error
-	// UserInvitationsCount Count user invitations
+	// UserInvitationsCount Count invitations
 	// (HEAD /api/user-invitations/)
 	UserInvitationsCount(ctx echo.Context, params UserInvitationsCountParams) error
-	// UserInvitationsCreate Create
+	// UserInvitationsCreate Create an invitation
 	// (POST /api/user-invitations/)
 	UserInvitationsCreate(ctx echo.Context) error
-	// UserInvitationsApprove For user's convenience invitation approval is performed without authentication
+	// UserInvitationsApprove Approve an invitation with a token from a mail
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx echo.Context) error
-	// UserInvitationsCheckDuplicates Check for duplicate invitations
+	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	// (POST /api/user-invitations/check-duplicates/)
 	UserInvitationsCheckDuplicates(ctx echo.Context) error
-	// UserInvitationsReject Reject
+	// UserInvitationsReject Reject an invitation with a token from a mail
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx echo.Context) error
-	// UserInvitationsDestroy Destroy
+	// UserInvitationsDestroy Delete an invitation
 	// (DELETE /api/user-invitations/{uuid}/)
 	UserInvitationsDestroy(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsRetrieve Retrieve
+	// UserInvitationsRetrieve Retrieve an invitation
 	// (GET /api/user-invitations/{uuid}/)
 	UserInvitationsRetrieve(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsPartialUpdate Partial update
+	// UserInvitationsPartialUpdate Change the e-mail or the role of an invitation
 	// (PATCH /api/user-invitations/{uuid}/)
 	UserInvitationsPartialUpdate(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsUpdate Update
+	// UserInvitationsUpdate Update an invitation
 	// (PUT /api/user-invitations/{uuid}/)
 	UserInvitationsUpdate(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsAccept Accept invitation for current user
+	// UserInvitationsAccept Accept an invitation
 	// (POST /api/user-invitations/{uuid}/accept/)
 	UserInvitationsAccept(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsApproveRequest Approve as signed-in staff
+	// UserInvitationsApproveRequest Approve a requested invitation as staff
 	// (POST /api/user-invitations/{uuid}/approve-request/)
 	UserInvitationsApproveRequest(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsAskAgain Ask for a new invitation
 	// (POST /api/user-invitations/{uuid}/ask-again/)
 	UserInvitationsAskAgain(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsCancel Cancel
+	// UserInvitationsCancel Cancel an invitation
 	// (POST /api/user-invitations/{uuid}/cancel/)
 	UserInvitationsCancel(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsCheck Check
+	// UserInvitationsCheck Check whether an invitation can be accepted
 	// (POST /api/user-invitations/{uuid}/check/)
 	UserInvitationsCheck(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsDecline Decline invitation
+	// UserInvitationsDecline Decline an invitation
 	// (POST /api/user-invitations/{uuid}/decline/)
 	UserInvitationsDecline(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsDelete Delete
+	// UserInvitationsDelete Delete an invitation as staff
 	// (POST /api/user-invitations/{uuid}/delete/)
 	UserInvitationsDelete(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsDetailsRetrieve Details
+	// UserInvitationsDetailsRetrieve Read an invitation before accepting it
 	// (GET /api/user-invitations/{uuid}/details/)
 	UserInvitationsDetailsRetrieve(ctx echo.Context, uuid InvitationUUID) error
 	// UserInvitationsEventsList List events of an invitation
 	// (GET /api/user-invitations/{uuid}/events/)
 	UserInvitationsEventsList(ctx echo.Context, uuid InvitationUUID, params UserInvitationsEventsListParams) error
-	// UserInvitationsLinkRetrieve Link of the invitee
+	// UserInvitationsLinkRetrieve Retrieve the link of an invitee
 	// (GET /api/user-invitations/{uuid}/link/)
 	UserInvitationsLinkRetrieve(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsRejectRequest Reject as signed-in staff
+	// UserInvitationsRejectRequest Reject a requested invitation as staff
 	// (POST /api/user-invitations/{uuid}/reject-request/)
 	UserInvitationsRejectRequest(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsSend Send
+	// UserInvitationsSend Send an invitation again
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx echo.Context, uuid InvitationUUID) error
-	// UserInvitationsUndoDecline Undo decline
+	// UserInvitationsUndoDecline Undo the decline of an invitation
 	// (POST /api/user-invitations/{uuid}/undo-decline/)
 	UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID) error
 	// UserPermissionsList List user permissions
@@ -2058,7 +2147,7 @@ type ServerInterface interface {
 	// UserPermissionsCount Count user permissions
 	// (HEAD /api/user-permissions/)
 	UserPermissionsCount(ctx echo.Context, params UserPermissionsCountParams) error
-	// UsersMeRetrieve Get current user details
+	// UsersMeRetrieve Retrieve the calling user
 	// (GET /api/users/me/)
 	UsersMeRetrieve(ctx echo.Context) error
 	// UsersTokenCreate Create a token for a user
@@ -2154,14 +2243,14 @@ func (w *ServerInterfaceWrapper) CustomersList(ctx echo.Context) error {
 	var params CustomersListParams
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "page_size" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
@@ -2287,14 +2376,14 @@ func (w *ServerInterfaceWrapper) PersonalAccessTokensList(ctx echo.Context) erro
 	var params PersonalAccessTokensListParams
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "page_size" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
@@ -2362,14 +2451,14 @@ func (w *ServerInterfaceWrapper) ProjectsList(ctx echo.Context) error {
 	var params ProjectsListParams
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "page_size" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
@@ -2526,14 +2615,14 @@ func (w *ServerInterfaceWrapper) RolesList(ctx echo.Context) error {
 	var params RolesListParams
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "page_size" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
@@ -2697,14 +2786,14 @@ func (w *ServerInterfaceWrapper) UserInvitationsList(ctx echo.Context) error {
 
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "page_size" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
@@ -3115,14 +3204,14 @@ func (w *ServerInterfaceWrapper) UserInvitationsEventsList(ctx echo.Context) err
 
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "page_size" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
@@ -3204,14 +3293,14 @@ func (w *ServerInterfaceWrapper) UserPermissionsList(ctx echo.Context) error {
 	var params UserPermissionsListParams
 	// ------------- Optional query parameter "page" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
 	}
 
 	// ------------- Optional query parameter "page_size" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
@@ -13296,7 +13385,7 @@ type StrictServerInterface interface {
 	// APIAuthTokenExchange Exchange a code for a token
 	// (POST /api-auth/token-exchange/)
 	APIAuthTokenExchange(ctx context.Context, request APIAuthTokenExchangeRequestObject) (APIAuthTokenExchangeResponseObject, error)
-	// APIAuthCreate Exchange a code for a token, as older front ends
+	// APIAuthCreate Exchange a code for a token, for older front ends
 	// (POST /api-auth/{provider}/)
 	APIAuthCreate(ctx context.Context, request APIAuthCreateRequestObject) (APIAuthCreateResponseObject, error)
 	// APIAuthCompleteRetrieve Complete signing in
@@ -13305,7 +13394,7 @@ type StrictServerInterface interface {
 	// APIAuthInitRetrieve Begin to sign in
 	// (GET /api-auth/{provider}/init/)
 	APIAuthInitRetrieve(ctx context.Context, request APIAuthInitRetrieveRequestObject) (APIAuthInitRetrieveResponseObject, error)
-	// ConfigurationRetrieve Get public configuration
+	// ConfigurationRetrieve Retrieve the public configuration
 	// (GET /api/configuration/)
 	ConfigurationRetrieve(ctx context.Context, request ConfigurationRetrieveRequestObject) (ConfigurationRetrieveResponseObject, error)
 	// CustomersList List customers
@@ -13356,73 +13445,73 @@ type StrictServerInterface interface {
 	// RolesRetrieve Retrieve a role
 	// (GET /api/roles/{uuid}/)
 	RolesRetrieve(ctx context.Context, request RolesRetrieveRequestObject) (RolesRetrieveResponseObject, error)
-	// UserInvitationsList List user invitations
+	// UserInvitationsList List invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx context.Context, request UserInvitationsListRequestObject) (UserInvitationsListResponseObject, error)
-	// UserInvitationsCount Count user invitations
+	// UserInvitationsCount Count invitations
 	// (HEAD /api/user-invitations/)
 	UserInvitationsCount(ctx context.Context, request UserInvitationsCountRequestObject) (UserInvitationsCountResponseObject, error)
-	// UserInvitationsCreate Create
+	// UserInvitationsCreate Create an invitation
 	// (POST /api/user-invitations/)
 	UserInvitationsCreate(ctx context.Context, request UserInvitationsCreateRequestObject) (UserInvitationsCreateResponseObject, error)
-	// UserInvitationsApprove For user's convenience invitation approval is performed without authentication
+	// UserInvitationsApprove Approve an invitation with a token from a mail
 	// (POST /api/user-invitations/approve/)
 	UserInvitationsApprove(ctx context.Context, request UserInvitationsApproveRequestObject) (UserInvitationsApproveResponseObject, error)
-	// UserInvitationsCheckDuplicates Check for duplicate invitations
+	// UserInvitationsCheckDuplicates Check planned invitations for duplicates
 	// (POST /api/user-invitations/check-duplicates/)
 	UserInvitationsCheckDuplicates(ctx context.Context, request UserInvitationsCheckDuplicatesRequestObject) (UserInvitationsCheckDuplicatesResponseObject, error)
-	// UserInvitationsReject Reject
+	// UserInvitationsReject Reject an invitation with a token from a mail
 	// (POST /api/user-invitations/reject/)
 	UserInvitationsReject(ctx context.Context, request UserInvitationsRejectRequestObject) (UserInvitationsRejectResponseObject, error)
-	// UserInvitationsDestroy Destroy
+	// UserInvitationsDestroy Delete an invitation
 	// (DELETE /api/user-invitations/{uuid}/)
 	UserInvitationsDestroy(ctx context.Context, request UserInvitationsDestroyRequestObject) (UserInvitationsDestroyResponseObject, error)
-	// UserInvitationsRetrieve Retrieve
+	// UserInvitationsRetrieve Retrieve an invitation
 	// (GET /api/user-invitations/{uuid}/)
 	UserInvitationsRetrieve(ctx context.Context, request UserInvitationsRetrieveRequestObject) (UserInvitationsRetrieveResponseObject, error)
-	// UserInvitationsPartialUpdate Partial update
+	// UserInvitationsPartialUpdate Change the e-mail or the role of an invitation
 	// (PATCH /api/user-invitations/{uuid}/)
 	UserInvitationsPartialUpdate(ctx context.Context, request UserInvitationsPartialUpdateRequestObject) (UserInvitationsPartialUpdateResponseObject, error)
-	// UserInvitationsUpdate Update
+	// UserInvitationsUpdate Update an invitation
 	// (PUT /api/user-invitations/{uuid}/)
 	UserInvitationsUpdate(ctx context.Context, request UserInvitationsUpdateRequestObject) (UserInvitationsUpdateResponseObject, error)
-	// UserInvitationsAccept Accept invitation for current user
+	// UserInvitationsAccept Accept an invitation
 	// (POST /api/user-invitations/{uuid}/accept/)
 	UserInvitationsAccept(ctx context.Context, request UserInvitationsAcceptRequestObject) (UserInvitationsAcceptResponseObject, error)
-	// UserInvitationsApproveRequest Approve as signed-in staff
+	// UserInvitationsApproveRequest Approve a requested invitation as staff
 	// (POST /api/user-invitations/{uuid}/approve-request/)
 	UserInvitationsApproveRequest(ctx context.Context, request UserInvitationsApproveRequestRequestObject) (UserInvitationsApproveRequestResponseObject, error)
 	// UserInvitationsAskAgain Ask for a new invitation
 	// (POST /api/user-invitations/{uuid}/ask-again/)
 	UserInvitationsAskAgain(ctx context.Context, request UserInvitationsAskAgainRequestObject) (UserInvitationsAskAgainResponseObject, error)
-	// UserInvitationsCancel Cancel
+	// UserInvitationsCancel Cancel an invitation
 	// (POST /api/user-invitations/{uuid}/cancel/)
 	UserInvitationsCancel(ctx context.Context, request UserInvitationsCancelRequestObject) (UserInvitationsCancelResponseObject, error)
-	// UserInvitationsCheck Check
+	// UserInvitationsCheck Check whether an invitation can be accepted
 	// (POST /api/user-invitations/{uuid}/check/)
 	UserInvitationsCheck(ctx context.Context, request UserInvitationsCheckRequestObject) (UserInvitationsCheckResponseObject, error)
-	// UserInvitationsDecline Decline invitation
+	// UserInvitationsDecline Decline an invitation
 	// (POST /api/user-invitations/{uuid}/decline/)
 	UserInvitationsDecline(ctx context.Context, request UserInvitationsDeclineRequestObject) (UserInvitationsDeclineResponseObject, error)
-	// UserInvitationsDelete Delete
+	// UserInvitationsDelete Delete an invitation as staff
 	// (POST /api/user-invitations/{uuid}/delete/)
 	UserInvitationsDelete(ctx context.Context, request UserInvitationsDeleteRequestObject) (UserInvitationsDeleteResponseObject, error)
-	// UserInvitationsDetailsRetrieve Details
+	// UserInvitationsDetailsRetrieve Read an invitation before accepting it
 	// (GET /api/user-invitations/{uuid}/details/)
 	UserInvitationsDetailsRetrieve(ctx context.Context, request UserInvitationsDetailsRetrieveRequestObject) (UserInvitationsDetailsRetrieveResponseObject, error)
 	// UserInvitationsEventsList List events of an invitation
 	// (GET /api/user-invitations/{uuid}/events/)
 	UserInvitationsEventsList(ctx context.Context, request UserInvitationsEventsListRequestObject) (UserInvitationsEventsListResponseObject, error)
-	// UserInvitationsLinkRetrieve Link of the invitee
+	// UserInvitationsLinkRetrieve Retrieve the link of an invitee
 	// (GET /api/user-invitations/{uuid}/link/)
 	UserInvitationsLinkRetrieve(ctx context.Context, request UserInvitationsLinkRetrieveRequestObject) (UserInvitationsLinkRetrieveResponseObject, error)
-	// UserInvitationsRejectRequest Reject as signed-in staff
+	// UserInvitationsRejectRequest Reject a requested invitation as staff
 	// (POST /api/user-invitations/{uuid}/reject-request/)
 	UserInvitationsRejectRequest(ctx context.Context, request UserInvitationsRejectRequestRequestObject) (UserInvitationsRejectRequestResponseObject, error)
-	// UserInvitationsSend Send
+	// UserInvitationsSend Send an invitation again
 	// (POST /api/user-invitations/{uuid}/send/)
 	UserInvitationsSend(ctx context.Context, request UserInvitationsSendRequestObject) (UserInvitationsSendResponseObject, error)
-	// UserInvitationsUndoDecline Undo decline
+	// UserInvitationsUndoDecline Undo the decline of an invitation
 	// (POST /api/user-invitations/{uuid}/undo-decline/)
 	UserInvitationsUndoDecline(ctx context.Context, request UserInvitationsUndoDeclineRequestObject) (UserInvitationsUndoDeclineResponseObject, error)
 	// UserPermissionsList List user permissions
@@ -13431,7 +13520,7 @@ type StrictServerInterface interface {
 	// UserPermissionsCount Count user permissions
 	// (HEAD /api/user-permissions/)
 	UserPermissionsCount(ctx context.Context, request UserPermissionsCountRequestObject) (UserPermissionsCountResponseObject, error)
-	// UsersMeRetrieve Get current user details
+	// UsersMeRetrieve Retrieve the calling user
 	// (GET /api/users/me/)
 	UsersMeRetrieve(ctx context.Context, request UsersMeRetrieveRequestObject) (UsersMeRetrieveResponseObject, error)
 	// UsersTokenCreate Create a token for a user
@@ -14897,397 +14986,427 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cts60i/6KiieXZVv1qEU2c7Vqan9OY6zxjOJnePL5PsmypYgEbIwpgANAdrRrErVfo3zAufB9pOc",
-	"QjdAgjeJsuVc1tL8MSsWQRC3bvTl192/BWM5m0vBhFbB/m8B+0Jn85jBv4/FDddUcykOE0Y1i8yPKp3N",
-	"aLII9oO/pkqTsX0SBjc0TplpMeY3PB6IdDZiSbAfBGHgGu0Hu73dZ52dnc7u3kXv5f5eb7/X6/bgf//I",
-	"2w1Gi8EkjeOBoDMW7AenMb/hlJzeCpYUW/EZvWLBvkjjuPB7qlhiX5bwsnktVVrOWOJ6PRjPmP9zmnIz",
-	"wufRzuTJ6Nlu5yndG3eesN6LzovJy+ed3dGz8cuox3ZobycIg4iNYy7YIGFUSYHTtL9FA6rdmNiM8jjY",
-	"D2jMx+w/7eJ2x3IWhAFLEpkMZkwpmITpgX1h49Qs+EBpqs2P5+Mpi9IYVph9mfPEbE22jHu9umVkX3RC",
-	"BzzbvYFmX3SwH3xkRGmaaCIFeS9FRBeEiojcyjSOSCxvGNGSTOkNIwuZkluupyRV3SAM/M04MDMhRziT",
-	"IAz+KUcDzXVsnp0xxWgynsI2Car5DXOvBWEgkysq+L9hSMF+YLsgl4LfsERxvQjCYD6VghXOTiKh673x",
-	"U7Y7edHr9EYvo84T+px1Xo53dzrPJk+iF3Rn9Jz1ntjWg4ipccLn9jvnC6XZjNBoxgVXOqFaJq6lHdyH",
-	"s9O/Hh1edA/evD8+CcJAjeW83M0BmSfyn2ysiZ5STaZU4WLCzuALboXmMo5l9qtezM2v9u3s5/bHbde8",
-	"Y4/DnImIi6sgDNLEnKup1vP9x493dp93e91ed2f/Re9F7zGd88eGBDr5GVCPe5On9OVkl3We06dPO0/G",
-	"ZgUnPdp5Ntqjz2hv/Izu7Dw2HePA2jQPvn4NPS7xhsVmK8t8Ivs5JEJqQsdjNtcsIgumt2zjgdjG6d+2",
-	"/GLLL354fqEpj1WRW7xmE5kwyyVw6DmL+OkIffNE/Uc5scWjchTxivx5IKSesoSwjllYYE3U/gRMYHu3",
-	"rHEMZXK1FUk3fsU8rSfYD5bOZgw6rSfV90fvXx+dbW+Xu94uRzdOp81ZhtVj4YxFmbSaMYpPvwXjKRWC",
-	"mckAmSxnFLv+CV+Tu5vRud3wh9LA9ieJnA2q6+7TesLGfM6Z0A2jSNi/Uqb0ABZ0xf0Az+zatxSltKwZ",
-	"n9n3AuN0v3nsMPga/taaH99nmXNbxXKm1rSo5TV8MnkZ7Yx3R8/pM/Yk6k1ejPbo0/EOexk9n+zSZ73v",
-	"tcaly6m83tn1gw9wAC9Hu+xZtNMztDXpPJk8pZ0X0d5eZ4f16PPx09GzSW83+Pq5QGHvuNJF+joVjORU",
-	"XiSs7RW8Ve+26t3v+wIu8oczRqMoYUotl9y3gvpWUN8yiz+4tH6GgtXbNI6LvOLohiULPS1bgip8Yumd",
-	"+rs51P/33vNd8vTpU9Lb6fXWPuFwepbuvD1p6nGbs/W4fg/fMVqWCy+mjMTmZyQArohgLCq6DZdt4Hef",
-	"5tcwmDIasQQUyndcXJv/Fqn88uydInJC9JSR4YQnSg9DMpwn7Mb8V7AvegjHaxhTpYdkTq8Y+Y+zt4fk",
-	"xe6LF3/qkgP8CVYokkyBt4R94QoWLGYTTWSqu30BJxqP237QT3u9vfEatPw/zVf+vAPvsVckYfGf+wEM",
-	"tx+EZDPdmRn2nb7EwSOkk5SZrZmyGTVrZ1mb0omz9plVVd93WdcZ7hmLeMLG+p0cWwouj/zjlCUMxj1K",
-	"5K1iCbmSDPhH83cmMpkZESBIE24UvprP6mTROZhoww/KXzxnYykiZdjWLeWajNCYrpMFF1eEXlEuuv7p",
-	"ebpsKObOm6WzYL+XjYMLza5YAgP5r46l987xm+pIDMXzyO2bVZtDQhXhAn5SLLlhySNFYnlVGFMbtdob",
-	"JP3yjokrPQ32nz0JzZjdnzt1q2cGrdJYdw5lKnT9sJHZmqGbXTN3A41jOETZOYy50oVB79x5Ib+GwZwm",
-	"dMa0ZS45P33LY82SQ3PVndgLoG68cBe6UXNF2Bc61vGC6ClXxNx0ZqTctP5XypIF3ERwBRUuUX/A/yNh",
-	"k2A/+L8e59iQx/hUPcZBXZgLtMj97WitSHx5WXcq8tZwRoFR20XlijhxOoQ1dn8RrhWLJ4SLcZxGLGqc",
-	"TUEYr6cpfFI9FuVZHOFdVLfa1tswlkJTbqaRrTI5pIqZDeBXQibNA2VW6dnIesNIj8yOLx0uv/NAB3Cc",
-	"NjZcp6Sco1BaN2RrDV3ACAWRglmyUyCuaaa65IzNGdVwTjLqIROZkBnwuymF95BE57GMmKPK2nmWNCd/",
-	"rlyzmVo16eKsjkQ6C76GhjUd49t7u9mho0lCF+ap0gvgduZwBrUrBQobukPrF0rzGTMrNLTK3dCsmGP5",
-	"sNt8xkJyO6Wa3bAE2a4ZIeGqSw7lbMQFI1yjZDuER3+2WgLcqX3hfkR5aQhLbLrhPiGbm5WJiCgpBd6j",
-	"9asMgxzgAOsJNKKadcyoW1HpmYzZCXRetzpGZgRVq8APzWCaznuu1m3otJsB1jPCwgBhYIY3LR3YBtja",
-	"OQrGK7gyHBPTEs8FjO7y7J05SHw8JTO6QJ2IigWZyvxWp+6aN52gQYVQ4R2Vbl/AvOEGhqNE7YcahDM2",
-	"m+tF84lCOb/tXsHkL8/eNa/MG39V6nYMPvhIEe/JfS6CqqlgQ+cOZtNMGW4aZhj3H/8mCQYGfrGYLxt4",
-	"TjLmwHdJ+UgJkoprIW8FPM+P0dJJAO1sahLNV1tOC9/scrvjlZZPCqdzj/usngOaX5047bEIckDAIpAb",
-	"CqQmlEDrK6YVedJ7UlQXWhmb7NrMqZ7mS2P5ZhtlrInDfgDza3luVuW0IrnholbpmdMrLsADbU+sYjok",
-	"k0TOyE6mqc7RTsLgTuXZjOs217Qv7G3EJjSNNSgkmdqxU6u/maGf83/XDP8kV4BglHArJEyniSBzlsAo",
-	"u+R9dhj3ej0yNvqUMjfBXq+3bLgDZb5ZP+be6kEn8oZHdZrQR7iceMSE5npB5rZhl5yK+vul/jSN6Wye",
-	"qvrz4vpcy1Dw1TRWcykUgupf0+gQSPa3wLBehloonc9jjnaEx/9UeP/4UHwmorIT5VKxyEp7IZFxBAIe",
-	"NdfwjItUmx8TIkDwu+I3TBCZFvG2MIpPwQWoXjJi+QLdyuQarnfDcLrknF8JuODRfvDZzGnGlTITLAzp",
-	"REJHjV+ZcBbDkXbLB519bc93WRwdJYlMFC5sjS5s5sEVscMLkYPAz7AehSmanfesemWDRt1QbPPHhbYw",
-	"ltc0+uCYdfvNhZZFL9Kn4H2qNBkxQg0r5BEwP7NSG1qnA+9WsQwWvrPp5biQ10ysec498EDFgOxdnvk2",
-	"Um6v/bmhTuo5Ez+ZKwjWz3sxX8qmA6xh1N4Jxh+WH+EwmNNFLGmJRA3hsCgkoxQHqeSMgSuDsFixuqHa",
-	"buxu8ytBdYrqnz9ITRT0TEZWq0FjGpxwLaXhBnWdZ/1h96nCk1pcZfOrpRo61vwGxJLJpK4/aOpWtPXp",
-	"fE0je1iaiBhW3KNiYGQPc0plxGOmVIPtxJCQk1HGMkE+brRj8uvRRQgXu0yNeDKS0WKjAztEkrmQ8h1N",
-	"rth6DCUCXDW4n1AfM8MDY7fpy14TO8/I3/jrbtB63xCt3bRndZ8wyybnLIGBPlJk+KUzo186pmlntNBM",
-	"DfHE5sMht5nJPHuRaHoN1I6rDNrgxtb5rUxGPIrW4VOFFf5vmZJIwukEnXjOEji0ZtjS/GVESKRRQ01S",
-	"bGzBxzSOWQLauGKsJEYjyzGjqhnCK2KNOE5dNwoVFeTgw7ElPSd7x3zGjbCqZV+grTYEV0vNxsKLHWg0",
-	"dLdKrtzMNrxtx0KzRND4HPgeXHV33EDXk2WhSPMb2yTb6YTymEVdcqzB3WE1WEZwFIqkImLFLdkwn3vP",
-	"9FRGJ1IfxLG8RUnyDouF3ZB+8OHyoh+gaoYdbmzFjMSdX+8qnc9lovH0zuDrpXWBCdWzb2xv7ZPa9W27",
-	"VEWx/8Pp+cWa/r/77ciJPE/HU6c+3ungOonhim1w9a9AfPZVUODRXCvPw4Q6+VwqDgKCVdA2emJP5Jri",
-	"Y2FxDnxuNqbikdH+4BTl2ozMVHLD1ox0xiCCBEKPlLIvywnYMJVK2ebYQhPjddzV4iOUWWSWKCnI7VQi",
-	"bAjlPnTjbnCx9QHEW9FRfNfzeAigGSBaqrmaLAr8DLsnOISNrSN2R4bY+5CwL+AiVGRYHvXQWa85cl4p",
-	"4gWhN5THZspoKQTQwMudnV5IFIObkuzsdp92d/604dvrROq3MhV35cJG/p+Y9ze2jnIE4LSigSR0YoIn",
-	"acD2Mka43uj5M9c4H7NLke3IHZfGdkQ0m81lQhMeL0ia97qxBYuopiNrJE9Fwuh4avrPlsze+1yRUaoW",
-	"XXIiUe27pYqMp1RcsegV0ckih2R4a1lCeCxbSr/pva8kYLiZi+gOq29WJme7MR1fK8+Z5LkM9xNGowfn",
-	"pjViLPmhpNgLKd9TsbA/q3sqebcgVCZSa5A1j77M2RhinTIuxwXZNaxNikhtZvWlJDMqFm4LFJqyzYqN",
-	"Y86EXnXyCTVH15IMQpfkhAy9Yz1cThz3gz/tbhD+tN7WX54dG91eogHqjrQG1nU44FJkSveT3stnBLTr",
-	"jRHYyu9skCYuBU31VCb83+toKfBhOlK2ZdEinTBwCtBY+Wa9XFZM9dQ8x5795uSWJQy1aLT8G5711WHp",
-	"o6rt7JotHikLy1BE3oCroPpFYLQWmjBHG6Lplgs0uDXY5AwFRQyalDPuZD1fgvHO9gP2bhYz7T5g/aIl",
-	"N4J1ll6zRW2XTs8A1tgN1jDXt+PaTp3Id4GVdbyPHz92vF1qdA5P2QwQ235fYKQr6noX1sLbTPpMGLr/",
-	"ZFt+Djeu/fmnfLkNcukykY/LLJC/x2Wz2juL3rOIU4cUuAP/9LoiM9MX6gD9QLMv+vE8plz0A3Nj2g3Y",
-	"uKHU7OZfz09PNso9P1KuN2rTXnV/x1RXFP/vI79m2+O8rM7JUFmGoecfGxI+KRrePIcYiPPDszRmXmNK",
-	"kjQ27SGAAN5Fs+q+ET5Rk4IXKaKEycWU9QUODXi+kHDUQjJiY5oqRibsllwxwSC6SJExFeZeSJhSZCT1",
-	"1Aid4BFImKHmzCwyT4zwqjleftr9XPL1FawLRgAGI4ciQ7yEEO5/zRaI3wdpq0q1Ocl/sh/KiRtnDCO0",
-	"fszaUfixLsi3yBB8acMQlXGzkOinhp8VoQkjZhWMGBmEpemO84R0teBBo2CcinjhmFRpTiXC/K36XFj0",
-	"VOUBxE7VxChkNJWBmGmspFlqC3KDuKEiun/lKNEjXAWirHjx65LdwcMPnLoKW0HvpjSn3M0DLgHL2M3c",
-	"QzeGPJreIsD8zirMPwy+dEw3nRsK0ZXK9FcY0+XZu6A0TEAOlX47zD5b+PkEx1D47U1xQDiAk+/xcW/9",
-	"T5vW/potDIHKJGIJGS1ekWFnSGaMCsQbIiwX4W4WMWOY1dAs5hB/HlMFqiqsbwm/57Yw37VOZQM78N/1",
-	"tk69XlQXJf/xTTby4uPSitlfvNbN+/VgX/waBvbqruzOqTAKqhEyxozQkbkgwXqQ6rFEPHGRPUVZP8uZ",
-	"qW1Xx01rMOX18hsAujPmkyRM6AxC3+2LvviFDLNI4CHpGHUuZRH8/iGRYwY+dvNgxMxNb+YJD0//Zn7M",
-	"0vWNkEdDOAHat6DVUZJgt+jkekWGhdjkYebswmhnjF6zh9EPUM6HEoSY3wB6bnkci6vl91t8UvhK8RF+",
-	"s7jqbgSlo/igX/saBj6Ax8i0UcRNKxp/KJyyDMhZuTdmXFio5k4VqVk8Q/AZYndLmV2GS8BwFKmYdU0O",
-	"hRQD+H3ArChkruecEpz4BNfd7VTGQBQzLvwR79Qccw9LWz3e7EseMGpEQJqwiMRcs4TG8QKteOAruWFG",
-	"3ppTrVkCJh4vLGy31+uFgX0W7Af/69P/6ve/9Hqff/kfQc2Ve2wRhM1IwwNySxdGNUCPwpzJecxAbFPW",
-	"tYTQ9kkiBQRGVPmDUbUGtZIExgx6L4PEpvwowldggh/SOR9AP1xwPUiYTji7MVfBMawXJZlQ4gGEPIMm",
-	"FX1h/VpAlMsjD8MALXoDFEiag/2yjz1S1ghIqM59aKbR6ZyJ4zfkUArBxrpLjmZzvYBFGxruUieEhgFX",
-	"g9w8UtqQ+JYuFDGikPfqSMqYUZCdYzpiDeFcgIE3n8ZtrP30vPEoZD04IHMZfmpOw+XZO7VarvbApThc",
-	"f8XD/MT4K1F3bxwXEHRVOXwywU0wpwAiUCwK3QZiSPjDpdTD9B0Q4JEqlijr/AF35IwK8BbXSeeF6Pzy",
-	"KA79eEU5QccAQzhZlxxPKgGN5tBGbMIFZO5aoDlsbD21c+3Dx4uk/7RXd45z1aEhpOp2ykThOo35hMGT",
-	"Cl6djNgVFQXRfi01pD5rSXlkSCBWU4VXABHn7LHgrrNxxe2/Z/OfVMHfcbzqU0a9taos9FKj2og0to48",
-	"HMk6I8szsDzgQhQzuvy2xht3VMqqeV+qvH+RHy9mxHzMCeM4JM57QSLuHO2L7hrfxdwyNReOqP0qoWQ4",
-	"pmLMQGz0QzS8I5INppEE1j4IrD72NudrJObimtzyOCYjFMsxag0ifSiPwWhlMf/NrAKD2yJu+KHpAl/1",
-	"Z+HidH1Z4umTuhEXk/E0bWsW14qSMqYaAWySJJH0NpnrbIsndlCrV62c/ecuEatZkqBG1gj+PZR7SozQ",
-	"LHJOiSOWKQ53Z44NaVt+q0p3lVcLzNRrvlPb2kvZUmy9W9e6kMelRe/FNC8tXijmfClO9+nTmhcwPcrK",
-	"eKW6FEctGJ+X7ahF65r8R+XT9CvTliDyMEq0PMHx8iADQAuWq5MziECy4XwEv2iaYNtIMiUeWRgurfbd",
-	"ior8XEyt56qtF2Jl8Cm4K74Wkzjd4RppReA18XurLJdFMerbmSp9KdhbmrAcX1oXLOvFbpbzPxRv+LAQ",
-	"3V2hgwZJrF4sqRGjwqJt1Oaf9hOOImcN8+wPNi6zeHk0Mb2wJkmBf61XhIvlqsGhy3JbPg6/WBWMdAit",
-	"mHpu2Wgq5bV5aM6L/TM/PkrTOIb+C1YeO2HbvKVBpzLW99hL5fePebclK836XZTWiI2va3Uo79YDIcNc",
-	"fd6Fh3aJ0cJoSbPlytEgP/uVKzdJgQEiUtFCADAe3ydVo2X76pIv6+guOdVTltxyxQiiI+r140zkqsg+",
-	"y6kVWy0/am9SdMiypflJHB4LNFLwP0TuveoKth6uoRquNBdXPkE5TlWDg5wzURERUbDMh2mGmMvAme/K",
-	"R6HpKZsRfcvHJc0ImUNZIr7rdV67GRnvaZx5y+2C43+s2azRj3pA5rGhn6h0c7TdrLJcvTR300ZWZZ2p",
-	"N077Q2XSADjzvHzFBfDa3SH6vnk/ChH5O74YnMfkOzBn67wYlbsYIqHzCay3ghj2XE9r87plNNwUsy+O",
-	"WM4BPLymNbYCHF7GRkd1NqxMaqzxxmQd3WcDgq/VBc6IzIxC1fuNJjIhjI6nNTOGacEzmAVM32f1XGec",
-	"x8xWVea55lyO7HDPDDFUplP2TeWrVpno8mMAmfdr0JlZ9KvNgjqfM4Gw3GKaGPIBdjl09kemMsarUL7X",
-	"1u5qc4cZHZrPGNqxS7dtLunQOD6dQC7ydqvlhKSvn8s+k7/IWy+W95YqsEJgEMkUji+McsSYgCddcgC3",
-	"rzWaJAzeERZaY1EZVQVlmbESzDY8X8V7aNkrc51VrZ45bBcS7LezUKxpJbFQeiE1HzMypZG1m4TNhhO3",
-	"ojbertWovAIBrcnIvOOUuRrDS7uDVmeC+Ryu8vBmy7NyC74Wi0asf/6t4rhkTIiv7pKjf6U0NrsxdAUK",
-	"MlwVNnTmLESQ4Q7SWpLAvDaVmeApuMssTvDN+mlccwFuK+w+J1OBi2pvJGpRwOjupK513ThXmXaBtyN2",
-	"jEUI0LXW1nIenPuZfL2yFXWEbRkrAOXBmFflZggp8Wjey/tVqLs0WhAhb6tU2BdZVza36sox57U16gY9",
-	"9CF/w1JqUaeJpcquJVKFP6qsacTb8Yb1DF9eOY/GbG+tOOnaBqG8KshDEDmMsHSDFZQkwKVbmHkNSZTL",
-	"k7RYylLFkqVeIBtqZQiEt7uIvLIndRuF4tdUui7JW8wqhihPFMyojTACeyUaSkJUFG18IeTMyLu6kjoD",
-	"z3T7oriWhRnksFB7VtDvmJAoBXsn9bE96x+Wr6sFt5YAQZEf2Cq2zLtV/fUu72zlcBSuLO9ghwU9buBZ",
-	"2dx7VfNY2bBmr5AwEwl9LlngPhkbX9dUla9fjlCrXd1MgKh/fqlsAt0lj/M1bGryNo3jk+YmbxM5O7dr",
-	"Vff8Qi57ejQrG9PyZ1nay+bHS8ZVShHb0Mhs7vtsb+uanLj9rt2f7AzUjtA7F/XP4aw0zzA7Po0mye1R",
-	"2R4V/6hU+XB9GsxfyNCyWbTRo4PblrUr3sxgs8e8WNgaLyX3C+EI83TSaN4ik09tC2fYdoZ/hxTIoKFZ",
-	"TxMjfpWbjbPMAJlhOr/l8oZ5hDn+bdUCl4YOvpDjEfK525/cIJxAXR5FJmgX2w1SEUnByq1TYa5jI1Pa",
-	"mQl2S+MBVdd2oeSMQSTP7VTOABFFFcL+TAsLABTslkjhRXpw7Uf9Qc9GEPBmY28hlpcyddc9tE7nUXnr",
-	"MSYnnxUIYl4D+4trYL9tGnCtcmQTJBh8RW4TrjUTxGZMEeyLJuqWsTkYN7Lc0vYJftyeERuX6Hp2FW9s",
-	"oRu7jDNuvoPDs38lLuewW3tQGxym1s0K6yO6bfI8U85O4LxR5UPp1m+ARgE3vBIYA5oaCWHC67+SdevU",
-	"P+8NDDfzPlC0Y0yyd7KP1QpNjjBB/kAKNL/aD8OvQF9GhLGH3vMCei5APNLwgndsgzBQyKfsKYI34HAE",
-	"eUyr+WAeYeo2DJtmNSpLa2qFK7N02T8La3I3QcowwMbL0Tw8yBes5ulZvoZ17+bLWvuuW+m6MeWLX/P0",
-	"Tb4fzU8v3Q7Vfhs27cDuWU2L89rrxjy5zHa29ttus2seHmX7X7tY+ZGoHXF2Suo/mx2c5seLt+4o1bQ5",
-	"yU9X41M8cG+z87Zc8tqere3ZuuvZKopqvkullYvUWj/v6vJp8K6uMt7Xu2rXcKAntRP0s3jnE8osnTCF",
-	"OpvW8u8sh495kXVtPr3iU/UmphMP1L9W51wNFJ2xhuX6OGUg1IFh51Zalxa1MpV5sWtTZYEpFgRnPWUA",
-	"L7G3fz2Co+XutDsM94Ib1P2dG2maNrm0cMv9i60tVMX5OYnr948x8zv30aolaGkJmurjYHODW7lI1LeC",
-	"rbUTFOEoIIKhbEXIH1UsCPmjN4X9qWtRsb2gUcAvc9X4tP7DtUaN7MnSEVmR5fWi1mBTbFJr9ik2OZ6V",
-	"bSJeMHT5x9qZnuEhrP9A9cFRdkRLD5rncwLnt/7ZB3OaT9zRLD08LZ7t0tO/ytGFPenlMVbMVTgnrwxb",
-	"9aRU7E/LTU92MXRC898ukGAqjRpNXDbMHKnpQDc+a2GN3JLRloy2ZNSOjAqiiKsEW5TKa5H2WX5dKcoR",
-	"NJktVXVbBOIucV2mUO3AlqgU1y7pqc0zHdqvhGQ8ZeNr0EPs/QtJ1tcXAp1XL1mFAn7HlT7WbLYKTw1l",
-	"xGLIPoqO1jgGlcjmhAFbn1QuU8xo4ZLIbGNQtzGo2xjUbQzqNgZ1G4O6jUHdxqBuY1C3Mah3B8UZTflK",
-	"duyPXkaVgkx7kmGSyzZIjBVDtHBBvJXW+ktFmXVhkXOXryuDAYA3WSIuY5/MY0YVcwgOIwGho7iC4yh4",
-	"1JOy47/mqQ/dKDwNba6XJciMfSIkYCHyO8739ieVTlkVqFE3ohLkotgGS525hcngGFRdKw994YNhPAtw",
-	"trxFV3vuA8897W4SRU970bG+rtESD86ZN4jqsxr/Ij6qc6a5l6qORfckm0T5Ua1L0b3lOQuXWY9+yvkU",
-	"SHnTSRldbsVhN4NrDUaLIfajXCo9qzw8UsSICn1hjgribPJgAcgulcVIcAyReGWLtfsdQoUe6oKglqZ7",
-	"zEfk/Y5/OXmzUw5T7+A/2h31UzMqP01j8YdCisbio9eLmp/q2jvzkv9nXTtn7/H/XJpm8icae+EIo3lq",
-	"SbAuanx+FfcRIzGbaCJT3SUfp4azqzkdM0ITmYrIyD1Q6HImb1hNErslKmQIhhyx8CwshiqVF1SCZhUt",
-	"USoqyqO1+fo65v9fmP8bmf8bm/9j5sedSb//5fnE/PPlpDar33LU+9I1W17Qvm7VIIW+WrpyP5Jtqn6h",
-	"V6/pT6Akrwgob1TtSvHeUIGLxlAbH2QLhw0MiZrKW0GoIpAwHltkMA6wq44SRq9Vy5SU9zjiK9TNu+/y",
-	"Ur307t2uUGDv3vEqTffuPa9Sie/e83L0ho09urEYDncCQYN7pCCZfCuIzf2yAVi4gUsK0Cb1x7muTfvx",
-	"CxlacLAR628p2PftpOyDRwpxwySii6pClL/iqj4bAQhUgYomlGHZCy3meIVWv+8rKD7svZwF2W/ng9Iz",
-	"NPrIJW0pK185Dp5FwCu4KCCxC+KbXY48PKmssswzmcHDCXvoYKfSrKuiuPTF9uulB/Wivn1UI+ljb9lQ",
-	"Sw9q4ZLwpBYNidbCfF6NaslPM4cq0Th1ZJPRnKBJYJQs5JVVZEYjZCcyNurNDUsUpOGQE/KRxlGaED6D",
-	"8quQmrf0lWG3SOwID73LoBvGWxskixEHtZ9uKcZBB2Ux7sAD+XGVScV5RUT33TvjLy3DMJ8S7NY9vGJa",
-	"eSGdFhkKYpMR/LQi8lZsQtb5FjdM6+RQ72lyzfQ8pmPmsmw7qIcl13b6uOWOarPVEgCf2xdZ53lFnCHc",
-	"SYMINO+xnLHsYErFXFKTG0akYPgJr+oLEtQj1NFDWGJHhhhlZEmN6zYKfAl22Cn/UCjoAEq8HbfV5N1f",
-	"7a4FuymFwguV3woKrPe0iOGpf9DwbuWdJW3PzaTe4Axrfl2q8v/O5vc1DE6NssTF1YesHH1Lisraq7tZ",
-	"u96amyLTRIbA0IbACYZhX4xtyVRXl4QMDb+ptWKRD95QgLQwyz8KNA3UF0mf7vqiBeGRdeiuYh2D0Vjl",
-	"ER2KnepPPhq34/9hReqO/a+H/e1k/25JofliFQ5xzc/F8+U3cGap6o9L3slme4GTXfK0uRcPtlb7e/Ob",
-	"FjhX+a35DQ/PV/v7ck6xXeeHWOevYfCB6vGURZsU6t4iZixL4eNJdVuZrr1MVxHf8u2s3ZZyWFMWxuQy",
-	"JP4A1d/aQd5OJ3nED2RxSahwYfaYBdTHRHkprMCJwyfEFlxdFxXnY8++BYises5dkzzsCQEOIxZLcaWI",
-	"ljhFdad8ReUrsgUKMhdMrASgcggYL1SuNw83BAQz7F/OuAawR7A/obFirSvR7Od1eH2pyuUSSwBIwqKl",
-	"ubFKAV4PjJopJLBaHxHyM8BWIN1QA3/3MoUJkFLb0y50W89DXEYp6+RF4bZ9lqp1OEEhr9X6S7O5UpP5",
-	"BdG22GROIYVyk37OKO/ffu6oci6pLGytGBZXEMhzAl4zJG9FeJ+fm6oQNtgccbg8oHBd4d+PMCn/mucJ",
-	"qnlSEQrrkgfVPK2KsqXAlfJRaBZj4fmxOnAbU99lgwzbGLJTauLFDNU8KcYM1TSoX0A/vqnu0ZK3GiZS",
-	"jIpqeHpiT0ijirI9DX+404DMF9zVB+MxU+pidVnorHYojWPA+1l7J8SoQwOLTdy8GG5FueUxATgGpeVc",
-	"kVuZXIMJysl+YBRymJZMkzCDhLCMMRWgVrQWCO8rAF5kA8bYFCeRLoP+FgoVKm0unKjNktxiVb6ImLeg",
-	"uLdLUDvjItWstEoPKxTXSz8fnfpgDxI4WgtJWQG1adZKUR51G93Wqk3fMZ8BUEbLomaWtzAbYlu1Tp9e",
-	"Q1BArXX54DdTBMfVifCSEqi6SH+MoC+cmVXVIWsmg4zSM7SUSpXGsbxl0aBxG5x9dcTBmoMCHa64lkRx",
-	"cRUzWxcf8V85jpGYP7J8KH4i3wzHa2Vxl/wCtKVy3dt8enlBhF5dsv67cZuQUE1mUmmy9+wpiYyCBzEC",
-	"kPX4Za/4i1FZE2ahcxm6ron0GsvOtyKjwylN6FizpJSnep5woQ1Fwy9e3pAyFqZoYLo7fuVOJLoJ+vML",
-	"YCytelyisCJprUUoUZ0qI9htfqGiDwK1myH8MgSnh0DoW2LLYhAa22znD3qrrnfulmztxpmlrpdNLkpy",
-	"B/pshgepnsrEAruG3W9XkqzIjXHQq7hyyxN17hBZlaxRNNFOLjv4cOzCQrxaKftmEghwooUiKpWGtwnX",
-	"kN8SRxoSFnEdQsmJ0OKVQpsl0gWIFyLDvb5CkopIArMJDYsm9IpyEfYFyWJSoFAH4GcIVYi4Cu2PNPKt",
-	"5o8AIHmNoSA8YWMtk0VxVj6UT4WZuz/EtEmuDoS0FmaUAc0jTJWpWKL2Lfl1yIxe22OFNUOYsFISXjPQ",
-	"+pWVILNWiiU3fMxs7WMjTNrqI1yhQbTgMizvTrF0Du5DEAbFyVq7hR1pS40/Pzy5v0SdYW+1zz7ab+cP",
-	"37hRVF4z+pLVG6ra5Tf78tfMzV1LHza5KPo5/HPyQ3gXrE62NNKtamJ3k8qN7G2yQXyfIPKCHXqN2ySH",
-	"ntTy/Yhi6MDlxWFYzJNRSCdbNP7bLAAZYLQibd1Vz1sVrGjHFBIaK2nYnVcD7HuFLuZ009r2is0Lhlc/",
-	"z1jJUtkiC1pt0rMiDGkt4JGXTafwizWIeD8VETUFA0nDzzWd1EN6bCqYgk3If6mMHHIJbSxqpxF19LuY",
-	"nDl16Sjm40MpJvwqTWh91DX4Fv0mIRktihAdVWXIb48OLi7Pjs5rYjMMM/DwqpkahM41AthO9MkBbXsG",
-	"hpxe3h2c/Hp58Gtd/2a8MRVXKb1iCpEGUipMQRBi5bYs3GMsIxR/MgyTr+GUddac8nMdZtdXYXZrBObS",
-	"327gg8PTN0fLB2/GPmJXHKNpau0sHw/evbk8Gxyenh2tlPLtXiesuN9l0bk4QH+lw3xTi1+ulZwbPteQ",
-	"YikXnQtHzWKfpRizRCii+JWA4H0RFmoQukqDsVfaVvG6MqQHlxd/OTq5OD48uDg+PRm8P7r4y+mb80an",
-	"8PD89PD44N3g/PjXk8sPQ1flDkVKIcmcKnUrk0iBVaRbY+fwKv6UTsKbo7cHl+8uBsdvPjR+HwhgH+Yz",
-	"SaTQhIkI7Sx4y/KICc31wlwIgMk1ZyZVrPawvL18927wwWztxfHFu4bDp+iMZZRQ6eIvp++PPpyeXQwM",
-	"86t9f0TzMjjZkB8pcnn2zkj/oFLPKI9bZc06Pvn78QXs1Png6OTg9bujN0v99/V5Vt8fnF8cnb0/PnnT",
-	"ZthGTYD08XbQbcZ5evzmcHBweHh0fj64OP3b0cnK0YK4Ut5Yi0LyLPzZYFBxMvqfMuITVWQIQjfpp73e",
-	"3viaLeAfbFi/BOd/MZt2v70/P744Grw5Oj88O/5gtmT5oW3u4uj9wfG7u758cvC+YfDCy/7raL/Sx+X5",
-	"0dng/cHJm4OL07P/Hrw9Pnq3hPqzsbQl6hIrzUdcswNVeqxZ4sKSVU5yiR7r6SVs4nlFDrTsEDetWx3f",
-	"Ry8cpK6rNbrRGTPnGNi9j7ExCj3aZ8wTKRii3TagGUqh25aLLMBWVilMSzxKbw11O0cGgOsqWY4sLq1L",
-	"QIHOi+NyTa4Zm9u6aFVKblTTvMVsuGS91bagxikEEakGga79VbZBRcg7P22VIYD1VSEotYqNv0olUIl/",
-	"TtqpOmasvuCf/W0F9ezvopSe/fyhMJjsZ8+Fnv12iKO7sIMrqSXfayBmv9KYQa7PhlOHCQfMAUfCtRX5",
-	"wKaOEXvLj9oS/0AY5PRab5FezPMrARNDOfOEq0FtBLc4crZapxRD9GjRRoUhqHkILF1iz4K20oZzuL7s",
-	"n03NxzSOsV/zL2CHho9JRWPlvg1/ZR+Hv7CKuXmlGAmR65h5OKobAkSbxrHllKaXluc9W25Phc1+y4M2",
-	"s59O8w/mr+KX/deyIZRO9cN+zh2fWpHQGoysbQjMWlQsyFQqvW9Wn+opqiYokAkyfEzn/LFbdvX4N8OE",
-	"vj4ehn2Bj5whPH9i35nlgXUdJ8V33FbVdwQzMI01EFDH7GbeksiEVJviScoaoVO2kt5gDedig1sRpNKj",
-	"L4jTb3RQG727nmalQJstqua2QOyMuUxSmbC8fmwjfLNOZIEhNw61VdJNWmZqYSVdcJ46hWCdGlBkIahK",
-	"2dv+YROqtHDeZWn0IPLBJiWGAAmXtqs0zCe9l89WxDyUdqHsMsm3wQhC7xtOhTnhZr0gnUpFxKNXCWMz",
-	"c3k3W6lBtzFqk2ky+KeELGZdcpGrWM4mrVkyA7sRdAuweeq0bsS+vMqFpVx5M1Kb6ovUiXOKkWFxYOBR",
-	"xiSEYNlgHHj8hMesVBd2Pc9FKTHNnczm3qrcw4m9Lkh7eT6UqsTtMg+vyBm8PiCsKmdzNYADX53OOWNo",
-	"cZpRASZGdsOSBZTPrhfZTVfpfC4T3dDZqg786mxqwISZa1SbHlP5aQx9Cxkw0lvKdSEFR+h0FAiX4Sqn",
-	"8eogluoXB3FMagInZN57SAS7ZUqTCU+UXgdI4uKWvjaewFwPqXP+gDzhjQNtUEjBXXJs7hfxSGO1Hhrd",
-	"yQ/kIf4f0kn0d674KPY8tY2KNoB4XGgdY0Qx1KuLmS1taUiaFS/izZ7VStjVnVKGP1Cy7x85a/eGsmd7",
-	"AgUm7QRUB0QI5rCIP1yK7dUjLqfY/jYJsbf5kv+w+ZJL8u7PW7gsy5dQqRpWrg5WVyWsKuGbFWXjNOF6",
-	"cW4WD68X0AcOUqM7lI9vg4fDVRnBLBiGkwxdtkXUYnAuQ4TUsgj04bkF8g0oIPkGiBcbuKZZZCfB5BqG",
-	"LY1YX+TQV2ucfoUOZAxWMGfeKA0a9Vabm0ITwVikQNn40oEPdeDlYZcMXzOasKQyJ0xf457Wz5tEMqs4",
-	"WJMTQzF0gipGRguX6sNir81qThnF7LtIdUEBm5lLfHTO/8YWwVezXVxMZAO3N3IeeEK5gEQktaA/kJIx",
-	"fbY17dudA4ttX/RFsZAMWD0ULCVa5wT8G/mO+YzIovlpFCVMKbNfWaj3jC6sTO6xNtxhBfXL9ZT1hVX2",
-	"bKg/eNNGC5sa0vmRSwV+wOMmbFVHBC7m4eTFKbhsVH7GuL6oSRmXhUSbZbhAyGh2mOZUT1WYuTeMroHk",
-	"5+EmHinES3Y8MX8YEiUb8oVZtMWtTK77IhW2BjlaPn85Bj/yhLNE/fIL+FMuL4/fwF2AwGflUJRsZrZl",
-	"TIUUfEzBUDkj/xFRNWVRSGJ5C5e6Yn965YIDFGwMwK2yPvqCKrK3S6bsC43YmM9oTCJ+xbWyA7rgM6Y0",
-	"nc3deM7eHpK9vb2XFmmGJ2nGx4lUbCxF5F5EW/Qvv2RZnVAJMZr8SEacqX0y/K0fwNL2g33yqR/Yte0H",
-	"Ifk///v/+/x1aC67PLbB7uYNjXkUkmH1BWzfF0kaM2sAUi6Vgysda76JFZ3MR70uvg5hd3IVkLBYMTuZ",
-	"MzeESP3yyz42yrHo1pJcYUVI6WT4Xx37fuf4zbBL/p/UiF5cY4D+QqYkYZBGB6zJo5jNkFvYxKGBZapB",
-	"GNgkc8F+0Os+6fYgY+ecCTrnwX6w1+119wKwVU2Boz+mc96hqZ4+Rt7HrDHwMdjWZF1iECdxUD/EzWW/",
-	"qLEIUt9pbigNkgrl6BCbLMy0N+fdsJSx5Zm0L1ykVW73wkawD/xqqslUpolyEST7JBWax0D9of23oWSn",
-	"MwOFubwBkGIha58FtfWFGZzK35Op5c3Z9h1HyH0HZunwfhq4pctzSb6W0cLzaoL1az6PrXHg8T+tqZJ9",
-	"obM5ZhpBU2vQmzylLye7rPOcPn3aeTJ+zjovJz3aeTbao89ob/yM7uygzGTkmlVST62V92tR9jFSFfxg",
-	"OYjpc7fXW2/01mRpDuPg6L8O3n94d9R+lIcyYeaaQ3gyDK/B8mmEViQbGKZPOU0fsc0fF9rCN57gJOte",
-	"yhbj8WsaHZqdgfZPV7d/z/RURidSH2BsF774bPWL5hW4iEDTM2/t7K1+y7n5pHxHkyv73pPV712eHZt3",
-	"JErQT3ZazOxSWOsYi96ziFMnvT/Zfbn65Qsp31OxsFugzHtP2yz/sdBG9o3PQRqASwPfbbE25xhhcCno",
-	"DeWoQPvCbbD/6XMYqHQ2o8ki2A8cmRCKHAkrXbiYFE2vwNnlmCb6wWb0S2cko0VntNCGcnae7b14Yj6S",
-	"M9ffnLPoKzJWmtAZ03CAG7J45k0euxSOkMaznie/kdZqllnOG5jTMMxYdc6Vc3hnOjei225v92lmwqDX",
-	"tutsPUAy40qlALvyoU7KSjIZSjNhGIxBLs/eQTjWVZe8lkasTJhLUref985VEdOVCXne9zBLXWIkezuw",
-	"3M20jEmjbLllzr9v5vykFY99K1MRbbn5H5mbg2sB0zJn/ENtiMWbocdMoxB9xXSzm3REx9fO1A8MDpnh",
-	"KJG3YHCVM6YINMoDua8Mr5ei4mR3+npBBAcR1zzoC+r0UhtBbbN+KZkF7huxl0Ugkp8z5t0hXHA9SJhO",
-	"OLthw+Vs1s49ax6UGNce7nPJ+CnrZlTiJe/kOIOlL+MjZ/bSydp/De/Nh350vrI+f/idkPihPW+eQllL",
-	"xV/Du0tdTXRuyKKZxg880kQBySdtpGcoYoCZKxOwYuDJDTGxw5UoEKnVlF0PRT7gJCQgeIjnhpzAmUcn",
-	"g8nP0eRm9GXKY2VZI7IWCyIB42SZu1DdF0MJNB7LKy4ySo/8JRkiF0K7mFtLMjSfALtpmKdvuKXKIoNx",
-	"LWzFLRvcb77bF+bDTnQtSaGWj78iqsCqSuJul3xcxexCf1/6Apa1ZvZkiNPGuq6Pc8v20LJVtA2hpTUz",
-	"FOY98JLpGaR1NG9ylQXS2JIVrzBexS4gcQuQM27/EJg5giGzL0bsKhXOFJvdIs5lnu0YFo8CY282Ujw+",
-	"aJeSgPrIkhbBBTRcetMNSyEQXXIQx9ac7B0EmpiD6tLAY2JpOSGnRraEE5ibS9HKP0iTeEjoTIorsEUu",
-	"vXsK11RQIfgyeUIxoXL0iwtiyi5eLQnXXXJQboIkTUlCRSRnBJKSAvTImqGFzG1gfeF1iMcGV9/dzjLV",
-	"Yb5PYKRyHCCrvMihDlL2p7U8Oo/Bv1KWLHKHQebtycT7FfVljW65xj0NQ+PiB7qh11SHrL/wU3AkVJrY",
-	"lAPob7XQspmEn6kgu0+fGhK0qWC6cJm005sQFY+I6watCQZSsFtvWIXaii4/qOjyGsJFc2J6KLnlcSFK",
-	"s1lgcYb927LV3r8THAxJLPLEYu4mReXlmi2Knq+aIFGuVV/kH0gYjVSXHN2wBLud0UWWz2RWyGnlXJRM",
-	"awvQ9y7S5fdEYRyN+snahhUveLoY6/zpUwBWwyNxFXM1DT5/rkQUY4NSYHBT2OunoBDgajTTQlhqUBOm",
-	"ZnRgGCk5jGUalaPQ9oOp1nO1//jxXCaaxl07r+5Yzh43xKhZBEY5UBN62n/8eGf3ebfX7XV39l/0XvQe",
-	"L41VQ3xnXcRjZdjVgMagGHCX/41hh5UeGsIJP33+2pqd14XgN7D1wmHbMEffMuhvw6B/ZZrMYcuL2+kx",
-	"6uLvn79mLDcLLlnJbkEr8DEZuX6AGUMB4KIY2HIilmDtO6zhcq7pZIImeDTkgTZEjejt99jti1Ngmwh4",
-	"N21Q9ubCRypCTCMCPpzlXTrX9aIclFV+o0vOsBprXxRn45LmxVxpVmujzxZrYNoEa994FKykrdqd839j",
-	"25pgFijQYy8UM5AQcxKCYWHCx1RogBshJhoq97jLEH6vlvE5Y3PmUg+5YYRmeYhi5gdtL8vRwigcM6q6",
-	"5IIzXDFvq9OURzlWZA7IElthQ96wJKZzW1nnyzwGFwUy6Dq1QBZUglagbhfPdergknk6jRdVULfSC8Aj",
-	"TGQyAzA/KnsdW6ihg7V7nUujbhssjkZLi/OqX0bQtXMJHQqCXeI3bL0xz8PUJa8zkFVIIPzOC0YuFgpo",
-	"sYjw7t0XMo+ULSzm3u49V/Pz/QSZT15ermC3t/uss7PT2d276L3c3+vt93rdHvzvH0FYTXXsEzye0iQF",
-	"PsbFlfJQbGNMI5/EjeJCkXc+j3YmT0bPdjtP6d6484T1XnReTF4+7+yOno1fRj22Q3s7j10ipf2gTXNw",
-	"ot5x50ob1qukQK2KAqeCocXN4ytlpZmL61VSgGmj7qcl47sqjXXnUKZ4IFa97bVeyx/3wZEpih07bTxR",
-	"1EIcnayy10aE8LNfttR0z9Px1N4YW1Fq86JUJjy940pnOfh8z1r+G7jWPMxtsF/O3fgVKWW58JQXcs+6",
-	"bhKhrFQDxm9tIz4nPAbbpE+hYIPO6r/3hTWM+2C9nDaGXXLCOMhXNAf8mWueCgKAbFCTKTGq7XL5Zwy0",
-	"Vs/Ia7KoZAXquagOalM6x7djHDLiMVPqTkyj+PLeul97uu4Lz9Z8oQ3pF15oQ/gfKdf+S0/XXeZWpF78",
-	"ytei9y0VG6Hypab6LGOQkWUoFxYlpNkX3SWHpZKXDQbxLI6jndnWsIQL9gUiIRqHwxVhX+hYQ5obN6Al",
-	"3x9A6w2PIqxEDVl8lxGK7rNi7s87DPZzVQ22uQxWasMAAvfEydAmSbNpdwwP59o5Kp001cRON2bj+2NI",
-	"xq3RYJk83GD7ss83bPb6ocTIrcPkWwiRZ5aACSVelpyHuGNcVU8/c3SXHBBQsYuRQhBug/n/nvSeQDIr",
-	"xynaEZrlt3OqpzkLyAIdfdSnT5GrEqhkTNflmcwy1LQ0QkIavcy+Z0PGQHBG/5SFXWRum9Cx4YLlLAOa",
-	"lNLQglFy0hfo0UF0SphDOrKwLouTiKnSr2yVDzqC4OQc/VDMAQIWsTq52i3EIFsIZ2C8p6EE0AYrmDVi",
-	"JcZ0Nk+VRQqFAcKjB8CT85AdL7sFbnpMRyz2XBiXAsLfuF5gxD86+PYD7P0uJo1juzS5t3C1LQNQIuUc",
-	"pmrr2/gpfRugnld30+OuVTbi+TdqeEwpxmGllHdLFyUkyUrq3Zg896MRcFvJq0q2Lcl0iyn5Y5B1LjCJ",
-	"6iFYRdwbgJq40P0Ohu6jTNZS/kBT3SOVh5WqYiKi0NX6M/zDiCrjOI1Y5AWHQkczxeIb6wHCaCE1lbcC",
-	"a+l0yUFfuGhhC8Xz4ljLldCKLKkhMcE38lp+OwePX+DKNH3e6e12dnfqmtawPr/CokjjOBNxT/jVVMcL",
-	"G8qc13iqL+1TEuA/Z8psuwCs9WWiusKeW4/PD+XxOZHZtmzdPT+eu8fxR4L80fJk79qpvx7q1HchBVvX",
-	"/dNwiZCNeG/6osl905SuZuvL2fpyfjpfzgOQcH3I+nsILK9NIoI0jGJdRpEuYUqxcqWtrKJqBb1CwhDI",
-	"89EXw1y2GXqvNxagBY9xQw1ayCtkRcmY0RvIXATZQlymI+Acui+g751ezy6ned5GBt3PCoxgbAjUWLQ/",
-	"rcOJ7h36vhEBrj3MdlUN5Vbx8TsP4+JZQzbekNjrR+7/9+nl2eDk6CMCqYM1ZeJ7b0C0NPYfQvpmNGJL",
-	"woIaa/1l2QNyY3qzI6xBzWyzCo9bGtnrigd92zAlhf+e8wSoNefUfi6kNI6AwSHzlFi1JAgD8FtkHdjz",
-	"+ik4yPlJ/lrG9CwX7KKhDzGSxU+/zXGTWbyS/zU88p+CizycCtgZrnc3+OyffqNWkZ19cs5iKGeL3ZHx",
-	"VPIx6/pptqzrJcsQxkgmh9rmyg56RkXNalkUEAaySGIa5TdbPngpBjDmAbNFMj4F/y1TzE6Wc2/v2oCU",
-	"6zKrqZ6nSTWvdMkZu5HXGPNpMyl//vp1U8FjB/n6einPCldo3YR/EqdsQdPbJun4PSTpyCVNuEsIrRc2",
-	"W8qatSk5moTQFeZJD5yCdbpr8uKLSPn8p9ZYmWXqFeyLziQ8qJFJNmxzjJjSiVxU9csnSwu+m08ZnhT9",
-	"jGxgm9zndwDogBvxfqRfr2auhpUtoVwbhF/RMFtTblu6/eaQtN+DLf8eesu3TFa2ZYJ/WHTa5tlZK7Ra",
-	"HVvLTUxrYtda0eIDY9eyymutPMZZ7vJNRMy6zrrEi5Xti9bBspjw2S80mAEJW0XNuu+XQm8TfJ6D7MMW",
-	"EbWur21A7Y8XUPs+ryHoABQOUG3rJG5Dbe8ZamvX8eePtM1Az5uNCihVWHLhB6UySm3BzGWzlGOBQF2Q",
-	"IEbTBIFy7ntzGccSi5EkrhAgiperQiCyC6LF4HbXi4DYvRNoxJY23QJFtqHBW7l5HayIJWRfSHY/bTww",
-	"eJWg+GPGBWdS3BZKsoWS/IRQkvtS+FIV+IMj6YIarPLoLdVanG0ni3oBaDUywgoNd4V0UBJA68V1N4BH",
-	"6t7R0OXqdJsISPY3BEbkh4EuHURWcK+tuaB2efwQ6HssTbnG3wbjxbfh6z9Z+HqmbKwTvW5fukPgenbf",
-	"f3Mnwc+vZ4ImmUF9J6lOE+YpnIlmM65KGmew23v5stPb6UD3m9Q899bTPPfWcHE4fbPerWEHuY283+po",
-	"m/Nt2CP3IGKcH3fvDu+DhN3vPrTrIpExa+G3oHEMln9V45zIEyBDDXg9ZbMQi3E6/7QD/5IDMk4YBPHR",
-	"GNcpkgxXCnB9Rju1vmn4pCsOVqdnwnC+q6vgd2uJPpMxs4X/f2BrNDa1NbuDnN5rBXxbtjepAwzYxfpw",
-	"dvrXo8OL7vuDk4Nfj87MqWLJjCvFpQAG4hocnh0dXBwNPhydvT8+Pz8+PfGgAXvjp2x38qLX6Y1eRp0n",
-	"9DnrvBzv7nSeTZ5EL+jO6Dkz9+bn+2zJ1mq7tdpuJYK2gea/Gd7tlYD/9PlrNaUE3CWeqIB/b9ygC92u",
-	"b7FdFQrYF2tYbMmB8lzbWSl5IZsDdPCm3Zpzt+bcn8Cc257y0d57D9JfqiKcAa0b2Q8xhpmB0dzVWZRg",
-	"GmtMUCWIFZPgOVi5ZnO9aLRC+sLP5mxbP6w18uOUAYOD4EVpM3yNGLlKqNDNA8lFPX8YVloaSRkzKn48",
-	"42dJOVvHjAforAYGvjn7XDvJ+3yhNJsRGs244EpDlfoW4vfBm/fHJxXhey0J+0l7y1RBrq63Trk13Zqm",
-	"toLoRkxT5kA9wI3jG6UQpbm2RaoVbT2wRSpVLOl4aPx2oFrvhWZcrZ+WaRmo1uvM4mr7wi9CU/xcIYV7",
-	"hpnNvbs8sYK/kcKHeXGq7rvj84uhV1DSCgpc9MXSPsAqBnVtzCI+UgQdJiTnmD4aF6uC8oQY4YJ1ZpRb",
-	"0xuUtRzOEaY6JDIhQ8vKh1Bf861VTMZyNuKCYSTJwckbFF7wZAFgGEpSohqDVUFnc5qwiMRcs4TG8QLL",
-	"tLp0B5TMqTaU1iUHAsWcvsDuMmsg9tYlRjuDFUbjkbWC0YhQV7VfkduEa9iV2b4tx/pnO6l+2uvtPsOf",
-	"bBKuYdgXxUahewKjxGefPtd08elz1gmgfHPrZGbPKxYNdRJC2BejVJNRQsfXhuxGbMpFRCiKGDlxgk4G",
-	"LzrFzZBwbki0pVsVF1ex24BZqjSs2MgszBwcZ3U6nDm+A+/U3s1wepx1gIfjkN/w+ARUvTb21MrrlmwM",
-	"R7rL+0fmMN/5xSNwDN/l7S9snJo/z6Ec5516gPCm1wAcX25dlhPC6HjqcZzNGpz7omRxJt/B4Oyvz8PY",
-	"m7dY/7vsxh0w/S3dKmu7X9akMCPXn5gVuOO7d2VJTvi+24tvvCN61z7uOmt42Ybpr/8ycsJ7eXXgDSlY",
-	"0/F0zbyPG/EgKOamWPOEmx7Myf6+TpUfxqfS3ghgZj5QhjohQQsmQeFCsyuUAr3sKZvLHZLfcQ9Yevqb",
-	"KuftFzwCK0WwHxwLXGyzA932lg60cjRCcMxB5orMqcLrC1Lly4RwrTxjPmqQc6m45jfM7fc2m/rPFMMA",
-	"6X48VcAzRZR17zqrRCVQfk0nWAtN/Q6BDX3BN5QyszGwoaJCOY/YVof6MXSorYj484qIWw/y1oP8YwYE",
-	"PcB1WZ9bFhOMQXbZ/KUuOdYQi6xBPBvatD4sGhI+IVLEC/NwMiEzusDX3O2ZXapWbINmYV9kRl7TgZHu",
-	"HCK9DoyOhmTPSGzuz1uurAc7YjGHBBJgB86b5eOHe9mIoFEas8h1rsDwmVCh6BhmifZmhFNiUkK07hqJ",
-	"AAbPdMGiimZ7Cb85xznarXBgttaS9RK7ok4sIlraPvpCyRnobsNJGscA9h+GZCiokWyzP+dTKdgAeZH5",
-	"2y+NZ/7+pxwNNNcxs+bjsbnNXftXmZyh+sLabyAtI8Z8oTQCc/+LvMV0h+ZSRVcujaKEKQWeGpzv1DUS",
-	"7NY9NufFO6JMhW7SMZ9xDYhStpBgboZfzLfzWhJ5Lii0Lj/ZfRkSOjEaFpS+AnFpPGXja9VOJLpX0l6M",
-	"SUvjeA0TgGXmb81bX8MgZlTp9V9/B6+1z3JZ6WDj2X1VIRKm9XzyjLfrT6WxLk9uer6lztsU3SVdrsfX",
-	"WubMrXgDf4fZcqMUn7NiCtgDQeSc+ZeBYdEiUoTG5iZZFBLmghi//yn4gDzYf8s2J+wLeNMwYTkgjCiP",
-	"gbMgxGFV/lwL2M8NL0jq1TEcCWAg1ihkP4P8CpLpggN8Wb5dmxMXANuFkZyaC8+LV3OwbsiGjqaAMLv/",
-	"XBuj1knBViXNdUhxt1ygDQqCYJXyB+0grSezmru3UELVBgeiz5ZGM3PrImvNubi5ymsX8yLfqsw9mqvF",
-	"+MAOI9OOG79uh40bUB4zAKu4soA0HCCg0ZxvetUKGq0Ib2aYqZpCoucRi6W4sn5ovPotcSAWDodk5SV/",
-	"TCeSqHQ8xd7AGCXM1jcYDfzB2c4+BYeQgT5hSsuEETmCLYSEp2kS75ONZWyBKVhB5KyyuG4iFviRDdPR",
-	"wSmOC27gNOXRn1fjMF6+zE8D0PU3yNKcn+Fbat30MhV5+mb/nrA7TyjJuNsWQ7XN+/zT5n1eqfWVMzs/",
-	"e/p079lydRCAK3ma54qoQ+fzRN4wAEDVq4wH2MLoAAXN0CNEw1Py/LBZrmeEAUlCrfpoPu6VpDOUr/iV",
-	"sNdpX3hAWOa9kt21RY3VvI6XPxQwsRVxtZRExpaRoM6CsBcpzBWOF21foKJaw1QKrb35ggZ17EmYjD1S",
-	"mf5krvEpIoY8DYuizz2TGbRftYUrowjhchSlr4XqC3+l3fRx0dAb1UZPslt7n+omrsDGzU734B8qHZ29",
-	"fj/pvaT/vHjPDsWX0ej26MPH+YuUxX9/P5m/+Bv99/xfb36VZwfmf7+qo9dPr7q7l/Pb6fv4H28G/7p+",
-	"O/7Lfw1u0uvBDfvnR/qcj9hfj97+vbf396hzIPl1ez8T8M+1tKLe3R1hbmvMJo8YE8QubLQxx1jx/OXd",
-	"b/QuaxfPtk0q/ke/lBrqp76VmPgV65ffMMGZGBeOLp5bGoOLlyVGBbYmH4jPTvWUCW1pbu2rDooYNF9j",
-	"YD7qZGKgWnKfOY+hhb9OkGMXPIZwZaFCALg4l9/cIlupyPPbZkJo/u19MmJjmiqjpvRFWb3+j8yCGeZY",
-	"WADG5iz/TzkE12gy3mfxozLJPuFX2ppShVXkib6FOjEHsXIwPgU16YcgxnNxNQCkL9T5klahm0H2XWVn",
-	"lllRUZ9EdbVLjsxyZFO1sfSI3yNSjFmp8r27utScxTEXV+Cb1QrBbkSOx2mSmGOE1+CYIkYZ56v8+Bdy",
-	"AKMy0/MD+mE6rtp9aaWV6xQUOMCwjrLL2Owxatme3kpOZFZUB5S5yKx0wsDQG+07CDTogpoDihFOQr4e",
-	"MDpX68kuRV/MGBWa12cYqFo3zUke5KfpPte3T1X7nzJ9PziI+Zj9p23YHctZ4NT1tpEveV8jOdpQT2Oa",
-	"yPjOfT3d5Kg+Z7aCzSVcvYOx9I07BYfmUDyUvANvjKSels1grGQLDMEqNpYzppDD+HYG78SuOmoZE8rP",
-	"52CdqgebPKzNY8Gsu+semyKDhYDQr2EwYwC9KKzvuZwxyGhSYLs1ZtfCytZ9Ip/fjH75Tzqesa5jAqXW",
-	"bZNHlF4brEp3UWzdmOuCq4G50OxQJjRWbN0VNqspLICzYPwqcMz2a7eOQauZMJH0msT7fBB4JUEIhou+",
-	"JRxuX6MnQvJ6wR5C7l+DE2Tg1uJRrbpX1DI7ffHqsQXtQjQl75OlxvsQW++FQBH7ZJUFv1zVzlZ1WzKa",
-	"I6FSCF3IOrYiRB7RsNPr9QiL2cys7+/FfPxNCuzVWG+3VtmtAvwzWmUNcwdPlafxrAHSqeiwvScvnj5/",
-	"1ga/06joJszQ/FL1FnPNbsha+9YlHa1R/XVfZIldiuq9Z9ZEC6yWMQQdmY/YxG2m12HCqJJimF+CHNyo",
-	"rTQlXIqteXPT5k1c1wczb+bdf1/z5pZZ/46tlWeslJhzI1bGFtVQ38DvJYAl4YJQsUCIZdUsVc2ADIaz",
-	"WmsV18pZqw4wYQCY8ABHAieORaava8bmKs/S0Iadrls3tUjVuB5bSW9bP/U7CWtvsuN7V+S0dZW3qJea",
-	"v3WHXOY1cswGciYpy5T4DUvWAnO+yd55GDjnliNsAwo3k9VoE0ERd4yiwzCsz4DFHE+rzOEdv2ZkWKHs",
-	"dB5RzYYhGaU6y+Rs0+KQmE00kWmGdh1Pqbhqd1XPaaI5jW3/90LCW8txEROMsEx0w9XgRQNaMOrLBCHN",
-	"VcCn66kek9jSq9OeLX0wm8Mib9tgfR7Ub2JOFsJro7UiAvK37sJ2cWIt9C2qLC5KyNvvbFduRKDjGWmA",
-	"oedA8qIT/EFw6SCflwy8NpzXOu0hljdPRmiH8Akx4/PK55ULlGERxMk4O3Kb3X5No8LJbYueLcrloHng",
-	"CsPsbLz9zwyefSuTEY+iLUxpa6U1FPoBL0OSXYYPhaENg3laF1IJ9zYq2x6TyrLIlsIW/RR4hYRbJZfR",
-	"jC6szt8lQxsONewLCADEFHFqWBIdMOFvGttcT5iaDwItIJqvmN0rQxdZa8JxOdKzL9B+G5YjQA0vyxNH",
-	"0RwPWcGx2uvnlnqgRg9Ha1drbBewCvOFaNQcLoU3WabkuFmYuWFXr9xDzpR92heMJjE3F4xgHrQX8io4",
-	"d6y4diqb6QsGhYE5yDjTlEddAizeGs+ptlW4bIY+PxZ1xDCY0UUJcW3GDNlfMYEejeqmalixM+CMFmAu",
-	"yvHS8LGKA7YvuFYsnuR4KFxKlDdhqFzj7tn4TWcqKi4bTAM//soWHcPhmlOkppAwWlrolenGRj9Je8Kc",
-	"4gsYMqoIgh2UOekWIWD93m4ncMEVWvwh1VmqWMwU7BnXqi+mMo7M3A+K2SQjPplAz2ZKXCBgzGWMcXIE",
-	"eA/gjEGzPJszHrMQ/LymS66IYkLv+5jurLwMLI8PhLNrgnPHxTKHG75VlJjrAl7JCANk0SyAwVkTByiD",
-	"aCYm2qG6NyDzV7E+pQnAFBtk92YdIHwouf6bCvQoqa0hyx/hC1sx/ocR479leOl7hyu1LS8vj99sg0t/",
-	"1OBS0H6MOJIwDUzjIYNNv4Ey+VPFg24V2q1Cu1VoVyu0lw+tyK7yb6N0ixijexvMa0FKv/IbK2ZbbTeT",
-	"0m1mnro0P0SC9N8lpxOi2A1LaGz4LsaQaBcFgx46lY7HjEXqFeqAwC8gzQ3UIzAye6ZWoSJi/Xql+E6j",
-	"qbhYU92oh5FUoPaS67SQwwQUjuiV0Sn6otE70C6WE7YkeFDcD6yZUpMUsulbXXRjICC70Qh21w9T8qR3",
-	"f+eHl9iJC4WVAco6/iNV8Y18Ci4VS/7P//5/fZEU/1U9Lgj01oT9K6UxXuNTFkfVgdSuWTVEAD+O4p4V",
-	"/TLBJFdhucolqAcVTu8giD6cHFrZmM2IoEsl0FoB0wqT1dPg7Be4OBA9LhPvI6oalgNfMUIuRCdmMfJW",
-	"xC2lZqvZHzgu/ubgsLmeVk5K+yJHacyWIcaTNGYW+4dn2WZl28IDtoCh7yJm4ZL5lGgoykkThqjujyVa",
-	"KWmhVbxjZZeHFLlWpvEICVU1GAY7xCEyTlsexpbaPi06BiIJzOOBUmWEdVbzarqMdVJjDOxrwTZdxL1l",
-	"qZrgqItCNFDCZmaY/j2UN6hei94rXYJwXj/Y3ab8r9pY8rBKqkjExjwqfhPObHZc6swrmTsLgr8dWH1j",
-	"V+FFW5OGqi7e1qCxvSy/z2WJNGH4NKZs6nCBnP8bXJLqukOvKBcPeT1esDj2qvxhGQEqnK+9GEJlA5kq",
-	"PnuqrpXncJcCnOdjsEnShTVLW7869PSKTNIE3WzOegE2it2XNqmVnpp7tnCZgjZ2BWX7ECVgtAebldkG",
-	"ElsdIrR38xXTkBcEBl2bFUM5pnk7lWQMllTIIZx5pEvpt35CA4q6HsAh2txdf+GlXqlFWeSWFSb0xm7/",
-	"QlrlsUwip5RTPJRZIuytarW9Lb7TbaGuayni4e+KMRVjFj/kRXEIX1D3xXS1SAQEH/qGJl/84IPpKXn3",
-	"30tPqfhWZULmMRWiXg/IB/z5W0n+W5a9ZdnfKdeB4zYPzaCnbHz9kPz5jM1lohW5nTJ0DBTgSHnuNg9v",
-	"GdrLCurT3QKm8YYrrm21LqgNAkqPodcF0yDQQuaDvqikPrCgT8hbB3UMIvOMxuonFJphs+4flgj1Smo8",
-	"TQ6U6hJSJPxqqgm0dpWZcmSqj2HxC6AMykUY6gGKYzmDwynnTJSRawtUfdwwAJ5a/+Flfd8B/wcJRtrd",
-	"FPbK2vAFsWXcPyvjbsh7cGgptpmLr+TQERvHXLCH5NFHkFSwHuRRlpkzf+0tFbpcqcqJaMMQyXdoBx8N",
-	"qB5iUnH308CmmimmprlikCoHrTlMkBkXqWaKxFSzJPRZrAOImxshFREwbk1GCzTRON7u21VcFaY65EAe",
-	"GlBgd1Aty3lsuySzZbPY4uwdeN/xKAg3MKcCMvcA9SD6fwxZxezcf8Krx478Ptl9cMON5oNbISTRfMZy",
-	"8HBmYiOGgFjSDe5Um8l8xQM2PmxyHnfAH0hJy7v/rs4kt3UVeAX87vL8x4Z5+9BW+1b7BH/jKU3o2DCv",
-	"By9tslXttmDUnzKtCjCEdYx4tUmVNqI8YpKhh5RMatM32YR1tpRl1SnbjINoc89BHqlvZ+XLEjU90P3x",
-	"M6WB2vqpf39ZoCw5PbAZy0aDAitami7q1sZIF+JLRxj1ivI6F1d+CGri10DzA8m75Bw4DCA98ZaxdewX",
-	"vku5S04xaBmSUkEDP4Y692fLxNOfQBtA01dRIXFZqhEAyxMib0Vf/IcZBDbPY17huQptLk+HomZiIpMx",
-	"w9C7P4WkWGzDq7VhlBGsyaGnDLOiE9oXWPECI1IXmXa48H0pP6N2A8dng6m/7A6vlfgLxrBG4OrfueKj",
-	"mNV1UZ/3HB9vJd9tBrD7cnU8Z989Adiqa4HdQBftboUpnc+ZwDwWJXlTsFtAlfBE6X0w/ESGtemQ3E6Z",
-	"CF2BPO3dJYZBTrRLzmA+0BeGbSkIS5WWtToULljL8KeEqTTW9VlJy6EKyzKU9kWWotRdVWMqMN8FsFJY",
-	"G6jvA+XcK/I1lgS3+UKcIGl4+xG+KRiUW89znSxyE5ugM5tBBKwBWRAHGHzMmuGlccsSRswVr5nokoO8",
-	"tjzV2txzNsnFBDDJExf0AXE0aHmw5jfb3C2+i82Hmx7m2eoWwBUZmOUMKkezyk5tAjmzgHQ8xe+YncUC",
-	"TF1yxubM2k6zvmASudEDrIqvjRIwoWmsQyjAbvulCcuLOeH42Zd5LCPmPCvcjORfKUsWQRjYIh/wcuDf",
-	"IFn9iHb2M9hctKeIdBZAaNKXY+xjbzcrnU2ThC5AZ9ELSDIxkcksMESPrraODYTu4P67bBArSfwDBSm5",
-	"Vbtz/m8GuuN3SNOJNFC6rO+y1KUV7vXKS1y9y08FQ9+oJSo8t+Xa7Fxc19Zlz2hxCOwMy56xG/Nfwb6g",
-	"mZ4MY6r0EL/yH2dvD8mL3Rcv/mRIdI41uqpVv7iCFIp9IVPtjqur9d5Pe7298aYrvlvu/j/NkP68A99g",
-	"r0jC4j/3A5hbPwjJt/+0Wbp+sLQc/Sbrz+O75s7oHMpU6Prs0FZ/QG4vMIrSMBszAVUozL+7bOAzLvgs",
-	"nQX7+THlQrMrllhT+5N1LSVmAANlKHn/U3Bgs3bYPsv1ZTZmDs758e/FJLxOQaHcdFiboaIUgZX7/gqF",
-	"nJyB6yQvKoP5S64aEl/Ak7oejgVu+hxweGtY/VsbwoqcKixDAAFQApmiQ3tbX4E7c04VXt/MFjznRurJ",
-	"FHGQL/piLhWHUFF7aJH3bfAcbfWYh9Jj3pl7K5eDC0L/j6/cxFxcr1ZtMu905sh3pi+uwM+e460sSRj1",
-	"JrfmVCp9v4MgfJuzCQR+yLr2cSpBHyh4xE03NQ5xJckVUIx2SXvcmGgMIvFxvhmWRiHXBGaQgyBstHb1",
-	"xZwlM64U1ol1dqoihVcrjWJna1VjMNPZjHnI/DNNYlvKUu0/fjyXiaZx14MvPc4/3U4eCcJgnYqNd/Cr",
-	"gzzZwGrBjre1Km258T25sbguWH8Z20T1iAfmwhiR+i0ixldVEmsIGMcBrhMv7iOy+qK5WhjaYNaoDVaI",
-	"774viuiilPNESJJIObMoovd08TPAh37i2l4/PnzoR41HX554r2U8Ov15MU1bN/8W0lSpDXeXUPaHQzYp",
-	"JqIHxjXxG5Y0oq4hNDpEDiPnTKhi7HsVK4Aa3CSNYxLzCdN8hmoUpO9216TSNNHKuY0mqU4TFiKIKoNw",
-	"Z3GTDo1LNYnoAhw/f5G3RE40E+Vyel4WePR3TeWtn07GjNC5uq6YVqHjpZB7m0Vd8hrzcVP8BbMEFiKr",
-	"i/m7Q+udonFsE45BbIxqTkqT5WxuJa+Y/X8QEJiyoY71YDAvVnxD8kDmUYMkYg8Tib6xlNVN2aprivA/",
-	"aI0ZSOCAhXe1dXbY86rMFBtSA4fE0id8wpFnnQSRMMxA8M1lhjwnPxT2Natd8Kq6YIikkGd5q9pv4YPf",
-	"RzQ4Rzb8wODBVESy8w3CrN7T60ol2vz2hyu/aqV1ESDEYuCoKARG0SuJQVju1idXEpJuQj1a+7LjOzZO",
-	"SooxC71omyLnAIAKDiarRQ6CQxWS4uAePt5xvZCqnw8qaNawEA21aQkhDy7FXXgg00DpG1uBwAkE9hIv",
-	"DqVAYebqvPHdoZ/K62uOt+2nS7LsK/b29Wuxfv4aBnFl4hc+gSes8jVLBlJCXCSUvBWRtGVxMMJwxVc3",
-	"JHcUBxIS6r4PZGfZDYKyCgJI8Si2lkM27VndSiJbSaRtEQBDYDnb36RE4rkw2yBVuUsxjWnILWjUphXH",
-	"v2ziaR+1ao39LuW35zXlAtvbYjy3LGF9IaR24VRYHJcrUNMbQh5il1Z9Vg13yMIUnG4uFRbhi2NsZaQH",
-	"NwSMYfBVpmpwQf0d7U2pAcG5ceRhWAe0kkmEOCuHzA3JTCrMWMInfEyFJtds4XZl2BlmkGH4fcaoUMT0",
-	"azNM1OJIw76QCVHM/KCZeVGR0YKM5WxGVZdccHdzmNFgBTsjMeVlAgH35bz45n6J6bw1yFSuDzA9nUxY",
-	"wsXVh2ybTqv40hf3h5c2wnTvAMy9xG84MHPCbBqZqILZ7YsctEu+FWY3X8qHgut+vp98++m3wBbKDPaD",
-	"3d7us87OTmd376L3cn+vt9/rdXvwv38EoWs3GC0GkzSOB3Zlik8MnXsPUqXljCWu7cF4xvyfLR7iebQz",
-	"eTJ6ttt5SvfGnSes96LzYvLyeWd39Gz8MuqxHdrbCazUB/MYGBkv2BdpHIcBVwNkmW7/DKMdFA/Zh2L9",
-	"BFt3zw3rw9npX48OL7rvD04Ofj06c0/t6FqU5tuDkyHnWY8HcxnHMvvV7nBetwp/bj/93SBEFuqy6czo",
-	"l/+k4xlziBT33H7/Pf1C3mdzhSfezszol+xXHMLL0S57Fu30Ok/GzyedJ5OntPMi2tvr7LAefT5+Ono2",
-	"gTmuhV/5fA9q2QDiOoZiW7V462UyqGmjgo2jfVe97bX2FbTlEtFrGn1wzDH48aTl83Q8tTf2FpTz0BBJ",
-	"EDc9AassAPuPagTgiCdsrGWyyJCR5nQuhyzmePUiwq+YjAjSxzEXl0v9IjITHmuoTetRLMmR8IBrsVYm",
-	"pBUyLNLKsEtcfUCa1z4QoMUSKEmIdXTISEaLVmIp1DhusBk1IvZxmJWxbUoR/nb8REY8ZkrdiZcUX95b",
-	"92tP133h2ZovtOEIhRfa8IOPlGv/pafrLnMrDlD8SjEHpdnizRP/ysA60+0jhc5s4ap5Ug70zxXR7Ivu",
-	"kkNba9qJ5EGDbJ1Jk+2DRwzjuGBfzOmu1ShA2UYTHx1rqGnNFYy0aRS5QPgAo8DcWSmPln4dxCv/60YD",
-	"oNrwKXxSiUmq+yjs6iN1723xBNrNrQimLciWBGq/Yg1+YFnWHEqsqoOVaF1CheUDhbV5sIEu2ztPmL/3",
-	"5qUqw+ev+KqttrSp7xXoxOkKy75994NRwOuqxzPWLkLCyBNcXNly+oiSjeMac1l9onA1mLHNRQfQq4Sx",
-	"GRN6AIVHV+rOXvZVp7eaFwf/lFy00L2XqH2+Ll5U+/gMAr0atGSuBojg2p/QWNkf0GCY/SSkBnuYjb0W",
-	"RvjMIg79S2VrR9jaER7QjpDH4jQHCKvHbT7+2A64OIM1Bt/aK3epWPKeLS/t+pOidraq/EOp8r8yXSin",
-	"6PIBlQT6VlJ88Za1OBp4pQ5AU8pBcHn8xqnl5v0uOcAsIajCu8haAu0gIfCT3pNCiHpbVgDixZzqqSdd",
-	"oPzSHOG+StJZje45+HCMATbWoSYTW4WqgNtR2fxd+OUkkUIT5kwZ0wwQnbUkHGpdca1YPAHRti+sJYQr",
-	"QiHFFx/btuhKw4G4oEwUPAEAo/bhkc2/nDfDZDDYcJRqHAu4Qy6wmBUUS+4LeAPnBVd9mHkEwTvojUR1",
-	"yREdTyFBhLy6co6ROikKOh3gVV0Vo3bWE6PaygwI1FAD2PVi0yelpk6plAnBoE13TQL1VGKAwxrfb1im",
-	"pc9hANNGT/Hgv08vzwYnRx8HF6d/Ozp5qLjODyxRUtD4AMDHwIMP7XI1XCp4Qm6hTGj040BC718RMy8J",
-	"AUSUQ2RrkxVcgKrPWFQidTmp0J+rX4C05NEcZkoAHasyGiRzVaYpYBB+9w2DyymUrEOgm8u64BW5dmPI",
-	"8FahzVpYO8bsNthWVNhCb4pmSGBMLmrVXpY19aBrBReP7Owhzys1/IaM9yDV02D/02dwKsIE6qSWA5dA",
-	"E7CwLhRlOKPXjCSpGAZLNQnQNOxgyz3n2E8VIuQWbi4oiCW8vAkAagS3o2cpKYCPqmaYM0ajQuV85b3v",
-	"VNzGF60uCE6Upk5cm6Y+IFtDt2iMVA3YGWQejxSRtx5vLXzN3lsdChcXbvay7nKjDviIcn4DbF6VVrNx",
-	"Fu1hV+X98S0Z1c4/QjpaT/QDSU2SayFv81SCiyxgNat75G+jFBN+laIw1bAUt3QB/Zr3CRcVkdPrjsNt",
-	"qBedeSJveFS/KOemnzmTc5x/c290zjvm4g6+fv76/wcAAP//",
+	"7P35cts61i8M3wpK36nK0/tQijxlcKrrPI7j7HZ3bOfz0HmejnIkSIQstClATZC21btSdW7jvYH3ws6V",
+	"vIW1ABLgIFG2nGFv9R+9YxEEMa55/dZvrZGczqRgIlGt/d9a7J5OZxGDfx+LW57QhEtxGDOasFD/qNLp",
+	"lMbz1n7rr6lKyMg8CVq3NEqZbjHitzzqi3Q6ZHFrv9UKWrbRfmu7u/2ivbXV3t657L7e3+nud7udLvzv",
+	"H3m7/nDeH6dR1Bd0ylr7rbOI33JKzu4Ei/1WfEqvWWtfpFHk/Z4qFpuXJbysX0tVIqcstr0ejKbM/TlN",
+	"uR7hy3BrvDt8sd3eozuj9i7rvmq/Gr9+2d4evhi9Drtsi3a3WkErZKOIC9aPGVVS4DTNb2GfJnZMbEp5",
+	"1Npv0YiP2H+axe2M5LQVtFgcy7g/ZUrBJHQP7J6NUr3gfZXQRP94MZqwMI1ghdn9jMd6a7Jl3OlWLSO7",
+	"T2La59nu9RN2n7T2W58YUQmNEyIFOZEipHNCRUjuZBqFJJK3jCSSTOgtI3OZkjueTEiqOq2g5W7GgZ4J",
+	"OcKZtILWP+Wwn/Ak0s/OmWI0Hk1gmwRN+C2zr7WCloyvqeD/hiG19lumC3Il+C2LFU/mraA1m0jBvLMT",
+	"S+h6Z7THtsevuu3u8HXY3qUvWfv1aHur/WK8G76iW8OXrLtrWvdDpkYxn5nvXMxVwqaEhlMuuEpimsjY",
+	"tjSD+3h+9tejw8vOwbuT49NW0FIjOSt2c0BmsfwnGyUkmdCETKjCxYSdwRfsCs1kFMns12Q+07+at7Of",
+	"mx+3bf2OOQ4zJkIurltBK431uZokyWz/+fOt7Zedbqfb2dp/1X3VfU5n/Lm+Au38DKjn3fEefT3eZu2X",
+	"dG+vvTvSKzju0vaL4Q59QbujF3Rr67nuGAfWpHnr69fAoRLvWKS3skgnsp8DImRC6GjEZgkLyZwlG7Lx",
+	"RGTj7G8berGhFz88vUgoj5RPLd6ysYyZoRI49JxE/HQXff2X+o9yYv2jchTykvx5IGQyYTFhbb2wQJqo",
+	"+QmIwIa3rHAMZXy9EUnXzmL2qi/sR3PPpgw6rb6qJ0cnb4/ON9zlodzl6NbqtDnJMHosnLEwk1YzQvH5",
+	"t9ZoQoVgejJwTRYTim33hK9I3fXo7G64Q6kh++NYTvvldXfvesxGfMaZSGpGEbN/pUwlfVjQJfwBnpm1",
+	"byhKJbJifHrfPcJpf3PIYetr8FtjevyYZc5tFYuJWt2iFtdwd/w63BptD1/SF2w37I5fDXfo3miLvQ5f",
+	"jrfpi+73WuMCcyqud8Z+8AEO4PVwm70It7r6bo3bu+M92n4V7uy0t1iXvhztDV+Mu9utr1+8G/aBq8S/",
+	"X2eCkfyW+xdrw4I36t1Gvft9M2CfPpwzGoYxU2qx5L4R1DeC+oZY/MGl9XMUrN6nUeTTiqNbFs+TSdES",
+	"VKITC3nq7+ZQ/8+dl9tkb2+PdLe63ZVPOJyehTtvTpp63uRsPa/eww+MFuXCywkjkf4ZLwBXRDAW+m7D",
+	"RRv43af5NWhNGA1ZDArlBy5u9H/9W351/kEROSbJhJHBmMcqGQRkMIvZrf6vYPfJAI7XIKIqGZAZvWbk",
+	"P87fH5JX269e/alDDvAnWKFQMgXeEnbPFSxYxMYJkWnS6Qk40Xjc9lu9tNvdGa1wl/+X/sqft+A99obE",
+	"LPpzrwXD7bUCsp7u9Ax7Vl/i4BFK4pTprZmwKdVrZ0ibSmJr7dOrqr7vsq4y3HMW8piNkg9yZG5wceSf",
+	"JixmMO5hLO8Ui8m1ZEA/6r8zlvFUiwCtNOZa4av4bBLP2wfjRNOD4hcv2EiKUGmydUd5QoZoTE/iORfX",
+	"hF5TLjru6dlrNBQukh3NSDQTnKbT1n43GxgXCbsG6nbfvpbt/FcY63+1DUloH78rD1YTBR7arTWadUCo",
+	"IlzAT4rFtyx+pkgkr71hN9G883lM6f0HJq6TSWv/xS7Mwv65VbXAetAqjZL2oUxFUj1spMd66HpjNfug",
+	"UQTnLDuqEVeJN+itp1zrr0FrRmM6ZYkhUTlVfs+jhMWHmmGeGjZSNSXgqHZiXBF2T0dJNCfJhCui+aW/",
+	"A62gxfWr/0pZPAfmBlzN48vuBP9HzMat/db/73kebvIcn6rnOMJLzZN9hmKGbqTsq6uqU5S3hmMPtN9s",
+	"AlfESugB7In9i/BEsWhMuBhFachCf2oNpfjK6XsKQfW9xiflc1ec9hHyw6q9Mh6PkRQJ5Xre2R6RQ6qY",
+	"3j5+LWRcnBmw1pqhM6OKrWXLYOxH+gQtnABfcegFqaB2Gn04vGubjFWsLlCQrpqQseDOYfyCSMEMHVAg",
+	"YiZMdcg5mzGawEHM7ioZy5hMgUZPKLznTfuzp8Od/a31BTS5SIbM0pDKRSiogu5C8IRN1bIV8ad8JNJp",
+	"62ugCekxvr2znZ1gGsd0rp+qZA47pU96q3IZQQNF/271KiZ8yvTyDYy2OtDLaXkYHBQ+ZQG5m9CE3bIY",
+	"mYQeIeGqQw7ldMgFIzxBUX0Aj/5s1B4QEnrC/ogC4ADWX3fDXTKiRQUmQqKkFEV5a7v7+nV7a7u9s3W5",
+	"vbO/93p/7/U/6s4izqKPM6gmByFNWFtPqxFNOJcRO4XOq5ZPS8mgXHq0Ww/Gv0slD1PV4HMdd03XSI+9",
+	"moR7Y4cxayLpj7mhs612JmsgyBeoVixhQHAmdUs8hDCdq/MP+tTy0YRM6Rw1SirmZCJzgYdaCUh3guYo",
+	"QoVzLjs9AQsFwgmcW2o+VCPasuksmReP79p0ouq1RtWr6YmBFb06/1C/3O/cpa46N/DBZ4o4T1bni75B",
+	"pnZenlVnTbcCZll/pe309DBWn1dmTaqf0jpvOMzlcj5bNJf8jusL1yHFIy1IKm6EvBPwPD/G3rxye1j9",
+	"xOA+r2ti9Yw/v59rZ/25vQ4ZSdiQ+z+Q5+eTxuk+guFXk3n9q9WO8mWzhBFkQUYGmhwPdDOqdSv9jwH4",
+	"KR0G3de61SAgMva6Y/qiRFzckDurePeEnLEYt0fRuSJKdsgBAZtTboqSCaEERnfNEkV2u7tFqtnIoGl2",
+	"Y0aTSb4Zhrs0Ufjr+NBHMPEXV9OYNYzCpnmN0Zpn9JoLiHIw90qxJCDjWE7JVmYNmaEtjoGYw3HOBWW1",
+	"6mjpd72TFbIxTaMEXijrsPQeddjtrd2Xu692Xuy+dBTbrYZGBD39C/7viiU4zbVwmCnw35glaSzIjMUw",
+	"0w45ya7YTrdLRlqpV5rn7nS7/pS79XPuKz2A6ol3gwXae+NJxvKWh3W6+WBmHhcuBg+ZSHgy79vn5mp0",
+	"yJmoFguyA+4db6P6VRxf2/FKtrGvurGaSaEwj+QtDQ+BZv3W0iyMoVWFzmYRR9PZ838q5O9u9gkTYdFv",
+	"eKVYaPSBgMgoBBWAatlpykWaMCAJAlSDa37LBJGpH2IOo/jcugTTgAxZvjx3Mr4BmUxT5A654NcCpDI0",
+	"mX3Rc5pypfQEvSGdSuio9itjziK4YXb5oLOvzRkTi8KjOJaxwoWtMNzoeXBFzPACJGnwM6yHN0W9744h",
+	"u2igqxqKaf7cawtjeUvDj5abNd9caOk7Tj+3TlKVkCEjVNNmHgI11iu1pnU6cNiuofjwnXUvx6W8YWLF",
+	"c+7Ey5R8Jo50kW8j5UZWmunbSR3/+WfNg2H9nBfzpaw7wAmM2jnB+MPiIxy0ZnQeSVq4ovrisDAgwxQH",
+	"qeSUgfeOsEixqqGabsxu82tBkxQNBO4gE6KgZzI0ai0ah+GEJ1JqalDVedYfdq8lifIq61/NraGjhN+C",
+	"3DYeV/UHTe2KNj6db2loDkvdJYYVd24xELKnOaUy5BFTqsYwp6+QlapGMkY6rsVQ8uvRZQByhky1vDSU",
+	"4XytAzvEK3Mp5QcaX7PVCEoIqQTgcUUlWg8P/Du6L8Mmtl6Qv/G3nVbjfcMEhbo9q/qEXrZM5HymyOC+",
+	"PaX3bd20PZwnTKHY6gwnF1bzF0lCb+C24yqDMLq2dX4v4yEPw1XolLfC/y1TEko4nWDImLEYDq0ettR/",
+	"aWkI76i+TVKsbcFHNIpYDCYUxVhJj9AkR4+qYghviDHzWRuL1kKpIAcfj83Vs8pAxKdcy86J7An0JQTg",
+	"XazYWHixDY0Glqvk2t90zdt2LBIWCxpdAN0DVvfADbQ9GRKKd35tm2Q6HVMesbBDjhNw3xm1nxEchSKp",
+	"CJm/JWumcycsmcjwVCYHUSTvUJJ8wGJhN6TX+nh12Wuhrogdrm3FtMSds3eVzmYyTvD0TuHrhXWBCVWT",
+	"b2xvLNiJ7dt0qQpW4LOLyxVd3o/bkVN5kY4mVpt90MG1EsM1W+PqX4P47GrEQKN5ohx3KBoJZlJxEBCM",
+	"NrfWE3sqVxQfvcU5cKnZiIpnWveDU5RrMzKzEGiypqUzBklTkG2nlHlZq5haFlEpWx9ZqCO8lrqakCCl",
+	"F5nFSgpyN5EYKYdyH0YurHGxkwNIMaTD6KHn8RDixODS0oSr8dyjZ9g9wSGsbR2xOzLA3geE3YMLW5FB",
+	"cdSDgmVNimhO6C3lkZ4ymlchTub11lY3IIoBpyRb2529ztaf1sy9TmXyXqbioVRYy/9j/f7a1lEOIR7T",
+	"N48EVkxwJA3YXsYIT9Z6/jQb5yN2JbIdeeDSmI5IwqYzGdOYR3OS5r2ubcFCmtChcTakImZ0NNH9Z0tm",
+	"+D5XZJiqeYecSlT77qgiowkV1yx8Q5J4nkchOWtZCGpatJRu00ezJCC4mV/vAauvVyYnuxEd3SjHA+jY",
+	"rPdjRsMnp6YVYiz5oaTYSylPqJibn9Ujlbw7ECpjmSQgax7dz9gI0vsyKscF2dakTYpQrWf1pSRTKuZ2",
+	"CxRa1vWKjSLORLLs5BOqj665MhitJ8dk4BzrweLL8biIv+1vG/G32um4Oj/W6r9EG9UDryOY7+EOSJHp",
+	"5bvd1y8IKOBru4NLv7PGa3MlaJpMZMz/vYoiAx+mQ2Va+kbrmIHzgEbKtfzl4mSaTPRz7NltTu5YzFDR",
+	"RueAJmtfcydlybx2w+bPlIntUUTewuEpfxFosQlfmaGZUXfLBdrkasx2+pKFDJoUcaiynq/Avmf6AZM4",
+	"i1hiP2D8zQVPg3FC37B5ZZdWFQHq2WmtYNFvRtitxpHvAiuqgZ8+fWo7u1TrdJ+wKeQxuH2BHc9XBy+N",
+	"EbieOjChKcFn0/JLsHYF0T3li82UC5eJfFpkpPw9LptR8Fl4wkJObQTGA+in0xWZ6r5QTei1EnafPJ9F",
+	"lIteSzNVswFrt6Xq3fzrxdnpWqnnJ8qTtZq9l7H4iCYl28D3EXGz7bGOWOuHKC3DwHGhDQgf+7Y5x2cG",
+	"Ev/gPI2Y05iSOI10ewghg3fR8rqv5VNUtuBFioHx5HLCegKHBjRfSDhqARmyEU0VI2N2R66ZYJBzp8iI",
+	"Cs0XYqYUGcpkouVScBrETN/mzHJS8Ps5srHej1mspd+EI2tMlr8UgAQNVhJFBsiiMEXmhs0x5wXEtfKd",
+	"zgnCZ/Oh/OrjesD4jSO0chRufhhSNTIAZ9wgQG1eLzM6uuFnRWjMiF4jLYeWpjvKQRwrw0+1hnImorkl",
+	"YYU5Fa7tb+XnwoSxlR5AvmFFXk9247IofRopqZfahDZCrp2fEbN0lOhSLgfWLHnx64LdwasBdLwchoPu",
+	"UYjLsPMAFmHIvp57YMeQI1CYuDu3sxJr0CK27qZ9SyEjWen+vDFdnX9oFYYJsVeF3w6zz3o/n+IYvN/e",
+	"+QPCAZx+j487639Wt/Y3bK4vqIxDFpPh/A0ZtAdkyqjAgFAMoMMgQxOwo0nZQC/mAH8eUQW6LqxvMZDS",
+	"bGG+a+3SBrbhv6ttnXo7Ly9K/uO7bOT+48KKmV+c1vX79WRf/Bq0DGMv7c6Z0BquFkFGjNChZp9gfkiT",
+	"kcSIdJ88hVk/i4mpaVdFTSvSFqqlO8gZyIhPHDORZCkcnZ7oiV/IIMu8GJC2VvZSFsLvH2M5YuCk1w+G",
+	"TMsBep7w8Oxv+scM4nKINBqSXdBABq2O4hi7RS/ZGzLw8vkHmbcMEQIwGNEcRjchJB8KZocELei54XH0",
+	"V8vt13/ifcV/hN/0V92OoHAUn/RrX4OWGwGkJd4w5LoVjT56pywLhS3xjSkXJth1qxzr6p8h+Awxu6X0",
+	"LgMT0BRFKmZ8mwMhRR9+7zMjKGn2nN8EK1wBu7ubyAguxZQLd8RbFcfciVYuH292nydZawGRxiwkEU9Y",
+	"TKNojmZAcLbcMi2NzWiSsBiEIydPcrvb7QYt86y13/rfn/93r3ff7X755X+0KljusYlDrI9iPCB3dK4V",
+	"B3RJzJicRQyEOmV8U5jQMI6lgNybMn3Qili/UpLAPFvnZZDYlJt5+wZs+AM6433ohwue9GOWxJzdalZw",
+	"DOtFSSaUOBFGjkWUip4wjjG4lIuzdYMWmgT7KJDUZ79mH3umjBWR0CR3wulGZzMmjt+RQykEGyUdcjSd",
+	"JXNYtIGmLlVCaNDiqp8bTwobEt3RuSJaFHJeHUoZMQqSdUSHrCb9EJIR9KdxGys/PVsY0Ao92Nhtc3is",
+	"OSnWp+Hq/INaLlc70ak4XHfFg/zEuCtRxTeOvRC8shw+HuMm6FMAiUomzt+k30j4w8JQIuQNpPWkisXK",
+	"eI/AnzmlAtzNVdK5h2hRHMWhm50rxybgHePROuR4XErf1Yc2ZGMuAO1ujsaykXH1zhI3r8i/+nvdqnOc",
+	"qw41WXt3EyY8dhrxMYMnpYh/MmTXVHii/UpqSDXST3FkeEGMHguvQEidtdaCv8/k4jf/nsEMKgeiR9Gy",
+	"T2nl1yi60EuFaiPSyHgCcSSrjCxHLXrChfBRkH5b4Y0HKmVlrKQy7Z+7GSDE4ihZConznpOQW0/9vLPC",
+	"dxGPqYLhiMqvEkoGIypGDMRG544R54hkg6m9AisfBFadK57TNZMXw6OIDFEsx1xFyK+iPAKTlkkZqCcV",
+	"mNIYck0PdRf4qjsLm0XuyhJ7u1Uj9gGs6rY1y6tGSRnheSC4SZJQOpvMk2yLx2ZQy1etiJj1kKToDFir",
+	"ljSCgxDlngIh1Iuc38QhyxSHhxPHGqij38rSXelVj5g6zbcqWzswR37r7arWHvZRg959aKQGL/g4Sf50",
+	"9/YqXkBIoaX5V1WwYA0In4MQ1qB1BWZY8TT9yhJzIfI8V7Q8wfFyYg7gLhiqTs4hG8okURL8om6CbUPJ",
+	"lHhm4nhpue9Gt8jFL2s818T4KJZmB4Mz46sPfPYANtLogldkQC6zXPpi1LczVbpSsLM0QTGrtypr2cmO",
+	"LeKV+Bw+8EAASvegRhKrFksqxKjAt40azHYXpBcpa5Bjk5jMVp951BG9oAIHw2XrJeFisWpwaJGhqwi9",
+	"1m6Hc0Pl85yXO6qA2XbIAYlZxKhiEFRGwxCTUJW1NoESR9qEloxFd2w4kfJGP9QnzvyZH0CV0CiCEXp2",
+	"IrNkpnlDk1BptifYS+n3T3m3BTvP6l0UVpmNbiq1MIdvgpiimafDMtGyAXsgp4vVq35+e0p7GadAQjFY",
+	"0oQYII6De9m1nu4qXK60lHTIWTJh8R1XjGD0RbWGnQltJelp8X3HVosP67sUHb5sIf6ODQkDnRY8GKF9",
+	"r7yCjYer7x1XCRfX7pW0tK4iFHPGREnIRNE0H6YeYi5FZ94vNxAumbApSe74qKBbIXkpytQPFQgqNyOj",
+	"XrUzb7hdcPyPEzat9dMekFmk709Y4D01m1W7937m/HKwpaUi/kJctXx5qzEBKJ5Bi8ZjYS/QJQwSzkA3",
+	"sPnNq0LD7FYciBX2dZXNq924j6Vtg6g9x9Ppb6HTrnojy+fAz/D4vD5Mza9fglVBJOqPtAcsseXqIjm0",
+	"hA3JbYweUxKIIJ89X8HVthCT1xsvOzIkhI0dspyIOlG3xuINSQ0yCu2Bt0iH1Ucg7+gBKB45C/haXuCM",
+	"TsGtqnbe6cvI6GhSMWOYFjyDWcD0XW7Jk4x469mq0jxXnMuRGe65PrOl6RQdhPmqlSa6+BhAyZCKGNtM",
+	"njPwzbMZExhc7SM0kY+wy4E1AjOV8S6FSlZijN8GoZAmYCJAZ0JBYMnFTRpFZ2O4z81Wy0qq+tb6M/mL",
+	"vKuQTjEVaALHF0Y5ZExYuRUEGGO5ihm8I0z0kwmNKWuJiyzGYDvj+So+wtSxEo8z5zYLvobKIM3MRCua",
+	"qgwPEzLhI0YmNDTGq6DeemVX1GRNNhqVU9mk8TXS71iNusL61eygVdnBvgTL3OzZ8izdgq9+tZvVz7/R",
+	"3heMCaPkO+ToXymN9G4MbGWVLPQNG1qbIgb54Q7SyiuB8E2lmeApeMgsTvHN6mnccAG+Q+w+v6YCF9Vw",
+	"JGoCtdHnTG3rqnEus68DbcfwPhZiDLUxeRfMII+0uzv1dqoutiGskO5Qq2sXkDMcyD2vYNxwToS8K9/C",
+	"nsi6MqDQS8ecFwWqhO9xozIHBcBjq8ymyqwl3gp3VFnTkDejDatZH506RLXIjI0o6cpWubyc0VNcchhh",
+	"gYN5eiakDphMgIorUayr1GApC6WWFrriTMKcviC8GSNy6jVVbRSKXxNpuyTvEVAPA3FRMKMmTwxUKrQ1",
+	"BahrmyxRQD7Ju7qWSRbB1OkJfy29GeSRu+asoPM3JmEKRmfqBlitfli+LhfcGkZpivzAlgP8HK7qrndx",
+	"Z0uHw2NZzsEOPEWy75g67XtlG2XRumlYSJCJhC6V9KhPRsZXtfbl65eHCVaubiZAVD+/Ugame8HjfA3r",
+	"mrxPo+i0vsn7WE4vzFpVPb+Ui54eTYv2yPxZBlFb/3jBuAo40TWN9OaeZHtb1eTU7nfl/mRnoHKEzrmo",
+	"fg5npX6G2fGptepujsrmqLhHpUyHqxFgPy1RnZc5SAyNRh8JhiiYYp4+W4fGCI2GrZGj2V8Ix0BdK8rm",
+	"LTLh1rSwjgXreLGxHllwb9bTWMtuxWajDBwicwzkLDJvmIMM4N9Gp7BIhDj1LKIkn7v5yQ7CSuPFUWRS",
+	"ut+un4pQClZsnQrNy7VAamYm2B2N+lTdmIWSUwaZWncTOYWYNqowcFO3MCGcgt0RKZxMHp64WZ3Qs5Yi",
+	"nNkYFsbyAs5WVoDW6Swsbj3mXOWzAinOaWB+sQ3Mt3UDnqg8Ng0wJt+Qu5gnCRPEgOYIdp8QdcfYDCwj",
+	"GQC9eYIfN2fE5J3anm2dL4MmbZZxyvV3cHjmr9hihdu1B53DRkXbWWFVWLtNjmfQGhmsN7B4KO369dGi",
+	"YIdXCKeBplq8GPPqr2TdWt3ReQPTCZ0P+EaQcfZO9rFKicteTBBe8AbqX82H4Ve4X1r+MYfe8eM6Tlw8",
+	"0vCCc2xbQUshkTOnCN6Aw+EAK+sP5hnEdsOwaVaZt7CmRjLTS5f901uTh0lhmnrWclb98CBfsIqn5/ka",
+	"Vr2bL2vlu3alq8aUL37F03f5ftQ/vbI7VPlt2LQDs2cVLS4qeZV+cpXtbOW37WZXPDzK9r9ysfIjUTni",
+	"7JRUfzY7OPWP5+/tUapoc5qfrtqneODeZ+dtsdi2OVubs/XQs+XLea4/ppGL2phOH+oveqB3u9pVvkIA",
+	"w2KvdRY7keHtwZRgCp3lLufCdxYHADq5kU0+veRT1fapUyctY6XOueorOmU1y/VpwkCoA6vQnTT+MGpk",
+	"Kv1ix6ClgR0XBOdkwiC8x3D/6giahrvT7DA8Ktyj6u/cwlO3yYWFW+ycbGze8udnJa7ff5Sg27kbb1wI",
+	"Di4EF7uRzLm1rljH7lsFHjYTFOEoYPhD0QSRPyqZH/JH77z9qWpRMtygRcGtxFf7tPrDlRaR7MnCERmR",
+	"5e280trjN6m0GflNjqdFg4qTzl78sXKm53gIqz9QfnCUHdHCg/r5nML5rX72UZ/mU3s0Cw/P/LNdePpX",
+	"Obw0J704xpKtC+fklI0sn5SS8Wqx3cosRhLT/LdLvDClRrX2MQMUgLfpIKl91sCUublGm2u0uUbNrpEn",
+	"ilTXv4Yi31zc5FKjtW1xBVYlVpHVXZlgkeEyS1FMnMoMsKrTIP96gbM0hSoZplSvuLFguQafPDBfCcho",
+	"wkY3oLwYpg3g/KtLjtaPGC8L3f7AVXKcsOmyIHioGRgBai26dqMI9CgDBQQGQqksQNBwbrGDNqnHm9Tj",
+	"TerxJvV4k3q8ST3epB5vUo83qceb1OOHh+H5MOAOkI4n055mUdBFwyUm+GF8sifeSmMypqJIuniiWDRe",
+	"HjGSRRWAc1pimMc+meE7xu+sZSP0O5fCQjwHfVyMI6h46kaCeE8DA/6zINBjnwgJoRU593ODB+JSp6wc",
+	"91E1okIEh98Gi+fZhcmiO6i6UU4whxtb4xiUs+X1Pfe5Sz133NtJ+I5730+/qg0Uj9S5M4jyswp3JT6q",
+	"8s3Zl8p+Svskm0TxUaWH0r7l+B4XGaN+yvl4l3zdKJ0WbHPQyaK/+sP5APtRFlvRqBXPFNFCRE/oo4Jh",
+	"O3niAsCNZfkaHNM13pCByfjIO4SaT9QmZC3E/8xH5PyOf1lJtF3ELWjjP5od9TM9Khe30//Bw+z0H72d",
+	"V/xU1d5aq9w/q9pZ85H750Lc0Z9o7N4RRmvXgtxr1AWtsUhT9CEjERsnRKZJh3yaaMquZnTECI1lKkIt",
+	"EUHp1Km8rbJ/LVAuAzDxiLlje9G3UjkJLmhwSWRUKPx/jHKVkEYNAGMQFO5JeIQSWzo1QMW+fFsJ+9jW",
+	"//9K/99Q/99I/x/TP26Ne737l2P9z9fjSnDIxXH7C1fapMdIE+hZDBitWGvk/wvX+7vauvINKhu+qld9",
+	"+QJ/fw38aXEDarXKQnY9FI2jEdGPMxwBzG9RE3knCFUEChhgiyzsBEy6w5jRm0J9xE8MoziJFOREilDL",
+	"mCI04QmRFh0TiddsLlPsL1UNcVQfcaEKyvISbM0qdIcDvUvkyPwdlBTch59ETzGvCP/27FaSKWTI/ujO",
+	"mWI0Hk1AMCkq9w8fWsEK0GjZNP3VR0SfHmy+6BI/cu2KZocKnBSnRdnHMmSRFNeaGfiDNPtMrgS/ZbHi",
+	"yXytwy4aPyoMUSxi0Mqhq87AMy6nCYU/9P+583Kb7O3tke5Wt1ukHHuPGfUSMBJh64B/b1CSxyJhmGgZ",
+	"C4jRBDnoIqkvimPzuX1ObNRtE/qutcw7Co4os27mwTNl6GlI52X9PH/FlrXX8jhopiXFPMvU8FrMUKIr",
+	"f9/Vl92kjiJKu9vOTbnIci2GFhKqaAvIszxYCJzAEA7riPK0CbMceeZeUYOeZSKsEwXvxL5bDXtVjdnC",
+	"q5uvFx5Ua57mUYXiib1lQy08qAwGhieVsb5o1s7nVasl/zRzKN8pqx2vM9EZmBYmkAPutSJTGiLFkpHW",
+	"toHkSwFwI59oFKYx4VOoLw3Q4YWvDDo+LcDg54cMuma8lfnjmE9T+emG+gF0UJFQloWwcpUpaXnJV/vd",
+	"R2NnkQOwk5mH1yxRTraziXsGEVxrFChPLJKbZXz99Hhb34bF7T0wwLaKRZ3Q+IYls4iOmK0zYEOlDEFo",
+	"ZoAy9Fett14MxLf3RNZ5XjFsAFyvH4KpaSSnLDv6UjGLKHTLiBQMP+FUxcIr+wyNUgFsk73omKVnLjNP",
+	"mlisCmG77eIPXkkbsFqZcRvTlf2rGeMxm+KVnin95llsnKd+DFz1g5p3S+8saHuhJ/UOZ1jx60Ib1+9s",
+	"fl+D1plW7bm4/sjiKVeqsUl3lrVXDzPvvte8KFNrB0AyB0AJBkFPjEzVaVuZCUlSpdmWfHSGAlcL65yg",
+	"yFRz+0Lp3rueaHDxyCr3rmQOhtEYYwb61tvln9xo9rb7h5Hp2+a/Tux8O/t3wxuaL5Z3iCt+9s+X28Da",
+	"Ycs/Lngnm+0lTnbB0/penLDPyt/r3zSBp6Xf6t9w4mErf19MKTbr/BTr/DVofaTJaMLCdYqN7zF8MsPP",
+	"cuTGjdT4I0mNJQExPzCVG19MPMwSDS0C6w9QYbNZfOnZOM/JA5CmmAoLhIE4yW4AooNQB35RPiam5PWq",
+	"IahuoOe3iNgs3yTbJDd/YjRRbvzEKaoHwZEVmXCDkONc9DEyhsrjLbmja+LDNUVdagYjpzyByKrW/phG",
+	"ijWu9rWfV0J35TYLFRhD1BYLF0LfFVIwnzhEzcOnWz386meIEQM0sRoO4gABCpCDm99d6Lbe5aEfm7gJ",
+	"FJ+bg9CtQgk82LrVl2Z95XxzBtG0oG9+Q7ySvi4knPNvFxquCBWXJZb6iaueyJ9f4BWTZpck4LrQc15i",
+	"b31O8OKU31XVCzcHrPhrDgNW8aQkdlZhg1U8LQvLhdSy4lGoF5Th+bE6sBtT3WWNlFybVFdo4mT1VTzx",
+	"s/oqGlQvoJuBWPVowVs1E/HzFmuenpoTUqsEbU7DH+40IPGFAI2D0Ygp1aBef1afmUYRhNAaiyqgSEAD",
+	"Ewi8fjHciHKLE3BwDCqRM0XuZHwDRi4r+4HZyYaJZZqEHiTkQI2oALWisUD4WAHwMhswJoJZiXRRnL1X",
+	"DFYlmuGETZbkDiufhkS/FQDUn8GfnnKRJqywSk8rFFdLP1k0ijlI4Cz2MJchEFqvlaI87NR65lWTviM+",
+	"hSiyRPqaWd5Cb4hp1bg6QsWFgttaVe5hPYXGbCUdBzZEVWFxIMaFd2aWVeCtmAwSSseUUygHHUXyjoX9",
+	"2m2wFtwhB3sRCnS44okkiovriBEcAYZU5qHBRP+RIRa5ON1ZaLyRxS08DVqBs8orbrmU0lzz4ifdqsIc",
+	"DyM9AaEJmUqVkJ0XeyTU2h4YYgDh/HXX/0XrrzEzoalZ9Kpnptnubr9sd7fb21uX3df7O939bvcfdRe1",
+	"IthqhUt3OKExHSUsLoDWz2IuEn3/4RcHBygf5Cm/niTRnMRsJuOkIq7Jt3Y9PF7oQXfdOxFuMZp9fe1a",
+	"QSvkMRslMp7jD1/WcPHdwjoLS9oXrrZ/p1e6oWGVDiXYXc7J0b2CatUAfhmAP0dgDGpsyu0QGpkqCk/K",
+	"zlc7wguOwtqpdFItFF0WBB50Rw0O0mQiYxMPOOh8u3qTPhvAQS9jBw1P1IWNdisBykEgLnLNg4/Hy5O/",
+	"itcN48aoV7ap1PAu5gmA4uIcAsJCngRQ5CYwYWCBgZa1ABEeMoTTV0BSEUqgaIHmGoReUy6CniBZ5hmU",
+	"BoKwJEIVBrIF5kcauq6CZxClfIMJXx7NyGblxoaqIItxCBBrzVaekcbojWKpfoT4uorFat9czDaZ0htz",
+	"4LBKERNGcEPOB63fGKE2a6VYfMtHzJS81/KtqXfEFdpoPT9pBTEs7UOZQKIpxYy0oREiP1a5k0idY2+V",
+	"zz6Zb+cP39lRlF7TKpxRZcoK7zf78tfMt195cwwiMbpv3HPyQzg8jJq4MNO1bPW3k/KDnpehwXwfEAnP",
+	"NL4Cn8njbSo5QkgxQejq8jDwcXI8DGrfH2FQQLI43JLu9VDVc1myshlTQGikpCZ3TtnD75W6nN+bxuZg",
+	"bO7Zgl1wwoLxtAF0YiVSoh97tVK0lQPB5f1ibDTOT34YkWezqfm5opPqOCaDH+WZqdyXiuFSFgXLhCrV",
+	"hlr9LianT106jPjoUIoxv07jBRkfI7dJQIZzPy5JlQny+6ODy6vzo4uKBClNDJww4EzXQn8fgZBZdBPC",
+	"3XZsHvl9+XBw+uvVwa9V/QP6FxXXKb1mCsMrpFQIQRJgrcgs52okQxR/ssAt1+hR1Jzzm59rN9uucrNd",
+	"IUoX/rYD7x+evTtaPHg99iG75pjwVmn6+XTw4d3Vef/w7Pxoqfxv9jpm/n4XhWp/gO5KB/mm+l+ulKlr",
+	"PlcDsZYL1d5RMyHlUoxYLBRR/FoAeIcIvKqntrZp5NQjV7yqdvTB1eVfjk4vjw8PLo/PTvsnR5d/OXt3",
+	"UeunHlycHR4ffOhfHP96evVxYOtqZkmtM6rUnYxDRWz+WP2ZKZ6Ed0fvD64+XPaP332s/T5cgH2YzziW",
+	"IiFMhGj6QS7LQyYSnsw1Q4BAZH1mUsUqD8v7qw8f+h/11l4eX36oOXyKTll2E0pd/OXs5Ojj2fllXxO/",
+	"yveHNC+8lQ35mSJX5x+09A/K9pTyqBFq3vHp348vYacu+kenB28/HL1bGFJQDc58cnBxeXR+cnz6rsmw",
+	"tZoANSfMoJuM8+z43WH/4PDw6OKif3n2t6PTpaMFcaW4sSb0ynE6ZINBxUnrf0qLT1SRAQjdpJd2uzuj",
+	"GzaHf7BB9RJc/EVv2uP2/uL48qj/7uji8Pz4o96SxYe2voujk4PjDw99+fTg5Gh52qS9+6U+ri6Ozvsn",
+	"B6fvDi7Pzv+7//746MOC25+NpemlLpDSfMQVO1C+jxVL7C1Z6SQX7mP1fQnqaJ5PgRYd4rp1q6L76BgE",
+	"6MpKcxydMn2Ogdy7YT9aoUfLjX4iBYMgvnVohlIkTQvUepE0yxSmBU6u9/p2W98KxPuVUM5MqFyHgAKd",
+	"l+PmCblhbGYqMZZvcq2a5ixmDZN1VttEck4gN0vVCHTNWdkaFSHn/DRVhiDSsBwVU6nYuKtUiHNxz0kz",
+	"VUeP1RX8s7+NoJ797Uvp2c8fvcFkPzte/ey3QxzdpRlcQS35XgPR+5VGDACCa04dworoA44X19QABWs7",
+	"JkIuPmoLPAdBK7+v1bbq+SxnCQgMZ80Ttuq9FtyiMCvtZhQtSMr1bVTFzGK6wJ4FbaXJYbF9mT/rmo9o",
+	"FGG/+l9ADjUdk4pGyn4b/so+Dn+BUxte8dM/ch0zz/K1Q4Ak3igylFL30vC8Z8vtqLDZb3kubPbTWf7B",
+	"/FX8svtaNoTCqX7az9njUykSGoORsQ2BWYuKOZlIlezr1afJBFUTFMgEGTynM/7cLrt6/psmQl+fD4Ke",
+	"wEfWEJ4/Me9M82zCtpXi23arqjuCGejGCVygtt7NvCWRMSk3xZOUNer0xHFiS+0O0jgaWFp6p/9hT7oJ",
+	"nIcus8mZYHrf09yaJMls//nzre2XnW6n29naf9V91fWn/jLcGu8OX2y39+jOqL3Luq/ar8avX7a3hy9G",
+	"r8Mu26Ld7edVuCUreE9r/KYgLB/dY85EbVYGmjrCLDzfEc1lpWgR1lAeKdDy7PQ2ggxp6Yv8vhe5O96j",
+	"r8fbrP2S7u21d0cvWfv1uEvbL4Y79AXtjl7Qra2V81hhkFWSGizJggQVpz5zVo0PqE1emTmPTFgERrUK",
+	"1FQJYjHnE0EJgT3HnCJYLwxsA5Ccp4wAlS/upWOQNtbnWMqpQaI6QRP000JQNXCsZssNCTcGFt4uPSy8",
+	"P6vbrc7BP1Q6PH97Mu6+pv+8PGGH4n44vDv6+Gn2KmXR30/Gs1d/o/+e/evdr/L8QP/vV3X0du+6s301",
+	"u5ucRP941//XzfvRX/6rf5ve9G/ZPz/Rl3zI/nr0/u/dnb+H7QPJb/yV2e2+frEkf6dwBot+svwQaun3",
+	"pOYSabKmdxQwr0qHiF7HjE21xFbvmgCFVuvKukn/nxIAKjvkMter7VFIWDwFYyF0C+kb1JpaMAbrTS4h",
+	"52RBi+qqJ1IrwytGBv7AIMAAkWfBnMU4MPYxj1ih/Phq7qoCetiDfCXOqjwipmHVZIHFMFJlNcvCzS8B",
+	"il89MLGsXHHVhztWns4FY2hmnFIBdmV2y+J5MuHiulpP012lM4gGqu5sWQduHU/VZ0LPNazERFYudq1r",
+	"FgW+c0d54sHZBFYxhbQtrnKyUh7EQqXyIIpIRQKPzHsPiGB3TCVkzGOVrBJQaPPnvtaewFz5rPL4gRDp",
+	"jAMNj3iDO+RYs2PxLMG6bjR8kPPPyTx5Ss/g37niw8hxz9daVyAGzCaRMkYUQ2OKD2dsigjTrMwdr3en",
+	"l9L/HlQn4okqPPzIpRrWVDLBEXkQjxlCeSDbNY+F+cPVVVg+4mJdhW9TBWEDkv+HBckvyLs/b4nLDBmk",
+	"VF+yWEeyqp5kWcLXK8pGacyT+YVePGQvoA8cpFp3KB7fGreWLS2FeC+akgwsJC4qTjiXAQZrsxAsFjMT",
+	"19mnENjZxyDBvm2aZRgThJHRZGnIeiKPnDYeiTcYNYBJM/rMa6UhQTXfoLAkRDAWKlA27tvwoTa8POiQ",
+	"wVtGYxaX5oRATfZp9bxJKLPatBXoL4qh51sxMpxbUBvUK7hezQmjCKyOt67lhermEh+d8b+xeeur3i4u",
+	"xtL6TShG8pmXL93EIWtWNd5JA8AQs5lUPJGx2SS7R2D80PSn5FhBPqIlSHCscwFgPpUxpCB/YzUG4yky",
+	"ZwIcAD3RE35dMjCiKdgkNPYK+DdSNP0ZkSFi0DCMmVL6JGRgBlM6N9K+QzTx7CjCk0D/2hNGjTRwGeCc",
+	"Hc4N3K8NSyjUiwMHrjCVhTEONgdM8KdgMeNcXMeeqAB2zJL+9TJcYmxydkxnNJmoIPOWaS0GL7YThvNM",
+	"Yfht21EgBgFRsgbVzwTv3Mn4pidSgYY1Y0j/5RjCEsacxeqXX8A9d3V1/A64DEbYKxuUy6Z6W0ZUSMFH",
+	"FOzeU/IfIVUTFgYkkncgLij2pzc2/UVhnHWkZN5HT1BFdrbJhN3TkI34lEYk5Nc8MVHYv1zyKVMJnc7s",
+	"eM7fH5KdnZ3XJnART9KUj2Kp2EiK0L6Iro1ffsmQ0fDgx4yRoQw5U/tk8FuvBUvba+2Tz72WWdteKyD/",
+	"9//8v1++DjQbzbN3zG7e0oiHARmUX8D2PRGnETPGL2UBT2z5cv1NLBCoP+p08XUAu5Mrl4RFipnJnNsh",
+	"hOqXX/axUZ70YBwTJSKHNIQM/qtt3m8fvxt0yP8/1UIdTxCCYi5Tk/yCzolhxKbmq6iWFKPkf/kly6Mc",
+	"Mj1OitjX+/kI1BsigUrQiMxoTKcMcnPM1eGxCbR3WtmKg+OesKflTf5jNlX1Jp81zk69ATBuaGXvxhv4",
+	"kkFyN+SOiXRqR2fsPQ416wkFkSiVE4aqJprA4FVCQBRQxazFcuwA/riQHTdC3uG2g7nJJlph7lRPqHQ0",
+	"0TvnjA32jgqklTCDDjnyj4Q+h9mSJ1YxAT29AI9skDvBV8avJ0jte2LIInlHtjpdwwf0rUHOE/ERE4o5",
+	"nOPk+NJUnEQ/gdp//lzOmFAyjUeAGPTcvPR8ykHrNeDdLcNAWkHLDKO13+p2djtdQKqeMUFnvLXf2ul0",
+	"OzstMNdOQMJ4Tme8TdNk8hx5MTOm/+eQvyerLN5WAqZu6q9FFsoM+oORDNnAN+m7jgK4DQM643399T4X",
+	"POnHLIk5u2UDMqEhBLFpla8nUD4hHGoISGbNkYn1QuiTE6ImZTAf9a96+zVXGxmBIM9mzc3I2AYoAb+e",
+	"JGQi01j1hMnM28/LL4jA/FszE2sQAiJvwVmAt+flGjIBQE9D5a/J1Mgd2fU9DlGywIWAcfXtNuSYw29l",
+	"OHfCNMCyO5tFxvD1/J/GUZBZvK3XpZmzBPQBLbMvk+gr/UNffbleawzwg6Eius/tbne10RsPgD7Y/aP/",
+	"Ojj5+OGo+SgPZcy0CIf5FjC8GkeCVsgMadOdurS77iOm+XOvLXxjFydZ9VK2GM/f0vBQ7wy031ve/oQl",
+	"ExmeyuQA82fxxRfLX9SvgCgEVgz91tbO8rds3IKUH2h8bd7bXf7e1fmxfkeidri71WBmV8JYfll4wkJO",
+	"rWa6u/16+cuXUp5QMTdboPR7e02W/1gkWq+LLkAeBbEF322wNheYMnUl6C3laBxyFTdMI1bpdErjOQD5",
+	"W8A6JEhIhGz6XUKvwXtvCTA69qf0vj2U4bw9nCf65my92Hm1qz+SE+rfrPf7KxLpjOPXoj3nTZ5bIF6A",
+	"e/4B6Ts62+3X8u7yMPh0pj+13d3ey6x+9IY53CBDkVcqhehUNyJU9YSRK2w0e8wwaY1cnX+AhNbrDnkr",
+	"tb6UiRzhft47hAI4sa+O9mK/hwimsdaFmeoJ35G9Dg6WfzPfHOBfPQEMzGaWL2Q0qKFtGMzvm8HsNuIT",
+	"72Uqwg1H+iNzpMCpQZBRK7UmPqXHHrEEtYprltTHMQzp6Mb64oCeepA8WhGTd+gaiSKjAi5gMsp4WSDp",
+	"BOiqeb8nrrXWKEUp0sjayrzIJJDtzQOj9hpEDgMpqWSGCmPYGheLqa9ZkWy4rQI928HtL/gsZNWQCyTm",
+	"gxxlKUSLyMu5YXxZ+6/Bo8nTj05uVicbv5Obf2jOm5MaVnm3vwYPFyjrbr++lvU3/8C5eyilJfk9Nbg+",
+	"UMcHoZVjsBjhyQ0QF+haeNdQvEHT2nVMpzZsKVVI7AD+fWCHNkBpjiZ+TKdNFuvbdjaS06UgpEBALLWS",
+	"MYJ9ABY+SaSW/9xUqRnaybWERnmkDCVGic6EsYGvokiWNKGTQDoiec1FRkBCd6UHaPM2xuzMEmhkdSog",
+	"NtAACd1RZbJDcI1NbVUD/ZJ911oiCgK24Rrme4Ma88VAi7tLyGTg7TesasXke2KA88ba/s9zR9fAEGQ0",
+	"6KJ7JLPu513wgicqd8roRzaZ0lSDeoM5i2YBiV2BnOS7w9VzhMoeigzZdSqs/yRnVSaCJtsyLKAGVsds",
+	"pHh+UCuQYMrMsPSAJw4W8tVBIQ2uQw6iyPiAXJNwzHoiq3+CFRXkmJxpURZOYO7jQKdfHyKe6VSKa3Ag",
+	"LORpHvttlQhJKW6W3SelDEibyDplisC8E6kvLTkoNkFSQUlMRSinBLCyIRLR+I6EzGOKe8LpEI+Nsfka",
+	"ti7TJMj3Ccx6lrJkNbY5FKTM/jTuAi/I9Gbn9vX9tvUp/itl8Tx3KWb+4EzBKFbHKwY5fVlJJIDRcvED",
+	"CQMrKmQmouBz60ioNDZINBiRYaj4VMLPVJDtvT19Kw0MWQf4VjPNDZOlMBGnRm/Dqnmu/2nNStxGSvpB",
+	"paS3gCKQX6anEpGee8n79bKRNcXdFdMsXDZhAxXFPIfAtMwVDVc3bO57sCuwA8A0ln8gZjRUxhkG3U7p",
+	"PIO5mgZOtawcMM7CMdrYA5YkJpHLYbaLeYk3sFrdaGVbjwOy4WNifP7cAmPskbiOuJq0vnwpIU9ggwKA",
+	"RB08wueWB4SgdWUPvqBVkc6cV3w9jGQaFrOVc0/gTMYJjTpOtebnNbnMJmirmNBfk3u0MKcZQ8KrMuNL",
+	"wy4nvrf8xOz8b0xPL/VQk3b++cvXxvS9Cqqlhs57h23NJH5Dsb8NxT43JAI1DNh7f18dEu7//uVrRoyz",
+	"bMSlhDgpVHVWuTKBqNcQHKcYWIxCFmMNWqx0dgHpYOCMQCOjbkeoltPdHjs9cQb0E5NldBsU1Llwo5wh",
+	"CR5Duqw7QNrglHkxi7f4RoecY7n9nvBnY6Fctb7LQtQF86xHPx03y4rE+L1yBD2K7lVU3suQbK3MTylY",
+	"gRu1u+D/xrZV1bnDPHhDDyRAOF6wkIz5iIoEwh0xJwNq5FlWC7+XC+adsxmzeHd2GIFeYqKY/iExrHg4",
+	"1xrOlKoOueQMV905LmnKwzyibAbxZ6aWlbxlcURnRfTili3ywO5nEXhlkAFU6SHS00Ea5ZnYvOIzG8Gd",
+	"wzq9KueZqGQO2tBYxlPIL0KFs21qGLUxUsh6cap2xgb4SBN6Wr2yoO/nKgFU47zCb5hin44Hr0PeZnGf",
+	"AYE0cAcUw6+h46xrGSyu2SJD3w9f6BzRwVvsne1HrvaXxwlSnx38yNZ2d/tFe2urvb2T4U13uvC/f7SC",
+	"cpWAci38OAXyycW1cgJvR1iBJQuBqk6Vzkl2g1zpred2D/dbTZqDb/yBO1fYsG4JMLwsipwJhlZBhxQV",
+	"tXgubpZJIbqNepzaju+qNErahzLFA7Hsbaf1Si7Kj/Yao9iz1cQ5R01UtpWVdpqIMC5+c0PV+yIdTQyT",
+	"2Yhy6xflMuHtA1dJhhXr+hrz38DZ6KQJtPaLGMNf8abUymyBNau78bn5qR2g/TkP5Wwk3hmJC6z4CQpY",
+	"mqFEYI1qKukFRlFGQW9lIa8nlkp5p4zDF2gex6ulESoI5K1g+CvR+v1iMW0E97uaeVQgjOFaImB8cbnX",
+	"pmd9O2IlQx4xpR5EqPyXd1b92t6qL7xY8YUm5MZ7oQmx+UR54r60t+oyNyIv/le++t7OVDSiLNPRLLNw",
+	"LKczCx0aGbYeJARxYeLEEnafdMhhoSK25zYwMk+VHJllwzUzbWv6c8nuIZ+sdnxcEXZPRwkgxNkRrjKg",
+	"Pry+5mEFpWRME8anBbe1rqn98wGj/1I2GRigoKWWA0iJcah/YBBIDaadZhA8AYJZxA9aQJfXZiD9Y4j1",
+	"jaP7MmG+xnBonq/ZZvhDycAb99O3kIAz8yUlDhTdA8XghezJVgR3yzPY0t9FikMOMBnKT6uE3ETE3t3t",
+	"7vrkttH9M+R4RpNJThmyfHM3uNe9qMtQvDKabMN2MnS4hvZcgLDNhGiTXwtyPjoBTbxL5hvLFArPgJgF",
+	"+BQg4EHqH0MU+LRjwoKCPJYmy4E1xtSIquSNqfNFhxC9mEed+FBMYBgsuuhMEHmAgTmuh65CwK8JdGo9",
+	"2koE4SBLiD0Gs4zodJYqEyIWtDA2vw80PU9pc9CI8HREdMgix390JSCpmCdzRGhBd+t+C3t/iD3n2CxN",
+	"7rtdbsiBMJ4i0LjaOJZ+SscS2CbKu+lQ5zK9cXxKFcSokLezVFq8o3M3rqfmopc98YvDG3uiPr6xGYlY",
+	"m9D5o1GJpuJhmTY0pAWbMKI/mFOaivIhWEZB1hBdZPFc2ojngoJjQ2kI7ZzPVJ77p3x0usAWItZESgtO",
+	"oygNra/YlJfTwo5i0a3xwWFCnJrIO9ETUFbPJLmhTXWaKoOY5MQt5UAQJmDTSUYslnH1SVYNms03cjV/",
+	"OxebWySzqvqr07SCNLrloUUaRZlAXirRautnNqyIajTyZlmBqwtmVVXJNz63H8rndiqzbdk43H48h5ul",
+	"jwTpo6HZDluqZh9VNgghBVu7A66WC9XznZ5YAyt5pLesDkRt4zrbuM5+OtfZo2jEIqeapRjV0BMngORQ",
+	"CTyBFxzlxhyUymAo+MW2Tck35cqdxIidBy7wT08gXs8gF6UGzuu19fnBFV9Toh/R/ZDcRIzeAgYeoP6Q",
+	"AwRARzpi+t7qds3irkskziMHaU8YzEfIbIIq0QusgQtRIB+DE7EWwbJ5AHhd2fuVwCS2nsZ/toLMviZx",
+	"3IW5+O+zq/P+6dEnDPFvrSirP3oDwoVAGZCQOqUhW5DBVlutOIPaaFRnpVo9brIKzxu6KqrKH37bjDqF",
+	"/57xGG5rTuBd8LM0CoESIpWVWHetFbTA+5N1YM7r56zWyYiK/LWMOlrQGbSCYnSt/+n3ecRtllrnfg2P",
+	"/OfWZZ75B3QN17vT+uKefq3uka19csEiKMiP3ZHRRPIR67jIjsaBlYFSMpLJx6a5MoOeUlGxWoYmY86V",
+	"JLpRzhDzwUvRhzH3mSnz9bn13zJFKp6TeYe/QMkSzQQMEGKG+a1f6ZBzditvMGPZlAX48vXruvIcD/L1",
+	"dVA2PV5bNeGfxOPtaaAbRJvfA6JNLqACLyG0WkZtKqJWwdfUSatLzKpOBFDIIlZVY+dIhMqlP5XqbQY7",
+	"L9h9kol68iG20p54pLE0ZCqJ5byst+4uKsoEn9JEK/wZ6cQGKut3EE4DLPNxtKFaYV0e3LfgalsfbVFX",
+	"XfVq98Tj/SDfPGbw9+CneITu8y3RATd08g8bPrh+itconLCK8nkCzWCBO/YhkYYNa38+aaRhVqi1kUc9",
+	"K8uxjlRx21mHOEniPdE4SxxrGbglmbNo0Ebp4vb7hXSkGJ/nKRfBklTybAhLksh7ojaL3Cu9u0ki/9GT",
+	"yE/y+s02ZMXG2Zsa1Zv0clYqZPWk6eZm3X/+bPMsdn69ySWFwog2i6VQ/bBp8HvRAGcpIFxQQG1KaIyh",
+	"jPZ7MxlFEmuIxbZ+LwrByzJpVq4l3nwu2w8K2zFl6DehOpv0+I10v0q0jrnIrihvf/r2yfHLZNmH5sXn",
+	"YuXKKfFlibYnmoi0j4z2scLnJr5nE9/zE8b3LKMqa0yM/2hphmcuUHkaomosgPvScyO5q5kA7SRfVgg2",
+	"SwwDS0SagtRcrZPYATxT6wcRKJbGXUfavrupMEQ3J/pheaF1o87KAze101QusIsssPLi+tJ51WiLlYrX",
+	"iNew+lGwasMPhCixbEg/BabEokmsA1UiU9pWAZUwL9XjSXh2sgo4iez5N/cM/fxqOxAFZYXocZqkMXP0",
+	"9zhhU64KCnxru/v6dbu71Ybu16nI76ymyO+s4Ney6nu1L8sMcoOHsVF51+fQMkfuoXpvYzSMjIAaf5VP",
+	"Lp8EC2P7qT1UWsVt4J7Sqjc0rfBB5enmimH1l2mA5cRLGecHZBQzyGWlEa5TVpMZ657ngQrwSVuo3zqF",
+	"Uh4ObI56xDKXkP6jGlaYGoBjOYYSjgPDmvp6PSrT2GGS39VR9AM5HXx3g7N0T+ttOJcRewe12NUP7HFw",
+	"lyOTjUpigOGHZEoFvQa1sRS6Yhbr4/nZX48OLzsnB6cHvx6d6+PH4ilXiksBVM02ODw/Org86n88Oj85",
+	"vrg4Pjt1glR2Rntse/yq2+4OX4ftXfqStV+PtrfaL8a74Su6NXzJNDP/8pgt2VjmN5b5jZjSFO7hN03k",
+	"gfsdpMkEKlSU0WOA6TjyC/797Y328N2CVZ5kRvkaWBnN6csgUstYPanl9I3M7T1RZ29HBr4xtm+M7T+B",
+	"sb05nUBr/AJCsUY7/DmQAS1gYqRsZrrVfD5LrE2jBAHvBDEiFjwHG990lsx9XSeXjypNuK4wtT7T3qNM",
+	"uTSccsFVEtNExt/MmPtpwoD6QXawNPiCQ0auYyqSwhDrBe9cxnRHZcS0oZQRo2K9pmQjnK7dllxQVFex",
+	"d8LyQZ6LVv0cYRosoOgNhky6u4nU88rrMdcwlfWZPZvpDhdzlbApKR3EJQrEwbuT49OS+rCSjrDb3ODn",
+	"aQbVRj9wo28sfhtRel0WP32gHiYuN7b1YdgIGvpym9BDrHyNrtsTW/k0mWs7yS7N4tGdF+pD0l3Et0WB",
+	"O05nJiQdQS5s4TL/c3KcO/3z2Jw8KIDHRlnR2sAgr2zY+XB8cTlwKhYbCYaLnljYB+gfYCrUi/hMEXRN",
+	"OWzDDWTHutM8JlrqYe0p5UbHgbrJgxmGaA+IjDMz8QAKOCNvU2Qkp0MuDHs6OH2HUhWeLLBvQs1jVL2w",
+	"7PR0RmMWkognLKZRNMc64Ba6hJIZTfTl65ADgfJXT2B3mdqFvXWIVjlhhdEiZmyANCRUEQTMVOQu5gns",
+	"ynTf1Pv+s5lUL+12t1/gTwZnaRD0hN8osE9glPjs85eKLj5/yTqBCHdHD7TWTL8qNcmKUg/TpCeGMR3d",
+	"6Gs3ZBMuQkJRfMkvJ9ia4EWrQOornJtRTW1wxcV1ZDcA8uv0ig31wszARVmlaurj23dO7cPMxsdZB3g4",
+	"Dvktj05BI21iTS69bq6NpkgPef9IH+YHv3gEzvmHvH3PRqn+8wKKOz+oB8gefAtJE4tt63JMGB1NCr6C",
+	"9Znbe6JgbycrmNsZbECQlQE3WZFPa3J3F/NpLO6/+6SYtg1meLLEmHyTHpAA09AxtbIDa8VbqtWFU70C",
+	"D3z3oWTNyvQPe/Gdc3If2sdDZw0vGzSO1V9Gavoodxe8IQWrO562mfNxLWK0fAiaFU+47kGf7O/rbfph",
+	"nE3NbQt65n2lbyfgMCHWERcJu0ZJ0gFJWh9EUM4nXZign1nnb77gIRg/WvutY4GLrXeg09yAgsaT2oAp",
+	"fZC5IjOqkKtBXREZg00r91ugFjqTiif8ltn93lSU+JkSeBxNwjFuFFX3KjtHCcZi3Y7BBpaAhyb0OF1X",
+	"5fTYr81NBEUAzkdQ6mSMQjfWdSDDeacnHperU1LorBtxo9H9GBrdRtj8eYXNjdt943b/MXPcVmG8i9zs",
+	"VWy4Gr4abg5DN6UxH9MwjBGOJ4tuFTZ81fJPP+5GhDaNA22Y9qXclI1iopPlmiEIAP8uWrizCnX65WfW",
+	"3W8BV2ywbY7MgnWiioHQRMY9UawU+MYG6Wa9uKG82I3jZiF3wPz9cF37rje8nugJTUvAWmYn4Nj1uCID",
+	"A4zGwgHhYyJFNNfNzXqi+GCkl0yoMSI1NAtyGz7h454Ab7IJ66xK68CtcZwAWiK548qEToQs4uB7hsnn",
+	"zfxBa+0gTCMW9gTPreIkialQdKRbGX8CBgsjLixa77VEBoNniW8xB/FLwm82YgPtkjgwUzTQBBzY6oQs",
+	"1EcS++gJJaewyoNxGkWQNjMIyEBQrXVkf84mUrA+Unf9t1v6Vf/9TznsJzzRxwFWaqTlI9v+TSa5KRLK",
+	"HswEsO4wFRTlO5j7X+QdIs7q+4N3yV6ia2aBhya2kWB39jFTFkMXN18FdtIRn3LAIHrL5hLcCfALCrMW",
+	"X8+JXIObt7v9OiB0rLVfqOEIAuhowkY3qpmQ+SjcdMw7TaNoBfOMYY/v9Vtfg1bEqEpWf/0DvNYcaLjU",
+	"wdoB1pWXU9Z4Pjno+OpTqS3plt/mO2q9ieFDEMvznprClpe8vb9DwPIwxefMR+E+EETOmJcFohIqQkVo",
+	"pFny3MMsB8Vo/3PrI9Jg9y3TnLB78JZicQkIbQNmLUIT1bIMwtxEvuZGMbzq5TEcCSAgxmDHXJkA8Mwh",
+	"5mER5LmBJYcsA28kZ5rhOQmgNhcBKlegmSbI+J9to4UEKdgy3HKb3mCXC/RrQTA+qfhBM0jjqS7Dp3sl",
+	"wk0CLgoyNJxqroukNafimpVXLuZlvlWZ+zuPaMYHZhjK3rPar5th4wYUx2zzkDASEgcIYZA29mDZCmo9",
+	"EzkzzFRNAGt/yCIprk2cAbJ+czlQ7MEhGcHTHdOpJCodTbA3MBQKvfU1Rht3cKazz61DKAISM5XImBE5",
+	"hC2ESJg0jvbJ2qCkYApGEDkvLa6diIn1yYZp78EZjgs4sBYm/7w8zub16/w0wL3+BkD5+Rm+oyYMQ6Yi",
+	"R9B3+YTZeUJJRt02YXMb6P2fGHrfZcTLVesC1P6Lvb2dF4u1bAhTynH3S4IPnc1iecsg3K1aEz/AFloj",
+	"8PRE51pqCgM6K4xjkMPvY9gXJJmCOqk/H+QwUka7YKCNQF13AddeihEjZSWyQz5NJLNl23MAcEfp30dG",
+	"ZdUJIhgLIchJYjydvrlMJEZucgqt5uHNyOmd8G7mDD6TAhyZkxyDxoNiCVbBwqLziZQ9ISND41Cdwogr",
+	"KbR0YWQAo0KXyZ3X2Fl70O2Ox+4KPlOZZqfXZoKxao7uRzGAI5NmErf2F1daRcPV8OXCueoJd9ft9HHN",
+	"0IfZRIMzx+wxpa9s9aXbrc7BP1Q6PH97Mu6+pv+8PGGH4n44vDv6+Gn2KmXR30/Gs1d/o/+e/evdr/L8",
+	"QP/vV3X0du+6s301u5ucRP941//XzfvRX/6rf5ve9G/ZPz/Rl3zI/nr0/u/dnb+H7QPJb5p7J4Gyr6Sv",
+	"dR/uPrVbozd5yJggZmHDtblT/fOXd79WLtssPXRTUOKPzi5rioIbllQAMzBGXlPrULMgSkyk4GpsFSrY",
+	"1LNMMFy1MwFULeCdNlbcBFaPkSLPIiowj8bxGWdIDAFGXtq6hNb4LXKoxkwMzsew3xNDNqKpgkUpKvj/",
+	"kdlQXUut9JjKn/Igb61LOZ/Fj8qY2C94tj7z1pQkd1As7CBSNlAUnegDUCS4uO6D+RqqQkqjUk4BR1JV",
+	"muaNwlxRlHaY8TG9bKg6O8rouuzxsA1PaJQ/0v1nW4i2Cgx8BQEoi0DAEFDLedWMRREX1xawAwI/iRyN",
+	"0jhmYsRsHRQM7sdtVISrnsigLg5wtf2UY9gl2E0tLfkHSHXIqcwKwIHWG+oDETOwiIf7PTGoMdoOUJFO",
+	"OIT4wiHOpwwjsLUK7XSnjIqET1kzy7C+i/38HjxGwHDpwv7nzFbSOoj4iP2nadgZyWnLmjqaJorlfQ3l",
+	"cE09jWgsowf3tbfOUX3J7CzrQ9F+gKH5nT0Fh/pQPJVEBm8MZTIpmhBZwY4agEVxJKdMIW10bTTOiV12",
+	"1DLymZ/P/ioFd9Z5WOvHglDqqx4bnzVATvfXoDVlEAjkre+FnDJAVvAYRoXJ2lvZqk/k85vS+/+koynr",
+	"WCJQaN0ULabwWn8Zvo3fuhbchqu+ZsVmKMajvtoK69UUJjDZMxx6FLP52q1iDKy/mHj16hSQfBDIyiCS",
+	"zabMEw5yg9ZkoSaKYE+hmaxACbKgbf+oll1TapGPw2c9ph5rgGb4fbLQ8RFg650AbsQ+Web9KBZlNUVJ",
+	"F4zmSKgU0nqyjo2UkGf7bHW7XcIiNtXr+3sxvX+T+rAVlu+NRXujov+MFm1N3Ct127GMfYazojre3X21",
+	"9/JFk2iyWp09ZvryL9TUEYN7TUbuxabqnlhuqybrMlX3hGurzkx8aIxOZATZfHoOBpIS8SIZVVIMcnbL",
+	"wdndSCfDtd6Yetdt6sV1fTJTb9799zX1btjC79hyi2T2OxluG1QXfwe/q8IAuSBUzDGCtlxn2MGHr8Q7",
+	"QK9ZldESI2WN1fIgh1qCGCE4p5qTJuSGsZnKQFcaEeFVq477tACXZyOJbqqPfydhEu/hiuERS6MgGpQe",
+	"L5IluKD63gfwT/SFZLcWIWYSlYWs15WOqDKQI1xSM4lqDbBqytA9Pc6Vgn/fZe88TfjvhspskoPXBXy2",
+	"JnpRA4bWONsP0yK/QCTvaFKmOIcTKq6xEkCGZm+NYI5jNShmwLhoWR42T8GCptVMFDH2e2IAFsNBkFUB",
+	"iMlQJhMtcazdu9kTJiXKhPOb/BWD0DOwNtARzN8ApaaRQZfBfGaIE4ZkFB98KHNNG3npGBOVeqKYqRQU",
+	"E5hYyJMcqobmQTOlYCdClabXd9SJfOmJnjgwccvGK37NTTxcVWqSjXH2WAIki+f5NW/sU86UfcxoHHEW",
+	"ay7UE3ncFyRYW0u4uLFeUt0ZjAXjyU1aeMrDDoFodmOuoIkp0GSAw5xxDhmm4LAw6ImcjwFOJeJ60bAi",
+	"3A0EWSubDucgGKPF49JWg6rIMUsUi8aZs7kn8AAARJnls7hr1JeC7VTNwo8gcl5//I2pR4XD1adHTQBg",
+	"1+wyRhrC8MHcok+W5cgQeEAVQT+T0hfCOGeMy8FuBS64QhMIgCqlikUmB1Ev10RGoZ76gYdx1xMhH4+h",
+	"Zz0lLtAdb0EozGahOQUC+aBZjmeLxCEAE7vukyuimEj2vZBJW0kElseNnjBrgpPHxVJY9r10jivytMgQ",
+	"87oQFgZzCsY2ERKC8JloFvI3o3HCadRPZ+Fjk7eMw85PY3FnUpHi0KKeL1XGmIVTzlGwPVWH0Td0pjeX",
+	"jD5qjsBCh1fA+jypu1pfZcwICVdKYsvfeojkhxNrYHxCogvX4+47u/Nqk6bMna3OnMpzn/yoqSdJpULU",
+	"O9+vZjA9DDsCQI8cMtkM4TOmOc1Kn1c2t1PzycxV2Gy339LQO7lNEz58cwPPuabRtSAv+2fO93gv4yEP",
+	"w0386sY5Ns8EfpTzkEZIB8G+WJfrCRNBgtYsrTCBXLBEuaOzcl82vEcpIY6qYXBneyJi44TI1IlARLnn",
+	"zUYp2SglG6Vko5Q8iVKyBmWkHPtZmABMsUapqFdOgqdSOL6ppoEi5ApKxhG+sNEvfhj94ltCNZzYdA7T",
+	"8urq+N0GqOFHBWoAtUyLITFLgGg8JXDDN9ByfypshY2mvdG0N5r2ck0bpYLvD6xggo1Q1sXA00c7Eysj",
+	"V38Fvc/RuzOZ3WDeVSqEEnSBcphqjicAeoYDrfDGBIO68aQGLRjg6QxYaVCjMtHENFgOpWeE0uLHnln5",
+	"p0POxkTpYdNIv4qpj4n1nGIgh0pHI8ZChToZkDxAvYPyUz0IyADDgjEVYOxHxRJYuIqq+A1xk4VmDGzO",
+	"q4WDSHzF01u1VKC+5pHnbHoIhwb6lpMngOuFSj5kpsL+0OwbIFTciWZoDHAoW08arQrrr9Q4hUpMRjdf",
+	"W+iqOeqYDJY8TQW97uO9VM5J50JhVSlRt++uEHOlWPx//8//44ro+K+yGQMToRLC/pXSCMWaCYvC8kAq",
+	"16ycQocfx5ttROFMUMtVeq5yifJJhfUHCOZPJ5eXNmY9IvlCibxS4DbCdSWaK9hzcHEA/0XGzkdUOW0V",
+	"vqKFfiArWeqAEfkLsK8V+wPHxd2crKxo6aQ0r5mZRmxRRlWcRsxErONZNoivm1CyTcDqdxE7ccnWHbC6",
+	"VLpEf0DbSD5PKWYuhQFzc4sQ0YsgLvASTK8z3y9ipE1bRBv3uCcMVARPjFNGk607oK51Qfegm5uii0+O",
+	"nRVUOSXK+FmrYGX1zWutDX7Uo0WzilzkSy/5NmZTPUyXreUNylzWeaVDTE6LE7tpKkeVTVg5igFVJGQj",
+	"HvrfhLuQHZcq61XmJQT4FZuxtTbOetnUYqTKi7exF2147/fhvRYOrPLqaPIN7OUbsGN106bXlIunZMSX",
+	"LIpcW01swkcGWZlg1y8+J3npZUeMp+pGOUENUkCAwgjsv3RuXACuzeINGacxujStlQWMKduvDeSlZvQQ",
+	"/5D4GcbXUE4ao0G0ZmKqSRgQD6OfBLhDPaH7tDnV5Uy7ISPKUtC7iSQjsFpD7YPM+18A5/yjW3rUTR9O",
+	"5PqkCEcuqw6LyU1ATCRrkyu82hIjGYfWeoC5onk5kI0OuOFD34kPqZvKG/H0jGdExYhFT8l1jgDZbHkU",
+	"oCWiQgKVzmOjDIOoIOllLEcIDCqTYcVEOIAYCVAtga41QwmE5fmG9m784JNpVXn330urKjnaZVwJ/WL9",
+	"O9mAv3wrPWXDBjZs4DvFesNh/9amQAibfUoOYLPk3Rj2uvpsKJndTZgpNes6iMFFwViIFN8wB54EhnXO",
+	"ABcDo7pvueKJqUkL9doA9Uhf9TlLOuRAzDNVwPqvi17rOpClYikAHDFC5EIxqlA/o5HydRrPyeKgKpdM",
+	"ghsnMxzIxyMWwNGpcCzaAAMLyxXz60niH7Rc+HBDuNxaev1iPa/q+NyRnMIF1KJHMXDTHEE7DFiw6g8v",
+	"6vsB4a+At9aMN5pzumaWuGFVPyurqgFnQgS/jGp7kcjW/GzMLAv52VJeFbJRxAX7pvrKgkSlzIl/R0Wi",
+	"SauBfIHSqFZ0HQTGo2QGH/YpIjv1hP2pb1DzfJQ98IQZI0XCBJlykSZMkYgmLA5KZJox4GWpCIFbJGQI",
+	"8RcIR1OlFemWfTOCQVbt1dWxbHHQKj4QZBA2Po/WtN46+zsk81uwyKSsuPy2J+zpGEYsZ+qYSDMCwFYz",
+	"vj86TzTL8BhsRDxjWgnFfRWSJHzK8qD+zBxL9M1mcaf1oPqj+itOwPHTQhvaO/VE+nLe/Xf1QtqtK4X5",
+	"wO+mYhSk2Hkh5+at5kDMowmN6UjTyycv37fRsjdB4j8lvBwQhEdGiQPc5FqUd8RbfEp5aDmwpYH/5eMa",
+	"735toI4PXNkTj0auBGjOb2eszcAun4j3/ExQmpvgiD8CkuY3DIkwid9A2haCb94ZGAQvlXyICe5IUbi4",
+	"drPNY7d0sItX0SEXQKQgiBkZF2TYUzH3sdDPEJ8A0DqhgWvRy8MpZOxogaCvoHWyaNTEAiWoNvBY6wQ9",
+	"8R9oB9XN8/R2eK4Ck09jNQwmxjIeMcyV+VMAhNkHmzAF4jTVzkqoYkEcWxoOMRP0m1bHnbswHH947QvO",
+	"4hrhVM1xWQlMFcawQsL737niw4hVdVFdPwcfbyTzDarqY1FVAWvFh1nx6THhyfdHWV3GgtgtdNGMA03o",
+	"bMaE8U0Jz6Ul2B3EPPFYJfsg7oY8BM/VHQS5m/IbicO3NDEeJxb05Q5gWDSZU5DtLg2NtdHnYF/En2Km",
+	"0iipxpovOqMW4s73RF2EheGSIyoQVQf8erBUUDjylsVz36OntQOYjUUjsqItFLPENwUkkzpISvPc+ijo",
+	"FBSQkIBtI0uNAvOVXkLkV3csZkRLFwkTWrmwkEWEJolmsQbNZgyh+WPLJyA7De0oxjJpm5u9sAggIGTA",
+	"PBvxDFwRWM9W6aSWia8B89ULqJkVvI0prfqMdcg5mzFjfM76gknkJhwwuL7VasmYplGiFz6y/dIYKq9i",
+	"lVAcvxOQYeCt9I+3FgurFeCc9P9Bpbmglcg+hqZDhbdZJENm3V9cz+NfKYvnraBlCtPBp1sut8pqnjWz",
+	"JcLRQNuSSKctSBe8P8Y+draDFgxzv0XjmM5BB0vmAIQzlvG0pSkIemXbBqyhjafHItYspRcfKUj9jdpd",
+	"8H8zUKK/A8w63qCCYPCQpS6scLdbXOKy3HAmGDje7ZXEU18QIT5wcVOmnlfnH7KbPADaiEWG2a3+r2D3",
+	"pv7FIKKaJMFX/uP8/SF5tf3q1Z/0BZ9h+d5yMVquSMTGSU/INCkc9lYv7XZ3RvXl3krMoEmtTMsq/pce",
+	"0p+34BvsDYlZ9OdeC+bWawXk239aL12v1SrCNbkHxeywSmItj+odfrjEh+9qBtQ+lKlIqiuGGMUHeYXA",
+	"zGZNqvQE4Ohkm7W9aOD6ltMEJINkZ7sVtKZc8Gk6be3n55aLhGHpzPv2tWznvxrPxO6qxiE9xr7Sl33/",
+	"c+vAgA+ZrxTLJq7Nep4T/N+LBX2VOpm5mbUSaMcRaCxPR7nHq09qbXqnea1EhGG6rsHvgSdVPRwL3HTd",
+	"oLNKAEZj259PzIIiMibEM0F5kMCIA9fgcJ5RhfIBE2GWa+VETmkBpidmUnHI8DaHFsnjGs/RRq16KrXq",
+	"g2ZtuaD9g5WsWKZMRVzcLFelskioLNTCmvW4gkgIFtp4P3MltDqVW6qKWTzkA2BnGOg50CggRryIXpNF",
+	"/1UEIygJZiRISpbemGgEMvdxvhnmjgJIDuLZAHaCjUucsXjKlYII58wG59/wcmw7draSK8QztT3aI5LG",
+	"kanQrvafP5/JOKFRxwlDe55/upnIonWLFQqRPyAMAUTOGlKrF2dj5NpQ4zWVDsrIh0OToQb1o2uOPTFF",
+	"xizwbwEBsaxG7rLcn0VID+WatD3RtCitBxVBHoYU0RNVUBFNi916WA2PDey6LMAhCUliKacmsOuEzn+G",
+	"iK6fuFjtjx/R9aNiSyzGKG2ILUF/3jCzTfTEJsqsotjxI2Epni7sTDERPnHQGb9lcX1VimvKER0qZpjW",
+	"6+FYlAMvUGUcp1FEIj5mCZ969Zh7oj6nuKhRHo8r0KhsLMQ4TdLYFnrNUgGydGcbYg1VFegcHGB/gdok",
+	"CRPFELusOKwFLJjIOxddSs/LegCvWaICS46h0gELO+QtVj+g+AuGVXhwCH61hMB46WgUGThDSMVS9RhV",
+	"GUJ+I5FHn5onCc9TJpe4OkzPAXhYk0iReRYBovBp4CPWViCgrjZACb/ziUuNAYQLoeZagLBtzqvSU6wB",
+	"Yg+IudXwCXupq4SQmCFsyDcXO/IKKKBX6NX2vMs2Xyb2UO03FohNYOf3kS4umCiG51iknyeO6UxFKNvf",
+	"IIfvhN6UItZzOQImWzYw21wfYmINqfCy7ui1xAw/Kz+Qawkwvx1y0BPmZUuLTBKeFCMWOHlVPjWBWB4c",
+	"zDiWUxsGFFdE79hQmEpU80aZeH/wCE431/FJRJA8WdrAyzyN+aLwjY3EYSUOIyX4Q/Guq+bNt65b+HNx",
+	"ffVdMf10SIbJZNi7owKAbz8qTfzSpRYxK33N3BIpIYNXaxj6VJoqZ5jluuSraxJs/IEEhNrvwz00tAuj",
+	"3zwJxz+KjQWddXuYN6LORtRpWtOlcMHW6Tevknkc/26TsGFuYfOxtIKJ4DWlEvAvA6bvhhAbf4gtY+C4",
+	"lLnA9taXwWIovpnYVDwgSxFXYByoyXWJbKmIaTnPJctPsRYBqXBJo8i04qInzBDQ4+0qauWskmrG7Uyp",
+	"Jn527ZGbQVWgmoxDjFNDF59KAjKVCtGE+JiPqEjIDZvbXRm0B1n8Nvw+ZVQoovs1MCqVUbxBT8iYKKZ/",
+	"SJh+UZHhnIzkdEpVh1xyy070aLBKqZaA8hKwEDdnQxw004norBTi27Yxvs1id+Xqcbtn4zGLubj+mO3e",
+	"WTls99Xjo3ZrY6cfEC19hd+wEeYxM0BOYSmQuifySGpSG0hdjJjWd7lv/g3XAv940vjpfP2fKnT6y+ME",
+	"6M+/ZQHn+63t7vaL9tZWe3vnsvt6f6e73+12uvC/f7QC264/nPfHaRT1zcr4T7L1xgepSuSUxbbtwQhW",
+	"P/vZBJ68DLfGu8MX2+09ujNq77Luq/ar8euX7e3hi9HrsMu2aHerZcRKmEdfC5GtfZFGUdDiqo/k1+4f",
+	"bLR/Mj/69WW807Df+nh+9tejw8vOycHpwa9H5/apGV2DUq47/pHabx3MZBTJ7Fezw3mdQ/y5+fS3bQaA",
+	"hZ+a0vv/pKMps6E/9rn5/gm9JyfZXP2bAC9nv+IQXg+32Ytwq9veHb0ct3fHe7T9KtzZaW+xLn052hu+",
+	"GMMcVwoU+vKI27KG6PcIijNWxr4vEnJ1G9Vae+T1sred1q4GuFjkekvDj5aitn48cfwiHU0M999EPz11",
+	"LCqIro6wVhSm3UcVwnTIYzZKZDzPQlD16ayVlwNrrcIzTAb+GTZYinlygR9r6QN3jagwmd0hPsuqcGk+",
+	"H0G8xAIB2ek6MJ4yFH+bCMjElY9dI1lZQCa2ci3NMSIFKOQEiuWaKopDGc4bCdNQfb/G/FWbp4F+j+Jq",
+	"r8329O0olwx5xJR6ENXyX95Z9Wt7q77wYsUXmtAe74UmlOcT5Yn70t6qy9yI1vhf8QFx9RavTmamo1lr",
+	"f0wjxZoQnaWpmfojzxQGDwhbdZpyuK9ckYTdJx1ySBG/1eoPXs7ZCQg/lTJ+JtU2zxbS5OmS3euzX6kO",
+	"gQEBbZl0lERzHKb+iD+qsghaNUJfhVnzCBF3LuWF9Woo/tYOF2TGylwx86SU9FY1Sjgyz9QD9zwTx6tG",
+	"6Qju61tVxPjIlhVqopsIV00wjV2ZGJUOK7Rb9BF/7LnSUD94kyP8RIMvn4mGGkv9gNdzKFKVZY1UDrOh",
+	"VlM1TN31Ggfo3X6rifmDndbSJceG8YAd9kLP1fMpa5b4o4UzLq5hsAY0VQtOZUPnvmMqNX7H3Irqm05V",
+	"hxzdsjjD++4Jrhw4cDecvEaCUv0pW18uDb2OGZsykfRDcCAtM4A4mNPW+KBf7P9TctHAgLJAd3cNKr7u",
+	"zqeQFllj6uCqj+GHlsXqH1BAzn4SMgEDqYFCEFqDyFJ4XX69MQZtjEFPaAzKM9fqM+7V8yYff24G7M9g",
+	"hcE39t1eKRafsMX1y3/S4LGNPeabZKO5fLSgLDUyxPjc28RuwStVQVsFVI+r43fWHIp8HNLpwU4xyG78",
+	"IAcfKjr7Bh1ygDg/aJmxqesEegZM9N3u7sOFrhlNJo6cg5JVA5SJGhlseQzawcdjAotnnLIyNhUUvegy",
+	"5ayYCVaPpUgIsxYqLdIZuSUTeLiAdDeeKBaNvagxrtdb4anJUFYVMwOxWc8odMM+qH14ZCDoBbtzmiKk",
+	"EzYepompqWwT6GIGPjEh8Q2cG0gIQWY4AyOaMxotldHRBIBa5PU1C/GzNrLLlOjAmDILXY/nBp7GEDJf",
+	"d4CyCLKBf9Q8QW5QL+7BNPooU5Tlva3V5L2mwg3GHak+nDW/6W6hqTUdyJhgLrbl53DLS6n9QUXUQlC8",
+	"81+CFkwbYxz6/312dd4/PfrUvzz729HpU6Vrf2SxkoJGBxCsD8zi0CxXDffDM3kHVbbDHyeE+vEFpfO6",
+	"QXB185DySgySy4kphVQgMHA5/Ftvy8vg7XVuOgKgAIsojcbevsItBrLkdl8zuAeShPWBqRgiaFIicW1s",
+	"+KClDpVjtJR1U/BmE0lWMEUDYSLUOU20sYDlXDtzyPNCOr8h4T1Ik0lr//MXcGHDBKqkqwMbFQ1x4jZ1",
+	"azClN4zEqRi0Fqo8oBKZwRZ7zkOZVYDh6MC5oEKjcOBQELuz41uKvLC5slkK8EBlfE0F/zc2ct63unjt",
+	"i0ZphUT8uk5sm7o+wFDU8a3EqibqC4nHM4gtz2mr9zXDt9oUGBdu9qLucqMWeAVzegNkXhVWs3YWzQMG",
+	"i/vjmlzKnX8CBG1H4AT5UJIbIe9yRNJ5liOemc/cbZRizK9TFKZqluKOzqFf/T7hoiToOt1x4IbJvD2L",
+	"5S0PqxflQvczY3KG86/vjc54WzPu1tcvX/+/AAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
