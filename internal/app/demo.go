@@ -55,8 +55,8 @@ func (d *demonstration) adjust(c *config.Config) error {
 	return nil
 }
 
-// load applies the demo directory, issues the tokens, and cancels the pending invitations of an earlier demonstration. It
-// returns an error where the database has users who are not the demonstration's.
+// load applies the demo directory, issues the tokens, cancels the pending invitations of an earlier demonstration, and writes
+// the invitation of the contract's examples. It returns an error where the database has users who are not the demonstration's.
 func (d *demonstration) load(ctx context.Context, db *store.Store, service *invitation.Service) error {
 	file, err := dirfile.Decode(bytes.NewReader(demoDirectory))
 	if err != nil {
@@ -82,7 +82,10 @@ func (d *demonstration) load(ctx context.Context, db *store.Store, service *invi
 	for _, each := range pending.Invitations {
 		err = errors.Join(err, service.Cancel(ctx, staff, each.UUID))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return renewExample(ctx, service, staff)
 }
 
 // pages returns the part of the pages that only a demonstration has.

@@ -107,6 +107,9 @@ func TestDemo(t *testing.T) {
 		p.WaitUntil("the demonstration is printed", func() bool { return strings.Contains(p.Stdout.String(), "Ctrl-C") })
 		commands := demoCommands(p.Stdout.String())
 		require.Len(t, commands, 4, p.Stdout.String())
+		owner := regexp.MustCompile(`Token (inv_\w+)`).FindStringSubmatch(commands[0])
+		require.NotNil(t, owner)
+		p.Do("GET", "/api/user-invitations/0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11/", "", "", "Authorization", "Token "+owner[1]).Is(200)
 		paste := func(i int) string {
 			t.Helper()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
