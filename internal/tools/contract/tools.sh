@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Redocly, Prism and Kong's converter into build/contract/node, as the lock file says, unless they are there. Run it
+# Installs Redocly, Spectral, Prism and Kong's converter into build/contract/node, as the lock file says, unless they are there. Run it
 # in the root of the repository.
 set -eu
 
@@ -12,7 +12,7 @@ node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.ex
   exit 1
 }
 cmp -s "$from/package-lock.json" "$to/installed-lock.json" && exit
-echo "Installing the packages of $from/package-lock.json into $to, once: takes about 15 s"
+echo "Installing the packages of $from/package-lock.json into $to, once: takes about 30 s"
 rm -rf "$to"
 mkdir -p "$to"
 cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$to"
