@@ -2301,7 +2301,7 @@ type ClientInterface interface {
 
 	// RolesRetrieve Retrieve a role
 	//
-	// Returns one role with its permissions, to every user who is signed in.
+	// Returns one role of `roles_list` with its permissions. Every user may do this.
 	//
 	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 	RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2376,8 +2376,8 @@ type ClientInterface interface {
 
 	// UserInvitationsApproveWithBody Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+	// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
@@ -2391,8 +2391,8 @@ type ClientInterface interface {
 
 	// UserInvitationsApprove Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+	// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
@@ -2492,7 +2492,7 @@ type ClientInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2515,7 +2515,7 @@ type ClientInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2538,7 +2538,7 @@ type ClientInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -2561,7 +2561,7 @@ type ClientInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2582,8 +2582,8 @@ type ClientInterface interface {
 
 	// UserInvitationsApproveRequest Approve a requested invitation as staff
 	//
-	// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
-	// that wait are the rows of `user_invitations_list` with `state=requested`.
+	// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this.
+	// The requests that wait are the rows of `user_invitations_list` with `state=requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 	// `requested`.
@@ -2765,8 +2765,8 @@ type ClientInterface interface {
 
 	// UsersMeRetrieve Retrieve the calling user
 	//
-	// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
-	// is signed in may do this.
+	// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Every user
+	// may do this.
 	//
 	// Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 	UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3237,7 +3237,7 @@ func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEd
 
 // RolesRetrieve Retrieve a role
 //
-// Returns one role with its permissions, to every user who is signed in.
+// Returns one role of `roles_list` with its permissions. Every user may do this.
 //
 // Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3362,8 +3362,8 @@ func (c *Client) UserInvitationsCreate(ctx context.Context, body UserInvitations
 
 // UserInvitationsApproveWithBody Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 // authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 // old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
@@ -3387,8 +3387,8 @@ func (c *Client) UserInvitationsApproveWithBody(ctx context.Context, contentType
 
 // UserInvitationsApprove Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 // authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 // old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
@@ -3558,7 +3558,7 @@ func (c *Client) UserInvitationsRetrieve(ctx context.Context, uuid InvitationUUI
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3591,7 +3591,7 @@ func (c *Client) UserInvitationsPartialUpdateWithBody(ctx context.Context, uuid 
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3624,7 +3624,7 @@ func (c *Client) UserInvitationsPartialUpdate(ctx context.Context, uuid Invitati
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes any type of body and a specified content type.
 //
@@ -3657,7 +3657,7 @@ func (c *Client) UserInvitationsUpdateWithBody(ctx context.Context, uuid Invitat
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3698,8 +3698,8 @@ func (c *Client) UserInvitationsAccept(ctx context.Context, uuid InvitationUUID,
 
 // UserInvitationsApproveRequest Approve a requested invitation as staff
 //
-// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
-// that wait are the rows of `user_invitations_list` with `state=requested`.
+// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this.
+// The requests that wait are the rows of `user_invitations_list` with `state=requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 // `requested`.
@@ -4041,8 +4041,8 @@ func (c *Client) UserPermissionsCount(ctx context.Context, params *UserPermissio
 
 // UsersMeRetrieve Retrieve the calling user
 //
-// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
-// is signed in may do this.
+// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Every user
+// may do this.
 //
 // Corresponds with GET /api/users/me/ (the `UsersMeRetrieve` operationId).
 func (c *Client) UsersMeRetrieve(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -7343,7 +7343,7 @@ type ClientWithResponsesInterface interface {
 
 	// RolesRetrieveWithResponse Retrieve a role
 	//
-	// Returns one role with its permissions, to every user who is signed in.
+	// Returns one role of `roles_list` with its permissions. Every user may do this.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7424,8 +7424,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsApproveWithBodyWithResponse Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+	// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
@@ -7439,8 +7439,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsApproveWithResponse Approve an invitation with a token from a mail
 	//
-	// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-	// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+	// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+	// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 	// authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 	// old, the user is no longer active staff, or the invitation is no longer `requested`.
 	//
@@ -7544,7 +7544,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7567,7 +7567,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7590,7 +7590,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7613,7 +7613,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 	//
-	// Another e-mail is refused with 429 beyond the limits of create and send.
+	// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7636,8 +7636,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserInvitationsApproveRequestWithResponse Approve a requested invitation as staff
 	//
-	// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
-	// that wait are the rows of `user_invitations_list` with `state=requested`.
+	// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this.
+	// The requests that wait are the rows of `user_invitations_list` with `state=requested`.
 	//
 	// If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 	// `requested`.
@@ -7843,8 +7843,8 @@ type ClientWithResponsesInterface interface {
 
 	// UsersMeRetrieveWithResponse Retrieve the calling user
 	//
-	// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
-	// is signed in may do this.
+	// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Every user
+	// may do this.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -16799,7 +16799,7 @@ func (c *ClientWithResponses) RolesCountWithResponse(ctx context.Context, params
 
 // RolesRetrieveWithResponse Retrieve a role
 //
-// Returns one role with its permissions, to every user who is signed in.
+// Returns one role of `roles_list` with its permissions. Every user may do this.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16910,8 +16910,8 @@ func (c *ClientWithResponses) UserInvitationsCreateWithResponse(ctx context.Cont
 
 // UserInvitationsApproveWithBodyWithResponse Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 // authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 // old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
@@ -16931,8 +16931,8 @@ func (c *ClientWithResponses) UserInvitationsApproveWithBodyWithResponse(ctx con
 
 // UserInvitationsApproveWithResponse Approve an invitation with a token from a mail
 //
-// Approves a `requested` invitation with the `token` from the mail to a staff user, which the invitee gets
-// then, or once its project starts. Whoever has the token may do this: the operation needs no other
+// Approves a `requested` invitation with the `token` from the mail to a staff user. The invitee gets the
+// invitation then, or once its project starts. Whoever has the token may do this: the operation needs no other
 // authentication. The token is signed, and contains the staff user and the invitation. It is valid until it is too
 // old, the user is no longer active staff, or the invitation is no longer `requested`.
 //
@@ -17078,7 +17078,7 @@ func (c *ClientWithResponses) UserInvitationsRetrieveWithResponse(ctx context.Co
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17107,7 +17107,7 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithBodyWithResponse(c
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17136,7 +17136,7 @@ func (c *ClientWithResponses) UserInvitationsPartialUpdateWithResponse(ctx conte
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17165,7 +17165,7 @@ func (c *ClientWithResponses) UserInvitationsUpdateWithBodyWithResponse(ctx cont
 //
 // If only the role changes, no mail is sent: the invitee sees the new role in the details, and accepts it.
 //
-// Another e-mail is refused with 429 beyond the limits of create and send.
+// Another e-mail is refused with 429 beyond the limits that a new invitation and another delivery have.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -17200,8 +17200,8 @@ func (c *ClientWithResponses) UserInvitationsAcceptWithResponse(ctx context.Cont
 
 // UserInvitationsApproveRequestWithResponse Approve a requested invitation as staff
 //
-// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this. The requests
-// that wait are the rows of `user_invitations_list` with `state=requested`.
+// Approves a `requested` invitation. The invitee gets it then, or once its project starts. Only staff may do this.
+// The requests that wait are the rows of `user_invitations_list` with `state=requested`.
 //
 // If the invitee's address has had as many mails as are allowed, the response is 429, and the invitation stays
 // `requested`.
@@ -17503,8 +17503,8 @@ func (c *ClientWithResponses) UserPermissionsCountWithResponse(ctx context.Conte
 
 // UsersMeRetrieveWithResponse Retrieve the calling user
 //
-// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Everybody who
-// is signed in may do this.
+// Returns the calling user, with all active permissions: which roles the user holds in which scopes. Every user
+// may do this.
 //
 // Returns a wrapper object for the known response body format(s).
 //
