@@ -120,8 +120,8 @@ pgbouncer-test: go ## run two replicas with PgBouncer in front of the database, 
 
 ##@ Contract
 
-contract-lint: ## lint openapi.yaml; a warning fails too
-	@internal/tools/contract/lint.sh
+contract-lint: ## lint openapi.yaml; a warning fails too; FORM=full lints with vacuum as well
+	@internal/tools/contract/lint.sh $(FORM)
 
 contract-diff: go ## compare openapi.yaml with its last tagged version and print the changes
 	@internal/tools/contract/diff.sh

@@ -1253,7 +1253,7 @@ type PersonalAccessToken struct {
 	UUID   openapi_types.UUID         `json:"uuid"`
 }
 
-// PersonalAccessTokenCreateRequest defines model for PersonalAccessTokenCreateRequest.
+// PersonalAccessTokenCreateRequest A request for an API token.
 type PersonalAccessTokenCreateRequest struct {
 	// AllowedScopes Waldur's binding of a token to single objects. There is none here, and a request that asks for one is refused.
 	//
