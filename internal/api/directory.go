@@ -148,18 +148,17 @@ func (h handlers) RolesCount(
 }
 
 func roleQuery(p server.RolesCountParams) directory.RoleQuery {
-	return directory.RoleQuery{
-		Name:        optionalText(p.Name),
-		Description: optionalText(p.Description),
-		ScopeType:   optionalText(p.ContentType),
-		Active:      p.IsActive,
+	q := directory.RoleQuery{Name: optionalText(p.Name), Description: optionalText(p.Description), Active: p.IsActive}
+	if kind := optionalText(p.ContentType); kind != "" {
+		q.ScopeTypes = []string{kind}
 	}
+	return q
 }
 
 func (h handlers) RolesRetrieve(
 	ctx context.Context, request server.RolesRetrieveRequestObject,
 ) (server.RolesRetrieveResponseObject, error) {
-	found, err := h.Directory.Role(ctx, request.UUID)
+	found, err := h.Directory.Role(ctx, callerOrNobody(ctx), request.UUID)
 	if err != nil {
 		return nil, err
 	}

@@ -112,6 +112,31 @@ func (a Actor) HoldsRoleIn(scope uuid.UUID) bool {
 	return slices.ContainsFunc(a.Grants, func(g Grant) bool { return g.ScopeUUID == scope })
 }
 
+// Holds returns the scopes in which the actor holds a role with one of the names.
+func (a Actor) Holds(roleNames ...string) ScopeSet {
+	var set ScopeSet
+	for _, g := range a.Grants {
+		if slices.Contains(roleNames, g.RoleName) {
+			set.Scopes = append(set.Scopes, g.ScopeUUID)
+		}
+	}
+	return set
+}
+
+// CreatesProjectsIn returns the customers in which a role of the actor carries CreateProject; all for staff.
+func (a Actor) CreatesProjectsIn() ScopeSet {
+	if a.IsStaff {
+		return ScopeSet{All: true}
+	}
+	var set ScopeSet
+	for _, g := range a.Grants {
+		if g.ScopeType == Customer && g.carries(CreateProject) {
+			set.Scopes = append(set.Scopes, g.ScopeUUID)
+		}
+	}
+	return set
+}
+
 // Visibility describes the invitations that an actor sees. The store's list and the rule about single invitations read
 // the same value.
 type Visibility struct {

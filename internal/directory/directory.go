@@ -28,8 +28,15 @@ const (
 	CustomerCreatePermission = "CUSTOMER.CREATE_PERMISSION"
 )
 
-// ProjectManager is the role that the policy OneProjectManager limits to one user for each project.
-const ProjectManager = "PROJECT.MANAGER"
+// CreateProject is the permission, by Waldur's name, that lets a member of a customer make projects. This program makes
+// none; clients ask for the customers in which the caller has it.
+const CreateProject = "PROJECT.CREATE"
+
+// Roles that have a meaning by their names, which are Waldur's.
+const (
+	CustomerOwner  = "CUSTOMER.OWNER"
+	ProjectManager = "PROJECT.MANAGER" // the policy OneProjectManager limits it to one user for each project
+)
 
 // CreatePermission returns the permission that lets a member invite into scopes of this type; empty for an unknown type.
 func (t ScopeType) CreatePermission() string {
@@ -125,6 +132,7 @@ type Role struct {
 	ScopeType         ScopeType
 	Permissions       []string `gorm:"serializer:json"`
 	IsActive          bool
+	UsersCount        *int `gorm:"-"` // users who hold the role; nil: not asked for
 }
 
 // Scope is a thing that roles are held in. Every scope belongs to one customer; a customer belongs to itself.
@@ -133,6 +141,7 @@ type Scope struct {
 	Type              ScopeType
 	Name              string
 	NameFolded        string // Fold(Name)
+	Slug              string // Slug(Name)
 	Description       string
 	DescriptionFolded string // Fold(Description)
 	CustomerUUID      uuid.UUID
@@ -141,6 +150,9 @@ type Scope struct {
 	UserEmailPatterns []string   `gorm:"serializer:json"` // regular expressions; none: every address is admitted
 	IsRemoved         bool
 	Created           time.Time
+	Modified          *time.Time // nil: not since it was created
+	ProjectsCount     int        `gorm:"-"` // of a customer, where asked for; see ScopeDetails
+	UsersCount        int        `gorm:"-"` // as ProjectsCount
 }
 
 // StartsAfter reports whether the scope is a project that starts after now.
@@ -161,6 +173,7 @@ type Membership struct {
 	Created       time.Time
 	Expires       *time.Time // nil: never
 	Revoked       *time.Time // nil: not revoked
+	Modified      *time.Time // nil: not since it was created
 }
 
 // Grant is an active membership with the permissions of its role.
@@ -169,6 +182,7 @@ type Grant struct {
 	ScopeType    ScopeType
 	CustomerUUID uuid.UUID
 	RoleUUID     uuid.UUID
+	RoleName     string
 	Permissions  []string
 }
 

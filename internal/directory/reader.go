@@ -2,6 +2,8 @@ package directory
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -24,16 +26,17 @@ type ReadStore interface {
 
 // ReadTx reads the directory. Methods that find one row return fault.KindNotFound where the row is missing. Methods that
 // list return the rows of the query's window and the number of rows on all pages; the number is 0 for a window past the
-// end. Scopes have their customer and lack their e-mail patterns.
+// end. Scopes have their customer, and lists that ask for details have their e-mail patterns and counts.
 type ReadTx interface {
 	FindScope(kind ScopeType, id uuid.UUID) (Scope, error) // removed scopes are missing
 	ListScopes(ScopeQuery) ([]Scope, int, error)
 	CountScopes(ScopeQuery) (int, error)
-	FindRole(id uuid.UUID) (Role, error)
 	ListRoles(RoleQuery) ([]Role, int, error)
 	CountRoles(RoleQuery) (int, error)
 	ListPermissions(PermissionQuery) ([]Permission, int, error)
 	CountPermissions(PermissionQuery) (int, error)
+	// GrantsOf returns the grants of a user that a visibility includes, without the permissions of their roles.
+	GrantsOf(user uuid.UUID, visible PermissionVisibility) ([]Grant, error)
 }
 
 // Permission is an active membership with its user, role and scope. The creator has a uuid and names only.
@@ -51,25 +54,61 @@ type ScopeQuery struct {
 	Type    ScopeType
 	Visible ScopeSet
 
+	UUID         *uuid.UUID
 	Name         string // substring, case-insensitive
 	NameExact    string
 	Description  string // substring, case-insensitive
 	CustomerName string // substring, case-insensitive
+	Slug         string
 	Any          string // substring of name, description or uuid, case-insensitive
 	Customer     *uuid.UUID
 	Customers    []uuid.UUID // any of these; none: all
+	Created      Period
+	Modified     Period // of the last change, or of creation
+	Removed      *bool  // no removed scope is in any list, so that true finds nothing
+
+	CallerRoles     []string   // names of roles of which the caller holds one in the scope; none: all scopes
+	Owned           bool       // the caller holds the role CustomerOwner
+	CreatesProjects bool       // see Actor.CreatesProjectsIn
+	Managed         bool       // see Actor.Manages
+	Member          *uuid.UUID // a user who would see the scope by those of their permissions that the caller sees
+
+	WithDetails bool // asks for what ScopeDetails describes
+
+	// Within and Details are made by Reader from the fields above. Each set of Within includes the scope.
+	Within  []ScopeSet
+	Details *ScopeDetails // nil: without
 
 	Order []Order // none: by name; ties are broken by uuid
 	Window
 }
 
-// RoleQuery asks for roles, ordered by name.
+// Period is a span of time, ends included. An end that is nil is open.
+type Period struct{ From, To *time.Time }
+
+// ScopeDetails asks for the e-mail patterns of scopes, and for customers for the number of their projects that are in
+// Scopes, and of the users who hold a role in the customer or in its scopes by a membership that Permissions includes.
+type ScopeDetails struct {
+	Scopes      ScopeSet
+	Permissions PermissionVisibility
+}
+
+// details are the details of scopes, counted from what the actor sees.
+func (a Actor) details() *ScopeDetails { return &ScopeDetails{a.Sees(), a.PermissionVisibility()} }
+
+// RoleQuery asks for roles.
 type RoleQuery struct {
-	Name        string // substring, case-insensitive
-	Description string // substring, case-insensitive
-	Any         string // substring of name or description, case-insensitive
-	ScopeType   string
+	UUID        *uuid.UUID
+	Name        string   // substring, case-insensitive
+	Description string   // substring, case-insensitive
+	Any         string   // substring of name or description, case-insensitive
+	ScopeTypes  []string // any of these; none: all
 	Active      *bool
+
+	// CountUsers asks for Role.UsersCount. Reader lets only callers who see all scopes count, or order by the count.
+	CountUsers bool
+
+	Order []Order // none: by name; ties are broken by uuid
 	Window
 }
 
@@ -80,17 +119,23 @@ type PermissionQuery struct {
 	User      *uuid.UUID
 	Username  string
 	FullName  string // substring, case-insensitive
+	AnyUser   string // substring of the user's full name, username or e-mail address, case-insensitive
 	Role      *uuid.UUID
 	RoleName  string
+	Roles     []string // names or uuids, any of these; none: all
 	Scope     *uuid.UUID
 	ScopeName string // substring, case-insensitive
 	ScopeType string
+	Customer  *uuid.UUID
+	Created   Period
+	Modified  Period // of the last change, or of creation
+	Active    *bool  // no list has inactive memberships, so that false finds nothing
 
 	Order []Order // none: the newest first; ties are broken by uuid
 	Window
 }
 
-// The keys that scopes and permissions can be ordered by. Names and addresses are ordered case-insensitively; rows
+// The keys that scopes, roles and permissions can be ordered by. Names and addresses are ordered case-insensitively; rows
 // without a start date or an expiry come last.
 const (
 	ByCreated        OrderBy = "created"
@@ -98,23 +143,22 @@ const (
 	ByEmail          OrderBy = "email"
 	ByExpirationTime OrderBy = "expiration_time"
 	ByFullName       OrderBy = "full_name"
+	ByIsActive       OrderBy = "is_active"
 	ByName           OrderBy = "name"
 	ByRole           OrderBy = "role"
+	ByScopeType      OrderBy = "scope"
 	ByStartDate      OrderBy = "start_date"
 	ByUsername       OrderBy = "username"
+	ByUsersCount     OrderBy = "users_count"
 )
 
 // Scopes returns one page of the scopes of a type that the caller can see, and the number of scopes on all pages; see
-// Paginate. Scopes sets the query's Visible and Window.
+// Paginate. Scopes sets the query's Visible, Within, Details and Window.
 func (r *Reader) Scopes(ctx context.Context, caller Actor, q ScopeQuery, page, size int) (rows []Scope, total int, err error) {
-	q.Visible = caller.Sees()
-	return r.listScopes(ctx, caller, q, page, size)
-}
-
-func (r *Reader) listScopes(
-	ctx context.Context, caller Actor, q ScopeQuery, page, size int,
-) (rows []Scope, total int, err error) {
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
+		if err := q.narrow(tx, caller); err != nil {
+			return err
+		}
 		rows, total, err = Paginate(page, size, func(w Window) ([]Scope, int, error) {
 			q.Window = w
 			return tx.ListScopes(q)
@@ -124,30 +168,58 @@ func (r *Reader) listScopes(
 	return rows, total, err
 }
 
-// ManagedScopes is Scopes for the scopes whose invitations the caller may manage.
-func (r *Reader) ManagedScopes(
-	ctx context.Context, caller Actor, q ScopeQuery, page, size int,
-) (rows []Scope, total int, err error) {
-	q.Visible = caller.Manages()
-	return r.listScopes(ctx, caller, q, page, size)
-}
-
 // CountScopes returns the number of scopes on all pages of Scopes.
 func (r *Reader) CountScopes(ctx context.Context, caller Actor, q ScopeQuery) (total int, err error) {
-	q.Visible = caller.Sees()
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
+		if err := q.narrow(tx, caller); err != nil {
+			return err
+		}
 		total, err = tx.CountScopes(q)
 		return err
 	})
 	return total, err
 }
 
+// narrow sets Visible to what the caller sees, Within to what the fields about roles ask for, and Details.
+func (q *ScopeQuery) narrow(tx ReadTx, caller Actor) error {
+	q.Visible, q.Within, q.Details = caller.Sees(), nil, nil
+	if q.WithDetails {
+		q.Details = caller.details()
+	}
+	if len(q.CallerRoles) > 0 {
+		q.Within = append(q.Within, caller.Holds(q.CallerRoles...))
+	}
+	if q.Owned {
+		q.Within = append(q.Within, caller.Holds(CustomerOwner))
+	}
+	if q.CreatesProjects {
+		q.Within = append(q.Within, caller.CreatesProjectsIn())
+	}
+	if q.Managed {
+		q.Within = append(q.Within, caller.Manages())
+	}
+	if q.Member != nil {
+		grants, err := tx.GrantsOf(*q.Member, caller.PermissionVisibility())
+		if err != nil {
+			return err
+		}
+		q.Within = append(q.Within, Actor{Grants: grants}.Sees())
+	}
+	return nil
+}
+
 // Scope returns a scope that the caller can see; fault.KindNotFound otherwise.
 func (r *Reader) Scope(ctx context.Context, caller Actor, kind ScopeType, id uuid.UUID) (found Scope, err error) {
 	err = r.Store.Read(ctx, func(tx ReadTx) error {
-		found, err = tx.FindScope(kind, id)
+		found, err = findVisible(tx, caller, kind, id)
 		return err
 	})
+	return found, err
+}
+
+// findVisible returns a scope that the caller can see; fault.KindNotFound otherwise.
+func findVisible(tx ReadTx, caller Actor, kind ScopeType, id uuid.UUID) (Scope, error) {
+	found, err := tx.FindScope(kind, id)
 	if err == nil && !caller.CanSee(found) {
 		err = fault.NotFound()
 	}
@@ -157,9 +229,26 @@ func (r *Reader) Scope(ctx context.Context, caller Actor, kind ScopeType, id uui
 	return found, nil
 }
 
+// ScopeWithDetails is Scope with what ScopeDetails describes.
+func (r *Reader) ScopeWithDetails(ctx context.Context, caller Actor, kind ScopeType, id uuid.UUID) (Scope, error) {
+	return onlyRow(r.Scopes(ctx, caller, ScopeQuery{Type: kind, UUID: &id, WithDetails: true}, 1, 1))
+}
+
+// onlyRow returns the row of a list by a UUID; fault.KindNotFound where there is none.
+func onlyRow[Row any](rows []Row, _ int, err error) (row Row, _ error) {
+	if err == nil && len(rows) == 0 {
+		err = fault.NotFound()
+	}
+	if err != nil {
+		return row, err
+	}
+	return rows[0], nil
+}
+
 // Roles returns one page of the roles and the number of roles on all pages; see Paginate. Everybody sees all roles;
 // the zero Actor is a caller who is not known. Roles sets the query's Window.
 func (r *Reader) Roles(ctx context.Context, caller Actor, q RoleQuery, page, size int) (rows []Role, total int, err error) {
+	q.limitCount(caller)
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		rows, total, err = Paginate(page, size, func(w Window) ([]Role, int, error) {
 			q.Window = w
@@ -179,13 +268,19 @@ func (r *Reader) CountRoles(ctx context.Context, caller Actor, q RoleQuery) (tot
 	return total, err
 }
 
-// Role returns a role; fault.KindNotFound where the role is missing.
-func (r *Reader) Role(ctx context.Context, id uuid.UUID) (found Role, err error) {
-	err = r.Store.Read(ctx, func(tx ReadTx) error {
-		found, err = tx.FindRole(id)
-		return err
-	})
-	return found, err
+// limitCount leaves the number of the users of roles to callers who see all scopes: it tells how many users there are.
+func (q *RoleQuery) limitCount(caller Actor) {
+	if caller.SeesAll() {
+		return
+	}
+	q.CountUsers = false
+	q.Order = slices.DeleteFunc(slices.Clone(q.Order), func(o Order) bool { return o.By == ByUsersCount })
+}
+
+// Role returns a role, with the number of its users where the caller sees all scopes; fault.KindNotFound where the role is
+// missing. The zero Actor is a caller who is not known.
+func (r *Reader) Role(ctx context.Context, caller Actor, id uuid.UUID) (Role, error) {
+	return onlyRow(r.Roles(ctx, caller, RoleQuery{UUID: &id, CountUsers: true}, 1, 1))
 }
 
 // Permissions returns one page of the permissions that the caller can see and the number of permissions on all pages; see
@@ -208,6 +303,39 @@ func (r *Reader) Permissions(
 func (r *Reader) CountPermissions(ctx context.Context, caller Actor, q PermissionQuery) (total int, err error) {
 	q.Visible = caller.PermissionVisibility()
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
+		total, err = tx.CountPermissions(q)
+		return err
+	})
+	return total, err
+}
+
+// ScopeUsers is Permissions for one scope. It returns fault.KindNotFound where the caller can't see the scope.
+func (r *Reader) ScopeUsers(
+	ctx context.Context, caller Actor, kind ScopeType, id uuid.UUID, q PermissionQuery, page, size int,
+) (rows []Permission, total int, err error) {
+	q.Scope, q.Visible = &id, caller.PermissionVisibility()
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
+		if _, err := findVisible(tx, caller, kind, id); err != nil {
+			return err
+		}
+		rows, total, err = Paginate(page, size, func(w Window) ([]Permission, int, error) {
+			q.Window = w
+			return tx.ListPermissions(q)
+		})
+		return err
+	})
+	return rows, total, err
+}
+
+// CountScopeUsers returns the number of permissions on all pages of ScopeUsers.
+func (r *Reader) CountScopeUsers(
+	ctx context.Context, caller Actor, kind ScopeType, id uuid.UUID, q PermissionQuery,
+) (total int, err error) {
+	q.Scope, q.Visible = &id, caller.PermissionVisibility()
+	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
+		if _, err := findVisible(tx, caller, kind, id); err != nil {
+			return err
+		}
 		total, err = tx.CountPermissions(q)
 		return err
 	})

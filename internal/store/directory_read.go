@@ -1,6 +1,9 @@
 package store
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
 
@@ -31,24 +34,59 @@ func withCustomer(scope, customer directory.Scope) directory.Scope {
 	return scope
 }
 
-// scanScope reads scopeColumns and the columns after them.
-func scanScope(scan scanFunc, more ...any) (directory.Scope, error) {
+// scanScope reads scopeColumns, the details and the columns after them.
+func scanScope(scan scanFunc, d *directory.ScopeDetails, more ...any) (directory.Scope, error) {
 	var scope, customer directory.Scope
-	err := scan(append(scopeTargets(&scope, &customer), more...)...)
+	err := scan(slices.Concat(scopeTargets(&scope, &customer), detailTargets(&scope, d), more)...)
 	return withCustomer(scope, customer), err
+}
+
+// detailColumns are scopeColumns with those of a scope's details. The counts of the rows on a page are a part of the
+// page's one statement.
+func (tx *Tx) detailColumns(kind directory.ScopeType, d *directory.ScopeDetails) clause.Expr {
+	if d == nil {
+		return clause.Expr{SQL: scopeColumns}
+	}
+	columns := clause.Expr{SQL: scopeColumns + ", scopes.user_email_patterns"}
+	if kind != directory.Customer {
+		columns.SQL += ", 0, 0"
+		return columns
+	}
+	projects := clause.Expr{SQL: "parts.customer_uuid = scopes.uuid AND parts.type = 'project' AND NOT parts.is_removed"}
+	if !d.Scopes.All {
+		projects = both(projects, oneOf(tx.within(d.Scopes, "parts.uuid", "parts.customer_uuid")...))
+	}
+	users := both(clause.Expr{SQL: "parts.customer_uuid = scopes.uuid AND NOT parts.is_removed"},
+		clause.Expr{SQL: isActive, Vars: []any{tx.now}})
+	if !d.Permissions.All {
+		users = both(users, tx.visiblePermissions(d.Permissions))
+	}
+	columns.SQL += ", (SELECT count(*) FROM scopes AS parts WHERE " + projects.SQL + ")" +
+		", (SELECT count(DISTINCT memberships.user_uuid) FROM scopes AS parts" +
+		" JOIN memberships ON memberships.scope_uuid = parts.uuid WHERE " + users.SQL + ")"
+	columns.Vars = append(projects.Vars, users.Vars...)
+	return columns
+}
+
+// detailTargets returns where the columns of a scope's details are scanned into.
+func detailTargets(into *directory.Scope, d *directory.ScopeDetails) []any {
+	if d == nil {
+		return nil
+	}
+	return []any{jsonStrings{&into.UserEmailPatterns}, &into.ProjectsCount, &into.UsersCount}
 }
 
 // FindScope implements directory.ReadTx.
 func (tx *Tx) FindScope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error) {
 	return collectOne(tx.db.Table("scopes").Select(scopeColumns).Joins(joinScopeCustomer).
 		Where("scopes.type = ? AND scopes.uuid = ?", kind, id).Where(notRemoved),
-		func(scan scanFunc) (directory.Scope, error) { return scanScope(scan) })
+		func(scan scanFunc) (directory.Scope, error) { return scanScope(scan, nil) })
 }
 
 // ListScopes implements directory.ReadTx.
 func (tx *Tx) ListScopes(q directory.ScopeQuery) (rows []directory.Scope, total int, err error) {
 	rows, err = collect(tx.scopeList(q).page(tx, q.Window), func(scan scanFunc) (directory.Scope, error) {
-		return scanScope(scan, &total)
+		return scanScope(scan, q.Details, &total)
 	})
 	return rows, total, err
 }
@@ -57,18 +95,25 @@ func (tx *Tx) ListScopes(q directory.ScopeQuery) (rows []directory.Scope, total 
 func (tx *Tx) CountScopes(q directory.ScopeQuery) (int, error) { return tx.scopeList(q).count(tx) }
 
 func (tx *Tx) scopeList(q directory.ScopeQuery) listing {
-	l := listing{table: "scopes", columns: scopeColumns, joins: joinScopeCustomer}
+	l := listing{table: "scopes", columns: tx.detailColumns(q.Type, q.Details), joins: joinScopeCustomer}
 	l.filters = []filter{
 		where("scopes.type = ?", q.Type),
 		where(notRemoved),
+		equalUUID("scopes.uuid", q.UUID),
+		equalBool("scopes.is_removed", q.Removed),
 		equal("scopes.name", q.NameExact),
+		equal("scopes.slug", q.Slug),
 		contains(q.Name, "scopes.name_folded"),
 		contains(q.Description, "scopes.description_folded"),
 		contains(q.Any, "scopes.name_folded", "scopes.description_folded", "CAST(scopes.uuid AS text)"),
 		equalUUID("scopes.customer_uuid", q.Customer),
+		during("scopes.created", q.Created),
+		during("COALESCE(scopes.modified, scopes.created)", q.Modified),
 	}
-	if !q.Visible.All {
-		l.filters = append(l.filters, anyOf(tx.within(q.Visible, "scopes.uuid", "scopes.customer_uuid")...))
+	for _, set := range append(slices.Clone(q.Within), q.Visible) {
+		if !set.All {
+			l.filters = append(l.filters, anyOf(tx.within(set, "scopes.uuid", "scopes.customer_uuid")...))
+		}
 	}
 	if q.CustomerName != "" {
 		l.filters = append(l.filters, tx.in("scopes.customer_uuid", "scopes", contains(q.CustomerName, "name_folded")))
@@ -87,31 +132,46 @@ func (tx *Tx) scopeList(q directory.ScopeQuery) listing {
 
 // ListRoles implements directory.ReadTx.
 func (tx *Tx) ListRoles(q directory.RoleQuery) (rows []directory.Role, total int, err error) {
-	rows, err = collect(roleList(q).page(tx, q.Window), func(scan scanFunc) (r directory.Role, err error) {
-		err = scan(&r.UUID, &r.Name, &r.Description, &r.ScopeType, jsonStrings{&r.Permissions}, &r.IsActive, &total)
+	rows, err = collect(tx.roleList(q).page(tx, q.Window), func(scan scanFunc) (r directory.Role, err error) {
+		err = scan(&r.UUID, &r.Name, &r.Description, &r.ScopeType, jsonStrings{&r.Permissions}, &r.IsActive, &r.UsersCount, &total)
 		return r, err
 	})
 	return rows, total, err
 }
 
 // CountRoles implements directory.ReadTx.
-func (tx *Tx) CountRoles(q directory.RoleQuery) (int, error) { return roleList(q).count(tx) }
+func (tx *Tx) CountRoles(q directory.RoleQuery) (int, error) { return tx.roleList(q).count(tx) }
 
-func roleList(q directory.RoleQuery) listing {
+func (tx *Tx) roleList(q directory.RoleQuery) listing {
+	users := clause.Expr{
+		SQL: "(SELECT count(DISTINCT memberships.user_uuid) FROM memberships WHERE memberships.role_uuid = roles.uuid AND " +
+			isActive + " AND memberships.scope_uuid NOT IN (" + removedScopes + "))",
+		Vars: []any{tx.now},
+	}
+	columns := clause.Expr{
+		SQL: "roles.uuid, roles.name, roles.description, roles.scope_type, roles.permissions, roles.is_active, NULL",
+	}
+	if q.CountUsers {
+		columns.SQL, columns.Vars = strings.TrimSuffix(columns.SQL, "NULL")+users.SQL, users.Vars
+	}
 	l := listing{
 		table:   "roles",
-		columns: "roles.uuid, roles.name, roles.description, roles.scope_type, roles.permissions, roles.is_active",
+		columns: columns,
 		filters: []filter{
+			equalUUID("roles.uuid", q.UUID),
 			contains(q.Name, "roles.name_folded"),
 			contains(q.Description, "roles.description_folded"),
 			contains(q.Any, "roles.name_folded", "roles.description_folded"),
-			equal("roles.scope_type", q.ScopeType),
+			equalAny("roles.scope_type", q.ScopeTypes),
+			equalBool("roles.is_active", q.Active),
 		},
-		order: by("roles.name"),
 	}
-	if q.Active != nil {
-		l.filters = append(l.filters, where("roles.is_active = ?", *q.Active))
-	}
+	l.order = ordering(q.Order, directory.Order{By: directory.ByName}, map[directory.OrderBy][]key{
+		directory.ByIsActive:   by("roles.is_active"),
+		directory.ByName:       by("roles.name"),
+		directory.ByScopeType:  by("roles.scope_type"),
+		directory.ByUsersCount: by(users.SQL, users.Vars...),
+	})
 	return l
 }
 
@@ -129,7 +189,8 @@ func (tx *Tx) ListPermissions(q directory.PermissionQuery) (rows []directory.Per
 			creator         directory.User
 		)
 		err := scan(append(append([]any{
-			&p.UUID, &p.Created, &p.Expires, &p.User.UUID, &p.User.Username, &p.User.FullName, &p.User.Email,
+			&p.UUID, &p.Created, &p.Expires,
+			&p.User.UUID, &p.User.Username, &p.User.FullName, &p.User.Email, &p.User.Image,
 			&p.Role.UUID, &p.Role.Name, &p.Role.Description, &p.CreatedByUUID, &creator.Username, &creator.FullName,
 		}, scopeTargets(&scope, &customer)...), &total)...)
 		p.Created, p.Expires, p.Scope = p.Created.UTC(), utc(p.Expires), withCustomer(scope, customer)
@@ -151,9 +212,9 @@ func (tx *Tx) CountPermissions(q directory.PermissionQuery) (int, error) {
 func (tx *Tx) permissionList(q directory.PermissionQuery) listing {
 	l := listing{
 		table: "memberships",
-		columns: "memberships.uuid, memberships.created, memberships.expires," +
-			" users.uuid, users.username, users.full_name, users.email, roles.uuid, roles.name, roles.description," +
-			" creators.uuid, COALESCE(creators.username, ''), COALESCE(creators.full_name, ''), " + scopeColumns,
+		columns: clause.Expr{SQL: "memberships.uuid, memberships.created, memberships.expires," +
+			" users.uuid, users.username, users.full_name, users.email, users.image, roles.uuid, roles.name, roles.description," +
+			" creators.uuid, COALESCE(creators.username, ''), COALESCE(creators.full_name, ''), " + scopeColumns},
 		joins: joinMember + joinMembershipRole + " JOIN scopes ON scopes.uuid = memberships.scope_uuid" + joinScopeCustomer +
 			" LEFT JOIN users AS creators ON creators.uuid = memberships.created_by_uuid",
 		filters: []filter{
@@ -161,16 +222,26 @@ func (tx *Tx) permissionList(q directory.PermissionQuery) listing {
 			equalUUID("memberships.user_uuid", q.User),
 			equalUUID("memberships.role_uuid", q.Role),
 			equalUUID("memberships.scope_uuid", q.Scope),
-			tx.in("memberships.scope_uuid", "scopes",
-				where(notRemoved), equal("scopes.type", q.ScopeType), contains(q.ScopeName, "scopes.name_folded")),
+			during("memberships.created", q.Created),
+			during("COALESCE(memberships.modified, memberships.created)", q.Modified),
+			tx.in("memberships.scope_uuid", "scopes", where(notRemoved), equal("scopes.type", q.ScopeType),
+				contains(q.ScopeName, "scopes.name_folded"), equalUUID("scopes.customer_uuid", q.Customer)),
 		},
 	}
 	if !q.Visible.All {
-		l.filters = append(l.filters, tx.visiblePermissions(q.Visible))
+		visible := tx.visiblePermissions(q.Visible)
+		l.filters = append(l.filters, where(visible.SQL, visible.Vars...))
 	}
-	if q.Username != "" || q.FullName != "" {
+	if q.Active != nil && !*q.Active {
+		l.filters = append(l.filters, anyOf())
+	}
+	if q.Username != "" || q.FullName != "" || q.AnyUser != "" {
 		l.filters = append(l.filters, tx.in("memberships.user_uuid", "users",
-			equal("users.username", q.Username), contains(q.FullName, "users.full_name_folded")))
+			equal("users.username", q.Username), contains(q.FullName, "users.full_name_folded"),
+			contains(q.AnyUser, "users.full_name_folded", "lower(users.username)", "users.email_folded")))
+	}
+	if len(q.Roles) > 0 {
+		l.filters = append(l.filters, tx.in("memberships.role_uuid", "roles", hasNameOrUUID(q.Roles)))
 	}
 	if q.RoleName != "" {
 		l.filters = append(l.filters, tx.in("memberships.role_uuid", "roles", equal("roles.name", q.RoleName)))
@@ -186,9 +257,24 @@ func (tx *Tx) permissionList(q directory.PermissionQuery) listing {
 	return l
 }
 
-// visiblePermissions is the filter by a visibility: the same as directory.Permission.VisibleTo. Each alternative is a
+// GrantsOf implements directory.ReadTx.
+func (tx *Tx) GrantsOf(user uuid.UUID, visible directory.PermissionVisibility) ([]directory.Grant, error) {
+	query := tx.db.Table("memberships").Select("scopes.uuid, scopes.type, scopes.customer_uuid, roles.uuid, roles.name").
+		Joins("JOIN scopes ON scopes.uuid = memberships.scope_uuid").
+		Joins(joinMembershipRole).
+		Where("memberships.user_uuid = ?", user).Where(isActive, tx.now).Where(notRemoved)
+	if !visible.All {
+		condition := tx.visiblePermissions(visible)
+		query = query.Where(condition.SQL, condition.Vars...)
+	}
+	return collect(query, func(scan scanFunc) (g directory.Grant, err error) {
+		return g, scan(&g.ScopeUUID, &g.ScopeType, &g.CustomerUUID, &g.RoleUUID, &g.RoleName)
+	})
+}
+
+// visiblePermissions is the condition of a visibility: the same as directory.Permission.VisibleTo. Each alternative is a
 // query of its own with an index of its own: for an OR of them SQLite reads all memberships.
-func (tx *Tx) visiblePermissions(v directory.PermissionVisibility) filter {
+func (tx *Tx) visiblePermissions(v directory.PermissionVisibility) clause.Expr {
 	own := clause.Expr{SQL: "memberships.user_uuid = ?", Vars: []any{v.User}}
 	var union clause.Expr
 	for i, alternative := range append([]clause.Expr{own}, tx.within(v.ScopeSet, "memberships.scope_uuid", "")...) {
@@ -198,5 +284,6 @@ func (tx *Tx) visiblePermissions(v directory.PermissionVisibility) filter {
 		union.SQL += "SELECT memberships.uuid FROM memberships WHERE memberships.revoked IS NULL AND " + alternative.SQL
 		union.Vars = append(union.Vars, alternative.Vars...)
 	}
-	return where("memberships.uuid IN ("+union.SQL+")", union.Vars...)
+	union.SQL = "memberships.uuid IN (" + union.SQL + ")"
+	return union
 }

@@ -57,6 +57,23 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 					_, err := reader.Scope(t.Context(), ann, directory.Project, projects[0].UUID)
 					return err
 				},
+				"customers with counts": func() error {
+					found, _, err := reader.Scopes(t.Context(), ann,
+						directory.ScopeQuery{Type: directory.Customer, WithDetails: true}, 1, 300)
+					require.Len(t, found, many)
+					require.Equal(t, 1, found[0].ProjectsCount)
+					return err
+				},
+				"scope with details": func() error {
+					_, err := reader.ScopeWithDetails(t.Context(), ann, directory.Customer, projects[0].CustomerUUID)
+					return err
+				},
+				"roles with counts": func() error {
+					staff := directory.Actor{User: directory.User{IsStaff: true}}
+					found, _, err := reader.Roles(t.Context(), staff, directory.RoleQuery{CountUsers: true}, 1, 300)
+					require.Equal(t, 1, *found[0].UsersCount)
+					return err
+				},
 				"count of scopes": func() error {
 					_, err := reader.CountScopes(t.Context(), ann, directory.ScopeQuery{Type: directory.Project})
 					return err
@@ -66,7 +83,7 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 					return err
 				},
 				"role": func() error {
-					_, err := reader.Role(t.Context(), roles[0].UUID)
+					_, err := reader.Role(t.Context(), ann, roles[0].UUID)
 					return err
 				},
 				"permissions": func() error {

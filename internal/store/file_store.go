@@ -260,13 +260,21 @@ func (tx *Tx) SaveTokenEvents(made bool, tokens []directory.APIToken) error {
 // SaveScopes inserts scopes, and updates those whose uuid exists. An update keeps the type, the customer and the time
 // of creation.
 func (tx *Tx) SaveScopes(rows []directory.Scope) error {
-	return save(tx, rows, "uuid", "name", "name_folded", "description", "description_folded", "start_date",
-		"user_email_patterns", "is_removed")
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Modified = &tx.now
+	}
+	return save(tx, rows, "uuid", "name", "name_folded", "slug", "description", "description_folded", "start_date",
+		"user_email_patterns", "is_removed", "modified")
 }
 
 // SaveMemberships inserts memberships, and updates the expiry and revocation of those whose uuid exists.
 func (tx *Tx) SaveMemberships(rows []directory.Membership) error {
-	return save(tx, rows, "uuid", "expires", "revoked")
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Modified = &tx.now
+	}
+	return save(tx, rows, "uuid", "expires", "revoked", "modified")
 }
 
 // save inserts rows. For a row whose key exists, it updates the given columns.

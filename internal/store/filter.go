@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -23,8 +24,14 @@ func all(db *gorm.DB) *gorm.DB { return db }
 
 // anyOf is a filter by alternatives; without alternatives it lets nothing through.
 func anyOf(alternatives ...clause.Expr) filter {
+	either := oneOf(alternatives...)
+	return where(either.SQL, either.Vars...)
+}
+
+// oneOf is the condition that one of some alternatives holds; without alternatives it never does.
+func oneOf(alternatives ...clause.Expr) clause.Expr {
 	if len(alternatives) == 0 {
-		return where("1 = 0")
+		return clause.Expr{SQL: "1 = 0"}
 	}
 	var either clause.Expr
 	for i, each := range alternatives {
@@ -34,7 +41,13 @@ func anyOf(alternatives ...clause.Expr) filter {
 		either.SQL += "(" + each.SQL + ")"
 		either.Vars = append(either.Vars, each.Vars...)
 	}
-	return where("("+either.SQL+")", either.Vars...)
+	either.SQL = "(" + either.SQL + ")"
+	return either
+}
+
+// both is the condition that two conditions hold.
+func both(one, other clause.Expr) clause.Expr {
+	return clause.Expr{SQL: "(" + one.SQL + ") AND (" + other.SQL + ")", Vars: slices.Concat(one.Vars, other.Vars)}
 }
 
 // equal is a filter by the text of a column; an empty text filters nothing.
@@ -51,6 +64,49 @@ func equalUUID(column string, id *uuid.UUID) filter {
 		return all
 	}
 	return where(column+" = ?", *id)
+}
+
+// equalAny is a filter by the texts that a column may have; none filters nothing.
+func equalAny(column string, values []string) filter {
+	if len(values) == 0 {
+		return all
+	}
+	return where(column+" IN ?", values)
+}
+
+// equalBool is a filter by the value of a column; nil filters nothing.
+func equalBool(column string, value *bool) filter {
+	if value == nil {
+		return all
+	}
+	return where(column+" = ?", *value)
+}
+
+// hasNameOrUUID is a filter of roles by what each value is: the name of a role, or its UUID.
+func hasNameOrUUID(values []string) filter {
+	var ids []uuid.UUID
+	for _, value := range values {
+		if id, ok := directory.ParseUUID(value); ok {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return equalAny("roles.name", values)
+	}
+	return where("roles.name IN ? OR roles.uuid IN ?", values, ids)
+}
+
+// during is a filter by the time of a column.
+func during(column string, p directory.Period) filter {
+	return func(db *gorm.DB) *gorm.DB {
+		if p.From != nil {
+			db = db.Where(column+" >= ?", p.From.UTC())
+		}
+		if p.To != nil {
+			db = db.Where(column+" <= ?", p.To.UTC())
+		}
+		return db
+	}
 }
 
 // contains is a filter by a substring, case-insensitive, of any of some columns of folded text; an empty text filters
@@ -85,6 +141,10 @@ const isActive = "memberships.revoked IS NULL AND (memberships.expires IS NULL O
 // customer of each scope takes several times as long.
 const notRemoved = "NOT scopes.is_removed AND scopes.customer_uuid NOT IN" +
 	" (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed)"
+
+// removedScopes is the query for the UUIDs of the scopes that are not notRemoved.
+const removedScopes = "SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed UNION ALL" +
+	" SELECT parts.uuid FROM scopes AS removed JOIN scopes AS parts ON parts.customer_uuid = removed.uuid WHERE removed.is_removed"
 
 // within returns the alternatives of which a row in a scope set fulfils one: the same as directory.ScopeSet.Has. The
 // columns hold the UUID of the row's scope and of the scope's customer; customer is empty where only another table has

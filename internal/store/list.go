@@ -34,7 +34,7 @@ func (tx *Tx) Count(q invitation.Query) (int, error) {
 }
 
 func (tx *Tx) invitationList(q invitation.Query) listing {
-	l := listing{table: "invitations", columns: invitationColumns, joins: invitationJoins}
+	l := listing{table: "invitations", columns: clause.Expr{SQL: invitationColumns}, joins: invitationJoins}
 	l.filters = []filter{
 		tx.visible(q),
 		equal("invitations.civil_number", q.CivilNumber),

@@ -3,9 +3,11 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/pressly/goose/v3"
 
 	"invited/internal/database"
@@ -16,12 +18,26 @@ import (
 // what folded text is, which no SQL can compute.
 const foldingMigration = 6
 
+// slugMigration adds what the lists of the directory filter by and count: slugs, which directory.Slug makes and no SQL can,
+// the times of the last change, which are null in rows that were there, and indexes.
+const slugMigration = 21
+
 // goMigrations are the steps of the schema that SQL can't express.
 func (s *Store) goMigrations() []database.GoMigration {
 	return []database.GoMigration{
 		{Name: fmt.Sprintf("job queue, version %d", queueVersion), Migration: s.queueStep()},
 		{Name: "names to search by", Migration: goose.NewGoMigration(foldingMigration, &goose.GoFunc{RunTx: foldNames}, nil)},
+		{Name: "slugs, times of change, counts", Migration: goose.NewGoMigration(slugMigration, &goose.GoFunc{RunTx: s.addSlugs}, nil)},
 	}
+}
+
+// GoSteps returns the numbers and names of the steps in Go. Tests share a migrated database for as long as the steps are
+// the same.
+func GoSteps() (steps []string) {
+	for _, each := range (&Store{}).goMigrations() {
+		steps = append(steps, fmt.Sprintf("%d %s", each.Version, each.Name))
+	}
+	return steps
 }
 
 func foldNames(ctx context.Context, tx *sql.Tx) error {
@@ -63,4 +79,75 @@ func foldColumn(ctx context.Context, tx *sql.Tx, table, column string) error {
 		}
 	}
 	return nil
+}
+
+// addSlugs is the step slugMigration.
+func (s *Store) addSlugs(ctx context.Context, tx *sql.Tx) error {
+	kind, moment := "TEXT", "TIMESTAMP"
+	if s.IsPostgres() {
+		kind, moment = `text COLLATE "C"`, "timestamptz"
+	}
+	for _, statement := range []string{
+		"ALTER TABLE scopes ADD COLUMN slug " + kind + " NOT NULL DEFAULT ''",
+		"ALTER TABLE scopes ADD COLUMN modified " + moment,
+		"ALTER TABLE memberships ADD COLUMN modified " + moment,
+	} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	if err := s.fillSlugs(ctx, tx); err != nil {
+		return err
+	}
+	for _, statement := range []string{
+		"CREATE INDEX scopes_slug ON scopes (type, slug, uuid)",
+		"CREATE INDEX scopes_parts ON scopes (customer_uuid, type, is_removed)",
+		// It has all columns that counting the users of a role reads, revoked for SQLite's sake: the count takes a quarter.
+		"CREATE INDEX memberships_users ON memberships (role_uuid, user_uuid, expires, scope_uuid, revoked) WHERE revoked IS NULL",
+	} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillSlugs writes the slug of every scope, a thousand with one statement.
+func (s *Store) fillSlugs(ctx context.Context, tx *sql.Tx) error {
+	made := "(SELECT value->>0 AS uuid, value->>1 AS slug FROM json_each($1))"
+	if s.IsPostgres() {
+		made = "(SELECT (value->>0)::uuid AS uuid, value->>1 AS slug FROM jsonb_array_elements($1::jsonb) AS listed (value))"
+	}
+	update := "UPDATE scopes SET slug = made.slug FROM " + made + " AS made WHERE scopes.uuid = made.uuid"
+	for last := uuid.Nil.String(); ; {
+		slugs, err := slugsAfter(ctx, tx, last)
+		if err != nil || len(slugs) == 0 {
+			return err
+		}
+		list, err := json.Marshal(slugs)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, update, string(list)); err != nil {
+			return err
+		}
+		last = slugs[len(slugs)-1][0]
+	}
+}
+
+// slugsAfter returns the UUIDs and the slugs of the first thousand scopes after a UUID.
+func slugsAfter(ctx context.Context, tx *sql.Tx, last string) (slugs [][2]string, err error) {
+	rows, err := tx.QueryContext(ctx, "SELECT uuid, name FROM scopes WHERE uuid > $1 ORDER BY uuid LIMIT 1000", last)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var id, name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return nil, err
+		}
+		slugs = append(slugs, [2]string{id, directory.Slug(name)})
+	}
+	return slugs, errors.Join(rows.Err(), rows.Close())
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorm.io/gorm"
@@ -12,9 +13,9 @@ import (
 
 // listing is a list from which pages are read.
 type listing struct {
-	table   string // has a column uuid
-	columns string // of the rows on a page, from the table and the joins
-	joins   string // the tables that columns names
+	table   string      // has a column uuid
+	columns clause.Expr // of the rows on a page, from the table and the joins
+	joins   string      // the tables that columns names
 	filters []filter
 	order   []key
 }
@@ -54,14 +55,15 @@ func by(sql string, args ...any) []key { return []key{{sql: sql, args: args}} }
 // plan for a large one; the offset is an argument, because each page would be a statement with a plan of its own.
 func (l listing) page(tx *Tx, w directory.Window) *gorm.DB {
 	page := fmt.Sprintf("SELECT * FROM hits%s LIMIT %d OFFSET ?", l.orderBy("found"), w.Limit)
-	return tx.db.Raw("WITH hits AS MATERIALIZED (?) "+l.fill(page, "(SELECT count(*) FROM hits)"), l.hits(tx), w.Offset)
+	args := slices.Concat([]any{l.hits(tx)}, l.columns.Vars, []any{w.Offset})
+	return tx.db.Raw("WITH hits AS MATERIALIZED (?) "+l.fill(page, "(SELECT count(*) FROM hits)"), args...)
 }
 
 // pageWithCount is page where another query knows the count, so that no rows after the window are read. The offset is
 // text here: a plan for any offset sorts all rows to find the first page.
 func (l listing) pageWithCount(tx *Tx, w directory.Window, count clause.Expr) *gorm.DB {
 	page := fmt.Sprintf("?%s LIMIT %d OFFSET %d", l.orderBy("found"), w.Limit, w.Offset)
-	return tx.db.Raw(l.fill(page, "?"), count, l.hits(tx))
+	return tx.db.Raw(l.fill(page, "?"), append(slices.Clone(l.columns.Vars), count, l.hits(tx))...)
 }
 
 // hits is the query for the UUIDs (found) and the order keys (key0, key1, …) of all rows of the list.
@@ -83,7 +85,7 @@ func (l listing) hits(tx *Tx) *gorm.DB {
 // fill is the text of the query that joins what is shown to the rows of a page.
 func (l listing) fill(page, count string) string {
 	return fmt.Sprintf("SELECT %s, %s FROM (%s) AS page JOIN %s ON %s.uuid = page.found %s%s",
-		l.columns, count, page, l.table, l.table, l.joins, l.orderBy("page.found"))
+		l.columns.SQL, count, page, l.table, l.table, l.joins, l.orderBy("page.found"))
 }
 
 // orderBy is the text of the order, with ties broken by a column.

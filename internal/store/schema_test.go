@@ -90,6 +90,39 @@ roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`)
 	})
 }
 
+// Scopes of the version before get their slugs, and are found by them. They were not modified after their creation.
+func TestMigrationAddsSlugs(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		db, address := openAt(t, engine, 20)
+		e := &env{t: t, url: address, db: db, outside: outside(t, address)}
+		insert := func(name string) {
+			id := uuid.New()
+			require.NoError(t, e.exec(`INSERT INTO scopes (uuid, type, name, name_folded, description, description_folded, customer_uuid,
+				is_removed, created) VALUES ('%s', 'customer', '%s', '', '', '', '%s', false, '2026-11-23T09:30:00.000000Z')`, id, name, id))
+		}
+		insert("Élan Vital")
+		insert("Проект")
+		_, err := db.Migrate(t.Context())
+		require.NoError(t, err)
+		// A replica of the version before still writes rows, without slugs.
+		insert("Late")
+		reader, staff := &directory.Reader{Store: db.ReadStore()}, directory.Actor{User: directory.User{IsStaff: true}}
+		found, total, err := reader.Scopes(t.Context(), staff, directory.ScopeQuery{Type: directory.Customer, Slug: "elan-vital"}, 1, 10)
+		require.NoError(t, err)
+		require.Equal(t, 1, total)
+		require.Equal(t, "Élan Vital", found[0].Name)
+		at := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
+		for modified, expected := range map[directory.Period]int{
+			{From: &at}: 3, {To: &at}: 3, {From: new(at.Add(1e3))}: 0, {To: new(at.Add(-1e3))}: 0,
+		} {
+			total, err := reader.CountScopes(t.Context(), staff, directory.ScopeQuery{Type: directory.Customer, Modified: modified})
+			require.NoError(t, err)
+			require.Equal(t, expected, total)
+		}
+	})
+}
+
 // openAt opens an empty database and applies the steps up to a version.
 func openAt(t *testing.T, e storetest.Engine, version int64) (db *store.Store, address string) {
 	t.Helper()
@@ -334,8 +367,8 @@ func TestSchemaRefusesSecondOpenInvitation(t *testing.T) {
 func TestSchemaRefusesSecondActiveMembership(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		insert := func(revoked string) error {
-			return e.exec(`INSERT INTO memberships VALUES ('%s', '%s', '%s', '%s', NULL,
-				'2026-11-23T09:30:00.000000Z', NULL, %s)`, uuid.New(), oliviaID, adminRoleID, projectID, revoked)
+			return e.exec(`INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created, revoked)
+				VALUES ('%s', '%s', '%s', '%s', '2026-11-23T09:30:00.000000Z', %s)`, uuid.New(), oliviaID, adminRoleID, projectID, revoked)
 		}
 		const past = "'2026-11-23T09:31:00.000000Z'"
 		require.NoError(t, insert(past))
@@ -350,8 +383,8 @@ func TestSchemaRefusesSecondActiveMembership(t *testing.T) {
 func TestSchemaRefusesOrphans(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		e.insert(e.newInvitation("ina@university.example"))
-		require.NoError(t, e.exec(`INSERT INTO memberships VALUES ('%s', '%s', '%s', '%s', NULL,
-			'2026-11-23T09:30:00.000000Z', NULL, NULL)`, uuid.New(), oliviaID, adminRoleID, projectID))
+		require.NoError(t, e.exec(`INSERT INTO memberships (uuid, user_uuid, role_uuid, scope_uuid, created)
+			VALUES ('%s', '%s', '%s', '%s', '2026-11-23T09:30:00.000000Z')`, uuid.New(), oliviaID, adminRoleID, projectID))
 		for _, column := range []string{"role_uuid", "scope_uuid", "customer_uuid", "created_by_uuid"} {
 			requireRefused(t, e.exec("UPDATE invitations SET %s = '%s'", column, uuid.New()), noParent, column)
 		}

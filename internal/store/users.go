@@ -19,7 +19,8 @@ const (
 	actorColumns = "users.uuid, users.username, users.full_name, users.email, users.email_folded, users.civil_number," +
 		" users.image, users.is_staff, users.is_support, users.is_active, users.notifications_enabled, users.created," +
 		" users.kind," +
-		" memberships.scope_uuid, scopes.type, scopes.customer_uuid, memberships.role_uuid, roles.permissions"
+		" memberships.scope_uuid, scopes.type, scopes.customer_uuid, memberships.role_uuid, roles.name," +
+		" roles.permissions"
 	actorJoins = " LEFT JOIN memberships ON memberships.user_uuid = users.uuid AND " + isActive +
 		" LEFT JOIN scopes ON scopes.uuid = memberships.scope_uuid" +
 		" LEFT JOIN roles ON roles.uuid = memberships.role_uuid"
@@ -30,18 +31,20 @@ func scanActor(scan scanFunc, into *directory.Actor, more ...any) error {
 		user                  = &into.User
 		scope, customer, role *uuid.UUID
 		kind                  *directory.ScopeType
+		roleName              *string
 		permissions           []string
 	)
 	err := scan(append([]any{
 		&user.UUID, &user.Username, &user.FullName, &user.Email, &user.EmailFolded, &user.CivilNumber,
 		&user.Image, &user.IsStaff, &user.IsSupport, &user.IsActive, &user.NotificationsEnabled, &user.Created,
 		&user.Kind,
-		&scope, &kind, &customer, &role,
+		&scope, &kind, &customer, &role, &roleName,
 		jsonStrings{&permissions},
 	}, more...)...)
 	if err == nil && scope != nil {
 		into.Grants = append(into.Grants, directory.Grant{
-			ScopeUUID: *scope, ScopeType: *kind, CustomerUUID: *customer, RoleUUID: *role, Permissions: permissions,
+			ScopeUUID: *scope, ScopeType: *kind, CustomerUUID: *customer, RoleUUID: *role, RoleName: *roleName,
+			Permissions: permissions,
 		})
 	}
 	return err
@@ -92,7 +95,7 @@ func (tx *Tx) HasUser(email string) (bool, error) {
 	return count > 0, err
 }
 
-// FindRole implements invitation.Tx and directory.ReadTx.
+// FindRole implements invitation.Tx.
 func (tx *Tx) FindRole(id uuid.UUID) (found directory.Role, err error) {
 	return found, tx.db.Take(&found, "uuid = ?", id).Error
 }

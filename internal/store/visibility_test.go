@@ -113,7 +113,7 @@ func (c *randomEnv) grants(user directory.User) (grants []directory.Grant) {
 			scope := c.scopeOf(m)
 			grants = append(grants, directory.Grant{
 				ScopeUUID: scope.UUID, ScopeType: scope.Type, CustomerUUID: scope.CustomerUUID, RoleUUID: m.RoleUUID,
-				Permissions: c.roleOf(m).Permissions,
+				RoleName: c.roleOf(m).Name, Permissions: c.roleOf(m).Permissions,
 			})
 		}
 	}
@@ -142,14 +142,14 @@ func (c *randomEnv) moment(edge time.Time) time.Time {
 var addresses = []string{"Ann@Example.org", "bob@example.org", "CAROL@EXAMPLE.ORG", "dan@bücher.example", "k@example.org", ""}
 
 func (c *randomEnv) invent() {
-	permissions := []string{directory.InvitationList, "SOMETHING.ELSE", ""}
+	permissions := []string{directory.InvitationList, directory.CreateProject, ""}
 	for _, each := range directory.ScopeTypes {
 		permissions = append(permissions, each.CreatePermission())
 	}
 	for i, kind := range slices.Concat(directory.ScopeTypes, directory.ScopeTypes) {
-		role := directory.Role{UUID: c.uuid(), Name: fmt.Sprint("ROLE.", i), ScopeType: kind, IsActive: !c.one(4)}
+		role := directory.Role{UUID: c.uuid(), Name: roleName(i), ScopeType: kind, IsActive: !c.one(4)}
 		for range c.random.IntN(4) {
-			useful := []string{directory.InvitationList, kind.CreatePermission(), pick(c, permissions)}
+			useful := []string{directory.InvitationList, kind.CreatePermission(), pick(c, permissions), directory.CreateProject}
 			role.Permissions = append(role.Permissions, pick(c, useful))
 		}
 		c.roles = append(c.roles, role)
@@ -210,6 +210,14 @@ func (c *randomEnv) invent() {
 		}
 		c.invitations = append(c.invitations, i)
 	}
+}
+
+// roleName returns the name of a role. The first one is a role of customers.
+func roleName(i int) string {
+	if i == 0 {
+		return directory.CustomerOwner
+	}
+	return fmt.Sprint("ROLE.", i)
 }
 
 func (c *randomEnv) scope(kind directory.ScopeType, name string) directory.Scope {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/database"
+	"invited/internal/store"
 	"invited/migrations"
 )
 
@@ -148,5 +149,8 @@ func migrationsHash() (string, error) {
 		sum.Write(content)
 		return err
 	})
+	for _, step := range store.GoSteps() {
+		sum.Write([]byte(step))
+	}
 	return hex.EncodeToString(sum.Sum(nil))[:12], err
 }

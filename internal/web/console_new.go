@@ -122,8 +122,8 @@ func (p *pages) scopeChoices(r *request) (choicePage, error) {
 		size = maxFound
 	}
 	for _, kind := range directory.ScopeTypes {
-		query := directory.ScopeQuery{Type: kind, Any: out.Search}
-		managed, total, err := p.Directory.ManagedScopes(r.Context(), r.user.Actor, query, 1, size)
+		query := directory.ScopeQuery{Type: kind, Any: out.Search, Managed: true}
+		managed, total, err := p.Directory.Scopes(r.Context(), r.user.Actor, query, 1, size)
 		if err != nil {
 			return out, err
 		}
@@ -158,7 +158,7 @@ func (p *pages) newForm(r *request) (newPage, error) {
 	}
 	active := true
 	roles, total, err := p.Directory.Roles(r.Context(), r.user.Actor,
-		directory.RoleQuery{ScopeType: kind, Active: &active, Any: out.Search}, 1, maxChoices)
+		directory.RoleQuery{ScopeTypes: []string{kind}, Active: &active, Any: out.Search}, 1, maxChoices)
 	out.TooMany = total > maxChoices || out.Search != ""
 	out.Roles = slices.DeleteFunc(roles, func(role directory.Role) bool {
 		return !p.Invitations.MayOffer(r.user.Actor, role, scope)

@@ -156,7 +156,7 @@ func (d *decoder) scope(v value, kind directory.ScopeType, customer int) {
 			s.UUID = v.uuid("scope")
 		case v.key == "name":
 			s.Name = v.name()
-			s.NameFolded = directory.Fold(s.Name)
+			s.NameFolded, s.Slug = directory.Fold(s.Name), directory.Slug(s.Name)
 		case v.key == "description":
 			s.Description = v.description()
 			s.DescriptionFolded = directory.Fold(s.Description)

@@ -87,13 +87,13 @@ func TestDecodeReadsEveryKey(t *testing.T) {
 
 		acme, apollo, gpu := file.scopes[0], file.scopes[1], file.scopes[2]
 		require.Equal(t, directory.Scope{
-			UUID: uuid.MustParse("9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10"), Type: directory.Customer, Name: "Acme", NameFolded: "acme",
+			UUID: uuid.MustParse("9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10"), Type: directory.Customer, Name: "Acme", NameFolded: "acme", Slug: "acme",
 			Description: "An organization\n\nof some size", DescriptionFolded: "an organization\n\nof some size",
 			UserEmailPatterns: []string{`.*@acme\.com`}, IsRemoved: true,
 		}, acme.Scope)
 		start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 		require.Equal(t, directory.Scope{
-			Type: directory.Project, Name: "Apollo", NameFolded: "apollo", StartDate: &start, UserEmailPatterns: []string{},
+			Type: directory.Project, Name: "Apollo", NameFolded: "apollo", Slug: "apollo", StartDate: &start, UserEmailPatterns: []string{},
 		}, apollo.Scope)
 		require.Equal(t, directory.Offering, gpu.Type)
 		require.Equal(t, []int{noCustomer, 0, 0}, []int{acme.customer, apollo.customer, gpu.customer})

@@ -108,7 +108,7 @@ func (p *planner) planScope(index int, row directory.Scope, exists bool) {
 		p.add(record.location, "uuid", record.line, "is that of a scope of another customer, %s: it can't be moved",
 			row.CustomerUUID)
 	}
-	same := row.Name == want.Name && row.NameFolded == want.NameFolded && row.Description == want.Description &&
+	same := row.Name == want.Name && row.NameFolded == want.NameFolded && row.Slug == want.Slug && row.Description == want.Description &&
 		row.DescriptionFolded == want.DescriptionFolded && row.IsRemoved == want.IsRemoved &&
 		sameTime(row.StartDate, want.StartDate) && slices.Equal(row.UserEmailPatterns, want.UserEmailPatterns)
 	count, rows := &p.changes.report.OtherScopes, &p.changes.otherScopes
