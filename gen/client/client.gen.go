@@ -20,11 +20,16 @@ import (
 
 // Defines values for CustomerFieldEnum.
 const (
-	CustomerFieldCreated     CustomerFieldEnum = "created"
-	CustomerFieldDescription CustomerFieldEnum = "description"
-	CustomerFieldName        CustomerFieldEnum = "name"
-	CustomerFieldURL         CustomerFieldEnum = "url"
-	CustomerFieldUUID        CustomerFieldEnum = "uuid"
+	CustomerFieldCreated           CustomerFieldEnum = "created"
+	CustomerFieldDescription       CustomerFieldEnum = "description"
+	CustomerFieldImage             CustomerFieldEnum = "image"
+	CustomerFieldName              CustomerFieldEnum = "name"
+	CustomerFieldProjectsCount     CustomerFieldEnum = "projects_count"
+	CustomerFieldSlug              CustomerFieldEnum = "slug"
+	CustomerFieldURL               CustomerFieldEnum = "url"
+	CustomerFieldUUID              CustomerFieldEnum = "uuid"
+	CustomerFieldUserEmailPatterns CustomerFieldEnum = "user_email_patterns"
+	CustomerFieldUsersCount        CustomerFieldEnum = "users_count"
 )
 
 // Valid indicates whether the value is a known member of the CustomerFieldEnum enum.
@@ -34,11 +39,21 @@ func (e CustomerFieldEnum) Valid() bool {
 		return true
 	case CustomerFieldDescription:
 		return true
+	case CustomerFieldImage:
+		return true
 	case CustomerFieldName:
+		return true
+	case CustomerFieldProjectsCount:
+		return true
+	case CustomerFieldSlug:
 		return true
 	case CustomerFieldURL:
 		return true
 	case CustomerFieldUUID:
+		return true
+	case CustomerFieldUserEmailPatterns:
+		return true
+	case CustomerFieldUsersCount:
 		return true
 	default:
 		return false
@@ -537,9 +552,11 @@ const (
 	PermissionFieldCustomerUUID      PermissionFieldEnum = "customer_uuid"
 	PermissionFieldExpirationTime    PermissionFieldEnum = "expiration_time"
 	PermissionFieldIsActive          PermissionFieldEnum = "is_active"
+	PermissionFieldProjectUUID       PermissionFieldEnum = "project_uuid"
 	PermissionFieldRoleDescription   PermissionFieldEnum = "role_description"
 	PermissionFieldRoleName          PermissionFieldEnum = "role_name"
 	PermissionFieldRoleUUID          PermissionFieldEnum = "role_uuid"
+	PermissionFieldScopeIsRemoved    PermissionFieldEnum = "scope_is_removed"
 	PermissionFieldScopeName         PermissionFieldEnum = "scope_name"
 	PermissionFieldScopeType         PermissionFieldEnum = "scope_type"
 	PermissionFieldScopeUUID         PermissionFieldEnum = "scope_uuid"
@@ -567,11 +584,15 @@ func (e PermissionFieldEnum) Valid() bool {
 		return true
 	case PermissionFieldIsActive:
 		return true
+	case PermissionFieldProjectUUID:
+		return true
 	case PermissionFieldRoleDescription:
 		return true
 	case PermissionFieldRoleName:
 		return true
 	case PermissionFieldRoleUUID:
+		return true
+	case PermissionFieldScopeIsRemoved:
 		return true
 	case PermissionFieldScopeName:
 		return true
@@ -620,15 +641,20 @@ func (e PersonalAccessTokenScope) Valid() bool {
 
 // Defines values for ProjectFieldEnum.
 const (
-	ProjectFieldCreated      ProjectFieldEnum = "created"
-	ProjectFieldCustomer     ProjectFieldEnum = "customer"
-	ProjectFieldCustomerName ProjectFieldEnum = "customer_name"
-	ProjectFieldCustomerUUID ProjectFieldEnum = "customer_uuid"
-	ProjectFieldDescription  ProjectFieldEnum = "description"
-	ProjectFieldName         ProjectFieldEnum = "name"
-	ProjectFieldStartDate    ProjectFieldEnum = "start_date"
-	ProjectFieldURL          ProjectFieldEnum = "url"
-	ProjectFieldUUID         ProjectFieldEnum = "uuid"
+	ProjectFieldCreated           ProjectFieldEnum = "created"
+	ProjectFieldCustomer          ProjectFieldEnum = "customer"
+	ProjectFieldCustomerName      ProjectFieldEnum = "customer_name"
+	ProjectFieldCustomerUUID      ProjectFieldEnum = "customer_uuid"
+	ProjectFieldDescription       ProjectFieldEnum = "description"
+	ProjectFieldEndDate           ProjectFieldEnum = "end_date"
+	ProjectFieldImage             ProjectFieldEnum = "image"
+	ProjectFieldIsRemoved         ProjectFieldEnum = "is_removed"
+	ProjectFieldName              ProjectFieldEnum = "name"
+	ProjectFieldSlug              ProjectFieldEnum = "slug"
+	ProjectFieldStartDate         ProjectFieldEnum = "start_date"
+	ProjectFieldURL               ProjectFieldEnum = "url"
+	ProjectFieldUUID              ProjectFieldEnum = "uuid"
+	ProjectFieldUserEmailPatterns ProjectFieldEnum = "user_email_patterns"
 )
 
 // Valid indicates whether the value is a known member of the ProjectFieldEnum enum.
@@ -644,13 +670,23 @@ func (e ProjectFieldEnum) Valid() bool {
 		return true
 	case ProjectFieldDescription:
 		return true
+	case ProjectFieldEndDate:
+		return true
+	case ProjectFieldImage:
+		return true
+	case ProjectFieldIsRemoved:
+		return true
 	case ProjectFieldName:
+		return true
+	case ProjectFieldSlug:
 		return true
 	case ProjectFieldStartDate:
 		return true
 	case ProjectFieldURL:
 		return true
 	case ProjectFieldUUID:
+		return true
+	case ProjectFieldUserEmailPatterns:
 		return true
 	default:
 		return false
@@ -665,6 +701,7 @@ const (
 	RoleFieldName        RoleDetailsFieldEnum = "name"
 	RoleFieldPermissions RoleDetailsFieldEnum = "permissions"
 	RoleFieldUUID        RoleDetailsFieldEnum = "uuid"
+	RoleFieldUsersCount  RoleDetailsFieldEnum = "users_count"
 )
 
 // Valid indicates whether the value is a known member of the RoleDetailsFieldEnum enum.
@@ -681,6 +718,44 @@ func (e RoleDetailsFieldEnum) Valid() bool {
 	case RoleFieldPermissions:
 		return true
 	case RoleFieldUUID:
+		return true
+	case RoleFieldUsersCount:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RoleDetailsOEnum.
+const (
+	RolesByIsActive             RoleDetailsOEnum = "is_active"
+	RolesByIsActiveDescending   RoleDetailsOEnum = "-is_active"
+	RolesByName                 RoleDetailsOEnum = "name"
+	RolesByNameDescending       RoleDetailsOEnum = "-name"
+	RolesByScope                RoleDetailsOEnum = "scope"
+	RolesByScopeDescending      RoleDetailsOEnum = "-scope"
+	RolesByUsersCount           RoleDetailsOEnum = "users_count"
+	RolesByUsersCountDescending RoleDetailsOEnum = "-users_count"
+)
+
+// Valid indicates whether the value is a known member of the RoleDetailsOEnum enum.
+func (e RoleDetailsOEnum) Valid() bool {
+	switch e {
+	case RolesByIsActive:
+		return true
+	case RolesByIsActiveDescending:
+		return true
+	case RolesByName:
+		return true
+	case RolesByNameDescending:
+		return true
+	case RolesByScope:
+		return true
+	case RolesByScopeDescending:
+		return true
+	case RolesByUsersCount:
+		return true
+	case RolesByUsersCountDescending:
 		return true
 	default:
 		return false
@@ -714,6 +789,102 @@ func (e ScopeType) Valid() bool {
 	}
 }
 
+// Defines values for UserRoleDetailsFieldEnum.
+const (
+	UserRoleFieldCreated           UserRoleDetailsFieldEnum = "created"
+	UserRoleFieldCreatedByFullName UserRoleDetailsFieldEnum = "created_by_full_name"
+	UserRoleFieldCreatedByUUID     UserRoleDetailsFieldEnum = "created_by_uuid"
+	UserRoleFieldExpirationTime    UserRoleDetailsFieldEnum = "expiration_time"
+	UserRoleFieldRoleName          UserRoleDetailsFieldEnum = "role_name"
+	UserRoleFieldRoleUUID          UserRoleDetailsFieldEnum = "role_uuid"
+	UserRoleFieldUUID              UserRoleDetailsFieldEnum = "uuid"
+	UserRoleFieldUserEmail         UserRoleDetailsFieldEnum = "user_email"
+	UserRoleFieldUserFullName      UserRoleDetailsFieldEnum = "user_full_name"
+	UserRoleFieldUserImage         UserRoleDetailsFieldEnum = "user_image"
+	UserRoleFieldUserUUID          UserRoleDetailsFieldEnum = "user_uuid"
+	UserRoleFieldUserUsername      UserRoleDetailsFieldEnum = "user_username"
+)
+
+// Valid indicates whether the value is a known member of the UserRoleDetailsFieldEnum enum.
+func (e UserRoleDetailsFieldEnum) Valid() bool {
+	switch e {
+	case UserRoleFieldCreated:
+		return true
+	case UserRoleFieldCreatedByFullName:
+		return true
+	case UserRoleFieldCreatedByUUID:
+		return true
+	case UserRoleFieldExpirationTime:
+		return true
+	case UserRoleFieldRoleName:
+		return true
+	case UserRoleFieldRoleUUID:
+		return true
+	case UserRoleFieldUUID:
+		return true
+	case UserRoleFieldUserEmail:
+		return true
+	case UserRoleFieldUserFullName:
+		return true
+	case UserRoleFieldUserImage:
+		return true
+	case UserRoleFieldUserUUID:
+		return true
+	case UserRoleFieldUserUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserRoleDetailsOEnum.
+const (
+	UsersByCreated                  UserRoleDetailsOEnum = "created"
+	UsersByCreatedDescending        UserRoleDetailsOEnum = "-created"
+	UsersByEmail                    UserRoleDetailsOEnum = "email"
+	UsersByEmailDescending          UserRoleDetailsOEnum = "-email"
+	UsersByExpirationTime           UserRoleDetailsOEnum = "expiration_time"
+	UsersByExpirationTimeDescending UserRoleDetailsOEnum = "-expiration_time"
+	UsersByFullName                 UserRoleDetailsOEnum = "full_name"
+	UsersByFullNameDescending       UserRoleDetailsOEnum = "-full_name"
+	UsersByRole                     UserRoleDetailsOEnum = "role"
+	UsersByRoleDescending           UserRoleDetailsOEnum = "-role"
+	UsersByUsername                 UserRoleDetailsOEnum = "username"
+	UsersByUsernameDescending       UserRoleDetailsOEnum = "-username"
+)
+
+// Valid indicates whether the value is a known member of the UserRoleDetailsOEnum enum.
+func (e UserRoleDetailsOEnum) Valid() bool {
+	switch e {
+	case UsersByCreated:
+		return true
+	case UsersByCreatedDescending:
+		return true
+	case UsersByEmail:
+		return true
+	case UsersByEmailDescending:
+		return true
+	case UsersByExpirationTime:
+		return true
+	case UsersByExpirationTimeDescending:
+		return true
+	case UsersByFullName:
+		return true
+	case UsersByFullNameDescending:
+		return true
+	case UsersByRole:
+		return true
+	case UsersByRoleDescending:
+		return true
+	case UsersByUsername:
+		return true
+	case UsersByUsernameDescending:
+		return true
+	default:
+		return false
+	}
+}
+
 // BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
@@ -724,19 +895,37 @@ type CoreAuthToken struct {
 	Token string `json:"token"`
 }
 
-// Customer An organization. With `field`, only the given fields are present.
+// Customer An organization.
 type Customer struct {
-	Created     *time.Time `json:"created,omitempty"`
-	Description *string    `json:"description,omitempty"`
-	Name        *string    `json:"name,omitempty"`
+	Created     time.Time `json:"created"`
+	Description string    `json:"description"`
+
+	// Image Always null.
+	Image *string `json:"image"`
+	Name  string  `json:"name"`
+
+	// ProjectsCount The number of projects of the customer that the caller sees.
+	ProjectsCount int `json:"projects_count"`
+
+	// Slug The name in lower case, with a hyphen for what is no Latin letter or digit. Empty if it has none. Not unique.
+	Slug string `json:"slug"`
 
 	// URL URL of the customer, also as a scope.
-	URL  *string             `json:"url,omitempty"`
-	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+	URL string `json:"url"`
+
+	// UserEmailPatterns Regular expressions of which a whole e-mail address has to match one. Every address is admitted if there are none.
+	UserEmailPatterns []string `json:"user_email_patterns"`
+
+	// UsersCount The number of users with a role in the customer or in its scopes that the caller sees in `user-permissions`.
+	UsersCount int                `json:"users_count"`
+	UUID       openapi_types.UUID `json:"uuid"`
 }
 
 // CustomerFieldEnum A field of a customer.
 type CustomerFieldEnum string
+
+// CustomerListItem An organization in a list, with all its fields or those given by `field`.
+type CustomerListItem = Customer
 
 // CustomerOEnum A key to order by; `-` means descending. The default is `name`. The case of names is ignored.
 type CustomerOEnum string
@@ -1187,27 +1376,33 @@ type PatchedInvitationUpdateRequest struct {
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
-// Permission A role that a user holds in a scope. With `field`, only the given fields are present.
+// Permission A role that a user holds in a scope.
 type Permission struct {
-	Created *time.Time `json:"created,omitempty"`
+	Created time.Time `json:"created"`
 
 	// CreatedByFullName Of the user who granted the role. Empty if there was none, or if unknown.
-	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
-	CreatedByUsername *string `json:"created_by_username,omitempty"`
-	CustomerName      *string `json:"customer_name,omitempty"`
+	CreatedByFullName string `json:"created_by_full_name"`
+	CreatedByUsername string `json:"created_by_username"`
+	CustomerName      string `json:"customer_name"`
 
 	// CustomerUUID The customer that the scope belongs to, or is.
-	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+	CustomerUUID openapi_types.UUID `json:"customer_uuid"`
 
 	// ExpirationTime The time when the permission expires. Null if it does not expire.
 	ExpirationTime *time.Time `json:"expiration_time"`
 
 	// IsActive Always true: inactive permissions are not returned.
-	IsActive        *bool               `json:"is_active,omitempty"`
-	RoleDescription *string             `json:"role_description,omitempty"`
-	RoleName        *string             `json:"role_name,omitempty"`
-	RoleUUID        *openapi_types.UUID `json:"role_uuid,omitempty"`
-	ScopeName       *string             `json:"scope_name,omitempty"`
+	IsActive bool `json:"is_active"`
+
+	// ProjectUUID The scope, if it is a project. Null otherwise.
+	ProjectUUID     *openapi_types.UUID `json:"project_uuid"`
+	RoleDescription string              `json:"role_description"`
+	RoleName        string              `json:"role_name"`
+	RoleUUID        openapi_types.UUID  `json:"role_uuid"`
+
+	// ScopeIsRemoved Always false: permissions in removed scopes are not returned.
+	ScopeIsRemoved bool   `json:"scope_is_removed"`
+	ScopeName      string `json:"scope_name"`
 
 	// ScopeType The type of the scope in which a role is held.
 	//
@@ -1216,21 +1411,24 @@ type Permission struct {
 	// * `offering` - an offering of an organization
 	// * `call` - a call for proposals
 	// * `proposal` - a proposal to a call
-	ScopeType *ScopeType          `json:"scope_type,omitempty"`
-	ScopeUUID *openapi_types.UUID `json:"scope_uuid,omitempty"`
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
 
 	// UserEmail Empty if none is known.
-	UserEmail *string `json:"user_email,omitempty"`
+	UserEmail string `json:"user_email"`
 
 	// UserName The user's full name.
-	UserName     *string             `json:"user_name,omitempty"`
-	UserUsername *string             `json:"user_username,omitempty"`
-	UserUUID     *openapi_types.UUID `json:"user_uuid,omitempty"`
-	UUID         *openapi_types.UUID `json:"uuid,omitempty"`
+	UserName     string             `json:"user_name"`
+	UserUsername string             `json:"user_username"`
+	UserUUID     openapi_types.UUID `json:"user_uuid"`
+	UUID         openapi_types.UUID `json:"uuid"`
 }
 
 // PermissionFieldEnum A field of a permission.
 type PermissionFieldEnum string
+
+// PermissionListItem A role that a user holds in a scope, in a list, with all its fields or those given by `field`.
+type PermissionListItem = Permission
 
 // PersonalAccessToken An API token of the caller, without the token itself.
 type PersonalAccessToken struct {
@@ -1298,27 +1496,45 @@ type PersonalAccessTokenCreated struct {
 //   - `users:token` - make tokens of ten minutes for users; only tokens of service users can have this scope
 type PersonalAccessTokenScope string
 
-// Project A project of an organization. With `field`, only the given fields are present.
+// Project A project of an organization.
 type Project struct {
-	Created *time.Time `json:"created,omitempty"`
+	Created time.Time `json:"created"`
 
 	// Customer URL of the customer that the project belongs to.
-	Customer     *string             `json:"customer,omitempty"`
-	CustomerName *string             `json:"customer_name,omitempty"`
-	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
-	Description  *string             `json:"description,omitempty"`
-	Name         *string             `json:"name,omitempty"`
+	Customer     string             `json:"customer"`
+	CustomerName string             `json:"customer_name"`
+	CustomerUUID openapi_types.UUID `json:"customer_uuid"`
+	Description  string             `json:"description"`
+
+	// EndDate Always null: projects do not end.
+	EndDate *openapi_types.Date `json:"end_date"`
+
+	// Image Always null.
+	Image *string `json:"image"`
+
+	// IsRemoved Always false: removed projects are not returned.
+	IsRemoved bool   `json:"is_removed"`
+	Name      string `json:"name"`
+
+	// Slug The name in lower case, with a hyphen for what is no Latin letter or digit. Empty if it has none. Not unique.
+	Slug string `json:"slug"`
 
 	// StartDate The day, in UTC, on which the project starts. Null if it has no start day.
 	StartDate *openapi_types.Date `json:"start_date"`
 
 	// URL URL of the project, also as a scope.
-	URL  *string             `json:"url,omitempty"`
-	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+	URL string `json:"url"`
+
+	// UserEmailPatterns Regular expressions of which a whole e-mail address has to match one. Every address is admitted if there are none.
+	UserEmailPatterns []string           `json:"user_email_patterns"`
+	UUID              openapi_types.UUID `json:"uuid"`
 }
 
 // ProjectFieldEnum A field of a project.
 type ProjectFieldEnum string
+
+// ProjectListItem A project in a list, with all its fields or those given by `field`.
+type ProjectListItem = Project
 
 // PublicConfiguration The configuration, by Waldur's names.
 type PublicConfiguration struct {
@@ -1374,7 +1590,7 @@ type PublicCoreConfiguration struct {
 	USERMANDATORYFIELDS []string `json:"USER_MANDATORY_FIELDS"`
 }
 
-// RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
+// RoleDetails A named set of permissions for scopes of one type.
 type RoleDetails struct {
 	// ContentType The type of the scope in which a role is held.
 	//
@@ -1383,20 +1599,30 @@ type RoleDetails struct {
 	// * `offering` - an offering of an organization
 	// * `call` - a call for proposals
 	// * `proposal` - a proposal to a call
-	ContentType *ScopeType `json:"content_type,omitempty"`
-	Description *string    `json:"description,omitempty"`
+	ContentType ScopeType `json:"content_type"`
+	Description string    `json:"description"`
 
 	// IsActive False if the role can no longer be granted. Users who hold it keep it.
-	IsActive *bool   `json:"is_active,omitempty"`
-	Name     *string `json:"name,omitempty"`
+	IsActive bool   `json:"is_active"`
+	Name     string `json:"name"`
 
 	// Permissions The permissions of its holders, by Waldur's names.
-	Permissions *[]string           `json:"permissions,omitempty"`
-	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
+	Permissions []string `json:"permissions"`
+
+	// UsersCount The number of users who hold the role. Only staff and support get it.
+	UsersCount *int               `json:"users_count,omitempty"`
+	UUID       openapi_types.UUID `json:"uuid"`
 }
 
 // RoleDetailsFieldEnum A field of a role.
 type RoleDetailsFieldEnum string
+
+// RoleDetailsListItem A role in a list, with all its fields or those given by `field`.
+type RoleDetailsListItem = RoleDetails
+
+// RoleDetailsOEnum A key to order roles by; `-` means descending. The default is `name`. `scope` orders by `content_type`. `users_count` is
+// ignored unless the caller is staff or support.
+type RoleDetailsOEnum string
 
 // RuleErrors The reasons why the action is rejected.
 type RuleErrors = []string
@@ -1443,33 +1669,78 @@ type TokenRequest struct {
 type UserMe struct {
 	// AgreementDate The same as `date_joined`. This server has no terms to agree to, and asks nobody; Waldur's front end keeps
 	// users whose `agreement_date` is empty on their profile.
-	AgreementDate *time.Time `json:"agreement_date,omitempty"`
-	CivilNumber   *string    `json:"civil_number"`
-	DateJoined    *time.Time `json:"date_joined,omitempty"`
+	AgreementDate time.Time `json:"agreement_date"`
+	CivilNumber   *string   `json:"civil_number"`
+	DateJoined    time.Time `json:"date_joined"`
 
 	// Email Empty if none is known.
-	Email    *string `json:"email,omitempty"`
-	FullName *string `json:"full_name,omitempty"`
-	Image    *string `json:"image"`
-	IsActive *bool   `json:"is_active,omitempty"`
+	Email string `json:"email"`
+
+	// FirstName The first word of `full_name`.
+	FirstName string  `json:"first_name"`
+	FullName  string  `json:"full_name"`
+	Image     *string `json:"image"`
+	IsActive  bool    `json:"is_active"`
 
 	// IsStaff Sees and manages everything.
-	IsStaff *bool `json:"is_staff,omitempty"`
+	IsStaff bool `json:"is_staff"`
 
 	// IsSupport Sees everything.
-	IsSupport *bool `json:"is_support,omitempty"`
+	IsSupport bool `json:"is_support"`
+
+	// LastName What follows the first word of `full_name`. Empty if nothing does.
+	LastName string `json:"last_name"`
+
+	// NativeName Always empty.
+	NativeName string `json:"native_name"`
 
 	// NotificationsEnabled Gets mail about invitations that wait for approval, if the user is staff.
-	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
+	NotificationsEnabled bool `json:"notifications_enabled"`
 
 	// Permissions All active permissions of the user, newest first.
-	Permissions *[]Permission `json:"permissions,omitempty"`
+	Permissions []Permission `json:"permissions"`
+
+	// PhoneNumber Always empty.
+	PhoneNumber string `json:"phone_number"`
 
 	// URL Names the user, as in Waldur. It can't be read.
-	URL      *string             `json:"url,omitempty"`
-	Username *string             `json:"username,omitempty"`
-	UUID     *openapi_types.UUID `json:"uuid,omitempty"`
+	URL      string             `json:"url"`
+	Username string             `json:"username"`
+	UUID     openapi_types.UUID `json:"uuid"`
 }
+
+// UserRoleDetails A role that a user holds in a customer or a project, in a list, with all its fields or those given by `field`.
+type UserRoleDetails struct {
+	Created *time.Time `json:"created,omitempty"`
+
+	// CreatedByFullName Of the user who granted the role. Empty if there was none, or if unknown.
+	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
+
+	// CreatedByUUID The user who granted the role. Null if there was none, or if unknown.
+	CreatedByUUID *openapi_types.UUID `json:"created_by_uuid"`
+
+	// ExpirationTime The time when the permission expires. Null if it does not expire.
+	ExpirationTime *time.Time          `json:"expiration_time"`
+	RoleName       *string             `json:"role_name,omitempty"`
+	RoleUUID       *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// UserEmail Empty if none is known.
+	UserEmail    *string `json:"user_email,omitempty"`
+	UserFullName *string `json:"user_full_name,omitempty"`
+
+	// UserImage Null if the user has none.
+	UserImage    *string             `json:"user_image"`
+	UserUsername *string             `json:"user_username,omitempty"`
+	UserUUID     *openapi_types.UUID `json:"user_uuid,omitempty"`
+	UUID         *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// UserRoleDetailsFieldEnum A field of a user in a list of the users of a customer or a project.
+type UserRoleDetailsFieldEnum string
+
+// UserRoleDetailsOEnum A key to order the users of a customer or a project by; `-` means descending. The default is `-created`. For `full_name`
+// and `email`, case is ignored. `role` orders by its name. Permissions that never expire come after those that do.
+type UserRoleDetailsOEnum string
 
 // VisibleInvitationDetails What an invitee sees of an invitation before accepting it.
 type VisibleInvitationDetails struct {
@@ -1653,26 +1924,112 @@ type CustomersListParams struct {
 	// fields are returned.
 	Field *[]CustomerFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
+	// CurrentUserHasProjectCreatePermission True: a role of the caller in the customer has the permission `PROJECT.CREATE`. Staff have it in every
+	// customer. False filters nothing.
+	CurrentUserHasProjectCreatePermission *bool `form:"current_user_has_project_create_permission,omitempty" json:"current_user_has_project_create_permission,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the customer itself. Roles are given by name. Repeat the parameter
+	// for more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
+	// OwnedByCurrentUser True: the caller holds the role `CUSTOMER.OWNER` in the customer. False filters nothing.
+	OwnedByCurrentUser *bool `form:"owned_by_current_user,omitempty" json:"owned_by_current_user,omitempty"`
+
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The customer has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Customers that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
 }
 
 // CustomersCountParams defines parameters for CustomersCount.
 type CustomersCountParams struct {
+	// CurrentUserHasProjectCreatePermission True: a role of the caller in the customer has the permission `PROJECT.CREATE`. Staff have it in every
+	// customer. False filters nothing.
+	CurrentUserHasProjectCreatePermission *bool `form:"current_user_has_project_create_permission,omitempty" json:"current_user_has_project_create_permission,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the customer itself. Roles are given by name. Repeat the parameter
+	// for more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
+	// OwnedByCurrentUser True: the caller holds the role `CUSTOMER.OWNER` in the customer. False filters nothing.
+	OwnedByCurrentUser *bool `form:"owned_by_current_user,omitempty" json:"owned_by_current_user,omitempty"`
+
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The customer has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Customers that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
+}
+
+// CustomersListUsersListParams defines parameters for CustomersListUsersList.
+type CustomersListUsersListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]UserRoleDetailsOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
+	Field *[]UserRoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// CustomersListUsersCountParams defines parameters for CustomersListUsersCount.
+type CustomersListUsersCountParams struct {
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
 // PersonalAccessTokensListParams defines parameters for PersonalAccessTokensList.
@@ -1700,6 +2057,19 @@ type ProjectsListParams struct {
 	// fields are returned.
 	Field *[]ProjectFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
+	// CanManage True: the caller may manage the invitations of the project. False filters nothing.
+	CanManage *bool `form:"can_manage,omitempty" json:"can_manage,omitempty"`
+
+	// Created The project was created at this time or later.
+	Created *time.Time `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The project was created at this time or earlier.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the project itself. Roles are given by name. Repeat the parameter for
+	// more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
@@ -1712,6 +2082,15 @@ type ProjectsListParams struct {
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
+	// IsRemoved True gives no projects, because no list has removed ones. False filters nothing.
+	IsRemoved *bool `form:"is_removed,omitempty" json:"is_removed,omitempty"`
+
+	// Modified The project was created or changed at this time or later.
+	Modified *time.Time `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The project was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *time.Time `form:"modified_before,omitempty" json:"modified_before,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
@@ -1720,10 +2099,29 @@ type ProjectsListParams struct {
 
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The project has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Projects that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
 }
 
 // ProjectsCountParams defines parameters for ProjectsCount.
 type ProjectsCountParams struct {
+	// CanManage True: the caller may manage the invitations of the project. False filters nothing.
+	CanManage *bool `form:"can_manage,omitempty" json:"can_manage,omitempty"`
+
+	// Created The project was created at this time or later.
+	Created *time.Time `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The project was created at this time or earlier.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the project itself. Roles are given by name. Repeat the parameter for
+	// more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
@@ -1736,6 +2134,15 @@ type ProjectsCountParams struct {
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
+	// IsRemoved True gives no projects, because no list has removed ones. False filters nothing.
+	IsRemoved *bool `form:"is_removed,omitempty" json:"is_removed,omitempty"`
+
+	// Modified The project was created or changed at this time or later.
+	Modified *time.Time `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The project was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *time.Time `form:"modified_before,omitempty" json:"modified_before,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
@@ -1744,6 +2151,64 @@ type ProjectsCountParams struct {
 
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The project has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Projects that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
+}
+
+// ProjectsListUsersListParams defines parameters for ProjectsListUsersList.
+type ProjectsListUsersListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]UserRoleDetailsOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
+	Field *[]UserRoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// ProjectsListUsersCountParams defines parameters for ProjectsListUsersCount.
+type ProjectsListUsersCountParams struct {
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
 // RolesListParams defines parameters for RolesList.
@@ -1754,12 +2219,20 @@ type RolesListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]RoleDetailsOEnum `form:"o,omitempty" json:"o,omitempty"`
+
 	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
 	// fields are returned.
 	Field *[]RoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
-	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+	// AvailableForCustomer Roles that can be held in this customer or in its scopes. Every role can, so this filters nothing.
+	AvailableForCustomer *openapi_types.UUID `form:"available_for_customer,omitempty" json:"available_for_customer,omitempty"`
+
+	// ContentType Roles for scopes of one of these types. Repeat the parameter for more than one. The result for an unknown
+	// type is empty.
+	ContentType *[]FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
@@ -1769,12 +2242,19 @@ type RolesListParams struct {
 
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// Query The name or the description contains this text. Case is ignored.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
 // RolesCountParams defines parameters for RolesCount.
 type RolesCountParams struct {
-	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
-	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+	// AvailableForCustomer Roles that can be held in this customer or in its scopes. Every role can, so this filters nothing.
+	AvailableForCustomer *openapi_types.UUID `form:"available_for_customer,omitempty" json:"available_for_customer,omitempty"`
+
+	// ContentType Roles for scopes of one of these types. Repeat the parameter for more than one. The result for an unknown
+	// type is empty.
+	ContentType *[]FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
@@ -1784,6 +2264,9 @@ type RolesCountParams struct {
 
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// Query The name or the description contains this text. Case is ignored.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
@@ -1917,8 +2400,26 @@ type UserPermissionsListParams struct {
 	// fields are returned.
 	Field *[]PermissionFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
+	// Created The permission was created at this time or later.
+	Created *time.Time `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The permission was created at this time or earlier.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CustomerUUID The scope is this customer or belongs to it.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
 	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// IsActive False gives no permissions, because no list has inactive ones. True filters nothing.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Modified The permission was created or changed at this time or later.
+	Modified *time.Time `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The permission was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *time.Time `form:"modified_before,omitempty" json:"modified_before,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -1944,8 +2445,26 @@ type UserPermissionsListParams struct {
 
 // UserPermissionsCountParams defines parameters for UserPermissionsCount.
 type UserPermissionsCountParams struct {
+	// Created The permission was created at this time or later.
+	Created *time.Time `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The permission was created at this time or earlier.
+	CreatedBefore *time.Time `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CustomerUUID The scope is this customer or belongs to it.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
 	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// IsActive False gives no permissions, because no list has inactive ones. True filters nothing.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Modified The permission was created or changed at this time or later.
+	Modified *time.Time `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The permission was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *time.Time `form:"modified_before,omitempty" json:"modified_before,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -2164,6 +2683,11 @@ type ClientInterface interface {
 	// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
 	// organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 	//
+	// Waldur's filters `abbreviation`, `accounting_is_running`, `agreement_number`, `archived`, `backend_id`,
+	// `contact_details`, `has_resources`, `is_call_managing_organization`, `is_service_provider`, `native_name`,
+	// `organization_group_name`, `organization_group_uuid`, `registration_code` and `service_provider_uuid` are
+	// ignored: the list has the rows that they would leave out.
+	//
 	// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
 	CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2182,6 +2706,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 	CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomersListUsersList List users of a customer
+	//
+	// Returns which user holds which role in the customer itself, newest first, to callers who see the customer. Only active
+	// permissions are listed. Staff, support and callers who may manage the invitations of the customer see all of them. Other
+	// callers see their own. A user with several roles is listed once for each.
+	//
+	// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+	// leave out.
+	//
+	// Corresponds with GET /api/customers/{uuid}/list_users/ (the `CustomersListUsersList` operationId).
+	CustomersListUsersList(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CustomersListUsersCount Count users of a customer
+	//
+	// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
+	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	//
+	// Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
+	CustomersListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// IdentityProvidersList List identity providers
 	//
@@ -2263,6 +2807,11 @@ type ClientInterface interface {
 	// projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
 	// to it.
 	//
+	// Waldur's filters `accounting_is_running`, `affiliation_name`, `affiliation_uuid`, `backend_id`, `can_admin`,
+	// `conceal_finished_projects`, `customer_abbreviation`, `customer_native_name`, `has_affiliation`,
+	// `include_terminated`, `science_domain_uuid`, `science_sub_domain_uuid` and `user_uuid_with_active_role` are
+	// ignored: the list has the rows that they would leave out.
+	//
 	// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
 	ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2282,10 +2831,33 @@ type ClientInterface interface {
 	// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
 	ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ProjectsListUsersList List users of a project
+	//
+	// Returns which user holds which role in the project itself, newest first, to callers who see the project. Only active
+	// permissions are listed. Staff, support and callers who may manage the invitations of the project see all of them. Other
+	// callers see their own. A user with several roles is listed once for each.
+	//
+	// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+	// leave out.
+	//
+	// Corresponds with GET /api/projects/{uuid}/list_users/ (the `ProjectsListUsersList` operationId).
+	ProjectsListUsersList(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ProjectsListUsersCount Count users of a project
+	//
+	// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
+	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	//
+	// Corresponds with HEAD /api/projects/{uuid}/list_users/ (the `ProjectsListUsersCount` operationId).
+	ProjectsListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RolesList List roles
 	//
 	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
 	// is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
+	//
+	// Waldur's filters `include_concealed` and `is_system_role` are ignored: the list has the rows that they would
+	// leave out.
 	//
 	// Corresponds with GET /api/roles/ (the `RolesList` operationId).
 	RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2751,6 +3323,9 @@ type ClientInterface interface {
 	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
 	// scopes whose invitations they may manage.
 	//
+	// Waldur's filters `expiration_time`, `native_name`, `show_inactive`, `user_slug` and `user_url` are ignored:
+	// the list has the rows that they would leave out.
+	//
 	// Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
 	UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -2940,6 +3515,11 @@ func (c *Client) ConfigurationRetrieve(ctx context.Context, reqEditors ...Reques
 // Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
 // organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 //
+// Waldur's filters `abbreviation`, `accounting_is_running`, `agreement_number`, `archived`, `backend_id`,
+// `contact_details`, `has_resources`, `is_call_managing_organization`, `is_service_provider`, `native_name`,
+// `organization_group_name`, `organization_group_uuid`, `registration_code` and `service_provider_uuid` are
+// ignored: the list has the rows that they would leave out.
+//
 // Corresponds with GET /api/customers/ (the `CustomersList` operationId).
 func (c *Client) CustomersList(ctx context.Context, params *CustomersListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCustomersListRequest(c.Server, params)
@@ -2979,6 +3559,46 @@ func (c *Client) CustomersCount(ctx context.Context, params *CustomersCountParam
 // Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 func (c *Client) CustomersRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCustomersRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomersListUsersList List users of a customer
+//
+// Returns which user holds which role in the customer itself, newest first, to callers who see the customer. Only active
+// permissions are listed. Staff, support and callers who may manage the invitations of the customer see all of them. Other
+// callers see their own. A user with several roles is listed once for each.
+//
+// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+// leave out.
+//
+// Corresponds with GET /api/customers/{uuid}/list_users/ (the `CustomersListUsersList` operationId).
+func (c *Client) CustomersListUsersList(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomersListUsersListRequest(c.Server, uuid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CustomersListUsersCount Count users of a customer
+//
+// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
+// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+//
+// Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
+func (c *Client) CustomersListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCustomersListUsersCountRequest(c.Server, uuid, params)
 	if err != nil {
 		return nil, err
 	}
@@ -3149,6 +3769,11 @@ func (c *Client) PersonalAccessTokensRetrieve(ctx context.Context, uuid openapi_
 // projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
 // to it.
 //
+// Waldur's filters `accounting_is_running`, `affiliation_name`, `affiliation_uuid`, `backend_id`, `can_admin`,
+// `conceal_finished_projects`, `customer_abbreviation`, `customer_native_name`, `has_affiliation`,
+// `include_terminated`, `science_domain_uuid`, `science_sub_domain_uuid` and `user_uuid_with_active_role` are
+// ignored: the list has the rows that they would leave out.
+//
 // Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
 func (c *Client) ProjectsList(ctx context.Context, params *ProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewProjectsListRequest(c.Server, params)
@@ -3198,10 +3823,53 @@ func (c *Client) ProjectsRetrieve(ctx context.Context, uuid openapi_types.UUID, 
 	return c.Client.Do(req)
 }
 
+// ProjectsListUsersList List users of a project
+//
+// Returns which user holds which role in the project itself, newest first, to callers who see the project. Only active
+// permissions are listed. Staff, support and callers who may manage the invitations of the project see all of them. Other
+// callers see their own. A user with several roles is listed once for each.
+//
+// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+// leave out.
+//
+// Corresponds with GET /api/projects/{uuid}/list_users/ (the `ProjectsListUsersList` operationId).
+func (c *Client) ProjectsListUsersList(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProjectsListUsersListRequest(c.Server, uuid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ProjectsListUsersCount Count users of a project
+//
+// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
+// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+//
+// Corresponds with HEAD /api/projects/{uuid}/list_users/ (the `ProjectsListUsersCount` operationId).
+func (c *Client) ProjectsListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewProjectsListUsersCountRequest(c.Server, uuid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RolesList List roles
 //
 // Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
 // is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
+//
+// Waldur's filters `include_concealed` and `is_system_role` are ignored: the list has the rows that they would
+// leave out.
 //
 // Corresponds with GET /api/roles/ (the `RolesList` operationId).
 func (c *Client) RolesList(ctx context.Context, params *RolesListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4007,6 +4675,9 @@ func (c *Client) UserInvitationsUndoDecline(ctx context.Context, uuid Invitation
 // not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
 // scopes whose invitations they may manage.
 //
+// Waldur's filters `expiration_time`, `native_name`, `show_inactive`, `user_slug` and `user_url` are ignored:
+// the list has the rows that they would leave out.
+//
 // Corresponds with GET /api/user-permissions/ (the `UserPermissionsList` operationId).
 func (c *Client) UserPermissionsList(ctx context.Context, params *UserPermissionsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserPermissionsListRequest(c.Server, params)
@@ -4362,6 +5033,30 @@ func NewCustomersListRequest(server string, params *CustomersListParams) (*http.
 
 		}
 
+		if params.CurrentUserHasProjectCreatePermission != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "current_user_has_project_create_permission", *params.CurrentUserHasProjectCreatePermission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CurrentUserHasRole != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "current_user_has_role", *params.CurrentUserHasRole, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -4386,9 +5081,45 @@ func NewCustomersListRequest(server string, params *CustomersListParams) (*http.
 
 		}
 
+		if params.OwnedByCurrentUser != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owned_by_current_user", *params.OwnedByCurrentUser, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Query != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Slug != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "slug", *params.Slug, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UserUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_uuid", *params.UserUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4440,6 +5171,30 @@ func NewCustomersCountRequest(server string, params *CustomersCountParams) (*htt
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.CurrentUserHasProjectCreatePermission != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "current_user_has_project_create_permission", *params.CurrentUserHasProjectCreatePermission, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CurrentUserHasRole != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "current_user_has_role", *params.CurrentUserHasRole, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -4464,9 +5219,45 @@ func NewCustomersCountRequest(server string, params *CustomersCountParams) (*htt
 
 		}
 
+		if params.OwnedByCurrentUser != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "owned_by_current_user", *params.OwnedByCurrentUser, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Query != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Slug != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "slug", *params.Slug, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UserUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_uuid", *params.UserUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4517,6 +5308,272 @@ func NewCustomersRetrieveRequest(server string, uuid openapi_types.UUID) (*http.
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCustomersListUsersListRequest constructs an http.Request for the CustomersListUsersList method
+func NewCustomersListUsersListRequest(server string, uuid openapi_types.UUID, params *CustomersListUsersListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/customers/%s/list_users/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FullName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SearchString != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search_string", *params.SearchString, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCustomersListUsersCountRequest constructs an http.Request for the CustomersListUsersCount method
+func NewCustomersListUsersCountRequest(server string, uuid openapi_types.UUID, params *CustomersListUsersCountParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/customers/%s/list_users/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FullName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SearchString != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search_string", *params.SearchString, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -4862,6 +5919,54 @@ func NewProjectsListRequest(server string, params *ProjectsListParams) (*http.Re
 
 		}
 
+		if params.CanManage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "can_manage", *params.CanManage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Created != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created", *params.Created, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CurrentUserHasRole != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "current_user_has_role", *params.CurrentUserHasRole, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Customer != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer", *params.Customer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
@@ -4910,6 +6015,42 @@ func NewProjectsListRequest(server string, params *ProjectsListParams) (*http.Re
 
 		}
 
+		if params.IsRemoved != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_removed", *params.IsRemoved, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Modified != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified", *params.Modified, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ModifiedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified_before", *params.ModifiedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -4937,6 +6078,30 @@ func NewProjectsListRequest(server string, params *ProjectsListParams) (*http.Re
 		if params.Query != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Slug != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "slug", *params.Slug, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UserUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_uuid", *params.UserUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4988,6 +6153,54 @@ func NewProjectsCountRequest(server string, params *ProjectsCountParams) (*http.
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.CanManage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "can_manage", *params.CanManage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Created != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created", *params.Created, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CurrentUserHasRole != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "current_user_has_role", *params.CurrentUserHasRole, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Customer != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer", *params.Customer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
@@ -5036,6 +6249,42 @@ func NewProjectsCountRequest(server string, params *ProjectsCountParams) (*http.
 
 		}
 
+		if params.IsRemoved != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_removed", *params.IsRemoved, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Modified != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified", *params.Modified, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ModifiedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified_before", *params.ModifiedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -5063,6 +6312,30 @@ func NewProjectsCountRequest(server string, params *ProjectsCountParams) (*http.
 		if params.Query != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Slug != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "slug", *params.Slug, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.UserUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_uuid", *params.UserUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5113,6 +6386,272 @@ func NewProjectsRetrieveRequest(server string, uuid openapi_types.UUID) (*http.R
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProjectsListUsersListRequest constructs an http.Request for the ProjectsListUsersList method
+func NewProjectsListUsersListRequest(server string, uuid openapi_types.UUID, params *ProjectsListUsersListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/projects/%s/list_users/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Field != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.FullName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SearchString != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search_string", *params.SearchString, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewProjectsListUsersCountRequest constructs an http.Request for the ProjectsListUsersCount method
+func NewProjectsListUsersCountRequest(server string, uuid openapi_types.UUID, params *ProjectsListUsersCountParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/projects/%s/list_users/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.FullName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Role != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role", *params.Role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SearchString != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "search_string", *params.SearchString, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Username != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "username", *params.Username, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -5172,6 +6711,18 @@ func NewRolesListRequest(server string, params *RolesListParams) (*http.Request,
 
 		}
 
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Field != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "field", *params.Field, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
@@ -5184,9 +6735,21 @@ func NewRolesListRequest(server string, params *RolesListParams) (*http.Request,
 
 		}
 
+		if params.AvailableForCustomer != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "available_for_customer", *params.AvailableForCustomer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ContentType != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "content_type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "content_type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5223,6 +6786,18 @@ func NewRolesListRequest(server string, params *RolesListParams) (*http.Request,
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Query != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5274,9 +6849,21 @@ func NewRolesCountRequest(server string, params *RolesCountParams) (*http.Reques
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.AvailableForCustomer != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "available_for_customer", *params.AvailableForCustomer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ContentType != nil {
 
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "content_type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "content_type", *params.ContentType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -5313,6 +6900,18 @@ func NewRolesCountRequest(server string, params *RolesCountParams) (*http.Reques
 		if params.Name != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Query != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "query", *params.Query, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6731,9 +8330,81 @@ func NewUserPermissionsListRequest(server string, params *UserPermissionsListPar
 
 		}
 
+		if params.Created != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created", *params.Created, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.FullName != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsActive != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_active", *params.IsActive, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Modified != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified", *params.Modified, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ModifiedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified_before", *params.ModifiedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -6869,9 +8540,81 @@ func NewUserPermissionsCountRequest(server string, params *UserPermissionsCountP
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
+		if params.Created != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created", *params.Created, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CreatedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_before", *params.CreatedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.FullName != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "full_name", *params.FullName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsActive != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_active", *params.IsActive, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Modified != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified", *params.Modified, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ModifiedBefore != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "modified_before", *params.ModifiedBefore, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -7178,6 +8921,11 @@ type ClientWithResponsesInterface interface {
 	// Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
 	// organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 	//
+	// Waldur's filters `abbreviation`, `accounting_is_running`, `agreement_number`, `archived`, `backend_id`,
+	// `contact_details`, `has_resources`, `is_call_managing_organization`, `is_service_provider`, `native_name`,
+	// `organization_group_name`, `organization_group_uuid`, `registration_code` and `service_provider_uuid` are
+	// ignored: the list has the rows that they would leave out.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/customers/ (the `CustomersList` operationId).
@@ -7202,6 +8950,30 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/customers/{uuid}/ (the `CustomersRetrieve` operationId).
 	CustomersRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*CustomersRetrieveResponse, error)
+
+	// CustomersListUsersListWithResponse List users of a customer
+	//
+	// Returns which user holds which role in the customer itself, newest first, to callers who see the customer. Only active
+	// permissions are listed. Staff, support and callers who may manage the invitations of the customer see all of them. Other
+	// callers see their own. A user with several roles is listed once for each.
+	//
+	// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+	// leave out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/customers/{uuid}/list_users/ (the `CustomersListUsersList` operationId).
+	CustomersListUsersListWithResponse(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersListParams, reqEditors ...RequestEditorFn) (*CustomersListUsersListResponse, error)
+
+	// CustomersListUsersCountWithResponse Count users of a customer
+	//
+	// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
+	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
+	CustomersListUsersCountWithResponse(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*CustomersListUsersCountResponse, error)
 
 	// IdentityProvidersListWithResponse List identity providers
 	//
@@ -7295,6 +9067,11 @@ type ClientWithResponsesInterface interface {
 	// projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
 	// to it.
 	//
+	// Waldur's filters `accounting_is_running`, `affiliation_name`, `affiliation_uuid`, `backend_id`, `can_admin`,
+	// `conceal_finished_projects`, `customer_abbreviation`, `customer_native_name`, `has_affiliation`,
+	// `include_terminated`, `science_domain_uuid`, `science_sub_domain_uuid` and `user_uuid_with_active_role` are
+	// ignored: the list has the rows that they would leave out.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
@@ -7320,10 +9097,37 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/projects/{uuid}/ (the `ProjectsRetrieve` operationId).
 	ProjectsRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*ProjectsRetrieveResponse, error)
 
+	// ProjectsListUsersListWithResponse List users of a project
+	//
+	// Returns which user holds which role in the project itself, newest first, to callers who see the project. Only active
+	// permissions are listed. Staff, support and callers who may manage the invitations of the project see all of them. Other
+	// callers see their own. A user with several roles is listed once for each.
+	//
+	// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+	// leave out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/projects/{uuid}/list_users/ (the `ProjectsListUsersList` operationId).
+	ProjectsListUsersListWithResponse(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersListParams, reqEditors ...RequestEditorFn) (*ProjectsListUsersListResponse, error)
+
+	// ProjectsListUsersCountWithResponse Count users of a project
+	//
+	// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
+	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/projects/{uuid}/list_users/ (the `ProjectsListUsersCount` operationId).
+	ProjectsListUsersCountWithResponse(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersCountParams, reqEditors ...RequestEditorFn) (*ProjectsListUsersCountResponse, error)
+
 	// RolesListWithResponse List roles
 	//
 	// Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
 	// is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
+	//
+	// Waldur's filters `include_concealed` and `is_system_role` are ignored: the list has the rows that they would
+	// leave out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -7824,6 +9628,9 @@ type ClientWithResponsesInterface interface {
 	// Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
 	// not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
 	// scopes whose invitations they may manage.
+	//
+	// Waldur's filters `expiration_time`, `native_name`, `show_inactive`, `user_slug` and `user_url` are ignored:
+	// the list has the rows that they would leave out.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -8732,7 +10539,7 @@ type CustomersListResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]Customer
+	JSON200 *[]CustomerListItem
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -8778,7 +10585,7 @@ type CustomersListResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r CustomersListResponse) GetJSON200() *[]Customer {
+func (r CustomersListResponse) GetJSON200() *[]CustomerListItem {
 	return r.JSON200
 }
 
@@ -9141,6 +10948,315 @@ func (r CustomersRetrieveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CustomersRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomersListUsersListResponse200Headers the declared response headers of an HTTP 200 response for CustomersListUsersList
+type CustomersListUsersListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// CustomersListUsersListResponse400Headers the declared response headers of an HTTP 400 response for CustomersListUsersList
+type CustomersListUsersListResponse400Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse401Headers the declared response headers of an HTTP 401 response for CustomersListUsersList
+type CustomersListUsersListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CustomersListUsersListResponse403Headers the declared response headers of an HTTP 403 response for CustomersListUsersList
+type CustomersListUsersListResponse403Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse404Headers the declared response headers of an HTTP 404 response for CustomersListUsersList
+type CustomersListUsersListResponse404Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse405Headers the declared response headers of an HTTP 405 response for CustomersListUsersList
+type CustomersListUsersListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse406Headers the declared response headers of an HTTP 406 response for CustomersListUsersList
+type CustomersListUsersListResponse406Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse414Headers the declared response headers of an HTTP 414 response for CustomersListUsersList
+type CustomersListUsersListResponse414Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse429Headers the declared response headers of an HTTP 429 response for CustomersListUsersList
+type CustomersListUsersListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse500Headers the declared response headers of an HTTP 500 response for CustomersListUsersList
+type CustomersListUsersListResponse500Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersListResponse503Headers the declared response headers of an HTTP 503 response for CustomersListUsersList
+type CustomersListUsersListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type CustomersListUsersListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserRoleDetails
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomersListUsersListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CustomersListUsersListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomersListUsersListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomersListUsersListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *CustomersListUsersListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *CustomersListUsersListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *CustomersListUsersListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *CustomersListUsersListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomersListUsersListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CustomersListUsersListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomersListUsersListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON200() *[]UserRoleDetails {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r CustomersListUsersListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomersListUsersListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomersListUsersListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomersListUsersListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomersListUsersListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CustomersListUsersCountResponse200Headers the declared response headers of an HTTP 200 response for CustomersListUsersCount
+type CustomersListUsersCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// CustomersListUsersCountResponse400Headers the declared response headers of an HTTP 400 response for CustomersListUsersCount
+type CustomersListUsersCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse401Headers the declared response headers of an HTTP 401 response for CustomersListUsersCount
+type CustomersListUsersCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CustomersListUsersCountResponse403Headers the declared response headers of an HTTP 403 response for CustomersListUsersCount
+type CustomersListUsersCountResponse403Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse404Headers the declared response headers of an HTTP 404 response for CustomersListUsersCount
+type CustomersListUsersCountResponse404Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse405Headers the declared response headers of an HTTP 405 response for CustomersListUsersCount
+type CustomersListUsersCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse406Headers the declared response headers of an HTTP 406 response for CustomersListUsersCount
+type CustomersListUsersCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse414Headers the declared response headers of an HTTP 414 response for CustomersListUsersCount
+type CustomersListUsersCountResponse414Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse429Headers the declared response headers of an HTTP 429 response for CustomersListUsersCount
+type CustomersListUsersCountResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse500Headers the declared response headers of an HTTP 500 response for CustomersListUsersCount
+type CustomersListUsersCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// CustomersListUsersCountResponse503Headers the declared response headers of an HTTP 503 response for CustomersListUsersCount
+type CustomersListUsersCountResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type CustomersListUsersCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CustomersListUsersCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CustomersListUsersCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CustomersListUsersCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CustomersListUsersCountResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *CustomersListUsersCountResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *CustomersListUsersCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *CustomersListUsersCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *CustomersListUsersCountResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CustomersListUsersCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CustomersListUsersCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CustomersListUsersCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r CustomersListUsersCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CustomersListUsersCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CustomersListUsersCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CustomersListUsersCountResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -10368,7 +12484,7 @@ type ProjectsListResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]Project
+	JSON200 *[]ProjectListItem
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -10414,7 +12530,7 @@ type ProjectsListResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ProjectsListResponse) GetJSON200() *[]Project {
+func (r ProjectsListResponse) GetJSON200() *[]ProjectListItem {
 	return r.JSON200
 }
 
@@ -10783,6 +12899,315 @@ func (r ProjectsRetrieveResponse) ContentType() string {
 	return ""
 }
 
+// ProjectsListUsersListResponse200Headers the declared response headers of an HTTP 200 response for ProjectsListUsersList
+type ProjectsListUsersListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// ProjectsListUsersListResponse400Headers the declared response headers of an HTTP 400 response for ProjectsListUsersList
+type ProjectsListUsersListResponse400Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse401Headers the declared response headers of an HTTP 401 response for ProjectsListUsersList
+type ProjectsListUsersListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ProjectsListUsersListResponse403Headers the declared response headers of an HTTP 403 response for ProjectsListUsersList
+type ProjectsListUsersListResponse403Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse404Headers the declared response headers of an HTTP 404 response for ProjectsListUsersList
+type ProjectsListUsersListResponse404Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse405Headers the declared response headers of an HTTP 405 response for ProjectsListUsersList
+type ProjectsListUsersListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse406Headers the declared response headers of an HTTP 406 response for ProjectsListUsersList
+type ProjectsListUsersListResponse406Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse414Headers the declared response headers of an HTTP 414 response for ProjectsListUsersList
+type ProjectsListUsersListResponse414Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse429Headers the declared response headers of an HTTP 429 response for ProjectsListUsersList
+type ProjectsListUsersListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse500Headers the declared response headers of an HTTP 500 response for ProjectsListUsersList
+type ProjectsListUsersListResponse500Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersListResponse503Headers the declared response headers of an HTTP 503 response for ProjectsListUsersList
+type ProjectsListUsersListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ProjectsListUsersListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]UserRoleDetails
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ProjectsListUsersListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ProjectsListUsersListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProjectsListUsersListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ProjectsListUsersListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ProjectsListUsersListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ProjectsListUsersListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *ProjectsListUsersListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *ProjectsListUsersListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProjectsListUsersListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ProjectsListUsersListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProjectsListUsersListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON200() *[]UserRoleDetails {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ProjectsListUsersListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ProjectsListUsersListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProjectsListUsersListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProjectsListUsersListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProjectsListUsersListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ProjectsListUsersCountResponse200Headers the declared response headers of an HTTP 200 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// ProjectsListUsersCountResponse400Headers the declared response headers of an HTTP 400 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse401Headers the declared response headers of an HTTP 401 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ProjectsListUsersCountResponse403Headers the declared response headers of an HTTP 403 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse403Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse404Headers the declared response headers of an HTTP 404 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse404Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse405Headers the declared response headers of an HTTP 405 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse406Headers the declared response headers of an HTTP 406 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse414Headers the declared response headers of an HTTP 414 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse414Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse429Headers the declared response headers of an HTTP 429 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse500Headers the declared response headers of an HTTP 500 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// ProjectsListUsersCountResponse503Headers the declared response headers of an HTTP 503 response for ProjectsListUsersCount
+type ProjectsListUsersCountResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ProjectsListUsersCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ProjectsListUsersCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ProjectsListUsersCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ProjectsListUsersCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ProjectsListUsersCountResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *ProjectsListUsersCountResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *ProjectsListUsersCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *ProjectsListUsersCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *ProjectsListUsersCountResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ProjectsListUsersCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ProjectsListUsersCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ProjectsListUsersCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r ProjectsListUsersCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ProjectsListUsersCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ProjectsListUsersCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ProjectsListUsersCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RolesListResponse200Headers the declared response headers of an HTTP 200 response for RolesList
 type RolesListResponse200Headers struct {
 	Link         string
@@ -10848,7 +13273,7 @@ type RolesListResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]RoleDetails
+	JSON200 *[]RoleDetailsListItem
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -10894,7 +13319,7 @@ type RolesListResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r RolesListResponse) GetJSON200() *[]RoleDetails {
+func (r RolesListResponse) GetJSON200() *[]RoleDetailsListItem {
 	return r.JSON200
 }
 
@@ -15809,7 +18234,7 @@ type UserPermissionsListResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *[]Permission
+	JSON200 *[]PermissionListItem
 	// JSON400 the response for an HTTP 400 `application/json` response
 	JSON400 *BadParameter
 	// JSON401 the response for an HTTP 401 `application/json` response
@@ -15855,7 +18280,7 @@ type UserPermissionsListResponse struct {
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r UserPermissionsListResponse) GetJSON200() *[]Permission {
+func (r UserPermissionsListResponse) GetJSON200() *[]PermissionListItem {
 	return r.JSON200
 }
 
@@ -16538,6 +18963,11 @@ func (c *ClientWithResponses) ConfigurationRetrieveWithResponse(ctx context.Cont
 // Other users see those in which they hold a role, and those of any scope in which they hold a role. Removed
 // organizations are not listed. The `url` of an organization is the `scope` of an invitation to it.
 //
+// Waldur's filters `abbreviation`, `accounting_is_running`, `agreement_number`, `archived`, `backend_id`,
+// `contact_details`, `has_resources`, `is_call_managing_organization`, `is_service_provider`, `native_name`,
+// `organization_group_name`, `organization_group_uuid`, `registration_code` and `service_provider_uuid` are
+// ignored: the list has the rows that they would leave out.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/customers/ (the `CustomersList` operationId).
@@ -16579,6 +19009,42 @@ func (c *ClientWithResponses) CustomersRetrieveWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseCustomersRetrieveResponse(rsp)
+}
+
+// CustomersListUsersListWithResponse List users of a customer
+//
+// Returns which user holds which role in the customer itself, newest first, to callers who see the customer. Only active
+// permissions are listed. Staff, support and callers who may manage the invitations of the customer see all of them. Other
+// callers see their own. A user with several roles is listed once for each.
+//
+// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+// leave out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/customers/{uuid}/list_users/ (the `CustomersListUsersList` operationId).
+func (c *ClientWithResponses) CustomersListUsersListWithResponse(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersListParams, reqEditors ...RequestEditorFn) (*CustomersListUsersListResponse, error) {
+	rsp, err := c.CustomersListUsersList(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomersListUsersListResponse(rsp)
+}
+
+// CustomersListUsersCountWithResponse Count users of a customer
+//
+// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
+// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
+func (c *ClientWithResponses) CustomersListUsersCountWithResponse(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*CustomersListUsersCountResponse, error) {
+	rsp, err := c.CustomersListUsersCount(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCustomersListUsersCountResponse(rsp)
 }
 
 // IdentityProvidersListWithResponse List identity providers
@@ -16721,6 +19187,11 @@ func (c *ClientWithResponses) PersonalAccessTokensRetrieveWithResponse(ctx conte
 // projects, and those of removed customers, are not listed. The `url` of a project is the `scope` of an invitation
 // to it.
 //
+// Waldur's filters `accounting_is_running`, `affiliation_name`, `affiliation_uuid`, `backend_id`, `can_admin`,
+// `conceal_finished_projects`, `customer_abbreviation`, `customer_native_name`, `has_affiliation`,
+// `include_terminated`, `science_domain_uuid`, `science_sub_domain_uuid` and `user_uuid_with_active_role` are
+// ignored: the list has the rows that they would leave out.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/projects/ (the `ProjectsList` operationId).
@@ -16764,10 +19235,49 @@ func (c *ClientWithResponses) ProjectsRetrieveWithResponse(ctx context.Context, 
 	return ParseProjectsRetrieveResponse(rsp)
 }
 
+// ProjectsListUsersListWithResponse List users of a project
+//
+// Returns which user holds which role in the project itself, newest first, to callers who see the project. Only active
+// permissions are listed. Staff, support and callers who may manage the invitations of the project see all of them. Other
+// callers see their own. A user with several roles is listed once for each.
+//
+// Waldur's filters `native_name`, `user_slug` and `user_url` are ignored: the list has the rows that they would
+// leave out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/projects/{uuid}/list_users/ (the `ProjectsListUsersList` operationId).
+func (c *ClientWithResponses) ProjectsListUsersListWithResponse(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersListParams, reqEditors ...RequestEditorFn) (*ProjectsListUsersListResponse, error) {
+	rsp, err := c.ProjectsListUsersList(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProjectsListUsersListResponse(rsp)
+}
+
+// ProjectsListUsersCountWithResponse Count users of a project
+//
+// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
+// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/projects/{uuid}/list_users/ (the `ProjectsListUsersCount` operationId).
+func (c *ClientWithResponses) ProjectsListUsersCountWithResponse(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersCountParams, reqEditors ...RequestEditorFn) (*ProjectsListUsersCountResponse, error) {
+	rsp, err := c.ProjectsListUsersCount(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseProjectsListUsersCountResponse(rsp)
+}
+
 // RolesListWithResponse List roles
 //
 // Returns all roles, ordered by name. Everybody sees them, also without a token. A credential that does not work
 // is refused all the same. The `uuid` of a role is the `role` of an invitation to a scope of its `content_type`.
+//
+// Waldur's filters `include_concealed` and `is_system_role` are ignored: the list has the rows that they would
+// leave out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17472,6 +19982,9 @@ func (c *ClientWithResponses) UserInvitationsUndoDeclineWithResponse(ctx context
 // Returns which user holds which role in which scope, newest first. Only active permissions in scopes that were
 // not removed are listed. Staff and support see all of them. Other users see their own, and those of all users in
 // scopes whose invitations they may manage.
+//
+// Waldur's filters `expiration_time`, `native_name`, `show_inactive`, `user_slug` and `user_url` are ignored:
+// the list has the rows that they would leave out.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18536,7 +21049,7 @@ func ParseCustomersListResponse(rsp *http.Response) (*CustomersListResponse, err
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []Customer
+		var dest []CustomerListItem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -19119,6 +21632,414 @@ func ParseCustomersRetrieveResponse(rsp *http.Response) (*CustomersRetrieveRespo
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers CustomersRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomersListUsersListResponse parses an HTTP response from a CustomersListUsersListWithResponse call
+func ParseCustomersListUsersListResponse(rsp *http.Response) (*CustomersListUsersListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomersListUsersListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserRoleDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomersListUsersListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CustomersListUsersListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomersListUsersListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomersListUsersListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers CustomersListUsersListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers CustomersListUsersListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers CustomersListUsersListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers CustomersListUsersListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomersListUsersListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CustomersListUsersListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomersListUsersListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCustomersListUsersCountResponse parses an HTTP response from a CustomersListUsersCountWithResponse call
+func ParseCustomersListUsersCountResponse(rsp *http.Response) (*CustomersListUsersCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CustomersListUsersCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CustomersListUsersCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CustomersListUsersCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CustomersListUsersCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CustomersListUsersCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers CustomersListUsersCountResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers CustomersListUsersCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers CustomersListUsersCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers CustomersListUsersCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers CustomersListUsersCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers CustomersListUsersCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CustomersListUsersCountResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
@@ -20607,7 +23528,7 @@ func ParseProjectsListResponse(rsp *http.Response) (*ProjectsListResponse, error
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []Project
+		var dest []ProjectListItem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -21210,6 +24131,414 @@ func ParseProjectsRetrieveResponse(rsp *http.Response) (*ProjectsRetrieveRespons
 	return response, nil
 }
 
+// ParseProjectsListUsersListResponse parses an HTTP response from a ProjectsListUsersListWithResponse call
+func ParseProjectsListUsersListResponse(rsp *http.Response) (*ProjectsListUsersListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProjectsListUsersListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []UserRoleDetails
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ProjectsListUsersListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ProjectsListUsersListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ProjectsListUsersListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ProjectsListUsersListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ProjectsListUsersListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers ProjectsListUsersListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers ProjectsListUsersListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers ProjectsListUsersListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers ProjectsListUsersListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ProjectsListUsersListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProjectsListUsersListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseProjectsListUsersCountResponse parses an HTTP response from a ProjectsListUsersCountWithResponse call
+func ParseProjectsListUsersCountResponse(rsp *http.Response) (*ProjectsListUsersCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ProjectsListUsersCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ProjectsListUsersCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ProjectsListUsersCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ProjectsListUsersCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ProjectsListUsersCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers ProjectsListUsersCountResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers ProjectsListUsersCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers ProjectsListUsersCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers ProjectsListUsersCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers ProjectsListUsersCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ProjectsListUsersCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ProjectsListUsersCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRolesListResponse parses an HTTP response from a RolesListWithResponse call
 func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -21225,7 +24554,7 @@ func ParseRolesListResponse(rsp *http.Response) (*RolesListResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []RoleDetails
+		var dest []RoleDetailsListItem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -27401,7 +30730,7 @@ func ParseUserPermissionsListResponse(rsp *http.Response) (*UserPermissionsListR
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest []Permission
+		var dest []PermissionListItem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -25,11 +25,16 @@ import (
 
 // Defines values for CustomerFieldEnum.
 const (
-	CustomerFieldCreated     CustomerFieldEnum = "created"
-	CustomerFieldDescription CustomerFieldEnum = "description"
-	CustomerFieldName        CustomerFieldEnum = "name"
-	CustomerFieldURL         CustomerFieldEnum = "url"
-	CustomerFieldUUID        CustomerFieldEnum = "uuid"
+	CustomerFieldCreated           CustomerFieldEnum = "created"
+	CustomerFieldDescription       CustomerFieldEnum = "description"
+	CustomerFieldImage             CustomerFieldEnum = "image"
+	CustomerFieldName              CustomerFieldEnum = "name"
+	CustomerFieldProjectsCount     CustomerFieldEnum = "projects_count"
+	CustomerFieldSlug              CustomerFieldEnum = "slug"
+	CustomerFieldURL               CustomerFieldEnum = "url"
+	CustomerFieldUUID              CustomerFieldEnum = "uuid"
+	CustomerFieldUserEmailPatterns CustomerFieldEnum = "user_email_patterns"
+	CustomerFieldUsersCount        CustomerFieldEnum = "users_count"
 )
 
 // Valid indicates whether the value is a known member of the CustomerFieldEnum enum.
@@ -39,11 +44,21 @@ func (e CustomerFieldEnum) Valid() bool {
 		return true
 	case CustomerFieldDescription:
 		return true
+	case CustomerFieldImage:
+		return true
 	case CustomerFieldName:
+		return true
+	case CustomerFieldProjectsCount:
+		return true
+	case CustomerFieldSlug:
 		return true
 	case CustomerFieldURL:
 		return true
 	case CustomerFieldUUID:
+		return true
+	case CustomerFieldUserEmailPatterns:
+		return true
+	case CustomerFieldUsersCount:
 		return true
 	default:
 		return false
@@ -542,9 +557,11 @@ const (
 	PermissionFieldCustomerUUID      PermissionFieldEnum = "customer_uuid"
 	PermissionFieldExpirationTime    PermissionFieldEnum = "expiration_time"
 	PermissionFieldIsActive          PermissionFieldEnum = "is_active"
+	PermissionFieldProjectUUID       PermissionFieldEnum = "project_uuid"
 	PermissionFieldRoleDescription   PermissionFieldEnum = "role_description"
 	PermissionFieldRoleName          PermissionFieldEnum = "role_name"
 	PermissionFieldRoleUUID          PermissionFieldEnum = "role_uuid"
+	PermissionFieldScopeIsRemoved    PermissionFieldEnum = "scope_is_removed"
 	PermissionFieldScopeName         PermissionFieldEnum = "scope_name"
 	PermissionFieldScopeType         PermissionFieldEnum = "scope_type"
 	PermissionFieldScopeUUID         PermissionFieldEnum = "scope_uuid"
@@ -572,11 +589,15 @@ func (e PermissionFieldEnum) Valid() bool {
 		return true
 	case PermissionFieldIsActive:
 		return true
+	case PermissionFieldProjectUUID:
+		return true
 	case PermissionFieldRoleDescription:
 		return true
 	case PermissionFieldRoleName:
 		return true
 	case PermissionFieldRoleUUID:
+		return true
+	case PermissionFieldScopeIsRemoved:
 		return true
 	case PermissionFieldScopeName:
 		return true
@@ -625,15 +646,20 @@ func (e PersonalAccessTokenScope) Valid() bool {
 
 // Defines values for ProjectFieldEnum.
 const (
-	ProjectFieldCreated      ProjectFieldEnum = "created"
-	ProjectFieldCustomer     ProjectFieldEnum = "customer"
-	ProjectFieldCustomerName ProjectFieldEnum = "customer_name"
-	ProjectFieldCustomerUUID ProjectFieldEnum = "customer_uuid"
-	ProjectFieldDescription  ProjectFieldEnum = "description"
-	ProjectFieldName         ProjectFieldEnum = "name"
-	ProjectFieldStartDate    ProjectFieldEnum = "start_date"
-	ProjectFieldURL          ProjectFieldEnum = "url"
-	ProjectFieldUUID         ProjectFieldEnum = "uuid"
+	ProjectFieldCreated           ProjectFieldEnum = "created"
+	ProjectFieldCustomer          ProjectFieldEnum = "customer"
+	ProjectFieldCustomerName      ProjectFieldEnum = "customer_name"
+	ProjectFieldCustomerUUID      ProjectFieldEnum = "customer_uuid"
+	ProjectFieldDescription       ProjectFieldEnum = "description"
+	ProjectFieldEndDate           ProjectFieldEnum = "end_date"
+	ProjectFieldImage             ProjectFieldEnum = "image"
+	ProjectFieldIsRemoved         ProjectFieldEnum = "is_removed"
+	ProjectFieldName              ProjectFieldEnum = "name"
+	ProjectFieldSlug              ProjectFieldEnum = "slug"
+	ProjectFieldStartDate         ProjectFieldEnum = "start_date"
+	ProjectFieldURL               ProjectFieldEnum = "url"
+	ProjectFieldUUID              ProjectFieldEnum = "uuid"
+	ProjectFieldUserEmailPatterns ProjectFieldEnum = "user_email_patterns"
 )
 
 // Valid indicates whether the value is a known member of the ProjectFieldEnum enum.
@@ -649,13 +675,23 @@ func (e ProjectFieldEnum) Valid() bool {
 		return true
 	case ProjectFieldDescription:
 		return true
+	case ProjectFieldEndDate:
+		return true
+	case ProjectFieldImage:
+		return true
+	case ProjectFieldIsRemoved:
+		return true
 	case ProjectFieldName:
+		return true
+	case ProjectFieldSlug:
 		return true
 	case ProjectFieldStartDate:
 		return true
 	case ProjectFieldURL:
 		return true
 	case ProjectFieldUUID:
+		return true
+	case ProjectFieldUserEmailPatterns:
 		return true
 	default:
 		return false
@@ -670,6 +706,7 @@ const (
 	RoleFieldName        RoleDetailsFieldEnum = "name"
 	RoleFieldPermissions RoleDetailsFieldEnum = "permissions"
 	RoleFieldUUID        RoleDetailsFieldEnum = "uuid"
+	RoleFieldUsersCount  RoleDetailsFieldEnum = "users_count"
 )
 
 // Valid indicates whether the value is a known member of the RoleDetailsFieldEnum enum.
@@ -686,6 +723,44 @@ func (e RoleDetailsFieldEnum) Valid() bool {
 	case RoleFieldPermissions:
 		return true
 	case RoleFieldUUID:
+		return true
+	case RoleFieldUsersCount:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RoleDetailsOEnum.
+const (
+	RolesByIsActive             RoleDetailsOEnum = "is_active"
+	RolesByIsActiveDescending   RoleDetailsOEnum = "-is_active"
+	RolesByName                 RoleDetailsOEnum = "name"
+	RolesByNameDescending       RoleDetailsOEnum = "-name"
+	RolesByScope                RoleDetailsOEnum = "scope"
+	RolesByScopeDescending      RoleDetailsOEnum = "-scope"
+	RolesByUsersCount           RoleDetailsOEnum = "users_count"
+	RolesByUsersCountDescending RoleDetailsOEnum = "-users_count"
+)
+
+// Valid indicates whether the value is a known member of the RoleDetailsOEnum enum.
+func (e RoleDetailsOEnum) Valid() bool {
+	switch e {
+	case RolesByIsActive:
+		return true
+	case RolesByIsActiveDescending:
+		return true
+	case RolesByName:
+		return true
+	case RolesByNameDescending:
+		return true
+	case RolesByScope:
+		return true
+	case RolesByScopeDescending:
+		return true
+	case RolesByUsersCount:
+		return true
+	case RolesByUsersCountDescending:
 		return true
 	default:
 		return false
@@ -719,6 +794,102 @@ func (e ScopeType) Valid() bool {
 	}
 }
 
+// Defines values for UserRoleDetailsFieldEnum.
+const (
+	UserRoleFieldCreated           UserRoleDetailsFieldEnum = "created"
+	UserRoleFieldCreatedByFullName UserRoleDetailsFieldEnum = "created_by_full_name"
+	UserRoleFieldCreatedByUUID     UserRoleDetailsFieldEnum = "created_by_uuid"
+	UserRoleFieldExpirationTime    UserRoleDetailsFieldEnum = "expiration_time"
+	UserRoleFieldRoleName          UserRoleDetailsFieldEnum = "role_name"
+	UserRoleFieldRoleUUID          UserRoleDetailsFieldEnum = "role_uuid"
+	UserRoleFieldUUID              UserRoleDetailsFieldEnum = "uuid"
+	UserRoleFieldUserEmail         UserRoleDetailsFieldEnum = "user_email"
+	UserRoleFieldUserFullName      UserRoleDetailsFieldEnum = "user_full_name"
+	UserRoleFieldUserImage         UserRoleDetailsFieldEnum = "user_image"
+	UserRoleFieldUserUUID          UserRoleDetailsFieldEnum = "user_uuid"
+	UserRoleFieldUserUsername      UserRoleDetailsFieldEnum = "user_username"
+)
+
+// Valid indicates whether the value is a known member of the UserRoleDetailsFieldEnum enum.
+func (e UserRoleDetailsFieldEnum) Valid() bool {
+	switch e {
+	case UserRoleFieldCreated:
+		return true
+	case UserRoleFieldCreatedByFullName:
+		return true
+	case UserRoleFieldCreatedByUUID:
+		return true
+	case UserRoleFieldExpirationTime:
+		return true
+	case UserRoleFieldRoleName:
+		return true
+	case UserRoleFieldRoleUUID:
+		return true
+	case UserRoleFieldUUID:
+		return true
+	case UserRoleFieldUserEmail:
+		return true
+	case UserRoleFieldUserFullName:
+		return true
+	case UserRoleFieldUserImage:
+		return true
+	case UserRoleFieldUserUUID:
+		return true
+	case UserRoleFieldUserUsername:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for UserRoleDetailsOEnum.
+const (
+	UsersByCreated                  UserRoleDetailsOEnum = "created"
+	UsersByCreatedDescending        UserRoleDetailsOEnum = "-created"
+	UsersByEmail                    UserRoleDetailsOEnum = "email"
+	UsersByEmailDescending          UserRoleDetailsOEnum = "-email"
+	UsersByExpirationTime           UserRoleDetailsOEnum = "expiration_time"
+	UsersByExpirationTimeDescending UserRoleDetailsOEnum = "-expiration_time"
+	UsersByFullName                 UserRoleDetailsOEnum = "full_name"
+	UsersByFullNameDescending       UserRoleDetailsOEnum = "-full_name"
+	UsersByRole                     UserRoleDetailsOEnum = "role"
+	UsersByRoleDescending           UserRoleDetailsOEnum = "-role"
+	UsersByUsername                 UserRoleDetailsOEnum = "username"
+	UsersByUsernameDescending       UserRoleDetailsOEnum = "-username"
+)
+
+// Valid indicates whether the value is a known member of the UserRoleDetailsOEnum enum.
+func (e UserRoleDetailsOEnum) Valid() bool {
+	switch e {
+	case UsersByCreated:
+		return true
+	case UsersByCreatedDescending:
+		return true
+	case UsersByEmail:
+		return true
+	case UsersByEmailDescending:
+		return true
+	case UsersByExpirationTime:
+		return true
+	case UsersByExpirationTimeDescending:
+		return true
+	case UsersByFullName:
+		return true
+	case UsersByFullNameDescending:
+		return true
+	case UsersByRole:
+		return true
+	case UsersByRoleDescending:
+		return true
+	case UsersByUsername:
+		return true
+	case UsersByUsernameDescending:
+		return true
+	default:
+		return false
+	}
+}
+
 // BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
@@ -729,19 +900,37 @@ type CoreAuthToken struct {
 	Token string `json:"token"`
 }
 
-// Customer An organization. With `field`, only the given fields are present.
+// Customer An organization.
 type Customer struct {
-	Created     *string `json:"created,omitempty"`
-	Description *string `json:"description,omitempty"`
-	Name        *string `json:"name,omitempty"`
+	Created     string `json:"created"`
+	Description string `json:"description"`
+
+	// Image Always null.
+	Image *string `json:"image"`
+	Name  string  `json:"name"`
+
+	// ProjectsCount The number of projects of the customer that the caller sees.
+	ProjectsCount int `json:"projects_count"`
+
+	// Slug The name in lower case, with a hyphen for what is no Latin letter or digit. Empty if it has none. Not unique.
+	Slug string `json:"slug"`
 
 	// URL URL of the customer, also as a scope.
-	URL  *string             `json:"url,omitempty"`
-	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+	URL string `json:"url"`
+
+	// UserEmailPatterns Regular expressions of which a whole e-mail address has to match one. Every address is admitted if there are none.
+	UserEmailPatterns []string `json:"user_email_patterns"`
+
+	// UsersCount The number of users with a role in the customer or in its scopes that the caller sees in `user-permissions`.
+	UsersCount int                `json:"users_count"`
+	UUID       openapi_types.UUID `json:"uuid"`
 }
 
 // CustomerFieldEnum A field of a customer.
 type CustomerFieldEnum string
+
+// CustomerListItem An organization in a list, with all its fields or those given by `field`.
+type CustomerListItem = Customer
 
 // CustomerOEnum A key to order by; `-` means descending. The default is `name`. The case of names is ignored.
 type CustomerOEnum string
@@ -1192,27 +1381,33 @@ type PatchedInvitationUpdateRequest struct {
 	Role *openapi_types.UUID `json:"role,omitempty"`
 }
 
-// Permission A role that a user holds in a scope. With `field`, only the given fields are present.
+// Permission A role that a user holds in a scope.
 type Permission struct {
-	Created *string `json:"created,omitempty"`
+	Created string `json:"created"`
 
 	// CreatedByFullName Of the user who granted the role. Empty if there was none, or if unknown.
-	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
-	CreatedByUsername *string `json:"created_by_username,omitempty"`
-	CustomerName      *string `json:"customer_name,omitempty"`
+	CreatedByFullName string `json:"created_by_full_name"`
+	CreatedByUsername string `json:"created_by_username"`
+	CustomerName      string `json:"customer_name"`
 
 	// CustomerUUID The customer that the scope belongs to, or is.
-	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
+	CustomerUUID openapi_types.UUID `json:"customer_uuid"`
 
 	// ExpirationTime The time when the permission expires. Null if it does not expire.
 	ExpirationTime *string `json:"expiration_time"`
 
 	// IsActive Always true: inactive permissions are not returned.
-	IsActive        *bool               `json:"is_active,omitempty"`
-	RoleDescription *string             `json:"role_description,omitempty"`
-	RoleName        *string             `json:"role_name,omitempty"`
-	RoleUUID        *openapi_types.UUID `json:"role_uuid,omitempty"`
-	ScopeName       *string             `json:"scope_name,omitempty"`
+	IsActive bool `json:"is_active"`
+
+	// ProjectUUID The scope, if it is a project. Null otherwise.
+	ProjectUUID     *openapi_types.UUID `json:"project_uuid"`
+	RoleDescription string              `json:"role_description"`
+	RoleName        string              `json:"role_name"`
+	RoleUUID        openapi_types.UUID  `json:"role_uuid"`
+
+	// ScopeIsRemoved Always false: permissions in removed scopes are not returned.
+	ScopeIsRemoved bool   `json:"scope_is_removed"`
+	ScopeName      string `json:"scope_name"`
 
 	// ScopeType The type of the scope in which a role is held.
 	//
@@ -1221,21 +1416,24 @@ type Permission struct {
 	// * `offering` - an offering of an organization
 	// * `call` - a call for proposals
 	// * `proposal` - a proposal to a call
-	ScopeType *ScopeType          `json:"scope_type,omitempty"`
-	ScopeUUID *openapi_types.UUID `json:"scope_uuid,omitempty"`
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
 
 	// UserEmail Empty if none is known.
-	UserEmail *string `json:"user_email,omitempty"`
+	UserEmail string `json:"user_email"`
 
 	// UserName The user's full name.
-	UserName     *string             `json:"user_name,omitempty"`
-	UserUsername *string             `json:"user_username,omitempty"`
-	UserUUID     *openapi_types.UUID `json:"user_uuid,omitempty"`
-	UUID         *openapi_types.UUID `json:"uuid,omitempty"`
+	UserName     string             `json:"user_name"`
+	UserUsername string             `json:"user_username"`
+	UserUUID     openapi_types.UUID `json:"user_uuid"`
+	UUID         openapi_types.UUID `json:"uuid"`
 }
 
 // PermissionFieldEnum A field of a permission.
 type PermissionFieldEnum string
+
+// PermissionListItem A role that a user holds in a scope, in a list, with all its fields or those given by `field`.
+type PermissionListItem = Permission
 
 // PersonalAccessToken An API token of the caller, without the token itself.
 type PersonalAccessToken struct {
@@ -1303,27 +1501,45 @@ type PersonalAccessTokenCreated struct {
 //   - `users:token` - make tokens of ten minutes for users; only tokens of service users can have this scope
 type PersonalAccessTokenScope string
 
-// Project A project of an organization. With `field`, only the given fields are present.
+// Project A project of an organization.
 type Project struct {
-	Created *string `json:"created,omitempty"`
+	Created string `json:"created"`
 
 	// Customer URL of the customer that the project belongs to.
-	Customer     *string             `json:"customer,omitempty"`
-	CustomerName *string             `json:"customer_name,omitempty"`
-	CustomerUUID *openapi_types.UUID `json:"customer_uuid,omitempty"`
-	Description  *string             `json:"description,omitempty"`
-	Name         *string             `json:"name,omitempty"`
+	Customer     string             `json:"customer"`
+	CustomerName string             `json:"customer_name"`
+	CustomerUUID openapi_types.UUID `json:"customer_uuid"`
+	Description  string             `json:"description"`
+
+	// EndDate Always null: projects do not end.
+	EndDate *openapi_types.Date `json:"end_date"`
+
+	// Image Always null.
+	Image *string `json:"image"`
+
+	// IsRemoved Always false: removed projects are not returned.
+	IsRemoved bool   `json:"is_removed"`
+	Name      string `json:"name"`
+
+	// Slug The name in lower case, with a hyphen for what is no Latin letter or digit. Empty if it has none. Not unique.
+	Slug string `json:"slug"`
 
 	// StartDate The day, in UTC, on which the project starts. Null if it has no start day.
 	StartDate *openapi_types.Date `json:"start_date"`
 
 	// URL URL of the project, also as a scope.
-	URL  *string             `json:"url,omitempty"`
-	UUID *openapi_types.UUID `json:"uuid,omitempty"`
+	URL string `json:"url"`
+
+	// UserEmailPatterns Regular expressions of which a whole e-mail address has to match one. Every address is admitted if there are none.
+	UserEmailPatterns []string           `json:"user_email_patterns"`
+	UUID              openapi_types.UUID `json:"uuid"`
 }
 
 // ProjectFieldEnum A field of a project.
 type ProjectFieldEnum string
+
+// ProjectListItem A project in a list, with all its fields or those given by `field`.
+type ProjectListItem = Project
 
 // PublicConfiguration The configuration, by Waldur's names.
 type PublicConfiguration struct {
@@ -1379,7 +1595,7 @@ type PublicCoreConfiguration struct {
 	USERMANDATORYFIELDS []string `json:"USER_MANDATORY_FIELDS"`
 }
 
-// RoleDetails A named set of permissions for scopes of one type. With `field`, only the given fields are present.
+// RoleDetails A named set of permissions for scopes of one type.
 type RoleDetails struct {
 	// ContentType The type of the scope in which a role is held.
 	//
@@ -1388,20 +1604,30 @@ type RoleDetails struct {
 	// * `offering` - an offering of an organization
 	// * `call` - a call for proposals
 	// * `proposal` - a proposal to a call
-	ContentType *ScopeType `json:"content_type,omitempty"`
-	Description *string    `json:"description,omitempty"`
+	ContentType ScopeType `json:"content_type"`
+	Description string    `json:"description"`
 
 	// IsActive False if the role can no longer be granted. Users who hold it keep it.
-	IsActive *bool   `json:"is_active,omitempty"`
-	Name     *string `json:"name,omitempty"`
+	IsActive bool   `json:"is_active"`
+	Name     string `json:"name"`
 
 	// Permissions The permissions of its holders, by Waldur's names.
-	Permissions *[]string           `json:"permissions,omitempty"`
-	UUID        *openapi_types.UUID `json:"uuid,omitempty"`
+	Permissions []string `json:"permissions"`
+
+	// UsersCount The number of users who hold the role. Only staff and support get it.
+	UsersCount *int               `json:"users_count,omitempty"`
+	UUID       openapi_types.UUID `json:"uuid"`
 }
 
 // RoleDetailsFieldEnum A field of a role.
 type RoleDetailsFieldEnum string
+
+// RoleDetailsListItem A role in a list, with all its fields or those given by `field`.
+type RoleDetailsListItem = RoleDetails
+
+// RoleDetailsOEnum A key to order roles by; `-` means descending. The default is `name`. `scope` orders by `content_type`. `users_count` is
+// ignored unless the caller is staff or support.
+type RoleDetailsOEnum string
 
 // RuleErrors The reasons why the action is rejected.
 type RuleErrors = []string
@@ -1448,33 +1674,78 @@ type TokenRequest struct {
 type UserMe struct {
 	// AgreementDate The same as `date_joined`. This server has no terms to agree to, and asks nobody; Waldur's front end keeps
 	// users whose `agreement_date` is empty on their profile.
-	AgreementDate *string `json:"agreement_date,omitempty"`
+	AgreementDate string  `json:"agreement_date"`
 	CivilNumber   *string `json:"civil_number"`
-	DateJoined    *string `json:"date_joined,omitempty"`
+	DateJoined    string  `json:"date_joined"`
 
 	// Email Empty if none is known.
-	Email    *string `json:"email,omitempty"`
-	FullName *string `json:"full_name,omitempty"`
-	Image    *string `json:"image"`
-	IsActive *bool   `json:"is_active,omitempty"`
+	Email string `json:"email"`
+
+	// FirstName The first word of `full_name`.
+	FirstName string  `json:"first_name"`
+	FullName  string  `json:"full_name"`
+	Image     *string `json:"image"`
+	IsActive  bool    `json:"is_active"`
 
 	// IsStaff Sees and manages everything.
-	IsStaff *bool `json:"is_staff,omitempty"`
+	IsStaff bool `json:"is_staff"`
 
 	// IsSupport Sees everything.
-	IsSupport *bool `json:"is_support,omitempty"`
+	IsSupport bool `json:"is_support"`
+
+	// LastName What follows the first word of `full_name`. Empty if nothing does.
+	LastName string `json:"last_name"`
+
+	// NativeName Always empty.
+	NativeName string `json:"native_name"`
 
 	// NotificationsEnabled Gets mail about invitations that wait for approval, if the user is staff.
-	NotificationsEnabled *bool `json:"notifications_enabled,omitempty"`
+	NotificationsEnabled bool `json:"notifications_enabled"`
 
 	// Permissions All active permissions of the user, newest first.
-	Permissions *[]Permission `json:"permissions,omitempty"`
+	Permissions []Permission `json:"permissions"`
+
+	// PhoneNumber Always empty.
+	PhoneNumber string `json:"phone_number"`
 
 	// URL Names the user, as in Waldur. It can't be read.
-	URL      *string             `json:"url,omitempty"`
-	Username *string             `json:"username,omitempty"`
-	UUID     *openapi_types.UUID `json:"uuid,omitempty"`
+	URL      string             `json:"url"`
+	Username string             `json:"username"`
+	UUID     openapi_types.UUID `json:"uuid"`
 }
+
+// UserRoleDetails A role that a user holds in a customer or a project, in a list, with all its fields or those given by `field`.
+type UserRoleDetails struct {
+	Created *string `json:"created,omitempty"`
+
+	// CreatedByFullName Of the user who granted the role. Empty if there was none, or if unknown.
+	CreatedByFullName *string `json:"created_by_full_name,omitempty"`
+
+	// CreatedByUUID The user who granted the role. Null if there was none, or if unknown.
+	CreatedByUUID *openapi_types.UUID `json:"created_by_uuid"`
+
+	// ExpirationTime The time when the permission expires. Null if it does not expire.
+	ExpirationTime *string             `json:"expiration_time"`
+	RoleName       *string             `json:"role_name,omitempty"`
+	RoleUUID       *openapi_types.UUID `json:"role_uuid,omitempty"`
+
+	// UserEmail Empty if none is known.
+	UserEmail    *string `json:"user_email,omitempty"`
+	UserFullName *string `json:"user_full_name,omitempty"`
+
+	// UserImage Null if the user has none.
+	UserImage    *string             `json:"user_image"`
+	UserUsername *string             `json:"user_username,omitempty"`
+	UserUUID     *openapi_types.UUID `json:"user_uuid,omitempty"`
+	UUID         *openapi_types.UUID `json:"uuid,omitempty"`
+}
+
+// UserRoleDetailsFieldEnum A field of a user in a list of the users of a customer or a project.
+type UserRoleDetailsFieldEnum string
+
+// UserRoleDetailsOEnum A key to order the users of a customer or a project by; `-` means descending. The default is `-created`. For `full_name`
+// and `email`, case is ignored. `role` orders by its name. Permissions that never expire come after those that do.
+type UserRoleDetailsOEnum string
 
 // VisibleInvitationDetails What an invitee sees of an invitation before accepting it.
 type VisibleInvitationDetails struct {
@@ -1658,26 +1929,112 @@ type CustomersListParams struct {
 	// fields are returned.
 	Field *[]CustomerFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
+	// CurrentUserHasProjectCreatePermission True: a role of the caller in the customer has the permission `PROJECT.CREATE`. Staff have it in every
+	// customer. False filters nothing.
+	CurrentUserHasProjectCreatePermission *bool `form:"current_user_has_project_create_permission,omitempty" json:"current_user_has_project_create_permission,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the customer itself. Roles are given by name. Repeat the parameter
+	// for more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
+	// OwnedByCurrentUser True: the caller holds the role `CUSTOMER.OWNER` in the customer. False filters nothing.
+	OwnedByCurrentUser *bool `form:"owned_by_current_user,omitempty" json:"owned_by_current_user,omitempty"`
+
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The customer has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Customers that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
 }
 
 // CustomersCountParams defines parameters for CustomersCount.
 type CustomersCountParams struct {
+	// CurrentUserHasProjectCreatePermission True: a role of the caller in the customer has the permission `PROJECT.CREATE`. Staff have it in every
+	// customer. False filters nothing.
+	CurrentUserHasProjectCreatePermission *bool `form:"current_user_has_project_create_permission,omitempty" json:"current_user_has_project_create_permission,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the customer itself. Roles are given by name. Repeat the parameter
+	// for more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
 	// NameExact The name is exactly this text.
 	NameExact *FilterText `form:"name_exact,omitempty" json:"name_exact,omitempty"`
 
+	// OwnedByCurrentUser True: the caller holds the role `CUSTOMER.OWNER` in the customer. False filters nothing.
+	OwnedByCurrentUser *bool `form:"owned_by_current_user,omitempty" json:"owned_by_current_user,omitempty"`
+
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The customer has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Customers that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
+}
+
+// CustomersListUsersListParams defines parameters for CustomersListUsersList.
+type CustomersListUsersListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]UserRoleDetailsOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
+	Field *[]UserRoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// CustomersListUsersCountParams defines parameters for CustomersListUsersCount.
+type CustomersListUsersCountParams struct {
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
 // PersonalAccessTokensListParams defines parameters for PersonalAccessTokensList.
@@ -1705,6 +2062,19 @@ type ProjectsListParams struct {
 	// fields are returned.
 	Field *[]ProjectFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
+	// CanManage True: the caller may manage the invitations of the project. False filters nothing.
+	CanManage *bool `form:"can_manage,omitempty" json:"can_manage,omitempty"`
+
+	// Created The project was created at this time or later.
+	Created *string `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The project was created at this time or earlier.
+	CreatedBefore *string `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the project itself. Roles are given by name. Repeat the parameter for
+	// more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
@@ -1717,6 +2087,15 @@ type ProjectsListParams struct {
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
+	// IsRemoved True gives no projects, because no list has removed ones. False filters nothing.
+	IsRemoved *bool `form:"is_removed,omitempty" json:"is_removed,omitempty"`
+
+	// Modified The project was created or changed at this time or later.
+	Modified *string `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The project was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *string `form:"modified_before,omitempty" json:"modified_before,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
@@ -1725,10 +2104,29 @@ type ProjectsListParams struct {
 
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The project has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Projects that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
 }
 
 // ProjectsCountParams defines parameters for ProjectsCount.
 type ProjectsCountParams struct {
+	// CanManage True: the caller may manage the invitations of the project. False filters nothing.
+	CanManage *bool `form:"can_manage,omitempty" json:"can_manage,omitempty"`
+
+	// Created The project was created at this time or later.
+	Created *string `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The project was created at this time or earlier.
+	CreatedBefore *string `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CurrentUserHasRole The caller holds one of these roles in the project itself. Roles are given by name. Repeat the parameter for
+	// more than one.
+	CurrentUserHasRole *[]FilterText `form:"current_user_has_role,omitempty" json:"current_user_has_role,omitempty"`
+
 	// Customer Projects of one of these customers. Repeat the parameter for more than one.
 	Customer *[]openapi_types.UUID `form:"customer,omitempty" json:"customer,omitempty"`
 
@@ -1741,6 +2139,15 @@ type ProjectsCountParams struct {
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
 
+	// IsRemoved True gives no projects, because no list has removed ones. False filters nothing.
+	IsRemoved *bool `form:"is_removed,omitempty" json:"is_removed,omitempty"`
+
+	// Modified The project was created or changed at this time or later.
+	Modified *string `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The project was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *string `form:"modified_before,omitempty" json:"modified_before,omitempty"`
+
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
 
@@ -1749,6 +2156,64 @@ type ProjectsCountParams struct {
 
 	// Query The name, the description or the uuid contains this text. Case is ignored.
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
+
+	// Slug The project has exactly this slug. Several can have the same.
+	Slug *FilterText `form:"slug,omitempty" json:"slug,omitempty"`
+
+	// UserUUID Projects that this user sees by their roles. Only roles that the caller sees in `user-permissions` count.
+	UserUUID *openapi_types.UUID `form:"user_uuid,omitempty" json:"user_uuid,omitempty"`
+}
+
+// ProjectsListUsersListParams defines parameters for ProjectsListUsersList.
+type ProjectsListUsersListParams struct {
+	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]UserRoleDetailsOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
+	// fields are returned.
+	Field *[]UserRoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
+
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// ProjectsListUsersCountParams defines parameters for ProjectsListUsersCount.
+type ProjectsListUsersCountParams struct {
+	// FullName The user's full name contains this text. Case is ignored.
+	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// Role The user holds one of these roles. Roles are given by name or by uuid. Repeat the parameter for more than
+	// one.
+	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
+
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
+
+	// User The user has this uuid.
+	User *openapi_types.UUID `form:"user,omitempty" json:"user,omitempty"`
+
+	// Username The user has exactly this username.
+	Username *FilterText `form:"username,omitempty" json:"username,omitempty"`
 }
 
 // RolesListParams defines parameters for RolesList.
@@ -1759,12 +2224,20 @@ type RolesListParams struct {
 	// PageSize Number of results to return per page. More than 300 counts as 300.
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]RoleDetailsOEnum `form:"o,omitempty" json:"o,omitempty"`
+
 	// Field The fields to return. Repeat the parameter for more than one. Unknown names are ignored. By default, all
 	// fields are returned.
 	Field *[]RoleDetailsFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
-	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+	// AvailableForCustomer Roles that can be held in this customer or in its scopes. Every role can, so this filters nothing.
+	AvailableForCustomer *openapi_types.UUID `form:"available_for_customer,omitempty" json:"available_for_customer,omitempty"`
+
+	// ContentType Roles for scopes of one of these types. Repeat the parameter for more than one. The result for an unknown
+	// type is empty.
+	ContentType *[]FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
@@ -1774,12 +2247,19 @@ type RolesListParams struct {
 
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// Query The name or the description contains this text. Case is ignored.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
 // RolesCountParams defines parameters for RolesCount.
 type RolesCountParams struct {
-	// ContentType Roles for scopes of this type. The result for an unknown type is empty.
-	ContentType *FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
+	// AvailableForCustomer Roles that can be held in this customer or in its scopes. Every role can, so this filters nothing.
+	AvailableForCustomer *openapi_types.UUID `form:"available_for_customer,omitempty" json:"available_for_customer,omitempty"`
+
+	// ContentType Roles for scopes of one of these types. Repeat the parameter for more than one. The result for an unknown
+	// type is empty.
+	ContentType *[]FilterText `form:"content_type,omitempty" json:"content_type,omitempty"`
 
 	// Description The description contains this text. Case is ignored.
 	Description *FilterText `form:"description,omitempty" json:"description,omitempty"`
@@ -1789,6 +2269,9 @@ type RolesCountParams struct {
 
 	// Name The name contains this text. Case is ignored.
 	Name *FilterText `form:"name,omitempty" json:"name,omitempty"`
+
+	// Query The name or the description contains this text. Case is ignored.
+	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
 // UserInvitationsListParams defines parameters for UserInvitationsList.
@@ -1922,8 +2405,26 @@ type UserPermissionsListParams struct {
 	// fields are returned.
 	Field *[]PermissionFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
+	// Created The permission was created at this time or later.
+	Created *string `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The permission was created at this time or earlier.
+	CreatedBefore *string `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CustomerUUID The scope is this customer or belongs to it.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
 	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// IsActive False gives no permissions, because no list has inactive ones. True filters nothing.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Modified The permission was created or changed at this time or later.
+	Modified *string `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The permission was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *string `form:"modified_before,omitempty" json:"modified_before,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -1949,8 +2450,26 @@ type UserPermissionsListParams struct {
 
 // UserPermissionsCountParams defines parameters for UserPermissionsCount.
 type UserPermissionsCountParams struct {
+	// Created The permission was created at this time or later.
+	Created *string `form:"created,omitempty" json:"created,omitempty"`
+
+	// CreatedBefore The permission was created at this time or earlier.
+	CreatedBefore *string `form:"created_before,omitempty" json:"created_before,omitempty"`
+
+	// CustomerUUID The scope is this customer or belongs to it.
+	CustomerUUID *openapi_types.UUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
 	// FullName The user's full name contains this text. Case is ignored.
 	FullName *FilterText `form:"full_name,omitempty" json:"full_name,omitempty"`
+
+	// IsActive False gives no permissions, because no list has inactive ones. True filters nothing.
+	IsActive *bool `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// Modified The permission was created or changed at this time or later.
+	Modified *string `form:"modified,omitempty" json:"modified,omitempty"`
+
+	// ModifiedBefore The permission was created, or changed for the last time, at this time or earlier.
+	ModifiedBefore *string `form:"modified_before,omitempty" json:"modified_before,omitempty"`
 
 	// RoleName The role has exactly this name.
 	RoleName *FilterText `form:"role_name,omitempty" json:"role_name,omitempty"`
@@ -2033,6 +2552,12 @@ type ServerInterface interface {
 	// CustomersRetrieve Retrieve a customer
 	// (GET /api/customers/{uuid}/)
 	CustomersRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
+	// CustomersListUsersList List users of a customer
+	// (GET /api/customers/{uuid}/list_users/)
+	CustomersListUsersList(ctx echo.Context, uuid openapi_types.UUID, params CustomersListUsersListParams) error
+	// CustomersListUsersCount Count users of a customer
+	// (HEAD /api/customers/{uuid}/list_users/)
+	CustomersListUsersCount(ctx echo.Context, uuid openapi_types.UUID, params CustomersListUsersCountParams) error
 	// IdentityProvidersList List identity providers
 	// (GET /api/identity-providers/)
 	IdentityProvidersList(ctx echo.Context) error
@@ -2063,6 +2588,12 @@ type ServerInterface interface {
 	// ProjectsRetrieve Retrieve a project
 	// (GET /api/projects/{uuid}/)
 	ProjectsRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
+	// ProjectsListUsersList List users of a project
+	// (GET /api/projects/{uuid}/list_users/)
+	ProjectsListUsersList(ctx echo.Context, uuid openapi_types.UUID, params ProjectsListUsersListParams) error
+	// ProjectsListUsersCount Count users of a project
+	// (HEAD /api/projects/{uuid}/list_users/)
+	ProjectsListUsersCount(ctx echo.Context, uuid openapi_types.UUID, params ProjectsListUsersCountParams) error
 	// RolesList List roles
 	// (GET /api/roles/)
 	RolesList(ctx echo.Context, params RolesListParams) error
@@ -2269,6 +2800,20 @@ func (w *ServerInterfaceWrapper) CustomersList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
 	}
 
+	// ------------- Optional query parameter "current_user_has_project_create_permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "current_user_has_project_create_permission", ctx.QueryParams(), &params.CurrentUserHasProjectCreatePermission, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter current_user_has_project_create_permission: %s", err))
+	}
+
+	// ------------- Optional query parameter "current_user_has_role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "current_user_has_role", ctx.QueryParams(), &params.CurrentUserHasRole, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter current_user_has_role: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2283,11 +2828,32 @@ func (w *ServerInterfaceWrapper) CustomersList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_exact: %s", err))
 	}
 
+	// ------------- Optional query parameter "owned_by_current_user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owned_by_current_user", ctx.QueryParams(), &params.OwnedByCurrentUser, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owned_by_current_user: %s", err))
+	}
+
 	// ------------- Optional query parameter "query" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "slug" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "slug", ctx.QueryParams(), &params.Slug, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter slug: %s", err))
+	}
+
+	// ------------- Optional query parameter "user_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_uuid", ctx.QueryParams(), &params.UserUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_uuid: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2301,6 +2867,20 @@ func (w *ServerInterfaceWrapper) CustomersCount(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CustomersCountParams
+	// ------------- Optional query parameter "current_user_has_project_create_permission" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "current_user_has_project_create_permission", ctx.QueryParams(), &params.CurrentUserHasProjectCreatePermission, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter current_user_has_project_create_permission: %s", err))
+	}
+
+	// ------------- Optional query parameter "current_user_has_role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "current_user_has_role", ctx.QueryParams(), &params.CurrentUserHasRole, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter current_user_has_role: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2315,11 +2895,32 @@ func (w *ServerInterfaceWrapper) CustomersCount(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name_exact: %s", err))
 	}
 
+	// ------------- Optional query parameter "owned_by_current_user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "owned_by_current_user", ctx.QueryParams(), &params.OwnedByCurrentUser, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter owned_by_current_user: %s", err))
+	}
+
 	// ------------- Optional query parameter "query" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "slug" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "slug", ctx.QueryParams(), &params.Slug, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter slug: %s", err))
+	}
+
+	// ------------- Optional query parameter "user_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_uuid", ctx.QueryParams(), &params.UserUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_uuid: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2340,6 +2941,140 @@ func (w *ServerInterfaceWrapper) CustomersRetrieve(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.CustomersRetrieve(ctx, uuid)
+	return err
+}
+
+// CustomersListUsersList converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomersListUsersList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomersListUsersListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
+	// ------------- Optional query parameter "full_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "search_string" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search_string", ctx.QueryParams(), &params.SearchString, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search_string: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomersListUsersList(ctx, uuid, params)
+	return err
+}
+
+// CustomersListUsersCount converts echo context to params.
+func (w *ServerInterfaceWrapper) CustomersListUsersCount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CustomersListUsersCountParams
+	// ------------- Optional query parameter "full_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "search_string" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search_string", ctx.QueryParams(), &params.SearchString, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search_string: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CustomersListUsersCount(ctx, uuid, params)
 	return err
 }
 
@@ -2477,6 +3212,34 @@ func (w *ServerInterfaceWrapper) ProjectsList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
 	}
 
+	// ------------- Optional query parameter "can_manage" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "can_manage", ctx.QueryParams(), &params.CanManage, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter can_manage: %s", err))
+	}
+
+	// ------------- Optional query parameter "created" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created", ctx.QueryParams(), &params.Created, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "current_user_has_role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "current_user_has_role", ctx.QueryParams(), &params.CurrentUserHasRole, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter current_user_has_role: %s", err))
+	}
+
 	// ------------- Optional query parameter "customer" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
@@ -2505,6 +3268,27 @@ func (w *ServerInterfaceWrapper) ProjectsList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter description: %s", err))
 	}
 
+	// ------------- Optional query parameter "is_removed" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_removed", ctx.QueryParams(), &params.IsRemoved, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_removed: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified", ctx.QueryParams(), &params.Modified, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified_before", ctx.QueryParams(), &params.ModifiedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified_before: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2524,6 +3308,20 @@ func (w *ServerInterfaceWrapper) ProjectsList(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "slug" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "slug", ctx.QueryParams(), &params.Slug, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter slug: %s", err))
+	}
+
+	// ------------- Optional query parameter "user_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_uuid", ctx.QueryParams(), &params.UserUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_uuid: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2537,6 +3335,34 @@ func (w *ServerInterfaceWrapper) ProjectsCount(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ProjectsCountParams
+	// ------------- Optional query parameter "can_manage" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "can_manage", ctx.QueryParams(), &params.CanManage, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter can_manage: %s", err))
+	}
+
+	// ------------- Optional query parameter "created" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created", ctx.QueryParams(), &params.Created, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "current_user_has_role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "current_user_has_role", ctx.QueryParams(), &params.CurrentUserHasRole, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter current_user_has_role: %s", err))
+	}
+
 	// ------------- Optional query parameter "customer" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer", ctx.QueryParams(), &params.Customer, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
@@ -2565,6 +3391,27 @@ func (w *ServerInterfaceWrapper) ProjectsCount(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter description: %s", err))
 	}
 
+	// ------------- Optional query parameter "is_removed" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_removed", ctx.QueryParams(), &params.IsRemoved, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_removed: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified", ctx.QueryParams(), &params.Modified, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified_before", ctx.QueryParams(), &params.ModifiedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified_before: %s", err))
+	}
+
 	// ------------- Optional query parameter "name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
@@ -2584,6 +3431,20 @@ func (w *ServerInterfaceWrapper) ProjectsCount(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
+	}
+
+	// ------------- Optional query parameter "slug" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "slug", ctx.QueryParams(), &params.Slug, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter slug: %s", err))
+	}
+
+	// ------------- Optional query parameter "user_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user_uuid", ctx.QueryParams(), &params.UserUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user_uuid: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2607,6 +3468,140 @@ func (w *ServerInterfaceWrapper) ProjectsRetrieve(ctx echo.Context) error {
 	return err
 }
 
+// ProjectsListUsersList converts echo context to params.
+func (w *ServerInterfaceWrapper) ProjectsListUsersList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProjectsListUsersListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
+	// ------------- Optional query parameter "field" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
+	}
+
+	// ------------- Optional query parameter "full_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "search_string" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search_string", ctx.QueryParams(), &params.SearchString, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search_string: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProjectsListUsersList(ctx, uuid, params)
+	return err
+}
+
+// ProjectsListUsersCount converts echo context to params.
+func (w *ServerInterfaceWrapper) ProjectsListUsersCount(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid openapi_types.UUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ProjectsListUsersCountParams
+	// ------------- Optional query parameter "full_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role", ctx.QueryParams(), &params.Role, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role: %s", err))
+	}
+
+	// ------------- Optional query parameter "search_string" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "search_string", ctx.QueryParams(), &params.SearchString, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter search_string: %s", err))
+	}
+
+	// ------------- Optional query parameter "user" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "user", ctx.QueryParams(), &params.User, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter user: %s", err))
+	}
+
+	// ------------- Optional query parameter "username" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "username", ctx.QueryParams(), &params.Username, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter username: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ProjectsListUsersCount(ctx, uuid, params)
+	return err
+}
+
 // RolesList converts echo context to params.
 func (w *ServerInterfaceWrapper) RolesList(ctx echo.Context) error {
 	var err error
@@ -2627,6 +3622,13 @@ func (w *ServerInterfaceWrapper) RolesList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
 	}
 
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
 	// ------------- Optional query parameter "field" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "field", ctx.QueryParams(), &params.Field, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
@@ -2634,9 +3636,16 @@ func (w *ServerInterfaceWrapper) RolesList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
 	}
 
+	// ------------- Optional query parameter "available_for_customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "available_for_customer", ctx.QueryParams(), &params.AvailableForCustomer, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter available_for_customer: %s", err))
+	}
+
 	// ------------- Optional query parameter "content_type" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "content_type", ctx.QueryParams(), &params.ContentType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "content_type", ctx.QueryParams(), &params.ContentType, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter content_type: %s", err))
 	}
@@ -2660,6 +3669,13 @@ func (w *ServerInterfaceWrapper) RolesList(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -2673,9 +3689,16 @@ func (w *ServerInterfaceWrapper) RolesCount(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params RolesCountParams
+	// ------------- Optional query parameter "available_for_customer" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "available_for_customer", ctx.QueryParams(), &params.AvailableForCustomer, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter available_for_customer: %s", err))
+	}
+
 	// ------------- Optional query parameter "content_type" -------------
 
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "content_type", ctx.QueryParams(), &params.ContentType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "content_type", ctx.QueryParams(), &params.ContentType, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter content_type: %s", err))
 	}
@@ -2699,6 +3722,13 @@ func (w *ServerInterfaceWrapper) RolesCount(ctx echo.Context) error {
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "name", ctx.QueryParams(), &params.Name, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter name: %s", err))
+	}
+
+	// ------------- Optional query parameter "query" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "query", ctx.QueryParams(), &params.Query, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter query: %s", err))
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
@@ -3319,11 +4349,53 @@ func (w *ServerInterfaceWrapper) UserPermissionsList(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter field: %s", err))
 	}
 
+	// ------------- Optional query parameter "created" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created", ctx.QueryParams(), &params.Created, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
 	// ------------- Optional query parameter "full_name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified", ctx.QueryParams(), &params.Modified, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified_before", ctx.QueryParams(), &params.ModifiedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified_before: %s", err))
 	}
 
 	// ------------- Optional query parameter "role_name" -------------
@@ -3386,11 +4458,53 @@ func (w *ServerInterfaceWrapper) UserPermissionsCount(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params UserPermissionsCountParams
+	// ------------- Optional query parameter "created" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created", ctx.QueryParams(), &params.Created, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created: %s", err))
+	}
+
+	// ------------- Optional query parameter "created_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_before", ctx.QueryParams(), &params.CreatedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_before: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
 	// ------------- Optional query parameter "full_name" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "full_name", ctx.QueryParams(), &params.FullName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
 	if err != nil {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter full_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified", ctx.QueryParams(), &params.Modified, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified: %s", err))
+	}
+
+	// ------------- Optional query parameter "modified_before" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "modified_before", ctx.QueryParams(), &params.ModifiedBefore, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter modified_before: %s", err))
 	}
 
 	// ------------- Optional query parameter "role_name" -------------
@@ -3545,9 +4659,13 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/customers/", wrapper.CustomersList, options.OperationMiddlewares["customers_list"]...)
 	router.HEAD(options.BaseURL+"/api/customers/", wrapper.CustomersCount, options.OperationMiddlewares["customers_count"]...)
 	router.GET(options.BaseURL+"/api/customers/:uuid/", wrapper.CustomersRetrieve, options.OperationMiddlewares["customers_retrieve"]...)
+	router.GET(options.BaseURL+"/api/customers/:uuid/list_users/", wrapper.CustomersListUsersList, options.OperationMiddlewares["customers_list_users_list"]...)
+	router.HEAD(options.BaseURL+"/api/customers/:uuid/list_users/", wrapper.CustomersListUsersCount, options.OperationMiddlewares["customers_list_users_count"]...)
 	router.GET(options.BaseURL+"/api/projects/", wrapper.ProjectsList, options.OperationMiddlewares["projects_list"]...)
 	router.HEAD(options.BaseURL+"/api/projects/", wrapper.ProjectsCount, options.OperationMiddlewares["projects_count"]...)
 	router.GET(options.BaseURL+"/api/projects/:uuid/", wrapper.ProjectsRetrieve, options.OperationMiddlewares["projects_retrieve"]...)
+	router.GET(options.BaseURL+"/api/projects/:uuid/list_users/", wrapper.ProjectsListUsersList, options.OperationMiddlewares["projects_list_users_list"]...)
+	router.HEAD(options.BaseURL+"/api/projects/:uuid/list_users/", wrapper.ProjectsListUsersCount, options.OperationMiddlewares["projects_list_users_count"]...)
 	router.GET(options.BaseURL+"/api/roles/", wrapper.RolesList, options.OperationMiddlewares["roles_list"]...)
 	router.HEAD(options.BaseURL+"/api/roles/", wrapper.RolesCount, options.OperationMiddlewares["roles_count"]...)
 	router.GET(options.BaseURL+"/api/roles/:uuid/", wrapper.RolesRetrieve, options.OperationMiddlewares["roles_retrieve"]...)
@@ -4630,7 +5748,7 @@ type CustomersList200ResponseHeaders struct {
 }
 
 type CustomersList200JSONResponse struct {
-	Body    []Customer
+	Body    []CustomerListItem
 	Headers CustomersList200ResponseHeaders
 }
 
@@ -5172,6 +6290,392 @@ func (response CustomersRetrieve503JSONResponse) VisitCustomersRetrieveResponse(
 	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
+}
+
+type CustomersListUsersListRequestObject struct {
+	UUID   openapi_types.UUID `json:"uuid"`
+	Params CustomersListUsersListParams
+}
+
+type CustomersListUsersListResponseObject interface {
+	VisitCustomersListUsersListResponse(w http.ResponseWriter) error
+}
+
+type CustomersListUsersList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type CustomersListUsersList200JSONResponse struct {
+	Body    []UserRoleDetails
+	Headers CustomersListUsersList200ResponseHeaders
+}
+
+func (response CustomersListUsersList200JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response CustomersListUsersList400JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response CustomersListUsersList401JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response CustomersListUsersList403JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response CustomersListUsersList404JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response CustomersListUsersList405JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response CustomersListUsersList406JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response CustomersListUsersList414JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response CustomersListUsersList429JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response CustomersListUsersList500JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response CustomersListUsersList503JSONResponse) VisitCustomersListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CustomersListUsersCountRequestObject struct {
+	UUID   openapi_types.UUID `json:"uuid"`
+	Params CustomersListUsersCountParams
+}
+
+type CustomersListUsersCountResponseObject interface {
+	VisitCustomersListUsersCountResponse(w http.ResponseWriter) error
+}
+
+type CustomersListUsersCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type CustomersListUsersCount200Response struct {
+	Headers CustomersListUsersCount200ResponseHeaders
+}
+
+func (response CustomersListUsersCount200Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type CustomersListUsersCount400Response = BodilessResponse
+
+func (response CustomersListUsersCount400Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type CustomersListUsersCount401Response = UnauthorizedBodilessResponse
+
+func (response CustomersListUsersCount401Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type CustomersListUsersCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersListUsersCount403Response struct {
+	Headers CustomersListUsersCount403ResponseHeaders
+}
+
+func (response CustomersListUsersCount403Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
+type CustomersListUsersCount404ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersListUsersCount404Response struct {
+	Headers CustomersListUsersCount404ResponseHeaders
+}
+
+func (response CustomersListUsersCount404Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	return nil
+}
+
+type CustomersListUsersCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersListUsersCount405Response struct {
+	Headers CustomersListUsersCount405ResponseHeaders
+}
+
+func (response CustomersListUsersCount405Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type CustomersListUsersCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersListUsersCount406Response struct {
+	Headers CustomersListUsersCount406ResponseHeaders
+}
+
+func (response CustomersListUsersCount406Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type CustomersListUsersCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersListUsersCount414Response struct {
+	Headers CustomersListUsersCount414ResponseHeaders
+}
+
+func (response CustomersListUsersCount414Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
+type CustomersListUsersCount429Response = WaitBodilessResponse
+
+func (response CustomersListUsersCount429Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type CustomersListUsersCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type CustomersListUsersCount500Response struct {
+	Headers CustomersListUsersCount500ResponseHeaders
+}
+
+func (response CustomersListUsersCount500Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type CustomersListUsersCount503ResponseHeaders struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type CustomersListUsersCount503Response struct {
+	Headers CustomersListUsersCount503ResponseHeaders
+}
+
+func (response CustomersListUsersCount503Response) VisitCustomersListUsersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
 }
 
 type IdentityProvidersListRequestObject struct {
@@ -6477,7 +7981,7 @@ type ProjectsList200ResponseHeaders struct {
 }
 
 type ProjectsList200JSONResponse struct {
-	Body    []Project
+	Body    []ProjectListItem
 	Headers ProjectsList200ResponseHeaders
 }
 
@@ -7021,6 +8525,392 @@ func (response ProjectsRetrieve503JSONResponse) VisitProjectsRetrieveResponse(w 
 	return err
 }
 
+type ProjectsListUsersListRequestObject struct {
+	UUID   openapi_types.UUID `json:"uuid"`
+	Params ProjectsListUsersListParams
+}
+
+type ProjectsListUsersListResponseObject interface {
+	VisitProjectsListUsersListResponse(w http.ResponseWriter) error
+}
+
+type ProjectsListUsersList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type ProjectsListUsersList200JSONResponse struct {
+	Body    []UserRoleDetails
+	Headers ProjectsListUsersList200ResponseHeaders
+}
+
+func (response ProjectsListUsersList200JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response ProjectsListUsersList400JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response ProjectsListUsersList401JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response ProjectsListUsersList403JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response ProjectsListUsersList404JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response ProjectsListUsersList405JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response ProjectsListUsersList406JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response ProjectsListUsersList414JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response ProjectsListUsersList429JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response ProjectsListUsersList500JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response ProjectsListUsersList503JSONResponse) VisitProjectsListUsersListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ProjectsListUsersCountRequestObject struct {
+	UUID   openapi_types.UUID `json:"uuid"`
+	Params ProjectsListUsersCountParams
+}
+
+type ProjectsListUsersCountResponseObject interface {
+	VisitProjectsListUsersCountResponse(w http.ResponseWriter) error
+}
+
+type ProjectsListUsersCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type ProjectsListUsersCount200Response struct {
+	Headers ProjectsListUsersCount200ResponseHeaders
+}
+
+func (response ProjectsListUsersCount200Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type ProjectsListUsersCount400Response = BodilessResponse
+
+func (response ProjectsListUsersCount400Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type ProjectsListUsersCount401Response = UnauthorizedBodilessResponse
+
+func (response ProjectsListUsersCount401Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type ProjectsListUsersCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsListUsersCount403Response struct {
+	Headers ProjectsListUsersCount403ResponseHeaders
+}
+
+func (response ProjectsListUsersCount403Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
+type ProjectsListUsersCount404ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsListUsersCount404Response struct {
+	Headers ProjectsListUsersCount404ResponseHeaders
+}
+
+func (response ProjectsListUsersCount404Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	return nil
+}
+
+type ProjectsListUsersCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsListUsersCount405Response struct {
+	Headers ProjectsListUsersCount405ResponseHeaders
+}
+
+func (response ProjectsListUsersCount405Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type ProjectsListUsersCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsListUsersCount406Response struct {
+	Headers ProjectsListUsersCount406ResponseHeaders
+}
+
+func (response ProjectsListUsersCount406Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type ProjectsListUsersCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsListUsersCount414Response struct {
+	Headers ProjectsListUsersCount414ResponseHeaders
+}
+
+func (response ProjectsListUsersCount414Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
+type ProjectsListUsersCount429Response = WaitBodilessResponse
+
+func (response ProjectsListUsersCount429Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type ProjectsListUsersCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type ProjectsListUsersCount500Response struct {
+	Headers ProjectsListUsersCount500ResponseHeaders
+}
+
+func (response ProjectsListUsersCount500Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type ProjectsListUsersCount503ResponseHeaders struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ProjectsListUsersCount503Response struct {
+	Headers ProjectsListUsersCount503ResponseHeaders
+}
+
+func (response ProjectsListUsersCount503Response) VisitProjectsListUsersCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
 type RolesListRequestObject struct {
 	Params RolesListParams
 }
@@ -7036,7 +8926,7 @@ type RolesList200ResponseHeaders struct {
 }
 
 type RolesList200JSONResponse struct {
-	Body    []RoleDetails
+	Body    []RoleDetailsListItem
 	Headers RolesList200ResponseHeaders
 }
 
@@ -12639,7 +14529,7 @@ type UserPermissionsList200ResponseHeaders struct {
 }
 
 type UserPermissionsList200JSONResponse struct {
-	Body    []Permission
+	Body    []PermissionListItem
 	Headers UserPermissionsList200ResponseHeaders
 }
 
@@ -13406,6 +15296,12 @@ type StrictServerInterface interface {
 	// CustomersRetrieve Retrieve a customer
 	// (GET /api/customers/{uuid}/)
 	CustomersRetrieve(ctx context.Context, request CustomersRetrieveRequestObject) (CustomersRetrieveResponseObject, error)
+	// CustomersListUsersList List users of a customer
+	// (GET /api/customers/{uuid}/list_users/)
+	CustomersListUsersList(ctx context.Context, request CustomersListUsersListRequestObject) (CustomersListUsersListResponseObject, error)
+	// CustomersListUsersCount Count users of a customer
+	// (HEAD /api/customers/{uuid}/list_users/)
+	CustomersListUsersCount(ctx context.Context, request CustomersListUsersCountRequestObject) (CustomersListUsersCountResponseObject, error)
 	// IdentityProvidersList List identity providers
 	// (GET /api/identity-providers/)
 	IdentityProvidersList(ctx context.Context, request IdentityProvidersListRequestObject) (IdentityProvidersListResponseObject, error)
@@ -13436,6 +15332,12 @@ type StrictServerInterface interface {
 	// ProjectsRetrieve Retrieve a project
 	// (GET /api/projects/{uuid}/)
 	ProjectsRetrieve(ctx context.Context, request ProjectsRetrieveRequestObject) (ProjectsRetrieveResponseObject, error)
+	// ProjectsListUsersList List users of a project
+	// (GET /api/projects/{uuid}/list_users/)
+	ProjectsListUsersList(ctx context.Context, request ProjectsListUsersListRequestObject) (ProjectsListUsersListResponseObject, error)
+	// ProjectsListUsersCount Count users of a project
+	// (HEAD /api/projects/{uuid}/list_users/)
+	ProjectsListUsersCount(ctx context.Context, request ProjectsListUsersCountRequestObject) (ProjectsListUsersCountResponseObject, error)
 	// RolesList List roles
 	// (GET /api/roles/)
 	RolesList(ctx context.Context, request RolesListRequestObject) (RolesListResponseObject, error)
@@ -13783,6 +15685,58 @@ func (sh *strictHandler) CustomersRetrieve(ctx echo.Context, uuid openapi_types.
 	return nil
 }
 
+// CustomersListUsersList operation middleware
+func (sh *strictHandler) CustomersListUsersList(ctx echo.Context, uuid openapi_types.UUID, params CustomersListUsersListParams) error {
+	var request CustomersListUsersListRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomersListUsersList(ctx.Request().Context(), request.(CustomersListUsersListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomersListUsersList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomersListUsersListResponseObject); ok {
+		return validResponse.VisitCustomersListUsersListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CustomersListUsersCount operation middleware
+func (sh *strictHandler) CustomersListUsersCount(ctx echo.Context, uuid openapi_types.UUID, params CustomersListUsersCountParams) error {
+	var request CustomersListUsersCountRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CustomersListUsersCount(ctx.Request().Context(), request.(CustomersListUsersCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CustomersListUsersCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CustomersListUsersCountResponseObject); ok {
+		return validResponse.VisitCustomersListUsersCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // IdentityProvidersList operation middleware
 func (sh *strictHandler) IdentityProvidersList(ctx echo.Context) error {
 	var request IdentityProvidersListRequestObject
@@ -14044,6 +15998,58 @@ func (sh *strictHandler) ProjectsRetrieve(ctx echo.Context, uuid openapi_types.U
 		return err
 	} else if validResponse, ok := response.(ProjectsRetrieveResponseObject); ok {
 		return validResponse.VisitProjectsRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProjectsListUsersList operation middleware
+func (sh *strictHandler) ProjectsListUsersList(ctx echo.Context, uuid openapi_types.UUID, params ProjectsListUsersListParams) error {
+	var request ProjectsListUsersListRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProjectsListUsersList(ctx.Request().Context(), request.(ProjectsListUsersListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProjectsListUsersList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProjectsListUsersListResponseObject); ok {
+		return validResponse.VisitProjectsListUsersListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ProjectsListUsersCount operation middleware
+func (sh *strictHandler) ProjectsListUsersCount(ctx echo.Context, uuid openapi_types.UUID, params ProjectsListUsersCountParams) error {
+	var request ProjectsListUsersCountRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ProjectsListUsersCount(ctx.Request().Context(), request.(ProjectsListUsersCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ProjectsListUsersCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ProjectsListUsersCountResponseObject); ok {
+		return validResponse.VisitProjectsListUsersCountResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14986,429 +16992,489 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7P35cts61i8M3wpK36nK0/tQijxlcKrrPI7j7HZ3bOfz0HmejnIkSIQstClATZC21btSdW7jvYH3ws6V",
-	"vIW1ABLgIFG2nGFv9R+9YxEEMa55/dZvrZGczqRgIlGt/d9a7J5OZxGDfx+LW57QhEtxGDOasFD/qNLp",
-	"lMbz1n7rr6lKyMg8CVq3NEqZbjHitzzqi3Q6ZHFrv9UKWrbRfmu7u/2ivbXV3t657L7e3+nud7udLvzv",
-	"H3m7/nDeH6dR1Bd0ylr7rbOI33JKzu4Ei/1WfEqvWWtfpFHk/Z4qFpuXJbysX0tVIqcstr0ejKbM/TlN",
-	"uR7hy3BrvDt8sd3eozuj9i7rvmq/Gr9+2d4evhi9Drtsi3a3WkErZKOIC9aPGVVS4DTNb2GfJnZMbEp5",
-	"1Npv0YiP2H+axe2M5LQVtFgcy7g/ZUrBJHQP7J6NUr3gfZXQRP94MZqwMI1ghdn9jMd6a7Jl3OlWLSO7",
-	"T2La59nu9RN2n7T2W58YUQmNEyIFOZEipHNCRUjuZBqFJJK3jCSSTOgtI3OZkjueTEiqOq2g5W7GgZ4J",
-	"OcKZtILWP+Wwn/Ak0s/OmWI0Hk1gmwRN+C2zr7WCloyvqeD/hiG19lumC3Il+C2LFU/mraA1m0jBvLMT",
-	"S+h6Z7THtsevuu3u8HXY3qUvWfv1aHur/WK8G76iW8OXrLtrWvdDpkYxn5nvXMxVwqaEhlMuuEpimsjY",
-	"tjSD+3h+9tejw8vOwbuT49NW0FIjOSt2c0BmsfwnGyUkmdCETKjCxYSdwRfsCs1kFMns12Q+07+at7Of",
-	"mx+3bf2OOQ4zJkIurltBK431uZokyWz/+fOt7Zedbqfb2dp/1X3VfU5n/Lm+Au38DKjn3fEefT3eZu2X",
-	"dG+vvTvSKzju0vaL4Q59QbujF3Rr67nuGAfWpHnr69fAoRLvWKS3skgnsp8DImRC6GjEZgkLyZwlG7Lx",
-	"RGTj7G8berGhFz88vUgoj5RPLd6ysYyZoRI49JxE/HQXff2X+o9yYv2jchTykvx5IGQyYTFhbb2wQJqo",
-	"+QmIwIa3rHAMZXy9EUnXzmL2qi/sR3PPpgw6rb6qJ0cnb4/ON9zlodzl6NbqtDnJMHosnLEwk1YzQvH5",
-	"t9ZoQoVgejJwTRYTim33hK9I3fXo7G64Q6kh++NYTvvldXfvesxGfMaZSGpGEbN/pUwlfVjQJfwBnpm1",
-	"byhKJbJifHrfPcJpf3PIYetr8FtjevyYZc5tFYuJWt2iFtdwd/w63BptD1/SF2w37I5fDXfo3miLvQ5f",
-	"jrfpi+73WuMCcyqud8Z+8AEO4PVwm70It7r6bo3bu+M92n4V7uy0t1iXvhztDV+Mu9utr1+8G/aBq8S/",
-	"X2eCkfyW+xdrw4I36t1Gvft9M2CfPpwzGoYxU2qx5L4R1DeC+oZY/MGl9XMUrN6nUeTTiqNbFs+TSdES",
-	"VKITC3nq7+ZQ/8+dl9tkb2+PdLe63ZVPOJyehTtvTpp63uRsPa/eww+MFuXCywkjkf4ZLwBXRDAW+m7D",
-	"RRv43af5NWhNGA1ZDArlBy5u9H/9W351/kEROSbJhJHBmMcqGQRkMIvZrf6vYPfJAI7XIKIqGZAZvWbk",
-	"P87fH5JX269e/alDDvAnWKFQMgXeEnbPFSxYxMYJkWnS6Qk40Xjc9lu9tNvdGa1wl/+X/sqft+A99obE",
-	"LPpzrwXD7bUCsp7u9Ax7Vl/i4BFK4pTprZmwKdVrZ0ibSmJr7dOrqr7vsq4y3HMW8piNkg9yZG5wceSf",
-	"JixmMO5hLO8Ui8m1ZEA/6r8zlvFUiwCtNOZa4av4bBLP2wfjRNOD4hcv2EiKUGmydUd5QoZoTE/iORfX",
-	"hF5TLjru6dlrNBQukh3NSDQTnKbT1n43GxgXCbsG6nbfvpbt/FcY63+1DUloH78rD1YTBR7arTWadUCo",
-	"IlzAT4rFtyx+pkgkr71hN9G883lM6f0HJq6TSWv/xS7Mwv65VbXAetAqjZL2oUxFUj1spMd66HpjNfug",
-	"UQTnLDuqEVeJN+itp1zrr0FrRmM6ZYkhUTlVfs+jhMWHmmGeGjZSNSXgqHZiXBF2T0dJNCfJhCui+aW/",
-	"A62gxfWr/0pZPAfmBlzN48vuBP9HzMat/db/73kebvIcn6rnOMJLzZN9hmKGbqTsq6uqU5S3hmMPtN9s",
-	"AlfESugB7In9i/BEsWhMuBhFachCf2oNpfjK6XsKQfW9xiflc1ec9hHyw6q9Mh6PkRQJ5Xre2R6RQ6qY",
-	"3j5+LWRcnBmw1pqhM6OKrWXLYOxH+gQtnABfcegFqaB2Gn04vGubjFWsLlCQrpqQseDOYfyCSMEMHVAg",
-	"YiZMdcg5mzGawEHM7ioZy5hMgUZPKLznTfuzp8Od/a31BTS5SIbM0pDKRSiogu5C8IRN1bIV8ad8JNJp",
-	"62ugCekxvr2znZ1gGsd0rp+qZA47pU96q3IZQQNF/271KiZ8yvTyDYy2OtDLaXkYHBQ+ZQG5m9CE3bIY",
-	"mYQeIeGqQw7ldMgFIzxBUX0Aj/5s1B4QEnrC/ogC4ADWX3fDXTKiRQUmQqKkFEV5a7v7+nV7a7u9s3W5",
-	"vbO/93p/7/U/6s4izqKPM6gmByFNWFtPqxFNOJcRO4XOq5ZPS8mgXHq0Ww/Gv0slD1PV4HMdd03XSI+9",
-	"moR7Y4cxayLpj7mhs612JmsgyBeoVixhQHAmdUs8hDCdq/MP+tTy0YRM6Rw1SirmZCJzgYdaCUh3guYo",
-	"QoVzLjs9AQsFwgmcW2o+VCPasuksmReP79p0ouq1RtWr6YmBFb06/1C/3O/cpa46N/DBZ4o4T1bni75B",
-	"pnZenlVnTbcCZll/pe309DBWn1dmTaqf0jpvOMzlcj5bNJf8jusL1yHFIy1IKm6EvBPwPD/G3rxye1j9",
-	"xOA+r2ti9Yw/v59rZ/25vQ4ZSdiQ+z+Q5+eTxuk+guFXk3n9q9WO8mWzhBFkQUYGmhwPdDOqdSv9jwH4",
-	"KR0G3de61SAgMva6Y/qiRFzckDurePeEnLEYt0fRuSJKdsgBAZtTboqSCaEERnfNEkV2u7tFqtnIoGl2",
-	"Y0aTSb4Zhrs0Ufjr+NBHMPEXV9OYNYzCpnmN0Zpn9JoLiHIw90qxJCDjWE7JVmYNmaEtjoGYw3HOBWW1",
-	"6mjpd72TFbIxTaMEXijrsPQeddjtrd2Xu692Xuy+dBTbrYZGBD39C/7viiU4zbVwmCnw35glaSzIjMUw",
-	"0w45ya7YTrdLRlqpV5rn7nS7/pS79XPuKz2A6ol3gwXae+NJxvKWh3W6+WBmHhcuBg+ZSHgy79vn5mp0",
-	"yJmoFguyA+4db6P6VRxf2/HCI+wYWHa75RP8Vb+rZlIoTCt5S8NDIGG/tTRHY2hkobNZxNGS9vyfCtm9",
-	"m4zCRFh0I14pFhr1ICAyCkEjoFqUmnKRJgwohABN4ZrfMkFk6kecwyg+ty7BUiBDlq/WnYxvQETTBLpD",
-	"Lvi1ACENLWhf9JymXCk9QW9IpxI6qv3KmLMILpxdTejsa3M+xaLwKI5lrHBhK+w4eh5cETO8ACkc/Azr",
-	"4U1RHwPHrl2011UNxTR/7rWFsbyl4UfL3JpvLrT0/aifWyepSsiQEapJNQ+BOOuVWtM6HThc2DAA+M66",
-	"l+NS3jCx4jl3wmdKLhRH2Mi3kXIjOs30ZaWOO/2zZsmwfs6L+VLWHeAERu2cYPxh8REOWjM6jyQtXFF9",
-	"cVgYkGGKg1RyysCZR1ikWNVQTTdmt/m1oEmK9gJ3kAlR0DMZGi0XbcVwwhMpNTWo6jzrD7vXgkV5lfWv",
-	"5tbQUcJvQYwbj6v6g6Z2RRufzrc0NIel7hLDiju3GAjZ05xSGfKIKVVjp9NXyApZIxkjHddSKfn16DIA",
-	"sUOmWnwaynC+1oEd4pW5lPIDja/ZagQlhMwCcMCiTq2HB+4e3ZdhE1svyN/4206r8b5hvkLdnlV9Qi9b",
-	"JoE+U2Rw357S+7Zu2h7OE6ZQinWGk8uu+YskoTdw23GVQTZd2zq/l/GQh+EqdMpb4f+WKQklnE6wa8xY",
-	"DIdWD1vqv7RwhHdU3yYp1rbgIxpFLAaLimKspFZokqNHVTGEN8RY/azJRSulVJCDj8fm6lndIOJTrkXp",
-	"RPYEuhYCcDZWbCy82IZGA8tVcmVwuuZtOxYJiwWNLoDuAat74AbangwJxTu/tk0ynY4pj1jYIccJePOM",
-	"FYARHIUiqQiZvyVrpnMnLJnI8FQmB1Ek71CSfMBiYTek1/p4ddlroeqIHa5txbQAnrN3lc5mMk7w9E7h",
-	"64V1gQlVk29sbwzaie3bdKkKRuGzi8sVPeCP25FTeZGOJla5fdDBtRLDNVvj6l+D+OwqyECjeaIc7yja",
-	"DGZScRAQjHK31hN7KlcUH73FOXCp2YiKZ1oVhFOUazMyMxhosqalMwY5VJB8p5R5WWucWhZRKVsfWagj",
-	"vJa6mgghpReZxUoKcjeRGDiHch8GMqxxsZMDyDikw+ih5/EQwsbg0tKEq/Hco2fYPcEhrG0dsTsywN4H",
-	"hN2DR1uRQXHUg4KhTYpoTugt5ZGeMlpbIWzm9dZWNyCKAackW9udvc7Wn9bMvU5l8l6m4qFUWMv/Y/3+",
-	"2tZRDiE807eWBFZMcCQN2F7GCE/Wev40G+cjdiWyHXng0piOSMKmMxnTmEdzkua9rm3BQprQofE9pCJm",
-	"dDTR/WdLZvg+V2SYqnmHnEpU++6oIqMJFdcsfEOSeJ4HJTlrWYhxWrSUbtNHsyQguJmb7wGrr1cmJ7sR",
-	"Hd0oxyHomLD3Y0bDJ6emFWIs+aGk2EspT6iYm5/VI5W8OxAqY5kkIGse3c/YCLL9MirHBdnWpE2KUK1n",
-	"9aUkUyrmdgsUGtr1io0izkSy7OQTqo+uuTIYvCfHZOAc68Hiy/G4AMDtbxsAuNrpuDo/1uq/RBvVA68j",
-	"WPPhDkiR6eW73dcvCCjga7uDS7+zxmtzJWiaTGTM/72KIgMfpkNlWvpG65iBL4FGyrX85eJkmkz0c+zZ",
-	"bU7uWMxQ0UZfgSZrX3OfZcm8dsPmz5QJ9VFE3sLhKX8RaLGJZpmhmVF3ywXa5GrMdvqShQyaFGGpsp6v",
-	"wL5n+gGTOItYYj9g3M8FT4PxSd+weWWXVhUB6tlprWDRb0bYrcaR7wIrqoGfPn1qO7tU64OfsCmkNbh9",
-	"gR3PVwcvjRG4njowoSnBZ9PyS7B2BdE95YvNlAuXiXxaZKT8PS6bUfBZeMJCTm1AxgPop9MVmeq+UE3o",
-	"tRJ2nzyfRZSLXkszVbMBa7el6t3868XZ6Vqp5yfKk7WavZex+IgmJdvA9xFxs+2xjljrhygtw8BxoQ0I",
-	"H/u2OcdnBhL/4DyNmNOYkjiNdHuIKIN30fK6r+VTVLbgRYpx8uRywnoChwY0X0g4agEZshFNFSNjdkeu",
-	"mWCQgqfIiArNF2KmFBnKZKLlUnAaxEzf5sxyUvD7ObKx3o9ZrKXfhCNrTJa/FIAEDVYSRQbIojBj5obN",
-	"MQUGxLXync4Jwmfzofzq43rA+I0jtHIUbroYUjUyAGfcIEBtXi8zOrrhZ0VozIheIy2HlqY7yjEdK6NR",
-	"tYZyJqK5JWGFORWu7W/l58JEtZUeQPphRZpPduOyoH0aKamX2kQ6QuqdnyCzdJToUi7H2Sx58euC3cGr",
-	"AXS8HJWD7lEI07DzABZhyL6ee2DHkANSmDA8t7MSa9Aitu6mfUshQVnp/rwxXZ1/aBWGCaFYhd8Os896",
-	"P5/iGLzf3vkDwgGcfo+PO+t/Vrf2N2yuL6iMQxaT4fwNGbQHZMqowPhQjKfDmEMTv6NJ2UAv5gB/HlEF",
-	"ui6sbzGu0mxhvmvt0ga24b+rbZ16Oy8vSv7ju2zk/uPCiplfnNb1+/VkX/watAxjL+3OmdAarhZBRozQ",
-	"oWafYH5Ik5HEAHWfPIVZP4uJqWlXRU0rshiqpTtIIciITxwzkWQZHZ2e6IlfyCBLxBiQtlb2UhbC7x9j",
-	"OWLgpNcPhkzLAXqe8PDsb/rHDPFyiDQacl/QQAatjuIYu0Uv2Rsy8NL7B5m3DAEDMDbRHEY3PyQfCiaL",
-	"BC3oueFx9FfL7dd/4n3Ff4Tf9FfdjqBwFJ/0a1+DlhsBpCXeMOS6FY0+eqcsi4wt8Y0pFyb2dasc+uqf",
-	"IfgMMbul9C4DE9AURSpmfJsDIUUffu8zIyhp9pzfBCtcAbu7m8gILsWUC3fEWxXH3AleLh9vdp/nXGsB",
-	"kcYsJBFPWEyjaI5mQHC23DItjc1okrAYhCMnqm+72+0GLfOstd/635//d6933+1++eV/tCpY7rEJS6wP",
-	"ajwgd3SuFQd0ScyYnEUMhDplfFOY3zCOpYBUnDJ90IpYv1KSwLRb52WQ2JSbiPsGbPgDOuN96IcLnvRj",
-	"lsSc3WpWcAzrRUkmlDgRRo5FlIqeMI4xuJSLk3eDFpoE+yiQ1CfDZh97powVkdAkd8LpRmczJo7fkUMp",
-	"BBslHXI0nSVzWLSBpi5VQmjQ4qqfG08KGxLd0bkiWhRyXh1KGTEKknVEh6wmGxFyE/SncRsrPz1bGN8K",
-	"PdhQbnN4rDkp1qfh6vyDWi5XO8GqOFx3xYP8xLgrUcU3jr0QvLIcPh7jJuhTAHlLJuzfZONI+MOiUiIC",
-	"DmT5pIrFyniPwJ85pQLczVXSuQdwURzFoZusK8cm/h3j0TrkeFzK5tWHNmRjLgD8bo7GspFx9c4SN83I",
-	"v/p73apznKsONUl8dxMmPHYa8TGDJ6UEADJk11R4ov1Kakg18E9xZHhBjB4Lr0BInbXWgr/PpOY3/56B",
-	"ECrHpUfRsk9p5dcoutBLhWoj0sh4AnEkq4wsBzF6woXwQZF+W+GNByplZeikMu2fuwkhxMIqWQqJ856T",
-	"kFtP/byzwncRnqmC4YjKrxJKBiMqRgzERueOEeeIZIOpvQIrHwRWnTqe0zWTJsOjiAxRLMfURUi3ojwC",
-	"k5bJIKgnFZjhGHJND3UX+Ko7C5tU7soSe7tVI/bxrOq2NUuzRkkZ0XoguEmSUDqbzJNsi8dmUMtXrQig",
-	"9ZAc6Qxnq5Y0goMQ5Z4CIdSLnN/EIcsUh4cTxxrko9/K0l3pVY+YOs23Kls7qEd+6+2q1h4UUoPefaSk",
-	"Bi/4sEn+dPf2Kl5AhKGl6VhVKGENCJ8DGNagdQWEWPE0/coScyHytFe0PMHxcmIO4C4Yqk7OITnK5FQS",
-	"/KJugm1DyZR4ZuJ4abnvRrfIhTNrPNfE+CiWJguDM+Orj4P2ADbS6IJXJEQus1z6YtS3M1W6UrCzNEEx",
-	"ybcqidlJli3Cl/gcPvAwAUr3oEYSqxZLKsSowLeNGgh3F7MXKWuQQ5WYRFefedQRvaACFsNl6yXhYrFq",
-	"cGiBoqsIvdZuh3ND5fOclzuqgNl2yAGJWcSoYhBURsMQc1KVtTaBEkfahJaMRXdsOJHyRj/UJ878mR9A",
-	"ldAoghF6diKzZKZ5Q5NQabYn2Evp9095twU7z+pdFFaZjW4qtTCHb4KYopmnwzLRsgF7IKeL1at+fntK",
-	"exmnQEIxWNKEGCCsg3vZtZ7uKlyutJR0yFkyYfEdV4xg9EW1hp0JbSXpafF9x1aLD+u7FB2+bCEcjw0J",
-	"A50WPBihfa+8go2Hq+8dVwkX1+6VtLSuIhRzxkRJyETRNB+mHmIuRWfeLzcQLpmwKUnu+KigWyF5KcrU",
-	"DxUIKjcjo161M2+4XXD8jxM2rfXTHpBZpO9PWOA9NZtVu/d+Iv1y7KWlIv5CmLV8eashAiieQQvOY1Ew",
-	"0CUMEs5AN7DpzqsixexWHIgV9nWVzavduI+lbYOoPcfT6W+h0656I8vnwM/w+Lw+iM2vX4JVMSXqj7SH",
-	"M7Hl6iI50oQNyW0MJlMSiCC9PV/B1bYQk9cbLzsyJESRHbKciDpRt8biDUkNMgrtgbfAh9VHIO/oAaAe",
-	"OQv4Wl7gjE7Brap23unLyOhoUjFjmBY8g1nA9F1uyZOMeOvZqtI8V5zLkRnuuT6zpekUHYT5qpUmuvgY",
-	"QAWRihjbTJ4zaM6zGRMYXO0DNpGPsMuBNQIzlfEuhUpWYozfBrCQJmAiQGdCQWDJxU0aRWdjuM/NVstK",
-	"qvrW+jP5i7yrkE4xFWgCxxdGOWRMWLkVBBhjuYoZvCNM9JMJjSlriYssxmA74/kqPsLUsRKPM+c2C76G",
-	"QiHNzEQrmqoMDxMy4SNGJjQ0xqug3nplV9RkTTYalVPopPE10u9YjbrC+tXsoFXZwb4Ey9zs2fIs3YKv",
-	"fvGb1c+/0d4XjAmj5Dvk6F8pjfRuDGyhlSz0DRtamyIG+eEO0sorgWhOpZngKXjILE7xzepp3HABvkPs",
-	"Pr+mAhfVcCRqArXR50xt66pxLrOvA23H8D4WYgy1MXkXzCCPtLs75XeqLrYhrJDuUKtrF5AzHAQ+r37c",
-	"cE6EvCvfwp7IujIY0UvHnNcIqkTzcaMyBwX8Y6vMpsqsJd4Kd1RZ05A3ow2rWR+dskS1QI2NKOnKVrm8",
-	"utFTXHIYYYGDeXompA6YTICKK1Ess9RgKQuVlxa64kzCnL4gvBkjcso3VW0Uil8Tabsk7xFfDwNxUTCj",
-	"Jk8MVCq0NQWoa5ssUUA+ybu6lkkWwdTpCX8tvRnkkbvmrKDzNyZhCkZn6gZYrX5Yvi4X3BpGaYr8wJYD",
-	"/Byu6q53cWdLh8NjWc7BDjxFsu+YOu17ZRtl0bppWEiQiYQulfSoT0bGV7X25euXhwlWrm4mQFQ/v1IG",
-	"tXvB43wN65q8T6PotL7J+1hOL8xaVT2/lIueHk2L9sj8WYZYW/94wbgKsNE1jfTmnmR7W9Xk1O535f5k",
-	"Z6ByhM65qH4OZ6V+htnxqbXqbo7K5qi4R6VMh6sBYT8tUZ2XOUgMjUYfCYYomNqePluHxgiNhq2Ro9lf",
-	"CMdAXSvK5i0y4da0sI4F63ixsR5ZcG/W01jLbsVmowwcInMM5Cwyb5iDDODfRqewSIQ49SyiJJ+7+ckO",
-	"wkrjxVFkUrrfrp+KUApWbJ0Kzcu1QGpmJtgdjfpU3ZiFklMGmVp3EzmFmDaqMHBTtzAhnILdESmcTB6e",
-	"uFmd0LOWIpzZGBbG8nrOVlaA1uksLG495lzlswIpzmlgfrENzLd1A56oPDYNMCbfkLuYJwkTxIDmCHaf",
-	"EHXH2AwsIxkevXmCHzdnxOSd2p5t2S8DLm2Wccr1d3B45q/YQofbtQedw0ZF21lhkVi7TY5n0BoZrDew",
-	"eCjt+vXRomCHVwingaZavBjz6q9k3Vrd0XkD0wmdD/hGkHH2TvaxSonLXkwQXvAG6l/Nh+FXuF9a/jGH",
-	"3vHjOk5cPNLwgnNsW0FLIZEzpwjegMPh4CzrD+YZxHbDsGlWqLewpkYy00uX/dNbk4dJYZp61nJW/fAg",
-	"X7CKp+f5Gla9my9r5bt2pavGlC9+xdN3+X7UP72yO1T5bdi0A7NnFS0uKnmVfnKV7Wzlt+1mVzw8yva/",
-	"crHyI1E54uyUVH82Ozj1j+fv7VGqaHOan67ap3jg3mfnbbHYtjlbm7P10LPly3muP6aRi9qYTh/qL3qg",
-	"d7vaVb5CAMNir3UWO5Hh7cGUYAqd5S7nwncWBwA6uZFNPr3kU9X2qVMnLWOlzrnqKzplNcv1acJAqAOr",
-	"0J00/jBqZCr9YsegpYEdFwTnZMIgvMdw/+oImoa70+wwPCrco+rv3MJTt8mFhVvsnGxs3vLnZyWu33+U",
-	"oNu5G29cCA4uBBe7kcy5ta5Y1u5bBR42ExThKGD4Q9EEkT8qmR/yR++8/alqUTLcoEXBLcxX+7T6w5UW",
-	"kezJwhEZkeXtvNLa4zeptBn5TY6nRYOKk85e/LFypud4CKs/UH5wlB3RwoP6+ZzC+a1+9lGf5lN7NAsP",
-	"z/yzXXj6Vzm8NCe9OMaSrQvn5FSRLJ+UkvFqsd3KLEYS0/y3S7wwpUa19jEDFIC36SCpfdbAlLm5Rptr",
-	"tLlGza6RJ4pUl8OGmt9c3ORSo7VtcQVWJVaR1V2ZYJHhMktRTJzKDLCq0yD/eoGzNIUqGaZyr7ixYLkG",
-	"nzwwXwnIaMJGN6C8GKYN4PyrS47WjxgvC93+wFVynLDpsiB4KCEYAWotunajCPQoAwUEBkKpLEDQcG6x",
-	"gzapx5vU403q8Sb1eJN6vEk93qQeb1KPN6nHm9Tjh4fh+TDgDpCOJ9OeZlHQRcMlJvhhfLIn3kpjMqai",
-	"SLp4olg0Xh4xkkUVgHNaYpjHPpnhO8bvrGUj9DuXwkI8B31cjCOoeOpGgnhPAwP+syDQY58ICaEVOfdz",
-	"gwfiUqesHPdRNaJCBIffBovn2YXJojuoulFOMIcbW+MYlLPl9T33uUs9d9zbSfiOe99Pv6oNFI/UuTOI",
-	"8rMKdyU+qvLN2ZfKfkr7JJtE8VGlh9K+5fgeFxmjfsr5eJd83SidFmxz0Mmiv/rD+QD7URZb0agVzxTR",
-	"QkRP6KOCYTt54gLAjWX5GhzTNd6Qgcn4yDuEmk/UJmQtxP/MR+T8jn9ZSbRdxC1o4z+aHfUzPSoXt9P/",
-	"wcPs9B+9nVf8VNXeWqvcP6vaWfOR++dC3NGfaOzeEUZr14Lca9QFrbFIU/QhIxEbJ0SmSYd8mmjKrmZ0",
-	"xAiNZSpCLRFB6dSpvK2yfy1QLgMw8Yi5Y3vRt1I5CS5ocEkkykt5SvQxylVCGjUAjEFQuCfhEUps6dQA",
-	"FfvybSXsY1v//yv9f0P9fyP9f0z/uDXu9e5fjvU/X48rwSEXx+0vXGmTHiNNoGcxYLRirZH/L1zv72rr",
-	"yjeobPiqXvXlC/z9NfCnxQ2o1SoL2fVQNI5GRD/OcAQwv0VN5J0gVBEoYIAtsrATMOkOY0ZvCvURPzGM",
-	"4iRSkBMpQi1jitCEJ0RadEwkXrO5TLG/VDXEUX3EhSooy0uwNavQHQ70LpEj83dQUnAffhI9xbwi/Nuz",
-	"W0mmkCH7oztnitF4NAHBpKjcP3xoBStAo2XT9FcfEX16sPmiS/zItSuaHSpwUpwWZR/LkEVSXGtm4A/S",
-	"7DO5EvyWxYon87UOu2j8qDBEsYhBK4euOgPPuJwmFP7Q/+fOy22yt7dHulvdbpFy7D1m1EvASIStA/69",
-	"QUkei4RhomUsIEYT5KCLpL4ojs3n9jmxUbdN6LvWMu8oOKLMupkHz5ShpyGdl/Xz/BVb1l7L46CZlhTz",
-	"LFPDazFDia78fVdfdpM6iijtbjs35SLLtRhaSKiiLSDP8mAhcAJDOKwjytMmzHLkmXtFDXqWibBOFLwT",
-	"+2417FU1Zguvbr5eeFCteZpHFYon9pYNtfCgMhgYnlTG+qJZO59XrZb808yhfKesdrzORGdgWphADrjX",
-	"ikxpiBRLRlrbBpIvBcCNfKJRmMaET6G+NECHF74y6Pi0AIOfHzLomvFW5o9jPk3lpxvqB9BBRUJZFsLK",
-	"Vaak5SVf7XcfjZ1FDsBOZh5es0Q52c4m7hlEcK1RoDyxSG6W8fXT4219Gxa398AA2yoWdULjG5bMIjpi",
-	"ts6ADZUyBKGZAcrQX7XeejEQ394TWed5xbABcL1+CKamkZyy7OhLxSyi0C0jUjD8hFMVC6/sMzRKBbBN",
-	"9qJjlp65zDxpYrEqhO22iz94JW3AamXGbUxX9q9mjMdsild6pvSbZ7FxnvoxcNUPat4tvbOg7YWe1Duc",
-	"YcWvC21cv7P5fQ1aZ1q15+L6I4unXKnGJt1Z1l49zLz7XvOiTK0dAMkcACUYBD0xMlWnbWUmJEmVZlvy",
-	"0RkKXC2sc4IiU83tC6V773qiwcUjq9y7kjkYRmOMGehbb5d/cqPZ2+4fRqZvm/86sfPt7N8Nb2i+WN4h",
-	"rvjZP19uA2uHLf+44J1stpc42QVP63txwj4rf69/0wSeln6rf8OJh638fTGl2KzzU6zz16D1kSajCQvX",
-	"KTa+x/DJDD/LkRs3UuOPJDWWBMT8wFRufDHxMEs0tAisP0CFzWbxpWfjPCcPQJpiKiwQBuIkuwGIDkId",
-	"+EX5mJiS16uGoLqBnt8iYrN8k2yT3PyJ0US58ROnqB4ER1Zkwg1CjnPRx8gYKo+35I6uiQ/XFHWpGYyc",
-	"8gQiq1r7Yxop1rja135eCd2V2yxUYAxRWyxcCH1XSMF84hA1D59u9fCrnyFGDNDEajiIAwQoQA5ufneh",
-	"23qXh35s4iZQfG4OQrcKJfBg61ZfmvWV880ZRNOCvvkN8Ur6upBwzr9daLgiVFyWWOonrnoif36BV0ya",
-	"XZKA60LPeYm99TnBi1N+V1Uv3Byw4q85DFjFk5LYWYUNVvG0LCwXUsuKR6FeUIbnx+rAbkx1lzVScm1S",
-	"XaGJk9VX8cTP6qtoUL2AbgZi1aMFb9VMxM9brHl6ak5IrRK0OQ1/uNOAxBcCNA5GI6ZUg3r9WX1mGkUQ",
-	"QmssqoAiAQ1MIPD6xXAjyi1OwMExqETOFLmT8Q0YuazsB2YnGyaWaRJ6kJADNaIC1IrGAuFjBcDLbMCY",
-	"CGYl0kVx9l4xWJVohhM2WZI7rHwaEv1WAFB/Bn96ykWasMIqPa1QXC39ZNEo5iCBs9jDXIZAaL1WivKw",
-	"U+uZV036jvgUosgS6WtmeQu9IaZV4+oIFRcKbmtVuYf1FBqzlXQc2BBVhcWBGBfemVlWgbdiMkgoG5hy",
-	"xghznBGOitLRUSTvWNiv3TJr7R1ysC2h8Ie7k0iiuLiOGMHRYvhlHkZM9B8ZupGL6Z2F0Ru53ULZoMU4",
-	"q9LillYprUteKKVbVcTjYWQqIDQhU6kSsvNij4RaMwSjDaChv+76v2hdN2YmjDWLdPVMOtvd7Zft7nZ7",
-	"e+uy+3p/p7vf7f6j7lJXBGatcEEPJzSmo4TFBYD7WcxFomkF/OJgBuWDPOXXkySak5jNZJxUxED5lrGH",
-	"xxY9iC54J8ItXLOvr2graIU8ZqNExnP84csaiIRbhGdh+fsCGfDv/0q3Oay6x4LdOZcXXDGogg3glwH4",
-	"fgTGq8amNA+hkam48KSsf7UjvOAorJ2iJ9UC1GVBOELX1eAgTSYyNrGDg863q03pswwc9DLW0fBEXdjI",
-	"uBL4HATtIoc9+Hi8PFGseN0wxox6JZ5KDe9ingCALs4hICzkSQAFcQITMhYYGFoLJuGhSDh9BSQVoQSK",
-	"FmiuQeg15SLoCZJlqUEZIQhhIlRh0FtgfqSh61Z4BhHNN5gc5tGMbFZuHKkKsniIAHHZbJUaaQzkKMLq",
-	"R4jFq1is9s3FbJMpvTEHDisaMWGEPOR80PqNEYCzVorFt3zETHl8LQub2khcoT3X86lWEMPSPpQJJJpd",
-	"zEgbGizyY5U7lNQ59lb57JP5dv7wnR1F6TWt7hm1p6wcf7Mvf83iACpvjkEvRlePe05+COeIUSkXZsWW",
-	"PQR2Un6A9DLkmO8DOOGZ0VfgM3lsTiVHCCkmE11dHgY+po6HV+37LgxiSBazW9LTHqqmLktsNmMKCI2U",
-	"1OTOKZH4vdKc83vT2HSMzT27sQtkWDC0NoBZrERV9OO0VorMcuC6vF+MPcf5yQ858uw7NT9XdFId82Sw",
-	"pjyTlvtSMbTKImaZsKbasKzfxeT0qUuHER8dSjHm12m8IDtk5DYJyHDuxzCpMkF+f3RweXV+dFGRTKWJ",
-	"gRMynOla6BskEF6LLkW42459JL8vHw5Of706+LWqf0AKo+I6pddMYSiGlArhSgKsK5nlZ41kiOJPFuTl",
-	"GkiKmnN+83PtZttVbrYrROnC33bg/cOzd0eLB6/HPmTXHJPjKs1Enw4+vLs67x+enR8tlf/NXsfM3++i",
-	"UO0P0F3pIN9U/8uVMnXN52rg2HKh2jtqJvxcihGLhSKKXwsA+hCBVyHV1kGNnNrlilfVmT64uvzL0enl",
-	"8eHB5fHZaf/k6PIvZ+8uan3ag4uzw+ODD/2L419Prz4ObA3OLAF2RpW6k3GoiM01qz8zxZPw7uj9wdWH",
-	"y/7xu4+134cLsA/zGcdSJISJEE0/yGV5yETCk7lmCBC0rM9MqljlYXl/9eFD/6Pe2svjyw81h0/RKctu",
-	"QqmLv5ydHH08O7/sa+JX+f6Q5kW6siE/U+Tq/IOW/kHZnlIeNULYOz79+/El7NRF/+j04O2Ho3cLww+q",
-	"gZxPDi4uj85Pjk/fNRm2VhOgPoUZdJNxnh2/O+wfHB4eXVz0L8/+dnS6dLQgrhQ31oRpOQ6KbDCoOGn9",
-	"T2nxiSoyAKGb9NJud2d0w+bwDzaoXoKLv+hNe9zeXxxfHvXfHV0cnh9/1Fuy+NDWd3F0cnD84aEvnx6c",
-	"HC1PsbR3v9TH1cXRef/k4PTdweXZ+X/33x8ffVhw+7OxNL3UBVKaj7hiB8r3sWKJvSUrneTCfay+L0Ed",
-	"zfMp0KJDXLduVXQfnYgAc1lpjqNTps8xkHs3REgr9Gi50U+kYBDwtw7NUIqkaTFbL+pmmcK0wCH2Xt9u",
-	"64eB2MASIpoJq+sQUKDz0t08ITeMzUzVxvJNrlXTnMWsYbLOapuozwnkcakaga45K1ujIuScn6bKEEQl",
-	"liNoKhUbd5UKMTHuOWmm6uixuoJ/9rcR1LO/fSk9+/mjN5jsZycCIPvtEEd3aQZXUEu+10D0fqURAzDh",
-	"mlOHECT6gOPFNfVCwdqOSZOLj9oCz0HQyu9rta16PstZAoLIWfOErZCvBbcozMrAGUULEnh9G1UxC5ku",
-	"sGdBW2nyXWxf5s+65iMaRdiv/heQQ03HpKKRst+Gv7KPw1/gAIdX/FSRXMfMM4LtECDhN4oMpdS9NDzv",
-	"2XI7Kmz2W543m/10ln8wfxW/7L6WDaFwqp/2c/b4VIqExmBkbENg1qJiTiZSJft69WkyQdUEBTJBBs/p",
-	"jD+3y66e/6aJ0Nfng6An8JE1hOdPzDvTPPOwbaX4tt2q6o5gBrpxAheorXczb0lkTMpN8SRljTo9cZzY",
-	"sryDNI4Glpbe6X/Yk26C7KHLbHIm8N73NLcmSTLbf/58a/tlp9vpdrb2X3Vfdf2pvwy3xrvDF9vtPboz",
-	"au+y7qv2q/Hrl+3t4YvR67DLtmh3+3kVxskK3tMavykIy0f3mF9R6/ZHU0eYhfI7ormsFC3CGsojBVqe",
-	"nd5GkE0tfZHf9yJ3x3v09XibtV/Svb327ugla78ed2n7xXCHvqDd0Qu6tbVyzisMskpSgyVZEAHh1HLO",
-	"KvcBtcmrOOeRCYuAq1aBpSrBMeZ8Iiihtef4VARri4FtABL5lBGg8sW9dAzSxvocSzk1qFUnaIJ+Wriq",
-	"Bo7VbLkhOcdAyNulh4X3Z3W71Tn4h0qH529Pxt3X9J+XJ+xQ3A+Hd0cfP81epSz6+8l49upv9N+zf737",
-	"VZ4f6P/9qo7e7l13tq9md5OT6B/v+v+6eT/6y3/1b9Ob/i375yf6kg/ZX4/e/7278/ewfSD5jb8yu93X",
-	"L5bk+hTOYNFPlh9CLf2e1FwiTdb0jgI+Vjns5jpmbKoltnrXBCi0WlfWTfr/lABm2SGXuV5tj0LC4ikY",
-	"C6FbSPWg1tSC8Vpvcgk5JwtaVFc9kVoZXjEy8AcGAQaIUgvmLMaBsY95xAqlyldzVxWQxh7kK3FW5REx",
-	"DasmFiyGnCqrWRaafgmo/OpBjGXliqs+3LHydC4YQzPjlAqwK7NbFs+TCRfX1Xqa7iqdQTRQdWfLOnBr",
-	"fqo+E3quYSV+snJxbl2zKPCdO8oTD/omsIoppHhxlZOV8iAWKpUHUUQqkn1k3ntABLuDKDoeq2SV4EOb",
-	"a/e19gTmymeVxw+ESGccaHjEG9whx5odi2cJ1oCj4YOcf06WylN6Bv/OFR9Gjnu+1roCMWA24ZQxohga",
-	"U3zoY1NwmGYl8Xi9O72UKvigmhJPVA3iRy7rsKbyCo7Ig9jNEMoDmbF5LMwfrgbD8hEXazB8m4oJG0D9",
-	"PyygfkHe/XnLYWYoIqValMWak1W1J8sSvl5RNkpjnswv9OIhewF94CDVukPx+Na4tWwZKsSG0ZRkYOFz",
-	"UXHCuQwwWJuFYLGYmbjOPoXAzj4GCfZt0ywbmSDkjCZLQ9YTeeS08Ui8wagBTLDRZ14rDQmq+QaxJSGC",
-	"sVCBsnHfhg+14eVBhwzeMhqzuDQnBHWyT6vnTUKZ1bGtQIpRDD3fipHh3ALgoF7B9WpOGEUQdrx1LS9U",
-	"N5f46Iz/jc1bX/V2cTGW1m9CMZLPvHzpJhlZs6rxThqwhpjNpOKJjM0m2T0C44emPyXHCvIRLUGCY50L",
-	"AP6pjCEF+RsrNxhPkTkT4ADoiZ7wa5iBEU3BJqGxV8C/kaLpz4gMPYOGYcyU0ichAz6Y0rmR9h2iiWdH",
-	"EZ4E+teeMGqkgdYA5+xwbqCBbVhCobYcOHCFqUKMcbA5uII/BYsv52JA9kQFCGQGEKCX4RJjk7NjOqPJ",
-	"RAWZt0xrMXixnTCcZwrDb9uOAjEIiJI1CIAmeOdOxjc9kQo0rBlD+i/HEJYw5ixWv/wC7rmrq+N3wGUw",
-	"wl7ZoFw21dsyokIKPqJg956S/wipmrAwIJG8A3FBsT+9sekvCuOsIyXzPnqCKrKzTSbsnoZsxKc0IiG/",
-	"5omJwv7lkk+ZSuh0Zsdz/v6Q7OzsvDaBi3iSpnwUS8VGUoT2RXRt/PJLhqKGBz9mjAxlyJnaJ4Pfei1Y",
-	"2l5rn3zutcza9loB+b//5//98nWg2WievWN285ZGPAzIoPwCtu+JOI2YMX4pC45iS53rb2IxQf1Rp4uv",
-	"A9idXLkkLFLMTObcDiFUv/yyj43ypAfjmCgROaQhZPBfbfN++/jdoEP+/6kW6niCcBVzmZrkF3RODCM2",
-	"NV9FtaQYJf/LL1nO5ZDpcVLEyd7PR6DeEAlUgkZkRmM6ZZCbY64Oj02gvdMKT3hPyHF2Wt5kJQvH2VTV",
-	"m3zWODtN4mGnzUFwrgd+St6JN/BlgwKPD3qCiXRqh2sMQK5wpCAypXIBoCKKJjh4tRBMBVQza8EcO2BB",
-	"DtxHD/BV8ByA/clmXplkKpWOJnonnaHBXlKBtBNm0CFH/hHR5zLbgsQqKqC394SPrWxgP8F5xq8nhvwP",
-	"WSTvyFana/iCvkXIiSI+YkIxh5OcHF+aapXoN1D7z5/LGRNKpvEI0Iaem5eeTzlowQb4u2UYSitomVG0",
-	"9lvdzm6nCyjXMybojLf2WzudbmenBebbCUgcz+mMt2maTJ4jb2bGFfBcP5zJKgu4lYjd7L8MlSgz8A9G",
-	"MmQD38TvOg7gdgzojPf11/tc8KQfsyTm7JYNyISGENSmVcCeQHmFcKg/IJk1TybWK6FPToialcGL1L/q",
-	"3ddcbmQEhDwTNjcrYxugDPx6kpCJTGPVEyZTbz8v3SAC82/NXKyBCIi+BXaBzc5LPWQCgZ6Gyl+TqZFD",
-	"sut8HKKkgQsB4+rbbcjxit/KcO6EbYCldzaLjCHs+T+N4yCzgFsvTDPnCegHWoZfJuFX+otAPlrkMar1",
-	"8eTKgVY7QFswpEgPZLvbXW3Kxo2gb0P/6L8OTj5+OGo+tUMZMy0HYtJGzZyyXFdDH3WnLgOo+4hp/txr",
-	"C9/YxUlWvZQtxvO3NDzU2wnt95a3P2HJRIanMjnAJFx88cXyF/UrIE+BKUS/tbWz/C0b/CDlBxpfm/d2",
-	"l793dX6s35GoYu5uNZjZlTDmYxaesJBTq97ubr9e/vKllCdUzM0WKP3eXpPlPxaJVg6jCxBqQfbBdxus",
-	"zQXmXV0Jeks5Wphc7Q9zkVU6ndJ4DpUDLEIe3h+kXDaHL6HXEAJgqTZGB0zpfXsow3l7OE/0zdl6sfNq",
-	"V38kp+6/WRf6V6TsmdhQCy+dN3lukX8BX/oHZArosbdfy7vLY+nTmf7Udnd7LzMd0hvmsJAMtl6pFEJc",
-	"3bBS1RNGGLEh8THDzDdydf4BsmKvO+St1EpXJqeE+3nvEE/gBNA6KpD9HkKmxlqhZqonfEq5DraXfzPf",
-	"HGB6PQFcz6anL+ROqOZtuNKGK5W40m4j5vJepiLcsLE/MhsLnEoJ2bVTa2JueuwRS1B/uWZJfQTFkI5u",
-	"rBcQiLAHHKRVPnmHTpkoMsrmAs6kjH8H0l2AGJv3e+Ja66dSlCiNtdJ5MVGgRZgHRts26qsBvlQyw64x",
-	"vJCLxSTbrEg23FaBnu3g9he8JbJqyAUS80GOsuSlReTl3HDLrP3X4NHk6UcnN6uTjd/JzT80581JSqu8",
-	"21+Dh0uhdbdfX8v6m3/g3D0U7ZL8nhpEIag2hADQMdim8OQGiEh0LbxrKN6gUe86plMbMJUqJHYAUj+w",
-	"QxugCEgTP5rUpqn1bTsbQ+pSEFIgIJZayRhhRgCxnyRSC41uktYMLfRarKM8UoYSoxhoAujAS1IkS5rQ",
-	"SSAdkbzmIiMgobvSA7S2GzN6ZoM0Aj4VEJVoIIzuqDJ5KbjGpgKsAZ3JvmttHgWp3HAN871BjaFkoGXk",
-	"JWQy8PYbVrVi8j0xwHmPKY9Y+Dx3sQ0MQUZTMjpmMr9C3gUv+MByd5B+ZNM4Tc2qN5gtaRaQ2BXISb47",
-	"XD1HqD+iyJBdp8J6bnJWZWJ3si3DMm9g38xGiucHVQkJ4WcZ4h/wxMFCvjooJOB1yEEUGe+Ta4yOWU9k",
-	"VVqw7oMckzMtysIJzL0r6G7sQ6w1nUpxDa6LhTzNY7+tEiEpReyy+6SUe2lTaKdMEZh3IvWlJQfFJkgq",
-	"KImpCOWUAKI3xEAar5WQuU7RE06HeGyMddmwdZkmQb5PYEC0lCWrBM6hbGb2p3FUeOGtNzu3r++3rTfz",
-	"XymL57kzM/NEZwpGsYZfMbzqy0oiAYyWix9IGFhRITOxDJ9bR0KlscHAwVgQQ8WnEn6mgmzv7elbaQDQ",
-	"OsC3mmlumKaFKUA1ehvW9nM9X2tW4jZS0g8qJb0F/IL8Mj2ViPTcgw2ol42s/e6umODhsgkbIinmOVCn",
-	"Za5o7bphc993XoFaAPa0/AMxo6EybjfodkrnGcDWNHBqeuVQdRYI0kY9sCQxKWQOs13MS7yB1epGK9t6",
-	"HHgPH43j8+cWWHCPxHXE1aT15UsJ8wIbFKAr6oAZPrc8CAatK3vACa2KROq8Lu1hJNOwmCed+xxnMk5o",
-	"1HFqSj+vyaI24WJFKIGarKeF2dQYjF6Vk18adjnlvuWnhOd/Y2J8qYeahPfPX742pu9VIDG1Nken0ZpJ",
-	"/IZifxuKfW5IBGoYsPf+vjok3P/9y9eMGGd5kEsJcVKoPa1yZQKxuSEsTzGwGIUsxkq5WI/tAhLRwIOB",
-	"RkbdjlAtp7s9dnriDOgnpunoNiioc+HGV0P6PQaTWR+CtGEx82L+cPGNDjlnU3nLwp7wZ2NBZLW+y0LU",
-	"BfN8Sz8ROMvHxMjBcuw+iu5VVN7LzWytzE8pWIEbtbvg/8a2VTXEwzxKRA8kQCBgsJCM+YiKBAItMRsE",
-	"KvlZVgu/l8v6nbMZs0h7dhiBXmKimP4hMax4ONcazpSqDrnkDFfdOS5pysM8lm0GoT2m4pa8ZXFEZ0Xc",
-	"5JYtRcHuZxG4cpABVOkh0tNBGmW42IzmMxs7ngNKvSpnuKhkDtrQWMZTyGxChbNtKi21MSbJenGqdsaG",
-	"EkkT9Fq9sqDv5yoB1Ay9wm+YkqSO269D3mYRpwGBBHQHjsOv9OOsaxmmrtkiQ98PX+gcS8Jb7J3tR672",
-	"l8cJUp8d5MrWdnf7RXtrq729kyFdd7rwv3+0gnItg3LF/jgF8snFtXJCfkdYJyYLtqpO0s5JdoMs7a3n",
-	"dg/3W02ag0P9gTtX2LBuCaq8LIqcCYZWQYcUFbV4Lm6WSSG6jXqc2o7vqjRK2ocyxQOx7G2n9Uouyo/2",
-	"GqPYs9XEOUdNPLiVlXaaiDAucnRD1fsiHU0Mk9mIcusX5TLh7QNXSYZS6/oa89/A2egkKLT2i+jGX/Gm",
-	"1MpsgTWru5HB+akdoP05jxltJN4ZiQus+AkKWJqhRGCNairpBUZRRkFvZSGvJ5ZKeaeMwxdoHkEssEIE",
-	"xA9joC3R+v1iMW0E97uaeVRgm+FaIlR9cbnXpmd9O2IlQx4xpR5EqPyXd1b92t6qL7xY8YUm5MZ7oQmx",
-	"+UR54r60t+oyNyIv/le++t7OVDSiLNPRLLNwLKczCx0aGaofpCJxYYLLEnafdMhhoW635zYwMk+VHJnl",
-	"4TUzbWv6c8nuIZOtdnxcEXZPRwlg09kRrjKgPry+5mEFpTRQE/unBbe1rqn98wGj/1I2GRiIoqWWA0jG",
-	"cah/YLBPDZqeZhA8AYJZRC5aQJfXZiD9Y4j1jaP7MmG+xnBonq/ZZvhDycAb99O3kIAz8yUlDgjeA8Xg",
-	"hezJ1i13C0PYAuVFikMOMO3KT+iErEhE/d3t7vrkttH9M+R4RpNJThmyTHc3uNe9qMvwwzKabMN2Mly6",
-	"hvZcAM/NhGiT2QtyPjoBTbxL5hvLFArPgJgF+BTA50HqH0Po+LRjwoKCPJYmy741xtSIquSNqTBGhxC9",
-	"mEed+CBQYBgsuuhM5HmAgTmuh65CwK8JdGo92koE4SBLiD0Gs4zodJYqEyIWtDCgvw80PU+ec3CQ8HRE",
-	"dMgix390JSCdmSdzxIZBd+t+C3t/iD3n2CxN7rtdbsiBMJ4ixLnaOJZ+SscS2CbKu+lQ5zK9cXxKFcSo",
-	"kOyzVFq8o3M3rqfmopc98YvDG3uiPr6xGYlYm9D5o1GJpuJhmTY0pAWbMKI/mFOaivIhWEZB1hBdZJFk",
-	"2ogkg4JjQ2kI7ZzPVJ4wqHxcvMCWS9ZESgtOoygNra/YFLbTwo5i0a3xwWEWnZrIO9ETUNDPZMahTXWa",
-	"KoPV5MQt5RAUJmDTyWAsFpD1SVYNjs43cjV/OxebW56zqu6s07SCNLpFrEUaRZlAXioOayt3NqzFajTy",
-	"ZqmEqwtmVbXTNz63H8rndiqzbdk43H48h5uljwTpo6HZDluqZh9VNgghBVu7A66WC9XznZ5YAyt5pLes",
-	"Dr5t4zrbuM5+OtfZo2jEIqeapRjVeBUnAP9QiVaBFxzlxhwOywAv+GW+TbE55cqdxIidBy7EUE8gMtAg",
-	"F6UGzusGeoHsvNgjIZRBi+WUCHkHrvjX3cKPuZ3OkpuI0VtA3wN8IXKA0OtIR0zfW92uWdx1icR55CDt",
-	"CYM2CZlNUJ96gTVwIf7kY8Al1iJYNg8Aryu4vwCB4pON8sgWE2y+gH2CcGZocmkCQ7H1NJ63FaT9NQny",
-	"LkDGf59dnfdPjz5hckBrRSn/0VsXLoTYgFTWKQ3Zgty32grLGUhHo9ow1Yp1k1V43tDJUVWy8dvm4in8",
-	"94zHcM9z1uACtKVRCDQU6bPEWnGtoAV+o6wDc14/Z/VZRlTkr2V01WLcoP0U43L9T7/PY3WzpDz3a3jk",
-	"P7cu85xBoIi43p3WF/f0a0WRbO2TCxaxUUIodkdGE8lHrOOiURrXVwakyUgmWZvmygx6SkXFahlqjtla",
-	"kuhGOSvNBy9FH8bcZ6Y02efWf8sU6X/OIBzOBGVWNPswYI0ZTrl+pUPO2a28wVxnU8rgy9ev68qQPMjX",
-	"10EG9bh01YR/El+5p7tusHB+D1g4uWgLvITQaum2qXBbBXxTJ+cuMcg6sUMhi1hVXaAjESqX/lQqxhlU",
-	"vmD3SSYkyodYWXvikWbWkKkklvOyxru7qJAUfEoTrfBnpBMbkK3fQSAOsMzH0YZqVXd5WOCCq229u0Ut",
-	"d9Wr3ROP96B882jD34OH4xG6z7fEFdzQyT9s4OH6KV6jQMQqyucJNIMFjtyHxCg2rFf6pDGKWXHZRr74",
-	"rJTIOpLMbWcd4qSX90Tj/HKsv+CWkc7iSBslmtvvFxKZYnyeJ2sES5LQsyEsST/vidr8c69c8Cb9/EdP",
-	"Pz/Ja07bYBcboW/qam8S01mp+NaTJqqbdf/589SzqPv1pqUUijna/JdCxcamYfNFA5ylgHBBAe8poTEG",
-	"QdrvzWQUSax7FtuawygEL8vBWbn+efO5bD8o4MeUzt8E+WwS6zfS/SpxPuYiu6K8/enbp9Uvk2UfmlGf",
-	"i5UrJ9OXJdqeaCLSPjJOyAqfm8igTWTQTxgZtIyqrDGl/qOlGZ65QOUJjKqxAO5Lz43krmYCtJO2WSHY",
-	"LDEMLBFpClJztU5iB/BMrR9+oFjOdx0J/+6mwhDdbOqHZZTWjToradzUTlO5wC4mwcqL60vnVaMtVlde",
-	"I9LD6kfBqg0/EBbFsiH9FGgUiyaxDjyKTGlbBY7CvFSPROHZySqAKLLn39wz9POr7UAUlBWix2mSxszR",
-	"3+OETbkqKPCt7e7r1+3uVhu6X6civ7OaIr+zgl/Lqu/VviwzyA2SxkblXZ9Dyxy5h+q9jXE0MgJq/FU+",
-	"uXwSFI3tp/ZQaRW3gXtKq97QtMIHlSeqK4Z1Y6YBlkAv5aofkFHMIAuWRrhOtm60qdWeByrAJwEFAz6C",
-	"TqGUhwOb3R6xzCWk/6gGJKYGGlmOoWLkwLCmvl6PygR4mOR3dRT9QE4H393gLN3TehvOZcTeQf149QN7",
-	"HNzlyGSjkhhg+CGZUkGvQW0sha6Yxfp4fvbXo8PLzsnB6cGvR+f6+LF4ypXiUgBVsw0Oz48OLo/6H4/O",
-	"T44vLo7PTp0glZ3RHtsev+q2u8PXYXuXvmTt16PtrfaL8W74im4NXzLNzL88Zks2lvmNZX4jpjQFivhN",
-	"E3ngfgdpMoHaFmXcGWA6jvyCf397oz18t2CVJ5lRvgaQRnP6MvzUMlZPajl9I3N7T9TZ25GBb4ztG2P7",
-	"T2Bsb04n0Bq/gFCs0Q5/DmRAC5gYKZuZbjWfz1Jy0ygxaZPEiFjwHGx801ky93WdXD6qNOG6wtT6THuP",
-	"MuXScMoFV0lMExl/M2PupwkD6gd5xdIgEw4ZuY6pSApDrBe8cxnTHZUR04ZSRoyK9ZqSjXC6dltyQVFd",
-	"xd4JyyfHqB4aLR3zXrQq6AjXhrVhWp1bz7+GuazP/NlMh7iYq4RNSelALlEkDt6dHJ+W1IiVdIXd5oY/",
-	"T0OoNv6BO31j+duI1Ouy/OkD9TCxubHND8NH0ODn0JEHWPsaXbcntvZpCtd2kl6axaU7L9SHpruYcYsC",
-	"eJzOTGg6wmTY0mf+5+Q4d/7nMTp5cACPjdKitYJBXhux8+H44nLg1Dw2kgwXPbGwD9BDwGSoF/GZIuii",
-	"ctiFG9COlat5TLT0w9pTyo2uA5WXBzMM1R4QGWfm4gGUgEYep8hITodcMGRLB6fvULrCkwV2TqiajCoY",
-	"Fq6ezmjMQhLxhMU0iuZYSdyCn1Ayo4m+fB1yIFAO6wnsLlO/sLcO0aonrDBaxowtkIaEKoKQm4rcxTyB",
-	"XZnum4rhfzaT6qXd7vYL/MkgNQ2CnvAbBfYJjBKfff5S0cXnL1knEOnu6IPWqunXtSZZWethmvTEMKaj",
-	"G33thmzCRUgoijH55QSbE7xoFUl9hXNzqqkurri4juwGQJ6dXrGhXpgZuCqrVE59fPvOqX2Y+fg46wAP",
-	"xyG/5dEpaKZNrMql18210RTpIe8f6cP84BePwEn/kLfv2SjVf15AeegH9QBZhG8heWKxjV2OCaOjScFn",
-	"sD6ze08U7O5kBbM7gw0IskLiJjvyaU3v7mI+jeX9d58c07ZBDU+WIJNv0gMSYRo6qFZ2ZK14S7W6cKpX",
-	"4IHvPpSsWZn+YS++c07uQ/t46KzhZYPKsfrLSE0f5faCN6RgdcfTNnM+rkWMlg9Fs+IJ1z3ok/19vU4/",
-	"jNOpuW1Bz7yv9O0EPCbEPOIiYdcoSTpgSeuDCsr5pAsX9DPr/M0XPATjR2u/dSxwsfUOdJobUNB4Uhs4",
-	"pQ8yV2RGFXI1qEwiY7Bl5f4L1EJnUvGE3zK735uaFD9TIo+jSTjGjaLqXmXnKMFZrNtB2MAS8NDEHqfr",
-	"qtwe+7W5iaQIwFALSp2MUejGyhBkOO/0xONydkoKnXUnbjS6H0Oj2wibP6+wuXG/b9zvP2au2yqMd5G7",
-	"vYoNVwNgw81h6K405mMahjHC8mRRrsKGsVr+6cffiNCmc6AN076Um7JRTHSyXTMkAeDfRQt3VuNOv/zM",
-	"uv0t8IoNus0RWrDSVDEgmsi4J4q1Bt/YYN2sFzek967srgXm74ft2ne94fVET2haAtYyOwHHrscVGRiA",
-	"NBYOCB8TKaK5bm7WE8UHI71kQo0RqaFZkNvwCR/3BHiRTXhnVXoHbo3jBNASyR1XJoQiZBEHtzNMPm/m",
-	"D1prB2EasbAneG4VJ0lMhaIj3cr4EzBoGPFh0XqvJTIYPEt8izmIXxJ+s5EbaJfEgZmygybwwNY3ZKE+",
-	"kthHTyg5Rd/6OI0iSJ8ZBGQgqNY6sj9nEylYH6m7/tstHqv//qcc9hOe6OMAKzXS8pFt/yaT3BQJZQ9m",
-	"Aph3mBKK8h3M/S/yDpFn9f3Bu2Qv0TWzAEQT20iwO/uYKYuli5uvAjvpiE85YBG9ZXMJ7gT4BYVZi7Pn",
-	"RLDBzdvdfh0QOtbaL1SBBAF0NGGjG9VMyHwU8jrmn6ZRtIJ5xrDH9/qtr0ErYlQlq7/+AV5rDjhc6qC2",
-	"oJpnlsflWTMku/Ky0BrPPIcpX33SDWZ7R63fMXwIxnneU1Og85Jf+HcIcR6m+Jz5uN0HgsgZ8/JGVEJF",
-	"qAiNNPOeeyjnoELtf259RGrtvmWaE3YPflUsZAHBcMDWRWjiX5aBnptY2dx8hkShPIYjAaTGmPaYKz0A",
-	"AjpERywCSTdA5pCX4I3kTLNGJ2XUZi9AlQw06AQZp7RttDghBVuGdG4TIuxygSYuCEYyFT9oBml82mXA",
-	"da8cuUnZRZGHhlPNn5EI5/ReM/3KxbzMtypzlOcx0PjADEPZe1b7dTNs3IDimG3mEsZO4gAhcNJGKSxb",
-	"Qa2RIg+HmaoJoPMPWSTFtYlIQCHBXA4UkHBIRkR1x3QqiUpHE+wNTIpCb32NeccdnOnsc+sQCo7ETCUy",
-	"ZkQOYQshZiaNo32yNvApmIIRWc5Li2snYqKCsmHae3CG4wJercXOPy+PyHn9Oj8NcK+/AbR+fobvqAnY",
-	"kKnIMfddPmF2nlCSUbdNgN0GrP8nBut3GfFyJbwAzv9ib2/nxWJ9HAKacqT+kuBDZ7NY3jIIjKvW2Q+w",
-	"hdYdPI3SuZaawoB2C+MY5ID9GCAGaamgeOrPo9KFGgjD2EFQM1zpd8IE3H8pRoyU9c4O+TSRzNaKz7HD",
-	"HTvBPnIsq4EQwVgIcVESQ/D0FWYiMQKUU90VlFCAGUeW70SGM2cWmTjgCJ/kGJQklE+w9BZWuk+k7AkZ",
-	"GWKHGhgGaUmhxQwjDBitu0z3vMbOJoA6eOwIwYw9U5kyqNdmguFtjrpIMeYjE2sSt+AYV1qrc3YoExDn",
-	"qifc7bfTxzVDt2cTpc+ct8fU27KFm263Ogf/UOnw/O3JuPua/vPyhB2K++Hw7ujjp9mrlEV/PxnPXv2N",
-	"/nv2r3e/yvMD/b9f1dHbvevO9tXsbnIS/eNd/18370d/+a/+bXrTv2X//ERf8iH769H7v3d3/h62DyS/",
-	"ae7QBBK/RMUzRd/c+9FEw+s+3DVr91CfhiFjgpgdCNfmqvUPat79WvlysxTUTdGKPzqDrSlZbphYATDB",
-	"GJCdS0mJiUJcjRFDlZx6JgtGsXYmsqoF3NbGoZug7TGS7llEBRa+cPzRGdpDgFGdtmqiNayLHA4yE5zz",
-	"Mez3xJCNaKpgUYomgf/I7LOuFVh63OdPeQC51r6cz+JHZUzsFzw7onlrSpI7KEh2ECkbhIoO+gGoHlxc",
-	"98E0DjUrpVFCp4BVqSrN/kbFriiZO8wYnl42VLYd9XVdtn7Yhic0+B/p/rMtROsGBtWCpJRFN2B4qWXR",
-	"asaiiItrCwoCQaVEjkZpHDMxYrbWCiYO4DYqwlVPZHAaB7jafloz7BLsphar/AOkOuRUZkXmQE8O9YGI",
-	"GVjbw/2eGNQYhAeoeiccwofhEOdThhHYeoh2ulNGRcKnrJnVWd/Ffn4PHiOJuHRh/3NmXWkdRHzE/tM0",
-	"7IzktGWNI02T0PK+hnK4pp5GNJbRg/vaW+eovmSWmfUhdT/ANP3OnoJDfSiWiG41NFiKzAi2VjkO3hjK",
-	"ZFI0VbKCvTaAIYzklCmkqK4tyDnnyw5oRnTzCfZXKQW0ziNePxYEeV/1sPkMBbLNvwatKYPQJG99L+SU",
-	"AeaDx2YqTOPeylZ9Ip/flN7/Jx1NWceSjkLrpjg2hdf6y5B3/Na1sDtc9TUDN0MxPv7VVlivpjCh0p6B",
-	"0qOzzdduFaNj/XXGq1d3n/NBIAOE2DqbzE84SBtaUYZqLYI9hT6zAiXIwsj9o1p2galFvhSfYZlKsQGa",
-	"+/fJQgdLgK13ArgR+2SZl6VYLtaUS10wmiOhUkg0yjo2skWef7TV7XYJi9hUr+/vxcT/TSrXVljYN5bz",
-	"jWL/M1rONXGvlMbGMvYZzopKfHf31d7LF03i22o1/Zjpy79Qv0d08LUZ0xdZwntiuSmcrMsS7lrwXRt/",
-	"jBbwCPIL9RwMWCYiWTKqpBjk7JaDU72RJodrvbEkZ4cDt+luMg/Merq7pOhcESW/tbUZN+nJrM1599/X",
-	"2rzhMb9j4zHS7O9kO25QRP0d/K4KA+SCUDHHAOFyOWUHBr8SzgE9fFV2UwwENobTAyQudxOJgU1wTjVb",
-	"TsgNYzOVYco0ouirFlf3aQEuz0as3RRZ/06SKd7DFWM6loZuNKiwXiRLcEH1vQ/gn+iOyW4tIugkKovI",
-	"r6uQUWWjRzSoZuLZGlDjlKF7epwrRSy/y955mpjlDZXZ5D6vC9dtTfSiBuutcTIjZn1+gfDj0aRMcQ4n",
-	"VFxjwYMMtN9a1BzfblBM8HHBwLwch4I5TuusKGLs98QAzI+DICt2EJOhTCZa4li7g7UnTMaXyUEw6TkG",
-	"gGhgDaojmL/Bg00jA56D6doQ3Ay5Nn4SR+YdN/LSMeZh9UQxESso5mexkCc5Eg/N43ZKgVmEKk2v76gT",
-	"fNMTPXFggq2NY/6amyC+qswrG5jtsQTIhc/Th97Yp5wp+5jROOIs1lyoJ/IYNcgft2Z1cWMdtbozGAsG",
-	"wZus95SHHQIh+Mb2QRNTh8rgojnjHDLMMGJh0BM5HwMYToQto2FFaB4IslY2Hc5BMM5jEeFjFSl0iWLR",
-	"OPN39wQeAEBgs3wWd436UrCdqln4EYT764+/MWW3cLj69KgJ4AibXda9mEQDsN3ok2U5MsQ+UEXQaaX0",
-	"hTCeHuO/sFuBC67QngKYUalikUmx1Ms1kVGop37gQfj1RMjHY+hZT4kLjAiwGBtms9A2A0GH0CyH7UXi",
-	"EIC9XvfJFVFMJPtucGJWMAWWxw3gMGuCk8fFUljdvnSOK9LQyBDT1hD1BhIhTGZg4UZC74WjDll2jSSa",
-	"GY0TTqN+Ogsfm7hmXIN+Yo47zYqkjRb1vLYyxryictaF7ak6MaChs7+52PRRswsWOowE1meJ/Sov+2Lo",
-	"6hO4zzU1wEyYcKU0v/ythwiPOP0G9iuk23DD7r6ze7E2Wcxc++qMsTzny4/9epIUMsQF9P18BvXEcDSA",
-	"PMlBpc0QPmN616z0eWWzXzWrzVyXzXb7LQ0XnO/6RBffYsFzxmvUNchc/5nzXN7LeMjDcBOFu3HWzTOd",
-	"AUVFpBHSwfovVjB7wgSYoDVLK6woFyb9xKVg3vAepcc42opB5u2JiI0TIlMnjhL535uNXrPRazZ6zUav",
-	"+fZ6zRr0mXKgamF27ghrRMQK/SZ4Kp1lRWWlijtkZN/Zh2uWqKdQZFBCXUGHOcIXNurLD6O+fEsEjBOb",
-	"82JaXl0dv9vgX/yo+Beg9WkpJ2YJEI2nxMP4Bkr0TwVZsVHkN4r8RpFfrsijVPD98SpMOBSK0hhn+2h3",
-	"Z2Wg7q+gVjpqvS/41eibElSNclRujs4AaowDVPHGxGp6ABgI1wz4gAYtNqjRyGhiGizHMjRCafFjz6z8",
-	"0yFnY6L0sGmkX8X80MT6djHURKWjEWOhQpUPSB7ADkL9rx6EjIDdwlgiMDqlYgkCk+FcFWEibrLgkYFN",
-	"DLbgGomv13qrlgpUBz3ynE0PUeZAnXPSInC90IYA6buwPzT7BggVd6IZtgUcytaTxtPC+is1TqEUllH9",
-	"1xZca4465r4lT1PCsPt4V5lz0rlQWNZL1O27K8RcKRb/3//z/7giOv6rbCXBvK+EsH+lNEKxZsKisDyQ",
-	"yjUrZwzix/FmG1E4E9RyiwFXuUT5pML6AwTzp5PLSxuzHpF8oUReKXAb4boSThfMRbg4gKYjY+cjqpyl",
-	"C1/RQj+QlSxTwoj8Bdzdiv2B4+JuDg6bJ5PSSWletDSN2KIEsjiNmImpx7NsIHc3wW6bkNrvInbikq07",
-	"pHapdInuhraRfJ5SzFyKrlYBl4bAzEsQ0s58t4st8Yyo4ZlIZ/A0eGJ8Ppps3QF1rUsLAN3cVL18ciSy",
-	"oMrnUUYjWwV5rG9ea21Ath4tmlWkXl96ucYxm+phumwtb1Dmss4rHWKybpzoUlO6q2zCykEbqCIhG/HQ",
-	"/ybchey4VFmvMickYNTYnLK1cdbLphYjVV68jb1ow3u/D++1mGmVV0eTb2Av34Adq5s2vaZcPCUjvmRR",
-	"5NpqYhOdMsjqNLtu9znJa187YjxVN8qJmZAC4h9GYP+lc+MCcG0Wb8g4jdEpalkyGFO2XxsAUc3oIbwi",
-	"8ROqr6GeNwabaM3ElPMwmCVGPwlwh3pC95nhTZZyAYeMKEtB7yaSjMBqDcUnsuCCAtTpH93So276cCLX",
-	"J0U4Yll11E1uAmIiWZtc4RX3GMk4tNYDzGbN67FsdMANH/pOfEjdVN6Ip2c8IypGLHpKrnMEQG7Lgwwt",
-	"ERUSqHQeemUYRAVJLwNeQtxRmQwrJsIBxEiAagl0rRmUIizPN7R34wefTKvKu/9eWlXJ0S7jSqQb69/J",
-	"BvzlW+kpGzawYQPfKZQcDvu3NgVCVO5TcgCbx++GyNcVyLMAP8zU+nUdxOCiYCxEim+YA08CwzpngNyB",
-	"QeO3XPHEFAWGgnkA8qSv+pwlHXIg5pkqYP3XRa91HaZUsbACjhhxhKHGV6if0Uj5Oo3nZHGgp0smwY2T",
-	"GQ7k4zEV4OhUOBZtgIFFIYv59STxD1oufLghXG4xw36xTFp1hO9ITuECatGjGLhpjqAdBixY9YcX9f2A",
-	"8FeAl2vGG805XTNL3LCqn5VV1cBHIWBhRrW9SGRrfjZmloX8bCmvCtko4oJ9U31lQR5U5sS/oyLRpNWA",
-	"0kBtWiu6DgLjUTKDD/sUsad6wv7UNyCBPqggeMKMkSJhgky5SBOmSEQTFgclMs0Y8LJUhMAtEjKE+AsE",
-	"zKnSinTLvhnBICu36+pYtjprFR8IMpAdn0drWm+d/R2S+S1YZDJiXH7bE/Z0DCOWM3XM0xkBPq0Z3x+d",
-	"J5pleAwUJJ4xrYTivgpJEj5leVB/Zo4l+mazuNN6UAFY/ZUFAcefHPDGLLnIIDfC8YfjogWxISM2lRCG",
-	"8oQ6uL2aT6R2591/V2emPQGlaCH43ZTxgkRAL3LdvNUcvno0oTEdabL75MUVN8r6Jtb8p8TRA4LwyGBz",
-	"wNVciw0AgSWfUqxajuBpQJP5uCZIoC7ep4DQ2ROPhugEDNJvZ/PNUD2fiPf8TJihmxiLPwJk6DeMrDDp",
-	"6UDaFqKM3hmwBi/hfYhp+EhRuLh2c+Jjt7CzmzfdIRdApCAWGhkX4ABQMfcR5M8QRQFgSaGBaxjMozJk",
-	"7CiToPagkbNoG8WyLqh98FirFj3xH2hO1c3zJHx4rnIIdVRUmBjLeMQwYvJPARBmHxLDFOPTVBs1rGTC",
-	"sIyQLcOHyA76Tasqz12wkD+8EgdncY24sea4rIQaC2NYIW/+71zxYcSquqiuOoSPN5L5Bj72sfCxgAjj",
-	"g8H49Jjw5PvDyS5jQewWumjGgSZ0NmPCuLiE5xkT7A5Cp3iskn0Qd0MeggPsDmLlTTmMxOFbmhiPEwtN",
-	"cwdgMZrMKUial4bG2iB2MFPiTzFTaZRUg+oXfVoLAfZ7oi5Qw3DJERWI/QPuQVgqKNIJAC+eY1BrBzAb",
-	"i5lkRVsoHIpvCshJdfCe5rkRU9ApKCAhAdtGlmEFVjC9hMiv7ljMiJYuEia0cpGhzdAk0SzWYO6MIcJ/",
-	"bPkEJLmhHcUYOG1zsxcWSASEDJhnI56BKwLr2Sqd1FrMSb2AmlnB25gZq89Yh5yzGTM27KwvmERuwgG7",
-	"7VutloxpGiV64SPbL42hyi1WZMXxO3EdBoRL/3hrEbtaAc5J/x/U5wtaiexjhDvUxZtFMmTWi8b1PP6V",
-	"snjeClqmnB98uuVyq6xSXDOTJBwNtC2JdNqCrMP7Y+xjZztowTD3WzSO6Rx0sGQOiDxjGU9bmoKgc7dt",
-	"MB/aeHos8M1SevGRgtTfqN0F/zcDJfo74MnjDSoIBg9Z6sIKd7vFJS7LDWeCgf/eXkk89QUR4gMXN2Xq",
-	"eXX+IbvJA6CNWNCZ3er/CnZvCn0MIqpJEnzlP87fH5JX269e/Ulf8BmWSi4X/uUKDNA9IdOkcNhbvbTb",
-	"3RnVF8krMYMmFUYtq/hfekh/3oJvsDckZtGfey2YW68VkG//ab10vVYJ9ck9KGaHVRJreVTv8MMlPnxX",
-	"M6D2oUxFUl0axSg+yCsEJkhrUqUnAEcn26ztRQPXt5wmIBkkO9utoDXlgk/TaWs/P7dcJAwLjt63r2U7",
-	"/1Wf5dUj4H5r6TH2lb7s+59bBwbDyHylWGxybdbznOD/Xizoq1QXzc2slXg9jkBjeTrKPV5VV2vTO80r",
-	"TCKa03UNDBA8qerhWOCm6wadVeI4Gtv+fGIWFPE7ISwK6qAERhy4Br/1jCqUD5gIs5QtJwBLCzA9MZOK",
-	"Q6K4ObRIHtd4jjZq1VOpVR80a8sF7R+sNscyZSri4ma5KpUFVPkQhgxO+JTyiIU2bNBcCa1O5ZaqYjIQ",
-	"+QAQHAbBDjQKCDUvguBkQYQVMQ1KghkJcpulNyYagcx9nG+GuaOAtYOwOADBYMMbZyyecqWwQLu1wfk3",
-	"vBwij52t5ArxTG2P9oikcWSq4av9589nMk5o1HGi2Z7nn24msmjdYoXy7Q+IZgCRs4bU6sXZGLk21HhN",
-	"NZIy8uHQZKjc/ejiak9MkTGZ/FsgSSyrLLwshajOgVxdybcnmpbyJWsAnOiJKsSJpiWCPciHx8aHXRZQ",
-	"lYQksZRTEx92QudPHxhWUdX3u8WG/cT1fX/82LAfFexiMWhqQ7AL+vMGrG3iMDbxahX1oR+Jk/F0AWyK",
-	"ifCJw9f4LYvrq3BcU45wVTHDPGMPWKMcwoHK5ziNIhLxMUv41Cth3RP1Sc5F3fR4XAGPZaMqxmmSxrY2",
-	"bpabkOVf25hvqCJB5+BK+wvUYkmYKAbrZfV0LYLCRN65cFd6XtaXeM0SFVhyDJUdWNghb7HaA8VfMEDD",
-	"w2fwq0MExt9Ho8jgK0JumKoHzcog+xsJT/rUPEmgnzLJzdUBfw7ixJpEisxHCZiJT4NnsbaKBXXFCkqA",
-	"ok9cWg0wZQg11wLEdnNelZ5iDTJ8QMythk/YS10lhMQMcUy+udiRV3wBDUWvtuentgk8sQezv7FlbEJE",
-	"v490ccFEMdDHQg89cXRoKkLZ/gZJhSf0phT7nssRMNmyqdpmDRETtUiFlwZIryWmHFr5gVxLwB3ukIOe",
-	"MC9bWmSyAqUYscBJ9PKpCUQF4WDGsZxaTTyuiAOyQTWVMOuNUgP/4LGgbvLlk4ggefa2wbt5GvNF4Rsb",
-	"icNKHEZK8IfiXVfNm29dB/Pn4vrqu2L66ZAMJMqwd0cFgCiBqDTxS5daxKz0NXNLpISUYq1h6FNpqrph",
-	"2u2Sr65JsPEHEhBqvw/30NAujKPzJBz/KDYWdNbtq96IOhtRp2mRmcIFW6cHvkrmcTzFTQKQucXxx1oP",
-	"JhbY1G7Avwy6vxuMbDwrtq6C45zmAttbrwiLodhoYpP6gCxFXIFxoCZrJrK1K6bljJks08VaBKTCJY0i",
-	"04qLnjBDQN+5q6iV81OqGbczpZpI3LXHgAZVIW8yDjHiDZ2FKgnIVCqEN+JjPqIiITdsbndl0B5kkeDw",
-	"+5RRoYju1+C6VMYDBz0hY6KY/iFh+kVFhnMyktMpVR1yyS070aPBqqxaAspL3kIEng2W0EwnorNSsHDb",
-	"Rgs3iwKWq0cAn43HLObi+mO2e2flAOBXj4//XVT5f9W46yv8ho1Vj5lBlgpLIdk9kcdkk9qQ7GLstb7L",
-	"ffNvuBb4x5NGYufr/1RB2F8eJ0B//i0LXd9vbXe3X7S3ttrbO5fd1/s73f1ut9OF//2jFdh2/eG8P06j",
-	"qG9Wxn+SrTc+SFUipyy2bQ9GsPrZzyaE5WW4Nd4dvthu79GdUXuXdV+1X41fv2xvD1+MXoddtkW7Wy0j",
-	"VsI8+lqIbO2LNIqCFld9JL92/2Cj/ZP50S94452G/dbH87O/Hh1edk4OTg9+PTq3T83oGlSn3fGP1H7r",
-	"YCajSGa/mh3OCy/iz82nv21zCSwe1pTe/ycdTZkNIrLPzfdP6D05yebq3wR4OfsVh/B6uM1ehFvd9u7o",
-	"5bi9O96j7Vfhzk57i3Xpy9He8MUY5rhSyNGXR9yWNcTRR1AtsjKKfpGQq9uo1tpjuJe97bR2NcDFItdb",
-	"Gn60FLX144njF+loYrj/Jo7qqaNaQXR1hLWiMO0+qhCmQx6zUSLjeRbMqk9nrbwcWGsVnmEy8M+wAXfM",
-	"0xT8qE0fSWxEhckRD/FZVhZM8/kI4iUWCMhO14HxlKH420RAJq587BrJygIysaV0aQ5aKUAhJ1C915R1",
-	"HMpw3kiYHsFlr+betRkf6PcorvbabE/fjnLJkEdMqQdRLf/lnVW/trfqCy9WfKEJ7fFeaEJ5PlGeuC/t",
-	"rbrMjWiN/xUfoVdv8epkZjqatfbHNFKsCdFZmuSpP/JMYfCAsGWwKYf7yhVJ2H3SIYcUAWWt/uBlr52A",
-	"8FMp42dSbfO8I02eLtm9PvuV6hAYENCWSUdJNMdh6o/4oyqLoFUj9FWYNY8QgfBSXlivhuJv7XBBZqzM",
-	"OjNPSulzVaOEI/NMPXDPM3G8apSO4L6+VUW0kGxZoUi7iZXVBNPYlYlR6bBkvMUx8ceeKw31gzfZxk80",
-	"+PKZaKix1A94PYciVVn+SeUwG2o1VcPUXa9xgN7tt5qYP9hpLV1ybBgP2GEviF09n7JmKURaOOPiGgZr",
-	"UFy14FQ2dO47plLjd8ytqL7pVHXIEYTq6BY94VcurJSYVH/K1peFQ69jxqZMJP0QHEbLDB4O6LU1NugX",
-	"+/+UXDQwmCzQ1V0Diq+r8ykkVNaYNrjqY7ihZan6BxSIs5+ETMAgakAUhNYYsuRflz9vjD8b488TGn/y",
-	"nLf6XH31vMnHn5sB+zNYYfCNfbVXisUnbHEB9Z80WGxjf/kmeWwu3ywoR40MLz63NrFa8EpVkFYBD+Tq",
-	"+J01fyLfhkR8sEsMshs/yGGLis69QYccIEIQWmJs0juBngGUfbe7+3Aha0aTiSPXoCTVAJ+iRuZaHnN2",
-	"8PGYwOIZJ6yMTQlHL5pMOStmgtNjKRLCrEVKi3Cmjkom4HABiXI8USwae1FiXK+3wlOT4bMqZgZi86VR",
-	"yIZ9UPvwyGDgC3bnNEUwKGw8TJOegAHZ1LuYgQ9MSHwD5wYSQpAZysBo5oxGS2F0NAGIF3l9zUL8rI3k",
-	"MjVCMIbMYufjuYGnMYTI1x2gLGJs4B81T5Ab1It7MI0+yhRleW9rNXmvqXCDcUaqD2fNb7pbaGpNBTIm",
-	"mMVt+Tnc8hIoQFARpRAU7/yXoAXTxpiG/n+fXZ33T48+9S/P/nZ0+lSJ3h9ZrKSg0QEE5wOzODTLVcP9",
-	"8EzeQZnv8McJmX58Reu8cBFc3TyEvBK95HJiajEVCAxcDv/W2/o2eHudm47QKcAiSqOxt69wi4Esud3X",
-	"DO6BJGF9MCyGCJoUSFwbGy5oqUPlGC1l3VTc2USOFUzPQJgIdU4TbSxgOdfOHPK8ks9vSHgP0mTS2v/8",
-	"BVzWMIEq6eqARHJEIxMLHWB4uM3YGkzpDSNxKgathZoPaEZmzMUP5BHMKsAodGBgUClSOHgqCP7Z8Q1E",
-	"XrRc2RoFgKIyvqaC/xsbOe9blbz2RaO7QiZ/XSe2TV0fYB/q+MZhVRPshTTkGYSU5yTW+5phX20K/Av3",
-	"fFF3uS0LnIE52QFqrwqrWTuL5nGCxf1xLS/lzj8BBLcjd4KYKMmNkHc5pOk8Sw3Pqvq52yjFmF+nKFPV",
-	"LMUdnUO/+n3CRUnedbrjwBSTeXsWy1seVi/Khe5nxuQM51/fG53xtubfra9fvv5/AQAA//8=",
+	"7P37cts6ti+MvgpK56uaa/WWFNmOc3Gqa2/HcbrdHds5ttNZq6NsCRIhC20K0CRIO+pZqdqvcV7gPNh+",
+	"kq8wBkACJChRtpzLnJp/zFi8gLiO+/iN31pjOZtLwUSqWge/tdgXOpvHDP4+Ebc8pSmX4ihhNGWRvqiy",
+	"2Ywmi9ZB62+ZSsnY3Gm3bmmcMf3EmN/yeCCy2YglrYNWq92yDx20dnu7zzo7O53dvavey4O93kGv1+3B",
+	"f/8snhuMFoNJFscDQWesddA6j/ktp+T8TrDEf4rP6DVrHYgsjr3rmWKJeVnCy/q1TKVyxhLb6uF4xtzL",
+	"WcZ1D59HO5Ono2e7nX26N+48Zb0XnReTl887u6Nn45dRj+3Q3k6r3YrYOOaCDRJGlRQ4THMtGtDU9onN",
+	"KI9bBy0a8zH7X2Zyu2M5a7VbLElkMpgxpWAQugX2hY0zPeEDldJUX7wcT1mUxTDD7MucJ3pp8mnc64Wm",
+	"kX1JEzrg+eoNUvYlbR20PjKiUpqkRApyKkVEF4SKiNzJLI5ILG8ZSSWZ0ltGFjIjdzydkkx1W+2WuxiH",
+	"eiTkGEfSarf+JUeDlKexvnfBFKPJeArLJGjKb5l9rdVuyeSaCv5v6FLroGWaIB8Ev2WJ4umi1W7Np1Iw",
+	"b+8kEpreG++z3cmLXqc3ehl1ntLnrPNyvLvTeTZ5Gr2gO6PnrPfUPD2ImBonfG6+c7lQKZsRGs244CpN",
+	"aCoT+6Tp3PuL878dH111D9+cnpy12i01lvNyM4dknsh/sXFK0ilNyZQqnExYGXzBztBcxrHMr6aLub5q",
+	"3s4vN99uu/odsx3mTERcXLfarSzR+2qapvODJ092dp93e91ed+fgRe9F7wmd8yf6CHSKPaCe9Cb79OVk",
+	"l3We0/39ztOxnsFJj3aejfboM9obP6M7O090w9ixJo+3vn5tO1TiDYv1UpbpRH65TYRMCR2P2TxlEVmw",
+	"dEs2HolsnP99Sy+29OKHpxcp5bHyqcVrNpEJM1QCu16QiJ/uoG/+UP9Rdqy/VY4jXpE/D4VMpywhrKMn",
+	"FkgTNZeACGx5yxrbUCbXW5F04yxmP3xg35tzNmPQaPionh6fvj6+2HKX+3KX41ur0xYkw+ixsMeiXFrN",
+	"CcWn31rjKRWC6cHAMVlOKHbdHb4mdde9s6vhdqWG7E8SORtU59096wkb8zlnIq3pRcJ+zZhKBzChK/gD",
+	"3DNz31CUSmWgf3rdPcJprznksPW1/VtjevyQaS5sFcuJWt2klufw6eRltDPeHT2nz9jTqDd5Mdqj++Md",
+	"9jJ6Ptmlz3rfa45LzKk83zn7wRvYgZejXfYs2unpszXpPJ3s086LaG+vs8N69Pl4f/Rs0tttff3snbB3",
+	"XKX++ToXjBSn3D9YWxa8Ve+26t3vmwH79OGC0ShKmFLLJfetoL4V1LfE4g8urV+gYPU2i2OfVhzfsmSR",
+	"TsuWoAqdWMpTfzeb+n/sPd8l+/v7pLfT6629w2H3LF15s9PUkyZ760l4Dd8xWpYLr6aMxPoyHgCuiGAs",
+	"8t2Gyxbwuw/za7s1ZTRiCSiU77i40f/6p/zDxTtF5ISkU0aGE56odNgmw3nCbvW/gn1Jh7C9hjFV6ZDM",
+	"6TUj/3Hx9oi82H3x4j+75BAvwQxFkinwlrAvXMGExWySEpml3b6AHY3b7aDVz3q9vfEaZ/l/6q/8eQfe",
+	"Y69IwuI/91vQ3X6rTTbTnB5h3+pLHDxCaZIxvTRTNqN67gxpU2lirX16VtX3ndZ1unvBIp6wcfpOjs0J",
+	"Lvf845QlDPo9SuSdYgm5lgzoR/13JjKZaRGglSVcK3yBz6bJonM4STU9KH/xko2liJQmW3eUp2SExvQ0",
+	"WXBxTeg15aLr7p79Rl3hIt3TjEQzwVk2ax308o5xkbJroG5fOteyU1yFvv5Xx5CEzsmbamc1UeCRXVqj",
+	"WbcJVYQLuKRYcsuSXxSJ5bXX7SaadzGOGf3yjonrdNo6ePYURmF/7oQmWHdaZXHaOZKZSMPdRnqsu64X",
+	"VrMPGsewz/KtGnOVep3eecy5/tpuzWlCZyw1JKqgym95nLLkSDPMM8NGQkMCjmoHxhVhX+g4jRcknXJF",
+	"NL/0V6DVbnH96q8ZSxbA3ICreXzZHeD/k7BJ66D1/3lShJs8wbvqCfbwSvNkn6GYrhsp+8OH0C4qnoZt",
+	"D7TfLAJXxErobVgT+4vwVLF4QrgYx1nEIn9oDaX44PA9hSB8rvFOdd+Vh32M/DC0VsbjMZYipVyPO18j",
+	"ckQV08vHr4VMyiMD1lrTdWZUsY0sGfT9WO+gpQPga3a9JBXUDmMAm3djg7GK1SUK0qEBGQvuAvoviBTM",
+	"0AEFImbKVJdcsDmjKWzE/KySiUzIDGj0lMJ73rA/eTrc+d9bn0GTi2XELA0JTkJJFXQngqdsplbNiD/k",
+	"Y5HNWl/bmpCe4Nt7u/kOpklCF/quShewUnqnt4LTCBoo+nfDs5jyGdPTNzTa6lBPp+VhsFH4jLXJ3ZSm",
+	"7JYlyCR0DwlXXXIkZyMuGOEpiupDuPVno/aAkNAX9iIKgEOYf90Md8mIFhWYiIiSUpTlrd3ey5ednd3O",
+	"3s7V7t7B/suD/Zf/rNuLOIoBjiBMDiKaso4eViOacCFjdgaNh6ZPS8mgXHq0W3fGP0sVD1Oo84WOu6Fj",
+	"pPseJuFe36HPmkj6fW7obKsdyQYI8iWqFSsYEOxJ/SRuQhjOh4t3etfy8ZTM6AI1SioWZCoLgYdaCUg3",
+	"guYoQoWzL7t9ARMFwgnsW2o+VCPastk8XZS378Z0ovBco+rVdMfAjH64eFc/3W/cqQ7tG/jgL4o4d9bn",
+	"i75BpnZcnlVnQ6cCRll/pO3wdDfWH1duTaof0iZPOIzlajFfNpbijOsD1yXlLS1IJm6EvBNwv9jG3rgK",
+	"e1j9wOA8b2pg9Yy/OJ8bZ/2FvQ4ZSdSQ+9+T5xeDxuE+gOGHyby+arWjYtosYQRZkJGhJsdD/RjVupX+",
+	"Ywh+SodBD7RuNWwTmXjNMX1QYi5uyJ1VvPtCzlmCy6PoQhElu+SQgM2pMEXJlFACvbtmqSJPe0/LVLOR",
+	"QdOsxpym02IxDHdpovDX8aH3YOIvz6YxaxiFTfMaozXP6TUXEOVgzpViaZtMEjkjO7k1ZI62OAZiDscx",
+	"l5TV0NbS73o7K2ITmsUpvFDVYekX1GF3d54+f/pi79nT545iu9PQiKCHf8n/HZiCs0ILh5EC/01YmiWC",
+	"zFkCI+2S0/yI7fV6ZKyVeqV57l6v5w+5Vz/mgdIdCA+8116ivTceZCJveVSnmw/n5nbpYPCIiZSni4G9",
+	"b45Gl5yLsFiQb3BvexvVL7B9bcNLt7BjYHnaq+7gr/pdNZdCYVrJaxodAQn7raU5GkMjC53PY46WtCf/",
+	"Usju3WQUJqKyG/GDYpFRD9pExhFoBFSLUjMuspQBhRCgKVzzWyaIzPyIc+jFp9YVWApkxIrZupPJDYho",
+	"mkB3ySW/FiCkoQXtsx7TjCulB+h16UxCQ7VfmXAWw4GzswmNfW3Op1gcHSeJTBRObMCOo8fBFTHdayOF",
+	"g8swH94Q9TZw7Nple12oK+bxJ96z0JfXNHpvmVvzxYUnfT/qp9ZpplIyYoRqUs0jIM56pjY0T4cOFzYM",
+	"AL6z6em4kjdMrLnPnfCZigvFETaKZaTciE5zfVip407/pFkyzJ/zYjGVdRs4hV47OxgvLN/C7dacLmJJ",
+	"S0dUHxwWtckow04qOWPgzCMsVizUVdOMWW1+LWiaob3A7WRKFLRMRkbLRVsx7PBUSk0NQo3n7WHzWrCo",
+	"zrK+ak4NHaf8FsS4ySTUHjxqZ7Tx7nxNI7NZ6g4xzLhzioGQPc4ulRGPmVI1djp9hKyQNZYJ0nEtlZK/",
+	"HF+1QeyQmRafRjJabLRjR3hkrqR8R5Nrth5BiSCzABywqFPr7oG7R7dl2MTOM/J3/rrbarxumK9Qt2ah",
+	"T+hpyyXQXxQZfunM6JeOfrQzWqRMoRTrdKeQXYsXSUpv4LTjLINsurF5fiuTEY+ideiUN8P/LTMSSdid",
+	"YNeYswQ2re621L+0cIRnVJ8mKTY24WMaxywBi4pirKJWaJKjexXowitirH7W5KKVUirI4fsTc/SsbhDz",
+	"GdeidCr7Al0LbXA2BhYWXuzAQ0PLVQplcLbhZTsRKUsEjS+B7gGru+cC2pYMCcUzv7FFMo1OKI9Z1CUn",
+	"KXjzjBWAEeyFIpmImL8kG6ZzpyydyuhMpodxLO9QkrzHZGEzpN96/+Gq30LVERvc2IxpAbxg7yqbz2WS",
+	"4u6dwddL8wIDCpNvfN4YtFPbtmlSlYzC55dXa3rAH7YiZ/IyG0+tcnuvjWslhmu2wdm/BvHZVZCBRvNU",
+	"Od5RtBnMpeIgIBjlbqM79kyuKT56k3PoUrMxFb9oVRB2UaHNyNxgoMmals4Y5FBB8p1S5mWtcWpZRGVs",
+	"c2ShjvBa6moihJSeZJYoKcjdVGLgHMp9GMiwwclODyHjkI7i++7HIwgbg0NLU64mC4+eYfMEu7CxecTm",
+	"yBBbHxL2BTzaigzLvR6WDG1SxAtCbymP9ZDR2gphMy93dnptohhwSrKz293v7vznhrnXmUzfykzclwpr",
+	"+X+i39/YPMoRhGf61pK2FRMcSQOWlzHC043uP83G+Zh9EPmK3HNqTEMkZbO5TGjC4wXJilY3NmERTenI",
+	"+B4ykTA6nur28ykzfJ8rMsrUokvOJKp9d1SR8ZSKaxa9ImmyKIKSnLksxTgtm0r30QezJCC4uZvvHrOv",
+	"Z6YguzEd3yjHIeiYsA8SRqNHp6YBMZb8UFLslZSnVCzMZfVAJe8OhMpEpinImsdf5mwM2X45leOC7GrS",
+	"JkWkNjP7UpIZFQu7BAoN7XrGxjFnIl218wnVW9ccGQzekxMydLb1cPnheFgA4O63DQBcb3d8uDjR6r9E",
+	"G9U9jyNY8+EMSJHr5U97L58RUMA3dgZXfmeDx+aDoFk6lQn/9zqKDHyYjpR50jdaJwx8CTRWruWvECez",
+	"dKrvY8vu4+SOJQwVbfQVaLL2tfBZVsxrN2zxizKhPorIW9g81S8CLTbRLHM0M+pmuUCbXI3ZTh+yiMEj",
+	"ZViqvOUPYN8z7YBJnMUstR8w7ueSp8H4pG/YItikVUWAenZba1j0mxF2q3EUq8DKauDHjx87zirV+uCn",
+	"bAZpDW5bYMfz1cErYwSupw5MaErwyTz5ub1xBdHd5cvNlEuniXxcZqT8PU6bUfBZdMoiTm1Axj3op9MU",
+	"mem2UE3ot1L2JX0yjykX/ZZmqmYBNm5L1av5t8vzs41Sz4+Upxs1e69i8TFNK7aB7yPi5stjHbHWD1GZ",
+	"hqHjQhsSPvFtc47PDCT+4UUWM+dhSpIs1s9DRBm8i5bXAy2forIFL1KMkydXU9YX2DWg+ULCVmuTERvT",
+	"TDEyYXfkmgkGKXiKjKnQfCFhSpGRTKdaLgWnQcL0ac4tJyW/nyMb6/WYJ1r6TTmyxnT1S22QoMFKosgQ",
+	"WRRmzNywBabAgLhWPdMFQfhkPlQcfZwP6L9xhAZ74aaLVXs/LiAag8GlWuE4F/HCUqRSF0un8LfqfZMv",
+	"W+lYfEcXiogsjiEzzs9f0ZdRm8WvLu+FFiKl1lRm83TROpjQWLGvNhYh0CUbsjgYN0nVsE/nB9tmA+Tm",
+	"UaPnK4bymivu1nTcir/6YMXZdU0XKIY1x/KOJWRMFUMSQiiZLuZTJsA1epeHI5F3NNWPs1SrBlpA4dc8",
+	"7ZJjPS36ePHUHBLBgPiQTPBfM9ZtssyQ+xnIsSrPSpvQWEm9z02YaWB1V39MsWSAIflzqkcjAhT3gl1n",
+	"MU3seYZAWjkx1ipK7qYyzjMGTEI5+g+06pWOpxA6RyBPNL/PFSTtpppzIfFKGKEgqGKcXR4SV+lzEfS2",
+	"0+v16pc+j4PTg2y4BeFRu/YQ8myCtvK9KLVoCsZmk8kS2pwQIw+ZeIW3TQ3X37IYblGNQVuxriVypndU",
+	"275aYKzYyFJ9LHzqUjm4/hyGt80ycom8CgSrapgcxitA3JSdZZDZjBx2j94jJXzgKBySp7vSuaWAOqB0",
+	"n7xxfbh41yoNFeIrS9eO8q57l89wHN61SxyUd+2NN0Lv1okZrnfRQFipIzNYv396HmrvQHLQe2dGcAbO",
+	"/pCjd3bxO65STXlWMn9MF4jBQo20JI6BZMBWV2iClYqZqLfRggzhznArNWylhq3UsJUavpfU4DNw32Sc",
+	"qz4ORTyv4+k3bKEXUiYRS8ho8YoMO0MyY1RgIhAmTmByiQnU1ms71EdqiJf1edJzCzy3nEBjRINCGuhU",
+	"BIMO/LseO1evF1U+VVx8k/fcv11iYuaK83Q9C320L35tt4wFp7I654JpFTllYswIHckMN6LM0rHETESf",
+	"BUV5O8vFTPNcSA4MpKuGzXiQK5qTrCRhIs1Td7t90Rd/IsM843ZIOuTXjGUsguvvEzlmEI2pb4wYF9cw",
+	"Trh5/nd9MYc2H6HvH4gPekLhqeMkwWYxHOoVGXo4TsM8LAqRoTAJxWxGNxG46ApmBbdb0HLD7ejPltuu",
+	"f8f7in8Lv+nPuu1BaSs+6te+tltuqPfBby0aRVw/ReP33i5bQrm5sJS7SqX9PQSfIWa1lF5lkKs0RdHi",
+	"FgaxDYUUA7g+YMYipllIcRKsFQ2YJPApQ4PdHu8EtrmTpVbd3uxLAa4zlrM5TVhEYp6yhMbxAv29EFVz",
+	"yxJCiWGsXUzTsekbu8C6zL3WQet/f/rf/f6XXu/zn/6fVoBRn5j8k/rslUNyRxea8SBfnjM5jxlY75QJ",
+	"QsJE1kkiBeRcV+kDzdLpICh/IL6K8zKY5pSLuPIKgjWGdM4H0A4XPB0kLE04u9Ws4ATmi5JclHFCyR3X",
+	"NxV9YSKg4FAuR2lpt9D3O0A+WY96kn/sF2XcxYSmRbSVfuh8zsTJG3IkhWDjXJrTkzbU1CVkbWy3uBoU",
+	"XrKg4K05tPPqSMqYUTChxnTE4iUSqf40LmPw0/OliUzQgs3ZM5vH+g1BhPlw8U6tNqA6WUnYXXfG28WO",
+	"cWcixDdOvFyLqs41meAi6F1g5S79t0m7lvDDlzEhnRsFNgwTgsC1GRUQV5gGNDAPyazciyMXlUVOTKIj",
+	"Jh50ycmkAtuiN23EJlwAyvECvaJjE9M3T918cv/o7/dC+7hQD2vQGu6mTHjsNOYTBncqmZ5kxK6p8BSC",
+	"tVTNMMJjuWe5ugOd0q9A7oR1y0Ngl+qu+b0aLfYs04r38k9p2dx4NKCVB6u7X2vQKh9xInz0y9/WeOOe",
+	"ukIVI7NK+xdu5i+x+JmOvptO2YJE3IZkLrprfBdxOAMMRwS/SigZjqkYMxAbnTNGnC2Sd6b2CKy9EVgY",
+	"I6igayYfmscxGaFYjhgVkFdPeQyGAJMqWk8qUPeMuKaHugl81R2FRQ9yZYn9p6Ee+8Cldcua4+mgpIyw",
+	"jKDTShJJ36hhl3hiOrV61spIqfcBw8kBVWtJI0SCodxTIoR6kouTOGK54nB/4lgDcflbVbqrvOoRU+fx",
+	"neDTDryl//Ru6GkP87JB6z4kZoMXfHxMf7j7+4EXEEpyZd59CA62AeFzkGEbPB3Aii3vpr+w1ByIAt8E",
+	"PRqwvZzgUjgLhqqTC8iCN+AZBL+oH8FnI8mU+MUkbNFq241OkYtb23isqQlGWYkKA1ErX33A23uwkUYH",
+	"PIB8scre6YtRaxs4N+J3c6amXUZzCaHVOKgoZZw6n8O3PfCnyjmokcTCYklAjGr7PjdTq8ctzoCUtV1g",
+	"0hlEE5951BG9dgD/zGXrFeFiuWpwZCuChAi91m5HC0Pli+TmO6qA2XbJIUlYzKhikD1AowjBR5S1NoES",
+	"RzqEVoxFd2w0lfJG39Q7zvwsNqBKaRxDDz07kZky83hDk1BltKfYSuX6x6LZkp1n/SZKs8zGN0EtzOGb",
+	"IKZo5umwTLRswBrI2XL1alCcnspaJhmQUMyKMbGkiN/lHnatp7sKlystpV1ynk5ZcscVIxhmG9awc6Gt",
+	"Ij0tP+/41PLN+ibDyD62FHfRxv6DTgue8ci+V53Bxt3V546rlItr90haWhfIuZkzUREyUTQtuqm7WEjR",
+	"sDzlxN10ymYkvePjkm6F5KUsU99XIAguRk69akfecLlg+5+kbFYbkHdI5rE+P1GJ99QsVu3a+4hJq0E2",
+	"V4r4S/F0i+kNY0EZf5ZFYbRwZxj7BxLOUD9gcW3WhQR8GtgQa6zrOotXu3DvK8sGTkjHP+ovofNceCGr",
+	"+8BP5f20OSz1r5/b64KH1W/pipc0AClmc68aowZWBCLAMSpmcL0lRJSixtOODAnLBYxYQUSd9Cpj8Ybs",
+	"VRlHJQduzRYoGroHelvBAr5WJzinU3Cqws47fRgZHU8DI4ZhwT0YBQzf5ZY8zYm3Hq2qjHPNsRyb7l7o",
+	"PVsZTtlBWMxaZaDLtwGUigskU+XynCnbMZ8zgVl0PjIneQ+r3LZGYKZy3qVQyUqN8duEkdAUTAToTCgJ",
+	"LIW4SeP4fALnudlsWUlVn1p/JH+VdwHpFHO+p7B9oZcjxoSVW0GAKaIg7sCEaWYDY6CrWuIyizHYzngx",
+	"iw8wdazF48y+zbPsoCJcMzPRmqYqw8OETPmYkSmNjPGqXW+9sjNq4DEa9cqpaNf4GOl3rEYdsH4122gh",
+	"O9jn9io3ez49K5fgq1/lcP39b7T3JX3CdMguOf41o7FejaGtqJfnOOCD1qaI2Ry4gjR4JAQLjgR3wX1G",
+	"cYZvhodxwwX4DrH54pgKnFTDkajJyEOfM7VPh/q5yr4OtB3zOFiEyXLG5F0ygzzQ7u7UWQwdbBuhlcol",
+	"unYJIs2BWvYKBY8WRMi76insi7wpUwxkZZ+LYpBB2EY3/WZYKnRhldlMmbnEU+H2Kn804s1ow3rWR6f+",
+	"ZC0idyNKurZVrihj+RiHHHpY4mCengk5oiblM3AkyvU0f2sYsdjQFWeQEfQB4c0YkVOnM7RQKH5NpW2S",
+	"vEUgZcy4snGDCAgAKhXamtqoaxs4EIC4K5q6lmkewdTtC38uvREUKVpmr6DzNyFRBkZn6gZYrb9Zvq4W",
+	"3BpG/4tiw1YD/Byu6s53eWUrm8NjWc7GbnuK5MAxddr3qjbKsnXTsJB2LhK6VNKjPjkZX9faV8xfESYY",
+	"nN1cgAjf/6BMeZYlt4s5rHvkbRbHZ/WPvE3k7NLMVej+lVx293hWtkcW9/LSBPW3l/SrVB+k5iG9uKf5",
+	"2oYeObPrHVyffA8Ee+jsi/B92Cv1I8y3T61Vd7tVtlvF3SpVOhxG/v+4QnVe5SAxNBp9JBiiYIq4+2wd",
+	"HkYMXHwaOZq9QjgG6lpRtngiF27NE9axYB0vNtYjD+7NW5po2a382DhHAcsdAwWLLB4s0KTwt002MJDT",
+	"OPQ8oqQYu7lkO2Gl8XIvcindf26QiUgKVn46E5qXa4HUjEywOxoPqLoxEyVnDFLy76ZyBjFtVGHgpn7C",
+	"hHAKdkekcFK2Tb6Jge+AlrUU4YzGsDCI70AR3coK8HQ2j8pLj8n1xahAinMeMFfsA+bb+gGeqiI2DcDE",
+	"X5G7hKcpE8TkSgj2JSXqjrE5WEbywkPmDn7c7BEDMGJbtvVdTRURM40zrr+D3TO/Elsjxs496Bw2KtqO",
+	"Ss9BsaiOZ9AaGaw3sLwp7fwN0KJgu1cKp4FHtXgx4eGv5M1a3dF5A3EjnA/4RpBJ/k7+saDEZQ8mCC94",
+	"AvVV82G4CudLyz9m0zt+XMeJi1saXnC2bavdUkjkzC6CN2BzOAU19AcLqBi7YPgorkHxt51TI5npqcv/",
+	"9ObkflKYpp61nFXfPCwmLHD3opjD0LvFtAbftTMd6lMx+YG7b4r1qL/7wa5Q8NuwaIdmzQJPXAZ5lb7z",
+	"IV/Z4LftYgduHufrH5ysYksEe5zvkvBn841Tf3vx1m6lwDNnxe6qvYsb7m2+35aLbdu9td1b991bvpzn",
+	"+mMauaiN6fS+/qJ7erfDrvI1AhiWe63z2Ik8zRKGBEPornY5l76zPADQSU1v8ukVnwrbp86ctIy1Gudq",
+	"oOiM1UzXxykDoQ6sQnfS+MOokan0i10Diwt2XBCc0ymD8B7D/cMRNA1Xp9lmeFC4R+h3YeGpW+TSxC13",
+	"TjY2b/njsxLX7z9K0G3cjTcuBQeXgovdSObCWleuX/ytAg+bCYqIXwHhD2UTRHGrYn4obvkwF6EnKoYb",
+	"tCi4FZhr74Y/HLSI5HeW9siILK8XQWuP/0jQZuQ/YpE8SvcRYaR8MTjSC9yE4Q9UbxznW7R0o348Z7B/",
+	"w/fe6918Zrdm6ea5v7dLd/8mR1dmp5f7WLF14ZiccuHVnVIxXi23W5nJSBNaXLvCA1N5qNY+ZnBa8DQd",
+	"prX3Gpgyt8doe4y2x6jZMfJEkXdc3ITFb0gzy6VGa9viCqxKLJDVHUywyAtwSFFOnMoNsKrbIP96ibM0",
+	"g3Jo0LDutK2KYArRtM1X2mQ8ZeMbUF4M04YqTOtLjtaPmKwK3V4K/+SWmd0c+NM29XiberxNPd6mHm9T",
+	"j7epx9vU423q8Tb1eJt6fC/wPgdIx5Npz/Io6LLhEhP8MD7ZE2+lMRlTUSZdPFUsnqyOGMmjCsA5LTHM",
+	"44DM8R3jd9ayEfqdK2EhnoM+KccRBO66kSDe3bYB/1kS6HFAhITQioL7ucEDSaVRVo37CPWoFMHhP4NV",
+	"ku3E5NEdVN0oJ5jDja1xDMr59Pqe+8KlXjju7SB8x73vp1/XBopb6sLpRPVewF2Jt0K+OftS1U9p7+SD",
+	"KN8KeijtW47vcZkx6qccj3fIN43SacE2h908+mswWgyxHWWxFY1a8YsiWojoC71VMGynSFxACF2br8Ex",
+	"XeMVGZqMj6JBKO5JbULWUvzPokfOdfxlJdFOGbegg3802+rnulcubqd/wcPs9G+9XgQuhZ631ir3Z+g5",
+	"az5yfy7FHf2J+u5tYbR2Lcm9Rl3QGos0RR8xErNJSmSWdsnHqabsak7HjNBEZiLSEhHUyJ/J25D9a4ly",
+	"2QYTj1g4thd9KpWT4IIGl1SivFSkRJ+gXCWkUQPAGAQVGlMeo8SWzQwAvi/fBmEfO/r/L/T/Rvp/Y/0/",
+	"pi/uTPr9L88n+s+XkyA45PK4/aUzbdJjpAn0LAeMBuYa+f/S+f6utq5igaqGr/Csr57g76+BPy5uQK1W",
+	"Wcquh+rANCb6do4jgPktairvBKGKQKUqfCIPOwGT7ihh9KZUCPsjwyhOIgU5lSLSMqaITHhCrEXHVOIx",
+	"W8gM28tUQxzVBxyokrK8AlszhO5wqFeJHJvf7YqCe/+d6CnmgfBvz24lAZ6cJaXeXTDFaDKegmBSVu7v",
+	"37WSFaDRtFksdb178PFlh/iBc1c2OwRwUtzSDxUfy4jFUlxrZuB30qwz+SD4LUsUTxcb7XbZ+BEwRLGY",
+	"wVMOXXU6nnM5TSj8rv+Pvee7ZH9/n/R2er0y5dh/SK9XgJFgztwt++6gJA9FwjDRMhYQowly0GVaX/3Q",
+	"5nP7nNio2yb0XWuZdxQcUWbezI1flKGnEV1U9fPiFVTMKeTngmZaUczzTA3viTlKdNXvu/qym9RRRml3",
+	"n3NTLvJci5GFhCrbAoosDxYBJzCEwzqiPG3CTEeRuVfWoOe5COtEwTux71bDXldjtvDq5uulG2HN09wK",
+	"KJ7YWt7V0o1gMDDcCcb6olm7GFetlvzTjKF6pqx2vMlEZ2BamEAOuNeKzGiEFEvGWtsGkm9KonykcZQl",
+	"hM/mMkERaVj6yrDr0wIMfr5Pp2v6G8wfx3ya4Kcb6gfQQCChLA9h5SpX0ora/va7D8bOIodgJzM3r1mq",
+	"nGxnE/cMIrjWKFCeWCY3y+T68fG2vg2L279ngG2IRZ3S5Ial85iOma0zYEOlDEFoZoDKCzlttF4MxLf3",
+	"Rd54URp2CFxvEIGpaSxnLN/6UjGLKHTLsA5RXmQYy5/ikf0FjVJtWCZ70DFLzxxmnjaxWJXCdjvlC15J",
+	"G7BamX4b05X91Yzx2Nporhmocs2z2Dh3/Ri48I2adyvvLHn2Ug/qDY4wcHWpjet3Nr6v7da5Vu25uH6f",
+	"l4VqeKKKMlL3M+++1bwoV2uHQDKHQAmG7b6AI+dUZkKSFDTbkvdOV+BoYZ0TFJlqTl8k3XPXFw0OHlnn",
+	"3FXMwdAbY8xA33qnesmNZu+4P4xM3zH/OrHznfzvhie0mCxvEwcu+/vLfcDaYasXl7yTj/YKB7vkbn0r",
+	"Tthn8Hr9mybwtHKt/g0nHjZ4fTml2M7zY8zz13brPU3HUxZtUmx8i+GTOX6WIzdupcYfSWqsCIjFhgku",
+	"fDnxME80rEVgfXBR1GbhoueTIsUOMJcSKiyuBcIeu/GEDuAcuDn5hGTiRpjdcd+4zW8RgFk9GNUaqhgc",
+	"VNgycYjqXuhiZZ7aIIK4kGSMyKCK8EnuqI54c0NBlDV1a5sV7zogXJgz6YphFvkvgSAsFi1FsnMyKo3+",
+	"smTNYIXaZkKgZpp5x8yUtNjnTUC47zUx3yAqzoPEWz/iCwLGuBoYL2TtAsKIDryF48L6Lm0J1/su5U8R",
+	"HFeU+F0SPa5pnd5qzakcNFvv69G3TcAI6g3N0ffWoZkeXt/6U7OZovwufJ3ztwtjV4a1y5Ngc1G1oEVr",
+	"pvOuSA12QfG8lOP6bOVVyciVw/d5qajQMKvaOaNuUvVmZreq/P1E8+1xjKXT30wVdfMFy1cLyLjAnYqK",
+	"EsKRC9ytKlalNMTyZqlXquD+iTq0Sxduskajqk3ALD3iZIAG7vgZoIEHwhPoZquGbi15q2Ygfo5rzd3w",
+	"u8ZSteSbJ+qi2F612vZ2K2230jpbyWMMS9IwV+uS7U1mZ2610K0WutVCt1roVgvdaqE/kRa6LE/MMdUi",
+	"04XY3cPxmCl1JW9YuA774fsTA19vTOljGseQXWWc7QAwBg+YHLHNM1NDkJfnZmMfVCrnitzJ5Ab8n5aC",
+	"g0fSZhDkhex0JyE9fkwFCAWNyfpDyfhV3mHECLB8ZVkKpnPAY6pSvSGjJlNyh0XxI6LfagMKtClNMuMi",
+	"S1lplh6XtYVPZh6obDYSxBF65TggR07PlaI86tYGbaombcd8BgkGqfTlq+IJvSDmqcaFswIHCshlqBLY",
+	"Rs1Mrg1GhWDaEP7M2zPu5qyx1ZQHg6pNAy/fBCtg5ISjShBoHMs7Fg1ql8wGAow4uB3RGoSrk0qiuLiO",
+	"GcHeYmZOkWFG9I8c+NIt95JnWBqeYlEOMZggL+DnVt2rzEtRQ68Xqu92PzLVJjQlM6lSsvdsn0QgHiRy",
+	"hoVyXvb8K1piTZiRwPIkKM/bt9vbfd7p7XZ2d656Lw/2ege93j/rDnUgZn+NA3o0pQkdpywp1T6aJ1yk",
+	"mlbAFQdOsujkGb+epvGCJGwukzQQHu87Te8fdn4vuuDtCLem4YE+oq12K+IJG6cyWeCFzxsgEm59Rhi+",
+	"/bWi9J5//tc6zSH5FBzkxeGFKB20yQ7hyhDCggSmMiWmaiOhsSnG9aisf70tvGQrbJyip2EB6qokHGFU",
+	"0/AwS6cyMWklw+4390yYLYOdXsU6Gu6oS5s0UcElhnwu5LCH709WYwiUjxumH1Cv+mflwbuEp1BbAcfQ",
+	"JiziaRtqJbZNNkHbVCiwOGMewJjTVptkIpJA0dqaaxB6Tblo9wXJAQygwiREtxOqMB+ibS7SyI04+QWS",
+	"3W4QN8CjGfmo3BQj1c5DZdsI2WsLGEpj70IRVt/CMg2KJerAHMwOmdEbs+Gw2CUTRshDzgdPvzICcP6U",
+	"YsktH6NupEAWNmUzuUJN1Au3CxDDyjpUCSSqRKanDf0TxbYqYo3UBbYWvPfRfLu4+cb2ovLaB92dK9ub",
+	"kjn7m335ax4iGjw5prAFRgG5++QxLJbGIrcU/6RqtrN99FPhVmEEfh9oMc9uVGU1IhpEwTwsY7PRCtBB",
+	"EcpuYtOYiErF1Uz09mZMgWEEOqdHDwaWq9deGxqxrNUqn5n72q3qGXecXS/JIOWCaIUigUQBa/sn08Vc",
+	"C92a7t2ZfBQhyTua6sdZaqBYIn7NUx9YbGpri5IzmZJM8F+zZnYiJ1w/2NmIIr7Ah6ujtg+z6ZWw8S3P",
+	"BkQwT+PrNthqjRZ4FdaR6VOb0FhJzeacmL21kY9yY9/ASPIBifyCXWcxhcDxhKk8hQpniWoeGOdxnbYm",
+	"qZ6dVJIZTcGww7rkGEM5zX2uCI1mPIUyPdaLgvtT+EWxK33266X3ake5aa3eRV63sr3e/w6JXh0hEESD",
+	"b3mnOrwqQWkPd0LjsA3jFXBjNh51UF7STE7GLfFca9ANkmscxGXvinF3Opf8rBF0f+Kg3UtHxQSELgfa",
+	"DWeyGARhz3/svlROmLE4yOVkFbPMUeCqhZ/2ruW+3NJ8WN/8e2eWw+k82xm974wWh3OZ69xylx/JP76V",
+	"NrfS5lba3EqbW2nzm0ubS53ExhqhGUs2ivn4SIoJv86SJRg5Y/eRtuYbXianqrKPt8eHVx8uji8DkFJ6",
+	"RzrACblbAc82AZABpAewwRxXYCGvvjs8+8uHw7+E2od6CVRcZ/SaKUxIk5rlTRI5axNGx9MCpWosI7T0",
+	"5amu7go2Wcpd146/G7Aal37bjg+Ozt8cL++87vuIXXOECAt6RD8evnvz4WJwdH5xvNLUbdY6Yf56l5UT",
+	"v4PuTLeLRfW/HFQoaj5XU5SisB97W82AcEgx1iecKH4tAO5YtF1rLqwgVJyQ8sa2o3ga8FYcfrj66/HZ",
+	"1cnR4dXJ+dng9Pjqr+dvLmsZ0vDy/Ojk8N3g8uQvZx/eD7vkPZPzmOUwgHOq1J1MIkUs4lb9ninvhDfH",
+	"bw8/vLsanLx5X/t9OAAHMJ5JIgUIB+jlRCLGIyZSni40bQXoBr1nMgzPqnTg7Yd37wbv9dJenVy9q9l8",
+	"SvM/exIqTfz1/PT4/fnF1UCL8sH3RwbIwevyL4p8uHin2procwHwcY3qjJyc/ePkClbqcnB8dvj63fGb",
+	"pfFy4XJ2p4eXV8cXpydnb5p0mytTpdd0ukk/z0/eHA0Oj46OLy8HV+d/Pz5b2Vsj6fgLa5JVnVicvDPo",
+	"I1BMRErzcKrIEOzLpJ/1envjG7aAP9gwPAWXf9WL9rC1vzy5Oh68Ob48ujh5r5dk+aatb+L49PDk3X1f",
+	"Pjs8PV4NNGfPfqWND5fHF4PTw7M3h1fnF/89eHty/G7J6c/70vRQl0hp0ePAClTPY2CKvSmr7OTSeQyf",
+	"l3YdzfMp0LJNXDdvIbqPEe5Q7CfoeaYzpvcxkHs3NFJL1SYmUk4gfkM3HVBLpUiZSNePZVylrS0J5Xqr",
+	"D6uNIIIg9UqZBxPW3SXg+smdefqs3jA2JzwNH8xaDcWZmxqe6UyeSWWfAjiVqpHPmnMm8OMNxjITac1Z",
+	"yxEHM3+4RVS7lk/Ra4qUK5sDssc1S81czLjgs2wGYTY1Ai0XKbtmyWP5xn1bozvhpUwxd8ut2PNNDagw",
+	"SdWMtzV75i5UbT+X2Tt1z11DXP7bWMny376JLL/83utaftlJsCm+oPt6ZLqaXz3CPl+ZLpeMhz9W9/yV",
+	"XpnIskFT3JbmbWneptR/l0H7O7oZKhVWmV4b5G0IzN1Flxq621o/4SzBkHDVFwaZimQiZko5oem6YZxn",
+	"LTXgNPuIUS6V7Lg/ymBsBsK1Y//wSWrH/dmcpKrXixKNca54KD3mnkPPQshj5vql6aP7M/RchZZ515Zi",
+	"Kv1UvdfbN4sZVPSsoRhYB0CfVswH0PtACowNRuTSFTa7+hjNdqugteGowMW80EiwkpPIjY/IIhSZsjiy",
+	"UXHWJQEoun40UBkKmC6JHIJnpQGds22Zn3WP63OF7eq/QBrXPEgqGiv7bfiVfxx+QaoBvOLjtRXeuQKW",
+	"13YBUHfj2HA53UrDk5VPt+P8y68V4LX5pfPig8Wr+GX3tbwLpaPwuJ+z2ydokTBG8zzrVSKU91Sq9EDP",
+	"Pk2naBlDe4Agwyd0zp/YaVdPftOs4uuTYbsv8JZ1pRR3zDuzAv6zY41IHbtU4YZgBPrhFA5QR69m8aQm",
+	"ydVHcSflD3X74gTYgz4bwyyJh1YsvtN/2J1ukK6gyXxwBv3Kj+lvTdN0fvDkyc7u826v2+vuHLzovej5",
+	"Q38e7Uyejp7tdvbp3rjzlPVedF5MXj7v7I6ejV9GPbZDe7tPQoUG1ohTr4lQB1vN8RcEOatNsEBLe5Tn",
+	"QDuWISwtWRYLoxrKIwW6aZ3WxgBpLH2Lkx+v35vs05eTXdZ5Tvf3O0/Hz1nn5aRHO89Ge/QZ7Y2f0Z2d",
+	"tYFnoZMhpQmmZEmuCVrB8lJ44KQBaoOMXzPmIgdkWfWYdWrDVGqiFXyiXSmZXBSJIYcQNAymaZBZlBH4",
+	"ism9cpxyxgOXSDkzpWNO0Q33uDVjGoSw59MNCHmmjrOdeph4f1S3O93Df6psdPH6dNJ7Sf91dcqOxJfR",
+	"6O74/cf5i4zF/zidzF/8nf57/uubv8iLQ/3fX9Tx6/3r7u6H+d30NP7nm8GvN2/Hf/2vwW12M7hl//pI",
+	"n/MR+9vx23/09v4RdQ4lv/Fn5mnv5bMVgHulPViOSC42oZYrTmsOkSZrekWhSE01wek6YWymxdd69yzY",
+	"U6kiQ/3I4F8SKsppCTk369qtkLJkBr4qaBZS46m19GNm3KtCuynIglazVF/kColiZOh3DFI5sFQkeFMY",
+	"B8Y+4TELBBk0j+0olfu5l7/YmZUHZI+sm15crfvCE5UuySeG++ROJmC6cfB0G7nwPWiIqgJuozFWBFys",
+	"n4xaVbu5GsAJro7ykjH0oc2oAKcpu2XJIp1qfS6oweumUOuqaWxVA5CpuCQPbSLjWN6heFA//272KHwM",
+	"MBwaLcvSujVl8//q1mTKJ3yM3sgBE3rpomDFV+VW5nRdmMCk7yhPvWIdbWuBAfwQq/WG53Sp9eQwjkkA",
+	"SUIWrbeJYHeQ3Knne52cWCflfFVEw/KyNmvPezDiBAR4Z1joc0Tq2SUnWhQSv6RaRNDt3zf4pPZIP0KI",
+	"sANE5kKVOYTLPVH+5i5wsr25d8iBb1J2jrZPodtllle37f2dWMd1V/iJlkEB5TGDUEo1jyraQgM1hQaq",
+	"hX9Z0hWn2v3ynjwKKsxPjvbzLfFpHhN0xdvMzV6piTd1tpM53zZG8pGiT39WgJcquWzqYkSRwRJFl9Ur",
+	"fCBIRwNOyWWImhVgTBeu03Ke0t6pAfB037RpHQ1AOvVbzeyHdh5dj6J3rYj29y5X4AS9uw7YX+V66CMu",
+	"oGHlhgM7WLnn4A1W79V8yOYehIbpgRyGH4Bmq5bR7UTebyKrZ7mZy63Jud1IhZi+cEvEkG9QIeYnLvMC",
+	"Pim38Ih/wXNtmVvudg2WGbE3QgdleWkR80RpJ9aVEzH3TCER51foqdJ5aVqeZTs/5bIq/+CKj2IHVKBW",
+	"AQIjiK2gwhhRDOPivKIqZMQmMmEG6gKMz2mtMlPRRdbRGJqaqX5kgNJ7pHcBbMgKALa87rJ5mlC3ymmx",
+	"WI77YAGhNABAAqVeCgQPT81akIhHWkXZkG7yA5Q0r5TRWd3jJJHJYMaUMjuwAZwQG2fACpQtubvMfnVs",
+	"Hy+KiX4bFFLE1ix9o2IvhD3mXDUCfu6nMXEFoNKyL1ylqksuIEvOmv3xi/oRfFYrvuIXUxyRVtvuNgdB",
+	"/cHhRxutf6UgbMkQV4/gX13AEvj/qlz3FUUF1ipQUCHWheDkH6HqAbET5VO8qt1OzygbZwlPF5d68pC9",
+	"gG/tMEun1e1bk6GQ51OCjKspCaI8ASybfgHHMkSIORaB939u0KgGFOCoBghtNLCP5omhBEVnTZZGrC8K",
+	"vDcTXP4KE8AQFlTvecj3Q5e5KUGoRVcWKXDcfenAhzA6bNglw9eMJiypjAmrlNq74XGTCL3vKlz6UDFM",
+	"YlJMC9ZGXkf5mOvZnDIageEWT13LAxgrHAJ0zv/OFq2verm4mEgbP0oRf8i8fOVCo9oQJZNoYqqPJWwu",
+	"FU9lYhbJrhEEEmj6UwkwRT7CyBxzpLgABSaIfAXeJgCTtkH/Zk+AsbEv+uLQk3QgIEXBItnYWv03UjT9",
+	"GVFO5NQ7ITdnzujC+LYcool7RxGetvXVvjAuWVMrDvJsRgvw17TzDDPL7pHnYS4O3hLGRF2YTP0hpHnK",
+	"cFHUvC8CVc1zc6WehitEVMu36ZymU9W2Nm3w2eHBdjIqf1EYS9lx/EvDNlGypqS1ycO8k8lNX2QCg1RM",
+	"UNqfTiDDbMJZov70J0jT1LoscBnEBVQWSozN9LKMqZCCjynEkM3If0RUTVnUdvKp//OVBe1UiA4XK1m0",
+	"0RdUkb1dMmVfaMTGfEZjTKk22HF/0pK9Sulsbvtz8faI7O3tvTSJ0LiTZnycSMXGUkT2RQwT/NOf8rLA",
+	"uPETxshIRpypAzL8rd+Cqe23DsinfsvMbb/VJv/3//z/P38dajZaYI6a1bylMY/aZFh9AZ/viySLmQkk",
+	"UbbanxYJQdv+rd+KQA/QH3Wa+DqE1SlcqYTFipnBXNguROpPfzrAhwqoRhPkVyFySEPI8L865v3OyZth",
+	"l/x/My3U8RSN5wuZGchOtC6MYjYzX0W1pIzt96c/5UjRI6b7SckoYfTmoOiBekUkUAkakzlN6IwBoqg5",
+	"Ojwx8IDOU7jD+0JO8t3yKnflTPKhqlfFqHF0msTDSpuN4BwP/JS8E6/gy/hNc6MvtPJqu2uCKVzhSEGS",
+	"YXACiJIzKDyJRwt9JKCa2WigiVP90nE+9MFtgvsAYjksXqyBgFXZeKpX0ukarCUVSDthBCZDvdgiCNxv",
+	"liC1igp4C/uiCGPXF00dewhE5ddTQ/5HLJZ3ZKfbM3xBnyLkRDEfM6GYw0lOT65axhELMXjq4MkTOWdC",
+	"ySwZQ/nMJ+alJzMO5uyUpzFGugNDabVbphetg1av+7Tb0w/pJuictw5ae91ed68FoVBTkDie0Dnv0Cyd",
+	"PkHezExY3RN9cy5D0WRWInYxi/Mym3mw3HAsIzb0w+XcIDw4HUM65wP99QEXPB0kLE04u2VDMqUR5Cdr",
+	"FbAvUF4hXHTJx6lkNtQntRF+eudEqFmZAuj6ql59zeXGRkAo8LuLEC18BigDv56mZCqzRPWFwRc+MAFl",
+	"etnb5m/NXGz8ABB9W1QCFjt/vhAI9DBU8ZrMjBySH+eTCCUNnAjo18AuQwvlZ6bS1zJaOOkrEDU1n8fG",
+	"YfzkXyYIL48msxGNzQIRQT/QMvwqCT8Yewny0bLoy9p4yUI50GoHaAuGFOmO7PZ66w3ZhOTp0zA4/q/D",
+	"0/fvjpsP7UgmTMuBCDVZM6YcodvQR92oywDqPmIef+I9C994ioMMvZRPxpPXNDrSywnP769+/pSlUxmd",
+	"yfQQocPxxWerX9SvgDwFphD91s7e6rdsZpeU72hybd57uvq9Dxcn+h2JKubTnQYj+yBMRAWLTlnEqVVv",
+	"n+6+XP3ylZSnVCzMEkDKzn6T6T8RqVYO40sQakH2wXcbzM0losV+EPSWcrQwudofIqirbDajyaJ10LJn",
+	"i1A8P0i5LPJwSq/BHGypNlqKZ/RLZySjRWe0SPXJ2Xm29+Kp/khB3X+z4ehfkbLnYkPr4FN4BMUjT96b",
+	"d1tfP7d/RKaA0e/2a0VzBSxKNtef2u3t7uemQ3rDHBZiX+ZKZYBW4CIEqL4wwohFN0kY4vWSDxfvAMv7",
+	"ukteS6105XJKdFC0DrH5DhaCowLZ76GHJ9EKNVN94VPKTbC94pvF4gDT6wvgehZUfyl3QjVvy5W2XKnC",
+	"lZ42Yi5vZSaiLRv7I7MxJEuQaVwcO7Uh5qb7HrMU9ZdrltZnI4zo+MZ6AYEIe+WOtMon79ApE8dG2VzC",
+	"mZTx7wByERBj835fXGv9VIoKpbFWOi+/CLQIc8No20Z9NWF4SuYVdwwv5GI5yTYzkne3VaJne7j8JW+J",
+	"DHW5RGLeyXGOQ7WMvFwYbpk//7X9YPL0o5Ob9cnG7+TkH5n95uCLBc/21/b9pdC606+PZf3JP3TOHop2",
+	"aXFOTR2k0QJC/MQNxgNZOa+NdZSuhXcMxSs06l0ndGaTjzKFxI5rQWpouzZEEZCmfmamRRwb2OdsPqZL",
+	"QUiJgFhqJRMsjgLxRSSVWmh08bbmaKHXYh3lsTKUGMVAk4wGXpIyWdKETgLpiOU1FzkBidyZHqK13ZjR",
+	"cxukEfCpgAw/U3jpjioTJ45zPAQXmRlk8V1r8yhJ5YZrmO8NawwlQy0jryCTbW+9YVYDg++LIY57QnnM",
+	"oieFi21oCDKaktExk/sViiZ4yQdWuIP0LYvIx5D+v0LgOzOBxM5AQfLd7uox6g5yRUbsOhPWc1OwKpOL",
+	"kS8ZhKyifTPvKe4fi815I+RdDgYBPHG4lK8OS1hqXXJoS5l6xuiE5ZATbROmJifkXIuysAML7wq6GweQ",
+	"t0xnUlyD62IpT/PYb6tCSCrZr+xLWoHRs2iIM6YIjDuV+tCSw/IjSCooSaiI5IxAoD7kExqvlZCFTtEX",
+	"ToO4bYx12bB1maXtYp3AgGgpi5IzBmX79Jqp4qdxVHipojd7ty+/7Fpv5q8ZSxaFMzP3ROcKhpuEvb9f",
+	"jZP+vJZIAL3l4gcSBtZUyEwsw6fWsVBZYir3YCyIoeIzCZepILv7+/pUmrJtXeBbzTQ3jNJFOI0avQ06",
+	"4nm+NqzEbaWkH1RKeg1QtMVheiwR6YmHAFsvG1n73V0ZLMFlEzZEUiyK8qKWuaK164YtfN95AIAW7GnF",
+	"BxJGI2XcbtDsjC7ysmCzom4udQrs2fKVNuqBpamBY3GY7XJe4nWsVjda29bjIDX7wMqfPrXAgnssrmOu",
+	"pq3PnyvwxfhACYW4DmP3U8tD09W6soeB2wpgYmq1HHpKjmKZRWXIy8LnOJdJSuOuGVd3LGdPagAxTbhY",
+	"GRW2BkFkKTAmZheF4FUr3a6ip7Z8dM/iN2KcVlqowS799PlrY/oewvuutTk6D22YxG8p9reh2BeGRKCG",
+	"AWvvr6tDwv3rn7/mxDjHFFpJiEGFcOO9CmXCwLaNqSCKgcUoYlqfGC1M+shlBTVPMQYpvF6L3b44B/qJ",
+	"6TD6GRTUuXDjqwGXD4PJrA9B2rCYRRmLq/xGl5jaLH3hj8ZWodD6LotQFyywi3xQrRzbyMLelWP3UXTX",
+	"Ck6B68Fj1EjpaJSwW46lQ9tkSMcAQMfF9YCrQZIJwcU13MgzsjGsA64l4ym/ZZH+W8v0TEQDHgGAk4kD",
+	"HGC4kdJPTKkaJAyDNeACVwO9WAMIl9NfdEdlHjDVJHMTgL7s5JzDt9zXBteJzObmHgndyjIOHU7YNVep",
+	"4XC5Yk6G5S/iC57KdmBwa1Sau5wShJDAPbggdzKLIxIzCP8KxzT4IFOttYUZCib4Rs9d8n/jswH4Jsj6",
+	"MqIBZrRD7WgwT034mIoUolwRqQGyvqycA9erKWAXbM5sfR3bjbbe30QxfSE1ctBoodXLGVVdcsUZbnnn",
+	"rOpZLwIJ5xBXZarWyFuWxHReLrXdsglV7Ms8Bj8act+QEig9BbAR+oSFZju3gftFYYYXVfQJlS5AFZ3I",
+	"ZAY5Xbh1OiZ7vYMBYdaFFsaCwTguaSKOwzMLxpZCH4MqIh/wGwhN6vpcu+R1Hu7bJoCkZ6M7obC2W/HG",
+	"mddqubVmkwxt33+ii+Rjb7L3dh84258fJsV+ckAbWru93WednZ3O7l5eHL3bg//+2SqLOoclsg0bO8mA",
+	"d3FxrfIScwcii+Mi+HoMUfc5TJ3Bjd21lYVaFB8o4uLC2HQFd20ATrfzpKa2HbB9D8B21yagt5q0C0ES",
+	"99wQOQyyvx96leL5VTHzXDC0+DqUrmyh4eJmlYSpn1EPM8nguyqL086RRQBe9bbz9Fru5/eWSqBIu9PE",
+	"8UpNrL+Vg/eaiKduLfOGZpXLbDw1PGwrpm9eTM8Fc31o8jRu149cXPtcUMyo40khLVc8bLVbQenQg+vJ",
+	"MX+sbNhqtwrR0CDHO4KhPoOuXIiwQPVioYENKsloFSCiGpEwfCdP8ioJhJp1hYRBnDAnW6d1UC5Q/hVJ",
+	"S60C07Y+JjdMvjjmQ3TGFAHUjXQdo36ASytFbUMzeJD0G6s9bWM1Qq1nbY2nL1aqPGeMwxdoEU6vpUMq",
+	"MJgeo87JSEaL5WKzBc4OMfNaTHWOGLal6d6Y0eHbUXcZ8ZgpdS/K7r+8t+7X9td94dmaLzShz94LTajz",
+	"R8pT96X9dae5ET32v/LVd/1nYkuKH4MUz8bz3D66mjAvdYdeJRk7sJjptkycKQQg/DKyeZ5cgf41fH9x",
+	"/rfjo6vu0cXx4dXx0FJdSAPjUDIX0qf6wrbSJVj9whpkDLpkSQer17HGWZLoxQZZXS+f0RNMLOqg6Jyn",
+	"iJUhHcMqqBk4JhvmWWxMMVOZoTwjPFUsnnQJIOmDTpkD4KHpLaTB9kVVhS1roEcfLq/OT48vuucfz44v",
+	"GqqflakxOCxrah9vYWWu2Jd0TT00PKdQOwxOHhcm7jllX9IuOSoh4HgebaMEhoaZp4g387oWg1nSP64I",
+	"+0LHabxwerhOhwbw+qa6BWcyLW/IvFrM0N8ew/K+fOgZk3cC093dHXWP4yQgG7uMsmBC6zU12+i+sD83",
+	"tTE8uuftDhVn111yqSkbjUEYtSm2kIDu95jW99iU8N9Eh63JIJeVuUkwA3Sb0cLkZwIZM8V0kKSVRWt4",
+	"XkuMkOXsoI0OCfDfcujJy9Euexbt9DpPx88nnaeTfdp5Ee3tdXZYjz4f74+eTXp7NcN3kemKOVgFgf+5",
+	"6j0xlQ9WOlGAojs8uG0qepqKQ1o9QJ5VKYiwRCrfmK94a2R7gJGtcf6ErTdS55q1JHSzXtkfyhK1DfD5",
+	"Fnao3EFcgArWa0APEuE/fDh5k4vupt02whhVCBk5xMR2HzIDcCewRO7T3lOffzU6f4bAz2k6dei71W3c",
+	"9KnNkHo9GJBKVJMYJj6eukDXeMFinQQEeh+uHbgEcseCT/jiFvBTzPuGTMQcrVGrBNalDZpROzdGURF5",
+	"rZZwVFz8+tLaFnasCcYzEfDb94VtznQQ8RgKsBaeTokyQovRZ5TpHSQIYg4gHU9rXOeeGxoFhIHmFsaP",
+	"jOwcwnbLWY8rPcd9sYbrGBd+60V+mBf5MVzGQQTWP4Dn+LE8w7Xo1D+rgzgMmNkKwE4bcbUCTo+XHTjA",
+	"sq3Ew3hv7Y332e7kRa/TG72MOk/pc9Z5Od7d6TybPI1e0J3RcwbcywV2b8mY33L6v7QEbGMeq0DbB61z",
+	"eIyc3wng7C4iO3ayBItu2vUguRvpT7utXBhulif9+aEbbetw3jqct4L+Og7nAIT4uv4O34uQS1c5vUji",
+	"DfhhS25WV1Yty8LNna65iOiefXI1ZTkkFlcr/L+b85I6EuLWYfqdHKZPtx7Wb+hh/YFoz9p2ip/LINGu",
+	"K+yk1eQsju/p7Dq3gmFQdXDwiTfl2nCMIVUvZ607E+ALUcVsomH1xcY8mz+EI7O8zm1iZXs9MT5C7vp7",
+	"QC7bA4rRZDwd5BUzNrsPqOklLOy6zp3dJc6d1kbOVtX/Zud9jRl04LzvMXm5IdIiNOTlvBum7kDtxTxE",
+	"zIA4g0CF+Z4G2iBPg8zD5TxDU47l4CUUtY0tEFDCZl2DANEuYBNyoGWTNxNTlb4CT5cidARANQXAgF87",
+	"FwxI5WxMAzLWRgwGNxkzIJjVYFq0HmxygMz/Fe4pxC0Y09k8UwYNpN1C7LYB6NMFTqpT4BXpUExHLHZS",
+	"BT8IQK7m6QL9Zhj8c9DC1u+jdJ+YqSnSdFer2YDYYN4j+ZRucwh/yhxC0Byrq+kIb1V646QPBohRCddx",
+	"pTf8ji5cCIeag15Nul6OZNMX9VA2zUjExpzqPxqVaMp+qrShIS3YIkb8wfKPqahuglUUZANAErZoSAeL",
+	"hqBm2FAaQoPSL6rAhlVllyvWaYg0kdKC0zjOIpsWjC+A51Ox+NZoKgiYqqbyTvQFvaZcGBBUNF7NMmXK",
+	"8jgQFUW1AYPN44DVckUSNsmUdfL4JKumZMo3ckl+O3+NKZcBZbr0o887vd3O7k7o0QBpREMcFvnyoo/O",
+	"+PVUS/NYCsHW9sH9Wvi90arQLpsZPj+6N+S9Wd1DWFwDtbr1iPxIHpEzmS/L1h3y47lDLH0kSB8NzXbY",
+	"Uph9hIyMQgq28fSyWi5Uz3dseM2DWMkDvRx1lbq2fo5tYthP57Z4EI1YlgFlKUa4NMEpIP0HCxPgAUe5",
+	"sah8ZMLWzFk2AYJoyOPKlTuJETsP3WoyfYFFYIaFKDV0Xjco+2Tv2T6J6EJh2KaQd+BmfdkrXSzsdJbc",
+	"QNwc1EqTWdolh32R20xt2zu9npncTYnERYQZ7QtTWBBALGf0hi2zBi4tNfiQOgIbESybY31VBUSsvLyk",
+	"2MBH607PJxNsvlDmAitXocmlScWBncfJLFhD2t+QIO/WQvjv8w8Xg7Pjj4gDt27M04OXLlpaTQFQi2c0",
+	"YktgTkvezot3VtLI6zEUzor6jIoaxbrJLDxp6NyE+tIV/8u3hF1V+PecJ3DOC9bg1uLK4ghoKNJnKUks",
+	"wfsF/uK8AbNfP7Us2R1TUbyW01VbzgTtpxjL6X/6bRHfmeOvul/DLf+pdVXAwwJFxPnutj67u18rimTn",
+	"gFyymI1TQrE5Mp5KPmZdt/CgcXkXfliSS9bmcWU6PaMiMFs2RRCAOSXRDxWstOi8FAPo8wAL+Ok+/rfM",
+	"kP4XDMLhTLonwD5MXb68JLV+pUsu2K28QVhrDHLWfdwUGO5hMb9OEUiPS4cG/JMk7Xi667bsye+h7Ekh",
+	"2gIvITQs3TYVbkM1Turk3BUGWSc3MmIxw6Ld/mk7Fl4cSFgxzquiC/YlzYVEeR8ra1880MwaMZUmclHV",
+	"eJ+GNV7nU5poRT8jndjWU/odZAQCy3wYbQiruqvTnpccbevdLWu56x7tvni4B+WbZ1P/HjwcD9B9vmUJ",
+	"uS2d/MNmQG+e4jWKNA5RPk+gGS5x5N4nWbrReX3kZGmL6dDMF2+f3gieuG3MZCRjZHpfNIYSx1L7phU/",
+	"or0Rprj9fgmmL8H7BRRZewXeeN6FFUjjfbEUarwWWnwy4TECm+XZ1O41i9jtQoyT4ZiKAY1mXFi88TGj",
+	"8WDCBVdTFlkcLAAatwMdlNHO8xulXO4pVQOnB/AF4/0apCyZcaGZqX5SjTkTYzaI5Izyoqv2sspG3i03",
+	"NTzj0UDLCYaLAjzVI+CM55gm2wTxnwFm/JQmNyydx3TMbJiRBWl5jyu5BSDX4rBzdB8bkNzM++8g3dym",
+	"Q20WwshfihxMKb+8DnJR1fRpeQ8cUCiqlNIEw081M4igWBkqG166ueYxyOhyz6jt31zGMRxNg+2U/9Yt",
+	"ey2uwnvKhYsGg9tdDvfUeJJ27xXDhR3dQqhvM9q3itu9QrjMSXe1NHtpGWpvHUxvSeYtXTK8zofrtQIv",
+	"QveGxV2X7pYQg0PCrsH8dT4N6lhZ0gWeWRF0naslOdcF9ajIuN8BPn2VVndf5PRCwVobNL2q2xWgwI+H",
+	"nl4CONzGyG1j5H6qGLktEd4oEd44cLpDWlcD+JnpejAEOhUIUM/ugclsCfAdVcSoUcQCBqccc9ljmmIi",
+	"WWHYtHpWb+eqp5WsA+MSCXXPKGdB46XWNTqA5NUwA7xJfxlNYh7u8e4aPR6gBWZDHW+IJZ9bGu8DJU8m",
+	"MumL5VDyFqH/9PDs8C8/MZb8eyvSeHZ9VUCJqMb2Gn+CGqnpTWcth18JTNQKC/4KBbURRoXtwC9q87j7",
+	"vtVjMyAU7qJCF1385ftBvtT1em2g8eAEu0D2a0+ub8wJ9db94OZqCQApQTyHXH4fsTHNQJYu7O3WTyIF",
+	"U3VMyh2QYaShgTjGqM3wKJmQ8ZSK642zq5mM+IQ/Jr9qu523uQYxVSmMoL1xdmZHtFl+dk96Yk2NP1Al",
+	"j1Vd2mwtj0eqg7FsEJuuhGH39AMLYSzr8gZLYbwv2T5+/5UwcqP8OoUwzEv1NTA8P2qgBEZ+/5vHbP38",
+	"bh2QAnIdYJKlGdDp+/p3kpTNuHIcPMUFx8PT2u29fNnpaa7Y2qynZ29Dnp69NWLZsHt18WtW1d6W8dj6",
+	"QjYWxGa2XJ0tbmPgmDlpNjFqPiF+FMTM3W8WlfY4FTx8M0rDAh65Pe7b1O+wffzDle/wNvC2ese2ese2",
+	"ese2eod5uWyeXrt8x165fMeMfllZu+OUfiGnQKyble6Y0S/r1+3Y29bt2EY5baOcfpa6HavE+x+6aodn",
+	"XfhZinaE5MJtnM62Zscfq2bH96U76xolfi7zwyMV7DgFcfAPUK3jfsEjf4ByHbPaHfAD1+rY+2FqddRP",
+	"34YKdcDZWG1ZpLGxpQXSXAssfPAEplM2axMaK1mFwz8k44QB0DaNkS5GkiFlvJPJTV8UWAjwydxBavJO",
+	"IVPSAOjHLM86xQTJctIpSSWhBCi6vsdTRYZG2R/ohRrW2P9sgKWJ4mQ2OZOrgVqolM2KhMzNmv9ggrcG",
+	"vx/P4PdHNPYVOZZ+dqVzgB43ufLnsAi605ErahWvtnHCGr9HEsJIqTXzOUqsK2kcXRwfXh0P3h9fnJ5c",
+	"Xp6cnzloKI2sgfewojlLss0X3FrStpa0dSuT/KaJPchCh1k6bR18+vy1WugIxABHy8XfS1TcisCC9MUR",
+	"Vr5DZp0TK1YxpdXWT9JSY7Va2iqxkdRKjY3Mbn1RZ3dDgWxradtmxP0EhrPmVAYta49GZjaYO3ZREJEx",
+	"FWSkqU8cISVykiCIhMxYreEhfJwhMKgljqkwqgNXK3LJHpJAkRP9wUQmg2CGy9rmAhy/FvJxXJWcHt1C",
+	"83weC9ifxakBVSdGLu4L3RIEhc/m6aKiBFjBtmF6jysVf2/71oMyUSCjk6s0oalMvlkuyscpA7aFdgRT",
+	"AXXEyHVCRVrqYv0qFCrG+pkl9zP3Gt3kG2YxmNyAB62xo5RtNkegZGRbJ+gcVl1O0LRlAhoxsk0TOUcl",
+	"tJQOjIqOLNWtEWY2F4PeTPO9BO5AKudohfp7+Ob05Kyi/K6l4T5tHiPtRYaE46QBY2EbJL1VADcVJG18",
+	"PwHpa2OeSMQUwdhoh47cwzPZ6Lg9cmA0ZBc50cLNYDvd8OJa5E43CHoZqovTWB6MjA5qGyldimbOc2sK",
+	"4JZCfLPJVaCFDk/O/nFydXh1cn7WfXdyeQX6tIHlNLIfF32xtA3Qe8HdoSfxF5tX6bALF+8zlUXwtHXz",
+	"YQmLhPXFcI4W/KFmsTayHj0mb40IPZazERcM2dLh2RsUL3FngY9G814jcOtdpo8MTVhEYp6yhMbxAnqT",
+	"14aixKTDdMmhQDm0L7C5XN3H1rrkHVeYDI32XGPBphGhimBFYkXuEp7CqswOyFClNGV/NoPqZ73e7jO8",
+	"ZArZAZKn91Db3kHvD9z79DnQxKfPeSPgAHHsD9YWXxxZ1yDfJqMs7YtRQsc3+tiN2JSLiFAUbYrDiY4l",
+	"/aI1XOgjXAj6WC6AKC6uY7sAAEOuZ2ykJ2YOUachEweGdBa79n7up5O8AdwcR/yWx2dgCWnilaq8bo6N",
+	"pkj3ef8YIlzv++IxZLXe5+0vbJzpn5d6W9yvBQBZf435yEs9Q3ICOQwlf+fmnEV9UfIWkTWcRRhiDFl1",
+	"UK7MgMc/rsPInczH8Rf97hFsOzbC/dFQbItFuocntaGDe21H+JqnVKsLZ3oG7vnufcmalenv9+IbZ+fe",
+	"t437jhpeNkWL1n8ZqemDnLXwhhSsbnvax5yPaxGj5VfqWnOH/xg+0h/GRdrctqBHPlD6dEK5OiwJx0XK",
+	"rlGSdGrJba6SWsEn3WpqP7PO33zCIzB+tA5aJwInW69At7kBBY0ntTnmeiNzReYA5TJlhAnEeuGpcvxl",
+	"qIXOpeIpv2V2vTe8AFvbxqOmiTiahGPcKKvuITtHpdrPph3SDSwB90V7dZoOAb4WUYBoam6DoRaUOpmg",
+	"0K0bAKmt2xcPyxWpKHTWfb3V6H4MjW4rbP68wuY23GMb7vFj5kmtw3iXBWiE2PBcqoCVHU4OQ3dlKUsE",
+	"Au8t6ogJwbf804/3EpHF1EIbpgtVYiL3QUx0INDzch/Av8sWbqswwcu/KLCEd/O6VDZhoChglcg78LP6",
+	"2DFEJn2RF4EyF1/ZRIO8FTcd4a7qrgXm76cc2He97vVFX2haAtYyOwDHrscVGZr6kSwaEj4hUsQL/biZ",
+	"TxQfjPSSCzVGpFYIx5Lb8Amf9AV4kS3MSgBjC5fGcQJoieSOKxNDErGYg9sZBl885ndaawdRFrOoL3hh",
+	"FSdpQoWiY/2U8SdgqDuWz0brvZbIoPMs9S3mIH5JuGZMdMYuiR1TINnaeImxFBN+nSUs0lsS2+gLJWfo",
+	"W89z0IbtCurLfCoFGyB1179lck0F/3deIOxfcjRIeQp5IHqmxlo+ss+/yiU3RSLZh5FYwD/FCMp3MPa/",
+	"yjsszK3PD54le4iuma3PNrUPCXZnbzNlS43j4qu2HXTMZxxweF6zhQR3AlxBYdaWIXUiJuHkPd192SZ0",
+	"orVfQNwBAXQ8ZeMb1UzIhHNoHH1MaVq1WNM6o1djDfOMYY9v9Vtf262YUZWu//o7eK15PfZKA3U6r2+W",
+	"x+npVhyhXytixs6as5ZDkjQe+ZF54z6DbjBaB8+1bLCSOI4qK/lw8a5K9kqQwLX4exW/cBMMkScNfdIJ",
+	"D4XpPdgKsa7lMsrwPhhrCtZ/KIicMy/nTaVURIrQWDPvRavdAgcGtIewL59a75Fau2+Zxwn7An5VxN6F",
+	"YEBg6yIy8S+fdfeR3vo9cWm48TGAIQmJQrUPxwJIjTHtMVd66GohBaIjDj61rjBmE4I+fbsf2FQxcMvr",
+	"CUCUObidNudGv0/RoNPOOaUL2CqF11UhxQA+PGBoNNQzZx630wWauDCAaOUPmk4an7bfSfQbFRzFxrGh",
+	"yEOjmebPSIQLeq+ZfnAyr4qlyh3lRcw93rBIk/ac1X7ddBsXoNxnm3WJwaPYQQgctVEKq2ZQa6TIw2Gk",
+	"agplKkcsluLaRCSgkGAOBwpI2CUjorp9OpNEZeMptgYmRaGXvsa843bONPapdUTFL6nm16lMGJEjWEKI",
+	"mcmS+IBsrMIbDMGILBeVybUDMVFBeTftOTjHfgGv1mLnn1dH5Lx8WewGONcwjZuzl+enMj/sbWcPazYA",
+	"ARsyM8beklB7Z1aeUJJTt22A3aMYoRsM6QiP25WU72hyfW/j9c5+kyk35lMWnbKIU2Op+Ykt3yhR+cnn",
+	"q5Vw+qUzktGiM1qkmsk/29/fe7ZcH4eAJvh2WPCh83kibxkExoV19kN8QusOnkbpHEtNYUC7hX4MkRTq",
+	"CxggBin1oHjqz6PShRoIw9hBUDNc6XfKBJx/gN6s6p1d8nEqIf7L6vTwYddOgNn1uQZCBGMRxEVJDMHT",
+	"R5iJ1AhQ2CdsRCuh/FpYlu+EhjNnFLk44Aif5ASUJJRPMpHyGOC+FUml7AsZG2KHGhgGaUmhxQwjDBit",
+	"u0r3vIedRQB18MQRghn7ReXKoJ6bKYa3OeoixZiPXKxJMb0DfQZcaa3OWaFcQFyovnCX3w4f5wzdnk2U",
+	"PrPf7qv1QTYC1Lc/aN3udA//qbLRxevTSe8l/dfVKTsSX0aju+P3H+cvMhb/43Qyf/F3+u/5r2/+Ii8O",
+	"9X9/Ucev96+7ux/md9PT+J9vBr/evB3/9b8Gt9nN4Jb96yN9zkfsb8dv/9Hb+0fUOZT8prlDE0j8ChUP",
+	"p8s7H000vN79XbN2DfVuGDEmiFmBaGOuWn+jFs1vlC83S5iGJdgy2D8wgy0yGr30RcPESmAvxoDsHEpK",
+	"TBTieox459nei6f1TBaMYp1cZFVLuK0Pyy0nSLrnMRWCRb4/OkeqaWNUJ44mj8umoqgRmgvORR8O+sKW",
+	"KaJVk8B/5PZZ1wosPe7zn0UAuda+nM/iR2WSF0Ly7IjmrRlJ7/iYdclhrGwQKjroh6B6cHENCaJq2AYM",
+	"cIPobcC6QmZ/o2IboEVbOTBTENBsGJ6eNgdJ3LgZNmTrh2V4RIP/sW4/X0K0bmBQLUhKeXQDhpdaFq3m",
+	"LI65uLaARhBUSuQYy9CNjXl+TDFxAJdREa76IgeBOcTZ9tPoYZVgNbVY5W8g1SVnmC0L8pTWk6HMVMLA",
+	"2h4d9MWwxiA8RNU75RA+DJu4GDL04A4kmihf/RmjIuUz1szqrM/ioDgHD5FEXLpw8Cm3rrQOYz5m/8s8",
+	"2B3LWcsaR5omoRVtjeRoQy2NaSLje7e1v8lefc4tM5srh38P0/QbuwuO9KZYIbrV0GApciPYRuU4eGMk",
+	"02nZVMlK9to2dGEsZ0whRXVtQc4+X7VBc6JbDHCwDsL2Jrd4fV8KkPN1NpvPUADd4Gu7NWMQmuTN76Wc",
+	"McAY8dhMwDTuzWzoE8X4AqDp3tPNsdi91war8KL8p2vBorgaaAZuumJ8/OvNsJ5NYUKlPQOlR2ebz906",
+	"Rsf644xHr+48F51ABgixdRbMgHCQNrSinDAwED+GPrMGJcjDyP2tWnWBqWW+FJ9htU5SNiM7bTT3H5Cl",
+	"DpY2Pr3XhhNxQFZ5WRYlT4AEuWuxpDfHQmWQaJQ3bGSLIv9op9frERazmZ7f34uJ/3HN656XyLOwby3n",
+	"W8X+Z7Sca+IelMYmMvEZzppKfO/pi/3nz5rEt9Vq+gnTh3+pfo/1MzdmTF9mCe+L1aZwsilLuGvBd238",
+	"CVrAY8gv1GMwQL+IwsuokmJYsFuuikLrKzQ5nOutJTnfHLhMd9NF28ynu0qKLhRR8ltbm3GRHs3aXDT/",
+	"fa3NWx7zOzYeI83+TrZjBwEqYjFLWZWnvIHrqtRBLggVCwwQtia+wiLq1CIOwjmghy9kN8VAYGM4tfUT",
+	"pxIDm2CfarackhvG5irHlGlE0SOm0kQuqjhTT8OJFD4twOnZirU/O8n5aSVTPIdrxnSsDN1or0Z+K5Ml",
+	"OKD63LfhT3TH5KcWEXRSlUfk15UpD9noEQ2qmXi2AdQ4Zeie7udaEctv8nceJ2Z5S2W2uc+bwnXbEL2o",
+	"wXprnMyIWZ+fIfx4PK1SnKMpFddYrCUvNWEtao5vt11O8HHBwLwch5I5rijyfNAXQzA/Dtt5oZaEjGQ6",
+	"1RLHxh2sCGTbJUOTg2DScwwA0dAaVMcwfgOIm9m6UJiuDcHNkGvjJ3Hk3nEjL51gHlZflBOx2uX8LBbx",
+	"tEDioUXcTiUwi1Cl6fUddYJv+qIvDk2wtXHMX3MTxBfKvLKB2R5LgFz4In3olb3LmbK3GU1izhLNhfqi",
+	"iFGD/HFrVhc31lGrG4O+YBC8yXqHIloQgm9sHzSFi2CfLUXCjRhmGLGo3RcFHwMYToQto1EgNA8EWSub",
+	"jhYgGBexiPCxQAodlDvP/d19gRsAENgsn8VVo74UbIdqJn4M4f76468M8Cx2V+8eNZV3ZqNQLFxnEg3A",
+	"dqN3llNTfQahfOC0UvpAGE+P8V/YpcAJV2hPAcyoTLHYpFjq6ZrKONJDP/Qg/Poi4pMJtKyHxAVGBFiM",
+	"DbNYaJuBoEN4rEAbRuLQBnu9bpMrophID9zgxLzYE0yPG8Bh5gQHj5OlN3VoHwfS0MgI09YQ9QYSIUxm",
+	"YOlEQuulrQ5Zdo0kmjlNUk7jQTaPHpq4ZlyDfmKOO8xA0kaLel5bmWBeUTXrwrYUTgxo6OxvLja91+yC",
+	"RQ4jgflZYb8qihUZuvoI7nNNDTATJlorza946z7CIw6/gf0K6TacsLvv7F6sTRYzxz6cMVbkfPmxX4+S",
+	"Qoa4gL6fz6CeGI4GkCcFqLTpwidM75pXPq9s9qtmtbnrstlqv6bRkv1dn+jiWyx4wXiNugaZ6z9znstb",
+	"mYx4FG2jcLfOukWuM6CoiDRCOiUKytUXHzEBpt2aZwEryqVJP3EpmNe9B+kxjrZikHn7ImaTlMjMiaNE",
+	"/vdqq9ds9ZqtXrPVa769XrMBfaYaqFoandvDGhExoN+0H0tnWVNZCXGHnOw763DNUvUYigxKqGvoMMf4",
+	"wlZ9+WHUl2+JgHFqc17Mkx8+nLzZ4l/8qPgXoPVpKSdhKRCNx8TD+AZK9E8FWbFV5LeK/FaRX63Io1Tw",
+	"/fEqTDgUitIYZ/tgd2cwUPcvoFY6ar0v+NXomxJUjWpUboHOAGqMA1TxysRqegAYCNcM+IAGLbZdo5HR",
+	"1DywGsvQCKXlj/1i5Z8uOZ8QpbtNY/0q5oem1reLoSYqG48ZixSqfEDyAHYQ6n/1IWQE7BbGEoHRKYEp",
+	"aJsM51CEibjJg0eGNjHYgmukvl7rzVomUB30yHM+PESZA3XOSYvA+UIbAqTvwvrQ/BsgVNyJZtgWsClb",
+	"jxpPC/Ov1CSDUlhG9d9YcK3Z6pj7lj5OCcPew11lzk7nQmFZL1G37q4Q80Gx5P/+n/+fK6LjX1UrCeZ9",
+	"pYT9mtEYxZopi6NqR4JzVs0YxI/jyTaicC6oFRYDrgqJ8lGF9XsI5o8nl1cWZjMi+VKJPChwG+E6CKcL",
+	"5iKcHEDTkYnzEVXN0oWvaKEfyEqeKWFE/hLubmB9YLu4i4Pd5um0slOaFy3NYrYsgSzJYmZi6nEvG8jd",
+	"bbDbNqT2u4idOGWbDqldKV2iu6FjJJ/HFDNXoqsF4NIQmHkFQtq573axJZ4RNTwX6QyeBk+Nz0eTrTug",
+	"rnVpAaCbm6qXj45E1g75PKpoZOsgjw3Ma60tyNaDRbNA6vWVl2ucsJnupsvWigeqXNZ5pUtM1o0TXWpK",
+	"d1VNWAVoA1UkYmMe+d+Es5Bvl5D1KndCAkaNzSnbGGe9amoxUtXJ29qLtrz3+/Bei5kWPDqafAN7+Qbs",
+	"WN106DXl4jEZ8RWLY9dWk5jolGFep9l1uy9IUfvaEeOpulFOzIQUEP8wBvsvXRgXgGuzeEUmWYJOUcuS",
+	"wZiy+9IAiGpGD+EVqZ9QfQ31vDHYRGsmppyHwSwx+kkbV6gvdJs53mQlF3DEiLIU9G4qyRis1lB8Ig8u",
+	"KEGd/tEtPepmADtyc1KEI5aFo24KExAT6cbkCq+4x1gmkbUeYDZrUY9lqwNu+dB34kPqJngiHp/xjKkY",
+	"s/gxuc4xALmtDjK0RFRIoNJF6JVhEAGSXgW8hLijKhlWTERDiJEA1RLoWjMoRZieb2jvxg8+mlZVNP+9",
+	"tKqKo10mQaQb69/JO/z5W+kpWzawZQPfKZQcNvu3NgVCVO5jcgCbx++GyNcVyLMAP8zU+nUdxOCiYCxC",
+	"im+YA0/bhnXOAbkDg8ZvueKpKQoMBfMA5Ekf9QVLu+RQLHJVwPqvy17rOkypcmEF7DHiCEONr0jfo7Hy",
+	"dRrPyeJAT1dMglsnM2zIh2MqwNYJOBZtgIFFIUv49TT1N1ohfLghXG4xw0G5TFo4wncsZ3AAtehRDtw0",
+	"W9B2AyYs/OFlbd8j/BXg5ZrxRrNPN8wSt6zqZ2VVNfBRCFiYU20vEtman42ZZSk/W8mrIjaOuWDfVF9Z",
+	"kgeVO/HvqEg1aTWgNFCb1oquw7bxKJnORwOK2FN9YS8NDEigDyoInjBjpEiZIDMuspQpEtOUJe0KmWYM",
+	"eFkmIuAWKRlB/AUC5oS0Iv3kwPRgmJfbdXUsW501xAfaOciOz6M1rbfO/i7J/RYsNhkxLr/tC7s7RjEr",
+	"mDrm6YwBn9b074/OE800PAQKEveYVkJxXYUkKZ+xIqg/N8cSfbJZ0m3dqwCs/sqSgOOPDnhjnlxkkBth",
+	"+8N20YLYiBGbSghdeUQd3B7NR1K7i+a/qzPT7oBKtBBcN2W8IBHQi1w3bzWHrx5PaULHmuw+enHFrbK+",
+	"jTX/KXH0gCA8MNgccDU3YgNAYMnHFKtWI3ga0GQ+qQkSqIv3KSF09sWDIToBg/Tb2XxzVM9H4j0/E2bo",
+	"NsbijwAZ+g0jK0x6OpC2pSijdwaswUt4H2EaPlIULq7dnPjELezs5k13ySUQKYiFRsYFOABULHwE+XNE",
+	"UQBYUnjANQwWURkycZRJUHvQyFm2jWJZF9Q+eKJVi774DzSn6seLJHy4rwoIdVRUmJjIZMwwYvI/20CY",
+	"fUgMU4xPU23UsNIpwzJCtgwfIjvoN62qvHDBQv7wShzsxQ3ixprtshZqLPRhjbz5f3DFRzELNRGuOoS3",
+	"t5L5Fj72ofCxgAjjg8H49Jjw9PvDya5iQewWmmjGgaZ0PmfCuLiE5xkT7A5Cp3ii0gMQdyMegQPsDmLl",
+	"TTmM1OFbmhhPUgtNcwdgMZrMKUial4bG2iB2MFPipYSpLE7DoPpln9ZSgP2+qAvUMFxyTAVi/4B7EKYK",
+	"inQCwIvnGNTaAYzGYiZZ0RYKh+KbAnJSHbynRWHEFHQGCkhEwLaRZ1iBFUxPIfKrO5YwoqWLlAmtXORo",
+	"MzRNNYs1mDsTiPCfWD4BSW5oRzEGTvu4WQsLJAJCBoyzEc/AGYH5bFV2ai3mpJ5AzazgbcyM1XusSy7Y",
+	"nBkbdt4WDKIw4YDd9rVWSyY0i1M98bFtlyZQ5RYrsmL/nbgOA8KlL95axK5WG8ek/wf1+dqtVA4wwh3q",
+	"4s1jGTHrReN6HL9mLFm02i1Tzg8+3XK5VV4prplJErYG2pZENmtB1uGXE2xjb7fdgm4etGiS0AXoYOkC",
+	"EHkmMpm1NAVB527HYD50cPdY4JuV9OI9Bam/0XOX/N8MlOjvgCePJ6gkGNxnqksz3OuVp7gqN5wLBv57",
+	"eyRx15dEiHdc3FSp54eLd/lJHgJtxILO7Fb/K9gXU+hjGFNNkuAr/3Hx9oi82H3x4j/1AZ9jqeRq4V+u",
+	"wADdFzJLS5u91c96vb1xfZG8CjNoUmHUsor/qbv05x34BntFEhb/ud+CsfVbbfLtP62nrt+qoD65G8Ws",
+	"sEoTLY/qFb6/xIfvagbUOZKZSMOlUYzig7xCYIK0JlV6ALB18sXaXdZxfcppCpJBurfbardmXPBZNmsd",
+	"FPuWi5RhwdEvnWvZKa7qvbx+BNxvLd3HgdKH/eBT69BgGJmvlItNbsx6XhD834sFfZ3qooWZNYjX4wg0",
+	"lqej3ONVdbU2vbOiwiSiOV3XwADBnVALJwIXXT/QXSeOo7Htzydm7TJ+J4RFQR2UthEHrsFvPacK5QMm",
+	"ojxlywnA0gJMX8yl4pAobjYtkscN7qOtWvVYatU7zdoKQfsHq82xSpmKubhZrUrlAVU+hCGDHT6jPGaR",
+	"DRs0R0KrU4WlqpwMRN4BBIdBsAONAkLNyyA4eRBhIKZBSTAjQW6z9PpEY5C5T4rFMGcUsHYQFgcgGGx4",
+	"45wlM64UFmi3Njj/hFdD5LGxtVwhnqntwR6RLIlNNXx18OTJXCYpjbtONNuT4tPNRBatW6xRvv0e0Qwg",
+	"ctaQWj05WyPXlhpvqEZSTj4cmgyVux9cXO2RKTImk38LJIlVlYVXpRDVOZDDlXz7omkpX7IBwIm+CCFO",
+	"NC0R7EE+PDQ+7KqEqiQkSaScmfiwU7p4/MCwQFXf7xYb9hPX9/3xY8N+VLCL5aCpDcEu6M8bsLaNw9jG",
+	"qwXqQz8QJ+PxAtgUE9Ejh6/xW5bUV+G4phzhqhKGecYesEY1hAOVz0kWxyTmE5bymVfCui/qk5zLuunJ",
+	"JACPZaMqJlmaJbY2bp6bkOdf25hvqCJBF+BK+yvUYkmZKAfr5fV0LYLCVN65cFd6XNaXeM1S1bbkGCo7",
+	"/L/sXd1z27gR/1cweskLpZM/k+iputTtXFvHnsSZTBt7KIiEZDQk4CGoc9yb+9872AVAgB82ZVNpbqo8",
+	"xfwAFxCw+O3it7ssnZCfsdoDxStI0AjyM4TVISJz3kezzORXhNgw1Z00y6Xs7wWe9KzZCdFPmeDmdsKf",
+	"l3FiIEjhzighZ+Ju8lkMVrGgq1hBI6HojkurQU4ZQs2yANhu5qvSXezIDB8Rs6rhE3ZRt4GQgmEek+8O",
+	"O6qKL2Ch6NEOzqltAE8RpNnf+zL2FNH/Dbr4yESd6GNTD+2YHboRqRx/h6DCc/q1wX2vcAR0tumqtlFD",
+	"xLAWqQjCAOlaYsihxQ9kLSHv8ITMr4V52eoiExUoRcIiL9Ar1CbACkJhVoXMrSVetPCALKmmNc16r9DA",
+	"/3MuqB98uRMIUkVvm3w3u3Ff1L6xRxwWcRiUEIoSLFe9N//qHzB/qY+vXiumnQlxSaLM9u6ZAMASyBod",
+	"v/K1RcEaXzOrREoIKdYWhp6Vpqobht0+8dWBgE0oSESo/T6sQ6O7kEcXIJxwKvYGOkOfVe+hzh7q9C0y",
+	"U1tgQ57At2Ee76S4DwGZ2zz+WOvBcIFN7Qb8y2T398nI5mTF1lXwDqe5wOftqQgroNhoaYP6QC1lXIFz",
+	"oCNqJrO1K/JmxIyLdLEeAalwSLPMPMXFtTAi4Nm5b6i1xad8plm6KV4psuKZBnnGiwNvxFpvA62Q6q7G",
+	"guKf6lbex1zgAOgLsN2rbLM23EOkwBbZAjqMfNJ0di3w0E+VjkAAR0VV7AxW18qYRluOhNiCLLwx76AK",
+	"D05Sjdo4ebJIkZJnOxaRXCrMv8RXPKGiJF/Zg502i/HCUdXhes6oUES3axLPtBKWo2shC6KYvlAy/aIi",
+	"yweSyDynakKuuN3vtDRYNlZDtKomL1AELZtD74oZvWuwmceWztyPpiy3pyhfrFas4GJ96X69iyZD+c3L",
+	"CcqdNPFnEMM/4Tcsmb6azQ3O+LWoSOOkkzNeJ4drZROb/8O6xT92ShWvxn9XLPGblyH8L785bv1sdDg9",
+	"PB0fHIwPj66mb2dH09l0OpnCv3+NIvtcvHyIV5ssi83IhHfceOONjSplzgr77DyB0XeXDcfmdXqwOl6e",
+	"Ho5P6FEyPmbTN+M3q7evx4fL0+RtOmUHdHowMri30pajmdhkWTTiKkb1aH8/44LeovVDOz3C+XwZ1vEJ",
+	"5tBsdPnh4m9n764m5/P387+efbB3zVd7FN09chORq9hm+5+taKZYMENno/mdzDLpHjcTpio0iZe36y8s",
+	"D5v/K6ff/kSTnFnSlL1vvn9Ov5FzNwjhwoKX3VUU4e3ykJ2mB9PxcfJ6NT5endDxm/ToaHzApvR1crI8",
+	"XUHnt6JY3bxg8f2Dq1IvuAHiBzKoktkaPfAYuNfPqNHg3PWn3vae9i3fx6HmzzS9tIp69OOZIR83ya0B",
+	"FXv+2K7ZvADZPQxYNyL8WzfVXpWOA5DYUN16X3U4VyswH+ZaZaJRrlMsRdZmpKS8YEkpiwdHEtazv9MO",
+	"iawXENcIWYRrxCTNrMI/QjZsmKEtocLE3qd4z5Vb0/AEAP5jhofXdGROINGs6GN4EN/u8J2PTcOD2BLF",
+	"tEoGKsDRQaAqsimXuZTpQy8bIAFl0g46OiNp8DypPtqD+fS+n2aUKc+YUs/SiuHLR9t+7WTbF063fKGP",
+	"bgte6KPZPlNe+i+dbDvMvXRZ+JUw87H+iX88NZYndw7qPa3UngzOreTH8wUE5AQ0FlcYhywLzO8YBLA5",
+	"zD89uJpqwD9DsN9mA1VBuC0xbikt2dgMSiNi7wUiM1pkvF3owy2EjtEZMJDsJlmJQlGtOaPFxUryYP/y",
+	"MhS6p5XT2onAYGrtg7nTS3w9FV8ppAgJW+yecmH6U7Jv5YS8o5g22hrhQV/OAfK3GsrONOwfXag3yyv2",
+	"rWyT9y96jZiTMSHDbXPJErqB/axyddnVR6RgakKuig1z/jYhy1uTc9h1pdvkr+zKlmjUpZQZo2LLyS1t",
+	"AoGhl2YuU77iO16bkS+/PQ3JIKiP5ywafOnaTg27dsHnjMdfNCmzB5RZfzIUtGnet8kYOpVePt0DCTF3",
+	"6obXFl9P10KnuMMoEdCBr9QzFYjzaLRJ6fk+hhtV1NluWHUfbXiFxoLmKJIYJxvcd6mvQtkrv0u38CZB",
+	"xY6Eb86Jnk6fboGH21keE7OnY6hNTN30gAIGq986s0Jh885NzvMqP+MXDuKe1E856xd1qu1OLtYgrEn8",
+	"rW3C5tnYzDtdM1SV6uAtPG1TE3IG7E79xLUIi922GoMqztlwgZt0XTCWM1HGKXAMnnJBe3USrPtXvxj/",
+	"W3LRw4X9iLsTzo08f6e+5Hm5Qw8ozyEsv8P/zFWMpHUL8PUFNP/dJb1tVm3bdn1rAhzoQpZwuGUy9gi6",
+	"zKpME77Rsnfk7x35fxxH/t2tFMytYz3Bqgju7swz6qc+4vxkuhD2aYvu9GYefVKsOGddZDZ0E/5Bqc97",
+	"r/p3icr2t/SaS0r1cXeHQMIwj+GVNspxLbvVp1/+bA+1EFJAWhnwBi+cDlhUSfjqTJDFhMwx3x36v20K",
+	"FwItQ4mR4+nx8/HfHS1vPciFIK9HtqUOOPg0g3p++QuBwTOUIlmYgsQBN1p5I2ZCrQopSsLsOYBGl6Yq",
+	"mMNeXEDYNy8Vy1YB55nr8VY4a1y2ccWMIJa8g/gffgc1g1umootg996jmNoQH15uymsBAtlA8oIBYUJI",
+	"fAP7BkglcscTcFThSaMBIk1uIWGZXK9Zip+1vGRT8QoZ0bYSDM4buFtAwFfXBHL850U41QKMuehGotCN",
+	"GEFLE4oebAdF+6InZM2qGOZa+Ohx7VHrEpMFwZwkdoeHVd5IcRO1cO6i+pq/iUbQbWToxf+8+PQhfn/2",
+	"Ob66+PvZ+12lLblkhZKCZnMINYPN4p0Zro7dD+fkPVUkp+mPEwC0BeXb6Nx61HpVhg+WbhUQ1ZqL6+rW",
+	"VBasKRhYHOGqt9XacPV6Kx0TgcEW0ZDGrr7aKga15DffIdwzVcJwScWMEjQB/Tg2lvxutUOrjFaz7uvH",
+	"7XnQtQM/UEyEerOJ9gZY3rIzk7yqS/cbKt75prwdzb7cACEJOtCGruYkkwnNTGRPhMFONv54kdOvjBQb",
+	"sXjc8gFbychc/0AVj6MijKmCDQzqHgsvOximsp6EvquA+910lEF6bFmsqeD/wYcmzbOozheNNQt5aboa",
+	"sc90tQGuq0not1YdzGDUIa8gQKpSscHXzPY1prB/4W/+WHOVmw0oGJXaAW2vaqPZ2Yv+rPf67+O7dpqN",
+	"f4aCEh7uBJgoyVch76sE3Q8u0YmrUev/jFKs+HqDmKpjKO7pA7Sr3ydcNPCu1xyHTbF8GN8V8leetg/K",
+	"R93OHZN32P/u1ugdH+v9e/T7ze//DQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -56,11 +56,13 @@ func TestDirectoryBodies(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		e.request("GET", customersPath+acme+"/", "owner", nil).is(http.StatusOK, `{
 			"url": "https://api.example/api/customers/`+acme+`/", "uuid": "`+acme+`", "name": "Acme",
-			"created": "2026-11-23T09:30:00.000000Z", "description": "Makers of things"}`)
+			"created": "2026-11-23T09:30:00.000000Z", "description": "Makers of things", "slug": "acme", "image": null,
+			"projects_count": 3, "users_count": 5, "user_email_patterns": []}`)
 		e.request("GET", projectsPath+artemis+"/", "owner", nil).is(http.StatusOK, `{
 			"url": "https://api.example/api/projects/`+artemis+`/", "uuid": "`+artemis+`", "name": "Artemis",
 			"customer": "https://api.example/api/customers/`+acme+`/", "customer_uuid": "`+acme+`", "customer_name": "Acme",
-			"created": "2026-11-23T09:30:00.000000Z", "description": "Back to the moon", "start_date": "2026-12-24"}`)
+			"created": "2026-11-23T09:30:00.000000Z", "description": "Back to the moon", "start_date": "2026-12-24",
+			"slug": "artemis", "end_date": null, "image": null, "is_removed": false, "user_email_patterns": []}`)
 		e.request("GET", rolesPath+owner+"/", "stranger", nil).is(http.StatusOK, `{
 			"uuid": "`+owner+`", "name": "CUSTOMER.OWNER", "description": "Organization owner", "is_active": true,
 			"content_type": "customer", "permissions": ["CUSTOMER.CREATE_PERMISSION", "INVITATION.LIST"]}`)
@@ -77,17 +79,19 @@ func TestDirectoryBodies(t *testing.T) {
 			"is_active": true, "created_by_full_name": "Olivia Owner", "created_by_username": "owner",
 			"role_name": "PROJECT.MANAGER", "role_description": "Project manager", "role_uuid": "` + manager + `",
 			"scope_type": "project", "scope_uuid": "` + apollo + `", "scope_name": "Apollo",
-			"customer_uuid": "` + acme + `", "customer_name": "Acme"}`
+			"customer_uuid": "` + acme + `", "customer_name": "Acme", "project_uuid": "` + apollo + `", "scope_is_removed": false}`
 		e.request("GET", permissionsPath+"?username=invitee", "owner", nil).is(http.StatusOK, "["+permission+"]")
 		e.request("GET", me, "invitee", nil).is(http.StatusOK, `{
 			"url": "https://api.example/api/users/`+e.userID("invitee").String()+`/", "agreement_date": "2026-11-23T09:30:00.000000Z",
 			"uuid": "`+e.userID("invitee").String()+`", "username": "invitee", "full_name": "",
+			"first_name": "", "last_name": "", "native_name": "", "phone_number": "",
 			"email": "Invitee@University.example", "civil_number": "1234", "is_staff": false, "is_active": true,
 			"is_support": false, "date_joined": "2026-11-23T09:30:00.000000Z", "notifications_enabled": true, "image": null,
 			"permissions": [`+permission+`]}`)
 		e.request("GET", me, "staff", nil).is(http.StatusOK, `{
 			"url": "https://api.example/api/users/`+e.userID("staff").String()+`/", "agreement_date": "2026-11-23T09:30:00.000000Z",
 			"uuid": "`+e.userID("staff").String()+`", "username": "staff", "full_name": "Sam Staff",
+			"first_name": "Sam", "last_name": "Staff", "native_name": "", "phone_number": "",
 			"email": "staff@example.com", "civil_number": null, "is_staff": true, "is_active": true,
 			"is_support": false, "date_joined": "2026-11-23T09:30:00.000000Z", "notifications_enabled": true, "image": null,
 			"permissions": []}`)
@@ -120,6 +124,11 @@ var directoryFilters = map[string][]struct {
 		{url.Values{"name": {"m"}, "query": {"makers"}}, "Acme"},
 		{url.Values{"name": {"glob"}, "query": {"makers"}}, ""},
 		{url.Values{"unknown": {"x"}, "email": {"x"}}, "Acme Globex Initech"},
+		{url.Values{"slug": {"acme"}}, "Acme"},
+		{url.Values{"slug": {"Acme"}}, ""},
+		{url.Values{"slug": {""}}, "Acme Globex Initech"},
+		{url.Values{"slug": {"gone"}}, ""},
+		{url.Values{"owned_by_current_user": {"false"}, "current_user_has_project_create_permission": {"true"}}, "Acme Globex Initech"},
 	},
 	projectsPath: {
 		{url.Values{"customer": {acme}}, "Apollo Artemis Strict"},
@@ -146,9 +155,32 @@ var directoryFilters = map[string][]struct {
 		{url.Values{"query": {strings.ToUpper(apollo)}}, "Apollo"},
 		{url.Values{"query": {`a\b`}}, `50%_off \ sale`},
 		{url.Values{"query": {"dropped"}}, ""},
+		{url.Values{"slug": {"50-off-sale"}}, `50%_off \ sale`},
+		{url.Values{"slug": {"ete"}}, "ÉTÉ"},
+		{url.Values{"slug": {"kelvin"}}, "\u212aelvin"},
+		{url.Values{"is_removed": {"true"}}, ""},
+		{url.Values{"is_removed": {"false"}, "customer_uuid": {globex}}, "Hydra"},
+		{url.Values{"can_manage": {"true"}, "customer_uuid": {globex}}, "Hydra"},
+		{url.Values{"created": {"2026-11-23T09:30:00Z"}, "customer_uuid": {globex}}, "Hydra"},
+		{url.Values{"created": {"2026-11-23T09:30:00.000001Z"}, "customer_uuid": {globex}}, ""},
+		{url.Values{"created_before": {"2026-11-23T10:30:00+01:00"}, "customer_uuid": {globex}}, "Hydra"},
+		{url.Values{"created_before": {"2026-11-23T10:29:59.9+01:00"}, "customer_uuid": {globex}}, ""},
+		{url.Values{"created_before": {"9999-12-31T23:59:59-12:00"}, "customer_uuid": {globex}}, "Hydra"},
+		{url.Values{"created": {"9999-12-31T23:59:59-12:00"}, "customer_uuid": {globex}}, ""},
+		{url.Values{"created": {"0000-01-01T00:00:00+12:00"}, "customer_uuid": {globex}}, "Hydra"},
+		{url.Values{"modified": {"2026-11-23T09:30:00Z"}, "customer_uuid": {globex}}, "Hydra"},
+		{url.Values{"modified": {"2026-11-23T09:31:00Z"}, "customer_uuid": {globex}}, ""},
+		{url.Values{"modified_before": {"2026-11-23T09:29:00Z"}, "customer_uuid": {globex}}, ""},
 	},
 	rolesPath: {
 		{url.Values{"content_type": {"customer"}}, "CUSTOMER.OWNER CUSTOMER.READER"},
+		{url.Values{"content_type": {"customer,call"}}, "CALL.REVIEWER CUSTOMER.OWNER CUSTOMER.READER"},
+		{url.Values{"content_type": {"call", "planet"}}, "CALL.REVIEWER"},
+		{url.Values{"content_type[]": {"call"}}, "CALL.REVIEWER"},
+		{url.Values{"query": {"ORGANIZATION"}}, "CUSTOMER.OWNER"},
+		{url.Values{"query": {"manager"}}, "OFFERING.MANAGER PROJECT.MANAGER"},
+		{url.Values{"query": {"%"}}, ""},
+		{url.Values{"available_for_customer": {acme}, "content_type": {"call"}}, "CALL.REVIEWER"},
 		{url.Values{"content_type": {"project"}}, "PROJECT.ADMIN PROJECT.MANAGER PROJECT.MEMBER PROJECT.RETIRED"},
 		{url.Values{"content_type": {"project"}, "is_active": {"true"}}, "PROJECT.ADMIN PROJECT.MANAGER PROJECT.MEMBER"},
 		{url.Values{"is_active": {"false"}}, "PROJECT.RETIRED"},
@@ -172,6 +204,17 @@ var directoryFilters = map[string][]struct {
 		{url.Values{"full_name": {"OLIVIA"}}, "owner"},
 		{url.Values{"full_name": {"%"}}, ""},
 		{url.Values{"full_name": {"m"}, "scope_type": {"project"}}, "manager"},
+		{url.Values{"customer_uuid": {globex}}, "rival"},
+		{url.Values{"customer_uuid": {acme}, "scope_type": {"project"}, "o": {"username"}}, "manager member sibling"},
+		{url.Values{"customer_uuid": {apollo}}, ""},
+		{url.Values{"is_active": {"true"}, "username": {"owner"}}, "owner"},
+		{url.Values{"is_active": {"false"}}, ""},
+		{url.Values{"created": {"2026-11-23T09:30:00Z"}, "username": {"owner"}}, "owner"},
+		{url.Values{"created": {"2026-11-23T09:30:00.000001Z"}}, ""},
+		{url.Values{"created_before": {"2026-11-23T09:29:59Z"}}, ""},
+		{url.Values{"modified": {"2026-11-23T09:30:00Z"}, "username": {"owner"}}, "owner"},
+		{url.Values{"modified": {"2026-11-23T09:31:00Z"}}, ""},
+		{url.Values{"modified_before": {"2026-11-23T09:29:59Z"}}, ""},
 	},
 }
 
@@ -223,6 +266,10 @@ customers: [{name: Initech, projects: [{name: Ocean, members: [
 			{projectsPath + "?o=start_date,name&customer_uuid=" + acme, "Artemis Apollo Strict"},
 			{projectsPath + "?o=-start_date,-name&customer_uuid=" + acme, "Artemis Strict Apollo"},
 			{rolesPath + "?page_size=2", "CALL.REVIEWER CUSTOMER.OWNER"},
+			{rolesPath + "?page_size=2&o=-name", "PROPOSAL.AUTHOR PROJECT.RETIRED"},
+			{rolesPath + "?page_size=2&o=is_active,-name", "PROJECT.RETIRED PROPOSAL.AUTHOR"},
+			{rolesPath + "?page_size=2&o=-scope&o=-name", "PROPOSAL.AUTHOR PROJECT.RETIRED"},
+			{rolesPath + "?page_size=4&o=-users_count,name", "PROJECT.MEMBER CUSTOMER.OWNER PROJECT.MANAGER CUSTOMER.READER"},
 		} {
 			require.Equal(e.t, each.expected, firstRows("staff", each.path, "name", 5), each.path)
 		}
@@ -304,19 +351,37 @@ func TestDirectoryFields(t *testing.T) {
 func TestDirectoryErrors(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		for query, message := range map[string]string{
-			customersPath + "?name=a&name=b":  "name",
-			customersPath + "?name=%00":       "name",
-			projectsPath + "?customer=x":      "customer",
-			projectsPath + "?customer_uuid=1": "customer_uuid",
-			rolesPath + "?is_active=maybe":    "is_active",
-			permissionsPath + "?user=me":      "user",
-			permissionsPath + "?role_uuid=x":  "role_uuid",
-			permissionsPath + "?scope_uuid=x": "scope_uuid",
-			permissionsPath + "?username=%ff": "username",
+			customersPath + "?name=a&name=b":                         "name",
+			customersPath + "?name=%00":                              "name",
+			projectsPath + "?customer=x":                             "customer",
+			projectsPath + "?customer_uuid=1":                        "customer_uuid",
+			rolesPath + "?is_active=maybe":                           "is_active",
+			rolesPath + "?available_for_customer=x":                  "available_for_customer",
+			rolesPath + "?query=%00":                                 "query",
+			customersPath + "?user_uuid=me":                          "user_uuid",
+			customersPath + "?owned_by_current_user=2":               "owned_by_current_user",
+			customersPath + "?current_user_has_role=%ff":             "current_user_has_role",
+			customersPath + "?slug=a&slug=b":                         "slug",
+			projectsPath + "?created=2026-11-23":                     "created",
+			projectsPath + "?modified=yesterday":                     "modified",
+			projectsPath + "?modified_before=2026-13-23T00:00:00Z":   "modified_before",
+			projectsPath + "?can_manage=x":                           "can_manage",
+			projectsPath + "?is_removed=x":                           "is_removed",
+			permissionsPath + "?customer_uuid=x":                     "customer_uuid",
+			permissionsPath + "?is_active=x":                         "is_active",
+			permissionsPath + "?created_before=x":                    "created_before",
+			customersPath + acme + "/list_users/?user=x":             "user",
+			projectsPath + apollo + "/list_users/?search_string=%00": "search_string",
+			permissionsPath + "?user=me":                             "user",
+			permissionsPath + "?role_uuid=x":                         "role_uuid",
+			permissionsPath + "?scope_uuid=x":                        "scope_uuid",
+			permissionsPath + "?username=%ff":                        "username",
 		} {
 			require.Equal(e.t, []string{message}, e.request("GET", query, "staff", nil).invalidFields(), query)
 			e.request("HEAD", query, "staff", nil).is(400, "")
 		}
+		e.request("GET", projectsPath+"?created=2026-11-23", "staff", nil).
+			is(400, fieldError("created", "Enter a date and time such as 2026-11-23T09:30:00Z."))
 		for _, path := range []string{customersPath, projectsPath, rolesPath} {
 			for _, id := range []string{"x", nodes, apollo[1:], "00000000-0000-0000-0000-000000000000"} {
 				e.request("GET", path+id+"/", "staff", nil).is(404, notFound)

@@ -91,6 +91,10 @@ func TestContractRepeatsProperties(t *testing.T) {
 	schemas := loadContract(t).Components.Schemas
 	for same, as := range map[string]string{
 		"InvitationListItem":             "Invitation",
+		"CustomerListItem":               "Customer",
+		"ProjectListItem":                "Project",
+		"RoleDetailsListItem":            "RoleDetails",
+		"PermissionListItem":             "Permission",
 		"PatchedInvitationUpdateRequest": "InvitationUpdateRequest",
 	} {
 		want, err := json.Marshal(schemas[as].Value.Properties)
@@ -276,4 +280,51 @@ func TestContractExamplesAreOfTheDemonstration(t *testing.T) {
 			check(operation.OperationID+" "+name, property.Value.Example)
 		}
 	}
+}
+
+// The parameter `field` of a list takes the fields of its rows, and rows that lack fields conform.
+func TestContractListsHavePartialRows(t *testing.T) {
+	t.Parallel()
+	lists := 0
+	for path, item := range loadContract(t).Paths.Map() {
+		if item.Get == nil {
+			continue
+		}
+		field := item.Get.Parameters.GetByInAndName("query", "field")
+		if field == nil {
+			continue
+		}
+		lists++
+		row := item.Get.Responses.Value("200").Value.Content.Get("application/json").Schema.Value.Items.Value
+		require.Empty(t, row.Required, path)
+		names := []any{}
+		for name := range row.Properties {
+			names = append(names, name)
+		}
+		require.ElementsMatch(t, names, field.Schema.Value.Items.Value.Enum, path)
+	}
+	require.NotZero(t, lists)
+}
+
+// A filter of Waldur's that the server does not have is named where it is ignored, so that nobody takes the rows for filtered
+// ones.
+func TestContractNamesIgnoredParameters(t *testing.T) {
+	t.Parallel()
+	lists := 0
+	for path, item := range loadContract(t).Paths.Map() {
+		for method, operation := range item.Operations() {
+			names, _ := operation.Extensions["x-ignored-parameters"].([]any)
+			for _, name := range names {
+				lists++
+				require.Contains(t, item.Get.Description, "`"+name.(string)+"`", path)
+				for _, parameters := range []openapi3.Parameters{item.Parameters, operation.Parameters} {
+					require.Nil(t, parameters.GetByInAndName("query", name.(string)), "%s %s", method, path)
+				}
+			}
+			if item.Get != nil {
+				require.Equal(t, item.Get.Extensions["x-ignored-parameters"], operation.Extensions["x-ignored-parameters"], "%s %s", method, path)
+			}
+		}
+	}
+	require.NotZero(t, lists)
 }

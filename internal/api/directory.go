@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/google/uuid"
 	openapi "github.com/oapi-codegen/runtime/types"
@@ -43,8 +44,13 @@ func (h handlers) CustomersList(
 	ctx context.Context, request server.CustomersListRequestObject,
 ) (server.CustomersListResponseObject, error) {
 	p, page := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
-	q := customerQuery(server.CustomersCountParams{Name: p.Name, NameExact: p.NameExact, Query: p.Query})
+	q := customerQuery(server.CustomersCountParams{
+		CurrentUserHasProjectCreatePermission: p.CurrentUserHasProjectCreatePermission, CurrentUserHasRole: p.CurrentUserHasRole,
+		Name: p.Name, NameExact: p.NameExact, OwnedByCurrentUser: p.OwnedByCurrentUser, Query: p.Query, Slug: p.Slug,
+		UserUUID: p.UserUUID,
+	})
 	q.Order = ordering(p.O)
+	q.WithDetails = wantsAny(fieldNames(p.Field), "projects_count", "users_count", "user_email_patterns")
 	rows, total, err := h.Directory.Scopes(ctx, caller(ctx), q, page.number, page.size)
 	if err != nil {
 		return nil, err
@@ -64,14 +70,16 @@ func (h handlers) CustomersCount(
 
 func customerQuery(p server.CustomersCountParams) directory.ScopeQuery {
 	return directory.ScopeQuery{
-		Type: directory.Customer, Name: optionalText(p.Name), NameExact: optionalText(p.NameExact), Any: optionalText(p.Query),
+		Type: directory.Customer, Name: optionalText(p.Name), NameExact: optionalText(p.NameExact), Slug: optionalText(p.Slug),
+		Any: optionalText(p.Query), CallerRoles: optionalList(p.CurrentUserHasRole), Owned: isTrue(p.OwnedByCurrentUser),
+		CreatesProjects: isTrue(p.CurrentUserHasProjectCreatePermission), Member: p.UserUUID,
 	}
 }
 
 func (h handlers) CustomersRetrieve(
 	ctx context.Context, request server.CustomersRetrieveRequestObject,
 ) (server.CustomersRetrieveResponseObject, error) {
-	found, err := h.Directory.Scope(ctx, caller(ctx), directory.Customer, request.UUID)
+	found, err := h.Directory.ScopeWithDetails(ctx, caller(ctx), directory.Customer, request.UUID)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +91,13 @@ func (h handlers) ProjectsList(
 ) (server.ProjectsListResponseObject, error) {
 	p, page := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
 	q := projectQuery(server.ProjectsCountParams{
+		CanManage: p.CanManage, Created: p.Created, CreatedBefore: p.CreatedBefore, CurrentUserHasRole: p.CurrentUserHasRole,
 		Customer: p.Customer, CustomerName: p.CustomerName, CustomerUUID: p.CustomerUUID, Description: p.Description,
-		Name: p.Name, NameExact: p.NameExact, Query: p.Query,
+		IsRemoved: p.IsRemoved, Modified: p.Modified, ModifiedBefore: p.ModifiedBefore, Name: p.Name, NameExact: p.NameExact,
+		Query: p.Query, Slug: p.Slug, UserUUID: p.UserUUID,
 	})
 	q.Order = ordering(p.O)
+	q.WithDetails = wantsAny(fieldNames(p.Field), "user_email_patterns")
 	rows, total, err := h.Directory.Scopes(ctx, caller(ctx), q, page.number, page.size)
 	if err != nil {
 		return nil, err
@@ -105,20 +116,19 @@ func (h handlers) ProjectsCount(
 }
 
 func projectQuery(p server.ProjectsCountParams) directory.ScopeQuery {
-	q := directory.ScopeQuery{
-		Type: directory.Project, Name: optionalText(p.Name), NameExact: optionalText(p.NameExact), Description: optionalText(p.Description),
-		CustomerName: optionalText(p.CustomerName), Any: optionalText(p.Query), Customer: p.CustomerUUID,
+	return directory.ScopeQuery{
+		Type: directory.Project, Name: optionalText(p.Name), NameExact: optionalText(p.NameExact), Slug: optionalText(p.Slug),
+		Description: optionalText(p.Description), CustomerName: optionalText(p.CustomerName), Any: optionalText(p.Query),
+		Customer: p.CustomerUUID, Customers: optionalList(p.Customer), Created: period(p.Created, p.CreatedBefore),
+		Modified: period(p.Modified, p.ModifiedBefore), Removed: p.IsRemoved, CallerRoles: optionalList(p.CurrentUserHasRole),
+		Managed: isTrue(p.CanManage), Member: p.UserUUID,
 	}
-	if p.Customer != nil {
-		q.Customers = *p.Customer
-	}
-	return q
 }
 
 func (h handlers) ProjectsRetrieve(
 	ctx context.Context, request server.ProjectsRetrieveRequestObject,
 ) (server.ProjectsRetrieveResponseObject, error) {
-	found, err := h.Directory.Scope(ctx, caller(ctx), directory.Project, request.UUID)
+	found, err := h.Directory.ScopeWithDetails(ctx, caller(ctx), directory.Project, request.UUID)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +139,11 @@ func (h handlers) RolesList(
 	ctx context.Context, request server.RolesListRequestObject,
 ) (server.RolesListResponseObject, error) {
 	p, page := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
-	q := roleQuery(server.RolesCountParams{ContentType: p.ContentType, Description: p.Description, IsActive: p.IsActive, Name: p.Name})
+	q := roleQuery(server.RolesCountParams{
+		ContentType: p.ContentType, Description: p.Description, IsActive: p.IsActive, Name: p.Name, Query: p.Query,
+	})
+	q.Order = ordering(p.O)
+	q.CountUsers = wantsAny(fieldNames(p.Field), "users_count")
 	rows, total, err := h.Directory.Roles(ctx, callerOrNobody(ctx), q, page.number, page.size)
 	if err != nil {
 		return nil, err
@@ -148,11 +162,13 @@ func (h handlers) RolesCount(
 }
 
 func roleQuery(p server.RolesCountParams) directory.RoleQuery {
-	q := directory.RoleQuery{Name: optionalText(p.Name), Description: optionalText(p.Description), Active: p.IsActive}
-	if kind := optionalText(p.ContentType); kind != "" {
-		q.ScopeTypes = []string{kind}
+	return directory.RoleQuery{
+		Name:        optionalText(p.Name),
+		Description: optionalText(p.Description),
+		Any:         optionalText(p.Query),
+		ScopeTypes:  optionalList(p.ContentType),
+		Active:      p.IsActive,
 	}
-	return q
 }
 
 func (h handlers) RolesRetrieve(
@@ -170,8 +186,9 @@ func (h handlers) UserPermissionsList(
 ) (server.UserPermissionsListResponseObject, error) {
 	p, page := request.Params, pageOf(request.Params.Page, request.Params.PageSize)
 	q := permissionQuery(server.UserPermissionsCountParams{
-		FullName: p.FullName, RoleName: p.RoleName, RoleUUID: p.RoleUUID, ScopeName: p.ScopeName, ScopeType: p.ScopeType,
-		ScopeUUID: p.ScopeUUID, User: p.User, Username: p.Username,
+		Created: p.Created, CreatedBefore: p.CreatedBefore, CustomerUUID: p.CustomerUUID, FullName: p.FullName,
+		IsActive: p.IsActive, Modified: p.Modified, ModifiedBefore: p.ModifiedBefore, RoleName: p.RoleName, RoleUUID: p.RoleUUID,
+		ScopeName: p.ScopeName, ScopeType: p.ScopeType, ScopeUUID: p.ScopeUUID, User: p.User, Username: p.Username,
 	})
 	q.Order = ordering(p.O)
 	rows, total, err := h.Directory.Permissions(ctx, caller(ctx), q, page.number, page.size)
@@ -205,6 +222,10 @@ func permissionQuery(p server.UserPermissionsCountParams) directory.PermissionQu
 		Scope:     p.ScopeUUID,
 		ScopeName: optionalText(p.ScopeName),
 		ScopeType: optionalText(p.ScopeType),
+		Customer:  p.CustomerUUID,
+		Created:   period(p.Created, p.CreatedBefore),
+		Modified:  period(p.Modified, p.ModifiedBefore),
+		Active:    p.IsActive,
 	}
 }
 
@@ -220,21 +241,24 @@ func (h handlers) UsersMeRetrieve(
 }
 
 func (h handlers) userMe(user directory.User, permissions []server.Permission) server.UserMe {
+	first, last, _ := strings.Cut(user.FullName, " ")
 	return server.UserMe{
-		URL:                  new(h.PublicURL + "api/users/" + user.UUID.String() + "/"),
-		AgreementDate:        new(timestamp(user.Created)),
+		URL:                  h.PublicURL + "api/users/" + user.UUID.String() + "/",
+		AgreementDate:        timestamp(user.Created),
 		CivilNumber:          nilIfEmpty(user.CivilNumber),
-		DateJoined:           new(timestamp(user.Created)),
-		Email:                &user.Email,
-		FullName:             &user.FullName,
+		DateJoined:           timestamp(user.Created),
+		Email:                user.Email,
+		FirstName:            first,
+		FullName:             user.FullName,
 		Image:                nilIfEmpty(user.Image),
-		IsActive:             &user.IsActive,
-		IsStaff:              &user.IsStaff,
-		IsSupport:            &user.IsSupport,
-		NotificationsEnabled: &user.NotificationsEnabled,
-		Permissions:          &permissions,
-		Username:             &user.Username,
-		UUID:                 &user.UUID,
+		IsActive:             user.IsActive,
+		IsStaff:              user.IsStaff,
+		IsSupport:            user.IsSupport,
+		LastName:             strings.TrimSpace(last),
+		NotificationsEnabled: user.NotificationsEnabled,
+		Permissions:          permissions,
+		Username:             user.Username,
+		UUID:                 user.UUID,
 	}
 }
 
@@ -244,24 +268,30 @@ func (h handlers) customerURL(id uuid.UUID) string {
 
 func (h handlers) customer(s directory.Scope) server.Customer {
 	return server.Customer{
-		Created:     new(timestamp(s.Created)),
-		Description: &s.Description,
-		Name:        &s.Name,
-		URL:         new(h.customerURL(s.UUID)),
-		UUID:        &s.UUID,
+		Created:           timestamp(s.Created),
+		Description:       s.Description,
+		Name:              s.Name,
+		ProjectsCount:     s.ProjectsCount,
+		Slug:              directory.Slug(s.Name),
+		URL:               h.customerURL(s.UUID),
+		UserEmailPatterns: neverNull(s.UserEmailPatterns),
+		UsersCount:        s.UsersCount,
+		UUID:              s.UUID,
 	}
 }
 
 func (h handlers) project(s directory.Scope) server.Project {
 	converted := server.Project{
-		Created:      new(timestamp(s.Created)),
-		Customer:     new(h.customerURL(s.CustomerUUID)),
-		CustomerName: &s.Customer.Name,
-		CustomerUUID: &s.CustomerUUID,
-		Description:  &s.Description,
-		Name:         &s.Name,
-		URL:          new(h.PublicURL + "api/projects/" + s.UUID.String() + "/"),
-		UUID:         &s.UUID,
+		Created:           timestamp(s.Created),
+		Customer:          h.customerURL(s.CustomerUUID),
+		CustomerName:      s.Customer.Name,
+		CustomerUUID:      s.CustomerUUID,
+		Description:       s.Description,
+		Name:              s.Name,
+		Slug:              directory.Slug(s.Name),
+		URL:               h.PublicURL + "api/projects/" + s.UUID.String() + "/",
+		UserEmailPatterns: neverNull(s.UserEmailPatterns),
+		UUID:              s.UUID,
 	}
 	if s.StartDate != nil {
 		converted.StartDate = &openapi.Date{Time: *s.StartDate}
@@ -270,37 +300,40 @@ func (h handlers) project(s directory.Scope) server.Project {
 }
 
 func role(r directory.Role) server.RoleDetails {
-	permissions := append([]string{}, r.Permissions...) // never null
 	return server.RoleDetails{
-		ContentType: new(server.ScopeType(r.ScopeType)),
-		Description: &r.Description,
-		IsActive:    &r.IsActive,
-		Name:        &r.Name,
-		Permissions: &permissions,
-		UUID:        &r.UUID,
+		ContentType: server.ScopeType(r.ScopeType),
+		Description: r.Description,
+		IsActive:    r.IsActive,
+		Name:        r.Name,
+		Permissions: neverNull(r.Permissions),
+		UsersCount:  r.UsersCount,
+		UUID:        r.UUID,
 	}
 }
 
 func permission(p directory.Permission) server.Permission {
 	creator := creatorOf(p.CreatedBy)
 	converted := server.Permission{
-		Created:           new(timestamp(p.Created)),
-		CreatedByFullName: &creator.FullName,
-		CreatedByUsername: &creator.Username,
-		CustomerName:      &p.Scope.Customer.Name,
-		CustomerUUID:      &p.Scope.CustomerUUID,
-		IsActive:          new(true),
-		RoleDescription:   &p.Role.Description,
-		RoleName:          &p.Role.Name,
-		RoleUUID:          &p.RoleUUID,
-		ScopeName:         &p.Scope.Name,
-		ScopeType:         new(server.ScopeType(p.Scope.Type)),
-		ScopeUUID:         &p.ScopeUUID,
-		UserEmail:         &p.User.Email,
-		UserName:          &p.User.FullName,
-		UserUsername:      &p.User.Username,
-		UserUUID:          &p.UserUUID,
-		UUID:              &p.UUID,
+		Created:           timestamp(p.Created),
+		CreatedByFullName: creator.FullName,
+		CreatedByUsername: creator.Username,
+		CustomerName:      p.Scope.Customer.Name,
+		CustomerUUID:      p.Scope.CustomerUUID,
+		IsActive:          true,
+		RoleDescription:   p.Role.Description,
+		RoleName:          p.Role.Name,
+		RoleUUID:          p.RoleUUID,
+		ScopeName:         p.Scope.Name,
+		ScopeType:         server.ScopeType(p.Scope.Type),
+		ScopeUUID:         p.ScopeUUID,
+		UserEmail:         p.User.Email,
+		UserName:          p.User.FullName,
+		UserUsername:      p.User.Username,
+		UserUUID:          p.UserUUID,
+		UUID:              p.UUID,
+	}
+	if p.Scope.Type == directory.Project {
+		converted.ProjectUUID = &p.ScopeUUID
 	}
 	if p.Expires != nil {
 		converted.ExpirationTime = new(timestamp(*p.Expires))

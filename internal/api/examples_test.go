@@ -434,6 +434,14 @@ var exampleRequests = map[string]struct {
 	"customers_retrieve 200": {nil, func(x *exampleEnv) response {
 		return x.request("GET", "/api/customers/"+exampleAcme+"/", "olivia", nil)
 	}},
+	"customers_list_users_list 200": {nil, func(x *exampleEnv) response {
+		x.membershipOf("olivia")
+		return x.request("GET", "/api/customers/"+exampleAcme+"/list_users/?role=CUSTOMER.OWNER", "olivia", nil)
+	}},
+	"projects_list_users_list 200": {nil, func(x *exampleEnv) response {
+		x.member()
+		return x.request("GET", "/api/projects/"+exampleApollo+"/list_users/", "max", nil)
+	}},
 	"projects_list 200": {nil, func(x *exampleEnv) response {
 		return x.request("GET", "/api/projects/?name=apo", "olivia", nil)
 	}},
@@ -624,7 +632,12 @@ func (x *exampleEnv) pattern() {
 // member leaves Max with one membership, the one in Apollo.
 func (x *exampleEnv) member() {
 	x.exec("DELETE FROM memberships WHERE scope_uuid = '" + exampleArtemis + "'")
-	x.made = append(x.made, x.value("SELECT m.uuid FROM memberships m JOIN users u ON u.uuid = m.user_uuid WHERE u.username = 'max'"))
+	x.membershipOf("max")
+}
+
+// membershipOf notes that the uuid of a user's only membership is random.
+func (x *exampleEnv) membershipOf(user string) {
+	x.made = append(x.made, x.value("SELECT m.uuid FROM memberships m JOIN users u ON u.uuid = m.user_uuid WHERE u.username = '"+user+"'"))
 }
 
 // manage activates or revokes the role of Max as manager of Apollo.

@@ -88,15 +88,17 @@ func (e *env) everyOperation(id string) map[string]response {
 		"update":     e.request("PATCH", at(id), "staff", map[string]string{"email": "other@example.org"}),
 		"events":     e.request("GET", at(id, "events"), "staff", nil),
 
-		"customers":   e.request("GET", customersPath+"?query=a&o=created", "staff", nil),
-		"customer":    e.request("GET", customersPath+acme+"/", "staff", nil),
-		"projects":    e.request("GET", projectsPath+"?customer_name=a&o=-start_date", "staff", nil),
-		"project":     e.request("GET", projectsPath+apollo+"/", "staff", nil),
-		"roles":       e.request("GET", rolesPath+"?name=a", "staff", nil),
-		"role":        e.request("GET", rolesPath+owner+"/", "staff", nil),
-		"permissions": e.request("GET", permissionsPath+"?full_name=a&o=role", "staff", nil),
-		"me":          e.request("GET", me, "staff", nil),
-		"exchange":    e.request("POST", "/api-auth/token-exchange/", "", map[string]string{"code": id}),
+		"customers":               e.request("GET", customersPath+"?query=a&o=created", "staff", nil),
+		"customer":                e.request("GET", customersPath+acme+"/", "staff", nil),
+		"projects":                e.request("GET", projectsPath+"?customer_name=a&o=-start_date", "staff", nil),
+		"project":                 e.request("GET", projectsPath+apollo+"/", "staff", nil),
+		"roles":                   e.request("GET", rolesPath+"?name=a", "staff", nil),
+		"role":                    e.request("GET", rolesPath+owner+"/", "staff", nil),
+		"permissions":             e.request("GET", permissionsPath+"?full_name=a&o=role", "staff", nil),
+		"list users":              e.request("GET", customersPath+acme+"/list_users/?search_string=a&o=email", "staff", nil),
+		"list users of a project": e.request("GET", projectsPath+apollo+"/list_users/?role=PROJECT.MANAGER", "staff", nil),
+		"me":                      e.request("GET", me, "staff", nil),
+		"exchange":                e.request("POST", "/api-auth/token-exchange/", "", map[string]string{"code": id}),
 	}
 	all["link"] = e.request("GET", at(id, "link"), "staff", nil)
 	for name, r := range e.tokenRequests() {
@@ -364,7 +366,7 @@ func TestUnreadableRequests(t *testing.T) {
 			base + " ": "GET", base: "POST", at(id): "GET", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "check"): "POST", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST", at(id, "send"): "POST", at(id, "delete"): "POST", base + "approve/": "POST", base + "reject/": "POST",
 			customersPath: "GET", projectsPath: "GET", rolesPath: "GET", permissionsPath: "GET", me: "GET", customersPath + acme + "/": "GET",
-			projectsPath + apollo + "/": "GET", rolesPath + owner + "/": "GET",
+			projectsPath + apollo + "/": "GET", customersPath + acme + "/list_users/": "GET", projectsPath + apollo + "/list_users/": "GET", rolesPath + owner + "/": "GET",
 			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",
 			"/api-auth/none/init/": "GET", "/api-auth/campus/complete/": "GET", "/api-auth/campus/": "POST", "/api-auth/token-exchange/": "POST",
 		} {

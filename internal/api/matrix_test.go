@@ -303,7 +303,7 @@ var matrixOperations = []matrixOperation{
 			answer.decode(&seen)
 			own, others := 0, 0
 			for _, each := range seen {
-				if *each.UserUsername == p.name {
+				if each.UserUsername == p.name {
 					own++
 				} else {
 					others++
@@ -312,6 +312,21 @@ var matrixOperations = []matrixOperation{
 			require.Equal(e.t, p.may(scope, "h"), own > 0, "own roles of %q in %q", p.name, matrixScopes[scope])
 			there := map[string]int{acme: 4, apollo: 2, artemis: 1}[matrixScopes[scope]]
 			require.Equal(e.t, either(p.may(scope, "m") || p.name == "support", there, own), own+others,
+				"others' roles in %q, for %q", matrixScopes[scope], p.name)
+		}
+		return answer
+	}},
+	{"list users", orUnauthorized(listsUsers), func(e *env, p persona, scope int, _ string) response {
+		answer, counted := e.request("GET", usersPath(scope)+"?page_size=300", p.name, nil), e.request("HEAD", usersPath(scope), p.name, nil)
+		require.Equal(e.t, answer.Status, counted.Status)
+		require.Equal(e.t, answer.Header.Get("X-Result-Count"), counted.Header.Get("X-Result-Count"))
+		if answer.Status == 200 {
+			var seen []server.UserRoleDetails
+			answer.decode(&seen)
+			own := slices.ContainsFunc(seen, func(each server.UserRoleDetails) bool { return *each.UserUsername == p.name })
+			require.Equal(e.t, p.may(scope, "h"), own, "own roles of %q in %q", p.name, matrixScopes[scope])
+			there := map[string]int{acme: 4, apollo: 2, artemis: 1}[matrixScopes[scope]]
+			require.Len(e.t, seen, either(p.may(scope, "m") || p.name == "support", there, either(own, 1, 0)),
 				"others' roles in %q, for %q", matrixScopes[scope], p.name)
 		}
 		return answer
@@ -363,7 +378,17 @@ var securely = map[string]func(p persona, scope int) int{
 
 // readOperations are the operations that change nothing.
 var readOperations = []string{
-	"list", "check", "check by link", "link", "undo decline", "ask again", "ask again by link", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "roles", "me",
+	"list", "check", "check by link", "link", "undo decline", "ask again", "ask again by link", "check duplicates", "events", "directory retrieve", "directory list", "directory count", "permissions", "list users", "roles", "me",
+}
+
+// listsUsers is the status of a list of the users of a scope.
+func listsUsers(p persona, scope int) int {
+	return either(directoryPath(scope) != "" && p.may(scope, "s"), 200, 404)
+}
+
+// usersPath returns the path of the list of the users of a scope.
+func usersPath(scope int) string {
+	return cmp.Or(directoryPath(scope), projectsPath) + matrixScopes[scope] + "/list_users/"
 }
 
 // directoryPath returns the path of the directory's list that has a scope, empty where no list has it.

@@ -56,6 +56,15 @@ func TestStatementsOfRequests(t *testing.T) {
 			}
 			takes(2, "HEAD", base, "owner", nil, http.StatusOK)
 			takes(1, "GET", rolesPath, "", nil, http.StatusOK)
+			for path, count := range map[string]int{
+				customersPath: 2, projectsPath: 2, rolesPath: 2, permissionsPath: 2, customersPath + acme + "/": 2, // counts included
+				customersPath + acme + "/list_users/": 3, projectsPath + apollo + "/list_users/": 3,
+				projectsPath + "?user_uuid=" + e.userID("manager").String(): 3,
+			} {
+				for _, user := range []string{"owner", "staff", "manager"} {
+					takes(count, "GET", path, user, nil, http.StatusOK)
+				}
+			}
 			takes(5, "POST", exchangePath, "", map[string]string{"code": e.ticket("owner")}, http.StatusOK)
 			takes(1, "POST", exchangePath, "", map[string]string{"code": acme}, http.StatusBadRequest) // waits for no lock
 			// All pages are one statement, and so have one plan.

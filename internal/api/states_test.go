@@ -339,6 +339,7 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			at(id, "reject-request"): "POST", at(id, "link"): "GET",
 			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",
 			"/api-auth/campus/init/": "GET", "/api-auth/campus/complete/": "GET", "/api-auth/campus/": "POST", "/api-auth/token-exchange/": "POST",
+			customersPath + acme + "/list_users/": "GET, HEAD", projectsPath + apollo + "/list_users/": "GET, HEAD",
 			tokensPath: "GET, HEAD, POST", tokensPath + id + "/": "GET, DELETE", userTokenPath(made.UUID): "POST",
 		}
 		done := e.expectNoChange()

@@ -141,6 +141,8 @@ func typeMessage(schema *openapi3.Schema) string {
 		return "This value is not valid."
 	case schema.Format == "uuid":
 		return "Must be a valid UUID."
+	case schema.Format == "date-time":
+		return "Enter a date and time such as 2026-11-23T09:30:00Z."
 	case schema.Type.Is(openapi3.TypeInteger):
 		return "A valid integer is required."
 	case schema.Type.Is(openapi3.TypeBoolean):

@@ -60,7 +60,8 @@ var (
 	}
 	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_count", "user_invitations_details_retrieve", "user_invitations_accept"})
 	manager = slices.Concat(invitee, []string{
-		"customers_retrieve", "projects_retrieve", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list",
+		"customers_retrieve", "projects_retrieve", "customers_list_users_list", "customers_list_users_count",
+		"projects_list_users_list", "projects_list_users_count", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list",
 		"user_invitations_check_duplicates", "user_invitations_update", "user_invitations_partial_update", "user_invitations_cancel",
 		"user_invitations_send", "user_invitations_destroy", "user_invitations_link_retrieve",
 	})
