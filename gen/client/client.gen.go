@@ -2721,8 +2721,8 @@ type ClientInterface interface {
 
 	// CustomersListUsersCount Count users of a customer
 	//
-	// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
-	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns the number of permissions in the customer that the caller can see and that match the filters. The number is in the
+	// header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
 	CustomersListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2845,8 +2845,8 @@ type ClientInterface interface {
 
 	// ProjectsListUsersCount Count users of a project
 	//
-	// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
-	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns the number of permissions in the project that the caller can see and that match the filters. The number is in the
+	// header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/projects/{uuid}/list_users/ (the `ProjectsListUsersCount` operationId).
 	ProjectsListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3593,8 +3593,8 @@ func (c *Client) CustomersListUsersList(ctx context.Context, uuid openapi_types.
 
 // CustomersListUsersCount Count users of a customer
 //
-// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
-// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns the number of permissions in the customer that the caller can see and that match the filters. The number is in the
+// header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/customers/{uuid}/list_users/ (the `CustomersListUsersCount` operationId).
 func (c *Client) CustomersListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *CustomersListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3847,8 +3847,8 @@ func (c *Client) ProjectsListUsersList(ctx context.Context, uuid openapi_types.U
 
 // ProjectsListUsersCount Count users of a project
 //
-// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
-// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns the number of permissions in the project that the caller can see and that match the filters. The number is in the
+// header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/projects/{uuid}/list_users/ (the `ProjectsListUsersCount` operationId).
 func (c *Client) ProjectsListUsersCount(ctx context.Context, uuid openapi_types.UUID, params *ProjectsListUsersCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -8967,8 +8967,8 @@ type ClientWithResponsesInterface interface {
 
 	// CustomersListUsersCountWithResponse Count users of a customer
 	//
-	// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
-	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns the number of permissions in the customer that the caller can see and that match the filters. The number is in the
+	// header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -9113,8 +9113,8 @@ type ClientWithResponsesInterface interface {
 
 	// ProjectsListUsersCountWithResponse Count users of a project
 	//
-	// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
-	// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+	// Returns the number of permissions in the project that the caller can see and that match the filters. The number is in the
+	// header `X-Result-Count`. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -19033,8 +19033,8 @@ func (c *ClientWithResponses) CustomersListUsersListWithResponse(ctx context.Con
 
 // CustomersListUsersCountWithResponse Count users of a customer
 //
-// Returns the number of permissions in the customer that the caller can see and that match the filters of the list. The
-// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns the number of permissions in the customer that the caller can see and that match the filters. The number is in the
+// header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -19257,8 +19257,8 @@ func (c *ClientWithResponses) ProjectsListUsersListWithResponse(ctx context.Cont
 
 // ProjectsListUsersCountWithResponse Count users of a project
 //
-// Returns the number of permissions in the project that the caller can see and that match the filters of the list. The
-// number is in the header `X-Result-Count`. Neither a response nor an error has a body.
+// Returns the number of permissions in the project that the caller can see and that match the filters. The number is in the
+// header `X-Result-Count`. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
