@@ -58,8 +58,10 @@ func (tx *Tx) detailColumns(kind directory.ScopeType, d *directory.ScopeDetails)
 	}
 	users := both(clause.Expr{SQL: "parts.customer_uuid = scopes.uuid AND NOT parts.is_removed"},
 		clause.Expr{SQL: isActive, Vars: []any{tx.now}})
-	if !d.Permissions.All {
-		users = both(users, tx.visiblePermissions(d.Permissions))
+	if !d.Permissions.All { // as visiblePermissions, with the scope at hand
+		own := clause.Expr{SQL: "memberships.user_uuid = ?", Vars: []any{d.Permissions.User}}
+		managed := tx.within(d.Permissions.ScopeSet, "parts.uuid", "parts.customer_uuid")
+		users = both(users, oneOf(append(managed, own)...))
 	}
 	columns.SQL += ", (SELECT count(*) FROM scopes AS parts WHERE " + projects.SQL + ")" +
 		", (SELECT count(DISTINCT memberships.user_uuid) FROM scopes AS parts" +
