@@ -20,7 +20,7 @@ const foldingMigration = 6
 
 // slugMigration adds what the lists of the directory filter by and count: slugs, which directory.Slug makes and no SQL can,
 // the times of the last change, which are null in rows that were there, and indexes.
-const slugMigration = 21
+const slugMigration = 20
 
 // goMigrations are the steps of the schema that SQL can't express.
 func (s *Store) goMigrations() []database.GoMigration {

@@ -94,7 +94,7 @@ roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`)
 func TestMigrationAddsSlugs(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
-		db, address := openAt(t, engine, 20)
+		db, address := openAt(t, engine, 19)
 		e := &env{t: t, url: address, db: db, outside: outside(t, address)}
 		insert := func(name string) {
 			id := uuid.New()
