@@ -366,6 +366,7 @@ const (
 	InvitationNoticeReminder     InvitationNotice = "reminder"
 	InvitationNoticeRenewalAsked InvitationNotice = "renewal_asked"
 	InvitationNoticeRequested    InvitationNotice = "requested"
+	InvitationNoticeScopeRemoved InvitationNotice = "scope_removed"
 )
 
 // Valid indicates whether the value is a known member of the InvitationNotice enum.
@@ -384,6 +385,8 @@ func (e InvitationNotice) Valid() bool {
 	case InvitationNoticeRenewalAsked:
 		return true
 	case InvitationNoticeRequested:
+		return true
+	case InvitationNoticeScopeRemoved:
 		return true
 	default:
 		return false
@@ -1040,7 +1043,7 @@ type Invitation struct {
 	// * `rejected` - rejected by staff
 	// * `pending` - waits for the invitee
 	// * `accepted` - accepted by the invitee
-	// * `canceled` - canceled by a user
+	// * `canceled` - canceled by a user, or its scope was removed
 	// * `expired` - not accepted within its lifetime
 	State InvitationState `json:"state"`
 
@@ -1130,7 +1133,7 @@ type InvitationEvent struct {
 	// * `rejected` - staff rejected it
 	// * `accepted` - the invitee accepted it
 	// * `refused` - the invitee could not accept it, because the inviter may not invite there any more
-	// * `canceled` - a user canceled it
+	// * `canceled` - a user canceled it or, where the event has no user, its scope was removed
 	// * `declined` - the invitee declined it
 	// * `decline_undone` - the invitee undid that
 	// * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
@@ -1191,7 +1194,7 @@ type InvitationEventFieldEnum string
 // * `rejected` - staff rejected it
 // * `accepted` - the invitee accepted it
 // * `refused` - the invitee could not accept it, because the inviter may not invite there any more
-// * `canceled` - a user canceled it
+// * `canceled` - a user canceled it or, where the event has no user, its scope was removed
 // * `declined` - the invitee declined it
 // * `decline_undone` - the invitee undid that
 // * `renewal_asked` - somebody whom it was for asked for a new one, because it has expired
@@ -1251,6 +1254,7 @@ type InvitationListItem = Invitation
 // * `refused` - to the inviter, who may not invite there any more: nobody can accept
 // * `reminder` - to the invitee
 // * `declined` - to the inviter
+// * `scope_removed` - to the inviter: canceled, because the scope or its organization was removed
 // * `renewal_asked` - to the inviter or to staff: somebody asks for a new invitation
 type InvitationNotice string
 
@@ -1330,7 +1334,7 @@ type InvitationRequest struct {
 // * `rejected` - rejected by staff
 // * `pending` - waits for the invitee
 // * `accepted` - accepted by the invitee
-// * `canceled` - canceled by a user
+// * `canceled` - canceled by a user, or its scope was removed
 // * `expired` - not accepted within its lifetime
 type InvitationState string
 
@@ -1788,7 +1792,7 @@ type VisibleInvitationDetails struct {
 	// * `rejected` - rejected by staff
 	// * `pending` - waits for the invitee
 	// * `accepted` - accepted by the invitee
-	// * `canceled` - canceled by a user
+	// * `canceled` - canceled by a user, or its scope was removed
 	// * `expired` - not accepted within its lifetime
 	State InvitationState `json:"state"`
 }

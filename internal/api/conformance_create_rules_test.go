@@ -8,12 +8,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/invitation"
-	"invited/internal/token"
 )
 
 func TestCreateInHiddenScope(t *testing.T) {
@@ -246,26 +244,14 @@ func TestCreateAfterClosedInvitation(t *testing.T) {
 	}, onlyStaff)
 }
 
-func TestCreateAfterExpiredPlannedInvitation(t *testing.T) {
+// An invitation that waits for its project stays open, however long the project is waited for.
+func TestPlannedInvitationIsStillADuplicate(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		old := e.create("owner", "a@x.example", admin, artemis)
-		e.setClock(e.parseTime(old.Expires).Add(-time.Microsecond))
-		e.request("POST", base, "owner", draft("a@x.example", admin, artemis)).is(http.StatusBadRequest, fieldError("email", msgDuplicate))
 		e.setClock(e.parseTime(old.Expires))
-		require.Equal(e.t, "pending", string(e.create("owner", "a@x.example", admin, artemis).State))
-		require.Equal(e.t, "expired", e.state(old.UUID))
+		e.request("POST", base, "owner", draft("a@x.example", admin, artemis)).is(http.StatusBadRequest, fieldError("email", msgDuplicate))
+		require.Equal(e.t, "project", e.state(old.UUID))
 	})
-}
-
-func TestOldRequestIsStillADuplicate(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		made := e.create("owner", "a@x.example", admin, apollo)
-		e.clock.Advance(3 * lifetime)
-		require.Equal(e.t, "requested", e.state(made.UUID))
-		e.request("POST", base, "staff", draft("a@x.example", admin, apollo)).is(http.StatusBadRequest, fieldError("email", msgDuplicate))
-		e.decide("reject", e.sign(token.Reject, e.userID("staff"), made.UUID)).is(http.StatusOK, "")
-		e.create("staff", "a@x.example", admin, apollo)
-	}, onlyStaff)
 }
 
 // countingStore counts transactions that may write.

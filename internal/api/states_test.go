@@ -312,18 +312,6 @@ func TestEveryActionInEveryState(t *testing.T) {
 	}, onlyStaff)
 }
 
-// Only invitations in state pending or project expire.
-func TestRequestDoesNotExpire(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		e.apply(guests(1))
-		id := byOwner(e, guestName(0))
-		e.clock.Advance(10 * lifetime)
-		require.EqualValues(e.t, "requested", e.retrieve(id).State)
-		e.request("POST", base, "owner", draft(guestName(0)+"@acme.example", admin, apollo)).is(http.StatusBadRequest, duplicateError)
-		rejectAction.do(e, id.String(), guestName(0)).is(http.StatusOK, isRejected.body)
-	}, onlyStaff)
-}
-
 // Only POST on an action's path does the action: a link scanner or a prefetching browser does not. The Allow header of a
 // 405 has the methods of the path.
 func TestOtherMethodsDoNothing(t *testing.T) {

@@ -80,7 +80,7 @@ func TestSweepActivatesAtProjectStart(t *testing.T) {
 		e.sweep()
 		active := e.retrieve(planned.UUID)
 		require.Equal(e.t, server.InvitationStatePending, active.State)
-		require.Equal(e.t, planned.Created, active.Created)
+		require.Equal(e.t, formatTime(start), active.Created, "its life begins")
 		require.Equal(e.t, planned.Expires, active.Expires)
 		require.Equal(e.t, 1, e.countJobs("deliver_invitation"))
 		e.request("POST", at(planned.UUID.String(), "accept"), "invitee", nil).is(http.StatusOK, "")

@@ -58,6 +58,7 @@ func (a *App) newService() (*invitation.Service, error) {
 		},
 		Signer:      token.NewSigner(secret.Reveal(), fallbacks...),
 		FrontendURL: a.config.FrontendURL.String(),
+		Logger:      a.logger,
 	}, nil
 }
 

@@ -141,23 +141,20 @@ func (a Actor) CreatesProjectsIn() ScopeSet {
 // the same value.
 type Visibility struct {
 	ScopeSet        // every invitation into a scope of this set
-	Email    string // folded; invitations to this address that wait for their invitee; empty: none
+	Email    string // folded; invitations to this address that wait for their invitee into scopes that are there; empty: none
 }
 
 // Visibility returns the invitations that the actor sees. Staff and support see all. Others see the invitations of
-// customers in which their role carries INVITATION.LIST, of scopes in which their role carries the create permission of
-// the scope's type, and the invitations that wait for their own e-mail address.
+// customers in which their role carries INVITATION.LIST, the invitations that they manage, and those that wait for their own
+// e-mail address. Who manages invitations into a scope sees them also when the scope is removed.
 func (a Actor) Visibility() Visibility {
 	if a.SeesAll() {
 		return Visibility{ScopeSet: ScopeSet{All: true}}
 	}
-	v := Visibility{Email: a.EmailFolded}
+	v := Visibility{ScopeSet: a.Manages(), Email: a.EmailFolded}
 	for _, g := range a.Grants {
 		if g.ScopeType == Customer && g.carries(InvitationList) {
 			v.Customers = append(v.Customers, g.ScopeUUID)
-		}
-		if g.carries(g.ScopeType.CreatePermission()) {
-			v.Scopes = append(v.Scopes, g.ScopeUUID)
 		}
 	}
 	return v

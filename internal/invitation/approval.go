@@ -70,13 +70,13 @@ func (s *Service) approve(tx Tx, v View, staff directory.User) (Change, error) {
 	return approved, err
 }
 
-// Requests returns a page of the invitations that wait for approval, the oldest first, as Service.List does. CreatedBy of
+// Requests returns a page of the invitations that wait for approval, without those into removed scopes, the oldest first, as Service.List does. CreatedBy of
 // each is its inviter. Requests returns fault.KindForbidden where the caller is not staff.
 func (s *Service) Requests(ctx context.Context, caller directory.Actor, page, size int) (out Page, err error) {
 	if !caller.IsStaff {
 		return Page{}, fault.Forbidden()
 	}
-	query := Query{States: []State{Requested}, Order: []directory.Order{{By: ByCreated}}}
+	query := Query{States: []State{Requested}, WithoutRemoved: true, Order: []directory.Order{{By: ByCreated}}}
 	if out, err = s.List(ctx, caller, query, page, size); err != nil {
 		return Page{}, err
 	}

@@ -89,12 +89,16 @@ func (s *Service) create(
 				return nil, err
 			}
 		}
+		markUnasked(&made, staff)
 		created = s.view(tx, made)
 		creation := s.Policy.create(made, actor.User, staff)
 		return append(changes, creation), s.throttle(tx, creation, actor.User)
 	})
 	if err != nil {
 		return View{}, err
+	}
+	if created.ErrorMessage == noStaff {
+		s.warnUnasked(ctx, "a request to approve an invitation")
 	}
 	return created, nil
 }

@@ -196,7 +196,7 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 			if m.Requests, err = s.requests(tx, staff, found); err != nil {
 				return err
 			}
-		case NoticeRejected, NoticeExpired, NoticeRefused, NoticeDeclined:
+		case NoticeRejected, NoticeExpired, NoticeRefused, NoticeDeclined, NoticeScopeRemoved:
 			if inviter := view.CreatedBy; inviter != nil && inviter.UUID == job.User && inviter.IsActive {
 				m.To = inviter.Email
 			}
@@ -266,6 +266,7 @@ var noticeStates = map[Notice]State{
 	NoticeReminder:  Pending,
 	NoticeDeclined:  Canceled,
 
+	NoticeScopeRemoved: Canceled,
 	NoticeRenewalAsked: Expired,
 }
 

@@ -14,15 +14,18 @@
 //	(none)     create   requested, project or pending
 //	requested  approve  project or pending
 //	           reject   rejected
+//	           end      canceled
+//	           expire   expired
 //	project    start    pending
 //	           update   project
 //	           cancel   canceled
-//	           expire   expired
+//	           end      canceled
 //	pending    accept   accepted
 //	           update   pending
 //	           send     project or pending
 //	           cancel   canceled
 //	           decline  canceled
+//	           end      canceled
 //	           expire   expired
 //	expired    send     requested, project or pending
 //	canceled   send     requested, project or pending
@@ -43,12 +46,13 @@
 //
 // # Time
 //
-// An invitation is expired from the moment that [Invitation.Expires] returns, whatever its row says:
+// A pending or requested invitation is expired from the moment that [Invitation.Expires] returns, whatever its row says:
 // [Invitation.StateAt] computes the state from the row and the present time. The store's filters compute the same in
 // SQL, and a test compares the two. [Service.Sweep] writes the expiry into the row later and tells the creator.
 //
 // The start of a project is another matter: an invitation that waits for it stays in state project until a sweep lets
-// it go out. Reminders are a sweep's work too.
+// it go out, and its life begins then. So somebody who changes the start date ends no invitation. Reminders are a sweep's
+// work too, and so is the end of invitations whose scope was removed.
 //
 // The present time is that of the database (Now of [Tx]), so that replicas agree.
 //

@@ -94,7 +94,7 @@ type cause struct {
 func (c cause) mailsInvitee(to State) bool {
 	switch c.event {
 	case EventCreated, EventApproved, EventSent, EventActivated, EventReminded:
-		return to.canExpire()
+		return to.awaitsInvitee()
 	case EventUpdated:
 		return c.newAddress
 	default:

@@ -14,7 +14,7 @@ func ExampleInvitation_StateAt() {
 	created := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	starts := time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)
 	i := invitation.Invitation{
-		StoredState: invitation.Project,
+		StoredState: invitation.Pending,
 		Created:     created,
 		Scope:       directory.Scope{Type: directory.Project, StartDate: &starts},
 	}
@@ -25,7 +25,7 @@ func ExampleInvitation_StateAt() {
 	i.StoredState = invitation.Accepted
 	fmt.Println(i.StateAt(i.Expires(lifetime), lifetime))
 	// Output:
-	// project
+	// pending
 	// 2026-12-31
 	// expired
 	// accepted

@@ -25,9 +25,13 @@ const (
 // States lists every state.
 var States = []State{Project, Requested, Rejected, Pending, Accepted, Canceled, Expired}
 
-// canExpire reports whether time ends an invitation in this stored state. These are the states in which an invitation
-// waits for its invitee, who sees it in the list then.
-func (s State) canExpire() bool { return s == Pending || s == Project }
+// canExpire reports whether time ends an invitation in this stored state. Time never ends an invitation that waits for its
+// project: somebody may take the project's start date away long after it was invited.
+func (s State) canExpire() bool { return s == Pending || s == Requested }
+
+// awaitsInvitee reports whether an invitation in this state is for its invitee to accept, now or when its project starts.
+// The invitee sees it in the list then.
+func (s State) awaitsInvitee() bool { return s == Pending || s == Project }
 
 // isOpen reports whether an invitation in this stored state is open. Of one address, role and scope at most one invitation is.
 func (s State) isOpen() bool { return s == Pending || s == Project || s == Requested }
@@ -101,7 +105,8 @@ func (i Invitation) InviterUUID() *uuid.UUID {
 }
 
 // Expires returns the moment from which the invitation is expired unless it was accepted: the lifetime after its
-// creation, or after the start of its project where the start is later.
+// creation, or after the start of its project where the start is later. An invitation that waits for its project has no
+// such moment before the project starts, and Expires returns the one that it would have: see Policy.view.
 func (i Invitation) Expires(lifetime time.Duration) time.Time {
 	from := i.Created
 	if start := i.Scope.StartDate; i.Scope.Type == directory.Project && start != nil && start.After(from) {
@@ -133,5 +138,5 @@ type View struct {
 // isVisible reports whether a visibility includes the invitation. The store's list applies the same rule in SQL; a
 // property test compares the two.
 func (v View) isVisible(to directory.Visibility) bool {
-	return to.Has(v.Scope) || (to.Email != "" && to.Email == v.EmailFolded && v.State.canExpire())
+	return to.Has(v.Scope) || (to.Email != "" && to.Email == v.EmailFolded && v.State.awaitsInvitee() && !v.Scope.Removed())
 }

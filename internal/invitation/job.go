@@ -50,6 +50,8 @@ const (
 	NoticeRefused   Notice = "refused"   // to the inviter: nobody can accept, because they may not invite any more
 	NoticeReminder  Notice = "reminder"  // to the invitee, once in each life of an invitation
 	NoticeDeclined  Notice = "declined"  // to the inviter, when the invitee can't take it back any more
+	// NoticeScopeRemoved is to the inviter: nobody can accept, because the scope was removed.
+	NoticeScopeRemoved Notice = "scope_removed"
 	// NoticeRenewalAsked is to the inviter or, where the inviter can't send the invitation again, to staff.
 	NoticeRenewalAsked Notice = "renewal_asked"
 )
@@ -73,10 +75,12 @@ func (Notify) Kind() string { return "notify_user" }
 
 // Queue implements Job.
 func (n Notify) Queue() string {
-	if n.Notice == NoticeExpired || n.Notice == NoticeReminder {
+	switch n.Notice {
+	case NoticeExpired, NoticeReminder, NoticeScopeRemoved:
 		return QueueNotices
+	default:
+		return QueueMail
 	}
-	return QueueMail
 }
 
 // Sweep is the job that runs Service.Sweep.

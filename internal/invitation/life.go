@@ -26,6 +26,7 @@ const (
 	ActionCancel  Action = "cancel"
 	ActionDecline Action = "decline" // the invitee does not want the role
 	ActionUndo    Action = "undo"    // the invitee takes a decline back
+	ActionEnd     Action = "end"     // the scope, or its organization, was removed
 	ActionExpire  Action = "expire"  // the lifetime ends
 )
 
@@ -44,17 +45,20 @@ var Transitions = []Transition{
 
 	{ActionApprove, Requested, []State{Project, Pending}},
 	{ActionReject, Requested, []State{Rejected}},
+	{ActionEnd, Requested, []State{Canceled}},
+	{ActionExpire, Requested, []State{Expired}},
 
 	{ActionStart, Project, []State{Pending}},
 	{ActionUpdate, Project, []State{Project}},
 	{ActionCancel, Project, []State{Canceled}},
-	{ActionExpire, Project, []State{Expired}},
+	{ActionEnd, Project, []State{Canceled}},
 
 	{ActionAccept, Pending, []State{Accepted}},
 	{ActionUpdate, Pending, []State{Pending}},
 	{ActionSend, Pending, []State{Project, Pending}},
 	{ActionCancel, Pending, []State{Canceled}},
 	{ActionDecline, Pending, []State{Canceled}},
+	{ActionEnd, Pending, []State{Canceled}},
 	{ActionExpire, Pending, []State{Expired}},
 
 	{ActionSend, Expired, []State{Requested, Project, Pending}},
@@ -253,9 +257,9 @@ func (p Policy) approve(v View, staff directory.User, now time.Time) (Change, er
 	}
 	approved := v.Invitation
 	approved.StoredState = startState(v.Scope, now)
-	if !now.Before(v.Expires) {
-		// The request waited longer than an invitation lives: it would be expired as soon as it is approved.
-		approved.Created = now
+	approved.ExecutionState, approved.ErrorMessage = Scheduled, "" // see noStaff
+	if !now.Before(v.Created.Add(p.Lifetime)) {
+		approved.Created = now // the request waited for a project that starts later, and longer than an invitation lives
 	}
 	return change(v.Invitation, approved, byUser(staff, EventApproved), p.announce(approved, nil)...), nil
 }
@@ -307,6 +311,7 @@ func (p Policy) send(v View, user directory.User, staff []directory.User, now ti
 		sent.LinkUUID = newLink()
 	}
 	scheduleDelivery(&sent)
+	markUnasked(&sent, staff)
 	return change(v.Invitation, sent, byUser(user, EventSent), p.announce(sent, staff)...), nil
 }
 
@@ -371,10 +376,20 @@ func expire(i Invitation) Change {
 	return change(i, expired, byServer(EventExpired), noticeToInviter(expired, NoticeExpired)...)
 }
 
-// start returns the change by which an invitation goes out whose project has started.
-func (p Policy) start(i Invitation) Change {
+// end returns the change by which an open invitation ends whose scope was removed, and tells its creator. The invitee gets no
+// mail: there is nothing for them to do.
+func end(i Invitation) Change {
+	ended := i
+	ended.StoredState = Canceled
+	ended.DeclinedAt, ended.DeclineReason = nil, "" // see IsDeclined
+	return change(i, ended, byServer(EventCanceled), noticeToInviter(ended, NoticeScopeRemoved)...)
+}
+
+// start returns the change by which an invitation goes out whose project has started. Its life begins now, however long the
+// project was waited for.
+func (p Policy) start(i Invitation, now time.Time) Change {
 	started := i
-	started.StoredState = Pending
+	started.StoredState, started.Created = Pending, now
 	return change(i, started, byServer(EventActivated), p.announce(started, nil)...)
 }
 

@@ -54,6 +54,13 @@ func reopened(i *Invitation) {
 	i.DeclinedAt, i.DeclineReason, i.RenewalAskedAt = nil, "", nil
 }
 
+func approvedNow(i *Invitation) { i.ExecutionState, i.ErrorMessage = Scheduled, "" }
+
+func approvedLate(i *Invitation) {
+	approvedNow(i)
+	createdNow(i)
+}
+
 func createdNow(i *Invitation) { i.Created = testTime }
 
 func declinedNow(i *Invitation) { i.DeclinedAt, i.DeclineReason = &testTime, testReason }
@@ -82,17 +89,17 @@ func tellCreator(notice Notice) []Job {
 // Effects.
 
 var (
-	isApproved     = effect{to: Pending, jobs: deliver(3)}
-	isApprovedLate = effect{to: Pending, change: createdNow, jobs: deliver(3)}
-	isRejected     = effect{to: Rejected, jobs: tellCreator(NoticeRejected)}
-	isCanceled     = effect{to: Canceled}
-	IsDeclined     = effect{to: Canceled, change: declinedNow, jobs: []Job{
+	isApproved = effect{to: Pending, change: approvedNow, jobs: deliver(3)}
+	isRejected = effect{to: Rejected, jobs: tellCreator(NoticeRejected)}
+	isCanceled = effect{to: Canceled}
+	IsDeclined = effect{to: Canceled, change: declinedNow, jobs: []Job{
 		Notify{Notice: NoticeDeclined, Invitation: testID(30), Delivery: 3, User: people.creator.UUID, DeclinedAt: testTime},
 	}}
 	isUndone      = effect{to: Pending, change: undone, jobs: deliver(4)}
 	isAccepted    = effect{to: Accepted}
 	isExpired     = effect{to: Expired, jobs: tellCreator(NoticeExpired)}
-	isStarted     = effect{to: Pending, jobs: deliver(3)}
+	isEnded       = effect{to: Canceled, jobs: tellCreator(NoticeScopeRemoved)}
+	isStarted     = effect{to: Pending, change: createdNow, jobs: deliver(3)}
 	isSentAgain   = effect{to: Pending, change: scheduled, jobs: deliver(4)}
 	isReopened    = effect{to: Pending, change: reopened, jobs: deliver(4)}
 	waitsForStart = effect{to: Project, change: reopened}
@@ -131,24 +138,42 @@ var situations = []situation{
 		},
 	}, {
 		name: "its project started a lifetime ago", row: testInvitation(Project, longAgo.Add(-day), startingAt(longAgo)),
-		state: Expired, allows: map[Action]effect{ActionExpire: isExpired, ActionSend: isReopened},
+		state: Project, allows: map[Action]effect{
+			ActionStart: isStarted, ActionUpdate: {to: Project, change: readdressed}, ActionCancel: isCanceled,
+		},
+	}, {
+		name: "its project, older than a lifetime, lost its start date", row: testInvitation(Project, longAgo, testProject()),
+		state: Project, allows: map[Action]effect{
+			ActionStart: isStarted, ActionUpdate: {to: Project, change: readdressed}, ActionCancel: isCanceled,
+		},
+	}, {
+		// Nobody manages a removed scope: the use cases refuse update and cancel before these decisions.
+		name: "waits for a project that was removed",
+		row:  testInvitation(Project, yesterday, removed(startingAt(tomorrow))), state: Project,
+		allows: map[Action]effect{
+			ActionEnd: isEnded, ActionUpdate: {to: Project, change: readdressed}, ActionCancel: isCanceled,
+		},
 	}, {
 		name: "requested", row: testInvitation(Requested, yesterday, testProject()), state: Requested,
 		allows: map[Action]effect{ActionApprove: isApproved, ActionReject: isRejected},
 	}, {
 		name:  "requested into a project that starts later",
 		row:   testInvitation(Requested, yesterday, startingAt(tomorrow)),
-		state: Requested, allows: map[Action]effect{ActionApprove: {to: Project}, ActionReject: isRejected},
+		state: Requested, allows: map[Action]effect{ActionApprove: {to: Project, change: approvedNow}, ActionReject: isRejected},
 	}, {
 		name: "requested almost a lifetime ago",
 		row:  testInvitation(Requested, justAfter, testProject()), state: Requested,
 		allows: map[Action]effect{ActionApprove: isApproved, ActionReject: isRejected},
 	}, {
-		name: "requested a lifetime ago", row: testInvitation(Requested, longAgo, testProject()), state: Requested,
-		allows: map[Action]effect{ActionApprove: isApprovedLate, ActionReject: isRejected},
+		name: "requested a lifetime ago", row: testInvitation(Requested, longAgo, testProject()), state: Expired,
+		allows: map[Action]effect{ActionExpire: isExpired, ActionSend: isReopened},
+	}, {
+		name: "requested a lifetime ago into a project that starts later",
+		row:  testInvitation(Requested, longAgo, startingAt(tomorrow)), state: Requested,
+		allows: map[Action]effect{ActionApprove: {to: Project, change: approvedLate}, ActionReject: isRejected},
 	}, {
 		name: "requested into a removed project", row: testInvitation(Requested, yesterday, removed(testProject())),
-		state: Requested, allows: map[Action]effect{ActionReject: isRejected}, refuses: []Action{ActionApprove},
+		state: Requested, allows: map[Action]effect{ActionReject: isRejected, ActionEnd: isEnded}, refuses: []Action{ActionApprove},
 	}, {
 		name:  "requested by a user who was deleted",
 		row:   withoutCreator(testInvitation(Requested, yesterday, testProject())),
@@ -189,14 +214,14 @@ var situations = []situation{
 		name: "pending into a removed project",
 		row:  testInvitation(Pending, yesterday, removed(testProject())), state: Pending,
 		allows: map[Action]effect{
-			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
+			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined, ActionEnd: isEnded,
 		},
 		refuses: []Action{ActionAccept},
 	}, {
 		name:  "pending into a project of a removed customer",
 		row:   testInvitation(Pending, yesterday, customerRemoved(testProject())),
 		state: Pending, allows: map[Action]effect{
-			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined,
+			ActionUpdate: isReaddressed, ActionSend: isSentAgain, ActionCancel: isCanceled, ActionDecline: IsDeclined, ActionEnd: isEnded,
 		},
 		refuses: []Action{ActionAccept},
 	}, {
@@ -280,8 +305,12 @@ var decisionsOfTime = map[Action]struct {
 	decide func(p Policy, v View) Change
 }{
 	ActionStart: {
-		func(v View) bool { return v.State == Project && !v.Scope.StartsAfter(testTime) },
-		func(p Policy, v View) Change { return p.start(v.Invitation) },
+		func(v View) bool { return v.State == Project && !v.Scope.StartsAfter(testTime) && !v.Scope.Removed() },
+		func(p Policy, v View) Change { return p.start(v.Invitation, testTime) },
+	},
+	ActionEnd: {
+		func(v View) bool { return v.State.isOpen() && v.Scope.Removed() },
+		func(_ Policy, v View) Change { return end(v.Invitation) },
 	},
 	ActionExpire: {
 		func(v View) bool { return v.State == Expired && v.StoredState != Expired },
@@ -304,7 +333,7 @@ var refusals = map[Action]error{
 // eventTypes has the type of the event of each action.
 var eventTypes = map[Action]EventType{
 	ActionStart: EventActivated, ActionApprove: EventApproved, ActionReject: EventRejected, ActionAccept: EventAccepted,
-	ActionUpdate: EventUpdated, ActionSend: EventSent, ActionCancel: EventCanceled, ActionExpire: EventExpired,
+	ActionUpdate: EventUpdated, ActionSend: EventSent, ActionCancel: EventCanceled, ActionExpire: EventExpired, ActionEnd: EventCanceled,
 	ActionDecline: EventDeclined, ActionUndo: EventDeclineUndone,
 }
 

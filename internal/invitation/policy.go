@@ -49,9 +49,14 @@ func (p Policy) byWebhook(scope directory.Scope) bool {
 	return p.UseWebhooks && scope.Type == directory.Project
 }
 
-// view returns an invitation with its state at a moment.
+// view returns an invitation with its state at a moment. An invitation that waits for a project with a start in the past,
+// or without one, goes out with the next sweep, and its life begins then.
 func (p Policy) view(i Invitation, now time.Time) View {
-	return View{Invitation: i, State: i.StateAt(now, p.Lifetime), Expires: i.Expires(p.Lifetime)}
+	v := View{Invitation: i, State: i.StateAt(now, p.Lifetime), Expires: i.Expires(p.Lifetime)}
+	if earliest := now.Add(p.Lifetime); i.StoredState == Project && v.Expires.Before(earliest) {
+		v.Expires = earliest
+	}
+	return v
 }
 
 // meantFor reports whether a user may be the invitee: they have the civil number that the invitation names, if any, and

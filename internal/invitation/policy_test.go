@@ -48,7 +48,7 @@ func TestIsVisible(t *testing.T) {
 			"the project":            {inScopes(project.UUID), s.row.ScopeUUID == project.UUID},
 			"the customer":           {ofCustomers(customer.UUID), true},
 			"another scope":          {inScopes(testID(29)), false},
-			"the invitee's address":  {guest, s.state == Pending || s.state == Project},
+			"the invitee's address":  {guest, (s.state == Pending || s.state == Project) && !s.row.Scope.Removed()},
 			"another address":        {other, false},
 			"everything, an address": {directory.Visibility{ScopeSet: everything.ScopeSet, Email: other.Email}, true},
 		} {

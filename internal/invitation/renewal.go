@@ -18,7 +18,8 @@ const RenewalInterval = 24 * time.Hour
 // expired, is not meant for the caller, or its scope was removed, and fault.KindThrottled where somebody asked less than
 // RenewalInterval ago.
 func (s *Service) AskAgain(ctx context.Context, caller directory.Actor, link uuid.UUID) error {
-	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	unasked := false
+	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
 			return nil, err
@@ -36,9 +37,14 @@ func (s *Service) AskAgain(ctx context.Context, caller directory.Actor, link uui
 			return nil, err
 		}
 		view, changes := s.Policy.recordExpiry(view, tx.Now())
+		unasked = len(recipients) == 0
 		asked, err := askAgain(view, actor.User, recipients, tx.Now())
 		return append(changes, asked), err
 	})
+	if err == nil && unasked {
+		s.warnUnasked(ctx, "a request for another invitation")
+	}
+	return err
 }
 
 // renewalRecipients returns whom to tell that the invitee of an expired invitation asks for a new one: the inviter, or

@@ -3,6 +3,7 @@ package invitation
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,13 +16,14 @@ import (
 // Service has the use cases, one method for each operation of the API and each step of a delivery. A refusal is a
 // *fault.Error: beside those that a method names, fault.KindUnauthenticated where the caller was deleted or made
 // inactive since they were authenticated, and fault.KindUnavailable where the database is out of reach or busy. Any
-// other error is internal. Every field but Policy must be set.
+// other error is internal. Every field but Policy and Logger must be set.
 type Service struct {
 	Store  Store
 	Policy Policy
 	Signer *token.Signer // signs approval tokens
 	// FrontendURL is the base of the links in mails, with a slash at its end.
 	FrontendURL string
+	Logger      *slog.Logger // gets what the operator has to know of; nil: nothing is logged
 }
 
 // Page is one page of a list.
@@ -173,7 +175,9 @@ func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UU
 // fault.KindInvalid where another invitation is open for the same address, role and scope, and fault.KindThrottled beyond a
 // limit of the policy.
 func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
+	var unasked bool
 	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		unasked = false
 		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
 			return nil, err
@@ -199,8 +203,12 @@ func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID
 			}
 			changes = append(changes, expired...)
 		}
+		unasked = sent.After.ErrorMessage == noStaff
 		return append(changes, sent), s.throttle(tx, sent, actor.User)
 	})
+	if err == nil && unasked {
+		s.warnUnasked(ctx, "a request to approve an invitation")
+	}
 	return refuseDuplicate(err)
 }
 

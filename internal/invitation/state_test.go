@@ -28,8 +28,9 @@ func TestStateIsComputedFromTime(t *testing.T) {
 	}{
 		{"pending", invitation.Pending, nil, created.Add(life), invitation.Expired},
 		{"pending, its project started before", invitation.Pending, &past, created.Add(life), invitation.Expired},
-		{"project", invitation.Project, &start, start.Add(life), invitation.Expired},
-		{"requested", invitation.Requested, nil, created.Add(life), invitation.Requested},
+		{"project", invitation.Project, &start, start.Add(life), invitation.Project},
+		{"project, its start date was taken away", invitation.Project, nil, created.Add(life), invitation.Project},
+		{"requested", invitation.Requested, nil, created.Add(life), invitation.Expired},
 		{"accepted", invitation.Accepted, nil, created.Add(life), invitation.Accepted},
 		{"canceled", invitation.Canceled, nil, created.Add(life), invitation.Canceled},
 		{"rejected", invitation.Rejected, nil, created.Add(life), invitation.Rejected},

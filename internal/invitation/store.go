@@ -151,6 +151,7 @@ type Query struct {
 	ScopeName        string // substring, case-insensitive
 	ScopeType        string
 	States           []State // any of these; none: all
+	WithoutRemoved   bool    // without those whose scope, or its customer, was removed
 
 	Order []directory.Order // none: the newest first; ties are broken by uuid
 	directory.Window
@@ -175,7 +176,8 @@ type Due int
 
 // What a sweep looks for.
 const (
-	DueExpiry     Due = iota // the invitation is expired, and its row does not say so yet
+	DueRemoval    Due = iota // the invitation is open, and its scope or the scope's customer was removed
+	DueExpiry                // the invitation is expired, and its row does not say so yet
 	DueActivation            // the invitation waits for a project that has started
 	DueReminder              // the invitation expires within ReminderPeriod, and its invitee was not reminded
 )

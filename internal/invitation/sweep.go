@@ -19,20 +19,26 @@ const (
 // sweepStep is one kind of work of a sweep and how far it has come.
 type sweepStep struct {
 	due    Due
-	decide func(Invitation) Change
+	decide func(i Invitation, now time.Time) Change
 	from   time.Time // creation of the last invitation of the batch before: everything due that is older is done
 }
 
-// Sweep does what time has made due: it records expiries and tells the creators, sends invitations whose projects have
-// started, and reminds invitees. Each is done once for an invitation, however many sweeps run at once. Work that is
+// regardless is a decision that does not depend on the time.
+func regardless(decide func(Invitation) Change) func(Invitation, time.Time) Change {
+	return func(i Invitation, _ time.Time) Change { return decide(i) }
+}
+
+// Sweep does what time and changes of the directory have made due: it ends invitations into removed scopes, records
+// expiries, tells the creators of both, sends invitations whose projects have started, and reminds invitees. Each is done once for an invitation, however many sweeps run at once. Work that is
 // left when ctx ends is left to the next sweep. Whether an invitation is expired does not depend on a sweep.
 func (s *Service) Sweep(ctx context.Context) error {
 	steps := []*sweepStep{
-		{due: DueExpiry, decide: expire},
+		{due: DueRemoval, decide: regardless(end)},
+		{due: DueExpiry, decide: regardless(expire)},
 		{due: DueActivation, decide: s.Policy.start},
 	}
 	if s.Policy.Lifetime > ReminderPeriod {
-		steps = append(steps, &sweepStep{due: DueReminder, decide: remind})
+		steps = append(steps, &sweepStep{due: DueReminder, decide: regardless(remind)})
 	}
 	// The steps take turns: an invitee need not wait until all of yesterday's invitations are expired.
 	for len(steps) > 0 {
@@ -69,7 +75,7 @@ func (s *Service) runBatch(ctx context.Context, step *sweepStep) (more bool, err
 		}
 		changes := make([]Change, len(found))
 		for n, i := range found {
-			changes[n] = step.decide(i)
+			changes[n] = step.decide(i, tx.Now())
 		}
 		from, more = found[len(found)-1].Created, len(found) == sweepBatch
 		return changes, nil

@@ -79,6 +79,8 @@ var mailKinds = map[invitation.Notice]mail.Kind{
 	invitation.NoticeReminder:  mail.InvitationCreated,
 	invitation.NoticeDeclined:  mail.InvitationDeclined,
 
+	invitation.NoticeScopeRemoved: mail.InvitationScopeRemoved,
+
 	invitation.NoticeRenewalAsked: mail.InvitationRenewalAsked,
 }
 

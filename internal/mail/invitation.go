@@ -10,14 +10,15 @@ type Kind string
 
 // The kinds of mail, each with its recipient.
 const (
-	InvitationCreated   Kind = "invitation_created"   // the invitee
-	InvitationRequested Kind = "invitation_requested" // a staff user, with an approve and a reject link
-	InvitationRequests  Kind = "invitation_requests"  // a staff user, with these two links for each of several requests
-	InvitationRejected  Kind = "invitation_rejected"  // the inviter
-	InvitationExpired   Kind = "invitation_expired"   // the inviter
-	SignInCode          Kind = "sign_in_code"         // a person who signs in: Code
-	InvitationRefused   Kind = "invitation_refused"   // the inviter, who may not invite any more: nobody can accept
-	InvitationDeclined  Kind = "invitation_declined"  // the inviter
+	InvitationCreated      Kind = "invitation_created"       // the invitee
+	InvitationRequested    Kind = "invitation_requested"     // a staff user, with an approve and a reject link
+	InvitationRequests     Kind = "invitation_requests"      // a staff user, with these two links for each of several requests
+	InvitationRejected     Kind = "invitation_rejected"      // the inviter
+	InvitationExpired      Kind = "invitation_expired"       // the inviter
+	SignInCode             Kind = "sign_in_code"             // a person who signs in: Code
+	InvitationRefused      Kind = "invitation_refused"       // the inviter, who may not invite any more: nobody can accept
+	InvitationDeclined     Kind = "invitation_declined"      // the inviter
+	InvitationScopeRemoved Kind = "invitation_scope_removed" // the inviter: the scope was removed
 	// InvitationRenewalAsked goes to the inviter of an expired invitation or, with ToStaff, to a staff user: Asker asks for a
 	// new one.
 	InvitationRenewalAsked Kind = "invitation_renewal_asked"
@@ -25,7 +26,7 @@ const (
 
 var kinds = []Kind{
 	InvitationCreated, InvitationRequested, InvitationRequests, InvitationRejected, InvitationExpired, InvitationRefused,
-	InvitationDeclined, InvitationRenewalAsked, SignInCode,
+	InvitationDeclined, InvitationScopeRemoved, InvitationRenewalAsked, SignInCode,
 }
 
 // Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]

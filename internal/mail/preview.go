@@ -40,7 +40,7 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 	case string(InvitationRequested), string(InvitationRequests):
 		to = "staff@example.com"
 	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused), string(InvitationDeclined),
-		string(InvitationRenewalAsked):
+		string(InvitationRenewalAsked), string(InvitationScopeRemoved):
 		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+sampleID+"/"
 	}
 	return r.Render(kind, to, name+".preview@example.com", date, v)

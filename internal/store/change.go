@@ -74,7 +74,7 @@ func (tx *Tx) record(events []invitation.Event) error {
 const rowsPerStatement = 1_000
 
 func (tx *Tx) saveRows(changes []invitation.Change) error {
-	if len(changes) > 1 && onlySweepChanges(changes) {
+	if len(changes) > 1 && tx.onlySweepChanges(changes) {
 		return tx.updateSwept(changes)
 	}
 	for _, c := range changes {
@@ -190,7 +190,7 @@ func (tx *Tx) insertMember(m directory.Membership) error {
 }
 
 // onlySweepChanges reports whether each change is of another invitation and changes only what a sweep changes.
-func onlySweepChanges(changes []invitation.Change) bool {
+func (tx *Tx) onlySweepChanges(changes []invitation.Change) bool {
 	seen := make(map[uuid.UUID]bool, len(changes))
 	for _, c := range changes {
 		if c.Before == nil || c.After == nil || c.Member != nil || c.User != nil || seen[c.Before.UUID] {
@@ -198,7 +198,8 @@ func onlySweepChanges(changes []invitation.Change) bool {
 		}
 		seen[c.Before.UUID] = true
 		for column := range updates(*c.Before, *c.After) {
-			if column != "state" && column != "reminded" {
+			startsNow := column == "created" && c.After.Created.Equal(tx.now)
+			if column != "state" && column != "reminded" && !startsNow {
 				return false
 			}
 		}
@@ -215,6 +216,7 @@ func (tx *Tx) updateSwept(changes []invitation.Change) error {
 	for i, c := range changes {
 		rows[i] = []any{
 			c.Before.UUID, c.Before.StoredState, c.Before.Delivery, c.Before.ExecutionState, c.After.StoredState, c.After.Reminded,
+			!c.After.Created.Equal(c.Before.Created),
 		}
 	}
 	list, err := json.Marshal(rows)
@@ -224,14 +226,16 @@ func (tx *Tx) updateSwept(changes []invitation.Change) error {
 	if err := tx.engine.SetLocal(tx.db, "invited.batch", "on"); err != nil {
 		return err
 	}
-	result := tx.db.Exec("WITH listed (uuid, was, delivery, execution_state, state, reminded) AS (?)"+
-		" UPDATE invitations SET state = listed.state, reminded = listed.reminded FROM listed"+
+	result := tx.db.Exec("WITH listed (uuid, was, delivery, execution_state, state, reminded, starts) AS (?)"+
+		" UPDATE invitations SET state = listed.state, reminded = listed.reminded,"+
+		" created = CASE WHEN listed.starts THEN ? ELSE invitations.created END FROM listed"+
 		" WHERE invitations.uuid = listed.uuid AND invitations.state = listed.was"+
 		" AND invitations.delivery = listed.delivery AND invitations.execution_state = listed.execution_state",
 		tx.engine.List(list,
 			"uuid", "text",
 			"integer", "text",
-			"text", "boolean"))
+			"text", "boolean",
+			"boolean"), tx.now)
 	switch {
 	case result.Error != nil:
 		return result.Error

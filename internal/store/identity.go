@@ -131,8 +131,8 @@ func (tx *Tx) ActiveUser(username string) (found directory.User, err error) {
 func (tx *Tx) WasInvited(email string, cutoff time.Time) (bool, error) {
 	var count int64
 	err := tx.db.Model(&invitation.Invitation{}).Where("email_folded = ?", email).
-		Where("("+canExpire+" OR invitations.state = 'expired')").
-		Where("(invitations.created > ? OR "+startOrCreated+" > ?)", cutoff, cutoff).Limit(1).Count(&count).Error
+		Where("invitations.state = 'project' OR invitations.state IN ('pending', 'expired')"+
+			" AND (invitations.created > ? OR "+startOrCreated+" > ?)", cutoff, cutoff).Limit(1).Count(&count).Error
 	return count > 0, err
 }
 

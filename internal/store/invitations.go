@@ -157,8 +157,15 @@ func (tx *Tx) RolesByEmail(scope uuid.UUID, emails []string) (map[string][]direc
 	return roles, err
 }
 
-// canExpire is the condition of the index invitations_ending. SQLite recognizes the index by the very text.
-const canExpire = "invitations.state IN ('project', 'pending')"
+// canExpire is the condition of the index invitations_due. SQLite recognizes the index by the very text.
+const canExpire = "invitations.state IN ('requested', 'pending')"
+
+// awaitsInvitee is the condition that an invitation is for its invitee to accept, now or when its project starts.
+const awaitsInvitee = "invitations.state IN ('project', 'pending')"
+
+// ofRemovedScope is the condition that the scope of an invitation, or the scope's customer, was removed. Few scopes are.
+const ofRemovedScope = "invitations.scope_uuid IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed" +
+	" OR removed.customer_uuid IN (SELECT owners.uuid FROM scopes AS owners WHERE owners.is_removed))"
 
 // isExpired is the condition, with the cutoff twice as its arguments, that time has ended an invitation: the same as
 // invitation.Invitation.StateAt. Only projects have a start date. It is looked up for old invitations alone: a join
@@ -180,10 +187,12 @@ func (tx *Tx) LockDue(what invitation.Due, cutoff, from time.Time, limit int) ([
 		" (SELECT scopes.type FROM scopes WHERE scopes.uuid = invitations.scope_uuid)").
 		Where("invitations.created >= ?", from)
 	switch what {
+	case invitation.DueRemoval:
+		query = query.Where("invitations."+isOpen+" AND "+ofRemovedScope+" AND NOT "+isExpired, cutoff, cutoff)
 	case invitation.DueExpiry:
 		query = query.Where(isExpired, cutoff, cutoff)
 	case invitation.DueActivation:
-		query = query.Where("invitations.state = 'project' AND NOT "+isExpired, cutoff, cutoff).
+		query = query.Where("invitations.state = 'project' AND NOT "+ofRemovedScope).
 			Where("NOT EXISTS (SELECT 1 FROM scopes AS starting WHERE starting.uuid = invitations.scope_uuid"+
 				" AND starting.start_date > ?)", tx.now)
 	case invitation.DueReminder:

@@ -44,7 +44,10 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 		equalUUID("invitations.role_uuid", q.Role),
 		inStates(q),
 		inExecutionStates(q.ExecutionStates),
-		expiresBefore(q.ExpiryCutoff),
+		tx.expiresBefore(q.ExpiryCutoff),
+	}
+	if q.WithoutRemoved {
+		l.filters = append(l.filters, where("NOT "+ofRemovedScope))
 	}
 	if q.RoleName != "" {
 		l.filters = append(l.filters, tx.in("invitations.role_uuid", "roles", equal("roles.name", q.RoleName)))
@@ -78,7 +81,7 @@ func (tx *Tx) visible(q invitation.Query) filter {
 	alternatives := tx.within(v.ScopeSet, "invitations.scope_uuid", "invitations.customer_uuid")
 	if v.Email != "" {
 		alternatives = append(alternatives, clause.Expr{
-			SQL:  "invitations.email_folded = ? AND " + canExpire + " AND NOT " + isExpired,
+			SQL:  "invitations.email_folded = ? AND " + awaitsInvitee + " AND NOT " + isExpired + " AND NOT " + ofRemovedScope,
 			Vars: []any{v.Email, q.Cutoff, q.Cutoff},
 		})
 	}
@@ -101,7 +104,7 @@ func inStates(q invitation.Query) filter {
 		return anyOf() // only unknown states
 	}
 	condition, args := "invitations.state IN ("+strings.Join(names, ", ")+")", []any{}
-	if slices.ContainsFunc(q.States, func(s invitation.State) bool { return s == invitation.Pending || s == invitation.Project }) {
+	if slices.ContainsFunc(q.States, func(s invitation.State) bool { return s == invitation.Pending || s == invitation.Requested }) {
 		condition, args = "("+condition+" AND NOT "+isExpired+")", append(args, q.Cutoff, q.Cutoff)
 	}
 	if slices.Contains(q.States, invitation.Expired) {
@@ -127,12 +130,17 @@ func inExecutionStates(states []invitation.ExecutionState) filter {
 	return where("invitations.execution_state IN (" + strings.Join(names, ", ") + ")")
 }
 
-// expiresBefore is the filter by the time that invitation.Invitation.Expires returns; nil filters nothing.
-func expiresBefore(cutoff *time.Time) filter {
+// expiresBefore is the filter by the time that invitation.View has; nil filters nothing. The life of an invitation that waits
+// for its project begins now at the earliest.
+func (tx *Tx) expiresBefore(cutoff *time.Time) filter {
 	if cutoff == nil {
 		return all
 	}
-	return where("invitations.created < ? AND "+startOrCreated+" < ?", *cutoff, *cutoff)
+	condition := "invitations.created < ? AND " + startOrCreated + " < ?"
+	if !tx.now.Before(*cutoff) {
+		condition += " AND invitations.state <> 'project'"
+	}
+	return where(condition, *cutoff, *cutoff)
 }
 
 // byStateOnly reports whether a query is by a caller who sees all invitations, and filters by nothing but states.
@@ -159,7 +167,7 @@ func countByState(q invitation.Query) clause.Expr {
 		}
 	}
 	count := clause.Expr{SQL: "(SELECT CAST(SUM(" + strings.Join(names, " + ") + ") AS bigint) FROM invitation_counts)"}
-	for _, state := range []invitation.State{invitation.Pending, invitation.Project} {
+	for _, state := range []invitation.State{invitation.Pending, invitation.Requested} {
 		if stored, shown := slices.Contains(states, state), slices.Contains(states, invitation.Expired); stored != shown {
 			sign := " + "
 			if stored {

@@ -308,10 +308,14 @@ func (c *randomEnv) state(i invitation.Invitation) invitation.State {
 			end = scope.StartDate.Add(lifetime)
 		}
 	}
-	if (i.StoredState == invitation.Pending || i.StoredState == invitation.Project) && !c.now.Before(end) {
+	if (i.StoredState == invitation.Pending || i.StoredState == invitation.Requested) && !c.now.Before(end) {
 		return invitation.Expired
 	}
 	return i.StoredState
+}
+
+func (c *randomEnv) isRemoved(scope uuid.UUID) bool {
+	return slices.ContainsFunc(c.scopes, func(s directory.Scope) bool { return s.UUID == scope && s.IsRemoved })
 }
 
 // sees is the rule of the list, computed from the random rows.
@@ -321,7 +325,7 @@ func (c *randomEnv) sees(user directory.User, i invitation.Invitation) bool {
 	}
 	state := c.state(i)
 	if user.Email != "" && directory.Fold(user.Email) == directory.Fold(i.Email) &&
-		(state == invitation.Pending || state == invitation.Project) {
+		(state == invitation.Pending || state == invitation.Project) && !c.isRemoved(i.ScopeUUID) && !c.isRemoved(i.CustomerUUID) {
 		return true
 	}
 	for _, m := range c.memberships {
@@ -333,11 +337,12 @@ func (c *randomEnv) sees(user directory.User, i invitation.Invitation) bool {
 				if role.UUID != m.RoleUUID || permission == "" {
 					continue
 				}
-				if m.ScopeUUID == i.CustomerUUID && permission == directory.InvitationList {
+				if m.ScopeUUID == i.CustomerUUID && (permission == directory.InvitationList || permission == directory.CustomerCreatePermission) {
 					return true
 				}
 				for _, scope := range c.scopes {
-					if scope.UUID == i.ScopeUUID && m.ScopeUUID == scope.UUID && permission == scope.Type.CreatePermission() {
+					if scope.UUID == i.ScopeUUID && (m.ScopeUUID == scope.UUID || m.ScopeUUID == scope.CustomerUUID) &&
+						permission == scope.Type.CreatePermission() {
 						return true
 					}
 				}

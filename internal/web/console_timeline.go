@@ -46,6 +46,7 @@ var noticeWords = map[invitation.Notice][2]string{
 	invitation.NoticeRejected:     {"Told of the rejection by mail:", "Could not be told of the rejection by mail:"},
 	invitation.NoticeExpired:      {"Told of the end by mail:", "Could not be told of the end by mail:"},
 	invitation.NoticeRefused:      {"Told by mail that nobody can accept:", "Could not be told by mail that nobody can accept:"},
+	invitation.NoticeScopeRemoved: {"Told by mail that it was canceled:", "Could not be told by mail that it was canceled:"},
 	invitation.NoticeDeclined:     {"Told by mail that it was declined:", "Could not be told by mail that it was declined:"},
 	invitation.NoticeRenewalAsked: {"Asked by mail for a new one:", "Could not be asked by mail for a new one:"},
 	invitation.NoticeReminder:     {"Reminded by mail:", "Could not be reminded by mail:"},
@@ -60,6 +61,10 @@ func timeline(events []invitation.Event) []timelineEntry {
 			entry.By = e.UserUsername
 		}
 		switch e.Type {
+		case invitation.EventCanceled:
+			if e.UserUUID == nil {
+				entry.Text = "Ended: what it invited into was removed"
+			}
 		case invitation.EventCreated:
 			if e.ToState == invitation.Requested {
 				entry.Text = "Asked to invite"
