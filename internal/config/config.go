@@ -31,7 +31,8 @@ type Config struct {
 	// 127.0.0.1 for a host that means every address.
 	PublicURL *url.URL `env:"PUBLIC_URL"`
 
-	// FrontendURL is the base of the links in mails. It ends in "/". Default: PublicURL.
+	// FrontendURL is the base of the links in mails. It ends in "/", and may have the fragment of a front end with hash routes:
+	// https://portal.example/#/. Default: PublicURL.
 	FrontendURL *url.URL `env:"FRONTEND_URL"`
 
 	// SiteName is the name of the site in mails and on the pages. Default: invited.

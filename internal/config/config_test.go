@@ -238,6 +238,10 @@ func TestDerivedURLs(t *testing.T) {
 		{"INVITED_PUBLIC_URL=https://X.example.com", "https://x.example.com/", "https://x.example.com/"},
 		{"INVITED_PUBLIC_URL=https://x.example.com/a/b", "https://x.example.com/a/b/", "https://x.example.com/a/b/"},
 		{"INVITED_FRONTEND_URL=https://x.example.com/a/", "http://127.0.0.1:8080/", "https://x.example.com/a/"},
+		{"INVITED_FRONTEND_URL=https://München.example:8443", "http://127.0.0.1:8080/", "https://xn--mnchen-3ya.example:8443/"},
+		{"INVITED_PUBLIC_URL=https://münchen.example/a", "https://xn--mnchen-3ya.example/a/", "https://xn--mnchen-3ya.example/a/"},
+		{"INVITED_FRONTEND_URL=https://x.example.com/#/", "http://127.0.0.1:8080/", "https://x.example.com/#/"},
+		{"INVITED_FRONTEND_URL=https://x.example.com/app#!/portal", "http://127.0.0.1:8080/", "https://x.example.com/app/#!/portal/"},
 	} {
 		t.Run(test.environ, func(t *testing.T) {
 			t.Parallel()
@@ -310,8 +314,12 @@ func TestBadVariables(t *testing.T) {
 		{"PUBLIC_URL=https://", "absolute http or https URL"},
 		{"PUBLIC_URL=https://:80", "absolute http or https URL"},
 		{"PUBLIC_URL=https://u:hush@example.com", "user or a password"},
-		{"PUBLIC_URL=https://example.com?key=hush", "query or a fragment"},
-		{"PUBLIC_URL=https://example.com/#", "query or a fragment"},
+		{"PUBLIC_URL=https://example.com?key=hush", "must not contain a query"},
+		{"PUBLIC_URL=https://example.com/#/", "must not contain a fragment"},
+		{"PUBLIC_URL=https://exa\u00admple_\u00fc.example/", "no name of a host"},
+		{"FRONTEND_URL=https://x.example/#", "nor a fragment other than #/"},
+		{"FRONTEND_URL=https://x.example/#top", "nor a fragment other than #/"},
+		{"FRONTEND_URL=https://x.example/?a#/", "must not contain a query"},
 		{"FRONTEND_URL=/portal", "absolute http or https URL"},
 		{"SECRET_KEY=hush", "openssl rand -base64 32"},
 		{"SECRET_KEY=hush,0123456789abcdef0123456789abcdef", "comma"},

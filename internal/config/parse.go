@@ -6,9 +6,13 @@ import (
 	"net"
 	"net/mail"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 func parseBool(v string) (bool, error) {
@@ -57,8 +61,11 @@ func parseLimit(v string) (Limit, error) {
 	return Limit{Count: int(n), Per: d}, nil
 }
 
+// hashRoute matches the fragment of a front end whose routes are in the fragment, such as https://portal.example/#/.
+var hashRoute = regexp.MustCompile(`^!?/[A-Za-z0-9/._~-]*$`)
+
 // parseBaseURL returns an absolute URL that ends in "/": resolving a reference against a base without the slash would
-// drop the base's last segment.
+// drop the base's last segment. The URL may have a fragment for hash routes, which ends in "/" too.
 func parseBaseURL(v string) (url.URL, error) {
 	u, err := url.Parse(v)
 	switch {
@@ -66,11 +73,33 @@ func parseBaseURL(v string) (url.URL, error) {
 		return url.URL{}, errors.New("not an absolute http or https URL, such as https://invite.example.com/")
 	case u.User != nil:
 		return url.URL{}, errors.New("must not contain a user or a password: the URL appears in responses and mails")
-	case strings.ContainsAny(v, "?#"):
-		return url.URL{}, errors.New("must not contain a query or a fragment: paths are appended to the URL")
+	case strings.Contains(v, "?"), strings.Contains(v, "#") && !hashRoute.MatchString(u.EscapedFragment()):
+		return url.URL{}, errors.New("must not contain a query, nor a fragment other than #/ or #!/: paths are appended to the URL")
 	}
-	u.Host = strings.ToLower(u.Host)
+	if u.Fragment != "" {
+		u.Fragment, u.RawFragment = strings.TrimSuffix(u.Fragment, "/")+"/", ""
+	}
+	if u.Host, err = asciiHost(u.Host); err != nil {
+		return url.URL{}, err
+	}
 	return *u.JoinPath("/"), nil
+}
+
+// asciiHost returns the HOST or HOST:PORT of a URL as browsers write it: in lower case, an internationalized domain in ASCII.
+func asciiHost(host string) (string, error) {
+	host = strings.ToLower(host)
+	if strings.IndexFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return host, nil
+	}
+	name, port, hasPort := strings.Cut(host, ":") // an IPv6 address has ASCII only
+	name, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		return "", fmt.Errorf("%q is no name of a host", host)
+	}
+	if hasPort {
+		name += ":" + port
+	}
+	return name, nil
 }
 
 // escapeHint names the most likely mistake in a URL that url.Parse refuses. The URL itself may contain a password, and

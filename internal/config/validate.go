@@ -28,6 +28,9 @@ func (c *Config) validate() []error {
 	if _, port, err := net.SplitHostPort(c.ListenAddr); err != nil || !isPort(port) {
 		report("LISTEN_ADDR", "%q is not HOST:PORT, such as 127.0.0.1:8080, or :8080 for every address", c.ListenAddr)
 	}
+	if c.PublicURL != nil && c.PublicURL.Fragment != "" {
+		report("PUBLIC_URL", "must not contain a fragment: the server's paths are appended to the URL")
+	}
 	switch key := c.SecretKey; {
 	case key != "" && len(key) < minSecretLength:
 		report("SECRET_KEY", "shorter than %d characters; %s", minSecretLength, makeSecret)
@@ -102,8 +105,12 @@ func parseOrigin(v string) (string, error) {
 		return "", fmt.Errorf("%q is not an origin: write a scheme, a host and, if it is not the scheme's default, a port, "+
 			"such as https://portal.example.com", v)
 	}
-	if u.Scheme == "https" {
-		return "https://" + strings.TrimSuffix(u.Host, ":443"), nil
+	host, err := asciiHost(u.Host)
+	if err != nil {
+		return "", err
 	}
-	return "http://" + strings.TrimSuffix(u.Host, ":80"), nil
+	if u.Scheme == "https" {
+		return "https://" + strings.TrimSuffix(host, ":443"), nil
+	}
+	return "http://" + strings.TrimSuffix(host, ":80"), nil
 }

@@ -74,7 +74,7 @@ type User struct {
 	FullName             string
 	FullNameFolded       string // Fold(FullName)
 	Email                string
-	EmailFolded          string // Fold(Email)
+	EmailFolded          string // FoldEmail(Email)
 	CivilNumber          string
 	Image                string // URL, or empty
 	IsStaff              bool   // manages everything

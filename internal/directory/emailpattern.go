@@ -93,13 +93,14 @@ func mayMatch(pattern, address string) bool {
 }
 
 // allowsEmail reports whether an address matches one of the scope's own e-mail patterns, or the scope has none. A pattern
-// that does not compile matches no address.
+// may name an internationalized domain in letters or in ASCII. A pattern that does not compile matches no address.
 func (s Scope) allowsEmail(address string) bool {
+	forms := emailForms(address)
 	for _, each := range s.UserEmailPatterns {
-		if !mayMatch(each, address) {
+		if !slices.ContainsFunc(forms, func(form string) bool { return mayMatch(each, form) }) {
 			continue
 		}
-		if pattern, err := compileEmailPattern(each); err == nil && pattern.MatchString(address) {
+		if pattern, err := compileEmailPattern(each); err == nil && slices.ContainsFunc(forms, pattern.MatchString) {
 			return true
 		}
 	}

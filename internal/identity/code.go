@@ -35,7 +35,7 @@ func (s *Service) RequestCode(ctx context.Context, email, client, former string)
 	browser = token.NewSecret()
 	err = s.Store.Write(ctx, func(tx Tx) error {
 		r := CodeRequest{
-			UUID: uuid.New(), Browser: token.Digest(browser), Email: email, EmailFolded: directory.Fold(email),
+			UUID: uuid.New(), Browser: token.Digest(browser), Email: email, EmailFolded: directory.FoldEmail(email),
 			Client: ClientNetwork(client).String(), Created: tx.Now(),
 		}
 		// Requests for an address, and those of a client, are counted one after the other. All lock in this order.

@@ -36,7 +36,7 @@ type CodeRequest struct {
 	UUID        uuid.UUID `gorm:"primaryKey"` // the code is computed from it
 	Browser     string    // token.Digest of the secret that the browser keeps; unique
 	Email       string
-	EmailFolded string // directory.Fold(Email)
+	EmailFolded string // directory.FoldEmail(Email)
 	Client      string // the ClientNetwork that the request came from
 	Created     time.Time
 	Tries       int  // the codes that were entered

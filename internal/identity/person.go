@@ -120,7 +120,7 @@ func (p Person) update(u directory.User, i Identity, addressIsFree bool, now tim
 		u.CivilNumber = p.CivilNumber
 	}
 	if p.Email != "" && p.EmailVerified && addressIsFree {
-		u.Email, u.EmailFolded = p.Email, directory.Fold(p.Email)
+		u.Email, u.EmailFolded = p.Email, directory.FoldEmail(p.Email)
 	}
 	if p.Staff != nil && (i.GivesStaff || !u.IsStaff) {
 		u.IsStaff, i.GivesStaff = *p.Staff, *p.Staff
@@ -142,7 +142,7 @@ func (p Person) newUser(now time.Time) directory.User {
 		MadeBySignIn: true, Created: now,
 	}
 	if p.Email != "" && p.EmailVerified {
-		user.Email, user.EmailFolded = p.Email, directory.Fold(p.Email)
+		user.Email, user.EmailFolded = p.Email, directory.FoldEmail(p.Email)
 	}
 	return user
 }
@@ -230,7 +230,7 @@ func (s *Service) writePerson(ctx context.Context, p Person, client string, then
 // whoever makes a user with the person's address at the same time makes the identity with it, and then the person has one.
 func (s *Service) look(tx Tx, p Person) (k known, choice decision, err error) {
 	if p.Email != "" && p.EmailVerified {
-		folded := directory.Fold(p.Email)
+		folded := directory.FoldEmail(p.Email)
 		if k.sameAddress, k.shutOut, err = usersOf(tx, folded); err != nil {
 			return k, 0, err
 		}
@@ -256,7 +256,7 @@ func (s *Service) look(tx Tx, p Person) (k known, choice decision, err error) {
 // resolve returns the user of a person, brought up to date. It links or makes the user where that has to be.
 func (s *Service) resolve(tx Tx, p Person, client string) (user directory.User, err error) {
 	if p.Email != "" {
-		if err := lockAddress(tx, directory.Fold(p.Email)); err != nil {
+		if err := lockAddress(tx, directory.FoldEmail(p.Email)); err != nil {
 			return user, err
 		}
 	}

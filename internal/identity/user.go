@@ -16,7 +16,7 @@ import (
 // can say which one the person is. An address that only inactive users have signs nobody in: who was shut out does not come
 // back as somebody new.
 func (s *Service) findUser(tx Tx, email string) (user directory.User, known bool, err error) {
-	folded := directory.Fold(email)
+	folded := directory.FoldEmail(email)
 	active, shutOut, err := usersOf(tx, folded)
 	switch {
 	case err != nil:
@@ -54,7 +54,7 @@ func lockAddress(tx Tx, email string) error { return tx.LockText("user with addr
 
 // signIn returns the user with a verified address, and makes one where the policy says so; fault.KindForbidden otherwise.
 func (s *Service) signIn(tx Tx, email, client string) (directory.User, error) {
-	if err := lockAddress(tx, directory.Fold(email)); err != nil {
+	if err := lockAddress(tx, directory.FoldEmail(email)); err != nil {
 		return directory.User{}, err
 	}
 	user, known, err := s.findUser(tx, email)

@@ -16,7 +16,7 @@ type Pair struct {
 }
 
 // folded returns the pair in the form in which pairs are compared.
-func (p Pair) folded() Pair { return Pair{directory.Fold(p.Email), p.Role} }
+func (p Pair) folded() Pair { return Pair{directory.FoldEmail(p.Email), p.Role} }
 
 // Duplicate is a pair that can't be invited as asked.
 type Duplicate struct {
@@ -67,7 +67,7 @@ func (s *Service) Duplicates(
 		}
 		emails := make([]string, len(first))
 		for i, pair := range first {
-			emails[i] = directory.Fold(pair.Email)
+			emails[i] = directory.FoldEmail(pair.Email)
 		}
 		held, err := tx.RolesByEmail(scope.UUID, emails)
 		if err != nil {
@@ -77,7 +77,7 @@ func (s *Service) Duplicates(
 			if existing := open[pair.folded()]; existing != nil || times[pair.folded()] > 1 {
 				out.Duplicates = append(out.Duplicates, Duplicate{pair, existing})
 			}
-			for _, role := range held[directory.Fold(pair.Email)] {
+			for _, role := range held[directory.FoldEmail(pair.Email)] {
 				out.ExistingRoles = append(out.ExistingRoles, ExistingRole{pair, role})
 			}
 		}

@@ -135,7 +135,7 @@ func (c cause) record(i Invitation, from, to State) *Event {
 		e.UserUUID, e.UserUsername, e.UserFullName = &c.user.UUID, c.user.Username, c.user.FullName
 	}
 	if c.mailsInvitee(to) {
-		e.MailTo = new(directory.Fold(i.Email)) // a sweep reads no EmailFolded
+		e.MailTo = new(directory.FoldEmail(i.Email)) // a sweep reads no EmailFolded
 	}
 	return e
 }

@@ -81,7 +81,7 @@ type Invitation struct {
 	CreatedBy     *directory.User `gorm:"foreignKey:CreatedByUUID;references:UUID"` // nil: the creator's user was deleted
 
 	Email       string
-	EmailFolded string // directory.Fold(Email)
+	EmailFolded string // directory.FoldEmail(Email)
 	// LinkUUID is the uuid in the invitee's link; nil: the link has UUID. Where an invitation has a LinkUUID, its UUID
 	// admits only the user with its address; see meantFor. An invitation has one from the start where Policy.LinkSecret
 	// says so. Update sets another one when the address changes: whoever was mailed the former link must not accept.

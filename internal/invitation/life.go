@@ -137,7 +137,7 @@ func (p Policy) newInvitation(
 		CreatedByUUID:       &creator.UUID,
 		CreatedBy:           &creator,
 		Email:               d.Email,
-		EmailFolded:         directory.Fold(d.Email),
+		EmailFolded:         directory.FoldEmail(d.Email),
 		FullName:            allowed("full_name", d.FullName),
 		NativeName:          allowed("native_name", d.NativeName),
 		PhoneNumber:         allowed("phone_number", d.PhoneNumber),

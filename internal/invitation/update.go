@@ -65,7 +65,7 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation, []Change, error) {
 	edited := i
 	if e.Email != nil {
-		edited.Email, edited.EmailFolded = *e.Email, directory.Fold(*e.Email)
+		edited.Email, edited.EmailFolded = *e.Email, directory.FoldEmail(*e.Email)
 	}
 	admitted, err := admits(edited.Scope, edited.Email)
 	if err != nil {

@@ -115,10 +115,31 @@ func contains(value string, columns ...string) filter {
 	if value == "" {
 		return all
 	}
-	pattern := "%" + literal.Replace(directory.Fold(value)) + "%"
+	pattern := containing(directory.Fold(value))
 	alternatives := make([]clause.Expr, len(columns))
 	for i, column := range columns {
 		alternatives[i] = clause.Expr{SQL: column + ` LIKE ? ESCAPE '\'`, Vars: []any{pattern}}
+	}
+	return anyOf(alternatives...)
+}
+
+// containing is the LIKE pattern for the texts that contain a text.
+func containing(text string) string { return "%" + literal.Replace(text) + "%" }
+
+// containsEmail is a filter by a substring of the invitee's address, case-insensitive, with the labels of an internationalized
+// domain in either form. A part of a label in ASCII form is found only in an address that was typed in that form. An empty
+// text filters nothing.
+func containsEmail(value string) filter {
+	if value == "" {
+		return all
+	}
+	alternatives := []clause.Expr{{
+		SQL: `invitations.email_folded LIKE ? ESCAPE '\'`, Vars: []any{containing(directory.FoldEmailPart(value))},
+	}}
+	if directory.HasACELabel(value) {
+		alternatives = append(alternatives, clause.Expr{
+			SQL: `lower(invitations.email) LIKE ? ESCAPE '\'`, Vars: []any{containing(directory.Fold(value))},
+		})
 	}
 	return anyOf(alternatives...)
 }

@@ -38,8 +38,8 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 	l.filters = []filter{
 		tx.visible(q),
 		equal("invitations.civil_number", q.CivilNumber),
-		equal("invitations.email_folded", directory.Fold(q.EmailExact)),
-		contains(q.Email, "invitations.email_folded"),
+		equal("invitations.email_folded", directory.FoldEmail(q.EmailExact)),
+		containsEmail(q.Email),
 		equalUUID("invitations.customer_uuid", q.Customer),
 		equalUUID("invitations.role_uuid", q.Role),
 		inStates(q),

@@ -22,12 +22,16 @@ const foldingMigration = 6
 // the times of the last change, which are null in rows that were there, and indexes.
 const slugMigration = 20
 
+// addressMigration brings the addresses that were typed with a domain in ASCII form into the form of directory.FoldEmail.
+const addressMigration = 22
+
 // goMigrations are the steps of the schema that SQL can't express.
 func (s *Store) goMigrations() []database.GoMigration {
 	return []database.GoMigration{
 		{Name: fmt.Sprintf("job queue, version %d", queueVersion), Migration: s.queueStep()},
 		{Name: "names to search by", Migration: goose.NewGoMigration(foldingMigration, &goose.GoFunc{RunTx: foldNames}, nil)},
 		{Name: "slugs, times of change, counts", Migration: goose.NewGoMigration(slugMigration, &goose.GoFunc{RunTx: s.addSlugs}, nil)},
+		{Name: "one form of each domain", Migration: goose.NewGoMigration(addressMigration, &goose.GoFunc{RunTx: foldAddresses}, nil)},
 	}
 }
 
@@ -150,4 +154,51 @@ func slugsAfter(ctx context.Context, tx *sql.Tx, last string) (slugs [][2]string
 		slugs = append(slugs, [2]string{id, directory.Slug(name)})
 	}
 	return slugs, errors.Join(rows.Err(), rows.Close())
+}
+
+// foldAddresses folds the addresses again that directory.FoldEmail folds in another way than directory.Fold did. Of two
+// invitations that are open for one person from then on, one keeps its form: both stay what they are.
+func foldAddresses(ctx context.Context, tx *sql.Tx) error {
+	const taken = " AND NOT EXISTS (SELECT 1 FROM invitations AS other WHERE other.email_folded = $3" +
+		" AND other.role_uuid = invitations.role_uuid AND other.scope_uuid = invitations.scope_uuid" +
+		" AND other.state IN ('project', 'requested', 'pending') AND invitations.state IN ('project', 'requested', 'pending'))"
+	for _, each := range []struct {
+		table, unless string
+	}{{"users", ""}, {"invitations", taken}} {
+		if err := foldAddressesOf(ctx, tx, each.table, each.unless); err != nil {
+			return fmt.Errorf("%s.email: %w", each.table, err)
+		}
+	}
+	return nil
+}
+
+// foldAddressesOf is foldAddresses for one table. unless is a condition of the update; $3 is the new form.
+func foldAddressesOf(ctx context.Context, tx *sql.Tx, table, unless string) error {
+	rows, err := tx.QueryContext(ctx, "SELECT uuid, email FROM "+table+" WHERE email_folded LIKE '%xn--%'")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	addresses := map[string]string{}
+	for rows.Next() {
+		var id, address string
+		if err := rows.Scan(&id, &address); err != nil {
+			return err
+		}
+		addresses[id] = address
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for id, address := range addresses {
+		folded := directory.FoldEmail(address)
+		args := []any{folded, id}
+		if unless != "" {
+			args = append(args, folded)
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE "+table+" SET email_folded = $1 WHERE uuid = $2"+unless, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

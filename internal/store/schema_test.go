@@ -20,6 +20,7 @@ import (
 
 	"invited/internal/database"
 	"invited/internal/directory"
+	"invited/internal/invitation"
 	"invited/internal/store"
 	"invited/internal/storetest"
 	"invited/internal/token"
@@ -87,6 +88,39 @@ roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`)
 		require.NoError(t, store.FoldNames(t.Context(), tx))
 		require.NoError(t, tx.Commit())
 		require.Equal(t, before, folded())
+	})
+}
+
+// Addresses of the version before that were typed with a domain in ASCII form get the form that all addresses have. Where that
+// would make two open invitations for one person, one stays as it is.
+func TestMigrationFoldsAddresses(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		e := &env{t: t, url: engine.Fresh(t), postgres: engine.Name == "postgres"}
+		e.db, e.outside = storetest.Open(t, e.url, nil), outside(t, e.url)
+		applyFile(t, e.db, directoryFile)
+		applyFile(t, e.db, "users: [{username: uma, email: Uma@xn--mller-kva.example}]")
+		var ids []uuid.UUID
+		for n, email := range []string{"uma@xn--mller-kva.example", "uma@MÜLLER.example", "Uma@XN--mller-kva.example", "xn--a@x.example"} {
+			i := e.newInvitation(email)
+			if i.EmailFolded = directory.Fold(email); n == 2 {
+				i.StoredState = invitation.Canceled
+			}
+			ids = append(ids, e.insert(i))
+		}
+		require.NoError(t, e.exec("UPDATE users SET email_folded = 'uma@xn--mller-kva.example' WHERE username = 'uma'"))
+		tx, err := e.outside.Begin()
+		require.NoError(t, err)
+		require.NoError(t, store.FoldAddresses(t.Context(), tx))
+		require.NoError(t, tx.Commit())
+		require.Equal(t, []string{"uma@müller.example"}, e.texts("SELECT email_folded FROM users WHERE username = 'uma'"))
+		folded := map[uuid.UUID]string{}
+		for _, id := range ids {
+			folded[id] = e.mustFind(id).EmailFolded
+		}
+		require.Equal(t, map[uuid.UUID]string{
+			ids[0]: "uma@xn--mller-kva.example", ids[1]: "uma@müller.example", ids[2]: "uma@müller.example", ids[3]: "xn--a@x.example",
+		}, folded)
 	})
 }
 

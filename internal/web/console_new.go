@@ -170,7 +170,7 @@ func (p *pages) newForm(r *request) (newPage, error) {
 func addresses(text string) (all []string) {
 	known := map[string]bool{}
 	for _, each := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(" \t\r\n,;", c) }) {
-		if folded := directory.Fold(each); !known[folded] {
+		if folded := directory.FoldEmail(each); !known[folded] {
 			known[folded] = true
 			all = append(all, each)
 		}

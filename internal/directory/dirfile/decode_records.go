@@ -103,7 +103,7 @@ func (d *decoder) user(v value) {
 			u.FullNameFolded = directory.Fold(u.FullName)
 		case "email":
 			u.Email = v.email()
-			u.EmailFolded = directory.Fold(u.Email)
+			u.EmailFolded = directory.FoldEmail(u.Email)
 		case "civil_number":
 			u.CivilNumber = v.singleLine(maxCivilNumber)
 		case "image":
