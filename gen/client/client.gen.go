@@ -1914,7 +1914,7 @@ type APIAuthInitRetrieveParams struct {
 
 // CustomersListParams defines parameters for CustomersList.
 type CustomersListParams struct {
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -1986,7 +1986,7 @@ type CustomersCountParams struct {
 
 // CustomersListUsersListParams defines parameters for CustomersListUsersList.
 type CustomersListUsersListParams struct {
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -2038,7 +2038,7 @@ type CustomersListUsersCountParams struct {
 
 // PersonalAccessTokensListParams defines parameters for PersonalAccessTokensList.
 type PersonalAccessTokensListParams struct {
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -2047,7 +2047,7 @@ type PersonalAccessTokensListParams struct {
 
 // ProjectsListParams defines parameters for ProjectsList.
 type ProjectsListParams struct {
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -2165,7 +2165,7 @@ type ProjectsCountParams struct {
 
 // ProjectsListUsersListParams defines parameters for ProjectsListUsersList.
 type ProjectsListUsersListParams struct {
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -2217,7 +2217,7 @@ type ProjectsListUsersCountParams struct {
 
 // RolesListParams defines parameters for RolesList.
 type RolesListParams struct {
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -2302,7 +2302,7 @@ type UserInvitationsListParams struct {
 	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
 	O *[]InvitationOEnum `form:"o,omitempty" json:"o,omitempty"`
 
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -2381,7 +2381,7 @@ type UserInvitationsEventsListParams struct {
 	// returned.
 	Field *[]InvitationEventFieldEnum `form:"field,omitempty" json:"field,omitempty"`
 
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.
@@ -2390,7 +2390,7 @@ type UserInvitationsEventsListParams struct {
 
 // UserPermissionsListParams defines parameters for UserPermissionsList.
 type UserPermissionsListParams struct {
-	// Page A page number within the paginated result set, from 1. A page past the end is 404.
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
 	Page *Page `form:"page,omitempty" json:"page,omitempty"`
 
 	// PageSize Number of results to return per page. More than 300 counts as 300.

@@ -19,8 +19,8 @@ var (
 	sameRole    = ruleError("User has already the same role in this scope.")
 	otherEmail  = ruleError("User’s email and email of the invitation are not equal.")
 	otherRole   = ruleError("User already has role within this scope.")
-	badPattern  = ruleError("User’s email does not match the email patterns of the organization or the scope.")
-	roleRetired = ruleError("Role of the invitation is not active any more.")
+	badPattern  = ruleError("User email, affiliation, or identity source does not match the project restrictions.")
+	roleRetired = ruleError("Role is not active.")
 	hasManager  = ruleError(msgManager)
 )
 
@@ -160,7 +160,7 @@ func TestAcceptChecksCallersEmailPattern(t *testing.T) {
 		// The patterns of the customer apply too.
 		other := e.create("owner", "a@x.example", admin, apollo)
 		e.applyReplaced("description: Makers of things", "description: Makers of things\n    user_email_patterns: ['.*@acme\\.example']")
-		e.do("stranger", other.UUID, "accept").is(http.StatusBadRequest, badPattern)
+		e.do("stranger", other.UUID, "accept").is(http.StatusBadRequest, strings.Replace(badPattern, "project", "customer", 1))
 		e.do("reader", other.UUID, "accept").is(http.StatusOK, acceptedBody)
 	})
 }

@@ -159,7 +159,7 @@ func TestCheckDuplicatesNamesInvalidItems(t *testing.T) {
 			`{"scope": "x", "invitations": {}}`: `{"invitations": ["This value is not valid."]}`,
 			`{"scope": "x", "invitations": [{"email": "a@x.example", "role": "` + admin + `"}, {"email": " ", "role": "x"}, 5, null,
 				{"EMAIL": "a@x.example", "role": null}]}`: `{"invitations": ["Item 2, email: This field may not be blank.",
-				"Item 2, role: Must be a valid UUID.", "Item 3: Invalid data. Expected a dictionary.", "Item 4: This field may not be null.",
+				"Item 2, role: Object with uuid=x does not exist.", "Item 3: Invalid data. Expected a dictionary.", "Item 4: This field may not be null.",
 				"Item 5, role: This field may not be null.", "Item 5, email: This field is required."]}`,
 		} {
 			e.request("POST", base+"check-duplicates/", "owner", body).is(http.StatusBadRequest, want)

@@ -62,7 +62,6 @@ func TestWhoMayUpdate(t *testing.T) {
 		made := e.create("staff", "Invitee@University.example", admin, apollo)
 		for _, user := range []string{
 			"support", "reader", "invitee", // see it
-			"founder", "planner", // manage it
 			"member", "sibling", "rival", "stranger",
 		} {
 			e.edit(user, made.UUID, "email", "evil@x.example").is(http.StatusNotFound, notFound)
@@ -122,7 +121,7 @@ func TestUpdateReturnsInvitation(t *testing.T) {
 		require.Equal(e.t, "PROJECT.MANAGER", put.is(http.StatusOK, "").invitation().RoleName, "a role that is left out stays")
 		e.request("PUT", at(made.UUID.String()), "owner", nil).is(http.StatusBadRequest, fieldError("email", msgRequired))
 		e.edit("owner", made.UUID, "email", "x", "role", "y").
-			is(http.StatusBadRequest, `{"email": ["`+msgBadEmail+`"], "role": ["Must be a valid UUID."]}`)
+			is(http.StatusBadRequest, `{"email": ["`+msgBadEmail+`"], "role": ["Object with uuid=y does not exist."]}`)
 		e.request("PATCH", at(made.UUID.String()), "owner", `{"email": null}`).
 			is(http.StatusBadRequest, fieldError("email", "This field may not be null."))
 		// The names of fields are case-sensitive.
@@ -372,8 +371,8 @@ func TestUpdateChecks(t *testing.T) {
 			{`{"email": "B@acme.example"}`, fieldError("email", msgDuplicate)},
 			{`{"role": "` + member + `"}`, fieldError("email", msgDuplicate)},
 			{`{"email": "c@x.example"}`, fieldError("email", msgPatterns)},
-			{`{"role": "` + seller + `"}`, fieldError("non_field_errors", msgRole)},
-			{`{"role": "` + owner + `"}`, fieldError("non_field_errors", msgRole)},
+			{`{"role": "` + seller + `"}`, fieldError("role", "Cannot change role type from project to offering. Role must remain within the same scope type.")},
+			{`{"role": "` + owner + `"}`, fieldError("role", "Cannot change role type from project to customer. Role must remain within the same scope type.")},
 			{`{"role": "` + retired + `"}`, fieldError("non_field_errors", msgRole)},
 			{`{"role": "` + acme + `"}`, fieldError("role", "Object with uuid="+acme+" does not exist.")},
 			{

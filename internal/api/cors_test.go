@@ -22,7 +22,7 @@ func TestCORS(t *testing.T) {
 		callers, err := signin.NewChain(signin.ChainConfig{Origin: "https://api.example", ClientIP: api.ClientIP(nil)})
 		require.NoError(t, err)
 		handler, err := api.New(api.Config{
-			Service: &invitation.Service{}, Callers: callers, PublicURL: "https://api.example/", CORSOrigins: set, Logger: slog.New(slog.DiscardHandler),
+			Service: &invitation.Service{}, Callers: callers, PublicURL: "https://api.example/", CORSOrigins: set, CORSHeaders: []string{"traceparent"}, Logger: slog.New(slog.DiscardHandler),
 		})
 		require.NoError(t, err)
 		r := httptest.NewRequestWithContext(t.Context(), method, base, nil)
@@ -47,6 +47,7 @@ func TestCORS(t *testing.T) {
 	require.Contains(t, ask([]string{origin}, http.MethodGet, origin).Get("Access-Control-Expose-Headers"), "X-Result-Count")
 	preflight := ask([]string{origin}, http.MethodOptions, origin)
 	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "Authorization")
+	require.Contains(t, preflight.Get("Access-Control-Allow-Headers"), "traceparent")
 	for _, item := range loadContract(t).Paths.Map() {
 		for method := range item.Operations() {
 			require.Contains(t, strings.Split(preflight.Get("Access-Control-Allow-Methods"), ","), method)

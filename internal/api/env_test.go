@@ -180,9 +180,10 @@ func newEnv(t testing.TB, engine storetest.Engine, config envConfig) *env {
 	return e
 }
 
-// showRedirects keeps a client from following the redirects of signing in, which are responses of the contract.
-func showRedirects(_ *http.Request, via []*http.Request) error {
-	if strings.HasPrefix(via[0].URL.Path, "/api-auth/") {
+// showRedirects keeps a client from following the redirects of signing in, which are responses of the contract, and those to
+// the public URL.
+func showRedirects(to *http.Request, via []*http.Request) error {
+	if strings.HasPrefix(via[0].URL.Path, "/api-auth/") || to.URL.Host == "api.example" {
 		return http.ErrUseLastResponse
 	}
 	return nil

@@ -85,6 +85,9 @@ func errorResponse(err error, c echo.Context) (status int, body any) {
 	if errors.Is(err, context.Canceled) { // the client left, and reads no response
 		return http.StatusServiceUnavailable, server.Detail{Detail: fault.Unavailable(nil).Message}
 	}
+	if slash, ok := errors.AsType[missingSlash](err); ok {
+		return http.StatusNotFound, slash.detail()
+	}
 	var protocol *echo.HTTPError
 	if errors.As(err, &protocol) {
 		switch protocol.Code {

@@ -135,11 +135,15 @@ func FuzzLinkHeader(f *testing.F) {
 			found := linkForm.FindStringSubmatch(each)
 			require.NotNil(t, found, each)
 			got = append(got, found[2])
-			rest, ok := strings.CutPrefix(found[1], address+"?")
+			rest, ok := strings.CutPrefix(found[1], address)
 			require.True(t, ok, each)
-			values, err := url.ParseQuery(rest)
+			values, err := url.ParseQuery(strings.TrimPrefix(rest, "?"))
 			require.NoError(t, err)
-			require.Equal(t, []string{strconv.Itoa(pages[found[2]])}, values["page"])
+			if page := pages[found[2]]; page == 1 {
+				require.NotContains(t, values, "page")
+			} else {
+				require.Equal(t, []string{strconv.Itoa(page)}, values["page"])
+			}
 			values["page"] = query["page"]
 			if values["page"] == nil {
 				delete(values, "page")

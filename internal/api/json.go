@@ -7,12 +7,14 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/labstack/echo/v4"
 
+	"invited/internal/directory"
 	"invited/internal/fault"
 )
 
@@ -53,13 +55,18 @@ func sanitizeJSON(r *http.Request, schema *openapi3.Schema) error {
 	return nil
 }
 
-// untrimmedField is the field whose value is not trimmed: a token has one spelling.
+// untrimmedField is the field whose value is read as it is: a token has one spelling.
 const untrimmedField = "token"
+
+// referenceFields are the fields that name another object.
+var referenceFields = []string{"scope", "role"}
 
 // A sanitizer copies a JSON text as far as a schema describes it. It leaves out properties that the schema does not have,
 // the content of an object or a list where the schema has something else, and the items of a list after the last that
-// the schema allows. Spaces and tabs at the ends of strings are left out too. Line breaks are kept: the schemas reject
-// them where they don't belong.
+// the schema allows. What is blank at the ends of strings is left out too: see directory.Trim.
+//
+// Numbers where the schema has a string become strings, as Django REST framework reads them. So does whatever stands in the
+// place of a reference, so that the message about it is that of a reference that leads nowhere.
 //
 // A text that is large and means nothing is thus read once, and costs the steps that follow nothing.
 type sanitizer struct {
@@ -74,6 +81,15 @@ func (s sanitizer) copyValue(schema *openapi3.Schema, name string) error {
 		schema = schema.AllOf[0].Value
 	}
 	switch kind := s.in.PeekKind(); {
+	case slices.Contains(referenceFields, name) && schema.Type.Is(openapi3.TypeString) && isNoText(kind):
+		value, err := s.in.ReadValue()
+		if err != nil {
+			return err
+		}
+		if err := value.Compact(); err != nil {
+			return err
+		}
+		return s.out.WriteToken(jsontext.String(truncate(string(value))))
 	case kind == jsontext.KindBeginObject && schema.Type.Is(openapi3.TypeObject):
 		return s.copyObject(schema)
 	case kind == jsontext.KindBeginArray && schema.Type.Is(openapi3.TypeArray):
@@ -87,10 +103,19 @@ func (s sanitizer) copyValue(schema *openapi3.Schema, name string) error {
 	if err != nil {
 		return err
 	}
-	if token.Kind() == jsontext.KindString && name != untrimmedField {
-		token = jsontext.String(strings.Trim(token.String(), " \t"))
+	switch {
+	case name == untrimmedField:
+	case token.Kind() == jsontext.KindString:
+		token = jsontext.String(directory.Trim(token.String()))
+	case token.Kind() == jsontext.KindNumber && schema.Type.Is(openapi3.TypeString):
+		token = jsontext.String(numberText(token.String()))
 	}
 	return s.out.WriteToken(token)
+}
+
+// isNoText reports whether a kind of value is neither a text nor missing, nor a number, which is read as a text.
+func isNoText(kind jsontext.Kind) bool {
+	return slices.Contains([]jsontext.Kind{jsontext.KindBeginObject, jsontext.KindBeginArray, jsontext.KindTrue, jsontext.KindFalse}, kind)
 }
 
 func (s sanitizer) replace(value string) error {

@@ -88,7 +88,7 @@ func optionalText(value *string) string {
 	if value == nil {
 		return ""
 	}
-	return strings.TrimSpace(*value)
+	return directory.Trim(*value)
 }
 
 // nilIfEmpty returns nil, which JSON has as null or leaves out, for an empty value.

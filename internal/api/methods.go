@@ -14,12 +14,22 @@ var methods = []string{
 	http.MethodOptions, http.MethodTrace, http.MethodConnect,
 }
 
-// allowedMethods returns the methods of each path of the contract. The keys are paths in echo's syntax.
+// headOperations returns the paths of the contract, in echo's syntax, that have an operation for HEAD.
+func headOperations(contract *openapi3.T) map[string]bool {
+	own := map[string]bool{}
+	for path, item := range contract.Paths.Map() {
+		own[echoPath(path)] = item.Head != nil
+	}
+	return own
+}
+
+// allowedMethods returns the methods of each path of the contract: those that have an operation, and HEAD beside GET. The
+// keys are paths in echo's syntax.
 func allowedMethods(contract *openapi3.T) map[string][]string {
 	allowed := map[string][]string{}
 	for path, item := range contract.Paths.Map() {
 		for _, method := range methods {
-			if item.GetOperation(method) != nil {
+			if item.GetOperation(method) != nil || (method == http.MethodHead && item.Get != nil) {
 				allowed[echoPath(path)] = append(allowed[echoPath(path)], method)
 			}
 		}

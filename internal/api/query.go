@@ -15,6 +15,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/labstack/echo/v4"
 
+	"invited/internal/directory"
 	"invited/internal/fault"
 )
 
@@ -74,7 +75,8 @@ const ignoreUnknown = "x-ignore-unknown-values"
 //
 //   - Clients write lists as `state=a&state=b`, `state=a,b`, `state[]=a` or `state[0]=a`, which all mean the same. Brackets
 //     behind another name are an error: a filter that is ignored would return too many rows.
-//   - An empty value is that of a parameter that is not there.
+//   - An empty value is that of a parameter that is not there. What is blank at the ends of a value is left out.
+//   - The page "last" becomes directory.LastPage.
 //   - A page size that may be too large for any integer type becomes maxPageSize, as every other that is too large.
 func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, error) {
 	if r.URL.RawQuery == "" {
@@ -99,7 +101,9 @@ func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, 
 				invalid.Add(name, "Not valid UTF-8.")
 			}
 		}
-		query[list] = append(query[list], values...)
+		for _, value := range values {
+			query[list] = append(query[list], directory.Trim(value))
+		}
 	}
 	if err := invalid.Err(); err != nil {
 		return nil, err
@@ -107,6 +111,8 @@ func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, 
 	for name, values := range query {
 		if list := listParameter(operation, name); list != nil {
 			values = readList(list, values)
+		} else if name == "page" {
+			values = readPage(values)
 		} else if len(values) == 1 && values[0] == "" {
 			values = nil
 		}
@@ -121,6 +127,21 @@ func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, 
 	}
 	r.URL.RawQuery = query.Encode()
 	return written, nil
+}
+
+// readPage returns the values of the parameter `page`.
+func readPage(values []string) []string {
+	last := strconv.Itoa(directory.LastPage)
+	switch {
+	case len(values) != 1:
+	case values[0] == "":
+		return nil
+	case values[0] == "last":
+		return []string{last}
+	case values[0] == last: // somebody's own number, and there is no such page
+		return []string{strconv.Itoa(directory.LastPage - 1)}
+	}
+	return values
 }
 
 // listParameter returns the operation's query parameter with a name; nil where there is none that takes a list.

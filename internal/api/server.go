@@ -36,6 +36,7 @@ type Config struct {
 	TrustedProxies []*net.IPNet
 	// CORSOrigins are the exact origins that a browser may call from. CORS is off where there are none.
 	CORSOrigins []string
+	CORSHeaders []string // request headers that a browser may send there, beside those that the API reads
 	// Ready runs the readiness checks and returns the result of each by name: nil, a Trouble, or another error.
 	Ready func(context.Context) map[string]error
 }
@@ -58,12 +59,12 @@ func New(c Config) (http.Handler, error) {
 		e.Use(middleware.CORSWithConfig(middleware.CORSConfig{
 			AllowOrigins:  c.CORSOrigins,
 			AllowMethods:  usedMethods(allowed),
-			AllowHeaders:  []string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID},
+			AllowHeaders:  append([]string{echo.HeaderAuthorization, echo.HeaderContentType, echo.HeaderXRequestID}, c.CORSHeaders...),
 			ExposeHeaders: []string{"Link", echo.HeaderLocation, echo.HeaderRetryAfter, echo.HeaderXRequestID, "X-Result-Count"},
 			MaxAge:        int((10 * time.Minute).Seconds()),
 		}))
 	}
-	e.Use(timeLimit)
+	e.Use(addSlash(e, allowed, c.PublicURL), timeLimit)
 	readMethods := []string{http.MethodGet, http.MethodHead}
 	e.Match(readMethods, "/healthz", healthz)
 	authentication := authenticate(c.Callers, false)
@@ -72,7 +73,7 @@ func New(c Config) (http.Handler, error) {
 	if err := addDocs(e, contract, c.PublicURL); err != nil {
 		return nil, err
 	}
-	middlewares, err := operationMiddlewares(contract, c.Callers)
+	middlewares, err := operationMiddlewares(contract, c.Callers, c.Service)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +81,7 @@ func New(c Config) (http.Handler, error) {
 		middlewares[id] = append(middlewares[id], withBrowser)
 	}
 	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{requireResponse})
-	server.RegisterHandlersWithOptions(e, strict, server.RegisterHandlersOptions{OperationMiddlewares: middlewares})
+	server.RegisterHandlersWithOptions(headRouter{e, headOperations(contract)}, strict, server.RegisterHandlersOptions{OperationMiddlewares: middlewares})
 	rejectOtherMethods(e, allowed)
 	return e, nil
 }

@@ -16,12 +16,15 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"invited/internal/directory"
+	"invited/internal/invitation"
 	"invited/internal/signin"
 )
 
 // operationMiddlewares returns the middlewares of each operation, by operation id, in the order in which a request
 // passes them. Echo has routed the request by then, so the validator gets the route and does not search for it.
-func operationMiddlewares(contract *openapi3.T, callers *signin.Chain) (map[string][]echo.MiddlewareFunc, error) {
+func operationMiddlewares(
+	contract *openapi3.T, callers *signin.Chain, service *invitation.Service,
+) (map[string][]echo.MiddlewareFunc, error) {
 	options := &openapi3filter.Options{
 		MultiError:              true,
 		SkipSettingDefaults:     true,
@@ -59,9 +62,13 @@ func operationMiddlewares(contract *openapi3.T, callers *signin.Chain) (map[stri
 			// The validator looks at the operation only, so it gets the path's parameters too.
 			complete := *operation
 			complete.Parameters = slices.Concat(item.Parameters, operation.Parameters)
+			refuse := func(_ echo.Context, err error) error { return err }
+			if operation.OperationID == "user_invitations_create" {
+				refuse = checkDraft(service)
+			}
 			middlewares[operation.OperationID] = append(chain, validate(&routers.Route{
 				Spec: contract, Path: path, PathItem: item, Method: method, Operation: &complete,
-			}, options, memory.decoding(authenticated)))
+			}, options, memory.decoding(authenticated), refuse))
 		}
 	}
 	if len(middlewares) == 0 {
@@ -93,13 +100,16 @@ func stringFormats() []openapi3.SchemaValidationOption {
 	}
 }
 
-// validate rejects a request that does not conform to the contract. The limit is that of the bytes that are being decoded.
-func validate(route *routers.Route, options *openapi3filter.Options, limit *semaphore.Weighted) echo.MiddlewareFunc {
+// validate rejects a request that does not conform to the contract, with the error that refuse makes of the validator's. The
+// limit is that of the bytes that are being decoded.
+func validate(
+	route *routers.Route, options *openapi3filter.Options, limit *semaphore.Weighted, refuse func(echo.Context, error) error,
+) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			query, err := checkRequest(c, route, options, limit)
 			if err != nil {
-				return err
+				return refuse(c, err)
 			}
 			ctx, err := withQuery(c.Request().Context(), query, route.Operation)
 			if err != nil {

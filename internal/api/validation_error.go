@@ -65,7 +65,9 @@ func addSchemaErrors(fields fault.Fields, err error, parameter string, schema *o
 		if path := e.JSONPointer(); field == "" && len(path) > 0 {
 			field, item = path[0], itemPrefix(path[1:])
 		}
-		text = message(e)
+		if text = message(e); parameter == "" && e.SchemaField == "format" && e.Schema.Format == "uuid" && isRole(e.JSONPointer()) {
+			text = fmt.Sprintf("Object with uuid=%s does not exist.", truncate(fmt.Sprint(e.Value)))
+		}
 	default: // the value could not be converted to the parameter's type
 		text = typeMessage(schema)
 	}
@@ -77,6 +79,9 @@ func addSchemaErrors(fields fault.Fields, err error, parameter string, schema *o
 		fields.Add(field, item+text)
 	}
 }
+
+// isRole reports whether a path of a body names a role.
+func isRole(path []string) bool { return len(path) > 0 && path[len(path)-1] == "role" }
 
 // itemPrefix returns the prefix of a message about an item of a list, such as "Item 2, email: ". It returns an empty
 // string for an empty path.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"invited/internal/config"
 	"invited/internal/directory"
 )
 
@@ -21,7 +22,7 @@ func (p Process) tokenCommand() *cobra.Command {
 func (p Process) tokenCreateCommand() *cobra.Command {
 	var (
 		user, name string
-		ttl        time.Duration
+		ttl        ttlValue
 		names      []string
 	)
 	var create *cobra.Command
@@ -31,9 +32,6 @@ func (p Process) tokenCreateCommand() *cobra.Command {
 			if user == "" {
 				return usageError{errors.New("--user NAME is missing: it names the user who gets the token")}
 			}
-			if ttl <= 0 && create.Flags().Changed("ttl") {
-				return usageError{errors.New("--ttl must be positive, such as 720h; leave it out for a token that never expires")}
-			}
 			scopes, err := directory.ParseTokenScopes(names)
 			if err == nil && len(scopes) == 0 && create.Flags().Changed("scope") {
 				err = errors.New("--scope must name a scope; leave it out for a token that is not limited")
@@ -42,7 +40,7 @@ func (p Process) tokenCreateCommand() *cobra.Command {
 				return usageError{err}
 			}
 			return p.withDirectory(ctx, func(s directory.FileStore) error {
-				key, err := directory.IssueToken(ctx, s, user, ttl, name, scopes...)
+				key, err := directory.IssueToken(ctx, s, user, time.Duration(ttl), name, scopes...)
 				if err != nil {
 					return err
 				}
@@ -51,12 +49,36 @@ func (p Process) tokenCreateCommand() *cobra.Command {
 			})
 		})
 	create.Flags().StringVar(&user, "user", "", "username of the user")
-	create.Flags().DurationVar(&ttl, "ttl", 0, "how long the token works, such as 720h (default: until it is revoked)")
+	create.Flags().Var(&ttl, "ttl", "how long the token works, such as 30d or 720h (default: until it is revoked)")
 	create.Flags().StringVar(&name, "name", "", "what the token is for, shown by `token list`")
 	create.Flags().StringSliceVar(&names, "scope", nil,
 		"limit the token to a `scope`: "+directory.JoinTokenScopes(directory.TokenScopes)+" (of service users); repeat it for several")
 	return create
 }
+
+// ttlValue is the value of a flag for a duration above zero; zero where the flag is not given.
+type ttlValue time.Duration
+
+// String implements pflag.Value.
+func (v *ttlValue) String() string {
+	if *v == 0 {
+		return ""
+	}
+	return time.Duration(*v).String()
+}
+
+// Set implements pflag.Value.
+func (v *ttlValue) Set(text string) error {
+	d, err := config.ParseDuration(text)
+	if err != nil {
+		return fmt.Errorf("%w; leave it out for a token that never expires", err)
+	}
+	*v = ttlValue(d)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (*ttlValue) Type() string { return "duration" }
 
 func (p Process) tokenListCommand() *cobra.Command {
 	var user string

@@ -151,6 +151,7 @@ func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.H
 		Logger:         a.logger,
 		TrustedProxies: a.config.TrustedProxies,
 		CORSOrigins:    a.config.CORSOrigins,
+		CORSHeaders:    a.config.CORSHeaders,
 		Ready:          a.readiness,
 	})
 }

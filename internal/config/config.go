@@ -64,6 +64,9 @@ type Config struct {
 	// without a default port. Default: none.
 	CORSOrigins []string `env:"CORS_ORIGINS"`
 
+	// CORSHeaders are further request headers that a browser may send from CORSOrigins. Default: none.
+	CORSHeaders []string `env:"CORS_HEADERS"`
+
 	// Workers is whether this process does background work: delivery and the sweep. Default: true.
 	Workers bool `env:"WORKERS" envDefault:"true"`
 

@@ -52,7 +52,7 @@ func Load(environ []string) (Config, error) {
 
 var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[bool]():          func(v string) (any, error) { return parseBool(v) },
-	reflect.TypeFor[time.Duration](): func(v string) (any, error) { return parseDuration(v) },
+	reflect.TypeFor[time.Duration](): func(v string) (any, error) { return ParseDuration(v) },
 	reflect.TypeFor[Delay]():         func(v string) (any, error) { return parseDelay(v) },
 	reflect.TypeFor[Limit]():         func(v string) (any, error) { return parseLimit(v) },
 	reflect.TypeFor[url.URL]():       func(v string) (any, error) { return parseBaseURL(v) },

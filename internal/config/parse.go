@@ -23,10 +23,22 @@ func parseBool(v string) (bool, error) {
 	return b, nil
 }
 
-func parseDuration(v string) (time.Duration, error) {
-	d, err := time.ParseDuration(v)
+// days matches a duration of whole days, of 24 hours each. No duration has room for 6 digits.
+var days = regexp.MustCompile(`^([0-9]{1,5})d$`)
+
+// ParseDuration returns the duration above zero that a text is: a Go duration (168h, 15m, 2s), or a number of days (30d).
+func ParseDuration(v string) (time.Duration, error) {
+	var d time.Duration
+	var err error
+	if found := days.FindStringSubmatch(v); found != nil {
+		var count int
+		count, err = strconv.Atoi(found[1])
+		d = time.Duration(count) * 24 * time.Hour
+	} else {
+		d, err = time.ParseDuration(v)
+	}
 	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%q is not a duration above zero, such as 168h, 15m or 2s", v)
+		return 0, fmt.Errorf("%q is not a duration above zero, such as 168h, 30d, 15m or 2s", v)
 	}
 	return d, nil
 }
@@ -54,7 +66,7 @@ func parseLimit(v string) (Limit, error) {
 	}
 	count, per, _ := strings.Cut(v, "/")
 	n, err := strconv.ParseUint(strings.TrimSpace(count), 10, 31)
-	d, perErr := parseDuration(strings.TrimSpace(per))
+	d, perErr := ParseDuration(strings.TrimSpace(per))
 	if err != nil || perErr != nil || n == 0 {
 		return Limit{}, fmt.Errorf("%q is not a limit, such as 10/1h for ten in an hour, or 0 for none", v)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +52,11 @@ func (c *Config) validate() []error {
 		}
 		c.CORSOrigins[i] = normal
 	}
+	for _, name := range c.CORSHeaders {
+		if !headerName.MatchString(name) {
+			report("CORS_HEADERS", "%q is not the name of a header: list names, such as traceparent,X-Tenant", name)
+		}
+	}
 	if c.SweepInterval > 0 && c.SweepInterval < time.Second {
 		report("SWEEP_INTERVAL", "%s is less than a second; set 1s or more", c.SweepInterval)
 	}
@@ -79,6 +85,9 @@ func (c *Config) validate() []error {
 	}
 	return problems
 }
+
+// headerName matches the name of a header (RFC 9110, section 5.6.2).
+var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'+.^_`|~-]+$")
 
 var personalFields = []string{"full_name", "native_name", "phone_number", "organization", "job_title", "civil_number"}
 

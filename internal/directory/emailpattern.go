@@ -110,19 +110,29 @@ func (s Scope) allowsEmail(address string) bool {
 // fewPatterns is the number of e-mail patterns that take a tenth of a second at most.
 const fewPatterns = 10
 
-// HasFewEmailPatterns reports whether AdmitsEmail takes so little time that others can wait for it.
+// HasFewEmailPatterns reports whether RefusesEmail takes so little time that others can wait for it.
 func (s Scope) HasFewEmailPatterns() bool {
 	return len(s.UserEmailPatterns) <= fewPatterns &&
 		(s.Customer == nil || len(s.Customer.UserEmailPatterns) <= fewPatterns)
 }
 
-// SameEmailPatterns reports whether AdmitsEmail returns the same for both scopes because they have the same patterns.
+// SameEmailPatterns reports whether RefusesEmail returns the same for both scopes because they have the same patterns.
 func (s Scope) SameEmailPatterns(other Scope) bool {
 	same := slices.Equal(s.UserEmailPatterns, other.UserEmailPatterns) && (s.Customer == nil) == (other.Customer == nil)
 	return same && (s.Customer == nil || slices.Equal(s.Customer.UserEmailPatterns, other.Customer.UserEmailPatterns))
 }
 
 // AdmitsEmail reports whether an address matches the e-mail patterns of the scope and those of its customer.
-func (s Scope) AdmitsEmail(address string) bool {
-	return s.allowsEmail(address) && (s.Customer == nil || s.Customer.allowsEmail(address))
+func (s Scope) AdmitsEmail(address string) bool { return s.RefusesEmail(address) == "" }
+
+// RefusesEmail returns the type of the first of the scope and its customer whose e-mail patterns an address does not match;
+// empty: both admit the address.
+func (s Scope) RefusesEmail(address string) ScopeType {
+	switch {
+	case !s.allowsEmail(address):
+		return s.Type
+	case s.Customer != nil && !s.Customer.allowsEmail(address):
+		return Customer
+	}
+	return ""
 }

@@ -45,14 +45,17 @@ const maxText = 255
 
 // clean returns the person without the texts that no user can have.
 func (p Person) clean() Person {
-	if !directory.ValidEmail(p.Email) {
+	if p.Email = directory.Trim(p.Email); !directory.ValidEmail(p.Email) {
 		p.Email, p.EmailVerified = "", false
 	}
 	for _, text := range []*string{&p.Username, &p.FullName, &p.CivilNumber} {
-		*text = strings.TrimSpace(*text)
+		*text = directory.Trim(*text)
 		if !utf8.ValidString(*text) || utf8.RuneCountInString(*text) > maxText || strings.ContainsFunc(*text, unicode.IsControl) {
 			*text = ""
 		}
+	}
+	if directory.HasBlank(p.CivilNumber) { // no invitation can name it
+		p.CivilNumber = ""
 	}
 	return p
 }

@@ -69,7 +69,7 @@ func scopesDetail(scopes []directory.TokenScope) string {
 // fault.KindInvalid: something of the draft is not allowed.
 func (d TokenDraft) check(user directory.User, now time.Time) (checked TokenDraft, err error) {
 	invalid := fault.Fields{}
-	d.Name = strings.TrimSpace(d.Name)
+	d.Name = directory.Trim(d.Name)
 	if d.Name == "" {
 		invalid.Add("name", "This field may not be blank.")
 	} else if err := directory.CheckTokenName(d.Name); err != nil {

@@ -52,11 +52,11 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err != nil {
 			return nil, err
 		}
-		admitted, err := admits(found.Scope, actor.Email)
+		refusing, err := admits(found.Scope, actor.Email)
 		if err != nil {
 			return nil, err
 		}
-		accepted, err := s.Policy.accept(view, actor, admitted, taken, tx.Now())
+		accepted, err := s.Policy.accept(view, actor, refusing, taken, tx.Now())
 		if err != nil {
 			return nil, err
 		}

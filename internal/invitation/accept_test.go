@@ -23,7 +23,7 @@ func newAcceptance() acceptance {
 }
 
 func (a acceptance) decide() (Change, error) {
-	return a.policy.accept(a.policy.view(a.row, testTime), a.user, a.row.Scope.AdmitsEmail(a.user.Email), a.hasManager, testTime)
+	return a.policy.accept(a.policy.view(a.row, testTime), a.user, a.row.Scope.RefusesEmail(a.user.Email), a.hasManager, testTime)
 }
 
 func (a *acceptance) grant(role, scope uuid.UUID) {
@@ -57,11 +57,11 @@ var acceptRules = []struct {
 	}, {
 		"the scope admits the user's address",
 		func(a *acceptance) { a.row.Scope.UserEmailPatterns = []string{`.*@globex\.example`} },
-		"User’s email does not match the email patterns of the organization or the scope.",
+		"User email, affiliation, or identity source does not match the project restrictions.",
 	}, {
 		"the role is active",
 		func(a *acceptance) { a.row.Role.IsActive = false },
-		"Role of the invitation is not active any more.",
+		"Role is not active.",
 	}, {
 		"the project has no manager where one is allowed",
 		func(a *acceptance) { a.hasManager = true },
@@ -117,7 +117,7 @@ func TestAcceptChecksTheCustomersPatterns(t *testing.T) {
 	a := newAcceptance()
 	a.row.Scope.Customer.UserEmailPatterns = []string{`.*@globex\.example`}
 	_, err := a.decide()
-	const refusal = "User’s email does not match the email patterns of the organization or the scope."
+	const refusal = "User email, affiliation, or identity source does not match the customer restrictions."
 	require.Equal(t, error(fault.Rejected(refusal)), err)
 }
 

@@ -7,8 +7,8 @@ import (
 	"invited/internal/directory"
 )
 
-// admitter reports whether the e-mail patterns of a scope and its customer admit an address.
-type admitter = func(scope directory.Scope, email string) (bool, error)
+// admitter returns whose e-mail patterns refuse an address, a scope's or its customer's; see directory.Scope.RefusesEmail.
+type admitter = func(scope directory.Scope, email string) (refusing directory.ScopeType, err error)
 
 // errManyPatterns ends a decision that depends on more e-mail patterns than are evaluated in a transaction.
 var errManyPatterns = errors.New("invitation: the e-mail patterns are to be evaluated outside of the transaction")
@@ -20,23 +20,23 @@ func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter)
 	var known struct {
 		scope    directory.Scope
 		email    string
-		admitted bool
+		refusing directory.ScopeType
 	}
-	admits := func(scope directory.Scope, email string) (bool, error) {
+	admits := func(scope directory.Scope, email string) (directory.ScopeType, error) {
 		if scope.HasFewEmailPatterns() {
-			return scope.AdmitsEmail(email), nil
+			return scope.RefusesEmail(email), nil
 		}
 		if known.email == email && known.scope.SameEmailPatterns(scope) {
-			return known.admitted, nil
+			return known.refusing, nil
 		}
 		known.scope, known.email = scope, email
-		return false, errManyPatterns
+		return "", errManyPatterns
 	}
 	for {
 		err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) { return decide(tx, admits) })
 		if !errors.Is(err, errManyPatterns) {
 			return err
 		}
-		known.admitted = known.scope.AdmitsEmail(known.email)
+		known.refusing = known.scope.RefusesEmail(known.email)
 	}
 }

@@ -3,7 +3,6 @@ package invitation
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
 
@@ -24,11 +23,6 @@ type Draft struct {
 	CivilNumber         string
 	ExtraInvitationText string
 }
-
-const (
-	msgNoScope     = "Can't restore object from url: " // followed by the URL
-	msgNotAdmitted = "This email does not match the email patterns of the organization or the scope."
-)
 
 // Create makes an invitation and asks for its delivery, unless staff have to approve the invitation or its project has
 // not started. Create returns fault.KindInvalid where the scope is not among those that the caller sees;
@@ -70,18 +64,18 @@ func (s *Service) create(
 			return nil, fault.Field(fault.NonField, msgOneManager)
 		}
 		made := s.Policy.newInvitation(d, scope, role, actor.User, tx.Now())
-		admitted, err := admits(scope, d.Email)
+		refusing, err := admits(scope, d.Email)
 		if err != nil {
 			return nil, err
 		}
 		var changes []Change
-		if checkDuplicate || !admitted { // a duplicate is refused before an address that is not admitted
+		if checkDuplicate || refusing != "" { // a duplicate is refused before an address that is not admitted
 			if changes, err = s.ensureNoDuplicate(tx, made); err != nil {
 				return nil, err
 			}
 		}
-		if !admitted {
-			return nil, fault.Field("email", msgNotAdmitted)
+		if refusing != "" {
+			return nil, fault.Field("email", notAdmitted(refusing))
 		}
 		var staff []directory.User
 		if made.StoredState == Requested {
@@ -103,7 +97,7 @@ func (s *Service) create(
 	return created, nil
 }
 
-// findTarget returns the scope and the role that a draft names, and reports together what is wrong with either. It
+// findTarget returns the scope and the role that a draft names, and reports together all fields that are wrong. It
 // returns fault.KindNotFound as soon as it has found a scope that the actor may not manage: nothing else is theirs to know.
 func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.Scope, directory.Role, error) {
 	scope, role, err := resolveTarget(tx, actor, d.ScopeURL, d.Role)
@@ -114,12 +108,9 @@ func (s *Service) findTarget(tx Tx, actor directory.Actor, d Draft) (directory.S
 		return scope, role, fault.NotFound()
 	}
 	wrong := fault.Fields{}
-	if scope.UUID == uuid.Nil {
-		wrong.Add("scope", msgNoScope+d.ScopeURL)
-	}
-	if role.UUID == uuid.Nil {
-		wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", d.Role))
-	}
+	checkScope(wrong, scope, d.ScopeURL)
+	checkRole(wrong, role, d.Role)
+	checkCivilNumber(wrong, d.CivilNumber)
 	if err := wrong.Err(); err != nil {
 		return scope, role, err
 	}

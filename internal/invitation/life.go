@@ -175,11 +175,17 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 }
 
 // accept returns the change by which an invitation that is offered to a user becomes their membership, or
-// fault.KindRejected, with the reason, where a rule forbids the membership. admitted: the e-mail patterns of the scope and its
-// customer admit the user's address. hasManager: the invitation is for a project
+// fault.KindRejected, with the reason, where a rule forbids the membership. refusing: whose e-mail patterns refuse the user's
+// address; empty: nobody's. hasManager: the invitation is for a project
 // manager, and the project has the only one that the policy allows.
-func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, now time.Time) (Change, error) {
-	if refusal := p.refusal(v, user, admitted, hasManager); refusal != "" {
+func (p Policy) accept(
+	v View, user directory.Actor, refusing directory.ScopeType, hasManager bool, now time.Time,
+) (Change, error) {
+	switch refusal := p.refusal(v, user, refusing, hasManager); refusal {
+	case "":
+	case RefusedPattern:
+		return Change{}, fault.Rejected(fmt.Sprintf(string(refusal), refusing))
+	default:
 		return Change{}, fault.Rejected(string(refusal))
 	}
 	accepted := v.Invitation
@@ -196,7 +202,7 @@ func (p Policy) accept(v View, user directory.Actor, admitted, hasManager bool, 
 	return c, nil
 }
 
-// Refusal is why an invitation can't be accepted, as Accept says it.
+// Refusal is why an invitation can't be accepted, as Accept says it; RefusedPattern has a place for the type of the scope.
 type Refusal string
 
 // The refusals.
@@ -204,15 +210,15 @@ const (
 	RefusedHeld    Refusal = "User has already the same role in this scope."
 	RefusedAddress Refusal = "User’s email and email of the invitation are not equal."
 	RefusedSecond  Refusal = "User already has role within this scope."
-	RefusedPattern Refusal = "User’s email does not match the email patterns of the organization or the scope."
-	RefusedRole    Refusal = "Role of the invitation is not active any more."
+	RefusedPattern Refusal = "User email, affiliation, or identity source does not match the %s restrictions."
+	RefusedRole    Refusal = "Role is not active."
 	RefusedManager Refusal = msgOneManager
 	RefusedInviter Refusal = "Whoever invited you may not invite into this scope any more. Ask for another invitation."
 )
 
 // refusal returns the rule that forbids a membership to a user whom an invitation is offered to; empty: none does. The
 // arguments are those of accept.
-func (p Policy) refusal(v View, user directory.Actor, admitted, hasManager bool) Refusal {
+func (p Policy) refusal(v View, user directory.Actor, refusing directory.ScopeType, hasManager bool) Refusal {
 	switch {
 	case holdsRole(user, v.Invitation):
 		return RefusedHeld
@@ -220,7 +226,7 @@ func (p Policy) refusal(v View, user directory.Actor, admitted, hasManager bool)
 		return RefusedAddress
 	case p.DisableMultipleRoles && user.HoldsRoleIn(v.ScopeUUID):
 		return RefusedSecond
-	case !admitted:
+	case refusing != "":
 		return RefusedPattern
 	case !v.Role.IsActive:
 		return RefusedRole

@@ -287,7 +287,7 @@ var decisions = map[Action]func(p Policy, v View, user directory.User) (Change, 
 		if !p.offered(v, true, user) {
 			return Change{}, fault.NotFound()
 		}
-		return p.accept(v, directory.Actor{User: user}, true, false, testTime)
+		return p.accept(v, directory.Actor{User: user}, "", false, testTime)
 	},
 	ActionUpdate: func(p Policy, v View, user directory.User) (Change, error) {
 		if err := p.canUpdate(v, user); err != nil {

@@ -124,7 +124,7 @@ func (p Policy) offer(v View, byLink bool, user directory.Actor, hasManager bool
 		}
 	default:
 		out.Standing = StandingReady
-		switch out.Reason = p.refusal(v, user, v.Scope.AdmitsEmail(user.Email), hasManager); {
+		switch out.Reason = p.refusal(v, user, v.Scope.RefusesEmail(user.Email), hasManager); {
 		case out.Reason == RefusedAddress && user.Email == "":
 			out.Standing = StandingUnverified
 		case out.Reason == RefusedAddress:

@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"invited/internal/directory"
 	"invited/internal/fault"
 )
 
@@ -16,7 +17,7 @@ const MaxReason = 1000
 // ends, and with \n between its lines. It returns fault.KindInvalid where the reason is too long.
 func checkReason(reason string) (string, error) {
 	reason = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(reason)
-	reason = strings.TrimSpace(strings.Map(func(c rune) rune {
+	reason = directory.Trim(strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) && c != '\n' && c != '\t' {
 			return -1
 		}

@@ -67,7 +67,7 @@ func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation
 	if e.Email != nil {
 		edited.Email, edited.EmailFolded = *e.Email, directory.FoldEmail(*e.Email)
 	}
-	admitted, err := admits(edited.Scope, edited.Email)
+	refusing, err := admits(edited.Scope, edited.Email)
 	if err != nil {
 		return edited, nil, err
 	}
@@ -75,13 +75,16 @@ func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation
 		role, err := tx.FindRole(*e.Role)
 		if fault.Is(err, fault.KindNotFound) {
 			wrong := fault.Fields{}
-			wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", *e.Role))
-			if !admitted {
-				wrong.Add("email", msgNotAdmitted)
+			checkRole(wrong, role, *e.Role)
+			if refusing != "" {
+				wrong.Add("email", notAdmitted(refusing))
 			}
 			return edited, nil, wrong.Err()
 		} else if err != nil {
 			return edited, nil, err
+		}
+		if role.ScopeType != i.Role.ScopeType {
+			return edited, nil, fault.Field("role", fmt.Sprintf(msgOtherType, i.Role.ScopeType, role.ScopeType))
 		}
 		edited.RoleUUID, edited.Role = role.UUID, role
 	}
@@ -97,8 +100,8 @@ func (s *Service) edit(tx Tx, admits admitter, i Invitation, e Edit) (Invitation
 		return edited, nil, fault.Field(fault.NonField, msgOneManager)
 	}
 	changes, err := s.ensureNoDuplicate(tx, edited)
-	if err == nil && !admitted {
-		err = fault.Field("email", msgNotAdmitted)
+	if err == nil && refusing != "" {
+		err = fault.Field("email", notAdmitted(refusing))
 	}
 	return edited, changes, err
 }

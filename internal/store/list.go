@@ -63,7 +63,8 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 	l.order = ordering(q.Order, directory.Order{By: invitation.ByCreated, Descending: true}, map[directory.OrderBy][]key{
 		invitation.ByCreated: by("invitations.created"),
 		invitation.ByCreatedBy: {{
-			sql:  "CASE WHEN creators.full_name <> '' THEN creators.full_name ELSE COALESCE(creators.username, '') END",
+			// Usernames have no folded form. Both engines lower only their ASCII letters.
+			sql:  "CASE WHEN creators.full_name <> '' THEN creators.full_name_folded ELSE COALESCE(lower(creators.username), '') END",
 			join: joinCreator,
 		}},
 		invitation.ByEmail: by("invitations.email_folded"),

@@ -179,7 +179,7 @@ func (p *pages) makeToken(r *request) error {
 // tokenProblem returns why a token was not made, in the words of the page.
 func tokenProblem(draft identity.TokenDraft, err error) string {
 	switch {
-	case strings.TrimSpace(draft.Name) == "":
+	case directory.Trim(draft.Name) == "":
 		return "Say what the token is for."
 	case len(draft.Scopes) == 0:
 		return "Choose at least one thing that the token may do."

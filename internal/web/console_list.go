@@ -5,7 +5,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"invited/internal/directory"
@@ -36,7 +35,7 @@ const maxSearch = 2000
 
 // searchText returns a text to search for; empty where the request has none, or one that nothing is as long as.
 func (r *request) searchText(name string) string {
-	text := strings.TrimSpace(r.FormValue(name))
+	text := directory.Trim(r.FormValue(name))
 	if len(text) > maxSearch {
 		return ""
 	}

@@ -169,7 +169,7 @@ func (p *pages) newForm(r *request) (newPage, error) {
 // addresses returns the addresses that were typed, each once.
 func addresses(text string) (all []string) {
 	known := map[string]bool{}
-	for _, each := range strings.FieldsFunc(text, func(c rune) bool { return strings.ContainsRune(" \t\r\n,;", c) }) {
+	for _, each := range strings.FieldsFunc(text, func(c rune) bool { return directory.IsBlank(c) || c == ',' || c == ';' }) {
 		if folded := directory.FoldEmail(each); !known[folded] {
 			known[folded] = true
 			all = append(all, each)
@@ -201,7 +201,7 @@ func (p *pages) create(r *request) error {
 		return r.render(http.StatusBadRequest, "new", "New invitation", form)
 	}
 	draft := invitation.Draft{
-		Role: role, ScopeURL: directory.ScopePath(*form.Scope), ExtraInvitationText: strings.TrimSpace(form.Text),
+		Role: role, ScopeURL: directory.ScopePath(*form.Scope), ExtraInvitationText: directory.Trim(form.Text),
 	}
 	if r.PostFormValue("step") == "preview" {
 		return p.preview(r, form, draft, emails)

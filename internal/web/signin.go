@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/identity"
 	"invited/internal/signin"
@@ -34,7 +35,7 @@ func (p *pages) askAddress(r *request) error {
 
 // requestCode mails a code and goes on to the page that asks for the code, whether or not anybody knows the address.
 func (p *pages) requestCode(r *request) error {
-	email := strings.TrimSpace(r.PostFormValue("email"))
+	email := directory.Trim(r.PostFormValue("email"))
 	former, _ := r.code()
 	secret, err := p.Identity.RequestCode(r.Context(), email, p.ClientIP(r.Request), former)
 	if fault.Is(err, fault.KindInvalid) {

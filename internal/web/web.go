@@ -131,7 +131,14 @@ func New(c Config) (http.Handler, error) {
 // public URL. A page's path without the slash at its end, which mail programs lose, is redirected here. What the multiplexer
 // would clean is no page.
 func (p *pages) withoutRedirects(mux *http.ServeMux) http.Handler {
-	addSlash := p.serve(func(r *request) error { return r.redirect(r.URL.Path + "/") })
+	addSlash := p.serve(func(r *request) error {
+		to := p.base + strings.TrimPrefix(r.URL.EscapedPath()+"/", "/")
+		if r.URL.RawQuery != "" {
+			to += "?" + r.URL.RawQuery
+		}
+		http.Redirect(r.w, r.Request, to, http.StatusPermanentRedirect)
+		return nil
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {

@@ -97,7 +97,7 @@ func (d *decoder) user(v value) {
 		case "uuid":
 			u.UUID = v.uuid("user")
 		case "username":
-			u.Username = v.name()
+			u.Username = v.username()
 		case "full_name":
 			u.FullName = v.singleLine(maxFullName)
 			u.FullNameFolded = directory.Fold(u.FullName)
@@ -105,7 +105,7 @@ func (d *decoder) user(v value) {
 			u.Email = v.email()
 			u.EmailFolded = directory.FoldEmail(u.Email)
 		case "civil_number":
-			u.CivilNumber = v.singleLine(maxCivilNumber)
+			u.CivilNumber = v.civilNumber()
 		case "image":
 			u.Image = v.imageURL()
 		case "is_staff":

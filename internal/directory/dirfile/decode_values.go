@@ -176,11 +176,11 @@ func (v value) scalar() (string, bool) {
 	return "", false
 }
 
-// text returns a text of at most limit characters, without the white space around it. The only control characters that
+// text returns a text of at most limit characters, without what is blank around it. The only control characters that
 // it can have are those allowed.
 func (v value) text(limit int, allowed string) (string, bool) {
 	text, ok := v.scalar()
-	text = strings.TrimSpace(text)
+	text = directory.Trim(text)
 	forbidden := func(r rune) bool {
 		return (unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp)) && !strings.ContainsRune(allowed, r)
 	}
@@ -211,6 +211,24 @@ func (v value) description() string {
 }
 
 func (v value) name() string { return v.nonEmpty(maxName) }
+
+// username returns the name of a user, which must not look like the name of another one.
+func (v value) username() string {
+	text := v.name()
+	if directory.HasInvisible(text) {
+		v.report("has an invisible character: %s", directory.Excerpt(text))
+	}
+	return text
+}
+
+// civilNumber returns a civil number, which is compared with those of invitations.
+func (v value) civilNumber() string {
+	text := v.singleLine(maxCivilNumber)
+	if directory.HasBlank(text) {
+		v.report("has white space or an invisible character: %s", directory.Excerpt(text))
+	}
+	return text
+}
 
 // nonEmpty returns a text on one line that is not empty.
 func (v value) nonEmpty(limit int) string {

@@ -6,7 +6,7 @@ import schemathesis
 
 EDITS = {
     None: r"Only pending invitations can be edited\.",
-    "role": r"Object with uuid=\S+ does not exist\.",
+    "role": r"Object with uuid=\S+ does not exist\.|Cannot change role type from \w+ to \w+\. Role must remain within the same scope type\.",
     "email": r"Pending invitation already exists for this email and role\.",
     "non_field_errors": r"Role and scope should belong to the same content type\.",
 }
@@ -21,6 +21,7 @@ REFUSALS = {
     "user_invitations_create": {
         "role": r"Object with uuid=\S+ does not exist\.",
         "scope": r"Can't restore object from url: .*",
+        "civil_number": r"This field may not contain white space or invisible characters\.",
         "email": r"Pending invitation already exists for this email and role\.",
         "non_field_errors": r"Role and scope should belong to the same content type\.",
     },

@@ -1,0 +1,95 @@
+package invitation
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+const (
+	msgNoScope     = "Can't restore object from url: "                                 // followed by the URL
+	msgBlankInside = "This field may not contain white space or invisible characters." // of a field that identifies somebody
+	msgNotAdmitted = "Email does not match the membership restrictions of the %s."     // what has the patterns
+	msgOtherType   = "Cannot change role type from %s to %s. Role must remain within the same scope type."
+)
+
+// A PartialDraft holds what a request to create an invitation says of the fields that the contract alone can't check. A field
+// that is nil is missing, or is not of the contract's form.
+type PartialDraft struct {
+	ScopeURL    *string
+	Role        *uuid.UUID
+	CivilNumber string
+}
+
+// CheckDraft returns the messages about fields that the contract allows and Create refuses, for a request that the contract
+// refuses: so that all bad fields of a request are reported together. Where the caller sees the scope and may not manage it,
+// there is nothing to tell. CheckDraft returns the errors of every use case alone.
+func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d PartialDraft) (wrong fault.Fields, err error) {
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		wrong = fault.Fields{}
+		checkCivilNumber(wrong, d.CivilNumber)
+		if d.ScopeURL == nil && d.Role == nil {
+			return nil
+		}
+		actor, err := s.refresh(tx, caller)
+		if err != nil {
+			return err
+		}
+		var address string
+		var id uuid.UUID
+		if d.ScopeURL != nil {
+			address = *d.ScopeURL
+		}
+		if d.Role != nil {
+			id = *d.Role
+		}
+		scope, role, err := resolveTarget(tx, actor, address, id)
+		if err != nil {
+			return err
+		}
+		if scope.UUID != uuid.Nil && !actor.MayManage(scope) {
+			wrong = nil
+			return nil
+		}
+		if d.ScopeURL != nil {
+			checkScope(wrong, scope, address)
+		}
+		if d.Role != nil {
+			checkRole(wrong, role, id)
+		}
+		return nil
+	})
+	return wrong, err
+}
+
+func checkScope(wrong fault.Fields, found directory.Scope, address string) {
+	if found.UUID == uuid.Nil {
+		wrong.Add("scope", msgNoScope+address)
+	}
+}
+
+func checkRole(wrong fault.Fields, found directory.Role, id uuid.UUID) {
+	if found.UUID == uuid.Nil {
+		wrong.Add("role", fmt.Sprintf("Object with uuid=%s does not exist.", id))
+	}
+}
+
+// checkCivilNumber refuses what would look like the invitee's civil number and not equal it.
+func checkCivilNumber(wrong fault.Fields, number string) {
+	if directory.HasBlank(number) {
+		wrong.Add("civil_number", msgBlankInside)
+	}
+}
+
+// notAdmitted is the message about an address that the patterns of a scope or its customer refuse.
+func notAdmitted(refusing directory.ScopeType) string {
+	word := string(refusing)
+	if refusing == directory.Customer {
+		word = "organization"
+	}
+	return fmt.Sprintf(msgNotAdmitted, word)
+}
