@@ -259,12 +259,16 @@ func (e *env) apply(file string) {
 	require.NoError(e.t, err)
 }
 
-// applyReplaced applies directoryFile with some of its texts replaced. oldAndNew has each text and its replacement.
+// applyReplaced makes the directory that of directoryFile with some of its texts replaced. oldAndNew has each text and its replacement.
 func (e *env) applyReplaced(oldAndNew ...string) {
 	e.t.Helper()
 	for i := 0; i < len(oldAndNew); i += 2 {
 		require.Contains(e.t, directoryFile, oldAndNew[i])
 	}
+	// What the file leaves out stays as it is, and these are what tests change.
+	e.exec("UPDATE scopes SET user_email_patterns = '[]', is_removed = FALSE, start_date = NULL")
+	e.exec("UPDATE roles SET is_active = TRUE")
+	e.exec("UPDATE users SET is_active = TRUE, notifications_enabled = TRUE")
 	e.apply(strings.NewReplacer(oldAndNew...).Replace(directoryFile))
 }
 

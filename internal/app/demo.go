@@ -14,6 +14,8 @@ import (
 	"text/template"
 	"time"
 
+	"github.com/google/uuid"
+
 	"invited/internal/config"
 	"invited/internal/directory"
 	"invited/internal/directory/dirfile"
@@ -101,6 +103,9 @@ func (d *demonstration) pages(c config.Config) *web.Demo {
 	}
 }
 
+// isDemoUser reports whether a uuid is that of a user of the demonstration.
+func isDemoUser(id uuid.UUID) bool { return bytes.Contains(demoDirectory, []byte(id.String())) }
+
 // checkUsers returns an error where the directory has a user who is not the demonstration's.
 func (d *demonstration) checkUsers(ctx context.Context, s directory.FileStore) error {
 	return s.Read(ctx, func(tx directory.FileTx) error {
@@ -109,7 +114,7 @@ func (d *demonstration) checkUsers(ctx context.Context, s directory.FileStore) e
 			return err
 		}
 		for _, user := range users {
-			if !bytes.Contains(demoDirectory, []byte(user.UUID.String())) {
+			if !isDemoUser(user.UUID) {
 				return fmt.Errorf("--demo is for an empty database, and this one has the user %s: leave --demo out", user.Username)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/schollz/progressbar/v3"
@@ -20,9 +21,11 @@ import (
 
 func (p Process) directoryCommand() *cobra.Command {
 	var path string
+	var dryRun bool
 	apply := command("apply", "Bring users, roles, scopes and memberships in line with a YAML file",
 		`Brings users, roles, scopes and memberships in line with a YAML file. Where one record is bad, nothing is written.
-Records that the file does not have are left alone. Migrates the database first where needed. The command can be repeated,
+Records that the file does not have are left alone, and so is what a record leaves out; null takes a value away. Prints each
+field that changes, before and after; with --dry-run nothing is written. Migrates the database first where needed. The command can be repeated,
 and it works on the database of a running server.`,
 		func(ctx context.Context) error {
 			if path == "" {
@@ -50,8 +53,17 @@ and it works on the database of a running server.`,
 					fmt.Fprintln(p.Stderr, "invited: warning: "+line)
 				}
 			}
+			for _, each := range file.Warnings() {
+				fmt.Fprintf(p.Stderr, "invited: warning: %s: %s\n", shownPath(path), each)
+			}
 			return p.withDatabaseOf(c, func(db *store.Store) error {
+				if dryRun {
+					return p.dryRun(ctx, db, path, file)
+				}
 				if _, err := db.Migrate(ctx); err != nil {
+					return err
+				}
+				if err := p.warnOfDemo(ctx, db.FileStore(), path, file); err != nil {
 					return err
 				}
 				report, err := dirfile.Apply(ctx, db.FileStore(), file, p.progressBar("Applying"))
@@ -63,6 +75,7 @@ and it works on the database of a running server.`,
 			})
 		})
 	apply.Flags().StringVarP(&path, "file", "f", "", "the file; - reads standard input")
+	apply.Flags().BoolVar(&dryRun, "dry-run", false, "print what would change, and write nothing")
 
 	export := command("export", "Print the directory in the form that apply reads",
 		"Prints users, roles, scopes and memberships in the form that `directory apply` reads. Tokens are never printed.",
@@ -75,14 +88,62 @@ and it works on the database of a running server.`,
 // prefixProblems puts the path of the file before each problem of a *dirfile.Error, and returns any other error as
 // it is.
 func prefixProblems(path string, err error) error {
-	if path == "-" {
-		path = "standard input"
-	}
+	path = shownPath(path)
 	var problems *dirfile.Error
 	if !errors.As(err, &problems) {
 		return err
 	}
 	return errors.New(path + ": " + strings.ReplaceAll(problems.Error(), "\n", "\n"+path+": "))
+}
+
+// shownPath returns the path of a file as messages have it.
+func shownPath(path string) string {
+	if path == "-" {
+		return "standard input"
+	}
+	return path
+}
+
+// dryRun prints what `directory apply` would change.
+func (p Process) dryRun(ctx context.Context, db *store.Store, path string, file *dirfile.File) error {
+	if err := requireCurrentSchema(ctx, db); err != nil {
+		return err
+	}
+	if err := p.warnOfDemo(ctx, db.FileStore(), path, file); err != nil {
+		return err
+	}
+	report, err := dirfile.DryRun(ctx, db.FileStore(), file)
+	if err != nil {
+		return prefixProblems(path, err)
+	}
+	_, err = fmt.Fprintf(p.Stdout, "%snothing was written (--dry-run)\n", report)
+	return err
+}
+
+// warnOfDemo warns where a file has users of the demonstration and the database is not a demonstration's: everybody can read
+// the uuids, and the next demonstration would take the users for its own.
+func (p Process) warnOfDemo(ctx context.Context, s directory.FileStore, path string, file *dirfile.File) error {
+	var names []string
+	for name, id := range file.Users() {
+		if isDemoUser(id) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	isDemo := false
+	err := s.Read(ctx, func(tx directory.FileTx) error {
+		users, err := tx.UsersAfter("", 100)
+		isDemo = len(users) > 0 && !slices.ContainsFunc(users, func(u directory.User) bool { return !isDemoUser(u.UUID) })
+		return err
+	})
+	if err == nil && !isDemo {
+		slices.Sort(names)
+		fmt.Fprintf(p.Stderr, "invited: warning: %s: the users %s have the uuids of the demonstration: leave their uuids out, and begin"+
+			" with deploy/directory.example.yaml\n", shownPath(path), strings.Join(names, ", "))
+	}
+	return err
 }
 
 func (p Process) openInput(path string) (io.ReadCloser, error) {

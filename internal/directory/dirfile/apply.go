@@ -32,6 +32,9 @@ func (c *Count) count(isNew, same bool) bool {
 // Report is the result of Apply.
 type Report struct {
 	Roles, Users, Tokens, Customers, Projects, OtherScopes, Memberships Count
+
+	Fields []FieldChange // of records that exist, at most 1,000
+	More   int           // number of changes that Fields has no room for
 }
 
 // String returns one line for each kind of record that the file has.
@@ -61,6 +64,12 @@ func (r Report) String() string {
 	if text.Len() == 0 {
 		return "the file has no records\n"
 	}
+	for _, each := range r.Fields {
+		text.WriteString(each.String() + "\n")
+	}
+	if r.More > 0 {
+		fmt.Fprintf(&text, "and %d more\n", r.More)
+	}
 	return text.String()
 }
 
@@ -70,7 +79,7 @@ const (
 )
 
 // Apply brings the directory in line with a file, in one transaction. Users, roles and scopes get the values of the file,
-// and the memberships and tokens of the file are created. Rows that the file doesn't name stay as they are, except that a
+// and the memberships and tokens of the file are created. What a record leaves out stays as it is; null takes a value away. Rows that the file doesn't name stay as they are, except that a
 // user whose record has the key tokens keeps no other tokens. A second Apply of the same file changes nothing.
 //
 // A record stands for the row with its uuid. A record without a uuid stands for the row with its name: a username, a
@@ -104,6 +113,21 @@ func Apply(
 			return Report{}, err
 		}
 	}
+}
+
+// DryRun returns what Apply would do with a file, and the errors that Apply would return. It writes nothing.
+func DryRun(ctx context.Context, store directory.FileStore, file *File) (Report, error) {
+	var report Report
+	err := store.Read(ctx, func(tx directory.FileTx) error {
+		p := planner{tx: tx, file: file, now: tx.Now(), step: func(int) {}}
+		c, err := p.plan()
+		report = c.report
+		return err
+	})
+	if err != nil {
+		return Report{}, err
+	}
+	return report, nil
 }
 
 // apply plans and saves. Planning is the first step of each record, and saving the second.

@@ -101,16 +101,18 @@ func TestApplyReplacesValues(t *testing.T) {
 		e.apply(acme)
 		alice, bob := e.user("alice"), e.user("bob")
 		report := e.apply(`
-roles: [{name: PROJECT.ADMIN, scope_type: project}]
+roles: [{name: PROJECT.ADMIN, scope_type: project, description: '', permissions: [], is_active: true}]
 users:
-  - {username: alice}
+  - {username: alice, email: '', full_name: '', civil_number: '', image: '', is_staff: false, is_support: false, is_active: true,
+     notifications_enabled: true, kind: person}
   - {uuid: ` + bob.UUID.String() + `, username: robert}
 customers:
   - name: Ácme
     description: Now described
-    projects: [{name: Apollo, members: [{user: robert, role: PROJECT.ADMIN}]}]
+    projects: [{name: Apollo, start_date: '', description: '', members: [{user: robert, role: PROJECT.ADMIN}]}]
     scopes: [{name: GPU nodes, type: call, user_email_patterns: ['.*']}]
 `)
+		report.Fields = nil
 		changed := dirfile.Count{Changed: 1}
 		require.Equal(t, dirfile.Report{
 			Roles: changed, Users: dirfile.Count{Changed: 2}, Customers: changed, Projects: changed, OtherScopes: changed,

@@ -66,6 +66,7 @@ func (d *decoder) top(v value) bool {
 func (d *decoder) role(v value) {
 	r := roleRecord{location: v.at, Role: directory.Role{IsActive: true, Permissions: []string{}}}
 	v.fields("a role", []string{"name", "scope_type"}, func(v value) bool {
+		r.given.add(v.key)
 		switch v.key {
 		case "uuid":
 			r.UUID = v.uuid("role")
@@ -78,7 +79,7 @@ func (d *decoder) role(v value) {
 		case "scope_type":
 			r.ScopeType = v.scopeType(directory.ScopeTypes)
 		case "permissions":
-			v.list(maxPermissions, func(v value) { r.Permissions = append(r.Permissions, v.name()) })
+			v.list(maxPermissions, func(v value) { r.Permissions = append(r.Permissions, v.permission()) })
 		case "is_active":
 			r.IsActive = v.flag(true)
 		default:
@@ -93,6 +94,7 @@ func (d *decoder) role(v value) {
 func (d *decoder) user(v value) {
 	u := userRecord{location: v.at, User: directory.User{IsActive: true, NotificationsEnabled: true}}
 	v.fields("a user", []string{"username"}, func(v value) bool {
+		u.given.add(v.key)
 		switch v.key {
 		case "uuid":
 			u.UUID = v.uuid("user")
@@ -151,6 +153,7 @@ func (d *decoder) scope(v value, kind directory.ScopeType, customer int) {
 		what, required = "a scope", []string{"type", "name"}
 	}
 	v.fields(what, required, func(v value) bool {
+		s.given.add(v.key)
 		switch {
 		case v.key == "uuid":
 			s.UUID = v.uuid("scope")
@@ -203,6 +206,7 @@ func (d *decoder) members(v value, scope int) {
 	v.records(0, func(v value) {
 		m := memberRecord{location: v.at, scope: scope, isActive: true}
 		v.fields("a member", []string{"user", "role"}, func(v value) bool {
+			m.given.add(v.key)
 			switch v.key {
 			case "user":
 				m.user = v.name()

@@ -212,6 +212,23 @@ func (v value) description() string {
 
 func (v value) name() string { return v.nonEmpty(maxName) }
 
+// permission returns the name of a permission. Roles may carry any name, and one that nothing knows is a warning.
+func (v value) permission() string {
+	name := v.name()
+	if name == "" || v.d.file.warnings.full() {
+		return name
+	}
+	switch nearest := directory.NearestPermission(name); nearest {
+	case name:
+	case "":
+		v.d.file.warnings.add(v.at, v.key, v.lineNumber(), "nothing knows the permission %s", directory.Excerpt(name))
+	default:
+		v.d.file.warnings.add(v.at, v.key, v.lineNumber(), "nothing knows the permission %s: did you mean %s?",
+			directory.Excerpt(name), nearest)
+	}
+	return name
+}
+
 // username returns the name of a user, which must not look like the name of another one.
 func (v value) username() string {
 	text := v.name()

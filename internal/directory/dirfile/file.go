@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"invited/internal/directory"
 )
 
@@ -18,7 +20,23 @@ type File struct {
 	members []memberRecord
 
 	shortTokens problems
+	warnings    problems
 }
+
+// Users returns the uuids of the users in the file that have one, by username.
+func (f *File) Users() map[string]uuid.UUID {
+	found := map[string]uuid.UUID{}
+	for _, each := range f.users {
+		if each.UUID != uuid.Nil {
+			found[each.Username] = each.UUID
+		}
+	}
+	return found
+}
+
+// Warnings returns what is most likely a mistake in the file, and is applied all the same: permissions that nothing knows. At
+// most ten are returned.
+func (f *File) Warnings() []Problem { return f.warnings }
 
 // CheckTokens returns an *Error with the API tokens that are shorter than 20 characters, and nil when there are none. Apply
 // creates short tokens too: whoever calls Apply decides.
@@ -32,20 +50,24 @@ type (
 	roleRecord struct {
 		directory.Role
 		*location
+		given keySet
 	}
 	userRecord struct {
 		directory.User
 		*location
+		given     keySet
 		hasTokens bool     // the record has the key tokens
 		tokens    []string // digests
 	}
 	scopeRecord struct {
 		directory.Scope
 		*location
+		given    keySet
 		customer int // index in File.scopes; noCustomer for a customer
 	}
 	memberRecord struct {
 		*location
+		given      keySet
 		user, role string // names
 		scope      int    // index in File.scopes
 		expires    *time.Time

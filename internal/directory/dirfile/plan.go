@@ -3,6 +3,7 @@ package dirfile
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -127,12 +128,18 @@ func (p *planner) planRoles() error {
 			p.add(each.location, "scope_type", each.line, "can't be changed from %s to %s", row.ScopeType, each.ScopeType)
 		}
 		want := each.Role
+		if !to.isNew {
+			want = each.onto(row)
+		}
 		want.UUID = to.id
 		same := row.Name == want.Name && row.NameFolded == want.NameFolded && row.Description == want.Description &&
 			row.DescriptionFolded == want.DescriptionFolded && row.IsActive == want.IsActive &&
 			slices.Equal(row.Permissions, want.Permissions)
 		if p.changes.report.Roles.count(to.isNew, same) {
 			p.changes.roles = append(p.changes.roles, want)
+			if !to.isNew {
+				p.noteRole(row, want)
+			}
 		}
 		p.roles[want.Name] = want
 	}
@@ -163,7 +170,7 @@ func (p *planner) planUsers() error {
 			want := each.User
 			want.UUID, want.Created = to.id, p.now
 			if !to.isNew {
-				want.Created, want.MadeBySignIn = row.Created, row.MadeBySignIn
+				want = each.onto(row)
 			}
 			if row.MadeBySignIn && each.UUID == uuid.Nil {
 				p.add(each.location, "username", each.line,
@@ -172,6 +179,9 @@ func (p *planner) planUsers() error {
 			}
 			if p.changes.report.Users.count(to.isNew, row == want) {
 				p.changes.users = append(p.changes.users, want)
+				if !to.isNew {
+					p.noteUser(row, want)
+				}
 			}
 			p.users[want.Username] = to
 		}
@@ -228,6 +238,7 @@ func (p *planner) planTokens() error {
 		for _, each := range found {
 			rows[each.Digest] = each
 		}
+		revoked := map[uuid.UUID]int{}
 		others, err := p.tx.TokensOf(users)
 		if err != nil {
 			return err
@@ -235,10 +246,14 @@ func (p *planner) planTokens() error {
 		for _, each := range others {
 			if !wanted[each.Digest] {
 				p.changes.report.Tokens.Revoked++
+				revoked[each.UserUUID]++
 				p.changes.revokedTokens = append(p.changes.revokedTokens, each.UUID)
 			}
 		}
 		for _, each := range chunk {
+			if n := revoked[p.users[each.Username].id]; n > 0 {
+				p.noteChange("user "+directory.Excerpt(each.Username), "tokens", strconv.Itoa(n)+" that the file does not have", "revoked")
+			}
 			for i, digest := range each.tokens {
 				row, exists := rows[digest]
 				want := directory.APIToken{
@@ -312,6 +327,9 @@ func (p *planner) membershipKey(m memberRecord) (key directory.MembershipKey, is
 func (p *planner) planMembership(m memberRecord, key directory.MembershipKey, row directory.Membership, exists bool) {
 	wanted := m.isActive && !expired(m.expires, p.now)
 	active := exists && !expired(row.Expires, p.now)
+	record := func() string {
+		return "member " + directory.Excerpt(m.user) + " of " + directory.Excerpt(p.file.scopes[m.scope].Name)
+	}
 	count := &p.changes.report.Memberships
 	switch {
 	case wanted && !active:
@@ -324,10 +342,12 @@ func (p *planner) planMembership(m memberRecord, key directory.MembershipKey, ro
 			UUID: uuid.New(), UserUUID: key.User, RoleUUID: key.Role, ScopeUUID: key.Scope, Created: p.now, Expires: m.expires,
 		})
 	case !wanted && active:
+		p.noteChange(record(), m.role, "active", "revoked")
 		row.Revoked = &p.now
 		count.Changed++
 		p.changes.memberships = append(p.changes.memberships, row)
-	case wanted && !sameTime(row.Expires, m.expires):
+	case wanted && m.given.has("expiration_time") && !sameTime(row.Expires, m.expires):
+		p.noteChange(record(), "expiration_time of "+m.role, shownTime(row.Expires), shownTime(m.expires))
 		row.Expires = m.expires
 		count.Changed++
 		p.changes.memberships = append(p.changes.memberships, row)

@@ -92,7 +92,7 @@ func (p *planner) planScope(index int, row directory.Scope, exists bool) {
 	want := record.Scope
 	want.Created = p.now
 	if exists {
-		want.UUID, want.Created = row.UUID, row.Created
+		want = record.onto(row)
 	} else if want.UUID == uuid.Nil {
 		want.UUID = uuid.New()
 	}
@@ -121,5 +121,8 @@ func (p *planner) planScope(index int, row directory.Scope, exists bool) {
 	}
 	if count.count(!exists, same) {
 		*rows = append(*rows, want)
+		if exists {
+			p.noteScope(row, want)
+		}
 	}
 }
