@@ -75,7 +75,7 @@ func accessLog(logger *slog.Logger) echo.MiddlewareFunc {
 				slog.String("method", c.Request().Method),
 				slog.String("path", loggedPath(c)),
 				slog.Int("status", c.Response().Status),
-				slog.Duration("took", time.Since(start)),
+				slog.Float64("took_ms", float64(time.Since(start).Microseconds())/1000),
 				slog.Int64("bytes", c.Response().Size),
 				slog.String("client", c.RealIP()),
 			}

@@ -66,7 +66,9 @@ func addSchemaErrors(fields fault.Fields, err error, parameter string, schema *o
 			field, item = path[0], itemPrefix(path[1:])
 		}
 		if text = message(e); parameter == "" && e.SchemaField == "format" && e.Schema.Format == "uuid" && isRole(e.JSONPointer()) {
-			text = fmt.Sprintf("Object with uuid=%s does not exist.", truncate(fmt.Sprint(e.Value)))
+			if text = fmt.Sprintf("Object with uuid=%s does not exist.", truncate(fmt.Sprint(e.Value))); e.Value == "" {
+				text = "This field may not be null." // as Django REST framework reads an empty reference
+			}
 		}
 	default: // the value could not be converted to the parameter's type
 		text = typeMessage(schema)

@@ -104,12 +104,17 @@ func (a *App) Start(ctx context.Context) (err error) {
 		}
 	}
 	a.startProviders()
-	a.httpServer = newHTTPServer(a.closeConnections(handler), a.logger)
-	go func() { a.serveError <- a.httpServer.Serve(a.listener) }()
+	a.httpServer = newHTTPServer(a.closeConnections(answerAll(handler)), a.logger)
+	go func() { a.serveError <- a.httpServer.Serve(contractListener{a.listener}) }()
 	a.startSaving()
 	a.logger.InfoContext(ctx, "serving", "version", version, "url", a.config.PublicURL.String(),
 		"address", a.Addr().String(), "database", a.config.Database.String(), "workers", a.config.Workers)
 	a.logProfile(ctx)
+	if a.demo == nil {
+		for _, line := range startWarnings(a.config) {
+			a.logger.WarnContext(ctx, line)
+		}
+	}
 	if a.demo != nil {
 		a.demo.printRequests(a.config)
 	}
@@ -145,9 +150,14 @@ func (a *App) prepareDatabase(ctx context.Context, service *invitation.Service) 
 // Addr returns the address on which a started App listens.
 func (a *App) Addr() net.Addr { return a.listener.Addr() }
 
-// Run starts the App, serves until ctx ends, and closes the App. It returns the error of Start, of serving, or of Close.
+// Run starts the App, serves until ctx ends, and closes the App. It returns the error of Start, of serving, or of Close. Where
+// ctx ends while the App starts, nothing is left to do, and Run returns nil.
 func (a *App) Run(ctx context.Context) error {
 	if err := a.Start(ctx); err != nil {
+		if ctx.Err() != nil { // told to stop while it started, which is no failure
+			a.logger.InfoContext(ctx, "stopped while starting")
+			return nil
+		}
 		return err
 	}
 	var err error

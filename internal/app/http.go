@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -17,6 +18,14 @@ const (
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 )
+
+// answerAll lets each request that arrived whole run to its end: net/http cancels a request whose client has closed its side of
+// the connection, and such a client may still read. Handlers have time limits of their own.
+func answerAll(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+	})
+}
 
 // newHTTPServer returns an HTTP server in which every wait for a client has a timeout.
 func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {

@@ -52,6 +52,8 @@ func (p Process) Run(ctx context.Context, args []string) int {
 		p.serveCommand(), p.migrateCommand(), p.directoryCommand(), p.tokenCommand(), p.userCommand(), p.mailCommand(), p.openapiCommand(),
 		p.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetArgs(args)

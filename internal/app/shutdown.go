@@ -24,7 +24,7 @@ func (a *App) announceShutdown() {
 	if delay == 0 {
 		return
 	}
-	a.logger.Info("shutting down: not ready, and still serving", "for", delay.String())
+	a.logger.Info("shutting down: not ready, and still serving", "for_ms", delay.Milliseconds())
 	secondSignal, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	select {

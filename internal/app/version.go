@@ -17,9 +17,14 @@ var (
 
 func (p Process) versionCommand() *cobra.Command {
 	return command("version", "Print version, commit and Go version", "", func(context.Context) error {
-		_, err := fmt.Fprintf(p.Stdout, "invited %s (commit %s, %s)\n", version, buildCommit(), runtime.Version())
+		_, err := fmt.Fprintln(p.Stdout, versionLine())
 		return err
 	})
+}
+
+// versionLine is what `invited version` and `invited --version` print.
+func versionLine() string {
+	return fmt.Sprintf("invited %s (commit %s, %s)", version, buildCommit(), runtime.Version())
 }
 
 // buildCommit returns the commit from which the binary was built, or "unknown".

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -25,6 +26,39 @@ type circuit struct {
 	mu          sync.Mutex
 	failure     *delivery.Failure // of the kind that only the operator can fix; nil: none since the last message that got through
 	since, last time.Time         // when the failure was met first and last
+	outage      outage
+}
+
+// outageTolerance is how long a server may be out of reach before that is a trouble. A server that restarts is none.
+const outageTolerance = time.Minute
+
+// outage is the time for which a server could not be reached or its name could not be resolved.
+type outage struct {
+	reason      string
+	since, last time.Time // of the first and the last attempt; zero: the server was reached
+}
+
+// note notes an attempt.
+func (o *outage) note(err error) {
+	var dial *net.OpError
+	var f *delivery.Failure
+	unreached := errors.As(err, new(*net.DNSError)) || (errors.As(err, &dial) && dial.Op == "dial")
+	if !unreached || !errors.As(err, &f) {
+		*o = outage{}
+		return
+	}
+	if o.since.IsZero() {
+		o.since = time.Now()
+	}
+	o.reason, o.last = f.Reason, time.Now()
+}
+
+// trouble returns the reason of an outage that has lasted too long; empty: there is none.
+func (o *outage) trouble() string {
+	if o.since.IsZero() || time.Since(o.since) < outageTolerance || time.Since(o.last) > staleAfter {
+		return ""
+	}
+	return o.reason
 }
 
 // errCircuitOpen is in the chain of a failure that repeats an earlier one: nothing was sent.
@@ -41,6 +75,7 @@ func (c *circuit) do(send func() error) error {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.outage.note(err)
 	var f *delivery.Failure
 	switch {
 	case err == nil, errors.As(err, &f) && f.Final: // a refusal of one message shows that the channel works
@@ -65,12 +100,12 @@ func (c *circuit) check() error {
 	return &delivery.Failure{Reason: c.failure.Reason, Operator: true, Blocked: true, Err: errCircuitOpen{delay}}
 }
 
-// trouble returns the reason of the failure that the operator has to fix. It is empty when there is none.
+// trouble returns the reason of the failure that the operator has to fix, or of an outage. It is empty when there is none.
 func (c *circuit) trouble() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failure == nil || time.Since(c.last) > staleAfter {
-		return ""
+		return c.outage.trouble()
 	}
 	return c.failure.Reason
 }

@@ -85,7 +85,7 @@ func (p *pages) serve(handle func(*request) error) http.Handler {
 		}
 		attributes := []slog.Attr{
 			slog.String("request_id", id), slog.String("method", r.Method), slog.String("path", loggedPath(r.URL.Path)),
-			slog.Int("status", recorder.status), slog.Duration("took", time.Since(start)), slog.String("client", p.ClientIP(r)),
+			slog.Int("status", recorder.status), slog.Float64("took_ms", milliseconds(time.Since(start))), slog.String("client", p.ClientIP(r)),
 		}
 		if req.user != nil {
 			attributes = append(attributes, slog.String("user", req.user.Username))
@@ -97,6 +97,9 @@ func (p *pages) serve(handle func(*request) error) http.Handler {
 		p.Logger.LogAttrs(r.Context(), level, "page", attributes...)
 	})
 }
+
+// milliseconds returns a duration for the log, where its unit stands in the name. Package api has the same.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // limitTime cancels the context of a request after requestTimeout.
 func limitTime(next http.HandlerFunc) http.Handler {
