@@ -112,7 +112,7 @@ func (a *App) Start(ctx context.Context) (err error) {
 	a.logProfile(ctx)
 	if a.demo == nil {
 		for _, line := range startWarnings(a.config) {
-			a.logger.WarnContext(ctx, line)
+			a.logger.WarnContext(ctx, "the set-up is half done", "problem", line)
 		}
 	}
 	if a.demo != nil {

@@ -20,7 +20,7 @@ func markUnasked(i *Invitation, staff []directory.User) {
 // server have to act, and not who made the request. The log has no UUID: it may be the invitation's link.
 func (s *Service) warnUnasked(ctx context.Context, what string) {
 	if s.Logger != nil {
-		s.Logger.WarnContext(ctx, what+" waits for staff, and no staff user can be mailed: give an active staff user"+
-			" an e-mail address and notifications_enabled", "request_id", RequestID(ctx))
+		s.Logger.WarnContext(ctx, "something waits for staff, and no staff user can be mailed: give an active staff user"+
+			" an e-mail address and notifications_enabled", "what", what, "request_id", RequestID(ctx))
 	}
 }

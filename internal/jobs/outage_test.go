@@ -26,11 +26,11 @@ func TestOutageIsATrouble(t *testing.T) {
 			var c circuit
 			require.Error(t, c.do(unreached), name)
 			require.Empty(t, c.trouble(), name)
-			time.Sleep(time.Minute) // the clock of the bubble
+			<-time.After(time.Minute) // the clock of the bubble
 			require.Equal(t, "The mail server can't be reached.", c.trouble(), name)
 			require.Error(t, c.do(dial))
 			require.NotEmpty(t, c.trouble())
-			time.Sleep(staleAfter + time.Second)
+			<-time.After(staleAfter + time.Second)
 			require.Empty(t, c.trouble(), "nobody has tried for long")
 		})
 	}
@@ -40,7 +40,7 @@ func TestOutageIsATrouble(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var c circuit
 			_ = c.do(dial)
-			time.Sleep(time.Hour / 2)
+			<-time.After(time.Hour / 2)
 			_ = c.do(reached)
 			require.Empty(t, c.trouble(), name)
 		})

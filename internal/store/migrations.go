@@ -174,7 +174,7 @@ func foldAddresses(ctx context.Context, tx *sql.Tx) error {
 
 // foldAddressesOf is foldAddresses for one table. unless is a condition of the update; $3 is the new form.
 func foldAddressesOf(ctx context.Context, tx *sql.Tx, table, unless string) error {
-	rows, err := tx.QueryContext(ctx, "SELECT uuid, email FROM "+table+" WHERE email_folded LIKE '%xn--%'")
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT uuid, email FROM %s WHERE email_folded LIKE '%%xn--%%'", table))
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,8 @@ func foldAddressesOf(ctx context.Context, tx *sql.Tx, table, unless string) erro
 		if unless != "" {
 			args = append(args, folded)
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE "+table+" SET email_folded = $1 WHERE uuid = $2"+unless, args...); err != nil {
+		update := fmt.Sprintf("UPDATE %s SET email_folded = $1 WHERE uuid = $2%s", table, unless)
+		if _, err := tx.ExecContext(ctx, update, args...); err != nil {
 			return err
 		}
 	}
