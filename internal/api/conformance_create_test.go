@@ -146,10 +146,10 @@ func TestInvalidFieldsAreReportedTogether(t *testing.T) {
 		}))
 		body := draft("nonsense", "nonsense", apollo,
 			"full_name", strings.Repeat("x", 101), "job_title", "a\x00b", "extra_invitation_text", "a\x07b")
-		body["civil_number"] = 1234
+		body["civil_number"] = true
 		body["phone_number"] = nil
 		e.request("POST", base, "owner", body).is(http.StatusBadRequest, toJSON(map[string][]string{
-			"email": {msgBadEmail}, "role": {"Must be a valid UUID."},
+			"email": {msgBadEmail}, "role": {"Object with uuid=nonsense does not exist."},
 			"full_name":             {"Ensure this field has no more than 100 characters."},
 			"job_title":             {"Control characters are not allowed."},
 			"extra_invitation_text": {"Control characters are not allowed."},

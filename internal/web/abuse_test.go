@@ -206,7 +206,7 @@ func TestRedirectsKeepThePrefix(t *testing.T) {
 		}
 		for _, path := range []string{"/sign-in", "/invitation/" + uuid.NewString(), "/console"} {
 			answer := get(http.MethodGet, path)
-			require.Equal(e, http.StatusSeeOther, answer.Code, path)
+			require.Equal(e, http.StatusPermanentRedirect, answer.Code, path)
 			require.Equal(e, "/prefix"+path+"/", answer.Header().Get("Location"))
 			require.Equal(e, strings.HasPrefix(path, "/invitation/"), answer.Header().Get("Referrer-Policy") == "no-referrer")
 			require.Equal(e, http.StatusNotFound, get(http.MethodPost, path).Code, path)
