@@ -182,7 +182,7 @@ func TestCreateIgnoresUnknownAndReadOnlyNames(t *testing.T) {
 func TestTextFields(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		done := e.expectNoChange()
-		control := []string{"a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\x00b", "a\x1bb", "a\x7fb", "a\u0085b", "\n", "b\n"}
+		control := []string{"a\r\nBcc: x@example.org", "a\nb", "a\rb", "a\x00b", "a\x1bb", "a\x7fb", "a\u0085b"}
 		for field, most := range singleLineFields {
 			for _, text := range control {
 				e.requireRejected(fmt.Sprintf("%s %q", field, text), draft("new@example.org", admin, apollo, field, text), 400, field)
