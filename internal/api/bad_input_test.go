@@ -189,7 +189,7 @@ func TestTextFields(t *testing.T) {
 			}
 			e.requireRejected(field+" too long", draft("new@example.org", admin, apollo, field, strings.Repeat("ä", most+1)), 400, field)
 		}
-		for _, text := range control[:8] {
+		for _, text := range control[:7] {
 			e.requireRejected(fmt.Sprintf("email %q", text), draft("a"+text+"@example.org", admin, apollo), 400, "email")
 			e.requireRejected(fmt.Sprintf("email %q", text), draft("a@exam"+text+"ple.org", admin, apollo), 400, "email")
 			e.requireRejected(fmt.Sprintf("email %q", text), draft("a@example.org"+text+"b", admin, apollo), 400, "email")

@@ -104,7 +104,7 @@ func TestVisibilityByUser(t *testing.T) {
 			"invitee":  {"INVITEE@UNIVERSITY.EXAMPLE", "invitee@university.EXAMPLE"},
 			"stranger": {},
 			// These are the users of moreRoles.
-			"founder":  {"acme@scopes.example"},  // the permission of the customer as a scope, not of its projects
+			"founder":  inAcme,                   // who may manage sees
 			"planner":  {},                       // the permission of another scope type
 			"lister":   {},                       // INVITATION.LIST has an effect in a customer only
 			"inviter":  {},                       // the permissions of other scope types
