@@ -183,7 +183,7 @@ func (s *smtpSession) Data(r io.Reader) (err error) {
 		return err
 	}
 	if strings.HasPrefix(s.msg.to[0], "picky@") {
-		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "spam"}
+		return &smtp.SMTPError{Code: 554, EnhancedCode: smtp.EnhancedCode{5, 7, 1}, Message: "it contains spam"}
 	}
 	s.recorder.mu.Lock()
 	defer s.recorder.mu.Unlock()

@@ -139,7 +139,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 			return nil
 		}
 		if at >= stageContent || isRefusal(at, err) {
-			return smtpFailure(ctx, at, err)
+			return smtpFailure(ctx, at, recipient, err)
 		}
 	}
 	c, at, err := s.connect(ctx)
@@ -147,7 +147,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 		at, err = s.deliver(c, recipient, raw)
 	}
 	if err != nil {
-		return smtpFailure(ctx, at, err)
+		return smtpFailure(ctx, at, recipient, err)
 	}
 	return nil
 }

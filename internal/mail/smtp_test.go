@@ -157,21 +157,21 @@ func TestSMTPReplies(t *testing.T) {
 		{"RCPT", "451 4.7.1 later", "now (451 4.7.1: its rules refuse it).", transient},
 		{"RCPT", "550 5.1.1 no such user", "refused the address (550 5.1.1: there is no such mailbox). Invite", final},
 		{"RCPT", "550-5.1.1 no\r\n550 such \x1b[31muser", "refused the address (550 5.1.1: there is no such mailbox).", final},
-		{"RCPT", "553 " + strings.Repeat("x", 900), "refused the address (553).", final},
-		{"RCPT", "550 no user at internal-mx7.corp.example [10.1.2.3]", "refused the address (550).", final},
-		{"RCPT", "554 ", "refused the address (554)", final},
+		{"RCPT", "553 " + strings.Repeat("x", 900), "refused the mail (553) without saying", transient},
+		{"RCPT", "550 no such user at internal-mx7.corp.example [10.1.2.3]", "refused the address (550).", final},
+		{"RCPT", "554 ", "refused the mail (554) without saying", transient},
 		{"RCPT", "553 5.1.8 your domain does not exist", "refused the sender (553)", operator},
 		{"RCPT", "550 5.7.23 SPF says no", "refused the sender (550)", operator},
 		{"RCPT", "530 5.7.0 authentication required", "refused the sender (530)", operator},
 		{"RCPT", "554 5.7.1 <bob@example.org>: Relay access denied", "refused the sender (554)", operator},
 		{"RCPT", "550 relaying not permitted", "refused the sender (550)", operator},
 		{"RCPT", "554 5.7.1 Service unavailable; Client host [192.0.2.1] blocked using a list", "refused the sender (554)", operator},
-		{"RCPT", "554 5.7.1 your tone displeases us", "refused the address (554 5.7.1: its rules refuse it).", final},
+		{"RCPT", "554 5.7.1 your tone displeases us", "refused the mail (554 5.7.1: its rules refuse it) without", transient},
 		{"DATA", "451 later", "try again later (451)", transient},
-		{"DATA", "554 policy", "refused the message (554). Invite", final},
+		{"DATA", "554 virus", "refused the message (554). Invite", final},
 		{"CONTENT", "451 later", "try again later (451)", transient},
 		{"CONTENT", "552 5.3.4 too big", "refused the message (552 5.3.4: the mail is too large).", final},
-		{"CONTENT", "554 5.7.1 spam", "refused the message (554 5.7.1: its rules refuse it).", final},
+		{"CONTENT", "554 5.7.1 contains spam", "refused the message (554 5.7.1: its rules refuse it).", final},
 		{"CONTENT", "550 5.1.1 no such user", "refused the address (550 5.1.1: there is no such mailbox).", final},
 		{"CONTENT", "552 5.2.2 full", "refused the address (552 5.2.2: the mailbox is full).", final},
 		{"CONTENT", "550 5.7.26 DMARC says no", "refused the sender (550)", operator},
@@ -396,7 +396,7 @@ func TestTLSFailureAfterGreeting(t *testing.T) {
 	for at, operator := range map[stage]bool{
 		stageDial: true, stageGreeting: true, stageTLS: true, stageMail: false, stageContent: false, stageContentReply: false,
 	} {
-		failure := checkFailure(t, smtpFailure(t.Context(), at, tls.AlertError(80)))
+		failure := checkFailure(t, smtpFailure(t.Context(), at, "bob@example.org", tls.AlertError(80)))
 		require.Equal(t, operator, failure.Operator)
 		require.False(t, failure.Final)
 	}
