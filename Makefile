@@ -39,7 +39,7 @@ export GO PYTHON
 	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
 	sdk sdk-test examples \
-	bench bench-scale bench-profile bench-delivery bench-attack
+	bench bench-scale bench-profile bench-delivery bench-relay bench-attack
 
 help: ## list the targets
 	@awk -f $(SCRIPTS)/help.awk Makefile
@@ -167,6 +167,10 @@ bench-profile: go ## profile the server's time and memory for each kind of reque
 bench-delivery: go ## measure how fast 5,000 queued invitations are mailed, and the API meanwhile
 	@echo "Mailing 5,000 invitations on each database (takes about 2 minutes)"
 	@$(POSTGRES) $(GO) test -run '^$$' -bench BenchmarkDelivery -benchtime 1x -timeout 20m $(ARGS) ./internal/systemtest/...
+
+bench-relay: go ## measure how long 300 invitations take through a mail server that takes two mails a second, and in how many tries
+	@echo "Mailing 300 invitations on each database (takes about 6 minutes)"
+	@$(POSTGRES) $(GO) test -run '^$$' -bench BenchmarkSlowRelay -benchtime 1x -timeout 40m $(ARGS) ./internal/systemtest/...
 
 bench-attack: build ## measure what others notice of an attack, ARGS='-attack NAME': build/bench-attack.json (6 minutes)
 	@$(POSTGRES) $(GO) run ./internal/tools/bench -attack list -rows 600000 -runs 3 -seconds 20 -out build/bench-attack.json $(ARGS)

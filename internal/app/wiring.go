@@ -183,6 +183,8 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		MailHost:  messageIDHost(a.config.MailFrom),
 		Sweep:     a.config.SweepInterval,
 		Logger:    a.logger,
+
+		MailInterval: a.config.SMTPRate.Interval(),
 	})
 }
 

@@ -50,6 +50,10 @@ type Config struct {
 	// mails are written into MailDir.
 	SMTPURL Secret `env:"SMTP_URL"`
 
+	// SMTPRate is how many mails a second this process sends at most. Without it, a process is as fast as the mail server
+	// takes mails, and slows down when the mail server asks for that. Default: 0, no limit.
+	SMTPRate Rate `env:"SMTP_RATE" envDefault:"0"`
+
 	// MailDir is the folder into which every mail is written as an .eml file if there is no SMTPURL. Default:
 	// data/mail.
 	MailDir string `env:"MAIL_DIR" envDefault:"data/mail"`

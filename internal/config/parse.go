@@ -76,6 +76,25 @@ func parseLimit(v string) (Limit, error) {
 // hashRoute matches the fragment of a front end whose routes are in the fragment, such as https://portal.example/#/.
 var hashRoute = regexp.MustCompile(`^!?/[A-Za-z0-9/._~-]*$`)
 
+// Rate is a number of times a second. 0 is no limit.
+type Rate float64
+
+// Interval returns the time between two of the times; 0 for no limit.
+func (r Rate) Interval() time.Duration {
+	if r == 0 {
+		return 0
+	}
+	return time.Duration(float64(time.Second) / float64(r))
+}
+
+func parseRate(v string) (Rate, error) {
+	rate, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(rate == 0 || rate >= 0.001 && rate <= 1000) {
+		return 0, fmt.Errorf("%q is not a number a second, such as 2, or 0.5 for one in two seconds, or 0 for no limit", v)
+	}
+	return Rate(rate), nil
+}
+
 // parseBaseURL returns an absolute URL that ends in "/": resolving a reference against a base without the slash would
 // drop the base's last segment. The URL may have a fragment for hash routes, which ends in "/" too.
 func parseBaseURL(v string) (url.URL, error) {

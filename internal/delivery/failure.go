@@ -17,8 +17,8 @@ type Failure struct {
 	// sender that one recipient's server refuses. No address and no text can cause it.
 	Blocked bool
 
-	// Throttled reports that the server wants fewer messages in a time, or takes no more for now: every other message would
-	// meet the same. No address and no text can cause it.
+	// Throttled reports that the server wants fewer messages in a time, or takes no more for now: other messages would meet
+	// the same.
 	Throttled bool
 
 	// Err is the cause, for the log only. It may name hosts and files, but no password, token or address. It is nil when

@@ -35,6 +35,10 @@ func (e loggedError) Error() string { return string(e) }
 
 // deliver sends an invitation to its invitee and records the outcome.
 func (w *Workers) deliver(ctx context.Context, a attempt, job invitation.Deliver) jobResult {
+	// An invitation that waits for its turn is Scheduled, not Processing.
+	if wait := w.sender.route(job.Webhook).wait(ctx); wait > 0 {
+		return jobResult{retryAfter: jitter(wait)}
+	}
 	message, err := w.config.Service.BeginDelivery(ctx, job)
 	if err != nil || message == nil {
 		return jobResult{err: err}
@@ -60,6 +64,9 @@ func (w *Workers) notify(ctx context.Context, a attempt, job invitation.Notify) 
 	if err != nil || message == nil {
 		return jobResult{err: err, retryAfter: wait}
 	}
+	if wait := w.sender.mailRoute.wait(ctx); wait > 0 { // only now: most notices about requests go out with another one
+		return jobResult{retryAfter: jitter(wait)}
+	}
 	if job.Gathered {
 		a.enqueued = w.clock.NowUTC() // each attempt is another mail
 	}
@@ -81,6 +88,9 @@ func (w *Workers) sendCode(ctx context.Context, a attempt, job identity.SendCode
 	message, err := w.config.Identity.CodeMessage(ctx, job)
 	if err != nil || message == nil {
 		return jobResult{err: err}
+	}
+	if wait := w.sender.mailRoute.wait(ctx); wait > 0 {
+		return jobResult{retryAfter: jitter(wait)}
 	}
 	sendErr := w.sender.sendCode(ctx, job, message, a.enqueued)
 	if sendErr != nil {

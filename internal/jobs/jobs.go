@@ -37,7 +37,7 @@ var maxWorkers = map[string]int{
 	invitation.QueueSweep:   1,
 }
 
-// Config holds the parts that New needs. Every field is required but Webhook, Sweep and Poll.
+// Config holds the parts that New needs. Every field is required but Webhook, MailInterval, Sweep and Poll.
 type Config struct {
 	Queue     Queue
 	Now       func(context.Context) (time.Time, error) // reads the clock of the queue's database
@@ -47,9 +47,11 @@ type Config struct {
 	Transport mail.Transport
 	Webhook   *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
 	MailHost  string          // the right side of Message-IDs
-	Sweep     time.Duration   // between two sweeps; 0: 15 minutes
-	Poll      time.Duration   // between two looks for new jobs; 0: 500 ms
-	Logger    *slog.Logger
+	// MailInterval is the least time between two mails of this process; 0: as fast as the mail server takes them.
+	MailInterval time.Duration
+	Sweep        time.Duration // between two sweeps; 0: 15 minutes
+	Poll         time.Duration // between two looks for new jobs; 0: 500 ms
+	Logger       *slog.Logger
 }
 
 // Workers takes jobs from the queue and runs them.
@@ -70,6 +72,7 @@ func New(c Config) (*Workers, error) {
 	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}}
 	w.sender = &sender{
 		renderer: c.Renderer, transport: c.Transport, webhook: c.Webhook, mailHost: c.MailHost, clock: w.clock,
+		mailRoute: route{pace: newPace(c.MailInterval)}, webhookRoute: route{pace: newPace(0)},
 	}
 	var err error
 	if w.client, err = newRiverClient(w); err != nil {
@@ -100,6 +103,7 @@ func (w *Workers) Start(ctx context.Context) error {
 // within 45 seconds of being cancelled.
 func (w *Workers) Stop(ctx context.Context) error {
 	w.running.Store(false)
+	w.sender.stop()
 	defer w.sender.close()
 	defer w.stopClock()
 	if err := w.client.Stop(ctx); err == nil {
@@ -121,9 +125,9 @@ func (w *Workers) Running() error {
 // Troubles returns, for "mail", "clock" and (with a webhook) "webhook", one sentence about what the operator has to fix,
 // or "" when this process knows of nothing. No job is lost for any of them.
 func (w *Workers) Troubles() map[string]string {
-	found := map[string]string{"mail": w.sender.mailCircuit.trouble(), "clock": w.clock.trouble()}
+	found := map[string]string{"mail": w.sender.mailRoute.trouble(), "clock": w.clock.trouble()}
 	if w.config.Webhook != nil {
-		found["webhook"] = w.sender.webhookCircuit.trouble()
+		found["webhook"] = w.sender.webhookRoute.trouble()
 	}
 	return found
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"invited/internal/identity"
@@ -14,13 +15,29 @@ import (
 
 // sender renders messages and sends them.
 type sender struct {
-	renderer       *mail.Renderer
-	transport      mail.Transport
-	webhook        *webhook.Client // nil: every message is a mail
-	mailHost       string          // the right side of Message-IDs
-	clock          *clock
-	mailCircuit    circuit
-	webhookCircuit circuit
+	renderer     *mail.Renderer
+	transport    mail.Transport
+	webhook      *webhook.Client // nil: every message is a mail
+	mailHost     string          // the right side of Message-IDs
+	clock        *clock
+	mailRoute    route
+	webhookRoute route
+	stopping     sync.Once
+}
+
+// route is the way to the mail server or to the webhook.
+type route struct {
+	circuit
+	*pace
+}
+
+// do calls send, unless the last message was blocked a moment ago, and learns from its end. Whoever calls do has waited for
+// the route's pace.
+func (r *route) do(send func() error) error {
+	began := time.Now()
+	err := r.circuit.do(send)
+	r.done(began, err)
+	return err
 }
 
 // send sends a message by mail or webhook. A mail is dated at requested, when its job was enqueued, so that a second
@@ -32,13 +49,13 @@ func (s *sender) send(ctx context.Context, m *invitation.Message, requested time
 		}
 	}()
 	if m.Webhook && s.webhook != nil {
-		return s.webhookCircuit.do(func() error { return s.webhook.Send(ctx, m.ID, s.clock.NowUTC(), payload(m)) })
+		return s.webhookRoute.do(func() error { return s.webhook.Send(ctx, m.ID, s.clock.NowUTC(), payload(m)) })
 	}
 	rendered, err := Render(s.renderer, s.mailHost, m, requested)
 	if err != nil {
 		return err
 	}
-	return s.mailCircuit.do(func() error { return s.transport.Send(ctx, rendered) })
+	return s.mailRoute.do(func() error { return s.transport.Send(ctx, rendered) })
 }
 
 // Render returns the mail of a message as the workers send it. host is the right side of the Message-ID. The errors are those of
@@ -58,7 +75,23 @@ func (s *sender) sendCode(ctx context.Context, job identity.SendCode, m *identit
 	if err != nil {
 		return err
 	}
-	return s.mailCircuit.do(func() error { return s.transport.Send(ctx, rendered) })
+	return s.mailRoute.do(func() error { return s.transport.Send(ctx, rendered) })
+}
+
+// route returns the way that messages take.
+func (s *sender) route(byWebhook bool) *route {
+	if byWebhook && s.webhook != nil {
+		return &s.webhookRoute
+	}
+	return &s.mailRoute
+}
+
+// stop ends all waiting for a route.
+func (s *sender) stop() {
+	s.stopping.Do(func() {
+		close(s.mailRoute.stopping)
+		close(s.webhookRoute.stopping)
+	})
 }
 
 // close closes idle connections.

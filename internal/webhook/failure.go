@@ -46,7 +46,10 @@ func isTemporary(status int) bool {
 func statusFailure(from peer, status int) *delivery.Failure {
 	switch class := status / 100; {
 	case isTemporary(status):
-		return &delivery.Failure{Reason: fmt.Sprintf("The %s asked to try again later (%d).", from, status)}
+		return &delivery.Failure{
+			Reason:    fmt.Sprintf("The %s asked to try again later (%d).", from, status),
+			Throttled: status == http.StatusTooManyRequests,
+		}
 	case class == 3:
 		return &delivery.Failure{
 			Reason:   fmt.Sprintf("The %s redirects elsewhere (%d), which is not followed%s", from, status, checkSettings),
