@@ -359,19 +359,23 @@ func (e InvitationFieldEnum) Valid() bool {
 
 // Defines values for InvitationNotice.
 const (
-	InvitationNoticeDeclined     InvitationNotice = "declined"
-	InvitationNoticeExpired      InvitationNotice = "expired"
-	InvitationNoticeRefused      InvitationNotice = "refused"
-	InvitationNoticeRejected     InvitationNotice = "rejected"
-	InvitationNoticeReminder     InvitationNotice = "reminder"
-	InvitationNoticeRenewalAsked InvitationNotice = "renewal_asked"
-	InvitationNoticeRequested    InvitationNotice = "requested"
-	InvitationNoticeScopeRemoved InvitationNotice = "scope_removed"
+	InvitationNoticeAccepted      InvitationNotice = "accepted"
+	InvitationNoticeDeclined      InvitationNotice = "declined"
+	InvitationNoticeExpired       InvitationNotice = "expired"
+	InvitationNoticeRefused       InvitationNotice = "refused"
+	InvitationNoticeRejected      InvitationNotice = "rejected"
+	InvitationNoticeReminder      InvitationNotice = "reminder"
+	InvitationNoticeRenewalAsked  InvitationNotice = "renewal_asked"
+	InvitationNoticeRequested     InvitationNotice = "requested"
+	InvitationNoticeScopeRemoved  InvitationNotice = "scope_removed"
+	InvitationNoticeUndeliverable InvitationNotice = "undeliverable"
 )
 
 // Valid indicates whether the value is a known member of the InvitationNotice enum.
 func (e InvitationNotice) Valid() bool {
 	switch e {
+	case InvitationNoticeAccepted:
+		return true
 	case InvitationNoticeDeclined:
 		return true
 	case InvitationNoticeExpired:
@@ -387,6 +391,8 @@ func (e InvitationNotice) Valid() bool {
 	case InvitationNoticeRequested:
 		return true
 	case InvitationNoticeScopeRemoved:
+		return true
+	case InvitationNoticeUndeliverable:
 		return true
 	default:
 		return false
@@ -1256,6 +1262,8 @@ type InvitationListItem = Invitation
 // * `declined` - to the inviter
 // * `scope_removed` - to the inviter: canceled, because the scope or its organization was removed
 // * `renewal_asked` - to the inviter or to staff: somebody asks for a new invitation
+// * `undeliverable` - to the inviter: the invitation did not go out, and is not tried again by itself
+// * `accepted` - to the inviter, where the installation says so
 type InvitationNotice string
 
 // InvitationOEnum A key to order by; `-` means descending. The default is `-created`. `created_by` orders by the creator's full

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"invited/gen/server"
 	"invited/internal/directory"
 	"invited/internal/invitation"
 	"invited/internal/token"
@@ -91,4 +92,38 @@ func TestNoticesInRemovedScope(t *testing.T) {
 		require.NotNil(e.t, message)
 		require.Equal(e.t, "owner@acme.example", message.To)
 	}, onlyStaff)
+}
+
+// The row of an invitation that is over does not say that its delivery is tried again.
+func TestClosedInvitationsAreNotTriedAgain(t *testing.T) {
+	const down = "The mail server can't be reached."
+	for name, end := range map[string]func(e *env, id string){
+		"pending":  func(*env, string) {},
+		"canceled": func(e *env, id string) { e.request("POST", at(id, "cancel"), "owner", nil).is(http.StatusOK, "") },
+		"accepted": func(e *env, id string) { e.request("POST", at(id, "accept"), "invitee", nil).is(http.StatusOK, "") },
+		"declined": func(e *env, id string) { e.request("POST", at(id, "decline"), "invitee", nil).is(http.StatusOK, "") },
+		"expired":  func(e *env, _ string) { e.clock.Advance(lifetime) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachEngine(t, func(e *env) {
+				made := e.create("owner", "invitee@university.example", admin, apollo)
+				job := invitation.Deliver{Invitation: made.UUID}
+				message, err := e.service.BeginDelivery(e.context(), job)
+				require.NoError(e.t, err)
+				require.NoError(e.t, e.service.FinishDelivery(e.context(), job, message,
+					invitation.Outcome{Failed: true, Reason: down + invitation.RetryPromise}))
+				end(e, made.UUID.String())
+				want := down
+				if name == "pending" {
+					want = down + " It is tried again by itself."
+				}
+				seen := e.retrieve(made.UUID)
+				require.Equal(e.t, want, seen.ErrorMessage)
+				require.Equal(e.t, "Erred", string(seen.ExecutionState))
+				var details server.VisibleInvitationDetails
+				e.request("GET", at(made.UUID.String(), "details"), "staff", nil).decode(&details)
+				require.Equal(e.t, want, details.ErrorMessage)
+			})
+		})
+	}
 }

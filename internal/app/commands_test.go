@@ -467,7 +467,7 @@ func TestMailPreview(t *testing.T) {
 	env := setup(t, "").Set("INVITED_FRONTEND_URL=https://front.example/", "INVITED_SITE_NAME=Portal")
 	kinds := []string{
 		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_requests", "invitation_rejected", "invitation_expired", "invitation_refused",
-		"invitation_declined", "invitation_scope_removed", "invitation_renewal_asked",
+		"invitation_declined", "invitation_scope_removed", "invitation_accepted", "invitation_undeliverable", "invitation_renewal_asked",
 	}
 	for _, each := range kinds {
 		output := env.Run("", "mail", "preview", each).OK()

@@ -52,6 +52,7 @@ func (a *App) newService() (*invitation.Service, error) {
 			LimitInvitation:      invitation.Limit(policy.LimitInvitation),
 			LimitRecipient:       invitation.Limit(policy.LimitRecipient),
 			LimitInviter:         invitation.Limit(policy.LimitInviter),
+			NotifyAccepted:       policy.NotifyAccepted,
 			RequestMailInterval:  policy.RequestMailInterval,
 			UseWebhooks:          policy.InvitationUseWebhooks,
 			AllowedFields:        policy.InvitationAllowedFields,

@@ -175,6 +175,9 @@ type Policy struct {
 	// in the profile secure 200/1h.
 	LimitInviter Limit `env:"LIMIT_INVITER" envDefault:"0"`
 
+	// NotifyAccepted mails the inviter when somebody accepts. Default: false.
+	NotifyAccepted bool `env:"NOTIFY_ACCEPTED" envDefault:"false"`
+
 	// RequestMailInterval is the least time between two mails to a staff user about invitations that wait for approval.
 	// Default: 1m.
 	RequestMailInterval time.Duration `env:"REQUEST_MAIL_INTERVAL" envDefault:"1m"`

@@ -1,8 +1,10 @@
 package invitation
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -25,7 +27,12 @@ type Message struct {
 	Requests   []Request // of a NoticeRequested only, as are the next two: one, or more where they were gathered
 	More       int       // requests that follow in later mails
 	LinksEnd   time.Time // when the links of the requests stop working
-	Reason     string    // why staff rejected or the invitee declined; empty: they did not say
+	// Reason is why staff rejected, why the invitee declined, or why the invitation did not reach the invitee; empty: nobody
+	// said.
+	Reason string
+	// Undelivered says that the invitation of a NoticeExpired never reached its invitee.
+	Undelivered bool
+	AcceptedBy  string // who accepted, of a NoticeAccepted
 	// Asker is the user who asked for a NoticeRenewalAsked, and ToStaff says that it does not go to the inviter.
 	Asker   *directory.User
 	ToStaff bool
@@ -196,7 +203,7 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 			if m.Requests, err = s.requests(tx, staff, found); err != nil {
 				return err
 			}
-		case NoticeRejected, NoticeExpired, NoticeRefused, NoticeDeclined, NoticeScopeRemoved:
+		case NoticeRejected, NoticeExpired, NoticeRefused, NoticeDeclined, NoticeScopeRemoved, NoticeUndeliverable, NoticeAccepted:
 			if inviter := view.CreatedBy; inviter != nil && inviter.UUID == job.User && inviter.IsActive {
 				m.To = inviter.Email
 			}
@@ -216,6 +223,25 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 				}
 				m.ID += "." + strconv.FormatInt(job.DeclinedAt.UnixMicro(), 10)
 				m.Reason, wait = found.DeclineReason, 0
+			}
+			if job.Notice == NoticeUndeliverable {
+				m.Reason = found.ErrorMessage
+			}
+			if job.Notice == NoticeExpired && found.ExecutionState != OK {
+				events, _, err := tx.ListEvents(found.UUID, directory.Window{Limit: maxDeliveryEvents})
+				if err != nil {
+					return err
+				}
+				if m.Undelivered = neverArrived(found, events); m.Undelivered {
+					m.Reason = view.DeliveryError()
+				}
+			}
+			if job.Notice == NoticeAccepted {
+				accepted, err := tx.FindEvent(found.UUID, found.Created, EventAccepted)
+				if err != nil {
+					return err
+				}
+				m.AcceptedBy = cmp.Or(accepted.UserFullName, accepted.UserUsername)
 			}
 		case NoticeRenewalAsked:
 			if err := s.fillRenewal(tx, view, job, &m); err != nil {
@@ -257,6 +283,19 @@ func (s *Service) fillRenewal(tx Tx, v View, job Notify, m *Message) error {
 	return nil
 }
 
+// maxDeliveryEvents is the number of events in which a delivery is looked for: an invitation has a delivery that fails for
+// weeks, whose reason changes, and hardly more.
+const maxDeliveryEvents = 300
+
+// neverArrived reports whether an expired invitation that was to be delivered was not handed over to its address in the life
+// that has ended. events are its events, the newest first.
+func neverArrived(i Invitation, events []Event) bool {
+	return !slices.ContainsFunc(events, func(e Event) bool {
+		return !e.Created.Before(i.Created) && (e.Type == EventExpired && e.FromState != Pending ||
+			e.Type == EventDelivered && directory.Fold(e.Recipient) == i.EmailFolded)
+	})
+}
+
 // noticeStates are the states that notices are about. An unknown notice is about no state.
 var noticeStates = map[Notice]State{
 	NoticeRequested: Requested,
@@ -266,7 +305,10 @@ var noticeStates = map[Notice]State{
 	NoticeReminder:  Pending,
 	NoticeDeclined:  Canceled,
 
-	NoticeScopeRemoved: Canceled,
+	NoticeScopeRemoved:  Canceled,
+	NoticeUndeliverable: Pending,
+	NoticeAccepted:      Accepted,
+
 	NoticeRenewalAsked: Expired,
 }
 

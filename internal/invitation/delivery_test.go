@@ -202,6 +202,8 @@ func TestJobs(t *testing.T) {
 		{Notify{Notice: NoticeRequested, User: uuid.New()}, "notify_user", "default"},
 		{Notify{Notice: NoticeRejected}, "notify_user", "default"},
 		{Notify{Notice: NoticeDeclined}, "notify_user", "default"},
+		{Notify{Notice: NoticeUndeliverable}, "notify_user", "default"},
+		{Notify{Notice: NoticeAccepted}, "notify_user", "default"},
 		{Notify{Notice: NoticeRenewalAsked}, "notify_user", "default"},
 		{Notify{Notice: NoticeExpired}, "notify_user", "notices"},
 		{Notify{Notice: NoticeReminder}, "notify_user", "notices"},

@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -133,6 +134,18 @@ type View struct {
 	Invitation
 	State   State
 	Expires time.Time
+}
+
+// RetryPromise ends the ErrorMessage of a delivery that failed and is tried again.
+const RetryPromise = " It is tried again by itself."
+
+// DeliveryError returns ErrorMessage as far as it is true at the moment of the view: an invitation that does not wait for
+// its invitee any more is not tried again.
+func (v View) DeliveryError() string {
+	if v.State == Pending {
+		return v.ErrorMessage
+	}
+	return strings.TrimSuffix(v.ErrorMessage, RetryPromise)
 }
 
 // isVisible reports whether a visibility includes the invitation. The store's list applies the same rule in SQL; a

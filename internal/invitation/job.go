@@ -52,6 +52,9 @@ const (
 	NoticeDeclined  Notice = "declined"  // to the inviter, when the invitee can't take it back any more
 	// NoticeScopeRemoved is to the inviter: nobody can accept, because the scope was removed.
 	NoticeScopeRemoved Notice = "scope_removed"
+	// NoticeUndeliverable is to the inviter: the invitation was not sent, and is not tried again by itself.
+	NoticeUndeliverable Notice = "undeliverable"
+	NoticeAccepted      Notice = "accepted" // to the inviter, where Policy.NotifyAccepted says so
 	// NoticeRenewalAsked is to the inviter or, where the inviter can't send the invitation again, to staff.
 	NoticeRenewalAsked Notice = "renewal_asked"
 )

@@ -191,6 +191,9 @@ func (p Policy) accept(
 	accepted := v.Invitation
 	accepted.StoredState = Accepted
 	c := change(v.Invitation, accepted, byUser(user.User, EventAccepted))
+	if inviter := v.InviterUUID(); p.NotifyAccepted && inviter != nil && *inviter != user.UUID {
+		c.Jobs = noticeToInviter(accepted, NoticeAccepted)
+	}
 	c.Member = &directory.Membership{
 		UUID:          uuid.New(),
 		UserUUID:      user.UUID,
@@ -474,9 +477,12 @@ func finishDelivery(found *Invitation, job Deliver, m *Message, o Outcome) Chang
 		return Change{}
 	}
 	finished := o.apply(*found)
-	if o.Failed && finished.ErrorMessage == found.ErrorMessage {
+	if o.Failed && !o.Final && finished.ErrorMessage == found.ErrorMessage {
 		// The same failure again has no event: there can be an attempt an hour for weeks.
 		return Change{Before: found, After: &finished}
+	}
+	if o.Final && found.StoredState == Pending {
+		return change(*found, finished, ended, noticeToInviter(finished, NoticeUndeliverable)...)
 	}
 	return change(*found, finished, ended)
 }

@@ -24,6 +24,7 @@ type Policy struct {
 	LimitInvitation      Limit         // of deliveries of one invitation
 	LimitRecipient       Limit         // of mails to one address, over all scopes
 	LimitInviter         Limit         // of new addresses that one user invites; staff have ten times the limit
+	NotifyAccepted       bool          // the inviter gets a mail when somebody accepts
 	RequestMailInterval  time.Duration // the least time between two mails to a staff user about requests
 	UseWebhooks          bool          // invitations into projects are delivered by webhook
 	AllowedFields        []string      // which of the invitee's own fields are stored; see Allows

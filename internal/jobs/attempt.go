@@ -139,11 +139,11 @@ func explain(err error) (reason string, final bool) {
 	var f *delivery.Failure
 	switch {
 	case !errors.As(err, &f):
-		return "The invitation could not be sent because of an internal error. It is tried again by itself.", false
+		return "The invitation could not be sent because of an internal error." + invitation.RetryPromise, false
 	case f.Final:
 		return f.Reason, true
 	default:
-		return f.Reason + " It is tried again by itself.", false
+		return f.Reason + invitation.RetryPromise, false
 	}
 }
 

@@ -112,9 +112,10 @@ var mailKinds = map[invitation.Notice]mail.Kind{
 	invitation.NoticeReminder:  mail.InvitationCreated,
 	invitation.NoticeDeclined:  mail.InvitationDeclined,
 
-	invitation.NoticeScopeRemoved: mail.InvitationScopeRemoved,
-
-	invitation.NoticeRenewalAsked: mail.InvitationRenewalAsked,
+	invitation.NoticeScopeRemoved:  mail.InvitationScopeRemoved,
+	invitation.NoticeUndeliverable: mail.InvitationUndeliverable,
+	invitation.NoticeAccepted:      mail.InvitationAccepted,
+	invitation.NoticeRenewalAsked:  mail.InvitationRenewalAsked,
 }
 
 func mailContent(m *invitation.Message) mail.Invitation {
@@ -124,6 +125,7 @@ func mailContent(m *invitation.Message) mail.Invitation {
 		out.Inviter = by.Email
 	}
 	out.Reason, out.ToStaff = m.Reason, m.ToStaff
+	out.Undelivered, out.AcceptedBy = m.Undelivered, m.AcceptedBy
 	if m.Asker != nil {
 		out.Asker = m.Asker.DisplayName()
 		if m.Asker.Email != out.Asker {

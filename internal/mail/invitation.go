@@ -19,6 +19,9 @@ const (
 	InvitationRefused      Kind = "invitation_refused"       // the inviter, who may not invite any more: nobody can accept
 	InvitationDeclined     Kind = "invitation_declined"      // the inviter
 	InvitationScopeRemoved Kind = "invitation_scope_removed" // the inviter: the scope was removed
+	InvitationAccepted     Kind = "invitation_accepted"      // the inviter
+	// InvitationUndeliverable goes to the inviter: the invitation was not sent, and is not tried again.
+	InvitationUndeliverable Kind = "invitation_undeliverable"
 	// InvitationRenewalAsked goes to the inviter of an expired invitation or, with ToStaff, to a staff user: Asker asks for a
 	// new one.
 	InvitationRenewalAsked Kind = "invitation_renewal_asked"
@@ -26,7 +29,7 @@ const (
 
 var kinds = []Kind{
 	InvitationCreated, InvitationRequested, InvitationRequests, InvitationRejected, InvitationExpired, InvitationRefused,
-	InvitationDeclined, InvitationScopeRemoved, InvitationRenewalAsked, SignInCode,
+	InvitationDeclined, InvitationScopeRemoved, InvitationAccepted, InvitationUndeliverable, InvitationRenewalAsked, SignInCode,
 }
 
 // Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]
@@ -46,7 +49,11 @@ type Invitation struct {
 
 	ExtraText string // a personal text by the inviter, of any number of lines; see ExtraLines
 
-	Reason string // InvitationRejected and InvitationDeclined: why, in any number of lines; "" if nobody said; see ReasonLines
+	// Reason is why, in any number of lines; "" if nobody said; see ReasonLines. It belongs to InvitationRejected,
+	// InvitationDeclined and InvitationUndeliverable, and to an InvitationExpired that is Undelivered.
+	Reason      string
+	Undelivered bool   // InvitationExpired only: the invitee never got the invitation
+	AcceptedBy  string // InvitationAccepted only: the display name of who accepted
 
 	// Asker is the display name, and AskerEmail the address, of who asks in an InvitationRenewalAsked. The address is "" if it
 	// is the name, or there is none.
@@ -123,7 +130,7 @@ const maxNameRunes = 500
 func (v Invitation) sanitized() Invitation {
 	for _, s := range []*string{
 		&v.SiteName, &v.Email, &v.Inviter, &v.ScopeName, &v.ScopeType, &v.CustomerName,
-		&v.RoleName, &v.RoleDescription, &v.Asker, &v.AskerEmail,
+		&v.RoleName, &v.RoleDescription, &v.Asker, &v.AskerEmail, &v.AcceptedBy,
 	} {
 		*s = truncate(sanitizeLine(*s), maxNameRunes)
 	}

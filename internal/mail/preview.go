@@ -40,8 +40,12 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 	case string(InvitationRequested), string(InvitationRequests):
 		to = "staff@example.com"
 	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused), string(InvitationDeclined),
-		string(InvitationRenewalAsked), string(InvitationScopeRemoved):
+		string(InvitationRenewalAsked), string(InvitationScopeRemoved), string(InvitationAccepted):
 		to, date, v.Link = "olivia@acme.example", v.Expires, base+"projects/"+sampleID+"/"
+	case string(InvitationUndeliverable):
+		to, date, v.Link = "olivia@acme.example", v.Expires.AddDate(0, 0, -7), base+"projects/"+sampleID+"/"
+		v.Reason = "The mail server refused the address (550 5.1.1: there is no such mailbox). " +
+			"Invite them at another address, or send the invitation again once this one works."
 	}
 	return r.Render(kind, to, name+".preview@example.com", date, v)
 }
@@ -68,6 +72,7 @@ func sampleInvitation(base string) Invitation {
 			"we have moved our simulations to the new cluster, and I would like you to look after them.\n\n" +
 			"The first run is due next week. Call me if anything is unclear!",
 		Reason:      "Thank you, but I have no time for this until the summer.",
+		AcceptedBy:  "Ina Invitee",
 		Asker:       "Ina Invitee",
 		AskerEmail:  "ina@university.example",
 		Link:        base + "invitation/" + sampleID + "/",

@@ -24,7 +24,8 @@ func TestPreview(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, []string{
 		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_requests", "invitation_rejected",
-		"invitation_expired", "invitation_refused", "invitation_declined", "invitation_scope_removed", "invitation_renewal_asked", "sign_in_code",
+		"invitation_expired", "invitation_refused", "invitation_declined", "invitation_scope_removed", "invitation_accepted",
+		"invitation_undeliverable", "invitation_renewal_asked", "sign_in_code",
 	}, PreviewNames())
 	seen := make(map[string]string)
 	for _, name := range PreviewNames() {
@@ -57,7 +58,8 @@ func TestPreview(t *testing.T) {
 	_, err := newRenderer(t).Preview("invitation", "https://portal.example.com/")
 	require.EqualError(t, err, `there is no mail "invitation"; there are invitation_created, invitation_reminder, `+
 		"invitation_requested, invitation_requests, invitation_rejected, invitation_expired, invitation_refused, "+
-		"invitation_declined, invitation_scope_removed, invitation_renewal_asked, sign_in_code")
+		"invitation_declined, invitation_scope_removed, invitation_accepted, invitation_undeliverable, invitation_renewal_asked, "+
+		"sign_in_code")
 	_, err = newRenderer(t).Preview("invitation_created", "portal.example.com")
 	require.ErrorContains(t, checkFailure(t, err).Err, "not an absolute http or https URL")
 }

@@ -72,6 +72,7 @@ func (r *Renderer) tryRender(kind Kind) error {
 	minimal.Requests = []Invitation{minimal}
 	for _, v := range []Invitation{minimal, full} {
 		for _, v.Reminder = range []bool{false, true} {
+			v.Undelivered = v.Reminder
 			_, err := r.Render(kind, v.Email, "try@example.com", full.Expires, v)
 			if cause := errors.Unwrap(err); cause != nil {
 				return cause

@@ -72,6 +72,11 @@ func TestRenderGolden(t *testing.T) {
 	asked.Asker, asked.AskerEmail = "Bob Example", "bob@example.org"
 	askedOfStaff := page
 	askedOfStaff.Asker, askedOfStaff.ToStaff, askedOfStaff.Inviter = "bob@example.org", true, ""
+	undelivered := page
+	undelivered.Undelivered = true
+	undelivered.Reason = "The mail server refused the address (550 5.1.1: there is no such mailbox). Invite them at another address."
+	accepted := page
+	accepted.AcceptedBy = "Bob Example"
 	noPage := testInvitation()
 	noPage.ScopeType, noPage.ScopeName, noPage.Link = "offering", "GPU nodes", ""
 	for _, test := range []struct {
@@ -93,6 +98,9 @@ func TestRenderGolden(t *testing.T) {
 		{"renewal_asked_staff", InvitationRenewalAsked, askedOfStaff},
 		{"expired", InvitationExpired, page},
 		{"expired_no_page", InvitationExpired, noPage},
+		{"expired_undelivered", InvitationExpired, undelivered},
+		{"undeliverable", InvitationUndeliverable, undelivered},
+		{"accepted", InvitationAccepted, accepted},
 		{"refused", InvitationRefused, page},
 		{"code", SignInCode, Invitation{Email: "bob@example.org", Code: "204816", Expires: testInvitation().Expires}},
 	} {
@@ -157,12 +165,17 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 		InvitationRenewalAsked: {
 			"Ina Invitee", "ina@example.org", "bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect",
 		},
-		InvitationExpired: {"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect"},
-		InvitationRefused: {"bob@example.org", testInvitation().Link, "can’t be accepted", "did not expect"},
+		InvitationUndeliverable: {
+			"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "No room.", "Ask in May.", "not tried again", "did not expect",
+		},
+		InvitationAccepted: {"Ina Invitee", "bob@example.org", testInvitation().Link, "has accepted", "did not expect"},
+		InvitationExpired:  {"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect"},
+		InvitationRefused:  {"bob@example.org", testInvitation().Link, "can’t be accepted", "did not expect"},
 	} {
 		v := testInvitation()
 		v.Requests, v.More = []Invitation{v, v}, 1
 		v.Reason, v.Asker, v.AskerEmail = "No room.\nAsk in May.", "Ina Invitee", "ina@example.org"
+		v.AcceptedBy = "Ina Invitee"
 		m := render(t, kind, v)
 		for _, fact := range append(facts, common...) {
 			require.Contains(t, m.Text, fact, kind)

@@ -156,7 +156,8 @@ func TestFaultMailboxRefused(t *testing.T) {
 		f.verify(retryLimit, 0)
 		require.ElementsMatch(f.t, []string{"cancelled 1", "cancelled 1", "cancelled 1"}, f.column(`SELECT state || ' ' || attempt
 			FROM river_job WHERE kind = 'deliver_invitation' AND state <> 'completed'`))
-		require.Len(f.t, f.smtp.Mails(), 4)
+		f.waitUntil(retryLimit, "the inviter is told of each", func() bool { return len(f.smtp.Mails()) >= 4+len(gone) })
+		require.Len(f.t, f.smtp.Mails(), 4+len(gone))
 		mu.Lock()
 		require.Equal(f.t, map[string]int{
 			"gone0@university.example": 1, "gone1@university.example": 1, "gone2@university.example": 1,
