@@ -13,7 +13,8 @@ import (
 )
 
 // Approve lets a requested invitation go out, by the token that was mailed to a staff user. Approve returns
-// fault.KindRejected, with the reason, where the token, its user or its invitation is not valid, fault.KindNotFound
+// fault.KindRejected, with the reason, where the token, its user or its invitation is not valid, or Accept would refuse
+// whoever the invitation is for; fault.KindNotFound
 // where the inviter may not offer the role any more (see Policy.RoleCeiling), and fault.KindThrottled where the invitee's
 // address has had as many mails as the policy allows.
 func (s *Service) Approve(ctx context.Context, text string) error {
@@ -27,7 +28,7 @@ func (s *Service) Reject(ctx context.Context, text, reason string) error {
 	if err != nil {
 		return err
 	}
-	return s.review(ctx, text, token.Reject, func(_ Tx, v View, staff directory.User) (Change, error) {
+	return s.review(ctx, text, token.Reject, func(_ Tx, _ admitter, v View, staff directory.User) (Change, error) {
 		return reject(v, staff, reason)
 	})
 }
@@ -37,11 +38,11 @@ func (s *Service) Reject(ctx context.Context, text, reason string) error {
 // staff; fault.KindRejected where the invitation is not requested, or its scope was removed; and fault.KindThrottled as
 // Approve.
 func (s *Service) ApproveRequest(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
-	return s.reviewSignedIn(ctx, caller, id, func(tx Tx, v View, staff directory.User) (Change, error) {
+	return s.reviewSignedIn(ctx, caller, id, func(tx Tx, admits admitter, v View, staff directory.User) (Change, error) {
 		if v.Scope.Removed() {
 			return Change{}, fault.Rejected("The scope of the invitation was removed. Reject the request.")
 		}
-		return s.approve(tx, v, staff)
+		return s.approve(tx, admits, v, staff)
 	})
 }
 
@@ -52,22 +53,28 @@ func (s *Service) RejectRequest(ctx context.Context, caller directory.Actor, id 
 	if err != nil {
 		return err
 	}
-	return s.reviewSignedIn(ctx, caller, id, func(_ Tx, v View, staff directory.User) (Change, error) {
+	return s.reviewSignedIn(ctx, caller, id, func(_ Tx, _ admitter, v View, staff directory.User) (Change, error) {
 		return reject(v, staff, reason)
 	})
 }
 
-// approve returns the change by which staff let a requested invitation go out, if its inviter may still offer the role.
-func (s *Service) approve(tx Tx, v View, staff directory.User) (Change, error) {
+// approve returns the change by which staff let a requested invitation go out, if its inviter may still offer the role, and
+// Accept would not refuse whoever it is for.
+func (s *Service) approve(tx Tx, admits admitter, v View, staff directory.User) (Change, error) {
 	approved, err := s.Policy.approve(v, staff, tx.Now())
-	if err != nil || !s.Policy.RoleCeiling {
+	if err != nil {
 		return approved, err
 	}
-	may, err := s.inviterMayOffer(tx, v.Invitation)
-	if err == nil && !may {
-		err = &fault.Error{Kind: fault.KindNotFound, Message: "The inviter may not give this role in this scope any more."}
+	if s.Policy.RoleCeiling || s.Policy.RecheckInviter {
+		may, err := s.inviterMayOffer(tx, v.Invitation)
+		if err == nil && !may {
+			err = &fault.Error{Kind: fault.KindNotFound, Message: "The inviter may not give this role in this scope any more."}
+		}
+		if err != nil {
+			return Change{}, err
+		}
 	}
-	return approved, err
+	return approved, s.refuseObstacle(tx, admits, v)
 }
 
 // Requests returns a page of the invitations that wait for approval, without those into removed scopes, the oldest first, as Service.List does. CreatedBy of
@@ -176,12 +183,12 @@ func isOutdated(approval token.Approval, i Invitation) bool {
 
 // review makes the change that decide returns for the invitation and the staff user of a token.
 func (s *Service) review(
-	ctx context.Context, text string, purpose token.Purpose, decide func(Tx, View, directory.User) (Change, error),
+	ctx context.Context, text string, purpose token.Purpose, decide func(Tx, admitter, View, directory.User) (Change, error),
 ) error {
 	if !s.Signer.Signed(text) { // anybody may send a text, and what nobody signed makes no other writer wait
 		return invalidSignature()
 	}
-	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	return s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		approval, staff, err := s.verifyToken(tx, text, purpose)
 		if err != nil {
 			return nil, err
@@ -192,7 +199,7 @@ func (s *Service) review(
 		} else if err != nil {
 			return nil, err
 		}
-		reviewed, err := decide(tx, s.view(tx, found), staff)
+		reviewed, err := decide(tx, admits, s.view(tx, found), staff)
 		if err != nil {
 			return nil, err
 		}
@@ -202,9 +209,9 @@ func (s *Service) review(
 
 // reviewSignedIn makes the change that decide returns for a requested invitation and the caller, who has to be staff.
 func (s *Service) reviewSignedIn(
-	ctx context.Context, caller directory.Actor, id uuid.UUID, decide func(Tx, View, directory.User) (Change, error),
+	ctx context.Context, caller directory.Actor, id uuid.UUID, decide func(Tx, admitter, View, directory.User) (Change, error),
 ) error {
-	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	return s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
 			return nil, err
@@ -219,7 +226,7 @@ func (s *Service) reviewSignedIn(
 		if view.State != Requested {
 			return nil, fault.Rejected("Only requested invitations can be approved or rejected.")
 		}
-		reviewed, err := decide(tx, view, actor.User)
+		reviewed, err := decide(tx, admits, view, actor.User)
 		if err != nil {
 			return nil, err
 		}

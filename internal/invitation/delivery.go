@@ -33,6 +33,7 @@ type Message struct {
 	// Undelivered says that the invitation of a NoticeExpired never reached its invitee.
 	Undelivered bool
 	AcceptedBy  string // who accepted, of a NoticeAccepted
+	Withheld    string // why the message is not to be sent; empty: it is
 	// Asker is the user who asked for a NoticeRenewalAsked, and ToStaff says that it does not go to the inviter.
 	Asker   *directory.User
 	ToStaff bool
@@ -64,7 +65,7 @@ func (o Outcome) apply(i Invitation) Invitation {
 // BeginDelivery records that a delivery is being made and returns its message; nil where there is nothing to send.
 func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Message, error) {
 	var out *Message
-	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		out = nil
 		found, err := tx.FindForChange(job.Invitation)
 		if fault.Is(err, fault.KindNotFound) {
@@ -72,7 +73,14 @@ func (s *Service) BeginDelivery(ctx context.Context, job Deliver) (*Message, err
 		} else if err != nil {
 			return nil, err
 		}
-		begun, send := s.Policy.beginDelivery(s.view(tx, found), job)
+		seen := s.view(tx, found)
+		var obstacle Refusal
+		if seen.awaits(job) {
+			if obstacle, err = s.findObstacle(tx, admits, seen); err != nil {
+				return nil, err
+			}
+		}
+		begun, send := s.Policy.beginDelivery(seen, job, obstacle)
 		if !send {
 			return []Change{begun}, nil
 		}
@@ -134,7 +142,10 @@ func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o Ou
 	if o.Failed {
 		c.event = EventNotificationFailed
 	}
-	c.notice, c.channel, c.recipient = m.Notice, ByMail, m.To
+	c.notice = m.Notice
+	if m.Withheld == "" {
+		c.channel, c.recipient = ByMail, m.To
+	}
 	about := []View{m.Invitation}
 	var done []Notify
 	if job.Gathered && (!o.Failed || o.Final) {
@@ -249,6 +260,9 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 			}
 		case NoticeReminder:
 			m.To, m.Link = found.Email, s.acceptLink(found)
+			if m.Withheld, err = s.reasonNotToRemind(tx, found); err != nil {
+				return err
+			}
 		}
 		if m.To != "" {
 			out = &m

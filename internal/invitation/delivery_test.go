@@ -40,7 +40,7 @@ func TestBeginDelivery(t *testing.T) {
 					if row.Scope.Removed() {
 						reason = "Not sent: Apollo was removed. Invite into another scope."
 					}
-					change, send := p.beginDelivery(p.view(row, testTime), Deliver{Invitation: row.UUID, Delivery: jobDelivery})
+					change, send := p.beginDelivery(p.view(row, testTime), Deliver{Invitation: row.UUID, Delivery: jobDelivery}, "")
 
 					after := row
 					switch {
@@ -69,6 +69,70 @@ func TestBeginDelivery(t *testing.T) {
 					require.Equal(t, Change{Before: &row, After: &after, Event: event}, change, name)
 				})
 			}
+		}
+	}
+}
+
+// What accept would refuse is not sent. The row says why, the inviter is told once, and a job that is run again finds
+// nothing to do.
+func TestBeginDeliveryWithAnObstacle(t *testing.T) {
+	t.Parallel()
+	for _, execution := range executionStates {
+		row := pendingInvitation()
+		row.ExecutionState = execution
+		job := Deliver{Invitation: row.UUID, Delivery: row.Delivery}
+		require.Equal(t, execution != OK, viewNow(row).awaits(job))
+		change, send := testPolicy.beginDelivery(viewNow(row), job, RefusedRole)
+		require.False(t, send)
+		if execution == OK {
+			require.Equal(t, Change{}, change)
+			continue
+		}
+		told := Notify{Notice: NoticeUndeliverable, Invitation: row.UUID, Delivery: row.Delivery, User: people.creator.UUID}
+		require.Equal(t, []Job{told}, change.Jobs, execution)
+		require.Equal(t, Erred, change.After.ExecutionState)
+		require.Equal(t, EventDeliveryFailed, change.Event.Type)
+		if execution == Processing {
+			require.Contains(t, change.After.ErrorMessage, "may have arrived or not")
+			continue
+		}
+		require.Equal(t, "Not sent, because nobody could accept: "+string(RefusedRole), change.After.ErrorMessage)
+		again, send := testPolicy.beginDelivery(viewNow(*change.After), job, RefusedRole)
+		require.Equal(t, Change{}, again)
+		require.False(t, send)
+	}
+}
+
+// What accept would refuse whoever the invitee is stands in the way; what depends on the person does not.
+func TestObstacle(t *testing.T) {
+	t.Parallel()
+	for _, rule := range acceptRules {
+		a := newAcceptance()
+		a.policy.StrictCheck = true
+		rule.breaks(&a)
+		want := Refusal(rule.refusal)
+		if want == RefusedHeld || want == RefusedAddress || want == RefusedSecond {
+			want = ""
+		}
+		got := a.policy.obstacle(a.policy.view(a.row, testTime), a.row.Scope.RefusesEmail(a.row.Email), a.hasManager)
+		require.Equal(t, want, got, rule.name)
+	}
+}
+
+// The inviter is told where a pending invitation was refused for good, and of nothing else.
+func TestFinalRefusalTellsTheInviter(t *testing.T) {
+	t.Parallel()
+	for _, state := range States {
+		for _, final := range onOff {
+			row := testInvitation(state, testTime, testProject())
+			row.ExecutionState = Processing
+			change := finishDelivery(&row, Deliver{Invitation: row.UUID, Delivery: row.Delivery}, &Message{To: row.Email},
+				Outcome{Failed: true, Final: final, Reason: "No such mailbox."})
+			var want []Job
+			if final && state == Pending {
+				want = []Job{Notify{Notice: NoticeUndeliverable, Invitation: row.UUID, Delivery: row.Delivery, User: people.creator.UUID}}
+			}
+			require.Equal(t, want, change.Jobs, "%s, final %t", state, final)
 		}
 	}
 }

@@ -181,11 +181,7 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 func (p Policy) accept(
 	v View, user directory.Actor, refusing directory.ScopeType, hasManager bool, now time.Time,
 ) (Change, error) {
-	switch refusal := p.refusal(v, user, refusing, hasManager); refusal {
-	case "":
-	case RefusedPattern:
-		return Change{}, fault.Rejected(fmt.Sprintf(string(refusal), refusing))
-	default:
+	if refusal := p.refusal(v, user, refusing, hasManager); refusal != "" {
 		return Change{}, fault.Rejected(string(refusal))
 	}
 	accepted := v.Invitation
@@ -205,18 +201,19 @@ func (p Policy) accept(
 	return c, nil
 }
 
-// Refusal is why an invitation can't be accepted, as Accept says it; RefusedPattern has a place for the type of the scope.
+// Refusal is why an invitation can't be accepted, as Accept says it.
 type Refusal string
 
 // The refusals.
 const (
-	RefusedHeld    Refusal = "User has already the same role in this scope."
-	RefusedAddress Refusal = "User’s email and email of the invitation are not equal."
-	RefusedSecond  Refusal = "User already has role within this scope."
-	RefusedPattern Refusal = "User email, affiliation, or identity source does not match the %s restrictions."
-	RefusedRole    Refusal = "Role is not active."
-	RefusedManager Refusal = msgOneManager
-	RefusedInviter Refusal = "Whoever invited you may not invite into this scope any more. Ask for another invitation."
+	RefusedHeld       Refusal = "User has already the same role in this scope."
+	RefusedAddress    Refusal = "User’s email and email of the invitation are not equal."
+	RefusedSecond     Refusal = "User already has role within this scope."
+	RefusedByCustomer Refusal = "User email, affiliation, or identity source does not match the customer restrictions."
+	RefusedByProject  Refusal = "User email, affiliation, or identity source does not match the project restrictions."
+	RefusedRole       Refusal = "Role is not active."
+	RefusedManager    Refusal = msgOneManager
+	RefusedInviter    Refusal = "Whoever invited you may not invite into this scope any more. Ask for another invitation."
 )
 
 // refusal returns the rule that forbids a membership to a user whom an invitation is offered to; empty: none does. The
@@ -229,8 +226,10 @@ func (p Policy) refusal(v View, user directory.Actor, refusing directory.ScopeTy
 		return RefusedAddress
 	case p.DisableMultipleRoles && user.HoldsRoleIn(v.ScopeUUID):
 		return RefusedSecond
+	case refusing == directory.Customer:
+		return RefusedByCustomer
 	case refusing != "":
-		return RefusedPattern
+		return RefusedByProject
 	case !v.Role.IsActive:
 		return RefusedRole
 	case hasManager:
@@ -410,21 +409,27 @@ func remind(i Invitation) Change {
 		Notify{Notice: NoticeReminder, Invitation: i.UUID, Delivery: i.Delivery})
 }
 
+// awaits reports whether an invitation waits for its invitee and for the delivery of a job.
+func (v View) awaits(job Deliver) bool {
+	return v.Delivery == job.Delivery && v.ExecutionState != OK && v.State == Pending && !v.Scope.Removed()
+}
+
 // beginDelivery returns the change by which a job begins the delivery that it was enqueued for, and whether the
 // invitation is to be sent. An invitation that does not wait for its invitee any more, or whose scope was removed, is
-// not sent: the change writes the reason into the row. The change is empty where there is nothing to do, because the
+// not sent: the change writes the reason into the row. The same is so for an obstacle, of which the inviter is told: why
+// accept would refuse anybody; empty: it would not. The change is empty where there is nothing to do, because the
 // invitation was delivered or has a newer delivery, or because the row already has the reason.
-func (p Policy) beginDelivery(v View, job Deliver) (c Change, send bool) {
+func (p Policy) beginDelivery(v View, job Deliver, obstacle Refusal) (c Change, send bool) {
 	if v.Delivery != job.Delivery || v.ExecutionState == OK {
 		return Change{}, false
 	}
 	begun := v.Invitation
-	reason := reasonNotToSend(v)
+	reason := reasonNotToSend(v, obstacle)
 	if reason == "" {
 		begun.ExecutionState = Processing
 		return Change{Before: &v.Invitation, After: &begun}, true
 	}
-	if v.ExecutionState == Erred {
+	if v.ExecutionState == Erred && (obstacle == "" || v.ErrorMessage == reason) {
 		return Change{}, false // the row says why the last attempt failed, which explains more
 	}
 	failed := byServer(EventDeliveryFailed)
@@ -433,7 +438,10 @@ func (p Policy) beginDelivery(v View, job Deliver) (c Change, send bool) {
 		failed.channel, failed.recipient = p.channel(v.Scope), v.Email
 	}
 	begun.ExecutionState, begun.ErrorMessage = Erred, reason
-	return change(v.Invitation, begun, failed), false
+	if obstacle == "" {
+		return change(v.Invitation, begun, failed), false
+	}
+	return change(v.Invitation, begun, failed, noticeToInviter(begun, NoticeUndeliverable)...), false
 }
 
 // channel returns how invitations into a scope are delivered.
@@ -445,8 +453,10 @@ func (p Policy) channel(scope directory.Scope) Channel {
 }
 
 // reasonNotToSend returns why an invitation is not to be delivered; empty: it is.
-func reasonNotToSend(v View) string {
+func reasonNotToSend(v View, obstacle Refusal) string {
 	switch {
+	case obstacle != "":
+		return notSent + string(obstacle)
 	case v.Scope.Removed():
 		return "Not sent: " + v.Scope.Name + " was removed. Invite into another scope."
 	case v.State == Pending:

@@ -59,7 +59,7 @@ func TestOffer(t *testing.T) {
 		"no verified address, told at accept":  {row: row, user: nameless, policy: strict, want: Offer{Standing: StandingUnverified, Reason: RefusedAddress}},
 		"another civil number":                 {row: numbered, user: guest, want: Offer{Standing: StandingPerson}},
 		"a civil number and no address":        {row: numbered, user: nameless, policy: validate, want: Offer{Standing: StandingPerson}},
-		"an address that is not admitted":      {row: elsewhere, user: guest, want: Offer{Standing: StandingRefused, Reason: RefusedPattern, IsOwn: true}},
+		"an address that is not admitted":      {row: elsewhere, user: guest, want: Offer{Standing: StandingRefused, Reason: RefusedByProject, IsOwn: true}},
 		"a retired role":                       {row: retired, user: guest, want: Offer{Standing: StandingRefused, Reason: RefusedRole, IsOwn: true}},
 		"a second manager":                     {row: row, user: guest, manager: true, want: Offer{Standing: StandingRefused, Reason: RefusedManager, IsOwn: true}},
 		"another role, where one is the limit": {row: row, user: in(guest, uuid.New()), policy: func(p *Policy) { p.DisableMultipleRoles = true }, want: Offer{Standing: StandingRefused, Reason: RefusedSecond, IsOwn: true}},

@@ -171,12 +171,13 @@ func (s *Service) Cancel(ctx context.Context, caller directory.Actor, id uuid.UU
 // Send delivers a pending invitation once more, or reopens an expired or canceled one. Where only staff may invite and
 // the caller is not staff, a reopened invitation waits for approval. Where the project starts in the future the
 // invitation waits for the start. Send returns fault.KindNotFound where the caller does not see the invitation in the
-// list, may not manage it, or may not offer its role (see Policy.RoleCeiling); fault.KindRejected in any other state; and
+// list, may not manage it, or may not offer its role (see Policy.RoleCeiling); fault.KindRejected in any other state, and
+// where Accept would refuse whoever it is for; and
 // fault.KindInvalid where another invitation is open for the same address, role and scope, and fault.KindThrottled beyond a
 // limit of the policy.
 func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	var unasked bool
-	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		unasked = false
 		actor, view, err := s.findManagedForChange(tx, caller, id)
 		if err != nil {
@@ -194,6 +195,11 @@ func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID
 		view, changes := s.Policy.recordExpiry(view, tx.Now())
 		sent, err := s.Policy.send(view, actor.User, staff, tx.Now())
 		if err != nil {
+			return nil, err
+		}
+		offered := view
+		offered.OfferedByUUID = sent.After.OfferedByUUID
+		if err := s.refuseObstacle(tx, admits, offered); err != nil {
 			return nil, err
 		}
 		if view.State != Pending {

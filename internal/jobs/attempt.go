@@ -64,6 +64,10 @@ func (w *Workers) notify(ctx context.Context, a attempt, job invitation.Notify) 
 	if err != nil || message == nil {
 		return jobResult{err: err, retryAfter: wait}
 	}
+	if message.Withheld != "" {
+		withheld := invitation.Outcome{Failed: true, Final: true, Reason: message.Withheld}
+		return jobResult{err: w.config.Service.FinishNotice(ctx, job, message, withheld)}
+	}
 	if wait := w.sender.mailRoute.wait(ctx); wait > 0 { // only now: most notices about requests go out with another one
 		return jobResult{retryAfter: jitter(wait)}
 	}

@@ -140,3 +140,25 @@ func TestAcceptanceIsToldOnlyWhereTheOperatorSaysSo(t *testing.T) {
 		require.Empty(t, env.jobs(noticeKind))
 	})
 }
+
+// Nobody is reminded of a role that they hold by now.
+func TestNoReminderOfAHeldRole(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		w := env.startWorkers()
+		holder, other := env.invite("ina@university.example"), env.invite("other@university.example")
+		env.waitForState(holder, invitation.OK)
+		env.waitForState(other, invitation.OK)
+		env.stopWorkers(w, maxWait)
+
+		env.applyDirectory("customers: [{name: Acme, uuid: 10000000-0000-4000-8000-000000000001, projects: [" +
+			"{name: Apollo, uuid: 20000000-0000-4000-8000-000000000001, members: [{user: ina, role: PROJECT.ADMIN}]}]}]")
+		env.clock.Advance(lifetime - time.Hour)
+		env.startWorkers(func(c *jobs.Config) { c.Sweep = 100 * time.Millisecond })
+		env.waitFor("a reminder", func() bool { return len(env.smtp.mailsTo("other@university.example")) == 2 })
+		env.waitFor("the end of both notices", func() bool {
+			found := env.waitUntilIdle(noticeKind)
+			return len(found) == 2 && found[0].State == rivertype.JobStateCompleted && found[1].State == rivertype.JobStateCompleted
+		})
+		require.Len(t, env.smtp.mailsTo("ina@university.example"), 1)
+	})
+}

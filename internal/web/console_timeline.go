@@ -42,14 +42,16 @@ var eventWords = map[invitation.EventType]string{
 
 // noticeWords has the words for a mail about an invitation that was sent, and for one that was not.
 var noticeWords = map[invitation.Notice][2]string{
-	invitation.NoticeRequested:    {"Asked for approval by mail:", "Could not be asked for approval by mail:"},
-	invitation.NoticeRejected:     {"Told of the rejection by mail:", "Could not be told of the rejection by mail:"},
-	invitation.NoticeExpired:      {"Told of the end by mail:", "Could not be told of the end by mail:"},
-	invitation.NoticeRefused:      {"Told by mail that nobody can accept:", "Could not be told by mail that nobody can accept:"},
-	invitation.NoticeScopeRemoved: {"Told by mail that it was canceled:", "Could not be told by mail that it was canceled:"},
-	invitation.NoticeDeclined:     {"Told by mail that it was declined:", "Could not be told by mail that it was declined:"},
-	invitation.NoticeRenewalAsked: {"Asked by mail for a new one:", "Could not be asked by mail for a new one:"},
-	invitation.NoticeReminder:     {"Reminded by mail:", "Could not be reminded by mail:"},
+	invitation.NoticeRequested:     {"Asked for approval by mail:", "Could not be asked for approval by mail:"},
+	invitation.NoticeRejected:      {"Told of the rejection by mail:", "Could not be told of the rejection by mail:"},
+	invitation.NoticeExpired:       {"Told of the end by mail:", "Could not be told of the end by mail:"},
+	invitation.NoticeRefused:       {"Told by mail that nobody can accept:", "Could not be told by mail that nobody can accept:"},
+	invitation.NoticeDeclined:      {"Told by mail that it was declined:", "Could not be told by mail that it was declined:"},
+	invitation.NoticeRenewalAsked:  {"Asked by mail for a new one:", "Could not be asked by mail for a new one:"},
+	invitation.NoticeUndeliverable: {"Told by mail that it was not delivered:", "Could not be told by mail that it was not delivered:"},
+	invitation.NoticeAccepted:      {"Told by mail that it was accepted:", "Could not be told by mail that it was accepted:"},
+	invitation.NoticeReminder:      {"Reminded by mail:", "Could not be reminded by mail:"},
+	invitation.NoticeScopeRemoved:  {"Told by mail that it was canceled:", "Could not be told by mail that it was canceled:"},
 }
 
 // timeline returns events in words, in their order.

@@ -108,13 +108,14 @@ var headings = map[invitation.Standing]string{
 
 // refusals has what people read for each rule that forbids a membership. Where it is empty, the standing says enough.
 var refusals = map[invitation.Refusal]string{
-	invitation.RefusedHeld:    "",
-	invitation.RefusedAddress: "",
-	invitation.RefusedPattern: "Your address is not one of those that this organization or project admits.",
-	invitation.RefusedSecond:  "You have another role there, and nobody can have two.",
-	invitation.RefusedRole:    "The role that it offers is not given any more.",
-	invitation.RefusedManager: "The project has a manager, and can have one only.",
-	invitation.RefusedInviter: "Whoever invited you may not invite there any more.",
+	invitation.RefusedHeld:       "",
+	invitation.RefusedAddress:    "",
+	invitation.RefusedByCustomer: "Your address is not one of those that this organization admits.",
+	invitation.RefusedByProject:  "Your address is not one of those that this project admits.",
+	invitation.RefusedSecond:     "You have another role there, and nobody can have two.",
+	invitation.RefusedRole:       "The role that it offers is not given any more.",
+	invitation.RefusedManager:    "The project has a manager, and can have one only.",
+	invitation.RefusedInviter:    "Whoever invited you may not invite there any more.",
 }
 
 // accept accepts an invitation. The page of the invitation says afterwards how it stands.

@@ -125,6 +125,15 @@ func TestReviewOnThePage(t *testing.T) {
 			require.Contains(e, again.body, "was already approved by sam on 23 November 2026, 09:30 UTC.")
 		}
 
+		hopeless := e.invite("hopeless@university.example", apollo)
+		e.apply("roles: [{name: PROJECT.ADMIN, scope_type: project, is_active: false}]")
+		got = b.post("/invitation_approve/" + link(token.Approve, hopeless))
+		require.Equal(e, http.StatusConflict, got.status)
+		require.Equal(e, "Approve an invitation", got.heading(e))
+		require.Contains(e, got.body, "Nobody could accept this invitation, and nothing was changed. "+string(invitation.RefusedRole))
+		require.Equal(e, invitation.Requested, state(hopeless))
+		e.apply("roles: [{name: PROJECT.ADMIN, scope_type: project, is_active: true}]")
+
 		other := e.invite("bob@university.example", apollo)
 		require.Equal(e, http.StatusGone, b.get("/invitation_approve/"+link(token.Reject, other)).status, "the link of the other action")
 		path = "/invitation_reject/" + link(token.Reject, other)
