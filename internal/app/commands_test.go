@@ -175,11 +175,17 @@ func TestBadVariables(t *testing.T) {
 		"INVITED_LOG_LEVEL=loud":                                "loud",
 		"INVITED_TEMPLATES_DIR=nowhere":                         "nowhere",
 		"INVITED_MAIL_DIR=file/mail":                            "file",
+		"INVITED_MAIL_REPLY_TO=everybody":                       "neither inviter nor none",
+		"INVITED_MAIL_REPLY_TO=ünal@example.com":                "not an address that mails can go to",
 		"INVITED_WORKERS=perhaps":                               "perhaps",
 	} {
 		name, _, _ := strings.Cut(variable, "=")
 		env.With(variable).Run("", "serve").Fails(name, word)
 	}
+	mailed := env.With("INVITED_SMTP_URL=smtp://127.0.0.1:1")
+	mailed.With("INVITED_SMTP_HELO=my host").Run("", "serve").Fails("INVITED_SMTP_HELO", "a host name")
+	mailed.With("INVITED_SMTP_CA_FILE=nowhere").Run("", "serve").Fails("INVITED_SMTP_CA_FILE", "nowhere")
+	mailed.With("INVITED_SMTP_CA_FILE=file").Run("", "serve").Fails("INVITED_SMTP_CA_FILE", "no certificate")
 	got := env.With("INVITED_WORKERS=perhaps", "INVITED_LOG_LEVEL=loud").Run("", "serve")
 	require.Equal(t, 1, got.Code)
 	require.Equal(t, 2, strings.Count(got.Stderr, "\n"), "a line for each")

@@ -98,7 +98,7 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 		Demo:          demo,
 		SignsInByMail: a.config.SignInEmail,
 		Preview: func(m *invitation.Message) (subject, text string, err error) {
-			rendered, err := jobs.Render(renderer, messageIDHost(a.config.MailFrom), m, m.Invitation.Created)
+			rendered, err := jobs.Render(renderer, mailSettings(a.config), m, m.Invitation.Created)
 			return rendered.Subject, rendered.Text, err
 		},
 		Invitations: service,
@@ -181,7 +181,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Renderer:  renderer,
 		Transport: transport,
 		Webhook:   webhookClient,
-		MailHost:  messageIDHost(a.config.MailFrom),
+		Mails:     mailSettings(a.config),
 		Sweep:     a.config.SweepInterval,
 		Logger:    a.logger,
 
@@ -197,17 +197,40 @@ func newRenderer(c config.Config) (*mail.Renderer, error) {
 	return renderer, nil
 }
 
+func mailSettings(c config.Config) jobs.MailSettings {
+	settings := jobs.MailSettings{Host: messageIDHost(c.MailFrom), ReplyToInviter: c.MailReplyTo == config.ReplyToInviter}
+	if !settings.ReplyToInviter && c.MailReplyTo != config.ReplyToNone {
+		settings.ReplyTo = c.MailReplyTo
+	}
+	return settings
+}
+
 // newTransport returns the client of the mail server or, where INVITED_SMTP_URL is empty, the mail folder.
 func newTransport(c config.Config) (mail.Transport, error) {
 	from := c.MailFrom.String()
 	if err := mail.CheckSender(from); err != nil {
 		return nil, fmt.Errorf("INVITED_MAIL_FROM: %w", err)
 	}
+	if to := c.MailReplyTo; to != config.ReplyToInviter && to != config.ReplyToNone {
+		if mail.CheckSender(to) != nil {
+			return nil, fmt.Errorf(`INVITED_MAIL_REPLY_TO: %q is not an address that mails can go to, such as "Help <help@example.com>"`, to)
+		}
+	}
 	if address := c.SMTPURL.Reveal(); address != "" {
 		smtp, err := mail.NewSMTP(address, from)
 		if err != nil {
 			return nil, fmt.Errorf("INVITED_SMTP_URL: %w", err)
 		}
+		if c.SMTPHelo != "" {
+			if err := smtp.SetHELO(c.SMTPHelo); err != nil {
+				return nil, fmt.Errorf("INVITED_SMTP_HELO: %w", err)
+			}
+		}
+		roots, err := c.SMTPRoots()
+		if err != nil {
+			return nil, err
+		}
+		smtp.SetRoots(roots)
 		return smtp, nil
 	}
 	if err := checkMailDir(c); err != nil {

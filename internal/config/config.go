@@ -50,6 +50,14 @@ type Config struct {
 	// mails are written into MailDir.
 	SMTPURL Secret `env:"SMTP_URL"`
 
+	// SMTPHelo is the name by which this server greets the mail server: a host name, or an address such as [192.0.2.1].
+	// Default: the name of this machine.
+	SMTPHelo string `env:"SMTP_HELO"`
+
+	// SMTPCAFile is a PEM file with the certificates that the mail server's certificate may come from. Default: those of the
+	// system.
+	SMTPCAFile string `env:"SMTP_CA_FILE"`
+
 	// SMTPRate is how many mails a second this process sends at most. Without it, a process is as fast as the mail server
 	// takes mails, and slows down when the mail server asks for that. Default: 0, no limit.
 	SMTPRate Rate `env:"SMTP_RATE" envDefault:"0"`
@@ -60,6 +68,10 @@ type Config struct {
 
 	// MailFrom is the sender of every mail, with or without a display name. Default: invited <invitations@localhost>.
 	MailFrom mail.Address `env:"MAIL_FROM" envDefault:"invited <invitations@localhost>"`
+
+	// MailReplyTo is where replies to mails go: inviter, none or an address. Mails that are not about an invitation have
+	// only an address. Default: inviter.
+	MailReplyTo string `env:"MAIL_REPLY_TO" envDefault:"inviter"`
 
 	// TemplatesDir is a folder whose files replace the built-in mail templates of the same name. Default: none.
 	TemplatesDir string `env:"TEMPLATES_DIR"`

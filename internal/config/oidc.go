@@ -146,6 +146,15 @@ func readCertificates(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// SMTPRoots returns the certificates in SMTPCAFile; nil for those of the system. The error names the variable.
+func (c Config) SMTPRoots() (*x509.CertPool, error) {
+	roots, err := readCertificates(c.SMTPCAFile)
+	if err != nil {
+		return nil, variableError("SMTP_CA_FILE", "%w", err)
+	}
+	return roots, nil
+}
+
 // issuerEntry is an entry of OIDCFile.
 type issuerEntry struct {
 	ID           string   `yaml:"id"`

@@ -45,6 +45,11 @@ func (c *Config) validate() []error {
 	if c.SMTPURL != "" && !isSMTPURL(c.SMTPURL.Reveal()) {
 		report("SMTP_URL", "not smtp://USER:PASSWORD@HOST:PORT, smtps://… or smtp+insecure://…; %s", escapeHint)
 	}
+	if reply := c.MailReplyTo; !slices.Contains([]string{"", ReplyToInviter, ReplyToNone}, reply) {
+		if _, err := parseMailAddress(reply); err != nil {
+			report("MAIL_REPLY_TO", "%q is neither inviter nor none nor an e-mail address, such as help@example.com", reply)
+		}
+	}
 	for i, origin := range c.CORSOrigins {
 		normal, err := parseOrigin(origin)
 		if err != nil {
@@ -88,6 +93,12 @@ func (c *Config) validate() []error {
 
 // headerName matches the name of a header (RFC 9110, section 5.6.2).
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'+.^_`|~-]+$")
+
+// The values of MailReplyTo that are no address.
+const (
+	ReplyToInviter = "inviter"
+	ReplyToNone    = "none"
+)
 
 var personalFields = []string{"full_name", "native_name", "phone_number", "organization", "job_title", "civil_number"}
 

@@ -114,7 +114,7 @@ func (env *testEnv) newWorkers(configure ...func(*jobs.Config)) *jobs.Workers {
 	require.NoError(env.t, err)
 	c := jobs.Config{
 		Queue: env.db.QueueDriver(), Now: env.db.Now, Service: env.service, Renderer: renderer, Transport: env.smtp.transport(),
-		MailHost: "mail.example", Sweep: time.Hour, Poll: 20 * time.Millisecond,
+		Mails: jobs.MailSettings{Host: "mail.example", ReplyToInviter: true}, Sweep: time.Hour, Poll: 20 * time.Millisecond,
 		Logger: slog.New(slog.NewTextHandler(env.log, nil)),
 	}
 	for _, each := range configure {

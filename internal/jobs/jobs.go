@@ -46,7 +46,7 @@ type Config struct {
 	Renderer  *mail.Renderer
 	Transport mail.Transport
 	Webhook   *webhook.Client // delivers invitations into projects; nil: every invitation is a mail
-	MailHost  string          // the right side of Message-IDs
+	Mails     MailSettings
 	// MailInterval is the least time between two mails of this process; 0: as fast as the mail server takes them.
 	MailInterval time.Duration
 	Sweep        time.Duration // between two sweeps; 0: 15 minutes
@@ -71,7 +71,7 @@ func New(c Config) (*Workers, error) {
 	c.Sweep = cmp.Or(c.Sweep, 15*time.Minute)
 	w := &Workers{config: c, clock: &clock{read: c.Now}, stopClock: func() {}}
 	w.sender = &sender{
-		renderer: c.Renderer, transport: c.Transport, webhook: c.Webhook, mailHost: c.MailHost, clock: w.clock,
+		renderer: c.Renderer, transport: c.Transport, webhook: c.Webhook, mails: c.Mails, clock: w.clock,
 		mailRoute: route{pace: newPace(c.MailInterval)}, webhookRoute: route{pace: newPace(0)},
 	}
 	var err error

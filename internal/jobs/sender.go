@@ -18,7 +18,7 @@ type sender struct {
 	renderer     *mail.Renderer
 	transport    mail.Transport
 	webhook      *webhook.Client // nil: every message is a mail
-	mailHost     string          // the right side of Message-IDs
+	mails        MailSettings
 	clock        *clock
 	mailRoute    route
 	webhookRoute route
@@ -51,30 +51,51 @@ func (s *sender) send(ctx context.Context, m *invitation.Message, requested time
 	if m.Webhook && s.webhook != nil {
 		return s.webhookRoute.do(func() error { return s.webhook.Send(ctx, m.ID, s.clock.NowUTC(), payload(m)) })
 	}
-	rendered, err := Render(s.renderer, s.mailHost, m, requested)
+	rendered, err := Render(s.renderer, s.mails, m, requested)
 	if err != nil {
 		return err
 	}
 	return s.mailRoute.do(func() error { return s.transport.Send(ctx, rendered) })
 }
 
-// Render returns the mail of a message as the workers send it. host is the right side of the Message-ID. The errors are those of
-// mail.Renderer.Render.
-func Render(renderer *mail.Renderer, host string, m *invitation.Message, date time.Time) (mail.Message, error) {
+// MailSettings are what the operator decides about all mails.
+type MailSettings struct {
+	Host           string // the right side of Message-IDs
+	ReplyToInviter bool   // replies to a mail about an invitation go to its inviter
+	ReplyTo        string // where replies go otherwise: one address, with or without a display name; "" for the sender
+}
+
+// replyTo returns where replies to a message go. Nobody is asked to reply to themselves, and a mail about the requests of
+// several people has nobody to reply to.
+func (s MailSettings) replyTo(m *invitation.Message) string {
+	if !s.ReplyToInviter {
+		return s.ReplyTo
+	}
+	if inviter := m.Invitation.CreatedBy; inviter != nil && inviter.IsActive && inviter.Email != m.To && len(m.Requests) <= 1 {
+		return inviter.Email
+	}
+	return ""
+}
+
+// Render returns the mail of a message as the workers send it. The errors are those of mail.Renderer.Render.
+func Render(renderer *mail.Renderer, s MailSettings, m *invitation.Message, date time.Time) (mail.Message, error) {
 	kind := mailKinds[m.Notice]
 	if len(m.Requests) > 1 {
 		kind = mail.InvitationRequests
 	}
-	return renderer.Render(kind, m.To, m.ID+"@"+host, date, mailContent(m))
+	rendered, err := renderer.Render(kind, m.To, m.ID+"@"+s.Host, date, mailContent(m))
+	rendered.ReplyTo = s.replyTo(m)
+	return rendered, err
 }
 
 // sendCode mails a code. The mail is dated as those of send are.
 func (s *sender) sendCode(ctx context.Context, job identity.SendCode, m *identity.CodeMessage, requested time.Time) error {
-	rendered, err := s.renderer.Render(mail.SignInCode, m.To, job.Request.String()+"@"+s.mailHost, requested,
+	rendered, err := s.renderer.Render(mail.SignInCode, m.To, job.Request.String()+"@"+s.mails.Host, requested,
 		mail.Invitation{Email: m.To, Code: m.Code, Expires: m.Ends})
 	if err != nil {
 		return err
 	}
+	rendered.ReplyTo = s.mails.ReplyTo
 	return s.mailRoute.do(func() error { return s.transport.Send(ctx, rendered) })
 }
 

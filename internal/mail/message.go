@@ -16,6 +16,7 @@ import (
 type Message struct {
 	ID      string    // Message-ID without angle brackets, the same in every attempt
 	To      string    // one address, without a display name
+	ReplyTo string    // one address, with or without a display name; "" for none, and left out where it can't be used
 	Date    time.Time // when the mail was made, the same in every attempt
 	Subject string    // one line, not encoded
 	Text    string    // the text/plain body; lines end in "\n"
@@ -76,10 +77,18 @@ func compose(from *netmail.Address, m Message) (raw []byte, recipient string, er
 	msg.ToMailAddress(&netmail.Address{Address: recipient})
 	msg.SetMessageIDWithValue(m.ID)
 	msg.SetDateWithValue(m.Date.UTC())
-	msg.Subject(sanitizeLine(m.Subject))
-	// These ask for no automatic replies: RFC 3834, section 5, and its counterpart in Exchange.
+	if replyTo, err := parseSender(m.ReplyTo); err == nil {
+		msg.ReplyToMailAddress(replyTo)
+	}
+	if subject := sanitizeLine(m.Subject); isASCII(subject) {
+		msg.Subject(subject)
+	} else {
+		msg.SetGenHeaderPreformatted(gomail.HeaderSubject, encodeSubject(subject))
+	}
+	// These ask for no automatic replies: RFC 3834, section 5, and its counterpart in Exchange, where "All" would suppress
+	// reports that the mail did not arrive.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")
-	msg.SetGenHeader("X-Auto-Response-Suppress", "All")
+	msg.SetGenHeader("X-Auto-Response-Suppress", "OOF, AutoReply")
 	// A mail reader prefers the last alternative (RFC 2046, section 5.1.4).
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)

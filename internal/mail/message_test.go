@@ -29,15 +29,25 @@ func checkWire(t testing.TB, raw []byte, m Message) *enmime.Envelope {
 	}
 	parsed, err := netmail.ReadMessage(bytes.NewReader(raw))
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{
+	headers := []string{
 		"From", "To", "Date", "Message-Id", "Subject", "Mime-Version", "Content-Type",
 		"Auto-Submitted", "X-Auto-Response-Suppress",
-	}, slices.Collect(maps.Keys(parsed.Header)))
+	}
+	if replyTo, err := parseSender(m.ReplyTo); err == nil {
+		headers = append(headers, "Reply-To")
+		addresses, err := parsed.Header.AddressList("Reply-To")
+		require.NoError(t, err)
+		require.Equal(t, []*netmail.Address{replyTo}, addresses)
+	}
+	require.ElementsMatch(t, headers, slices.Collect(maps.Keys(parsed.Header)))
+	if !isASCII(m.Subject) {
+		require.Regexp(t, `\r\nSubject: =\?utf-8\?q\?[^?]+\?=\r\n`, string(raw), "not folded right behind the colon")
+	}
 	for name, values := range parsed.Header {
 		require.Len(t, values, 1, name)
 	}
 	require.Equal(t, "auto-generated", parsed.Header.Get("Auto-Submitted"))
-	require.Equal(t, "All", parsed.Header.Get("X-Auto-Response-Suppress"))
+	require.Equal(t, "OOF, AutoReply", parsed.Header.Get("X-Auto-Response-Suppress"))
 	require.Equal(t, "<"+m.ID+">", parsed.Header.Get("Message-ID"))
 	date, err := parsed.Header.Date()
 	require.NoError(t, err)
@@ -77,6 +87,47 @@ func TestCompose(t *testing.T) {
 	require.NotContains(t, strings.ToLower(string(raw)), "go-mail")
 	for l := range strings.SplitSeq(string(raw), "\r\n") {
 		require.LessOrEqual(t, len(l), 78, "RFC 5322, section 2.1.1: lines that can be folded")
+	}
+}
+
+// Subjects of every length are not folded right behind the colon, and are read as they were written.
+func TestSubjectsAreFolded(t *testing.T) {
+	t.Parallel()
+	m := render(t, InvitationCreated, testInvitation())
+	for _, letter := range []string{"é", "日", "🙂", "x é "} {
+		for length := range 40 {
+			m.Subject = "Invitation to " + strings.TrimSpace(strings.Repeat(letter, length)+"ü")
+			raw, _, err := compose(fromAddress, m)
+			require.NoError(t, err)
+			checkWire(t, raw, m)
+			for l := range strings.SplitSeq(string(raw), "\r\n") {
+				require.LessOrEqual(t, len(l), 76)
+			}
+		}
+	}
+}
+
+// An address to reply to adds one header, whatever it is; one that can't be used adds none.
+func TestReplyTo(t *testing.T) {
+	t.Parallel()
+	m := render(t, InvitationCreated, testInvitation())
+	for _, each := range []struct{ replyTo, header string }{
+		{"", ""},
+		{"alice@example.com", "<alice@example.com>"},
+		{"Help Désk <help@example.com>", `=?utf-8?q?Help_D=C3=A9sk?= <help@example.com>`},
+		{"alice@bücher.example", "<alice@xn--bcher-kva.example>"},
+		{"nobody", ""},
+		{"a@x.org, b@x.org", ""},
+		{"a@x.org\r\nBcc: b@x.org", ""},
+		{"ürsula@example.com", ""},
+	} {
+		m.ReplyTo = each.replyTo
+		raw, _, err := compose(fromAddress, m)
+		require.NoError(t, err)
+		checkWire(t, raw, m)
+		parsed, err := netmail.ReadMessage(bytes.NewReader(raw))
+		require.NoError(t, err)
+		require.Equal(t, each.header, parsed.Header.Get("Reply-To"), each.replyTo)
 	}
 }
 

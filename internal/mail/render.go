@@ -106,16 +106,18 @@ func (r *Renderer) Render(kind Kind, to, id string, date time.Time, v Invitation
 	}
 	m := Message{ID: id, To: recipient, Date: date}
 	textFile, htmlFile := string(kind)+textSuffix, string(kind)+htmlSuffix
+	body := v.withoutLinks()
 	for _, part := range []struct {
 		target      *string
 		set         templateSet
 		name, where string
+		v           Invitation
 	}{
-		{&m.Subject, text, "subject", textFile + ": the subject"},
-		{&m.Text, text, textFile, textFile},
-		{&m.HTML, html, htmlFile, htmlFile},
+		{&m.Subject, text, "subject", textFile + ": the subject", v},
+		{&m.Text, text, textFile, textFile, body},
+		{&m.HTML, html, htmlFile, htmlFile, body},
 	} {
-		if *part.target, err = execute(part.set, part.name, part.where, v); err != nil {
+		if *part.target, err = execute(part.set, part.name, part.where, part.v); err != nil {
 			return Message{}, renderFailure(err)
 		}
 	}

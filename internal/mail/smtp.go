@@ -32,14 +32,14 @@ const sendTimeout = 30 * time.Second
 // verified. With smtp+insecure, everything is sent in the clear.
 type SMTP struct {
 	host, port         string
-	helo               string // the name of this machine
+	helo               string // the name of this machine, unless SetHELO sets another one
 	encryption         encryption
 	username, password string
 	from               *netmail.Address
+	roots              *x509.CertPool // nil for those of the system
 	pool               pool
 
-	// Tests set these.
-	roots       *x509.CertPool // nil for those of the system
+	// Tests set this.
 	dialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
@@ -73,6 +73,23 @@ func NewSMTP(rawURL, from string) (*SMTP, error) {
 	}
 	return s, nil
 }
+
+// SetHELO sets the name by which the client greets the server, in place of the name of this machine: a host name, or an
+// address literal such as [192.0.2.1]. Any other name is an error. SetHELO is called before the first Send.
+func (s *SMTP) SetHELO(name string) error {
+	if !hostname.MatchString(name) && !addressLiteral.MatchString(name) {
+		return fmt.Errorf("%q is neither a host name, such as invite.example.com, nor an address, such as [192.0.2.1]", name)
+	}
+	s.helo = name
+	return nil
+}
+
+// addressLiteral matches the address literals of RFC 5321, section 4.1.3, and more.
+var addressLiteral = regexp.MustCompile(`^\[(IPv6:)?[0-9A-Fa-f.:]+\]$`)
+
+// SetRoots sets the certificates that the server's certificate may come from, in place of those of the system; nil for
+// those. SetRoots is called before the first Send.
+func (s *SMTP) SetRoots(roots *x509.CertPool) { s.roots = roots }
 
 // serverName matches more than the host names of the DNS: in container networks, names with underscores are common.
 var serverName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)

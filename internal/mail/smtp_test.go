@@ -92,7 +92,7 @@ func TestSMTPDelivers(t *testing.T) {
 				credentials = test.login + ":p%40ss%3Aword%2F1@"
 			}
 			s := newSMTP(t, test.scheme+credentials+server.addr)
-			s.roots = server.roots
+			s.SetRoots(server.roots)
 			v := testInvitation()
 			v.ExtraText = ".\n..\n.leading dot\nnaïve"
 			m := render(t, InvitationCreated, v)
@@ -379,7 +379,7 @@ func TestSMTPVerifiesTheServer(t *testing.T) {
 			server := newSMTPRecorder(t, test.server)
 			s := newSMTP(t, test.scheme+"alice:secret@"+server.addr)
 			if test.trusted {
-				s.roots = server.roots
+				s.SetRoots(server.roots)
 			}
 			failure := send(t, s, render(t, InvitationCreated, testInvitation()))
 			require.NotNil(t, failure)
@@ -445,6 +445,21 @@ func TestNewSMTP(t *testing.T) {
 	_, err := NewSMTP("smtp://alice:s3cret@mail.example.com", "nobody")
 	require.ErrorContains(t, err, "the sender of mails")
 	require.NotContains(t, err.Error(), "s3cret")
+}
+
+func TestHELO(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"invite.example.com", "host", "[192.0.2.1]", "[IPv6:2001:db8::1]"} {
+		server := newScriptedServer(t, nil)
+		s := newSMTP(t, "smtp://"+server.addr)
+		require.NoError(t, s.SetHELO(name))
+		require.Nil(t, send(t, s, render(t, InvitationCreated, testInvitation())))
+		require.Contains(t, server.commands(), "EHLO "+name+"\n")
+	}
+	s := newSMTP(t, "smtp://mail.example.com")
+	for _, name := range []string{"", "my host", "host\r\nRSET", "192.0.2.1:25", "a_b.example", "[host]", "-a.example"} {
+		require.ErrorContains(t, s.SetHELO(name), "is neither a host name", name)
+	}
 }
 
 // A reply may repeat what the client has sent.

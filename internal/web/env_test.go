@@ -129,7 +129,7 @@ func (e *env) pages(publicURL string) http.Handler {
 	require.NoError(e, err)
 	handler, err := web.New(web.Config{
 		Preview: func(m *invitation.Message) (subject, text string, err error) {
-			rendered, err := jobs.Render(renderer, "example.org", m, e.clock.Now())
+			rendered, err := jobs.Render(renderer, jobs.MailSettings{Host: "example.org"}, m, e.clock.Now())
 			return rendered.Subject, rendered.Text, err
 		},
 		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
