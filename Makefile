@@ -38,7 +38,7 @@ export GO PYTHON
 .PHONY: help go testrun run test lint verify generate build fmt clean \
 	ci audit test-race test-faults test-browser test-sign-in keycloak-test fuzz gateway-test gateway-check pgbouncer-test \
 	contract-lint contract-diff contract-tag contract-test schemathesis mock \
-	sdk sdk-test examples \
+	sdk sdk-test sdk-matrix examples \
 	bench bench-scale bench-profile bench-delivery bench-relay bench-attack
 
 help: ## list the targets
@@ -147,6 +147,10 @@ sdk: generate ## build the Go client, the Python wheel and the npm package: gen/
 
 sdk-test: build $(SDK_PYTHON) $(SDK_TYPESCRIPT) ## install the SDKs as their users do, and go from create to accept with each
 	@$(POSTGRES) internal/tools/sdk/test.sh
+
+sdk-matrix: build ## generate clients with other generators and try each, FORM=short (2 minutes) or full (15)
+	@echo "Generating, compiling and trying clients, in the $(FORM) form (the first run installs generators for some minutes)"
+	@$(GO) run ./internal/tools/sdk/matrix -form $(FORM) $(ARGS)
 
 examples: $(DOCUMENT) build $(SDK_PYTHON) $(SDK_TYPESCRIPT) ## run the 33 examples of DOCUMENT on each database
 	@$(POSTGRES) sh -c '$(GO) run ./internal/tools/sdk/examples -postgres "$$INVITED_TEST_POSTGRES_URL" -document "$(DOCUMENT)"'

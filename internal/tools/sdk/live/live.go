@@ -169,6 +169,16 @@ func (s *Server) Run(ctx context.Context, environ ...string) error {
 	return nil
 }
 
+// Environ returns what a program that tries the server has to know, as environment variables that begin with INVITED_TEST_.
+func (s *Server) Environ() []string {
+	return []string{
+		"INVITED_TEST_URL=" + s.URL, "INVITED_TEST_SCOPE=" + s.Scope, "INVITED_TEST_ROLE=" + Role,
+		"INVITED_TEST_OWNER_TOKEN=" + Token(Owner), "INVITED_TEST_INVITEE_TOKEN=" + Token(Invitees[0]),
+		"INVITED_TEST_INVITEE_EMAIL=" + Email(Invitees[0]), "INVITED_TEST_OTHER_TOKEN=" + Token(Invitees[1]),
+		"INVITED_TEST_OTHER_EMAIL=" + Email(Invitees[1]),
+	}
+}
+
 // Log returns what the server has written so far.
 func (s *Server) Log() string { return s.log.String() }
 

@@ -55,11 +55,7 @@ func runOn(ctx context.Context, binary string, db live.Database, args []string) 
 	defer func() { err = errors.Join(err, server.Stop()) }()
 	fmt.Fprintln(os.Stdout, "On", db.Name)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(),
-		"INVITED_TEST_URL="+server.URL, "INVITED_TEST_SCOPE="+server.Scope, "INVITED_TEST_ROLE="+live.Role,
-		"INVITED_TEST_OWNER_TOKEN="+live.Token(live.Owner), "INVITED_TEST_INVITEE_TOKEN="+live.Token(live.Invitees[0]),
-		"INVITED_TEST_INVITEE_EMAIL="+live.Email(live.Invitees[0]), "INVITED_TEST_OTHER_TOKEN="+live.Token(live.Invitees[1]),
-		"INVITED_TEST_OTHER_EMAIL="+live.Email(live.Invitees[1]))
+	cmd.Env = append(os.Environ(), server.Environ()...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("on %s: %s: %w", db.Name, args[0], err)
