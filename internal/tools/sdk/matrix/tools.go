@@ -15,4 +15,11 @@ var short = []string{
 // tools are in the order of the table.
 var tools = []tool{
 	{name: "openapi-generator-go"},
+	{name: "openapi-generator-java-native"},
+	{name: "openapi-generator-java-okhttp"},
+	{name: "openapi-generator-kotlin"},
+	{name: "openapi-generator-python"},
+	{name: "openapi-generator-rust"},
+	{name: "openapi-generator-typescript-axios"},
+	{name: "openapi-generator-typescript-fetch"},
 }

@@ -1,0 +1,14 @@
+#!/bin/sh
+# See ../main.go.
+set -eu
+. internal/tools/sdk/matrix/openapi-generator/lib.sh
+. internal/tools/sdk/matrix/openapi-generator/java/lib.sh
+
+case $1 in
+version) print_version ;;
+generate)
+  generate java --library native --additional-properties=useSingleRequestParameter=true
+  ;;
+compile) compile ;;
+play) play ;;
+esac
