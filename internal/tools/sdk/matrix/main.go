@@ -3,25 +3,36 @@
 //
 //	go run ./internal/tools/sdk/matrix [-form short|full] [-tools NAME,NAME]
 //
-// It prints a table of what worked, and writes what each tool prints to build/sdk-matrix/NAME.log. The reasons of known failures stand in tools.go, and are printed under the table. matrix
-// exits with 0 where everything worked but the known failures, and nothing that is stated as a failure works.
+// It prints a table of what worked, and writes what each tool prints to build/sdk-matrix/NAME.log. The reasons of known
+// failures stand in tools.go, and are printed under the table. matrix exits with 0 where everything worked but the known
+// failures, and no known failure works after all.
 //
 // A tool is a folder with the executable tool.sh, which is called with one argument in the root of the repository. The
 // environment variable OUT is the tool's working folder.
 //
-//	version   prints a line with the tool and its version, which is pinned in the folder
+//	version   prints the version in one line; files of the repository pin it
 //	generate  installs the tool where it is not installed, and generates the client
-//	compile   compiles the client and the program, with strict settings
+//	compile   compiles the client and a program that uses it, with strict settings
 //	play      runs the program
 //
 // Where tool.sh needs a program that the machine does not have, it says so in one sentence and exits with 75.
 //
-// The program uses the generated client for all requests. Its environment is that of live.Server.Environ, and:
+// The program sends each request with the generated client. Its environment is that of live.Server.Environ, and:
 //
 //	INVITED_TEST_PENDING, INVITED_TEST_CANCELED  uuids of two invitations
 //	INVITED_TEST_NEWER_URL                       the same server, with a field more in each JSON object of its responses
 //
-// It prints a line for each step: "step NAME ok", or "step NAME failed: why".
+// It prints a line for each of these steps: "step NAME ok", or "step NAME failed: why".
+//
+//	list           the list of the states canceled and expired has CANCELED, and not PENDING
+//	count          the count of that list, from the header X-Result-Count of a HEAD request
+//	create         an invitation to INVITEE_EMAIL
+//	details        of the invitation, as the invitee
+//	accept         the invitation, as the invitee
+//	field_error    the message under email where an invitation to "nonsense" is refused
+//	rule_error     the messages where the accepted invitation can't be canceled and can't be edited
+//	not_found      the detail of a 404
+//	unknown_field  the list and an invitation, from NEWER_URL
 package main
 
 import (

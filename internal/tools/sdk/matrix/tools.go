@@ -10,6 +10,8 @@ type tool struct {
 // short are the tools of the short form, which together show the most kinds of failures.
 var short = []string{
 	"openapi-generator-go",
+	"openapi-generator-java-native",
+	"openapi-generator-typescript-fetch",
 }
 
 // tools are in the order of the table.
@@ -19,7 +21,9 @@ var tools = []tool{
 	{name: "openapi-generator-java-okhttp"},
 	{name: "openapi-generator-kotlin"},
 	{name: "openapi-generator-python"},
-	{name: "openapi-generator-rust"},
+	{name: "openapi-generator-rust", known: map[string]string{
+		"count": "The client returns no headers, so that X-Result-Count is out of reach.",
+	}},
 	{name: "openapi-generator-typescript-axios"},
 	{name: "openapi-generator-typescript-fetch"},
 }

@@ -22,7 +22,7 @@ func main() {
 		api         = at(variable("URL"))
 		uuid        string
 	)
-	ended := []client.InvitationState{"canceled", "expired"}
+	ended := []client.InvitationState{client.InvitationStateCanceled, client.InvitationStateExpired}
 
 	step("list", func() error {
 		rows, _, err := api.UserInvitationsList(owner).State(ended).Execute()
@@ -46,7 +46,7 @@ func main() {
 			return err
 		}
 		uuid = made.Uuid
-		return want(uuid != "" && made.State == "pending", made)
+		return want(uuid != "" && made.State == client.InvitationStatePending, made)
 	})
 	step("details", func() error {
 		details, _, err := api.UserInvitationsDetailsRetrieve(invitee, uuid).Execute()
@@ -83,11 +83,19 @@ func main() {
 		return want(ok && response.StatusCode == http.StatusNotFound && detail.Detail == "Not found.", err)
 	})
 	step("unknown_field", func() error {
-		rows, _, err := at(variable("NEWER_URL")).UserInvitationsList(owner).State(ended).Execute()
+		newer := at(variable("NEWER_URL"))
+		rows, _, err := newer.UserInvitationsList(owner).State(ended).Execute()
 		if err != nil {
 			return err
 		}
-		return onlyCanceled(rows)
+		if err := onlyCanceled(rows); err != nil {
+			return err
+		}
+		invitation, _, err := newer.UserInvitationsRetrieve(owner, variable("PENDING")).Execute()
+		if err != nil {
+			return err
+		}
+		return want(invitation.State == client.InvitationStatePending, invitation)
 	})
 }
 

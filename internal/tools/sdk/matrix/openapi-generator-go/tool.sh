@@ -6,7 +6,9 @@ set -eu
 : "${GO:=go}"
 case $1 in
 version) print_version ;;
-generate) generate go --additional-properties=packageName=client,withGoMod=false ;;
+generate)
+  generate go --additional-properties=packageName=client,withGoMod=false,disallowAdditionalPropertiesIfNotPresent=false,enumUnknownDefaultCase=true
+  ;;
 compile)
   rm -rf "$OUT/client/test" # empty tests, which need a module of their own
   cp "$from/go.mod" "$from/main.go" "$OUT"

@@ -13,6 +13,7 @@ import org.openapitools.client.api.UserInvitationsApi.APIUserInvitationsCreateRe
 import org.openapitools.client.api.UserInvitationsApi.APIUserInvitationsDetailsRetrieveRequest;
 import org.openapitools.client.api.UserInvitationsApi.APIUserInvitationsListRequest;
 import org.openapitools.client.api.UserInvitationsApi.APIUserInvitationsPartialUpdateRequest;
+import org.openapitools.client.api.UserInvitationsApi.APIUserInvitationsRetrieveRequest;
 import org.openapitools.client.model.Detail;
 import org.openapitools.client.model.Invitation;
 import org.openapitools.client.model.InvitationListItem;
@@ -70,7 +71,12 @@ final class Play {
       Detail body = refused(() -> owner.userInvitationsDetailsRetrieve(request), new TypeReference<Detail>() {});
       Steps.same(body.getDetail(), "Not found.");
     });
-    Steps.step("unknown_field", () -> listEnded(api("NEWER_URL", "OWNER_TOKEN")));
+    Steps.step("unknown_field", () -> {
+      UserInvitationsApi newer = api("NEWER_URL", "OWNER_TOKEN");
+      listEnded(newer);
+      var request = APIUserInvitationsRetrieveRequest.newBuilder().uuid(UUID.fromString(Steps.variable("PENDING"))).build();
+      Steps.same(newer.userInvitationsRetrieve(request).getState(), InvitationState.InvitationStatePending);
+    });
   }
 
   private static UserInvitationsApi api(String url, String token) {

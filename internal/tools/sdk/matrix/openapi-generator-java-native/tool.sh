@@ -7,7 +7,7 @@ set -eu
 case $1 in
 version) print_version ;;
 generate)
-  generate java --library native --additional-properties=useSingleRequestParameter=true
+  generate java --library native --additional-properties=useSingleRequestParameter=true,enumUnknownDefaultCase=true
   ;;
 compile) compile ;;
 play) play ;;

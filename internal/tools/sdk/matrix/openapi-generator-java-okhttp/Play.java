@@ -55,7 +55,12 @@ final class Play {
       Detail body = refused(() -> owner.userInvitationsDetailsRetrieve(Steps.UNKNOWN).execute(), TypeToken.get(Detail.class));
       Steps.same(body.getDetail(), "Not found.");
     });
-    Steps.step("unknown_field", () -> listEnded(api("NEWER_URL", "OWNER_TOKEN")));
+    Steps.step("unknown_field", () -> {
+      UserInvitationsApi newer = api("NEWER_URL", "OWNER_TOKEN");
+      listEnded(newer);
+      Invitation invitation = newer.userInvitationsRetrieve(UUID.fromString(Steps.variable("PENDING"))).execute();
+      Steps.same(invitation.getState(), InvitationState.InvitationStatePending);
+    });
   }
 
   private static UserInvitationsApi api(String url, String token) {

@@ -7,7 +7,7 @@ set -eu
 case $1 in
 version) print_version ;;
 generate)
-  generate java --library okhttp-gson --additional-properties=useSingleRequestParameter=true,disallowAdditionalPropertiesIfNotPresent=false
+  generate java --library okhttp-gson --additional-properties=useSingleRequestParameter=true,enumUnknownDefaultCase=true,disallowAdditionalPropertiesIfNotPresent=false
   ;;
 compile) compile ;;
 play) play ;;

@@ -54,7 +54,11 @@ fun main() {
     step("not_found") {
         same(refused(Detail::class.java) { api.userInvitationsDetailsRetrieve(unknown) }, Detail("Not found."))
     }
-    step("unknown_field") { UserInvitationsApi(variable("NEWER_URL")).onlyCanceled() }
+    step("unknown_field") {
+        val newer = UserInvitationsApi(variable("NEWER_URL"))
+        newer.onlyCanceled()
+        same(newer.userInvitationsRetrieve(UUID.fromString(variable("PENDING"))).state, InvitationState.InvitationStatePending)
+    }
 }
 
 private fun variable(name: String): String = System.getenv("INVITED_TEST_$name")

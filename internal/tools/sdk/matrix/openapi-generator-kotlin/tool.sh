@@ -5,13 +5,13 @@ set -eu
 
 case $1 in
 version) print_version ;;
-generate) generate kotlin ;;
+generate) generate kotlin --additional-properties=enumUnknownDefaultCase=true ;;
 compile)
   mkdir -p "$OUT/play"
   cp "$from/pom.xml" "$OUT"
   cp "$from/Play.kt" "$OUT/play"
   rm -rf "$OUT/target"
-  mvn -q -B -C -f "$OUT/pom.xml" kotlin:compile dependency:build-classpath
+  $maven -f "$OUT/pom.xml" kotlin:compile dependency:build-classpath
   ;;
 play) java -cp "$OUT/target/classes:$(cat "$OUT/classpath")" PlayKt ;;
 esac

@@ -93,7 +93,10 @@ def not_found() -> None:
 
 
 def unknown_field() -> None:
-    only_canceled(api("OWNER_TOKEN", "NEWER_URL").user_invitations_list(state=ENDED))
+    newer = api("OWNER_TOKEN", "NEWER_URL")
+    only_canceled(newer.user_invitations_list(state=ENDED))
+    pending = newer.user_invitations_retrieve(UUID(variable("PENDING")))
+    same(pending.state, InvitationState.InvitationStatePending)
 
 
 for step in (list_, count, create, details, accept, field_error, rule_error, not_found, unknown_field):

@@ -31,7 +31,7 @@ async fn main() {
     report("field_error", field_error(&owner).await);
     report("rule_error", rule_error(&owner, &uuid).await);
     report("not_found", not_found(&owner).await);
-    report("unknown_field", list(&newer).await);
+    report("unknown_field", unknown_field(&newer).await);
 }
 
 fn variable(name: &str) -> String {
@@ -180,4 +180,11 @@ async fn not_found(owner: &Configuration) -> Outcome {
         }
         other => Err(format!("the request was not refused: {other:?}").into()),
     }
+}
+
+async fn unknown_field(newer: &Configuration) -> Outcome {
+    list(newer).await?;
+    let params = api::UserInvitationsRetrieveParams { uuid: variable("PENDING") };
+    let invitation = api::user_invitations_retrieve(newer, params).await?;
+    same(invitation.state, InvitationState::InvitationStatePending)
 }

@@ -49,5 +49,8 @@ await step("not_found", async () => {
   same(await body(owner.userInvitationsDetailsRetrieve({ uuid: unknownUUID })), { detail: "Not found." });
 });
 await step("unknown_field", async () => {
-  onlyCanceled((await api("OWNER_TOKEN", variable("NEWER_URL")).userInvitationsList({ state })).data);
+  const newer = api("OWNER_TOKEN", variable("NEWER_URL"));
+  onlyCanceled((await newer.userInvitationsList({ state })).data);
+  const { data } = await newer.userInvitationsRetrieve({ uuid: variable("PENDING") });
+  same(data.state, InvitationState.InvitationStatePending);
 });

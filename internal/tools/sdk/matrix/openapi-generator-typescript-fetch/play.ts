@@ -47,4 +47,9 @@ await step("rule_error", async () => {
 await step("not_found", async () => {
   same(await body(owner.userInvitationsDetailsRetrieve({ uuid: unknownUUID })), { detail: "Not found." });
 });
-await step("unknown_field", async () => onlyCanceled(await api("OWNER_TOKEN", variable("NEWER_URL")).userInvitationsList({ state })));
+await step("unknown_field", async () => {
+  const newer = api("OWNER_TOKEN", variable("NEWER_URL"));
+  onlyCanceled(await newer.userInvitationsList({ state }));
+  const pending = await newer.userInvitationsRetrieve({ uuid: variable("PENDING") });
+  same(pending.state, InvitationState.InvitationStatePending);
+});

@@ -2,6 +2,7 @@
 
 umask 022
 version=7.25.0
+maven="mvn -q -B -C -Dstyle.color=never" # -C: a wrong checksum fails
 from=$(dirname "$0")
 jar=build/sdk-matrix/openapi-generator-cli-$version.jar
 
@@ -30,7 +31,7 @@ print_version() {
 generate() {
   if [ ! -e "$jar" ]; then
     echo "Fetching OpenAPI Generator $version (30 MB)"
-    mvn -q -B -C org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
+    $maven org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
       "-Dartifact=org.openapitools:openapi-generator-cli:$version:jar" "-DoutputDirectory=$PWD/build/sdk-matrix"
   fi
   rm -rf "$OUT/client"

@@ -3,7 +3,7 @@
 # compile compiles the client with the dependencies of the client's own pom.xml, and the program, where a warning fails.
 compile() {
   if ! cmp -s "$OUT/client/pom.xml" "$OUT/installed-pom.xml"; then
-    mvn -q -B -C -f "$OUT/client/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath \
+    $maven -f "$OUT/client/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath \
       "-Dmdep.outputFile=$OUT/classpath"
     cp "$OUT/client/pom.xml" "$OUT/installed-pom.xml"
   fi
