@@ -13,5 +13,5 @@ compile)
   rm -rf "$OUT/target"
   $maven -f "$OUT/pom.xml" kotlin:compile dependency:build-classpath
   ;;
-play) java -cp "$OUT/target/classes:$(cat "$OUT/classpath")" PlayKt ;;
+play) java $quick -cp "$OUT/target/classes:$(cat "$OUT/classpath")" PlayKt ;;
 esac
