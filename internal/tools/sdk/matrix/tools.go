@@ -12,6 +12,8 @@ var short = []string{
 	"openapi-generator-go",
 	"openapi-generator-java-native",
 	"openapi-generator-typescript-fetch",
+	"orval-axios",
+	"ogen",
 }
 
 // tools are in the order of the table.
@@ -26,4 +28,19 @@ var tools = []tool{
 	}},
 	{name: "openapi-generator-typescript-axios"},
 	{name: "openapi-generator-typescript-fetch"},
+
+	{name: "orval-fetch"},
+	{name: "orval-axios"},
+	{name: "openapi-fetch"},
+	{name: "swagger-typescript-api-fetch"},
+	{name: "swagger-typescript-api-axios"},
+	{name: "rtk-query"},
+	{name: "kubb"},
+	{name: "ogen"},
+	{name: "progenitor"},
+	{name: "fastmcp", known: map[string]string{
+		"count": "A tool returns the body of a response, and the response to a HEAD has none: HEAD operations are no tools.",
+	}},
+	{name: "postman"},
+	{name: "bruno"},
 }

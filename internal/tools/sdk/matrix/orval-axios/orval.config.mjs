@@ -1,0 +1,3 @@
+export default {
+  invited: { input: 'openapi.yaml', output: { target: 'client.ts', client: 'axios' } },
+};

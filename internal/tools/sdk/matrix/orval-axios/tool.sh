@@ -1,0 +1,7 @@
+#!/bin/sh
+# See ../main.go.
+from=$(dirname "$0")
+. internal/tools/sdk/matrix/typescript/lib.sh
+
+generate_client() { tool orval --config orval.config.mjs; }
+run "$1" orval

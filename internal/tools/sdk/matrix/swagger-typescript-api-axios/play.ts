@@ -1,0 +1,23 @@
+import { refused } from './axios-refused';
+import { Api, InvitationState, type Detail, type FieldErrors, type RuleErrors } from './client';
+import { given, play, type Client } from './steps';
+
+function as(url: string, token: string): Client {
+  const { api } = new Api({ baseURL: url, headers: { Authorization: `Token ${token}` } });
+  const invite = (email: string) => api.userInvitationsCreate({ email, role: given('ROLE'), scope: given('SCOPE') });
+  const query = { state: [InvitationState.InvitationStateCanceled, InvitationState.InvitationStateExpired] };
+  return {
+    list: async () => (await api.userInvitationsList(query)).data.map((each) => each.uuid),
+    count: async () => (await api.userInvitationsCount(query)).headers['x-result-count'],
+    create: async (email) => (await invite(email)).data,
+    details: async (uuid) => (await api.userInvitationsDetailsRetrieve(uuid)).data.scope_name,
+    accept: async (uuid) => (await api.userInvitationsAccept(uuid)).data.detail,
+    createRefused: async (email) => (await refused<FieldErrors>(400, invite(email)))['email'],
+    cancelRefused: async (uuid) => refused<RuleErrors>(400, api.userInvitationsCancel(uuid)),
+    editRefused: async (uuid) =>
+      refused<RuleErrors>(400, api.userInvitationsPartialUpdate(uuid, { email: 'other@university.example' })),
+    detailsNotFound: async (uuid) => (await refused<Detail>(404, api.userInvitationsDetailsRetrieve(uuid))).detail,
+  };
+}
+
+await play(as);

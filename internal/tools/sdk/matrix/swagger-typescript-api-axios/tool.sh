@@ -1,0 +1,7 @@
+#!/bin/sh
+# See ../main.go.
+from=$(dirname "$0")
+. internal/tools/sdk/matrix/typescript/lib.sh
+
+generate_client() { tool swagger-typescript-api generate --path openapi.yaml --output . --name client.ts --axios; }
+run "$1" swagger-typescript-api
