@@ -122,9 +122,6 @@ func (s Scope) SameEmailPatterns(other Scope) bool {
 	return same && (s.Customer == nil || slices.Equal(s.Customer.UserEmailPatterns, other.Customer.UserEmailPatterns))
 }
 
-// AdmitsEmail reports whether an address matches the e-mail patterns of the scope and those of its customer.
-func (s Scope) AdmitsEmail(address string) bool { return s.RefusesEmail(address) == "" }
-
 // RefusesEmail returns the type of the first of the scope and its customer whose e-mail patterns an address does not match;
 // empty: both admit the address.
 func (s Scope) RefusesEmail(address string) ScopeType {
