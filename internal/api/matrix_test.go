@@ -42,8 +42,7 @@ var (
 // rights has what each user may do in each scope:
 //
 //	s  can see the scope: holds a role in it, in its customer, or, of a customer, in any of its scopes
-//	v  sees the invitation: holds INVITATION.LIST in the customer, or the scope type's create permission in the
-//	   scope, or it is addressed to them and open
+//	v  sees the invitation: may manage it, holds INVITATION.LIST in the customer, or it is addressed to them and open
 //	m  may manage: holds the scope type's create permission in the scope or its customer, or
 //	   CUSTOMER.CREATE_PERMISSION in the customer
 //	o  may offer the role of the invitation under the role ceiling: holds the role's permissions
@@ -58,8 +57,8 @@ staff       svmo    svmo    svmo    svmo    svmo    svmo    svmo
 support     sv      sv      sv      sv      sv      sv      sv
 owner       svmoh   svmo    svmo    -       svmo    svmo    svmo
 reader      svhr    sv      sv      -       sv      sv      sv
-deputy      svmh    smo     smo     -       smo     smo     smo
-clerk       sh      smo     smo     -       s       s       s
+deputy      svmh    svmo    svmo    -       svmo    svmo    svmo
+clerk       sh      svmo    svmo    -       s       s       s
 manager     s       svmoh   -       -       -       -       -
 member      s       sh      -       -       -       -       -
 sibling     s       -       svmoh   -       -       -       -

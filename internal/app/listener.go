@@ -13,13 +13,15 @@ type contractListener struct{ net.Listener }
 // Accept implements net.Listener.
 func (l contractListener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
+	if tcp, ok := accepted.(*net.TCPConn); ok {
+		return contractConn{tcp}, nil
 	}
-	return contractConn{accepted}, nil
+	return accepted, err
 }
 
-type contractConn struct{ net.Conn }
+// contractConn has the other methods of a TCP connection too: net/http uses CloseWrite to let a client read the response to a
+// request of which the server did not read everything.
+type contractConn struct{ *net.TCPConn }
 
 // expectationFailed begins what net/http writes. No handler writes this status, and no body has a line end of this kind.
 var expectationFailed = []byte("HTTP/1.1 417 Expectation Failed\r\nConnection: close\r\n")
@@ -27,10 +29,10 @@ var expectationFailed = []byte("HTTP/1.1 417 Expectation Failed\r\nConnection: c
 // Write implements net.Conn.
 func (c contractConn) Write(p []byte) (int, error) {
 	if !bytes.HasPrefix(p, expectationFailed) || !bytes.HasSuffix(p, []byte("\r\n\r\n")) {
-		return c.Conn.Write(p)
+		return c.TCPConn.Write(p)
 	}
 	const body = `{"detail":"Only 100-continue can be expected."}` + "\n"
-	_, err := fmt.Fprintf(c.Conn, "%sContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n%s",
+	_, err := fmt.Fprintf(c.TCPConn, "%sContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n%s",
 		expectationFailed, len(body), body)
 	return len(p), err
 }
