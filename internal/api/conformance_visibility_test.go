@@ -104,15 +104,15 @@ func TestVisibilityByUser(t *testing.T) {
 			"invitee":  {"INVITEE@UNIVERSITY.EXAMPLE", "invitee@university.EXAMPLE"},
 			"stranger": {},
 			// These are the users of moreRoles.
-			"founder":  inAcme,                   // who may manage sees
-			"planner":  {},                       // the permission of another scope type
-			"lister":   {},                       // INVITATION.LIST has an effect in a customer only
-			"inviter":  {},                       // the permissions of other scope types
-			"seller":   {"nodes@scopes.example"}, //
-			"reviewer": {"call@scopes.example"},  //
-			"author":   {"paper@scopes.example"}, //
-			"former":   {},                       // revoked
-			"leaving":  inAcme,                   // not yet
+			"founder":  inAcme,                                                                                                   // who may manage sees
+			"planner":  {"apollo@scopes.example", "artemis@scopes.example", "strict@acme.example", "invitee@university.EXAMPLE"}, // projects
+			"lister":   {},                                                                                                       // INVITATION.LIST has an effect in a customer only
+			"inviter":  {},                                                                                                       // the permissions of other scope types
+			"seller":   {"nodes@scopes.example"},                                                                                 //
+			"reviewer": {"call@scopes.example"},                                                                                  //
+			"author":   {"paper@scopes.example"},                                                                                 //
+			"former":   {},                                                                                                       // revoked
+			"leaving":  inAcme,                                                                                                   // not yet
 		} {
 			e.run(user, func(e *env) {
 				require.ElementsMatch(e.t, expected, e.emails(user, "page_size=300"))

@@ -39,7 +39,7 @@ func TestWhatIsAList(t *testing.T) {
 				}
 			}
 		}
-		require.Len(e.t, lists, 11, "the lists of the contract")
+		require.Len(e.t, lists, 15, "the lists of the contract")
 		add(&lists, "POST", base+"check-duplicates/", pairs(apollo, "a@example.org", member))
 		add(&lists, "GET", "/api/users/me/", nil)
 		add(&others, "GET", at(id.String()), nil)
