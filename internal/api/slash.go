@@ -63,8 +63,7 @@ func completeSlash(e *echo.Echo, allowed map[string][]string, publicURL string) 
 		if strings.HasSuffix(written, "/") {
 			return echo.ErrNotFound
 		}
-		complete := e.AcquireContext()
-		defer e.ReleaseContext(complete)
+		complete := e.NewContext(r, c.Response()) // one of the pool still has the path of the request before
 		e.Router().Find(r.Method, r.URL.Path+"/", complete)
 		methods, known := allowed[complete.Path()]
 		switch {
