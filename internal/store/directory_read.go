@@ -13,7 +13,7 @@ import (
 // scopeColumns are the columns of a scope that are shown, with its customer's. E-mail patterns, of which there can be a
 // megabyte, are not among them.
 const (
-	scopeColumns = "scopes.uuid, scopes.type, scopes.name, scopes.description, scopes.start_date, scopes.created," +
+	scopeColumns = "scopes.uuid, scopes.type, scopes.name, scopes.slug, scopes.description, scopes.start_date, scopes.created," +
 		" customers.uuid, customers.type, customers.name"
 	joinScopeCustomer = " JOIN scopes AS customers ON customers.uuid = scopes.customer_uuid"
 )
@@ -21,7 +21,7 @@ const (
 // scopeTargets returns where scopeColumns are scanned into.
 func scopeTargets(scope, customer *directory.Scope) []any {
 	return []any{
-		&scope.UUID, &scope.Type, &scope.Name, &scope.Description, &scope.StartDate, &scope.Created,
+		&scope.UUID, &scope.Type, &scope.Name, &scope.Slug, &scope.Description, &scope.StartDate, &scope.Created,
 		&customer.UUID, &customer.Type, &customer.Name,
 	}
 }
