@@ -146,6 +146,11 @@ func TestMigrationAddsSlugs(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 1, total)
 		require.Equal(t, "Élan Vital", found[0].Name)
+		require.Equal(t, "elan-vital", found[0].Slug)
+		late, _, err := reader.Scopes(t.Context(), staff, directory.ScopeQuery{Type: directory.Customer, NameExact: "Late"}, 1, 10)
+		require.NoError(t, err)
+		require.Len(t, late, 1)
+		require.Empty(t, late[0].Slug)
 		at := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 		for modified, expected := range map[directory.Period]int{
 			{From: &at}: 3, {To: &at}: 3, {From: new(at.Add(1e3))}: 0, {To: new(at.Add(-1e3))}: 0,
@@ -153,6 +158,14 @@ func TestMigrationAddsSlugs(t *testing.T) {
 			total, err := reader.CountScopes(t.Context(), staff, directory.ScopeQuery{Type: directory.Customer, Modified: modified})
 			require.NoError(t, err)
 			require.Equal(t, expected, total)
+		}
+		// The directory file repairs the slug of that row, and a slug changes with the name.
+		for _, each := range []struct{ name, slug string }{{"Late", "late"}, {"Later on", "later-on"}} {
+			applyFile(t, db, fmt.Sprintf("customers: [{uuid: %s, name: %s}]", late[0].UUID, each.name))
+			found, _, err := reader.Scopes(t.Context(), staff, directory.ScopeQuery{Type: directory.Customer, Slug: each.slug}, 1, 10)
+			require.NoError(t, err)
+			require.Len(t, found, 1)
+			require.Equal(t, each.name, found[0].Name)
 		}
 	})
 }

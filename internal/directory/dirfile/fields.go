@@ -67,7 +67,7 @@ func (u userRecord) onto(row directory.User) directory.User {
 
 // onto returns a scope's row as the record makes it.
 func (s scopeRecord) onto(row directory.Scope) directory.Scope {
-	row.Type, row.Name, row.NameFolded = s.Type, s.Name, s.NameFolded
+	row.Type, row.Name, row.NameFolded, row.Slug = s.Type, s.Name, s.NameFolded, s.Slug
 	if s.given.has("description") {
 		row.Description, row.DescriptionFolded = s.Description, s.DescriptionFolded
 	}
@@ -137,6 +137,7 @@ func (p *planner) noteUser(row, want directory.User) {
 func (p *planner) noteScope(row, want directory.Scope) {
 	record := string(row.Type) + " " + directory.Excerpt(row.Name)
 	p.noteChange(record, "name", shown(row.Name), shown(want.Name))
+	p.noteChange(record, "slug", shown(row.Slug), shown(want.Slug))
 	p.noteChange(record, "description", shown(row.Description), shown(want.Description))
 	p.noteChange(record, "start_date", shownDay(row.StartDate), shownDay(want.StartDate))
 	p.noteChange(record, "user_email_patterns", shownList(row.UserEmailPatterns), shownList(want.UserEmailPatterns))
