@@ -150,7 +150,7 @@ type Scope struct {
 	UserEmailPatterns []string   `gorm:"serializer:json"` // regular expressions; none: every address is admitted
 	IsRemoved         bool
 	Created           time.Time
-	Modified          *time.Time // nil: not since it was created
+	Modified          *time.Time // of the last save; nil: before this was recorded
 	ProjectsCount     int        `gorm:"-"` // of a customer, where asked for; see ScopeDetails
 	UsersCount        int        `gorm:"-"` // as ProjectsCount
 }
@@ -173,7 +173,7 @@ type Membership struct {
 	Created       time.Time
 	Expires       *time.Time // nil: never
 	Revoked       *time.Time // nil: not revoked
-	Modified      *time.Time // nil: not since it was created
+	Modified      *time.Time // of the last save; nil: before this was recorded
 }
 
 // Grant is an active membership with the permissions of its role.
