@@ -1,10 +1,8 @@
--- Time ends requests too, and no more ends an invitation that waits for its project. A replica of the version before reads the
--- rows that a sweep looks for without an index meanwhile.
+-- Time ends requests too, and no longer ends an invitation that waits for its project. Replicas of the version before use the
+-- index invitations_ending: a later release drops it.
 
 -- +goose Up
-DROP INDEX invitations_ending;
 CREATE INDEX invitations_due ON invitations (created) WHERE state IN ('requested', 'pending');
 
 -- +goose Down
 DROP INDEX invitations_due;
-CREATE INDEX invitations_ending ON invitations (created) WHERE state IN ('project', 'pending');
