@@ -18,8 +18,8 @@ import (
 // what folded text is, which no SQL can compute.
 const foldingMigration = 6
 
-// slugMigration adds what the lists of the directory filter by and count: slugs, which directory.Slug makes and no SQL can,
-// the times of the last change, which are null in rows that were there, and indexes.
+// slugMigration adds slugs, times of change, and indexes. directory.Slug makes slugs, because SQL can't. Existing rows have no
+// time of change.
 const slugMigration = 20
 
 // addressMigration brings the addresses that were typed with a domain in ASCII form into the form of directory.FoldEmail.
@@ -85,16 +85,16 @@ func foldColumn(ctx context.Context, tx *sql.Tx, table, column string) error {
 	return nil
 }
 
-// addSlugs is the step slugMigration.
+// addSlugs is the step slugMigration. In PostgreSQL, ALTER TABLE keeps every other transaction off the table until this one
+// ends: memberships is changed after the slugs are written.
 func (s *Store) addSlugs(ctx context.Context, tx *sql.Tx) error {
-	kind, moment := "TEXT", "TIMESTAMP"
+	textType, timeType := "TEXT", "TIMESTAMP"
 	if s.IsPostgres() {
-		kind, moment = `text COLLATE "C"`, "timestamptz"
+		textType, timeType = `text COLLATE "C"`, "timestamptz"
 	}
 	for _, statement := range []string{
-		"ALTER TABLE scopes ADD COLUMN slug " + kind + " NOT NULL DEFAULT ''",
-		"ALTER TABLE scopes ADD COLUMN modified " + moment,
-		"ALTER TABLE memberships ADD COLUMN modified " + moment,
+		"ALTER TABLE scopes ADD COLUMN slug " + textType + " NOT NULL DEFAULT ''",
+		"ALTER TABLE scopes ADD COLUMN modified " + timeType,
 	} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return err
@@ -106,7 +106,9 @@ func (s *Store) addSlugs(ctx context.Context, tx *sql.Tx) error {
 	for _, statement := range []string{
 		"CREATE INDEX scopes_slug ON scopes (type, slug, uuid)",
 		"CREATE INDEX scopes_parts ON scopes (customer_uuid, type, is_removed)",
-		// It has all columns that counting the users of a role reads, revoked for SQLite's sake: the count takes a quarter.
+		"ALTER TABLE memberships ADD COLUMN modified " + timeType,
+		// The index covers the count of a role's users, which then takes a quarter of the time. SQLite needs revoked among the
+		// columns.
 		"CREATE INDEX memberships_users ON memberships (role_uuid, user_uuid, expires, scope_uuid, revoked) WHERE revoked IS NULL",
 	} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
