@@ -7,12 +7,12 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// maxSlug is the length of the longest slug, in characters: an index of PostgreSQL takes no value of any length, and some
-// characters become several.
+// maxSlug is the length of the longest slug, in characters. An index of PostgreSQL refuses long values. One character of a
+// name can become several of a slug.
 const maxSlug = 255
 
 // Slug returns the form of a name that fits in a URL: lower-case ASCII letters and digits, with one hyphen for what stands
-// between them, 255 characters at most. Letters lose their accents. A name without Latin letters and digits has an empty
+// between them, 255 characters at most. Letters lose their accents. A name without ASCII letters and digits has an empty
 // slug, and different names can have the same.
 func Slug(name string) string {
 	var slug strings.Builder
