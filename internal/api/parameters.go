@@ -23,7 +23,7 @@ func period(from, to *string) directory.Period {
 	return directory.Period{From: optionalTime(from), To: optionalTime(to)}
 }
 
-// lastTime is the last one whose year has four digits in UTC. SQLite compares times as text.
+// lastTime is the last time whose year has four digits in UTC. SQLite compares times as text.
 var lastTime = time.Date(9999, 12, 31, 23, 59, 59, 999_999_000, time.UTC)
 
 func optionalTime(text *string) *time.Time {

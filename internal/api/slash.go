@@ -41,8 +41,8 @@ func (e missingSlash) detail() server.Detail {
 	return server.Detail{Detail: fmt.Sprintf("%s The path needs a slash at its end: %s.", fault.NotFound().Message, e.path)}
 }
 
-// addSlash answers requests to paths that the contract has with a slash at their end: GET and HEAD are redirected, others are
-// told. Every other unknown path is a 404.
+// addSlash answers requests to paths that the contract has with a slash at their end: GET and HEAD are redirected, other
+// methods get a 404 that names the path. Every other unknown path is a 404.
 func addSlash(e *echo.Echo, allowed map[string][]string, publicURL string) echo.MiddlewareFunc {
 	complete := completeSlash(e, allowed, publicURL)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
