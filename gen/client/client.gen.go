@@ -916,13 +916,14 @@ type Customer struct {
 	// ProjectsCount The number of projects of the customer that the caller sees.
 	ProjectsCount int `json:"projects_count"`
 
-	// Slug The name in lower case, with a hyphen for what is no Latin letter or digit. Empty if it has none. Not unique.
+	// Slug The name in lower case, with a hyphen for what is no ASCII letter or digit. Empty if it has none. Not unique.
 	Slug string `json:"slug"`
 
 	// URL URL of the customer, also as a scope.
 	URL string `json:"url"`
 
 	// UserEmailPatterns Regular expressions of which a whole e-mail address has to match one. Every address is admitted if there are none.
+	// Lists have them only where `field` names them.
 	UserEmailPatterns []string `json:"user_email_patterns"`
 
 	// UsersCount The number of users with a role in the customer or in its scopes that the caller sees in `user-permissions`.
@@ -933,7 +934,7 @@ type Customer struct {
 // CustomerFieldEnum A field of a customer.
 type CustomerFieldEnum string
 
-// CustomerListItem An organization in a list, with all its fields or those given by `field`.
+// CustomerListItem An organization in a list, with all its fields but `user_email_patterns`, or with those given by `field`.
 type CustomerListItem = Customer
 
 // CustomerOEnum A key to order by; `-` means descending. The default is `name`. The case of names is ignored.
@@ -1528,7 +1529,7 @@ type Project struct {
 	IsRemoved bool   `json:"is_removed"`
 	Name      string `json:"name"`
 
-	// Slug The name in lower case, with a hyphen for what is no Latin letter or digit. Empty if it has none. Not unique.
+	// Slug The name in lower case, with a hyphen for what is no ASCII letter or digit. Empty if it has none. Not unique.
 	Slug string `json:"slug"`
 
 	// StartDate The day, in UTC, on which the project starts. Null if it has no start day.
@@ -1538,6 +1539,7 @@ type Project struct {
 	URL string `json:"url"`
 
 	// UserEmailPatterns Regular expressions of which a whole e-mail address has to match one. Every address is admitted if there are none.
+	// Lists have them only where `field` names them.
 	UserEmailPatterns []string           `json:"user_email_patterns"`
 	UUID              openapi_types.UUID `json:"uuid"`
 }
@@ -1545,7 +1547,7 @@ type Project struct {
 // ProjectFieldEnum A field of a project.
 type ProjectFieldEnum string
 
-// ProjectListItem A project in a list, with all its fields or those given by `field`.
+// ProjectListItem A project in a list, with all its fields but `user_email_patterns`, or with those given by `field`.
 type ProjectListItem = Project
 
 // PublicConfiguration The configuration, by Waldur's names.
@@ -2015,7 +2017,7 @@ type CustomersListUsersListParams struct {
 	// one.
 	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
 
-	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored, in usernames only that of ASCII letters.
 	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
 
 	// User The user has this uuid.
@@ -2034,7 +2036,7 @@ type CustomersListUsersCountParams struct {
 	// one.
 	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
 
-	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored, in usernames only that of ASCII letters.
 	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
 
 	// User The user has this uuid.
@@ -2194,7 +2196,7 @@ type ProjectsListUsersListParams struct {
 	// one.
 	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
 
-	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored, in usernames only that of ASCII letters.
 	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
 
 	// User The user has this uuid.
@@ -2213,7 +2215,7 @@ type ProjectsListUsersCountParams struct {
 	// one.
 	Role *[]FilterText `form:"role,omitempty" json:"role,omitempty"`
 
-	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored.
+	// SearchString The user's full name, username or e-mail address contains this text. Case is ignored, in usernames only that of ASCII letters.
 	SearchString *FilterText `form:"search_string,omitempty" json:"search_string,omitempty"`
 
 	// User The user has this uuid.
@@ -2885,7 +2887,7 @@ type ClientInterface interface {
 
 	// RolesRetrieve Retrieve a role
 	//
-	// Returns one role of `roles_list` with its permissions. Every user may do this.
+	// Returns one role of `roles_list` with its permissions. Everybody may do this, also without a token.
 	//
 	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 	RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3917,7 +3919,7 @@ func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEd
 
 // RolesRetrieve Retrieve a role
 //
-// Returns one role of `roles_list` with its permissions. Every user may do this.
+// Returns one role of `roles_list` with its permissions. Everybody may do this, also without a token.
 //
 // Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9159,7 +9161,7 @@ type ClientWithResponsesInterface interface {
 
 	// RolesRetrieveWithResponse Retrieve a role
 	//
-	// Returns one role of `roles_list` with its permissions. Every user may do this.
+	// Returns one role of `roles_list` with its permissions. Everybody may do this, also without a token.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -19321,7 +19323,7 @@ func (c *ClientWithResponses) RolesCountWithResponse(ctx context.Context, params
 
 // RolesRetrieveWithResponse Retrieve a role
 //
-// Returns one role of `roles_list` with its permissions. Every user may do this.
+// Returns one role of `roles_list` with its permissions. Everybody may do this, also without a token.
 //
 // Returns a wrapper object for the known response body format(s).
 //

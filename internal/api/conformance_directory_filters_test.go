@@ -114,11 +114,15 @@ func TestDirectoryCounts(t *testing.T) {
 				found = append(found, fmt.Sprint(each["name"], " ", each["projects_count"], " ", each["users_count"]))
 				var one map[string]any
 				e.request("GET", customersPath+each["uuid"].(string)+"/", user, nil).is(200, "").decode(&one)
+				require.Equal(e.t, []any{}, one["user_email_patterns"])
+				delete(one, "user_email_patterns")
 				require.Equal(e.t, each, one)
 			}
 			require.Equal(e.t, expected, strings.Join(found, ", "), user)
 		}
+		require.NotContains(e.t, e.rows("sibling", projectsPath+"?name=ocean")[0], "user_email_patterns")
 		require.Equal(e.t, []string{"[.*@ocean\\.example]"}, e.column("sibling", projectsPath+"?name=ocean&field=user_email_patterns", "user_email_patterns"))
+		require.Equal(e.t, []map[string]any{{"user_email_patterns": []any{}}}, e.rows("owner", customersPath+"?name=acme&field=user_email_patterns"))
 
 		query := rolesPath + "?o=-users_count&o=name&page_size=3"
 		require.Equal(e.t, []string{"3", "2", "2"}, e.column("staff", query, "users_count"))

@@ -41,6 +41,10 @@ customers:
 				}).is(http.StatusOK, "").decode(&found)
 				require.Len(e.t, found.Duplicates, 1)
 				e.do("uma", made.UUID, "accept").is(http.StatusOK, acceptedBody)
+				for _, text := range []string{"m%C3%BCller", "M%C3%9CLLER.ex", "xn--mller-kva", "@xn--mller-kva.example", "UMA"} {
+					found := e.column("staff", projectsPath+strict+"/list_users/?search_string="+text, "user_username")
+					require.Equal(e.t, []string{"uma"}, found, text)
+				}
 			}, validateEmail)
 		})
 	}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -14,20 +15,34 @@ import (
 
 // List responses that implement the generated interfaces.
 type (
-	customersResponse   listResponse[server.Customer]
-	projectsResponse    listResponse[server.Project]
+	customersResponse   listResponse[customerRow]
+	projectsResponse    listResponse[projectRow]
 	rolesResponse       listResponse[server.RoleDetails]
 	permissionsResponse listResponse[server.Permission]
 )
 
+// Rows of lists have the e-mail patterns, which can be a megabyte for each, only where the parameter `field` names them.
+type (
+	customerRow struct {
+		server.Customer
+
+		UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+	}
+	projectRow struct {
+		server.Project
+
+		UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+	}
+)
+
 // VisitCustomersListResponse writes the response.
 func (l customersResponse) VisitCustomersListResponse(w http.ResponseWriter) error {
-	return listResponse[server.Customer](l).write(w)
+	return listResponse[customerRow](l).write(w)
 }
 
 // VisitProjectsListResponse writes the response.
 func (l projectsResponse) VisitProjectsListResponse(w http.ResponseWriter) error {
-	return listResponse[server.Project](l).write(w)
+	return listResponse[projectRow](l).write(w)
 }
 
 // VisitRolesListResponse writes the response.
@@ -50,12 +65,21 @@ func (h handlers) CustomersList(
 		UserUUID: p.UserUUID,
 	})
 	q.Order = ordering(p.O)
-	q.WithDetails = wantsAny(fieldNames(p.Field), "projects_count", "users_count", "user_email_patterns")
+	fields := fieldNames(p.Field)
+	q.WithCounts = wantsAny(fields, "projects_count", "users_count")
+	q.WithPatterns = slices.Contains(fields, "user_email_patterns")
 	rows, total, err := h.Directory.Scopes(ctx, caller(ctx), q, page.number, page.size)
 	if err != nil {
 		return nil, err
 	}
-	return customersResponse{convertAll(rows, h.customer), fieldNames(p.Field), h.linkHeader(ctx, "customers", page, total), total}, nil
+	converted := convertAll(rows, func(s directory.Scope) customerRow {
+		row := customerRow{Customer: h.customer(s)}
+		if q.WithPatterns {
+			row.UserEmailPatterns = &row.Customer.UserEmailPatterns
+		}
+		return row
+	})
+	return customersResponse{converted, fields, h.linkHeader(ctx, "customers", page, total), total}, nil
 }
 
 func (h handlers) CustomersCount(
@@ -97,12 +121,20 @@ func (h handlers) ProjectsList(
 		Query: p.Query, Slug: p.Slug, UserUUID: p.UserUUID,
 	})
 	q.Order = ordering(p.O)
-	q.WithDetails = wantsAny(fieldNames(p.Field), "user_email_patterns")
+	fields := fieldNames(p.Field)
+	q.WithPatterns = slices.Contains(fields, "user_email_patterns")
 	rows, total, err := h.Directory.Scopes(ctx, caller(ctx), q, page.number, page.size)
 	if err != nil {
 		return nil, err
 	}
-	return projectsResponse{convertAll(rows, h.project), fieldNames(p.Field), h.linkHeader(ctx, "projects", page, total), total}, nil
+	converted := convertAll(rows, func(s directory.Scope) projectRow {
+		row := projectRow{Project: h.project(s)}
+		if q.WithPatterns {
+			row.UserEmailPatterns = &row.Project.UserEmailPatterns
+		}
+		return row
+	})
+	return projectsResponse{converted, fields, h.linkHeader(ctx, "projects", page, total), total}, nil
 }
 
 func (h handlers) ProjectsCount(

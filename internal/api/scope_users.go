@@ -26,21 +26,13 @@ func (l scopeUsersResponse) VisitProjectsListUsersListResponse(w http.ResponseWr
 func (h handlers) CustomersListUsersList(
 	ctx context.Context, request server.CustomersListUsersListRequestObject,
 ) (server.CustomersListUsersListResponseObject, error) {
-	found, err := h.scopeUsers(ctx, directory.Customer, "customers", request.UUID, request.Params)
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
+	return h.scopeUsers(ctx, directory.Customer, "customers", request.UUID, request.Params)
 }
 
 func (h handlers) ProjectsListUsersList(
 	ctx context.Context, request server.ProjectsListUsersListRequestObject,
 ) (server.ProjectsListUsersListResponseObject, error) {
-	found, err := h.scopeUsers(ctx, directory.Project, "projects", request.UUID, server.CustomersListUsersListParams(request.Params))
-	if err != nil {
-		return nil, err
-	}
-	return found, nil
+	return h.scopeUsers(ctx, directory.Project, "projects", request.UUID, server.CustomersListUsersListParams(request.Params))
 }
 
 // scopeUsers returns a page of the users of the scope at a path below /api/. The lists of both types take the same

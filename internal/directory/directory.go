@@ -151,7 +151,7 @@ type Scope struct {
 	IsRemoved         bool
 	Created           time.Time
 	Modified          *time.Time // of the last save; nil: before this was recorded
-	ProjectsCount     int        `gorm:"-"` // of a customer, where asked for; see ScopeDetails
+	ProjectsCount     int        `gorm:"-"` // of a customer, where asked for; see ScopeCounts
 	UsersCount        int        `gorm:"-"` // as ProjectsCount
 }
 

@@ -26,7 +26,7 @@ type ReadStore interface {
 
 // ReadTx reads the directory. Methods that find one row return fault.KindNotFound where the row is missing. Methods that
 // list return the rows of the query's window and the number of rows on all pages; the number is 0 for a window past the
-// end. Scopes have their customer, and lists that ask for details have their e-mail patterns and counts.
+// end. Scopes have their customer; their e-mail patterns and counts only where a query asks for them.
 type ReadTx interface {
 	FindScope(kind ScopeType, id uuid.UUID) (Scope, error) // removed scopes are missing
 	ListScopes(ScopeQuery) ([]Scope, int, error)
@@ -73,11 +73,12 @@ type ScopeQuery struct {
 	Managed         bool       // see Actor.Manages
 	Member          *uuid.UUID // a user who would see the scope by those of their permissions that the caller sees
 
-	WithDetails bool // asks for what ScopeDetails describes
+	WithPatterns bool // asks for Scope.UserEmailPatterns, which can be a megabyte for each row
+	WithCounts   bool // asks for what ScopeCounts describes
 
-	// Within and Details are made by Reader from the fields above. Each set of Within includes the scope.
-	Within  []ScopeSet
-	Details *ScopeDetails // nil: without
+	// Within and Counts are made by Reader from the fields above. Each set of Within includes the scope.
+	Within []ScopeSet
+	Counts *ScopeCounts // nil: without
 
 	Order []Order // none: by name; ties are broken by uuid
 	Window
@@ -86,15 +87,12 @@ type ScopeQuery struct {
 // Period is a span of time, ends included. An end that is nil is open.
 type Period struct{ From, To *time.Time }
 
-// ScopeDetails asks for the e-mail patterns of scopes, and for customers for the number of their projects that are in
-// Scopes, and of the users who hold a role in the customer or in its scopes by a membership that Permissions includes.
-type ScopeDetails struct {
+// ScopeCounts asks for the number of a customer's projects that are in Scopes, and of the users who hold a role in the
+// customer or in its scopes by a membership that Permissions includes.
+type ScopeCounts struct {
 	Scopes      ScopeSet
 	Permissions PermissionVisibility
 }
-
-// details are the details of scopes, counted from what the actor sees.
-func (a Actor) details() *ScopeDetails { return &ScopeDetails{a.Sees(), a.PermissionVisibility()} }
 
 // RoleQuery asks for roles.
 type RoleQuery struct {
@@ -119,7 +117,7 @@ type PermissionQuery struct {
 	User      *uuid.UUID
 	Username  string
 	FullName  string // substring, case-insensitive
-	AnyUser   string // substring of the user's full name, username or e-mail address, case-insensitive
+	AnyUser   string // substring of the user's full name, e-mail address (case-insensitive) or username (so in ASCII letters)
 	Role      *uuid.UUID
 	RoleName  string
 	Roles     []string // names or uuids, any of these; none: all
@@ -153,7 +151,7 @@ const (
 )
 
 // Scopes returns one page of the scopes of a type that the caller can see, and the number of scopes on all pages; see
-// Paginate. Scopes sets the query's Visible, Within, Details and Window.
+// Paginate. Scopes sets the query's Visible, Within, Counts and Window.
 func (r *Reader) Scopes(ctx context.Context, caller Actor, q ScopeQuery, page, size int) (rows []Scope, total int, err error) {
 	err = r.Store.ReadList(ctx, caller.UUID, func(tx ReadTx) error {
 		if err := q.narrow(tx, caller); err != nil {
@@ -180,11 +178,11 @@ func (r *Reader) CountScopes(ctx context.Context, caller Actor, q ScopeQuery) (t
 	return total, err
 }
 
-// narrow sets Visible to what the caller sees, Within to what the fields about roles ask for, and Details.
+// narrow sets Visible to what the caller sees, Within to what the fields about roles ask for, and Counts.
 func (q *ScopeQuery) narrow(tx ReadTx, caller Actor) error {
-	q.Visible, q.Within, q.Details = caller.Sees(), nil, nil
-	if q.WithDetails {
-		q.Details = caller.details()
+	q.Visible, q.Within, q.Counts = caller.Sees(), nil, nil
+	if q.WithCounts {
+		q.Counts = &ScopeCounts{caller.Sees(), caller.PermissionVisibility()}
 	}
 	if len(q.CallerRoles) > 0 {
 		q.Within = append(q.Within, caller.Holds(q.CallerRoles...))
@@ -229,9 +227,17 @@ func findVisible(tx ReadTx, caller Actor, kind ScopeType, id uuid.UUID) (Scope, 
 	return found, nil
 }
 
-// ScopeWithDetails is Scope with what ScopeDetails describes.
-func (r *Reader) ScopeWithDetails(ctx context.Context, caller Actor, kind ScopeType, id uuid.UUID) (Scope, error) {
-	return onlyRow(r.Scopes(ctx, caller, ScopeQuery{Type: kind, UUID: &id, WithDetails: true}, 1, 1))
+// ScopeWithDetails is Scope with e-mail patterns and what ScopeCounts describes.
+func (r *Reader) ScopeWithDetails(ctx context.Context, caller Actor, kind ScopeType, id uuid.UUID) (found Scope, err error) {
+	q := ScopeQuery{Type: kind, UUID: &id, WithPatterns: true, WithCounts: true, Window: Window{Limit: 1}}
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
+		if err := q.narrow(tx, caller); err != nil {
+			return err
+		}
+		found, err = onlyRow(tx.ListScopes(q))
+		return err
+	})
+	return found, err
 }
 
 // onlyRow returns the row of a list by a UUID; fault.KindNotFound where there is none.
@@ -268,7 +274,8 @@ func (r *Reader) CountRoles(ctx context.Context, caller Actor, q RoleQuery) (tot
 	return total, err
 }
 
-// limitCount leaves the number of the users of roles to callers who see all scopes: it tells how many users there are.
+// limitCount removes the count of a role's users for callers who do not see all scopes. The count would reveal how many
+// users exist.
 func (q *RoleQuery) limitCount(caller Actor) {
 	if caller.SeesAll() {
 		return
@@ -279,8 +286,14 @@ func (q *RoleQuery) limitCount(caller Actor) {
 
 // Role returns a role, with the number of its users where the caller sees all scopes; fault.KindNotFound where the role is
 // missing. The zero Actor is a caller who is not known.
-func (r *Reader) Role(ctx context.Context, caller Actor, id uuid.UUID) (Role, error) {
-	return onlyRow(r.Roles(ctx, caller, RoleQuery{UUID: &id, CountUsers: true}, 1, 1))
+func (r *Reader) Role(ctx context.Context, caller Actor, id uuid.UUID) (found Role, err error) {
+	q := RoleQuery{UUID: &id, CountUsers: true, Window: Window{Limit: 1}}
+	q.limitCount(caller)
+	err = r.Store.Read(ctx, func(tx ReadTx) error {
+		found, err = onlyRow(tx.ListRoles(q))
+		return err
+	})
+	return found, err
 }
 
 // Permissions returns one page of the permissions that the caller can see and the number of permissions on all pages; see

@@ -2,7 +2,6 @@ package store
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm/clause"
@@ -34,21 +33,15 @@ func withCustomer(scope, customer directory.Scope) directory.Scope {
 	return scope
 }
 
-// scanScope reads scopeColumns, the details and the columns after them.
-func scanScope(scan scanFunc, d *directory.ScopeDetails, more ...any) (directory.Scope, error) {
-	var scope, customer directory.Scope
-	err := scan(slices.Concat(scopeTargets(&scope, &customer), detailTargets(&scope, d), more)...)
-	return withCustomer(scope, customer), err
-}
-
-// detailColumns are scopeColumns with those of a scope's details. The counts of the rows on a page are a part of the
+// scopeListColumns are scopeColumns, the e-mail patterns and the counts. The counts of the rows on a page are a part of the
 // page's one statement.
-func (tx *Tx) detailColumns(kind directory.ScopeType, d *directory.ScopeDetails) clause.Expr {
-	if d == nil {
-		return clause.Expr{SQL: scopeColumns}
+func (tx *Tx) scopeListColumns(q directory.ScopeQuery) clause.Expr {
+	columns := clause.Expr{SQL: scopeColumns + ", NULL"}
+	if q.WithPatterns {
+		columns.SQL = scopeColumns + ", scopes.user_email_patterns"
 	}
-	columns := clause.Expr{SQL: scopeColumns + ", scopes.user_email_patterns"}
-	if kind != directory.Customer {
+	d := q.Counts
+	if d == nil || q.Type != directory.Customer {
 		columns.SQL += ", 0, 0"
 		return columns
 	}
@@ -70,25 +63,24 @@ func (tx *Tx) detailColumns(kind directory.ScopeType, d *directory.ScopeDetails)
 	return columns
 }
 
-// detailTargets returns where the columns of a scope's details are scanned into.
-func detailTargets(into *directory.Scope, d *directory.ScopeDetails) []any {
-	if d == nil {
-		return nil
-	}
-	return []any{jsonStrings{&into.UserEmailPatterns}, &into.ProjectsCount, &into.UsersCount}
-}
-
 // FindScope implements directory.ReadTx.
 func (tx *Tx) FindScope(kind directory.ScopeType, id uuid.UUID) (directory.Scope, error) {
 	return collectOne(tx.db.Table("scopes").Select(scopeColumns).Joins(joinScopeCustomer).
 		Where("scopes.type = ? AND scopes.uuid = ?", kind, id).Where(notRemoved),
-		func(scan scanFunc) (directory.Scope, error) { return scanScope(scan, nil) })
+		func(scan scanFunc) (directory.Scope, error) {
+			var scope, customer directory.Scope
+			err := scan(scopeTargets(&scope, &customer)...)
+			return withCustomer(scope, customer), err
+		})
 }
 
 // ListScopes implements directory.ReadTx.
 func (tx *Tx) ListScopes(q directory.ScopeQuery) (rows []directory.Scope, total int, err error) {
 	rows, err = collect(tx.scopeList(q).page(tx, q.Window), func(scan scanFunc) (directory.Scope, error) {
-		return scanScope(scan, q.Details, &total)
+		var scope, customer directory.Scope
+		err := scan(append(scopeTargets(&scope, &customer),
+			jsonStrings{&scope.UserEmailPatterns}, &scope.ProjectsCount, &scope.UsersCount, &total)...)
+		return withCustomer(scope, customer), err
 	})
 	return rows, total, err
 }
@@ -97,7 +89,7 @@ func (tx *Tx) ListScopes(q directory.ScopeQuery) (rows []directory.Scope, total 
 func (tx *Tx) CountScopes(q directory.ScopeQuery) (int, error) { return tx.scopeList(q).count(tx) }
 
 func (tx *Tx) scopeList(q directory.ScopeQuery) listing {
-	l := listing{table: "scopes", columns: tx.detailColumns(q.Type, q.Details), joins: joinScopeCustomer}
+	l := listing{table: "scopes", columns: tx.scopeListColumns(q), joins: joinScopeCustomer}
 	l.filters = []filter{
 		where("scopes.type = ?", q.Type),
 		where(notRemoved),
@@ -150,15 +142,16 @@ func (tx *Tx) roleList(q directory.RoleQuery) listing {
 			isActive + " AND memberships.scope_uuid NOT IN (" + removedScopes + "))",
 		Vars: []any{tx.now},
 	}
-	columns := clause.Expr{
-		SQL: "roles.uuid, roles.name, roles.description, roles.scope_type, roles.permissions, roles.is_active, NULL",
-	}
+	shown := clause.Expr{SQL: "NULL"}
 	if q.CountUsers {
-		columns.SQL, columns.Vars = strings.TrimSuffix(columns.SQL, "NULL")+users.SQL, users.Vars
+		shown = users
 	}
 	l := listing{
-		table:   "roles",
-		columns: columns,
+		table: "roles",
+		columns: clause.Expr{
+			SQL:  "roles.uuid, roles.name, roles.description, roles.scope_type, roles.permissions, roles.is_active, " + shown.SQL,
+			Vars: shown.Vars,
+		},
 		filters: []filter{
 			equalUUID("roles.uuid", q.UUID),
 			contains(q.Name, "roles.name_folded"),
@@ -221,6 +214,7 @@ func (tx *Tx) permissionList(q directory.PermissionQuery) listing {
 			" LEFT JOIN users AS creators ON creators.uuid = memberships.created_by_uuid",
 		filters: []filter{
 			where(isActive, tx.now),
+			equalBool("(memberships.revoked IS NULL)", q.Active), // true of every row that isActive lets through
 			equalUUID("memberships.user_uuid", q.User),
 			equalUUID("memberships.role_uuid", q.Role),
 			equalUUID("memberships.scope_uuid", q.Scope),
@@ -234,13 +228,10 @@ func (tx *Tx) permissionList(q directory.PermissionQuery) listing {
 		visible := tx.visiblePermissions(q.Visible)
 		l.filters = append(l.filters, where(visible.SQL, visible.Vars...))
 	}
-	if q.Active != nil && !*q.Active {
-		l.filters = append(l.filters, anyOf())
-	}
 	if q.Username != "" || q.FullName != "" || q.AnyUser != "" {
 		l.filters = append(l.filters, tx.in("memberships.user_uuid", "users",
 			equal("users.username", q.Username), contains(q.FullName, "users.full_name_folded"),
-			contains(q.AnyUser, "users.full_name_folded", "lower(users.username)", "users.email_folded")))
+			containsEmail(q.AnyUser, "users", "users.full_name_folded", "lower(users.username)")))
 	}
 	if len(q.Roles) > 0 {
 		l.filters = append(l.filters, tx.in("memberships.role_uuid", "roles", hasNameOrUUID(q.Roles)))

@@ -59,7 +59,7 @@ func TestReadingTheDirectoryTakesOneStatement(t *testing.T) {
 				},
 				"customers with counts": func() error {
 					found, _, err := reader.Scopes(t.Context(), ann,
-						directory.ScopeQuery{Type: directory.Customer, WithDetails: true}, 1, 300)
+						directory.ScopeQuery{Type: directory.Customer, WithCounts: true, WithPatterns: true}, 1, 300)
 					require.Len(t, found, many)
 					require.Equal(t, 1, found[0].ProjectsCount)
 					return err

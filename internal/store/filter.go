@@ -115,31 +115,29 @@ func contains(value string, columns ...string) filter {
 	if value == "" {
 		return all
 	}
-	pattern := containing(directory.Fold(value))
-	alternatives := make([]clause.Expr, len(columns))
-	for i, column := range columns {
-		alternatives[i] = clause.Expr{SQL: column + ` LIKE ? ESCAPE '\'`, Vars: []any{pattern}}
-	}
-	return anyOf(alternatives...)
+	return anyOf(containing(directory.Fold(value), columns...)...)
 }
 
-// containing is the LIKE pattern for the texts that contain a text.
-func containing(text string) string { return "%" + literal.Replace(text) + "%" }
+// containing returns, for each of some columns, the condition that the column contains a text.
+func containing(text string, columns ...string) []clause.Expr {
+	conditions := make([]clause.Expr, len(columns))
+	for i, column := range columns {
+		conditions[i] = clause.Expr{SQL: column + ` LIKE ? ESCAPE '\'`, Vars: []any{"%" + literal.Replace(text) + "%"}}
+	}
+	return conditions
+}
 
-// containsEmail is a filter by a substring of the invitee's address, case-insensitive, with the labels of an internationalized
-// domain in either form. A part of a label in ASCII form is found only in an address that was typed in that form. An empty
-// text filters nothing.
-func containsEmail(value string) filter {
+// containsEmail is a filter by a substring of an address or of any of some columns of folded text, case-insensitive. The
+// address is in a table's columns email and email_folded. The labels of an internationalized domain are found in either form;
+// a part of a label in ASCII form only in an address that was typed in that form. An empty text filters nothing.
+func containsEmail(value, table string, columns ...string) filter {
 	if value == "" {
 		return all
 	}
-	alternatives := []clause.Expr{{
-		SQL: `invitations.email_folded LIKE ? ESCAPE '\'`, Vars: []any{containing(directory.FoldEmailPart(value))},
-	}}
+	alternatives := append(containing(directory.Fold(value), columns...),
+		containing(directory.FoldEmailPart(value), table+".email_folded")...)
 	if directory.HasACELabel(value) {
-		alternatives = append(alternatives, clause.Expr{
-			SQL: `lower(invitations.email) LIKE ? ESCAPE '\'`, Vars: []any{containing(directory.Fold(value))},
-		})
+		alternatives = append(alternatives, containing(directory.Fold(value), "lower("+table+".email)")...)
 	}
 	return anyOf(alternatives...)
 }

@@ -39,7 +39,7 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 		tx.visible(q),
 		equal("invitations.civil_number", q.CivilNumber),
 		equal("invitations.email_folded", directory.FoldEmail(q.EmailExact)),
-		containsEmail(q.Email),
+		containsEmail(q.Email, "invitations"),
 		equalUUID("invitations.customer_uuid", q.Customer),
 		equalUUID("invitations.role_uuid", q.Role),
 		inStates(q),

@@ -108,7 +108,7 @@ func (c *randomEnv) compareNarrowed(caller directory.Actor, name string, n narro
 // compareCounts returns the sum of the counts.
 func (c *randomEnv) compareCounts(caller directory.Actor) (sum int) {
 	c.t.Helper()
-	query := directory.ScopeQuery{Type: directory.Customer, WithDetails: true}
+	query := directory.ScopeQuery{Type: directory.Customer, WithCounts: true, WithPatterns: true}
 	rows, _, err := c.reader.Scopes(c.t.Context(), caller, query, 1, 300)
 	require.NoError(c.t, err)
 	for _, customer := range rows {
