@@ -23,14 +23,15 @@ func TestFiltersAndCountsShowNoMoreThanTheRules(t *testing.T) {
 			for _, kind := range []directory.ScopeType{directory.Customer, directory.Project} {
 				for name, each := range c.narrowings(caller) {
 					each.query.Type = kind
-					found[name] += c.compareNarrowed(caller, name, each)
+					sum, _, _ := strings.Cut(name, " of user")
+					found[sum] += c.compareNarrowed(caller, name, each)
 				}
 			}
 			found["counts"] += c.compareCounts(caller)
 			found["users"] += c.compareScopeUsers(caller)
 		}
 		for name, rows := range found {
-			if c.isKnown && name != "removed" && name != "owned" && !strings.HasPrefix(name, "member ") {
+			if c.isKnown && name != "removed" {
 				require.NotZero(c.t, rows, "%s: a test that finds nothing proves nothing", name)
 			}
 		}
@@ -68,7 +69,7 @@ func (c *randomEnv) narrowings(caller directory.Actor) map[string]narrowing {
 		"not removed": {directory.ScopeQuery{Removed: new(false)}, func(directory.Scope) bool { return true }},
 	}
 	for i, user := range c.users {
-		all[fmt.Sprint("member ", i)] = narrowing{directory.ScopeQuery{Member: &user.UUID}, func(s directory.Scope) bool {
+		all[fmt.Sprint("scopes of user ", i)] = narrowing{directory.ScopeQuery{Member: &user.UUID}, func(s directory.Scope) bool {
 			return slices.ContainsFunc(c.memberships, func(m directory.Membership) bool {
 				where := c.scopeOf(m)
 				return m.UserUUID == user.UUID && c.isActive(m) && !c.removed(where) && c.seesMembership(caller, m) &&

@@ -197,6 +197,14 @@ func (c *randomEnv) invent() {
 		}
 		c.memberships = append(c.memberships, m)
 	}
+	standing := slices.IndexFunc(c.scopes, func(s directory.Scope) bool { return s.Type == directory.Customer && !s.IsRemoved })
+	owner := directory.Membership{
+		UUID: c.uuid(), UserUUID: c.users[2].UUID, RoleUUID: c.roles[0].UUID, ScopeUUID: c.scopes[max(standing, 0)].UUID,
+		Created: c.now.Add(-lifetime),
+	}
+	if !active[[3]uuid.UUID{owner.UserUUID, owner.RoleUUID, owner.ScopeUUID}] {
+		c.memberships = append(c.memberships, owner)
+	}
 	for range 80 {
 		scope, email := pick(c, c.scopes), pick(c, addresses[:5])
 		i := invitation.Invitation{
