@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 export interface Client {
   // The uuids of the canceled and the expired invitations.
   list(): Promise<(string | undefined)[]>;
-  // The header X-Result-Count of the count.
+  // The header X-Result-Count of the count of the canceled and the expired invitations.
   count(): Promise<string | null | undefined>;
   create(email: string): Promise<{ uuid: string; state: string }>;
   // The name of the scope.
@@ -44,7 +44,7 @@ export async function play(as: (url: string, token: string) => Client): Promise<
     assert.ok(uuids.includes(given('CANCELED')), 'the canceled invitation is missing');
     assert.ok(!uuids.includes(given('PENDING')), 'the filter is lost: a pending invitation is there');
   });
-  await step('count', async () => assert.match(String(await owner.count()), /^[1-9][0-9]*$/));
+  await step('count', async () => assert.equal(String(await owner.count()), '1'));
   await step('create', async () => {
     const made = await owner.create(given('INVITEE_EMAIL'));
     assert.match(made.uuid, /^[0-9a-f-]{36}$/);
