@@ -131,14 +131,15 @@ func sanitizeQuery(r *http.Request, operation *openapi3.Operation) (url.Values, 
 
 // readPage returns the values of the parameter `page`.
 func readPage(values []string) []string {
-	last := strconv.Itoa(directory.LastPage)
-	switch {
-	case len(values) != 1:
+	if len(values) != 1 {
+		return values
+	}
+	switch number, err := strconv.Atoi(values[0]); {
 	case values[0] == "":
 		return nil
 	case values[0] == "last":
-		return []string{last}
-	case values[0] == last: // somebody's own number, and there is no such page
+		return []string{strconv.Itoa(directory.LastPage)}
+	case err == nil && number == directory.LastPage: // somebody's own number, and there is no such page
 		return []string{strconv.Itoa(directory.LastPage - 1)}
 	}
 	return values

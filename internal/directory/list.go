@@ -18,8 +18,8 @@ type OrderBy string
 // Window is the part of a list that a query returns.
 type Window struct{ Offset, Limit int }
 
-// LastPage is the number by which Paginate is asked for the last page.
-const LastPage = math.MaxInt
+// LastPage is the number by which Paginate is asked for the last page. It is the highest that the contract allows.
+const LastPage = math.MaxInt32
 
 // Paginate returns the rows of one page, from 1, of a list with size rows a page, and the number of rows of the whole
 // list. find returns the rows of a window and the length of the whole list. For a window past the end the length may be
