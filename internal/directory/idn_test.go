@@ -44,7 +44,7 @@ func TestFoldEmailPart(t *testing.T) {
 func TestPatternsOfInternationalizedDomains(t *testing.T) {
 	t.Parallel()
 	for _, pattern := range []string{`.*@müller\.example`, `.*@xn--mller-kva\.example`, `uma@(MÜLLER|other)\.example`} {
-		scope := directory.Scope{UserEmailPatterns: []string{pattern}}
+		scope := directory.Scope{Type: directory.Customer, UserEmailPatterns: []string{pattern}}
 		for _, address := range []string{"uma@müller.example", "Uma@MÜLLER.example", "uma@xn--mller-kva.example", "uma@XN--MLLER-KVA.example"} {
 			require.Empty(t, scope.RefusesEmail(address), "%s, %s", pattern, address)
 		}
