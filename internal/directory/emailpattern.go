@@ -107,13 +107,13 @@ func (s Scope) allowsEmail(address string) bool {
 	return len(s.UserEmailPatterns) == 0
 }
 
-// fewPatterns is the number of e-mail patterns that take a tenth of a second at most.
+// fewPatterns is the number of e-mail patterns that take a tenth of a second at most to be tried on one form of an address.
 const fewPatterns = 10
 
-// HasFewEmailPatterns reports whether RefusesEmail takes so little time that others can wait for it.
-func (s Scope) HasFewEmailPatterns() bool {
-	return len(s.UserEmailPatterns) <= fewPatterns &&
-		(s.Customer == nil || len(s.Customer.UserEmailPatterns) <= fewPatterns)
+// HasFewEmailPatterns reports whether RefusesEmail takes so little time for an address that others can wait for it.
+func (s Scope) HasFewEmailPatterns(address string) bool {
+	few := fewPatterns / len(emailForms(address))
+	return len(s.UserEmailPatterns) <= few && (s.Customer == nil || len(s.Customer.UserEmailPatterns) <= few)
 }
 
 // SameEmailPatterns reports whether RefusesEmail returns the same for both scopes because they have the same patterns.

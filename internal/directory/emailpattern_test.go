@@ -67,6 +67,30 @@ func TestMatchingPatternsTakesBoundedTime(t *testing.T) {
 	require.True(t, scope.allowsEmail("A@Department-9999.UNIVERSITY.example"))
 }
 
+// An address of an internationalized domain is tried in up to three forms.
+func TestHasFewEmailPatterns(t *testing.T) {
+	t.Parallel()
+	of := func(own, customers int) Scope {
+		return Scope{UserEmailPatterns: make([]string, own), Customer: &Scope{UserEmailPatterns: make([]string, customers)}}
+	}
+	for _, each := range []struct {
+		scope   Scope
+		address string
+		want    bool
+	}{
+		{of(10, 10), "a@x.example", true},
+		{of(11, 0), "a@x.example", false},
+		{of(0, 11), "a@x.example", false},
+		{of(5, 5), "a@bücher.example", true},
+		{of(6, 0), "a@bücher.example", false},
+		{of(3, 3), "a@BÜCHER.example", true},
+		{of(0, 4), "a@BÜCHER.example", false},
+		{Scope{}, "a@BÜCHER.example", true},
+	} {
+		require.Equal(t, each.want, each.scope.HasFewEmailPatterns(each.address), each)
+	}
+}
+
 func TestMayMatch(t *testing.T) {
 	t.Parallel()
 	for pattern, addresses := range map[string]map[string]bool{

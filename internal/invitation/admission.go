@@ -23,7 +23,7 @@ func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter)
 		refusing directory.ScopeType
 	}
 	admits := func(scope directory.Scope, email string) (directory.ScopeType, error) {
-		if scope.HasFewEmailPatterns() {
+		if scope.HasFewEmailPatterns(email) {
 			return scope.RefusesEmail(email), nil
 		}
 		if known.email == email && known.scope.SameEmailPatterns(scope) {
