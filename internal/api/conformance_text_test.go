@@ -46,7 +46,7 @@ func TestIdentifyingFieldsRefuseBlanks(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		defer e.expectNoChange()()
 		const message = "This field may not contain white space or invisible characters."
-		for _, inside := range []string{" ", "\u00a0", "\u200b", "\u2060", "\ufeff", "\u2028"} {
+		for _, inside := range []string{" ", "\u00a0", "\u200b", "\u2060", "\ufeff", "\u2028", "\u00ad", "\u034f", "\u200d", "\u3164", "\ufe0f", "\U000e0041"} {
 			body := draft("new@example.org", admin, apollo)
 			body["civil_number"] = "12" + inside + "34"
 			e.request("POST", base, "owner", body).is(http.StatusBadRequest, fieldError("civil_number", message))

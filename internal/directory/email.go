@@ -39,7 +39,7 @@ var (
 // labels or more, which may be internationalized. The domain "localhost" is valid too.
 func ValidEmail(text string) bool {
 	at := strings.LastIndexByte(text, '@')
-	if at < 1 || at > maxLocalPart || len(text) > MaxEmailLength || !localPart.MatchString(text[:at]) {
+	if at < 1 || at > maxLocalPart || len(text) > MaxEmailLength || HasInvisible(text) || !localPart.MatchString(text[:at]) {
 		return false
 	}
 	domain := text[at+1:]

@@ -17,9 +17,15 @@ func Trim(text string) string { return strings.TrimFunc(text, IsBlank) }
 
 // HasBlank reports whether a text has white space, a line end or an invisible character. A text that identifies somebody
 // must have none: it would look the same as another text and not equal it.
-func HasBlank(text string) bool { return strings.ContainsFunc(text, IsBlank) }
+func HasBlank(text string) bool {
+	return strings.ContainsFunc(text, unicode.IsSpace) || HasInvisible(text)
+}
 
-// HasInvisible reports whether a text has a character that nobody sees. Names may have spaces.
+// HasInvisible reports whether a text has a character that nobody sees: one of the format characters, or another one that
+// Unicode calls default-ignorable. Names may have spaces. In other texts such characters belong to emoji and to scripts such
+// as Persian.
 func HasInvisible(text string) bool {
-	return strings.ContainsFunc(text, func(r rune) bool { return IsBlank(r) && !unicode.IsSpace(r) })
+	return strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	})
 }

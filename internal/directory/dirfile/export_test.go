@@ -117,7 +117,7 @@ func TestApplyOfAnExportChangesNothing(t *testing.T) {
 }
 
 // withoutInvisible removes, from a quoted text, what no username may have.
-var withoutInvisible = strings.NewReplacer(`\u200b`, "", `\ufeff`, "", `\u00a0`, "")
+var withoutInvisible = strings.NewReplacer(`\u200b`, "", `\ufeff`, "", `\u00a0`, "", `\u202e`, "")
 
 // randomDirectory returns a directory file in which every text is a JSON string.
 func randomDirectory(random *rand.Rand, seed uint64) string {
