@@ -270,6 +270,7 @@ func TestRenewalIsAsked(t *testing.T) {
 		require.Equal(t, "ina asks for a new invitation to Apollo", told.GetHeader("Subject"))
 		require.Contains(t, told.Text, "ina (ina@university.example) asks for a new invitation to the project Apollo")
 		require.Contains(t, told.Text, "Your invitation of ina@university.example expired on ")
+		require.Equal(t, "<ina@university.example>", told.GetHeader("Reply-To"))
 		require.Empty(t, env.smtp.mailsTo("sam@staff.example"))
 
 		env.exec("DELETE FROM invitations")
@@ -278,7 +279,9 @@ func TestRenewalIsAsked(t *testing.T) {
 		env.clock.Advance(lifetime)
 		require.NoError(t, env.service.AskAgain(t.Context(), env.user("ina"), id))
 		for _, staff := range []string{"sam@staff.example", "sue@staff.example"} {
-			require.Contains(t, env.waitForMail(staff).Text, "olivia, who made the invitation, can’t send it again.")
+			told := env.waitForMail(staff)
+			require.Contains(t, told.Text, "Olivia Owner, who made the invitation, can’t send it again.")
+			require.Equal(t, "<ina@university.example>", told.GetHeader("Reply-To"))
 		}
 		env.waitUntilIdle(noticeKind)
 		require.Empty(t, env.smtp.mailsTo("silent@staff.example"))

@@ -61,18 +61,22 @@ func (s *sender) send(ctx context.Context, m *invitation.Message, requested time
 // MailSettings are what the operator decides about all mails.
 type MailSettings struct {
 	Host           string // the right side of Message-IDs
-	ReplyToInviter bool   // replies to a mail about an invitation go to its inviter
+	ReplyToInviter bool   // replies to a mail about an invitation go to its inviter, or to who asks for a new one
 	ReplyTo        string // where replies go otherwise: one address, with or without a display name; "" for the sender
 }
 
-// replyTo returns where replies to a message go. Nobody is asked to reply to themselves, and a mail about the requests of
+// replyTo returns where replies to a message go: to the inviter, or to who asks for a new invitation. Nobody is asked to reply to themselves, and a mail about the requests of
 // several people has nobody to reply to.
 func (s MailSettings) replyTo(m *invitation.Message) string {
 	if !s.ReplyToInviter {
 		return s.ReplyTo
 	}
-	if inviter := m.Invitation.CreatedBy; inviter != nil && inviter.IsActive && inviter.Email != m.To && len(m.Requests) <= 1 {
-		return inviter.Email
+	to := m.Invitation.CreatedBy
+	if m.Notice == invitation.NoticeRenewalAsked {
+		to = m.Asker
+	}
+	if to != nil && to.IsActive && to.Email != m.To && len(m.Requests) <= 1 {
+		return to.Email
 	}
 	return ""
 }
