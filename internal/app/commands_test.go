@@ -337,6 +337,21 @@ func TestShortTokensInTheDirectoryFile(t *testing.T) {
 	})
 }
 
+// Whoever deletes is_staff from the file is told, before and after, that it takes nothing away.
+func TestStaffLeftOutOfTheDirectoryFile(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, e storetest.Engine) {
+		env := setup(t, e.Fresh(t))
+		env.Run("users: [{username: alice, is_staff: true}]", "directory", "apply", "-f", "-").OK()
+		for _, flag := range []string{"--dry-run=true", "--dry-run=false"} {
+			got := env.Run("users: [{username: alice}]", "directory", "apply", "-f", "-", flag)
+			require.Zero(t, got.Code)
+			require.Equal(t, "invited: warning: standard input: users[0].is_staff: "+
+				"alice stays staff: write is_staff: false to take it away (line 1)\n", got.Stderr)
+		}
+	})
+}
+
 func TestTokenCommand(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, e storetest.Engine) {

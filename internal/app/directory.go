@@ -53,9 +53,7 @@ and it works on the database of a running server.`,
 					fmt.Fprintln(p.Stderr, "invited: warning: "+line)
 				}
 			}
-			for _, each := range file.Warnings() {
-				fmt.Fprintf(p.Stderr, "invited: warning: %s: %s\n", shownPath(path), each)
-			}
+			p.warnOf(path, file.Warnings())
 			return p.withDatabaseOf(c, func(db *store.Store) error {
 				if dryRun {
 					return p.dryRun(ctx, db, path, file)
@@ -70,6 +68,7 @@ and it works on the database of a running server.`,
 				if err != nil {
 					return prefixProblems(path, err)
 				}
+				p.warnOf(path, report.KeptStaff)
 				_, err = fmt.Fprint(p.Stdout, report)
 				return err
 			})
@@ -104,6 +103,12 @@ func shownPath(path string) string {
 	return path
 }
 
+func (p Process) warnOf(path string, warnings []dirfile.Problem) {
+	for _, each := range warnings {
+		fmt.Fprintf(p.Stderr, "invited: warning: %s: %s\n", shownPath(path), each)
+	}
+}
+
 // dryRun prints what `directory apply` would change.
 func (p Process) dryRun(ctx context.Context, db *store.Store, path string, file *dirfile.File) error {
 	if err := requireCurrentSchema(ctx, db); err != nil {
@@ -116,6 +121,7 @@ func (p Process) dryRun(ctx context.Context, db *store.Store, path string, file 
 	if err != nil {
 		return prefixProblems(path, err)
 	}
+	p.warnOf(path, report.KeptStaff)
 	_, err = fmt.Fprintf(p.Stdout, "%snothing was written (--dry-run)\n", report)
 	return err
 }

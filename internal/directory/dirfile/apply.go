@@ -35,6 +35,10 @@ type Report struct {
 
 	Fields []FieldChange // of records that exist, at most 1,000
 	More   int           // number of changes that Fields has no room for
+
+	// KeptStaff is about users that are staff or support, and whose records do not say so: at most 1,000. The record may
+	// have said so before, and leaving out the key takes nothing away.
+	KeptStaff []Problem
 }
 
 // String returns one line for each kind of record that the file has.

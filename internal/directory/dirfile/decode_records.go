@@ -115,7 +115,7 @@ func (d *decoder) user(v value) {
 		case "is_support":
 			u.IsSupport = v.flag(false)
 		case "is_active":
-			u.IsActive = v.flag(true)
+			u.IsActive = v.access()
 		case "kind":
 			u.Kind = v.userKind()
 		case "notifications_enabled":
@@ -215,7 +215,7 @@ func (d *decoder) members(v value, scope int) {
 			case "expiration_time":
 				m.expires = v.timestamp()
 			case "is_active":
-				m.isActive = v.flag(true)
+				m.isActive = v.access()
 			default:
 				return false
 			}

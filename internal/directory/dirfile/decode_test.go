@@ -217,6 +217,14 @@ func TestDecodeReportsEachProblem(t *testing.T) {
 		{in(role, "permissions: [[A]]"), "roles[0].permissions[0]: must be text, not a list (line 1)"},
 		{in(role, "uuid: x"), "roles[0].uuid: is not a uuid: x (line 1)"},
 		{in(role, "is_active: maybe"), "roles[0].is_active: must be true or false (line 1)"},
+		{
+			"users: [{username: u, is_active: null}]",
+			"users[0].is_active: can't be null: write true to give access, false to take it away (line 1)",
+		},
+		{
+			"customers: [{name: C, members: [{user: u, role: R, is_active: }]}]",
+			"customers[0].members[0].is_active: can't be null: write true to give access, false to take it away (line 1)",
+		},
 		{in(role, "is_staff: true"), "roles[0].is_staff: is no key of a role (line 1)"},
 		{"roles:\n- {name: R, scope_type: project}\n- {name: R, scope_type: call}", "roles[1].name: is the same as that of roles[0] (line 3)"},
 

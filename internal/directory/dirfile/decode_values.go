@@ -258,10 +258,28 @@ func (v value) nonEmpty(limit int) string {
 
 func (v value) flag(byDefault bool) bool {
 	node, ok := v.resolve()
-	switch {
-	case !ok || isNull(node):
+	if !ok || isNull(node) {
 		return byDefault
-	case node.Kind == yaml.ScalarNode && node.Tag == "!!bool":
+	}
+	return v.truth(node)
+}
+
+// access returns whether a user can do anything, or a member has the role. null takes a value away elsewhere, and giving
+// access for it would be a surprise: it is reported.
+func (v value) access() bool {
+	node, ok := v.resolve()
+	switch {
+	case !ok:
+		return false
+	case isNull(node):
+		v.report("can't be null: write true to give access, false to take it away")
+		return false
+	}
+	return v.truth(node)
+}
+
+func (v value) truth(node *yaml.Node) bool {
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!bool" {
 		switch node.Value {
 		case "true", "True", "TRUE":
 			return true
@@ -270,7 +288,7 @@ func (v value) flag(byDefault bool) bool {
 		}
 	}
 	v.report("must be true or false")
-	return byDefault
+	return false
 }
 
 // uuid returns the uuid of a record, which is unique among the records of its kind. It returns uuid.Nil for an empty

@@ -2,10 +2,9 @@
 // memberships. Decode reads a file, Apply plans and saves what differs between the file and the database, and Export
 // writes the database as a file. The package owns the file's format; package directory owns what the records mean.
 //
-// The file is a mapping with the lists roles, users and customers. A key that a record leaves out has its default value,
-// also when the database has another: the file states all of a record. The only exception is tokens: where the key is there,
-// its tokens are all that the user has, and where the key is left out, the user's tokens stay. Unknown keys and repeated
-// keys are refused.
+// The file is a mapping with the lists roles, users and customers. A key that a record leaves out stays as the database has
+// it; a new record gets the default value, and so does a key with null, which is_active of users and members can't have. Where
+// the key tokens is there, its tokens are all that the user has. Unknown keys and repeated keys are refused.
 //
 //	roles       uuid  name  description ""  scope_type  permissions []  is_active true
 //	users       uuid  username  email ""  full_name ""  civil_number ""  image ""  is_staff false

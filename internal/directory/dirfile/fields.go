@@ -1,6 +1,7 @@
 package dirfile
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -109,6 +110,19 @@ func (p *planner) noteChange(record, field, before, after string) {
 		return
 	}
 	p.changes.report.Fields = append(p.changes.report.Fields, FieldChange{record, field, before, after})
+}
+
+// noteKeptStaff notes that a user stays staff or support because the record leaves the key out.
+func (p *planner) noteKeptStaff(u userRecord, row directory.User) {
+	for _, each := range []struct {
+		key, word string
+		kept      bool
+	}{{"is_staff", "staff", row.IsStaff}, {"is_support", "support", row.IsSupport}} {
+		if kept := &p.changes.report.KeptStaff; each.kept && !u.given.has(each.key) && len(*kept) < maxFieldChanges {
+			*kept = append(*kept, Problem{u.path(each.key), u.line, fmt.Sprintf("%s stays %s: write %s: false to take it away",
+				directory.Excerpt(u.Username), each.word, each.key)})
+		}
+	}
 }
 
 func (p *planner) noteRole(row, want directory.Role) {

@@ -53,7 +53,7 @@ func TestApplyNullTakesAway(t *testing.T) {
 		report := e.apply(`
 roles: [{name: PROJECT.ADMIN, scope_type: project, description: null, permissions: null, is_active: null}]
 users:
-  - {username: anna, email: null, full_name: null, civil_number: null, image: null, is_staff: null, is_support: null, is_active: null,
+  - {username: anna, email: null, full_name: null, civil_number: null, image: null, is_staff: null, is_support: null, is_active: true,
      notifications_enabled: null, tokens: null}
 customers:
   - name: Acme
@@ -135,10 +135,31 @@ func TestExampleDirectory(t *testing.T) {
 	})
 }
 
+// Staff that the file does not call staff any more stay staff, which is told each time.
+func TestApplyTellsWhoStaysStaff(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, e *env) {
+		e.apply("users: [{username: anna, is_staff: true, is_support: true}, {username: bert}]")
+		const change = "users: [{username: bert}, {username: anna, is_support: false}]"
+		want := []dirfile.Problem{{"users[1].is_staff", 1, "anna stays staff: write is_staff: false to take it away"}}
+		report, err := dirfile.DryRun(context.Background(), e.store, decode(t, change))
+		require.NoError(t, err)
+		require.Equal(t, want, report.KeptStaff)
+		require.Equal(t, want, e.apply(change).KeptStaff)
+		require.True(t, e.user("anna").IsStaff)
+		e.apply("users: [{username: anna, is_staff: false, is_support: true}]")
+		require.Equal(t, []dirfile.Problem{{"users[0].is_support", 1, "anna stays support: write is_support: false to take it away"}},
+			e.apply("users: [{username: anna, is_staff: null}]").KeptStaff)
+	})
+}
+
 // What looks like another user's name or civil number is refused.
 func TestInvisibleCharactersAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, record := range []string{`{username: "an\u200bna"}`, `{username: anna, civil_number: "12 34"}`, `{username: anna, civil_number: "12\u206034"}`} {
+	for _, record := range []string{
+		`{username: "an\u200bna"}`, `{username: anna, civil_number: "12 34"}`, `{username: anna, civil_number: "12\u206034"}`,
+		`{username: "an\u00adna"}`, `{username: "an\u3164na"}`, `{username: "an\ufe0fna"}`, `{username: anna, civil_number: "12\u200d34"}`,
+	} {
 		_, err := dirfile.Decode(strings.NewReader("users: [" + record + "]"))
 		require.ErrorContains(t, err, "invisible character", record)
 	}

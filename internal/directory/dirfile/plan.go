@@ -177,6 +177,7 @@ func (p *planner) planUsers() error {
 					"%s is a user who made themselves by signing in; add their uuid (%s) to the record if you mean this user",
 					directory.Excerpt(each.Username), row.UUID)
 			}
+			p.noteKeptStaff(each, row)
 			if p.changes.report.Users.count(to.isNew, row == want) {
 				p.changes.users = append(p.changes.users, want)
 				if !to.isNew {
