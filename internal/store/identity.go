@@ -127,12 +127,19 @@ func (tx *Tx) ActiveUser(username string) (found directory.User, err error) {
 	return found, tx.db.Take(&found, "username = ? AND is_active AND kind <> ?", username, directory.ServiceUser).Error
 }
 
+// expiredPending is the condition that an invitation was pending when its present life ended. Staff never approved a request
+// that expired, and nobody may open an account by it. Where a row is sent again when it expires, the event of the former
+// life's end has the time at which the present life began.
+const expiredPending = "invitations.state = 'expired' AND EXISTS (SELECT 1 FROM invitation_events AS ended" +
+	" WHERE ended.invitation_uuid = invitations.uuid AND ended.event_type = 'expired' AND ended.from_state = 'pending'" +
+	" AND ended.created > invitations.created)"
+
 // WasInvited implements identity.Tx.
 func (tx *Tx) WasInvited(email string, cutoff time.Time) (bool, error) {
 	var count int64
 	err := tx.db.Model(&invitation.Invitation{}).Where("email_folded = ?", email).
-		Where("invitations.state = 'project' OR invitations.state IN ('pending', 'expired')"+
-			" AND (invitations.created > ? OR "+startOrCreated+" > ?)", cutoff, cutoff).Limit(1).Count(&count).Error
+		Where("(invitations.state = 'project' OR ((invitations.state = 'pending' OR ("+expiredPending+"))"+
+			" AND (invitations.created > ? OR "+startOrCreated+" > ?)))", cutoff, cutoff).Limit(1).Count(&count).Error
 	return count > 0, err
 }
 
