@@ -109,7 +109,7 @@ func TestObsoleteNotices(t *testing.T) {
 		},
 		"the scope was removed": func(env *testEnv, _ uuid.UUID) { env.applyDirectory(apolloRemovedYAML) },
 		"nobody is active staff": func(env *testEnv, _ uuid.UUID) {
-			env.applyDirectory("users: [{username: sam, email: sam@staff.example}, " +
+			env.applyDirectory("users: [{username: sam, email: sam@staff.example, is_staff: false}, " +
 				"{username: sue, email: sue@staff.example, is_staff: true, is_active: false}]")
 		},
 		"the staff users were deleted": func(env *testEnv, _ uuid.UUID) {
