@@ -35,11 +35,15 @@ func (e loggedError) Error() string { return string(e) }
 
 // deliver sends an invitation to its invitee and records the outcome.
 func (w *Workers) deliver(ctx context.Context, a attempt, job invitation.Deliver) jobResult {
-	// An invitation that waits for its turn is Scheduled, not Processing.
-	if wait := w.sender.route(job.Webhook).wait(ctx); wait > 0 {
+	var message *invitation.Message
+	var err error
+	// An invitation that waits for its turn is Scheduled, not Processing. What is not sent any more takes no turn.
+	if wait := w.sender.route(job.Webhook).begin(ctx, func() bool {
+		message, err = w.config.Service.BeginDelivery(ctx, job)
+		return message != nil
+	}); wait > 0 {
 		return jobResult{retryAfter: jitter(wait)}
 	}
-	message, err := w.config.Service.BeginDelivery(ctx, job)
 	if err != nil || message == nil {
 		return jobResult{err: err}
 	}

@@ -348,3 +348,17 @@ func TestRescueWithoutDelay(t *testing.T) {
 		require.Equal(t, 11, env.jobs(deliveryKind)[0].Attempt)
 	})
 }
+
+// Invitations that are not sent any more take no turn on a slow route.
+func TestCanceledInvitationsTakeNoTurn(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, env *testEnv) {
+		for n := range 10 {
+			id := env.invite(fmt.Sprintf("canceled%d@university.example", n))
+			require.NoError(t, env.service.Cancel(t.Context(), env.user("olivia"), id))
+		}
+		live := env.invite("ina@university.example")
+		env.startWorkers(func(c *jobs.Config) { c.MailInterval = time.Hour })
+		env.waitForState(live, invitation.OK)
+		require.Len(t, env.smtp.mailsTo(""), 1)
+	})
+}

@@ -31,9 +31,10 @@ const (
 // all messages of the route in this process. Each other process learns from its own replies.
 //
 // A reply about rate makes the interval between two messages a quarter longer; the first one sets the interval by the
-// number of messages that the server has just accepted. Each accepted message makes the interval a hundredth shorter. The
-// message that got the reply is tried again as after any other failure, so that a recipient's server, whose replies some mail
-// servers pass on, slows the route down ever less often.
+// number of messages that the server has just accepted. Each accepted message makes the interval a hundredth shorter.
+//
+// A message that got such a reply is tried again after a pause of its own, which doubles. Some mail servers pass on replies of
+// one recipient's server. Such a recipient therefore slows the route down less and less often.
 type pace struct {
 	least    time.Duration // the interval that the operator sets; 0: none
 	stopping chan struct{} // closed when the workers stop
@@ -59,19 +60,32 @@ func newPace(least time.Duration) *pace {
 // wait returns 0 when a message may go. Otherwise it returns after what time to ask again: the message could not go within
 // maxPaceWait, ctx has ended, or the workers stop.
 func (p *pace) wait(ctx context.Context) time.Duration {
+	return p.begin(ctx, func() bool { return true })
+}
+
+// begin is wait, and calls f when a message may go. Where f returns false, there is no message, and the next one may go at
+// once. While a route is slow, those behind wait for f: who finds the turn taken goes back into the queue.
+func (p *pace) begin(ctx context.Context, f func() bool) time.Duration {
 	ctx, cancel := context.WithTimeout(ctx, maxPaceWait)
 	defer cancel()
 	select {
 	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
 	case <-p.stopping:
 		return queuePause
 	case <-ctx.Done():
 		return max(queuePause, p.left())
 	}
+	release := sync.OnceFunc(func() { <-p.turn })
+	defer release()
 	for {
-		left, freed := p.take()
+		left, slow, freed := p.look()
 		if left <= 0 {
+			if !slow {
+				release()
+			}
+			if now := time.Now(); f() {
+				p.take(now)
+			}
 			return 0
 		}
 		if deadline, _ := ctx.Deadline(); time.Now().Add(left).After(deadline) {
@@ -92,15 +106,37 @@ func (p *pace) wait(ctx context.Context) time.Duration {
 	}
 }
 
-// take lets a message go where one may, and otherwise returns the time that is left until then.
-func (p *pace) take() (left time.Duration, freed <-chan struct{}) {
+// look returns the time that is left until a message may go, whether messages go one after the other, and what is closed when
+// one may go earlier.
+func (p *pace) look() (left time.Duration, slow bool, freed <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now := time.Now()
-	if left = p.next.Sub(now); left <= 0 {
-		p.next = now.Add(max(p.interval, p.pause))
+	return time.Until(p.next), p.interval > 0 || p.pause > 0, p.freed
+}
+
+// take uses the turn of a time up.
+func (p *pace) take(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if next := at.Add(max(p.interval, p.pause)); next.After(p.next) {
+		p.next = next
 	}
-	return left, p.freed
+}
+
+// giveBack gives back a turn that was taken before a time, and by which nothing was sent.
+func (p *pace) giveBack(began time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); !began.Before(p.slowed) && p.next.After(now) {
+		p.next = now
+		p.free()
+	}
+}
+
+// free wakes those who wait: a message may go earlier than they knew. The caller holds mu.
+func (p *pace) free() {
+	close(p.freed)
+	p.freed = make(chan struct{})
 }
 
 func (p *pace) left() time.Duration {
@@ -153,8 +189,7 @@ func (p *pace) speedUp(now time.Time) {
 		if next := now.Add(p.interval); next.Before(p.next) {
 			p.next = next
 		}
-		close(p.freed)
-		p.freed = make(chan struct{})
+		p.free()
 	}
 }
 

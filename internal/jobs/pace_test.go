@@ -200,6 +200,38 @@ func TestWaitingEnds(t *testing.T) {
 	})
 }
 
+// Jobs that send nothing, because their invitation was canceled or the circuit is open, take no turn from those that do, and
+// send none away.
+func TestWhatIsNotSentTakesNoTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		way := route{pace: newPace(time.Hour)}
+		var waiting sync.WaitGroup
+		began := time.Now()
+		dead := func() bool {
+			time.Sleep(5 * time.Millisecond) //nolint:forbidigo // of the bubble's clock
+			return false
+		}
+		for range 10 {
+			waiting.Go(func() { require.Zero(t, way.begin(t.Context(), dead)) })
+		}
+		waiting.Wait()
+		require.Panics(t, func() { way.begin(t.Context(), func() bool { panic("a mistake") }) })
+		require.Zero(t, way.wait(t.Context()))
+		require.Less(t, time.Since(began), time.Minute)
+
+		blocked := &delivery.Failure{Reason: "The login is refused.", Operator: true, Blocked: true}
+		require.ErrorIs(t, way.do(func() error { return blocked }), blocked)
+		require.Positive(t, way.wait(t.Context()))
+		time.Sleep(time.Hour) //nolint:forbidigo // of the bubble's clock
+		way.last = time.Now()
+		for range 10 {
+			require.Zero(t, way.wait(t.Context()))
+			require.ErrorAs(t, way.do(func() error { panic("never sent") }), new(errCircuitOpen))
+		}
+	})
+}
+
 // Failures that say nothing about the rate change no pace, and neither do those of mails that were sent before it.
 func TestOtherFailuresKeepThePace(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -36,6 +37,10 @@ type route struct {
 func (r *route) do(send func() error) error {
 	began := time.Now()
 	err := r.circuit.do(send)
+	if errors.As(err, new(errCircuitOpen)) {
+		r.giveBack(began)
+		return err
+	}
 	r.done(began, err)
 	return err
 }
