@@ -18,7 +18,7 @@ func (e *env) usersWith(email string) []directory.User {
 	require.NoError(e.t, e.db.FileStore().Read(e.context(), func(tx directory.FileTx) error {
 		all, err := tx.UsersAfter("", 1000)
 		for _, each := range all {
-			if each.EmailFolded == directory.Fold(email) {
+			if each.EmailFolded == directory.FoldEmail(email) {
 				found = append(found, each)
 			}
 		}

@@ -39,7 +39,7 @@ func renewExample(ctx context.Context, service *invitation.Service, staff direct
 			After: &invitation.Invitation{
 				UUID: exampleInvitation, StoredState: invitation.Pending, ExecutionState: invitation.OK, Created: tx.Now(),
 				RoleUUID: role.UUID, Role: role, ScopeUUID: scope.UUID, Scope: scope, CustomerUUID: scope.CustomerUUID,
-				CreatedByUUID: &owner.UUID, CreatedBy: &owner.User, Email: email, EmailFolded: directory.Fold(email),
+				CreatedByUUID: &owner.UUID, CreatedBy: &owner.User, Email: email, EmailFolded: directory.FoldEmail(email),
 				FullName: "Alice Example", Organization: "Example University", JobTitle: "Researcher",
 			},
 			Event: &invitation.Event{

@@ -122,7 +122,7 @@ func TestNewUserOfAPerson(t *testing.T) {
 		got := test.person.clean().newUser(now)
 		require.Equal(t, test.username, got.Username, name)
 		require.Equal(t, test.email, got.Email, name)
-		require.Equal(t, directory.Fold(test.email), got.EmailFolded, name)
+		require.Equal(t, directory.FoldEmail(test.email), got.EmailFolded, name)
 		require.True(t, got.IsActive, name)
 		require.True(t, got.MadeBySignIn, name)
 		require.False(t, got.IsStaff, name)

@@ -43,7 +43,7 @@ var acceptRules = []struct {
 	}, {
 		"the strict check finds the same address",
 		func(a *acceptance) {
-			a.policy.StrictCheck, a.row.Email, a.row.EmailFolded = true, otherEmail, directory.Fold(otherEmail)
+			a.policy.StrictCheck, a.row.Email, a.row.EmailFolded = true, otherEmail, directory.FoldEmail(otherEmail)
 		},
 		"User’s email and email of the invitation are not equal.",
 	}, {
@@ -159,7 +159,7 @@ func TestMeantFor(t *testing.T) {
 			row.CivilNumber = people.guest.CivilNumber
 		}
 		if !each.sameEmail {
-			row.Email, row.EmailFolded = otherEmail, directory.Fold(otherEmail)
+			row.Email, row.EmailFolded = otherEmail, directory.FoldEmail(otherEmail)
 		}
 		require.Equal(t, each.meant, p.meantFor(row, each.byLink, people.guest), "%+v", each)
 		require.Equal(t, each.meant, p.offered(viewNow(row), each.byLink, people.guest), "%+v", each)

@@ -305,8 +305,14 @@ const maxDeliveryEvents = 300
 // that has ended. events are its events, the newest first.
 func neverArrived(i Invitation, events []Event) bool {
 	return !slices.ContainsFunc(events, func(e Event) bool {
-		return !e.Created.Before(i.Created) && (e.Type == EventExpired && e.FromState != Pending ||
-			e.Type == EventDelivered && directory.Fold(e.Recipient) == i.EmailFolded)
+		switch e.Type {
+		case EventExpired: // one of the moment in which this life began ended the life before
+			return e.Created.After(i.Created) && e.FromState != Pending
+		case EventDelivered:
+			return !e.Created.Before(i.Created) && directory.FoldEmail(e.Recipient) == i.EmailFolded
+		default:
+			return false
+		}
 	})
 }
 

@@ -277,3 +277,39 @@ func TestJobs(t *testing.T) {
 		require.Equal(t, each.queue, each.job.Queue(), "%+v", each.job)
 	}
 }
+
+// The notice of an expiry says that the invitation never arrived where no delivery to its address succeeded in the life that
+// has ended, and the invitation was ever to be delivered.
+func TestNeverArrived(t *testing.T) {
+	t.Parallel()
+	began := testTime.Add(-time.Hour)
+	event := func(kind EventType, after time.Duration, recipient string, from State) Event {
+		return Event{Type: kind, Created: began.Add(after), Recipient: recipient, FromState: from}
+	}
+	delivered := func(after time.Duration, recipient string) Event {
+		return event(EventDelivered, after, recipient, Pending)
+	}
+	failed := event(EventDeliveryFailed, time.Minute, "uma@example.org", Pending)
+	expired := event(EventExpired, time.Hour, "", Pending)
+	const ascii, letters = "uma@xn--mller-kva.example", "Uma@Müller.example"
+	for name, test := range map[string]struct {
+		email  string
+		events []Event
+		want   bool
+	}{
+		"failed":                           {"uma@example.org", []Event{expired, failed}, true},
+		"delivered":                        {"uma@example.org", []Event{expired, delivered(time.Minute, "UMA@example.org")}, false},
+		"sent again after success, failed": {"uma@example.org", []Event{expired, failed, delivered(time.Second, "uma@example.org")}, false},
+		"delivered in the life before":     {"uma@example.org", []Event{expired, failed, delivered(-time.Minute, "uma@example.org")}, true},
+		"delivered to another address":     {"uma@example.org", []Event{expired, failed, delivered(time.Second, "ina@example.org")}, true},
+		"domain in ASCII":                  {ascii, []Event{expired, delivered(time.Minute, ascii)}, false},
+		"domain in letters":                {letters, []Event{expired, delivered(time.Minute, letters)}, false},
+		"domain in its other form":         {letters, []Event{expired, delivered(time.Minute, ascii)}, false},
+		"a request":                        {"uma@example.org", []Event{event(EventExpired, time.Hour, "", Requested)}, false},
+		"a request in the life before":     {"uma@example.org", []Event{expired, failed, event(EventExpired, 0, "", Requested)}, true},
+		"no events":                        {"uma@example.org", nil, true},
+	} {
+		i := Invitation{Created: began, Email: test.email, EmailFolded: directory.FoldEmail(test.email)}
+		require.Equal(t, test.want, neverArrived(i, test.events), name)
+	}
+}

@@ -34,7 +34,7 @@ type effect struct {
 // Columns that change together.
 
 func readdressed(i *Invitation) {
-	i.Email, i.EmailFolded = otherEmail, directory.Fold(otherEmail)
+	i.Email, i.EmailFolded = otherEmail, directory.FoldEmail(otherEmail)
 	i.LinkUUID = &randomUUID
 	i.Reminded = false
 	scheduled(i)
@@ -294,7 +294,7 @@ var decisions = map[Action]func(p Policy, v View, user directory.User) (Change, 
 			return Change{}, err
 		}
 		edited := v.Invitation
-		edited.Email, edited.EmailFolded = otherEmail, directory.Fold(otherEmail)
+		edited.Email, edited.EmailFolded = otherEmail, directory.FoldEmail(otherEmail)
 		return p.update(v, edited, user, testTime), nil
 	},
 }
@@ -583,7 +583,7 @@ func TestUpdateReplacesTheLink(t *testing.T) {
 	row, former := pendingInvitation(), testID(31)
 	row.LinkUUID = &former
 	edited := row
-	edited.Email, edited.EmailFolded = otherEmail, directory.Fold(otherEmail)
+	edited.Email, edited.EmailFolded = otherEmail, directory.FoldEmail(otherEmail)
 	first := testPolicy.update(viewNow(row), edited, people.creator, testTime).After.LinkUUID
 	second := testPolicy.update(viewNow(row), edited, people.creator, testTime).After.LinkUUID
 	requireRandom(t, *first)

@@ -71,7 +71,7 @@ func (e *env) newInvitation(email string) invitation.Invitation {
 	return invitation.Invitation{
 		UUID: uuid.New(), StoredState: invitation.Pending, Created: time.Now(), ExecutionState: invitation.Scheduled,
 		RoleUUID: adminRoleID, ScopeUUID: projectID, CustomerUUID: customerID, CreatedByUUID: &oliviaID,
-		Email: email, EmailFolded: directory.Fold(email),
+		Email: email, EmailFolded: directory.FoldEmail(email),
 	}
 }
 

@@ -208,7 +208,7 @@ func TestStaffAndMembers(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
 		user := func(name, email string, change func(*directory.User)) uuid.UUID {
 			u := directoryUser(name)
-			u.Email, u.EmailFolded, u.IsStaff, u.NotificationsEnabled = email, directory.Fold(email), true, true
+			u.Email, u.EmailFolded, u.IsStaff, u.NotificationsEnabled = email, directory.FoldEmail(email), true, true
 			change(&u)
 			require.NoError(t, e.db.FileStore().Write(t.Context(), func(tx directory.FileTx) error {
 				return tx.SaveUsers([]directory.User{u})

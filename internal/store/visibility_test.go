@@ -139,7 +139,7 @@ func (c *randomEnv) moment(edge time.Time) time.Time {
 	})).Truncate(time.Microsecond)
 }
 
-var addresses = []string{"Ann@Example.org", "bob@example.org", "CAROL@EXAMPLE.ORG", "dan@bücher.example", "k@example.org", ""}
+var addresses = []string{"Ann@Example.org", "bob@example.org", "CAROL@EXAMPLE.ORG", "dan@bücher.example", "dan@xn--bcher-kva.example", "k@example.org", ""}
 
 func (c *randomEnv) invent() {
 	permissions := []string{directory.InvitationList, directory.CreateProject, ""}
@@ -157,7 +157,7 @@ func (c *randomEnv) invent() {
 	for i := range 12 {
 		email := pick(c, addresses)
 		c.users = append(c.users, directory.User{
-			UUID: c.uuid(), Username: fmt.Sprint("user", i), Email: email, EmailFolded: directory.Fold(email),
+			UUID: c.uuid(), Username: fmt.Sprint("user", i), Email: email, EmailFolded: directory.FoldEmail(email),
 			IsStaff: i == 0, IsSupport: i == 1, IsActive: !c.one(10), Created: c.now,
 		})
 	}
@@ -206,11 +206,11 @@ func (c *randomEnv) invent() {
 		c.memberships = append(c.memberships, owner)
 	}
 	for range 80 {
-		scope, email := pick(c, c.scopes), pick(c, addresses[:5])
+		scope, email := pick(c, c.scopes), pick(c, addresses[:6])
 		i := invitation.Invitation{
 			UUID: c.uuid(), StoredState: pick(c, invitation.States), Created: c.moment(c.now.Add(-lifetime)), ExecutionState: invitation.OK,
 			RoleUUID: pick(c, c.roles).UUID, ScopeUUID: scope.UUID, CustomerUUID: scope.CustomerUUID, Email: email,
-			EmailFolded: directory.Fold(email),
+			EmailFolded: directory.FoldEmail(email),
 		}
 		if !c.one(4) {
 			creator := pick(c, c.users).UUID
@@ -332,7 +332,7 @@ func (c *randomEnv) sees(user directory.User, i invitation.Invitation) bool {
 		return true
 	}
 	state := c.state(i)
-	if user.Email != "" && directory.Fold(user.Email) == directory.Fold(i.Email) &&
+	if user.Email != "" && directory.FoldEmail(user.Email) == directory.FoldEmail(i.Email) &&
 		(state == invitation.Pending || state == invitation.Project) && !c.isRemoved(i.ScopeUUID) && !c.isRemoved(i.CustomerUUID) {
 		return true
 	}
