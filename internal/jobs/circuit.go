@@ -53,9 +53,10 @@ func (o *outage) note(err error) {
 	o.reason, o.last = f.Reason, time.Now()
 }
 
-// trouble returns the reason of an outage that has lasted too long; empty: there is none.
+// trouble returns the reason of an outage in which attempts failed for too long; empty: there is none. A single attempt that
+// failed says nothing of later.
 func (o *outage) trouble() string {
-	if o.since.IsZero() || time.Since(o.since) < outageTolerance || time.Since(o.last) > staleAfter {
+	if o.since.IsZero() || o.last.Sub(o.since) < outageTolerance || time.Since(o.last) > staleAfter {
 		return ""
 	}
 	return o.reason
