@@ -102,10 +102,14 @@ type rule struct {
 	pattern *regexp.Regexp
 }
 
-// match returns the topic of the first rule that matches, and whether one does.
-func match(rules []rule, text string) (topic, bool) {
+// match returns the topic of the first rule that matches, and whether one does. Rules about the mailbox read mailboxText.
+func match(rules []rule, text, mailboxText string) (topic, bool) {
 	for _, each := range rules {
-		if each.pattern.MatchString(text) {
+		read := text
+		if each.about == aboutMailbox {
+			read = mailboxText
+		}
+		if each.pattern.MatchString(read) {
 			return each.about, true
 		}
 	}
@@ -155,13 +159,13 @@ var lateCodeRules = []rule{
 // topicOf returns what a reply is about. An enhanced status code that decides wins over the words.
 func topicOf(reply *textproto.Error, recipient string) topic {
 	code := enhancedCode(reply.Msg)
-	if about, ok := match(codeRules, code); ok {
+	if about, ok := match(codeRules, code, code); ok {
 		return about
 	}
-	if about, ok := match(wordRules, wordsOf(reply, recipient)); ok {
+	if about, ok := match(wordRules, wordsOf(reply, recipient), wordsOf(reply, "")); ok {
 		return about
 	}
-	if about, ok := match(lateCodeRules, code); ok {
+	if about, ok := match(lateCodeRules, code, code); ok {
 		return about
 	}
 	switch reply.Code {
@@ -178,8 +182,9 @@ func topicOf(reply *textproto.Error, recipient string) topic {
 // of a name is in lower case, so that the names of Exchange's exceptions are read.
 var named = regexp.MustCompile(`<[^>]*>|\S*@\S*|(?:[\pL\d_-]+\.)+[a-z][a-z\d-]+\b`)
 
-// wordsOf returns the words of a reply, in lower case, without its enhanced status code and without what it quotes. The
-// recipient's name can be "relay" or "helo", and must not be taken for the server's words.
+// wordsOf returns the words of a reply, in lower case, without its enhanced status code and without what it quotes,
+// nor the name in the recipient's address: the name can be "relay" or "helo", and must not be taken for the server's words. It
+// can be "user" or "mailbox" too, and so the rules about the mailbox read the words of no recipient, which include the name.
 func wordsOf(reply *textproto.Error, recipient string) string {
 	text := named.ReplaceAllString(strings.TrimPrefix(reply.Msg, enhancedCode(reply.Msg)), " ")
 	local, _, _ := strings.Cut(recipient, "@")

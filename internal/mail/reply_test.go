@@ -245,7 +245,7 @@ func TestNamesInReplies(t *testing.T) {
 	t.Parallel()
 	for _, word := range []string{
 		"relay", "helo", "spf", "quota.exceeded", "too-many-requests", "throttling", "greylisted", "banned", "reputation", "virus", "blacklist",
-		"rate-limit", "sendas", "dmarc", "not-verified", "user-unknown", "no-such-user", "full",
+		"rate-limit", "sendas", "dmarc", "not-verified", "user-unknown", "no-such-user", "full", "user", "mailbox", "account",
 	} {
 		for template, want := range map[string]verdict{
 			"550 5.1.1 <NAME@example.org>: Recipient address rejected": finalAddress,
@@ -254,6 +254,9 @@ func TestNamesInReplies(t *testing.T) {
 			"550 No such user: 'NAME'":                                 finalAddress,
 			"550 No such user (NAME)":                                  finalAddress,
 			"550 NAME: no such user at NAME.example":                   finalAddress,
+			"550 User unknown":                                         finalAddress,
+			"550 Mailbox unavailable":                                  finalAddress,
+			"550 No such account here":                                 finalAddress,
 			"553 5.7.23 NAME@example.org: SPF":                         operators,
 			"451 4.3.0 NAME@example.org deferred":                      kept,
 			"554 5.7.1 <NAME@NAME.example>: no":                        kept,
