@@ -29,9 +29,6 @@ func FoldEmailPart(part string) string {
 	return Fold(part[:domain]) + unicodeDomain(Fold(part[domain:]))
 }
 
-// HasACELabel reports whether a text may have a label in ASCII form.
-func HasACELabel(text string) bool { return strings.Contains(Fold(text), aceBegin) }
-
 // unicodeDomain returns a domain (folded) with its labels in letters.
 func unicodeDomain(domain string) string {
 	labels := strings.Split(domain, ".")
@@ -54,7 +51,7 @@ func unicodeDomain(domain string) string {
 // domain, with the domain in letters and in ASCII.
 func emailForms(address string) []string {
 	at := strings.LastIndexByte(address, '@')
-	if at < 0 || (isASCII(address[at:]) && !HasACELabel(address[at:])) {
+	if at < 0 || (isASCII(address[at:]) && !strings.Contains(Fold(address[at:]), aceBegin)) {
 		return []string{address}
 	}
 	forms := []string{address}

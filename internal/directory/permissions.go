@@ -3,6 +3,7 @@ package directory
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // otherPermissions are permissions that roles of Waldur carry and that this program ignores, by the part before the dot.
@@ -35,6 +36,25 @@ var otherPermissions = map[string]string{
 // NearestPermission returns the known permission whose name is nearest to a name: the name itself where it is known, and an
 // empty text where no known name is near.
 func NearestPermission(name string) string {
+	const longest = 60 // no known name is as long
+	if len(name) > longest {
+		return ""
+	}
+	known := knownPermissions()
+	if _, found := slices.BinarySearch(known, name); found {
+		return name
+	}
+	nearest, least := "", len(name)/3+1
+	for _, each := range known {
+		if distance := editDistance(strings.ToUpper(name), each); distance < least {
+			nearest, least = each, distance
+		}
+	}
+	return nearest
+}
+
+// knownPermissions returns the names of all permissions that are known, in order.
+var knownPermissions = sync.OnceValue(func() []string {
 	known := []string{InvitationList}
 	for _, kind := range ScopeTypes {
 		known = append(known, kind.CreatePermission())
@@ -45,21 +65,8 @@ func NearestPermission(name string) string {
 		}
 	}
 	slices.Sort(known)
-	if slices.Contains(known, name) {
-		return name
-	}
-	const longest = 60 // no known name is as long
-	nearest, least := "", len(name)/3+1
-	for _, each := range known {
-		if len(name) > longest {
-			break
-		}
-		if distance := editDistance(strings.ToUpper(name), each); distance < least {
-			nearest, least = each, distance
-		}
-	}
-	return nearest
-}
+	return known
+})
 
 // editDistance returns the number of bytes to insert, delete or replace that make one text of the other.
 func editDistance(a, b string) int {

@@ -65,7 +65,7 @@ func (s *Service) approve(tx Tx, admits admitter, v View, staff directory.User) 
 	if err != nil {
 		return approved, err
 	}
-	if s.Policy.RoleCeiling || s.Policy.RecheckInviter {
+	if s.Policy.RoleCeiling {
 		may, err := s.inviterMayOffer(tx, v.Invitation)
 		if err == nil && !may {
 			err = &fault.Error{Kind: fault.KindNotFound, Message: "The inviter may not give this role in this scope any more."}
@@ -77,8 +77,8 @@ func (s *Service) approve(tx Tx, admits admitter, v View, staff directory.User) 
 	return approved, s.refuseObstacle(tx, admits, v)
 }
 
-// Requests returns a page of the invitations that wait for approval, without those into removed scopes, the oldest first, as Service.List does. CreatedBy of
-// each is its inviter. Requests returns fault.KindForbidden where the caller is not staff.
+// Requests returns a page of the invitations that wait for approval, without those into removed scopes, the oldest first, as
+// Service.List does. CreatedBy of each is its inviter. Requests returns fault.KindForbidden where the caller is not staff.
 func (s *Service) Requests(ctx context.Context, caller directory.Actor, page, size int) (out Page, err error) {
 	if !caller.IsStaff {
 		return Page{}, fault.Forbidden()

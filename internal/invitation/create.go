@@ -46,6 +46,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, d Draft) (
 func (s *Service) create(
 	ctx context.Context, caller directory.Actor, d Draft, checkDuplicate bool,
 ) (created View, err error) {
+	var unasked bool
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
@@ -83,6 +84,7 @@ func (s *Service) create(
 				return nil, err
 			}
 		}
+		unasked = isUnasked(made, staff)
 		markUnasked(&made, staff)
 		created = s.view(tx, made)
 		creation := s.Policy.create(made, actor.User, staff)
@@ -91,7 +93,7 @@ func (s *Service) create(
 	if err != nil {
 		return View{}, err
 	}
-	if created.ErrorMessage == noStaff {
+	if unasked {
 		s.warnUnasked(ctx, "a request to approve an invitation")
 	}
 	return created, nil

@@ -318,6 +318,7 @@ func (p Policy) send(v View, user directory.User, staff []directory.User, now ti
 	if p.LinkSecret && sent.LinkUUID == nil {
 		sent.LinkUUID = newLink()
 	}
+	sent.EmailFolded = directory.FoldEmail(sent.Email) // the migration to the form of FoldEmail left duplicates as they were
 	scheduleDelivery(&sent)
 	markUnasked(&sent, staff)
 	return change(v.Invitation, sent, byUser(user, EventSent), p.announce(sent, staff)...), nil
@@ -378,7 +379,7 @@ func (p Policy) recordExpiry(v View, now time.Time) (View, []Change) {
 }
 
 // expire returns the change that records that time has ended an invitation, and tells its creator.
-func expire(i Invitation) Change {
+func expire(i Invitation, _ time.Time) Change {
 	expired := i
 	expired.StoredState = Expired
 	return change(i, expired, byServer(EventExpired), noticeToInviter(expired, NoticeExpired)...)
@@ -386,7 +387,7 @@ func expire(i Invitation) Change {
 
 // end returns the change by which an open invitation ends whose scope was removed, and tells its creator. The invitee gets no
 // mail: there is nothing for them to do.
-func end(i Invitation) Change {
+func end(i Invitation, _ time.Time) Change {
 	ended := i
 	ended.StoredState = Canceled
 	ended.DeclinedAt, ended.DeclineReason = nil, "" // see IsDeclined
@@ -402,7 +403,7 @@ func (p Policy) start(i Invitation, now time.Time) Change {
 }
 
 // remind returns the change by which an invitee is reminded.
-func remind(i Invitation) Change {
+func remind(i Invitation, _ time.Time) Change {
 	reminded := i
 	reminded.Reminded = true
 	return change(i, reminded, byServer(EventReminded),

@@ -310,11 +310,11 @@ var decisionsOfTime = map[Action]struct {
 	},
 	ActionEnd: {
 		func(v View) bool { return v.State.isOpen() && v.Scope.Removed() },
-		func(_ Policy, v View) Change { return end(v.Invitation) },
+		func(_ Policy, v View) Change { return end(v.Invitation, testTime) },
 	},
 	ActionExpire: {
 		func(v View) bool { return v.State == Expired && v.StoredState != Expired },
-		func(_ Policy, v View) Change { return expire(v.Invitation) },
+		func(_ Policy, v View) Change { return expire(v.Invitation, testTime) },
 	},
 }
 
@@ -625,7 +625,7 @@ func TestRemind(t *testing.T) {
 	require.Equal(t, Change{
 		Before: &row, After: &reminded, Event: mailing(wantEvent(EventReminded, nil, Pending, Pending, reminded), reminded),
 		Jobs: []Job{Notify{Notice: NoticeReminder, Invitation: row.UUID, Delivery: 3}},
-	}, remind(row))
+	}, remind(row, testTime))
 }
 
 // An invitation is deleted in every state. The event has the last row.

@@ -1,6 +1,7 @@
 package invitation
 
 import (
+	"errors"
 	"slices"
 
 	"invited/internal/directory"
@@ -42,11 +43,14 @@ func (s *Service) findObstacle(tx Tx, admits admitter, v View) (Refusal, error) 
 	return "", err
 }
 
-// refuseObstacle returns fault.KindRejected, in the words of accept, where nobody could accept an invitation now.
+// ErrObstacle is the cause of a fault.KindRejected that says why nobody could accept an invitation.
+var ErrObstacle = errors.New("nobody could accept the invitation")
+
+// refuseObstacle returns fault.KindRejected with ErrObstacle, in the words of accept, where nobody could accept an invitation now.
 func (s *Service) refuseObstacle(tx Tx, admits admitter, v View) error {
 	obstacle, err := s.findObstacle(tx, admits, v)
 	if err == nil && obstacle != "" {
-		err = fault.Rejected(string(obstacle))
+		err = &fault.Error{Kind: fault.KindRejected, Message: string(obstacle), Cause: ErrObstacle}
 	}
 	return err
 }

@@ -202,14 +202,14 @@ func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID
 		if err := s.refuseObstacle(tx, admits, offered); err != nil {
 			return nil, err
 		}
-		if view.State != Pending {
-			expired, err := s.ensureNoDuplicate(tx, view.Invitation)
+		if view.State != Pending || sent.After.EmailFolded != view.EmailFolded {
+			expired, err := s.ensureNoDuplicate(tx, *sent.After)
 			if err != nil {
 				return nil, err
 			}
 			changes = append(changes, expired...)
 		}
-		unasked = sent.After.ErrorMessage == noStaff
+		unasked = isUnasked(*sent.After, staff)
 		return append(changes, sent), s.throttle(tx, sent, actor.User)
 	})
 	if err == nil && unasked {
@@ -382,7 +382,7 @@ func (s *Service) ensureNoDuplicate(tx Tx, opening Invitation) ([]Change, error)
 	case s.view(tx, found).State != Expired:
 		return nil, duplicate()
 	}
-	return []Change{expire(found)}, nil
+	return []Change{expire(found, tx.Now())}, nil
 }
 
 // refuseDuplicate returns the client's refusal for ErrDuplicate, and any other error as it is.

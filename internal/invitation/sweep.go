@@ -23,22 +23,18 @@ type sweepStep struct {
 	from   time.Time // creation of the last invitation of the batch before: everything due that is older is done
 }
 
-// regardless is a decision that does not depend on the time.
-func regardless(decide func(Invitation) Change) func(Invitation, time.Time) Change {
-	return func(i Invitation, _ time.Time) Change { return decide(i) }
-}
-
 // Sweep does what time and changes of the directory have made due: it ends invitations into removed scopes, records
-// expiries, tells the creators of both, sends invitations whose projects have started, and reminds invitees. Each is done once for an invitation, however many sweeps run at once. Work that is
-// left when ctx ends is left to the next sweep. Whether an invitation is expired does not depend on a sweep.
+// expiries, tells the creators of both, sends invitations whose projects have started, and reminds invitees. Each is done once
+// for an invitation, however many sweeps run at once. Work that is left when ctx ends is left to the next sweep. Whether an
+// invitation is expired does not depend on a sweep.
 func (s *Service) Sweep(ctx context.Context) error {
 	steps := []*sweepStep{
-		{due: DueRemoval, decide: regardless(end)},
-		{due: DueExpiry, decide: regardless(expire)},
+		{due: DueRemoval, decide: end},
+		{due: DueExpiry, decide: expire},
 		{due: DueActivation, decide: s.Policy.start},
 	}
 	if s.Policy.Lifetime > ReminderPeriod {
-		steps = append(steps, &sweepStep{due: DueReminder, decide: regardless(remind)})
+		steps = append(steps, &sweepStep{due: DueReminder, decide: remind})
 	}
 	// The steps take turns: an invitee need not wait until all of yesterday's invitations are expired.
 	for len(steps) > 0 {

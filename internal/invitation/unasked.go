@@ -9,9 +9,14 @@ import (
 // noStaff is the error message of a request that nobody was told of.
 const noStaff = "Nobody was asked to approve: no staff user can be mailed. Tell the people who run this site."
 
-// markUnasked makes a request say that there is nobody to tell of it. staff are the users to tell.
+// isUnasked reports whether an invitation is a request and there is nobody to tell of it. staff are the users to tell.
+func isUnasked(i Invitation, staff []directory.User) bool {
+	return i.StoredState == Requested && len(staff) == 0
+}
+
+// markUnasked makes an invitation that isUnasked say so.
 func markUnasked(i *Invitation, staff []directory.User) {
-	if i.StoredState == Requested && len(staff) == 0 {
+	if isUnasked(*i, staff) {
 		i.ExecutionState, i.ErrorMessage = Erred, noStaff
 	}
 }

@@ -128,18 +128,14 @@ func containing(text string, columns ...string) []clause.Expr {
 }
 
 // containsEmail is a filter by a substring of an address or of any of some columns of folded text, case-insensitive. The
-// address is in a table's columns email and email_folded. The labels of an internationalized domain are found in either form;
-// a part of a label in ASCII form only in an address that was typed in that form. An empty text filters nothing.
+// address is in a table's column email_folded. The labels of an internationalized domain are found in either form; a part of a
+// label in ASCII form is not found. An empty text filters nothing.
 func containsEmail(value, table string, columns ...string) filter {
 	if value == "" {
 		return all
 	}
-	alternatives := append(containing(directory.Fold(value), columns...),
-		containing(directory.FoldEmailPart(value), table+".email_folded")...)
-	if directory.HasACELabel(value) {
-		alternatives = append(alternatives, containing(directory.Fold(value), "lower("+table+".email)")...)
-	}
-	return anyOf(alternatives...)
+	return anyOf(append(containing(directory.Fold(value), columns...),
+		containing(directory.FoldEmailPart(value), table+".email_folded")...)...)
 }
 
 // literal makes every character of a text stand for itself in a LIKE pattern with the escape character \.

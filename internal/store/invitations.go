@@ -164,8 +164,7 @@ const canExpire = "invitations.state IN ('requested', 'pending')"
 const awaitsInvitee = "invitations.state IN ('project', 'pending')"
 
 // ofRemovedScope is the condition that the scope of an invitation, or the scope's customer, was removed. Few scopes are.
-const ofRemovedScope = "invitations.scope_uuid IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed" +
-	" OR removed.customer_uuid IN (SELECT owners.uuid FROM scopes AS owners WHERE owners.is_removed))"
+const ofRemovedScope = "invitations.scope_uuid IN (" + removedScopes + ")"
 
 // isExpired is the condition, with the cutoff twice as its arguments, that time has ended an invitation: the same as
 // invitation.Invitation.StateAt. Only projects have a start date. It is looked up for old invitations alone: a join

@@ -158,8 +158,9 @@ func slugsAfter(ctx context.Context, tx *sql.Tx, last string) (slugs [][2]string
 	return slugs, errors.Join(rows.Err(), rows.Close())
 }
 
-// foldAddresses folds the addresses again that directory.FoldEmail folds in another way than directory.Fold did. Of two
-// invitations that are open for one person from then on, one keeps its form: both stay what they are.
+// foldAddresses folds the addresses again that directory.FoldEmail folds in another way than directory.Fold did. Two
+// open invitations can become duplicates in the new form. The one with the domain in ASCII keeps its old form, and both stay
+// open. Service.Send gives it the new form once the other one has ended.
 func foldAddresses(ctx context.Context, tx *sql.Tx) error {
 	const taken = " AND NOT EXISTS (SELECT 1 FROM invitations AS other WHERE other.email_folded = $3" +
 		" AND other.role_uuid = invitations.role_uuid AND other.scope_uuid = invitations.scope_uuid" +
@@ -176,25 +177,25 @@ func foldAddresses(ctx context.Context, tx *sql.Tx) error {
 
 // foldAddressesOf is foldAddresses for one table. unless is a condition of the update; $3 is the new form.
 func foldAddressesOf(ctx context.Context, tx *sql.Tx, table, unless string) error {
-	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT uuid, email FROM %s WHERE email_folded LIKE '%%xn--%%'", table))
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("SELECT uuid, email FROM %s WHERE email_folded LIKE '%%xn--%%' ORDER BY created, uuid", table))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = rows.Close() }()
-	addresses := map[string]string{}
+	var addresses [][2]string // uuid and address, the oldest first
 	for rows.Next() {
 		var id, address string
 		if err := rows.Scan(&id, &address); err != nil {
 			return err
 		}
-		addresses[id] = address
+		addresses = append(addresses, [2]string{id, address})
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
-	for id, address := range addresses {
-		folded := directory.FoldEmail(address)
-		args := []any{folded, id}
+	for _, each := range addresses {
+		folded := directory.FoldEmail(each[1])
+		args := []any{folded, each[0]}
 		if unless != "" {
 			args = append(args, folded)
 		}

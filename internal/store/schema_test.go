@@ -92,7 +92,7 @@ roles: [{name: Résumé.OWNER, description: DÉJÀ vu, scope_type: project}]`)
 }
 
 // Addresses of the version before that were typed with a domain in ASCII form get the form that all addresses have. Where that
-// would make two open invitations for one person, one stays as it is.
+// would make two open invitations for one person, one stays as it is until the other one has ended and it is sent again.
 func TestMigrationFoldsAddresses(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
@@ -121,6 +121,14 @@ func TestMigrationFoldsAddresses(t *testing.T) {
 		require.Equal(t, map[uuid.UUID]string{
 			ids[0]: "uma@xn--mller-kva.example", ids[1]: "uma@müller.example", ids[2]: "uma@müller.example", ids[3]: "xn--a@x.example",
 		}, folded)
+
+		applyFile(t, e.db, "users: [{username: olivia, is_staff: true}]")
+		service := &invitation.Service{Store: e.db.Invitations(), Policy: invitation.Policy{Lifetime: lifetime}}
+		olivia := directory.Actor{User: directory.User{UUID: oliviaID, IsStaff: true}}
+		require.ErrorContains(t, service.Send(t.Context(), olivia, ids[0]), "already exists")
+		require.NoError(t, service.Cancel(t.Context(), olivia, ids[1]))
+		require.NoError(t, service.Send(t.Context(), olivia, ids[0]))
+		require.Equal(t, "uma@müller.example", e.mustFind(ids[0]).EmailFolded)
 	})
 }
 

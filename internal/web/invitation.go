@@ -111,7 +111,7 @@ var refusals = map[invitation.Refusal]string{
 	invitation.RefusedHeld:       "",
 	invitation.RefusedAddress:    "",
 	invitation.RefusedByCustomer: "Your address is not one of those that this organization admits.",
-	invitation.RefusedByProject:  "Your address is not one of those that this project admits.",
+	invitation.RefusedByProject:  "Your address is not one of those that are admitted there.",
 	invitation.RefusedSecond:     "You have another role there, and nobody can have two.",
 	invitation.RefusedRole:       "The role that it offers is not given any more.",
 	invitation.RefusedManager:    "The project has a manager, and can have one only.",

@@ -3,7 +3,6 @@ package web
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"invited/internal/fault"
 	"invited/internal/invitation"
@@ -61,10 +60,10 @@ func (p *pages) showReview(r *request, status int, approve bool, problem string)
 // afterReview answers a decision about a request.
 func (p *pages) afterReview(r *request, approve bool, err error, done message) error {
 	switch {
-	case fault.Is(err, fault.KindRejected) && strings.HasPrefix(refusal(err), "Invalid "): // the link does not work any more
-		return p.showReview(r, http.StatusGone, approve, "")
-	case fault.Is(err, fault.KindRejected):
+	case errors.Is(err, invitation.ErrObstacle):
 		return p.showReview(r, http.StatusConflict, approve, "Nobody could accept this invitation, and nothing was changed. "+refusal(err))
+	case fault.Is(err, fault.KindRejected): // the link does not work any more
+		return p.showReview(r, http.StatusGone, approve, "")
 	case fault.Is(err, fault.KindInvalid):
 		return p.showReview(r, http.StatusBadRequest, approve, reasonTooLong)
 	case reasonOfMissing(err) != "":
