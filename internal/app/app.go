@@ -154,8 +154,8 @@ func (a *App) Addr() net.Addr { return a.listener.Addr() }
 // ctx ends while the App starts, nothing is left to do, and Run returns nil.
 func (a *App) Run(ctx context.Context) error {
 	if err := a.Start(ctx); err != nil {
-		if ctx.Err() != nil { // told to stop while it started, which is no failure
-			a.logger.InfoContext(ctx, "stopped while starting")
+		if ctx.Err() != nil && errors.Is(err, context.Canceled) { // told to stop while it started, which is no failure
+			a.logger.InfoContext(ctx, "stopped while starting", "error", err)
 			return nil
 		}
 		return err

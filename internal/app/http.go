@@ -20,7 +20,8 @@ const (
 )
 
 // answerAll lets each request that arrived whole run to its end: net/http cancels a request whose client has closed its side of
-// the connection, and such a client may still read. Handlers have time limits of their own.
+// the connection, and such a client may still read. The two ways to close look the same from here, and so
+// the requests of clients that left run on too, until api.RequestTimeout at most.
 func answerAll(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))

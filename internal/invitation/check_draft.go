@@ -26,8 +26,8 @@ type PartialDraft struct {
 }
 
 // CheckDraft returns the messages about fields that the contract allows and Create refuses, for a request that the contract
-// refuses: so that all bad fields of a request are reported together. Where the caller sees the scope and may not manage it,
-// there is nothing to tell. CheckDraft returns the errors of every use case alone.
+// refuses: so that all bad fields of a request are reported together. CheckDraft returns no messages where the caller may not
+// manage the scope. CheckDraft returns no errors of its own: only those that every use case returns.
 func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d PartialDraft) (wrong fault.Fields, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		wrong = fault.Fields{}

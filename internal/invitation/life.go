@@ -175,8 +175,8 @@ func (p Policy) offered(v View, byLink bool, user directory.User) bool {
 }
 
 // accept returns the change by which an invitation that is offered to a user becomes their membership, or
-// fault.KindRejected, with the reason, where a rule forbids the membership. refusing: whose e-mail patterns refuse the user's
-// address; empty: nobody's. hasManager: the invitation is for a project
+// fault.KindRejected, with the reason, where a rule forbids the membership. refusing is the type of the scope whose e-mail patterns
+// refuse the user's address; it is empty where none does. hasManager: the invitation is for a project
 // manager, and the project has the only one that the policy allows.
 func (p Policy) accept(
 	v View, user directory.Actor, refusing directory.ScopeType, hasManager bool, now time.Time,
@@ -417,8 +417,8 @@ func (v View) awaits(job Deliver) bool {
 
 // beginDelivery returns the change by which a job begins the delivery that it was enqueued for, and whether the
 // invitation is to be sent. An invitation that does not wait for its invitee any more, or whose scope was removed, is
-// not sent: the change writes the reason into the row. The same is so for an obstacle, of which the inviter is told: why
-// accept would refuse anybody; empty: it would not. The change is empty where there is nothing to do, because the
+// not sent: the change writes the reason into the row. obstacle is the reason why accept would refuse everybody; it is empty
+// where accept would not. An invitation with an obstacle is not sent either, and the inviter gets a notice. The change is empty where there is nothing to do, because the
 // invitation was delivered or has a newer delivery, or because the row already has the reason.
 func (p Policy) beginDelivery(v View, job Deliver, obstacle Refusal) (c Change, send bool) {
 	if v.Delivery != job.Delivery || v.ExecutionState == OK {
