@@ -75,7 +75,7 @@ func replyFailure(at stage, recipient string, reply *textproto.Error) *delivery.
 		}
 	}
 	return &delivery.Failure{
-		Reason: fmt.Sprintf("The mail server refused the mail %s without saying whether the address is wrong; ask the operator if this lasts.",
+		Reason: fmt.Sprintf("The mail server refused the mail %s without saying whether the address is wrong. Ask the operator if this does not stop.",
 			describeReply(reply)),
 	}
 }
