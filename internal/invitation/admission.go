@@ -7,7 +7,8 @@ import (
 	"invited/internal/directory"
 )
 
-// admitter returns whose e-mail patterns refuse an address, a scope's or its customer's; see directory.Scope.RefusesEmail.
+// admitter returns the type of the scope, a scope or its customer, whose e-mail patterns refuse an address; it is empty where
+// none does. See directory.Scope.RefusesEmail.
 type admitter = func(scope directory.Scope, email string) (refusing directory.ScopeType, err error)
 
 // errManyPatterns ends a decision that depends on more e-mail patterns than are evaluated in a transaction.
