@@ -184,9 +184,9 @@ func (c *connection) close() {
 
 // maxReplyBytes is the limit of what is read for one message. Replies are held in memory, and a server could send them
 // without end.
-const maxReplyBytes = 1 << 20
+const maxReplyBytes = 64 << 10
 
-var errReplyLimit = errors.New("the server sent more than 1 MiB of replies for one message")
+var errReplyLimit = errors.New("the server sent more than 64 KiB of replies for one message")
 
 // boundedConn is a net.Conn from which at most left bytes can be read.
 type boundedConn struct {

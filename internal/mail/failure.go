@@ -32,7 +32,7 @@ const (
 // to be fixed by the operator. recipient is the address to which the message goes.
 func smtpFailure(ctx context.Context, at stage, recipient string, err error) *delivery.Failure {
 	f := &delivery.Failure{}
-	var reply *textproto.Error
+	reply := replyOf(err)
 	var network net.Error
 	switch {
 	case errors.Is(err, errNoSTARTTLS):
@@ -42,7 +42,7 @@ func smtpFailure(ctx context.Context, at stage, recipient string, err error) *de
 	case errors.Is(err, errNoMechanism):
 		f.Reason = "The mail server offers no secure login; the operator has to check the mail settings."
 		f.Operator, f.Blocked = true, true
-	case errors.As(err, &reply) && isNegative(reply):
+	case reply != nil && isNegative(reply):
 		f = replyFailure(at, recipient, reply)
 	case errors.Is(ctx.Err(), context.Canceled):
 		f.Reason = "Sending was interrupted."
@@ -60,6 +60,26 @@ func smtpFailure(ctx context.Context, at stage, recipient string, err error) *de
 	return f
 }
 
+const (
+	// maxReplyText is the length in bytes of the beginning of a reply's text that is read.
+	maxReplyText = 2 << 10
+	// replyTextEnd is the length in bytes of the end of a longer text that is read as well: qmail writes its code there.
+	replyTextEnd = 100
+)
+
+// replyOf returns the reply that an error is, or nil. Of a text longer than maxReplyText, only the beginning and the end
+// remain, without the words that are cut in two: such a part of a token would not be recognized as one.
+func replyOf(err error) *textproto.Error {
+	var reply *textproto.Error
+	if !errors.As(err, &reply) || len(reply.Msg) <= maxReplyText {
+		return reply
+	}
+	begin, end := reply.Msg[:maxReplyText], reply.Msg[len(reply.Msg)-replyTextEnd:]
+	begin = begin[:strings.LastIndexAny(begin, " \n")+1]
+	end = end[strings.IndexAny(end, " \n")+1:]
+	return &textproto.Error{Code: reply.Code, Msg: begin + end}
+}
+
 // maxCauseRunes is the length, in characters, to which a logged cause is truncated.
 const maxCauseRunes = 300
 
@@ -70,9 +90,9 @@ var sensitive = regexp.MustCompile(`\S*(@|://|[A-Za-z0-9+/=_-]{24})\S*`)
 // causeForLog returns the part of an error that may be logged. The text of a reply is the server's: sensitive words are
 // removed, and of a reply to AUTH, which may repeat the password, only the codes remain.
 func causeForLog(at stage, err error) error {
-	var reply *textproto.Error
+	reply := replyOf(err)
 	switch {
-	case !errors.As(err, &reply):
+	case reply == nil:
 		return err
 	case at == stageAuth:
 		return fmt.Errorf("%d %s", reply.Code, enhancedCode(reply.Msg))

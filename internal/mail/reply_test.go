@@ -270,6 +270,29 @@ func TestNamesInReplies(t *testing.T) {
 	}
 }
 
+// A reply of any length is read only at its beginning and its end.
+func TestLongReplies(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("many words ", 1<<20/11)
+	token := strings.Repeat("t0k-", 1<<18)
+	for reply, want := range map[string]verdict{
+		"550 5.1.1 " + long:                   finalAddress,
+		"550 " + long + "(#5.1.1)":            finalAddress,
+		"550 no such user " + long:            finalAddress,
+		"550 " + long + "no such user" + long: kept,
+		"450 too many messages " + token:      slower,
+	} {
+		err := parseReply(t, reply)
+		require.LessOrEqual(t, len(replyOf(err).Msg), maxReplyText+replyTextEnd)
+		failure := checkFailure(t, smtpFailure(t.Context(), stageRcpt, "bob@example.org", err))
+		require.Equal(t, want, verdictOf(failure), "%.30s", reply)
+		require.NotContains(t, failure.Error(), "t0k")
+	}
+	for _, text := range []string{token, token + " end", "begin " + token} {
+		require.NotContains(t, causeForLog(stageRcpt, &textproto.Error{Code: 550, Msg: text}).Error(), "t0k")
+	}
+}
+
 // Whatever a server replies, a failure is not both final and kept for somebody, and has words for people.
 func FuzzReply(f *testing.F) {
 	for _, each := range replies {
