@@ -33,7 +33,7 @@ func replyFailure(at stage, recipient string, reply *textproto.Error) *delivery.
 		}
 	}
 	transient := reply.Code < 500 // RFC 5321, section 4.2.1
-	about := topicOf(reply, recipient)
+	about := topicOf(at, reply, recipient)
 	switch {
 	case at == stageTLS && reply.Code != 421: // 454, too, may come from somebody who wants the mails in the clear
 		return operatorFailure("encryption")
@@ -156,13 +156,20 @@ var lateCodeRules = []rule{
 	{aboutSender, regexp.MustCompile(`^.\.5\.[1-6]$|^.\.7\.0$`)},
 }
 
-// topicOf returns what a reply is about. An enhanced status code that decides wins over the words.
-func topicOf(reply *textproto.Error, recipient string) topic {
+// topicOf returns what a reply at a stage is about. An enhanced status code that decides wins over the words.
+func topicOf(at stage, reply *textproto.Error, recipient string) topic {
 	code := enhancedCode(reply.Msg)
 	if about, ok := match(codeRules, code, code); ok {
 		return about
 	}
-	if about, ok := match(wordRules, wordsOf(reply, recipient), wordsOf(reply, "")); ok {
+	about, ok := match(wordRules, wordsOf(reply, recipient), wordsOf(reply, ""))
+	if own, isPassedOn := ownWords(at, reply); isPassedOn && about != aboutMailbox && about != aboutContent {
+		if about, _ = match(wordRules, wordsOf(own, recipient), wordsOf(own, "")); about == aboutMailbox || about == aboutContent {
+			return unclear
+		}
+		return about
+	}
+	if ok {
 		return about
 	}
 	if about, ok := match(lateCodeRules, code, code); ok {
@@ -176,6 +183,20 @@ func topicOf(reply *textproto.Error, recipient string) topic {
 	default:
 		return unclear
 	}
+}
+
+// passedOn matches what stands before the words of another server, the recipient's, that a mail server passes on.
+var passedOn = regexp.MustCompile(`(?i)\bsaid:|\bresponse( was|:)|\bcallout|\bwhile verifying`)
+
+// ownWords returns a reply without the words of the recipient's server in it, and whether there are any. Those decide about
+// the mailbox and the mail only: whoever has a domain could write there that the operator's account is suspended, or that
+// all mails have to slow down.
+func ownWords(at stage, reply *textproto.Error) (own *textproto.Error, isPassedOn bool) {
+	found := passedOn.FindStringIndex(reply.Msg)
+	if at < stageRcpt || found == nil {
+		return reply, false
+	}
+	return &textproto.Error{Code: reply.Code, Msg: reply.Msg[:found[0]]}, true
 }
 
 // named matches what a reply quotes: anything in angle brackets, addresses, and names of hosts and domains. The last label
