@@ -21,6 +21,10 @@ type Failure struct {
 	// the same.
 	Throttled bool
 
+	// Recipient reports a Throttled failure that the recipient's server may have caused: messages to other domains may not
+	// meet the same.
+	Recipient bool
+
 	// Err is the cause, for the log only. It may name hosts and files, but no password, token or address. It is nil when
 	// Reason says everything.
 	Err error

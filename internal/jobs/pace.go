@@ -17,6 +17,10 @@ const (
 	// bounds. One message goes out after each pause, whatever the number that waits.
 	minPause = 100 * time.Millisecond
 	maxPause = 5 * time.Minute
+	// maxRecipientPause bounds the interval and the pause after replies that recipients' servers may have caused.
+	maxRecipientPause = 2 * time.Second
+	// troublingPause is the pause above which the operator has to know.
+	troublingPause = time.Minute
 	// queuePause is the least time after which a job is taken from the queue again.
 	queuePause = time.Second
 	// shortestInterval is the interval below which a route is not paced any more, and longestInterval bounds it above: a
@@ -34,7 +38,8 @@ const (
 // number of messages that the server has just accepted. Each accepted message makes the interval a hundredth shorter.
 //
 // A message that got such a reply is tried again after a pause of its own, which doubles. Some mail servers pass on replies of
-// one recipient's server. Such a recipient therefore slows the route down less and less often.
+// one recipient's server, and anybody may have a domain that always asks to slow down. After such a reply, messages to others
+// wait for maxRecipientPause at most.
 type pace struct {
 	least    time.Duration // the interval that the operator sets; 0: none
 	stopping chan struct{} // closed when the workers stop
@@ -154,17 +159,20 @@ func (p *pace) done(began time.Time, err error) {
 	defer p.mu.Unlock()
 	switch now := time.Now(); {
 	case began.Before(p.slowed):
+	case isFailure && f.Throttled && f.Recipient:
+		p.slowDown(now, maxRecipientPause)
 	case isFailure && f.Throttled:
-		p.slowDown(now)
+		p.slowDown(now, maxPause)
 	case err == nil, isFailure && f.Final: // the server has looked at the message
 		p.speedUp(now)
 	}
 }
 
-func (p *pace) slowDown(now time.Time) {
+// slowDown makes the interval or the pause longer, but not beyond longest.
+func (p *pace) slowDown(now time.Time, longest time.Duration) {
 	switch {
 	case p.pause > 0:
-		p.pause = min(2*p.pause, maxPause)
+		p.pause = max(p.pause, min(2*p.pause, longest))
 	case p.interval == 0:
 		p.interval = minPause
 		if n := p.acceptedSince(now.Add(-pacePeriod)); n > 0 {
@@ -172,8 +180,8 @@ func (p *pace) slowDown(now time.Time) {
 		}
 		p.pause = max(minPause, p.interval)
 	default:
-		p.interval = max(p.least, min(p.interval+p.interval/4, longestInterval))
-		p.pause = max(minPause, min(p.interval, maxPause))
+		p.interval = max(p.interval, min(p.interval+p.interval/4, longestInterval, longest))
+		p.pause = max(minPause, min(p.interval, longest))
 	}
 	p.slowed, p.next = now, now.Add(p.pause)
 }
@@ -199,4 +207,15 @@ func (p *pace) acceptedSince(since time.Time) int {
 		p.accepted = p.accepted[1:]
 	}
 	return len(p.accepted)
+}
+
+// trouble returns that the server takes next to nothing. It is empty when the pause is no longer than troublingPause, and when
+// no message has met it for long.
+func (p *pace) trouble() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pause <= troublingPause || time.Since(p.slowed) > staleAfter {
+		return ""
+	}
+	return "The server asks to slow down, and takes next to no messages; the operator has to check its sending limits."
 }

@@ -144,6 +144,38 @@ func TestOneRecipientSlowsNobodyDownForLong(t *testing.T) {
 	})
 }
 
+// Recipients whose servers always ask to slow down, four of five mails, make the others wait for some seconds each. The same
+// replies from the mail server itself make them wait for minutes.
+func TestRecipientsSlowDownLittle(t *testing.T) {
+	t.Parallel()
+	ofRecipient := &delivery.Failure{Reason: errTooMany.Reason, Throttled: true, Recipient: true}
+	for refusal, within := range map[*delivery.Failure][2]time.Duration{
+		ofRecipient: {0, 6 * time.Minute}, errTooMany: {10 * time.Minute, 24 * time.Hour},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			way := route{pace: newPace(0)}
+			began := time.Now()
+			for i := range 5 * 40 {
+				for {
+					again := way.wait(t.Context())
+					if again == 0 {
+						break
+					}
+					time.Sleep(again) //nolint:forbidigo // of the bubble's clock
+				}
+				_ = way.do(func() error {
+					if i%5 == 4 {
+						return nil
+					}
+					return refusal
+				})
+			}
+			require.Greater(t, time.Since(began), within[0])
+			require.Less(t, time.Since(began), within[1])
+		})
+	}
+}
+
 // Until a mail is accepted after a reply about rate, one mail at a time goes out.
 func TestOneMailProbesAfterAPause(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,14 @@ type route struct {
 	*pace
 }
 
+// trouble returns what the operator has to know about the route. It is empty when there is nothing.
+func (r *route) trouble() string {
+	if trouble := r.circuit.trouble(); trouble != "" {
+		return trouble
+	}
+	return r.pace.trouble()
+}
+
 // do calls send, unless the last message was blocked a moment ago, and learns from its end. Whoever calls do has waited for
 // the route's pace.
 func (r *route) do(send func() error) error {

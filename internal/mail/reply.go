@@ -32,20 +32,22 @@ func replyFailure(at stage, recipient string, reply *textproto.Error) *delivery.
 			Operator: true, Blocked: at < stageRcpt,
 		}
 	}
-	transient := reply.Code < 500 // RFC 5321, section 4.2.1
+	byRecipient := at >= stageRcpt && reply.Code != 421 // some servers pass on what the recipient's server replies
+	transient := reply.Code < 500                       // RFC 5321, section 4.2.1
 	about := topicOf(at, reply, recipient)
 	switch {
 	case at == stageTLS && reply.Code != 421: // 454, too, may come from somebody who wants the mails in the clear
 		return operatorFailure("encryption")
 	case about == aboutRate && transient:
 		return &delivery.Failure{
-			Reason: fmt.Sprintf("The mail server asked to slow down (%d).", reply.Code), Throttled: true,
+			Reason:    fmt.Sprintf("The mail server asked to slow down (%d).", reply.Code),
+			Throttled: true, Recipient: byRecipient,
 		}
 	case about == aboutRate, about == aboutQuota:
 		return &delivery.Failure{
 			Reason: fmt.Sprintf("The mail server takes no more mail now (%d); the operator has to check its sending limits.",
 				reply.Code),
-			Operator: true, Throttled: true,
+			Operator: true, Throttled: true, Recipient: byRecipient,
 		}
 	case about == aboutSender && at >= stageMail:
 		return operatorFailure("sender")

@@ -283,6 +283,21 @@ func TestNamesInReplies(t *testing.T) {
 	}
 }
 
+// A recipient's server can cause a reply about rate at RCPT and later, but for 421, with which the mail server ends the
+// connection.
+func TestWhoseRate(t *testing.T) {
+	t.Parallel()
+	for _, at := range []stage{stageGreeting, stageAuth, stageMail, stageRcpt, stageData, stageContentReply} {
+		for reply, byRecipient := range map[string]bool{
+			"450 too many messages": at >= stageRcpt, "550 daily limit exceeded": at >= stageRcpt, "421 too many messages": false,
+		} {
+			failure := checkFailure(t, smtpFailure(t.Context(), at, "bob@example.org", parseReply(t, reply)))
+			require.True(t, failure.Throttled)
+			require.Equal(t, byRecipient, failure.Recipient, "%d: %s", at, reply)
+		}
+	}
+}
+
 // A reply of any length is read only at its beginning and its end.
 func TestLongReplies(t *testing.T) {
 	t.Parallel()

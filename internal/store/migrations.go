@@ -199,7 +199,7 @@ func foldAddressesOf(ctx context.Context, tx *sql.Tx, table, unless string) erro
 		if unless != "" {
 			args = append(args, folded)
 		}
-		update := fmt.Sprintf("UPDATE %s SET email_folded = $1 WHERE uuid = $2%s", table, unless)
+		update := fmt.Sprintf("UPDATE %s SET email_folded = $1 WHERE uuid = $2%s", table, unless) //nolint:gosec // G201: both are constants
 		if _, err := tx.ExecContext(ctx, update, args...); err != nil {
 			return err
 		}
