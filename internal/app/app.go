@@ -155,7 +155,7 @@ func (a *App) Addr() net.Addr { return a.listener.Addr() }
 func (a *App) Run(ctx context.Context) error {
 	if err := a.Start(ctx); err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Canceled) { // told to stop while it started, which is no failure
-			a.logger.InfoContext(ctx, "stopped while starting", "error", err)
+			a.logger.InfoContext(ctx, "stopped while starting")
 			return nil
 		}
 		return err

@@ -172,6 +172,7 @@ func TestNoticeToAnInactiveCreator(t *testing.T) {
 		id := env.invite("ina@university.example")
 		w := env.startWorkers()
 		reject := env.waitForMail("sam@staff.example").link(t, "invitation_reject")
+		env.waitUntilIdle(noticeKind) // a notice that is cut off waits for the next ones before it is found to be obsolete
 		env.stopWorkers(w, maxWait)
 
 		require.NoError(t, env.service.Reject(t.Context(), reject, ""))
