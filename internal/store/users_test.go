@@ -40,7 +40,7 @@ func TestCredentialIsOfThisMoment(t *testing.T) {
 		found, err := e.db.Credential(t.Context(), digest)
 		require.NoError(t, err)
 		require.Equal(t, []directory.Grant{{
-			ScopeUUID: projectID, ScopeType: directory.Project, CustomerUUID: customerID, RoleUUID: adminRoleID,
+			ScopeUUID: projectID, ScopeType: directory.Project, CustomerUUID: customerID, RoleUUID: adminRoleID, RoleName: "PROJECT.ADMIN",
 			Permissions: []string{},
 		}}, found.Grants)
 

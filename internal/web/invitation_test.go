@@ -161,7 +161,7 @@ func TestHomeOfUserWithoutAddress(t *testing.T) {
 		sam, olivia := e.browser(), e.browser()
 		sam.signIn("sam@example.com")
 		olivia.signIn("olivia@acme.example")
-		e.apply("users: [{username: sam, is_staff: true}, {username: olivia}]")
+		e.apply("users: [{username: sam, is_staff: true, email: null}, {username: olivia, email: null}]")
 		for _, b := range []*browser{sam, olivia} {
 			require.Contains(e, b.get("/console/").body, "guest@example.org")
 			home := b.get("/")
