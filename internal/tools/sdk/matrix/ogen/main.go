@@ -66,7 +66,7 @@ func main() {
 		if err := want(ok && slices.Equal(refused.Response, []string{"Only pending or planned invitations can be canceled."}), response, err); err != nil {
 			return err
 		}
-		change := &client.PatchedInvitationUpdateRequest{Email: client.NewOptString("other@university.example")}
+		change := client.NewOptPatchedInvitationUpdateRequest(client.PatchedInvitationUpdateRequest{Email: client.NewOptString("other@university.example")})
 		edited, err := owner.UserInvitationsPartialUpdate(ctx, change, client.UserInvitationsPartialUpdateParams{UUID: id})
 		kept, ok := edited.(*client.UserInvitationsPartialUpdateBadRequestHeaders)
 		if !ok {

@@ -17,9 +17,9 @@ import {
   userPermissionsList,
   usersMeRetrieve,
   type InvitationEventType,
-  type Permission,
-  type Project,
-  type RoleDetails,
+  type PermissionListItem,
+  type ProjectListItem,
+  type RoleDetailsListItem,
 } from 'waldur-js-client';
 
 function given(name: string): string {
@@ -45,7 +45,7 @@ test('who am I, what may I offer, to whom, and what came of it', async () => {
   assert.deepEqual(me.permissions?.map((each) => each.role_name), ['CUSTOMER.OWNER']);
 
   const projects = await projectsList({ ...owner, query: { query: 'apo', o: ['name'], field: ['name', 'url', 'uuid'], page_size: 5 } });
-  const project: Project | undefined = projects.data[0];
+  const project: ProjectListItem | undefined = projects.data[0];
   assert.ok(project?.url);
   show('I see', projects.data.map((each) => each.name).join(', '));
   assert.deepEqual(Object.keys(project).sort(), ['name', 'url', 'uuid']);
@@ -53,8 +53,8 @@ test('who am I, what may I offer, to whom, and what came of it', async () => {
   const counted = await projectsCount({ ...owner, query: { query: 'apo' } });
   assert.equal(counted.response.headers.get('X-Result-Count'), String(projects.data.length));
 
-  const roles = await rolesList({ ...owner, query: { content_type: 'project', is_active: true } });
-  const role: RoleDetails | undefined = roles.data.find((each) => each.name === 'PROJECT.ADMIN');
+  const roles = await rolesList({ ...owner, query: { content_type: ['project'], is_active: true } });
+  const role: RoleDetailsListItem | undefined = roles.data.find((each) => each.name === 'PROJECT.ADMIN');
   assert.ok(role?.uuid);
   show('I can offer', roles.data.map((each) => each.name).join(', '));
 
@@ -86,7 +86,7 @@ test('who am I, what may I offer, to whom, and what came of it', async () => {
   for (const each of expected) assert.ok(types.includes(each), `${each} in ${types.join()}`);
 
   const held = await userPermissionsList({ ...owner, query: { scope_type: 'project', user: (await usersMeRetrieve(invitee)).data.uuid ?? '' } });
-  const permission: Permission | undefined = held.data[0];
+  const permission: PermissionListItem | undefined = held.data[0];
   show('Now', permission?.user_username, 'holds', permission?.role_name, 'in', permission?.scope_name, 'from', permission?.created_by_username);
   assert.deepEqual(held.data.map((each) => [each.role_name, each.user_email, each.scope_name]), [['PROJECT.ADMIN', email, 'Apollo']]);
   const mine = await userPermissionsList(invitee);
