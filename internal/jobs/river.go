@@ -226,11 +226,16 @@ func (f logFilter) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && f.Handler.Enabled(ctx, level)
 }
 
-// Handle drops records about contexts that were cancelled: River logs them when it stops.
+// Handle drops records about contexts that were cancelled: River logs them when it stops. A database that was locked for a
+// moment is a warning: River repeats its upkeep.
 func (f logFilter) Handle(ctx context.Context, r slog.Record) error {
 	isStopping := false
 	r.Attrs(func(a slog.Attr) bool {
-		isStopping = isStopping || strings.Contains(a.Value.String(), context.Canceled.Error())
+		text := a.Value.String()
+		isStopping = isStopping || strings.Contains(text, context.Canceled.Error())
+		if strings.Contains(text, "database is locked") {
+			r.Level = slog.LevelWarn
+		}
 		return !isStopping
 	})
 	if isStopping {
