@@ -19,9 +19,9 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
-// answerAll lets each request that arrived whole run to its end: net/http cancels a request whose client has closed its side of
-// the connection, and such a client may still read. The two ways to close look the same from here, and so
-// the requests of clients that left run on too, until api.RequestTimeout at most.
+// answerAll lets each request that arrived whole run to its end. net/http cancels a request whose client has closed its side of
+// the connection, and such a client may still read. A client that has left looks the same to net/http, so that its requests run
+// on too, until api.RequestTimeout at most.
 func answerAll(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		handler.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))

@@ -22,7 +22,7 @@ func (p Process) versionCommand() *cobra.Command {
 	})
 }
 
-// versionLine is what `invited version` and `invited --version` print.
+// versionLine returns the line that `invited version` and `invited --version` print.
 func versionLine() string {
 	return fmt.Sprintf("invited %s (commit %s, %s)", version, buildCommit(), runtime.Version())
 }

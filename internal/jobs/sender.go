@@ -78,8 +78,8 @@ type MailSettings struct {
 	ReplyTo        string // where replies go otherwise: one address, with or without a display name; "" for the sender
 }
 
-// replyTo returns where replies to a message go: to the inviter, or to who asks for a new invitation. Nobody is asked to reply to themselves, and a mail about the requests of
-// several people has nobody to reply to.
+// replyTo returns where replies to a message go: to the inviter, or to who asks for a new invitation. Nobody is asked to reply
+// to themselves, and a mail about the requests of several people has nobody to reply to.
 func (s MailSettings) replyTo(m *invitation.Message) string {
 	if !s.ReplyToInviter {
 		return s.ReplyTo
