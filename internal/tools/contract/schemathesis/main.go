@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"context"
 	_ "embed"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -27,6 +28,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 
 	"invited/internal/tools/sdk/live"
 )
@@ -462,7 +465,7 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 		}
 	}
 	err = waitUntil(ctx, func() bool {
-		approvals, rejections, err = s.mailedTokens()
+		approvals, rejections, err = mailedTokens(s.Mails)
 		return err != nil || len(approvals)+len(rejections) >= 4*projects
 	})
 	if err != nil {
@@ -471,9 +474,11 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 	return approvals, rejections, nil
 }
 
-// mailedTokens returns the tokens in the mails so far. A mail is about one request or several.
-func (s *server) mailedTokens() (approvals, rejections []string, err error) {
-	mails, err := filepath.Glob(filepath.Join(s.Mails, "*.eml"))
+// mailedTokens returns the tokens in the mails of a folder. A mail is about one request or several, and a request can be in
+// several mails.
+func mailedTokens(folder string) (approvals, rejections []string, err error) {
+	seen := map[uuid.UUID]bool{}
+	mails, err := filepath.Glob(filepath.Join(folder, "*.eml"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -490,6 +495,14 @@ func (s *server) mailedTokens() (approvals, rejections []string, err error) {
 			return nil, nil, fmt.Errorf("the mail %s has %d links to approve and %d to reject", path, len(approve), len(reject))
 		}
 		for i := range approve {
+			invitation, err := invitationOf(approve[i][1])
+			if err != nil {
+				return nil, nil, fmt.Errorf("the mail %s: %w", path, err)
+			}
+			if seen[invitation] {
+				continue
+			}
+			seen[invitation] = true
 			if (len(approvals)+len(rejections))%2 == 0 {
 				approvals = append(approvals, approve[i][1])
 			} else {
@@ -498,6 +511,23 @@ func (s *server) mailedTokens() (approvals, rejections []string, err error) {
 		}
 	}
 	return approvals, rejections, nil
+}
+
+// invitationOf returns the invitation that an approval token is for, without a look at the token's signature. See
+// token.Signer.Sign.
+func invitationOf(approval string) (uuid.UUID, error) {
+	parts := strings.Split(approval, ".")
+	if len(parts) != 3 {
+		return uuid.Nil, fmt.Errorf("%q has %d parts, and an approval token 3", approval, len(parts))
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err == nil && len(payload) < 33 {
+		err = fmt.Errorf("the payload of %q has %d bytes", approval, len(payload))
+	}
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return uuid.UUID(payload[17:33]), nil // after the purpose and the user
 }
 
 // waitUntil waits up to 30 seconds until a condition holds.

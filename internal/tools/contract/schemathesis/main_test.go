@@ -2,11 +2,17 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"invited/internal/token"
 )
 
 func TestCheckLog(t *testing.T) {
@@ -46,4 +52,40 @@ func TestWithTokens(t *testing.T) {
 
 	_, err = withTokens([]byte("example: {token: v1.x}"), "a", "b")
 	require.Error(t, err)
+}
+
+// No two tokens are for one request, also where a request is in several mails: a token that another persona has used up
+// never succeeds.
+func TestMailedTokens(t *testing.T) {
+	t.Parallel()
+	folder, signer, staff := t.TempDir(), token.NewSigner("secret"), uuid.New()
+	mail := func(name string, issued int64, invitations ...uuid.UUID) {
+		var text strings.Builder
+		for _, id := range invitations {
+			for path, purpose := range map[string]token.Purpose{"approve": token.Approve, "reject": token.Reject} {
+				signed := signer.Sign(token.Approval{Purpose: purpose, User: staff, Invitation: id, Issued: time.Unix(issued, 0)})
+				text.WriteString("https://invited.example/invitation_" + path + "/" + signed + "/\r\n")
+			}
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(text.String()), 0o600))
+	}
+	first, second, third := uuid.New(), uuid.New(), uuid.New()
+	mail("1.eml", 1_800_000_000, first, second)
+	mail("2.eml", 1_800_000_001, first, second, third)
+	approvals, rejections, err := mailedTokens(folder)
+	require.NoError(t, err)
+	require.Len(t, approvals, 2)
+	require.Len(t, rejections, 1)
+	var found []uuid.UUID
+	for _, each := range slices.Concat(approvals, rejections) {
+		id, err := invitationOf(each)
+		require.NoError(t, err)
+		found = append(found, id)
+	}
+	require.Equal(t, []uuid.UUID{first, third, second}, found)
+
+	mail("3.eml", 1_800_000_000)
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "4.eml"), []byte("/invitation_approve/v1.AA.x/ /invitation_reject/v1.AA.x/"), 0o600))
+	_, _, err = mailedTokens(folder)
+	require.ErrorContains(t, err, "has 1 bytes")
 }
