@@ -18,6 +18,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BackendResourceReqOEnum.
+const (
+	GroupInvitationsByCreated           BackendResourceReqOEnum = "created"
+	GroupInvitationsByCreatedDescending BackendResourceReqOEnum = "-created"
+)
+
+// Valid indicates whether the value is a known member of the BackendResourceReqOEnum enum.
+func (e BackendResourceReqOEnum) Valid() bool {
+	switch e {
+	case GroupInvitationsByCreated:
+		return true
+	case GroupInvitationsByCreatedDescending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerFieldEnum.
 const (
 	CustomerFieldCreated           CustomerFieldEnum = "created"
@@ -102,6 +120,30 @@ func (e ExecutionStateEnum) Valid() bool {
 	case ExecutionStateProcessing:
 		return true
 	case ExecutionStateScheduled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GroupInvitationEventType.
+const (
+	GroupInvitationEventCanceled GroupInvitationEventType = "canceled"
+	GroupInvitationEventCreated  GroupInvitationEventType = "created"
+	GroupInvitationEventDeleted  GroupInvitationEventType = "deleted"
+	GroupInvitationEventUpdated  GroupInvitationEventType = "updated"
+)
+
+// Valid indicates whether the value is a known member of the GroupInvitationEventType enum.
+func (e GroupInvitationEventType) Valid() bool {
+	switch e {
+	case GroupInvitationEventCanceled:
+		return true
+	case GroupInvitationEventCreated:
+		return true
+	case GroupInvitationEventDeleted:
+		return true
+	case GroupInvitationEventUpdated:
 		return true
 	default:
 		return false
@@ -894,6 +936,10 @@ func (e UserRoleDetailsOEnum) Valid() bool {
 	}
 }
 
+// BackendResourceReqOEnum A key to order group invitations by; `-` means descending. The default is `-created`. The schema has Waldur's name, for
+// clients that import it.
+type BackendResourceReqOEnum string
+
 // BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
@@ -958,6 +1004,221 @@ type FieldErrors map[string][]string
 
 // FilterText Text that is compared literally, and is never a pattern.
 type FilterText = string
+
+// GroupInvitation A standing invitation, which whoever has its link can take up.
+type GroupInvitation struct {
+	AllowCustomProjectDetails bool      `json:"allow_custom_project_details"`
+	AllowMultipleRequests     bool      `json:"allow_multiple_requests"`
+	AutoApprove               bool      `json:"auto_approve"`
+	AutoCreateProject         bool      `json:"auto_create_project"`
+	Created                   time.Time `json:"created"`
+
+	// CreatedByFullName Null, with the other two, if the creator no longer exists, and in a public group invitation if the caller may not
+	// manage its scope.
+	CreatedByFullName *string            `json:"created_by_full_name"`
+	CreatedByImage    *string            `json:"created_by_image"`
+	CreatedByUsername *string            `json:"created_by_username"`
+	CustomText        string             `json:"custom_text"`
+	CustomerName      string             `json:"customer_name"`
+	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// Expires When it stops being active. Null if never. Waldur has no such field.
+	Expires *time.Time `json:"expires"`
+
+	// IsActive False once it was canceled or has expired or its scope was removed.
+	IsActive bool `json:"is_active"`
+
+	// IsPublic Shown to people without a token.
+	IsPublic            bool                `json:"is_public"`
+	ProjectNameTemplate *string             `json:"project_name_template"`
+	ProjectRole         *openapi_types.UUID `json:"project_role"`
+	Role                openapi_types.UUID  `json:"role"`
+	RoleDescription     string              `json:"role_description"`
+	RoleName            string              `json:"role_name"`
+
+	// ScopeDescription Empty if the scope has none.
+	ScopeDescription string `json:"scope_description"`
+
+	// ScopeImage Always null.
+	ScopeImage *string `json:"scope_image"`
+	ScopeName  string  `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// URL URL of the group invitation.
+	URL                 string             `json:"url"`
+	UserAffiliations    []string           `json:"user_affiliations"`
+	UserEmailPatterns   []string           `json:"user_email_patterns"`
+	UserIdentitySources []string           `json:"user_identity_sources"`
+	UUID                openapi_types.UUID `json:"uuid"`
+}
+
+// GroupInvitationEvent Something that happened to a group invitation or to one of its requests. People, scopes and roles have the names of that time.
+type GroupInvitationEvent struct {
+	// Created When it happened.
+	Created time.Time `json:"created"`
+
+	// EventType * `created` - a user made the group invitation
+	// * `updated` - a user changed it
+	// * `canceled` - a user canceled it
+	// * `deleted` - a user deleted it
+	EventType GroupInvitationEventType `json:"event_type"`
+
+	// Message What happened in one sentence.
+	Message string `json:"message"`
+
+	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
+	RequestID    string             `json:"request_id"`
+	RoleName     string             `json:"role_name"`
+	RoleUUID     openapi_types.UUID `json:"role_uuid"`
+	ScopeName    string             `json:"scope_name"`
+	ScopeUUID    openapi_types.UUID `json:"scope_uuid"`
+	UserFullName string             `json:"user_full_name"`
+	UserUsername string             `json:"user_username"`
+
+	// UserUUID The user who did it. Null if the server did it.
+	UserUUID *openapi_types.UUID `json:"user_uuid"`
+}
+
+// GroupInvitationEventType * `created` - a user made the group invitation
+// * `updated` - a user changed it
+// * `canceled` - a user canceled it
+// * `deleted` - a user deleted it
+type GroupInvitationEventType string
+
+// GroupInvitationRequest A request to make a group invitation. White space around values is removed.
+type GroupInvitationRequest struct {
+	// AllowCustomProjectDetails The requester may name and describe the project.
+	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
+
+	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
+
+	// AutoApprove Approve requests at once.
+	AutoApprove *bool `json:"auto_approve,omitempty"`
+
+	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
+
+	// CustomText Shown as plain text to whoever opens the link.
+	CustomText *string `json:"custom_text,omitempty"`
+
+	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	IsPublic *bool `json:"is_public,omitempty"`
+
+	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
+
+	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
+
+	// Role UUID of the role to grant, which has to be active.
+	Role openapi_types.UUID `json:"role"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope ScopeURL `json:"scope"`
+
+	// UserAffiliations Affiliations, one of which the requester has to have.
+	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
+
+	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+
+	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
+}
+
+// GroupInvitationUpdate The writable fields of a group invitation after a change.
+type GroupInvitationUpdate struct {
+	AllowCustomProjectDetails bool   `json:"allow_custom_project_details"`
+	AllowMultipleRequests     bool   `json:"allow_multiple_requests"`
+	AutoApprove               bool   `json:"auto_approve"`
+	AutoCreateProject         bool   `json:"auto_create_project"`
+	CustomText                string `json:"custom_text"`
+
+	// Expires When it stops being active. Null if never. Waldur has no such field.
+	Expires *time.Time `json:"expires"`
+
+	// IsPublic Shown to people without a token.
+	IsPublic            bool                `json:"is_public"`
+	ProjectNameTemplate *string             `json:"project_name_template"`
+	ProjectRole         *openapi_types.UUID `json:"project_role"`
+	Role                openapi_types.UUID  `json:"role"`
+
+	// Scope URL of the scope.
+	Scope               string   `json:"scope"`
+	UserAffiliations    []string `json:"user_affiliations"`
+	UserEmailPatterns   []string `json:"user_email_patterns"`
+	UserIdentitySources []string `json:"user_identity_sources"`
+}
+
+// GroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
+type GroupInvitationUpdateRequest struct {
+	// AllowCustomProjectDetails The requester may name and describe the project.
+	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
+
+	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
+
+	// AutoApprove Approve requests at once.
+	AutoApprove *bool `json:"auto_approve,omitempty"`
+
+	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
+
+	// CustomText Shown as plain text to whoever opens the link.
+	CustomText *string `json:"custom_text,omitempty"`
+
+	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	IsPublic *bool `json:"is_public,omitempty"`
+
+	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
+
+	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
+
+	// Role UUID of the role to grant, which has to be active.
+	Role *openapi_types.UUID `json:"role,omitempty"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *ScopeURL `json:"scope,omitempty"`
+
+	// UserAffiliations Affiliations, one of which the requester has to have.
+	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
+
+	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+
+	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
+}
 
 // IdentityProvider A way in which people can sign in for a front end.
 type IdentityProvider struct {
@@ -1371,10 +1632,67 @@ type InvitationUpdateRequest struct {
 // import it.
 type MarketplaceProviderCustomerProjectOEnum string
 
+// NestedProject A project of the customer that a group invitation is for.
+type NestedProject struct {
+	URL  string             `json:"url"`
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
 // OfferingPermissionOEnum A key to order permissions by; `-` means descending. The default is `-created`. For `full_name` and `email`,
 // case is ignored. `role` orders by its name. Permissions that never expire come after those that do. The schema
 // has Waldur's name, for clients that import it.
 type OfferingPermissionOEnum string
+
+// PatchedGroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
+type PatchedGroupInvitationUpdateRequest struct {
+	// AllowCustomProjectDetails The requester may name and describe the project.
+	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
+
+	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
+
+	// AutoApprove Approve requests at once.
+	AutoApprove *bool `json:"auto_approve,omitempty"`
+
+	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
+
+	// CustomText Shown as plain text to whoever opens the link.
+	CustomText *string `json:"custom_text,omitempty"`
+
+	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	Expires *time.Time `json:"expires,omitempty"`
+
+	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	IsPublic *bool `json:"is_public,omitempty"`
+
+	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
+
+	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
+
+	// Role UUID of the role to grant, which has to be active.
+	Role *openapi_types.UUID `json:"role,omitempty"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *ScopeURL `json:"scope,omitempty"`
+
+	// UserAffiliations Affiliations, one of which the requester has to have.
+	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
+
+	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+
+	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
+}
 
 // PatchedInvitationUpdateRequest A request to change an invitation. Fields that are left out do not change.
 type PatchedInvitationUpdateRequest struct {
@@ -1807,6 +2125,35 @@ type VisibleInvitationDetails struct {
 	State InvitationState `json:"state"`
 }
 
+// GroupInvitationFilterCustomerUUID defines model for GroupInvitationFilterCustomerUUID.
+type GroupInvitationFilterCustomerUUID = openapi_types.UUID
+
+// GroupInvitationFilterIsActive defines model for GroupInvitationFilterIsActive.
+type GroupInvitationFilterIsActive = bool
+
+// GroupInvitationFilterIsPublic defines model for GroupInvitationFilterIsPublic.
+type GroupInvitationFilterIsPublic = bool
+
+// GroupInvitationFilterRoleName Text that is compared literally, and is never a pattern.
+type GroupInvitationFilterRoleName = FilterText
+
+// GroupInvitationFilterRoleUUID defines model for GroupInvitationFilterRoleUUID.
+type GroupInvitationFilterRoleUUID = openapi_types.UUID
+
+// GroupInvitationFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+type GroupInvitationFilterScope = ScopeURL
+
+// GroupInvitationFilterScopeType Text that is compared literally, and is never a pattern.
+type GroupInvitationFilterScopeType = FilterText
+
+// GroupInvitationUUID defines model for GroupInvitationUUID.
+type GroupInvitationUUID = openapi_types.UUID
+
 // InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
 type InvitationFilterCivilNumber = FilterText
 
@@ -1865,6 +2212,12 @@ type Provider = string
 
 // BadCode Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadCode = FieldErrors
+
+// BadGroupInvitation Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadGroupInvitation = FieldErrors
+
+// BadGroupInvitationEdit Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadGroupInvitationEdit = FieldErrors
 
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
@@ -2283,6 +2636,84 @@ type RolesCountParams struct {
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
+// UserGroupInvitationsListParams defines parameters for UserGroupInvitationsList.
+type UserGroupInvitationsListParams struct {
+	// CustomerUUID Group invitations to scopes of this customer, the customer itself included.
+	CustomerUUID *GroupInvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// IsActive Whether users can take it up.
+	IsActive *GroupInvitationFilterIsActive `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// IsPublic Whether it is shown without a token.
+	IsPublic *GroupInvitationFilterIsPublic `form:"is_public,omitempty" json:"is_public,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]BackendResourceReqOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *GroupInvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *GroupInvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Group invitations to the scope with this URL, which may have any host. The result for a scope that does not exist
+	// is empty.
+	Scope *GroupInvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// ScopeType The scope has this type. The result for an unknown type is empty.
+	ScopeType *GroupInvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+}
+
+// UserGroupInvitationsCountParams defines parameters for UserGroupInvitationsCount.
+type UserGroupInvitationsCountParams struct {
+	// CustomerUUID Group invitations to scopes of this customer, the customer itself included.
+	CustomerUUID *GroupInvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// IsActive Whether users can take it up.
+	IsActive *GroupInvitationFilterIsActive `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// IsPublic Whether it is shown without a token.
+	IsPublic *GroupInvitationFilterIsPublic `form:"is_public,omitempty" json:"is_public,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *GroupInvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *GroupInvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Group invitations to the scope with this URL, which may have any host. The result for a scope that does not exist
+	// is empty.
+	Scope *GroupInvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// ScopeType The scope has this type. The result for an unknown type is empty.
+	ScopeType *GroupInvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+}
+
+// UserGroupInvitationsEventsListParams defines parameters for UserGroupInvitationsEventsList.
+type UserGroupInvitationsEventsListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserGroupInvitationsProjectsListParams defines parameters for UserGroupInvitationsProjectsList.
+type UserGroupInvitationsProjectsListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
 	// CivilNumber The civil number is exactly this text.
@@ -2510,6 +2941,15 @@ type APIAuthCreateJSONRequestBody = TokenExchangeRequest
 
 // PersonalAccessTokensCreateJSONRequestBody defines body for PersonalAccessTokensCreate for application/json ContentType.
 type PersonalAccessTokensCreateJSONRequestBody = PersonalAccessTokenCreateRequest
+
+// UserGroupInvitationsCreateJSONRequestBody defines body for UserGroupInvitationsCreate for application/json ContentType.
+type UserGroupInvitationsCreateJSONRequestBody = GroupInvitationRequest
+
+// UserGroupInvitationsPartialUpdateJSONRequestBody defines body for UserGroupInvitationsPartialUpdate for application/json ContentType.
+type UserGroupInvitationsPartialUpdateJSONRequestBody = PatchedGroupInvitationUpdateRequest
+
+// UserGroupInvitationsUpdateJSONRequestBody defines body for UserGroupInvitationsUpdate for application/json ContentType.
+type UserGroupInvitationsUpdateJSONRequestBody = GroupInvitationUpdateRequest
 
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
@@ -2891,6 +3331,146 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 	RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsList List group invitations
+	//
+	// Returns group invitations, newest first. Staff and support see all of them. Other users see those of customers in which
+	// one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
+	// credential that does not work is refused all the same.
+	//
+	// Filters combine with AND, and are read as in `user_invitations_list`.
+	//
+	// Corresponds with GET /api/user-group-invitations/ (the `UserGroupInvitationsList` operationId).
+	UserGroupInvitationsList(ctx context.Context, params *UserGroupInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsCount Count group invitations
+	//
+	// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
+	// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+	//
+	// Corresponds with HEAD /api/user-group-invitations/ (the `UserGroupInvitationsCount` operationId).
+	UserGroupInvitationsCount(ctx context.Context, params *UserGroupInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsCreateWithBody Create group invitation
+	//
+	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+	//
+	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+	// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+	// of the customer.
+	//
+	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+	// configured to refuse that.
+	//
+	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+	// after all other checks.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+	UserGroupInvitationsCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsCreate Create group invitation
+	//
+	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+	//
+	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+	// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+	// of the customer.
+	//
+	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+	// configured to refuse that.
+	//
+	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+	// after all other checks.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+	UserGroupInvitationsCreate(ctx context.Context, body UserGroupInvitationsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsDestroy Delete a group invitation
+	//
+	// Removes a group invitation that is not active any more, and its requests. The caller has to manage its scope.
+	//
+	// Corresponds with DELETE /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsDestroy` operationId).
+	UserGroupInvitationsDestroy(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsRetrieve Retrieve group invitation
+	//
+	// Returns one group invitation. To a caller with a token it is any, active or not, because its uuid is its link. Without a
+	// token it is one that is public and active.
+	//
+	// Corresponds with GET /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsRetrieve` operationId).
+	UserGroupInvitationsRetrieve(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsPartialUpdateWithBody Partially update a group invitation
+	//
+	// The same as `user_group_invitations_update`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+	UserGroupInvitationsPartialUpdateWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsPartialUpdate Partially update a group invitation
+	//
+	// The same as `user_group_invitations_update`.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+	UserGroupInvitationsPartialUpdate(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsUpdateWithBody Update a group invitation
+	//
+	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+	UserGroupInvitationsUpdateWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsUpdate Update a group invitation
+	//
+	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+	UserGroupInvitationsUpdate(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsCancel Cancel a group invitation
+	//
+	// Ends an active group invitation whose scope the caller may manage. Its pending requests can still be approved.
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/cancel/ (the `UserGroupInvitationsCancel` operationId).
+	UserGroupInvitationsCancel(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsEventsList List events of a group invitation
+	//
+	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
+	// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
+	// time when they were written.
+	//
+	// Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
+	UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsProjectsList List projects for a customer-scoped group invitation
+	//
+	// Returns the projects of the customer that a group invitation is for, by name, to everybody who has its uuid. Projects
+	// that were removed are left out.
+	//
+	// Corresponds with GET /api/user-group-invitations/{uuid}/projects/ (the `UserGroupInvitationsProjectsList` operationId).
+	UserGroupInvitationsProjectsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsList List invitations
 	//
@@ -3924,6 +4504,276 @@ func (c *Client) RolesCount(ctx context.Context, params *RolesCountParams, reqEd
 // Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRolesRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsList List group invitations
+//
+// Returns group invitations, newest first. Staff and support see all of them. Other users see those of customers in which
+// one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
+// credential that does not work is refused all the same.
+//
+// Filters combine with AND, and are read as in `user_invitations_list`.
+//
+// Corresponds with GET /api/user-group-invitations/ (the `UserGroupInvitationsList` operationId).
+func (c *Client) UserGroupInvitationsList(ctx context.Context, params *UserGroupInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsCount Count group invitations
+//
+// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
+// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+//
+// Corresponds with HEAD /api/user-group-invitations/ (the `UserGroupInvitationsCount` operationId).
+func (c *Client) UserGroupInvitationsCount(ctx context.Context, params *UserGroupInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsCountRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsCreateWithBody Create group invitation
+//
+// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+//
+// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+// of the customer.
+//
+// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+// configured to refuse that.
+//
+// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+// after all other checks.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+func (c *Client) UserGroupInvitationsCreateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsCreateRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsCreate Create group invitation
+//
+// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+//
+// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+// of the customer.
+//
+// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+// configured to refuse that.
+//
+// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+// after all other checks.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+func (c *Client) UserGroupInvitationsCreate(ctx context.Context, body UserGroupInvitationsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsCreateRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsDestroy Delete a group invitation
+//
+// Removes a group invitation that is not active any more, and its requests. The caller has to manage its scope.
+//
+// Corresponds with DELETE /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsDestroy` operationId).
+func (c *Client) UserGroupInvitationsDestroy(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsDestroyRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsRetrieve Retrieve group invitation
+//
+// Returns one group invitation. To a caller with a token it is any, active or not, because its uuid is its link. Without a
+// token it is one that is public and active.
+//
+// Corresponds with GET /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsRetrieve` operationId).
+func (c *Client) UserGroupInvitationsRetrieve(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsPartialUpdateWithBody Partially update a group invitation
+//
+// The same as `user_group_invitations_update`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+func (c *Client) UserGroupInvitationsPartialUpdateWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsPartialUpdateRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsPartialUpdate Partially update a group invitation
+//
+// The same as `user_group_invitations_update`.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+func (c *Client) UserGroupInvitationsPartialUpdate(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsPartialUpdateRequest(c.Server, uuid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsUpdateWithBody Update a group invitation
+//
+// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+func (c *Client) UserGroupInvitationsUpdateWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsUpdateRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsUpdate Update a group invitation
+//
+// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+func (c *Client) UserGroupInvitationsUpdate(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsUpdateRequest(c.Server, uuid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsCancel Cancel a group invitation
+//
+// Ends an active group invitation whose scope the caller may manage. Its pending requests can still be approved.
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/cancel/ (the `UserGroupInvitationsCancel` operationId).
+func (c *Client) UserGroupInvitationsCancel(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsCancelRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsEventsList List events of a group invitation
+//
+// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
+// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
+// time when they were written.
+//
+// Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
+func (c *Client) UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsEventsListRequest(c.Server, uuid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsProjectsList List projects for a customer-scoped group invitation
+//
+// Returns the projects of the customer that a group invitation is for, by name, to everybody who has its uuid. Projects
+// that were removed are left out.
+//
+// Corresponds with GET /api/user-group-invitations/{uuid}/projects/ (the `UserGroupInvitationsProjectsList` operationId).
+func (c *Client) UserGroupInvitationsProjectsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsProjectsListRequest(c.Server, uuid, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6983,6 +7833,676 @@ func NewRolesRetrieveRequest(server string, uuid openapi_types.UUID) (*http.Requ
 	return req, nil
 }
 
+// NewUserGroupInvitationsListRequest constructs an http.Request for the UserGroupInvitationsList method
+func NewUserGroupInvitationsListRequest(server string, params *UserGroupInvitationsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsActive != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_active", *params.IsActive, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsPublic != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_public", *params.IsPublic, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_name", *params.RoleName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_uuid", *params.RoleUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_type", *params.ScopeType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsCountRequest constructs an http.Request for the UserGroupInvitationsCount method
+func NewUserGroupInvitationsCountRequest(server string, params *UserGroupInvitationsCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsActive != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_active", *params.IsActive, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IsPublic != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "is_public", *params.IsPublic, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_name", *params.RoleName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.RoleUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "role_uuid", *params.RoleUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ScopeType != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope_type", *params.ScopeType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsCreateRequest calls the generic UserGroupInvitationsCreate builder with application/json body
+func NewUserGroupInvitationsCreateRequest(server string, body UserGroupInvitationsCreateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserGroupInvitationsCreateRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUserGroupInvitationsCreateRequestWithBody constructs an http.Request for the UserGroupInvitationsCreate method, with any body, and a specified content type
+func NewUserGroupInvitationsCreateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsDestroyRequest constructs an http.Request for the UserGroupInvitationsDestroy method
+func NewUserGroupInvitationsDestroyRequest(server string, uuid GroupInvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsRetrieveRequest constructs an http.Request for the UserGroupInvitationsRetrieve method
+func NewUserGroupInvitationsRetrieveRequest(server string, uuid GroupInvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsPartialUpdateRequest calls the generic UserGroupInvitationsPartialUpdate builder with application/json body
+func NewUserGroupInvitationsPartialUpdateRequest(server string, uuid GroupInvitationUUID, body UserGroupInvitationsPartialUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserGroupInvitationsPartialUpdateRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserGroupInvitationsPartialUpdateRequestWithBody constructs an http.Request for the UserGroupInvitationsPartialUpdate method, with any body, and a specified content type
+func NewUserGroupInvitationsPartialUpdateRequestWithBody(server string, uuid GroupInvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsUpdateRequest calls the generic UserGroupInvitationsUpdate builder with application/json body
+func NewUserGroupInvitationsUpdateRequest(server string, uuid GroupInvitationUUID, body UserGroupInvitationsUpdateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserGroupInvitationsUpdateRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserGroupInvitationsUpdateRequestWithBody constructs an http.Request for the UserGroupInvitationsUpdate method, with any body, and a specified content type
+func NewUserGroupInvitationsUpdateRequestWithBody(server string, uuid GroupInvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsCancelRequest constructs an http.Request for the UserGroupInvitationsCancel method
+func NewUserGroupInvitationsCancelRequest(server string, uuid GroupInvitationUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/cancel/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsEventsListRequest constructs an http.Request for the UserGroupInvitationsEventsList method
+func NewUserGroupInvitationsEventsListRequest(server string, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/events/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsProjectsListRequest constructs an http.Request for the UserGroupInvitationsProjectsList method
+func NewUserGroupInvitationsProjectsListRequest(server string, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/projects/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewUserInvitationsListRequest constructs an http.Request for the UserInvitationsList method
 func NewUserInvitationsListRequest(server string, params *UserInvitationsListParams) (*http.Request, error) {
 	var err error
@@ -9167,6 +10687,160 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/roles/{uuid}/ (the `RolesRetrieve` operationId).
 	RolesRetrieveWithResponse(ctx context.Context, uuid openapi_types.UUID, reqEditors ...RequestEditorFn) (*RolesRetrieveResponse, error)
+
+	// UserGroupInvitationsListWithResponse List group invitations
+	//
+	// Returns group invitations, newest first. Staff and support see all of them. Other users see those of customers in which
+	// one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
+	// credential that does not work is refused all the same.
+	//
+	// Filters combine with AND, and are read as in `user_invitations_list`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-group-invitations/ (the `UserGroupInvitationsList` operationId).
+	UserGroupInvitationsListWithResponse(ctx context.Context, params *UserGroupInvitationsListParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsListResponse, error)
+
+	// UserGroupInvitationsCountWithResponse Count group invitations
+	//
+	// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
+	// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/user-group-invitations/ (the `UserGroupInvitationsCount` operationId).
+	UserGroupInvitationsCountWithResponse(ctx context.Context, params *UserGroupInvitationsCountParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCountResponse, error)
+
+	// UserGroupInvitationsCreateWithBodyWithResponse Create group invitation
+	//
+	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+	//
+	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+	// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+	// of the customer.
+	//
+	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+	// configured to refuse that.
+	//
+	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+	// after all other checks.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+	UserGroupInvitationsCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCreateResponse, error)
+
+	// UserGroupInvitationsCreateWithResponse Create group invitation
+	//
+	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+	//
+	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+	// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+	// of the customer.
+	//
+	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+	// configured to refuse that.
+	//
+	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+	// after all other checks.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+	UserGroupInvitationsCreateWithResponse(ctx context.Context, body UserGroupInvitationsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCreateResponse, error)
+
+	// UserGroupInvitationsDestroyWithResponse Delete a group invitation
+	//
+	// Removes a group invitation that is not active any more, and its requests. The caller has to manage its scope.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsDestroy` operationId).
+	UserGroupInvitationsDestroyWithResponse(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*UserGroupInvitationsDestroyResponse, error)
+
+	// UserGroupInvitationsRetrieveWithResponse Retrieve group invitation
+	//
+	// Returns one group invitation. To a caller with a token it is any, active or not, because its uuid is its link. Without a
+	// token it is one that is public and active.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsRetrieve` operationId).
+	UserGroupInvitationsRetrieveWithResponse(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*UserGroupInvitationsRetrieveResponse, error)
+
+	// UserGroupInvitationsPartialUpdateWithBodyWithResponse Partially update a group invitation
+	//
+	// The same as `user_group_invitations_update`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+	UserGroupInvitationsPartialUpdateWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsPartialUpdateResponse, error)
+
+	// UserGroupInvitationsPartialUpdateWithResponse Partially update a group invitation
+	//
+	// The same as `user_group_invitations_update`.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+	UserGroupInvitationsPartialUpdateWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsPartialUpdateResponse, error)
+
+	// UserGroupInvitationsUpdateWithBodyWithResponse Update a group invitation
+	//
+	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+	UserGroupInvitationsUpdateWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsUpdateResponse, error)
+
+	// UserGroupInvitationsUpdateWithResponse Update a group invitation
+	//
+	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+	UserGroupInvitationsUpdateWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsUpdateResponse, error)
+
+	// UserGroupInvitationsCancelWithResponse Cancel a group invitation
+	//
+	// Ends an active group invitation whose scope the caller may manage. Its pending requests can still be approved.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/cancel/ (the `UserGroupInvitationsCancel` operationId).
+	UserGroupInvitationsCancelWithResponse(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCancelResponse, error)
+
+	// UserGroupInvitationsEventsListWithResponse List events of a group invitation
+	//
+	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
+	// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
+	// time when they were written.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
+	UserGroupInvitationsEventsListWithResponse(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsEventsListResponse, error)
+
+	// UserGroupInvitationsProjectsListWithResponse List projects for a customer-scoped group invitation
+	//
+	// Returns the projects of the customer that a group invitation is for, by name, to everybody who has its uuid. Projects
+	// that were removed are left out.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-group-invitations/{uuid}/projects/ (the `UserGroupInvitationsProjectsList` operationId).
+	UserGroupInvitationsProjectsListWithResponse(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsProjectsListResponse, error)
 
 	// UserInvitationsListWithResponse List invitations
 	//
@@ -13696,6 +15370,1940 @@ func (r RolesRetrieveResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RolesRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsListResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserGroupInvitationsListResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsListResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsListResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsList
+type UserGroupInvitationsListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]GroupInvitation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON200() *[]GroupInvitation {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsCountResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserGroupInvitationsCountResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCountResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsCountResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCountResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCountResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCountResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCountResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsCountResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCountResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsCount
+type UserGroupInvitationsCountResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsCountResponse403Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsCountResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsCreateResponse201Headers the declared response headers of an HTTP 201 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse201Headers struct {
+	Location   string
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsCreateResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCreateResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsCreate
+type UserGroupInvitationsCreateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsCreateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *GroupInvitation
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadGroupInvitation
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *UserGroupInvitationsCreateResponse201Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsCreateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsCreateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsCreateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsCreateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsCreateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsCreateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserGroupInvitationsCreateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsCreateResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserGroupInvitationsCreateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsCreateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsCreateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsCreateResponse503Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON201() *GroupInvitation {
+	return r.JSON201
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON400() *BadGroupInvitation {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsCreateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsCreateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsCreateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsCreateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsCreateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsDestroyResponse204Headers the declared response headers of an HTTP 204 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse204Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsDestroyResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsDestroyResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsDestroy
+type UserGroupInvitationsDestroyResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsDestroyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *RuleErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *UserGroupInvitationsDestroyResponse204Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsDestroyResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsDestroyResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsDestroyResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsDestroyResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsDestroyResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsDestroyResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserGroupInvitationsDestroyResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsDestroyResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsDestroyResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsDestroyResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsDestroyResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON400() *RuleErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsDestroyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsDestroyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsDestroyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsDestroyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsDestroyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsRetrieve
+type UserGroupInvitationsRetrieveResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GroupInvitation
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsRetrieveResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON200() *GroupInvitation {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsPartialUpdateResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsPartialUpdateResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsPartialUpdate
+type UserGroupInvitationsPartialUpdateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsPartialUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GroupInvitationUpdate
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadGroupInvitationEdit
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsPartialUpdateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsPartialUpdateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsPartialUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsPartialUpdateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsPartialUpdateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsPartialUpdateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsPartialUpdateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserGroupInvitationsPartialUpdateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsPartialUpdateResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserGroupInvitationsPartialUpdateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsPartialUpdateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsPartialUpdateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsPartialUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON200() *GroupInvitationUpdate {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON400() *BadGroupInvitationEdit {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsPartialUpdateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsPartialUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsPartialUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsPartialUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsPartialUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsUpdateResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsUpdateResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsUpdateResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsUpdate
+type UserGroupInvitationsUpdateResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsUpdateResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GroupInvitationUpdate
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadGroupInvitationEdit
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsUpdateResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsUpdateResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsUpdateResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsUpdateResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsUpdateResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsUpdateResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsUpdateResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserGroupInvitationsUpdateResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsUpdateResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserGroupInvitationsUpdateResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsUpdateResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsUpdateResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsUpdateResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON200() *GroupInvitationUpdate {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON400() *BadGroupInvitationEdit {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsUpdateResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsUpdateResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsUpdateResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsUpdateResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsUpdateResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsCancelResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsCancelResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsCancelResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsCancel
+type UserGroupInvitationsCancelResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsCancelResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Detail
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *RuleErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsCancelResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsCancelResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsCancelResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsCancelResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsCancelResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsCancelResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsCancelResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserGroupInvitationsCancelResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsCancelResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsCancelResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsCancelResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsCancelResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON200() *Detail {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON400() *RuleErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsCancelResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsCancelResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsCancelResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsCancelResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsCancelResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsEventsListResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserGroupInvitationsEventsListResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsEventsListResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsEventsListResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsEventsList
+type UserGroupInvitationsEventsListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsEventsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]GroupInvitationEvent
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *Detail
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsEventsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsEventsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsEventsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsEventsListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsEventsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsEventsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsEventsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsEventsListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsEventsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsEventsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsEventsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON200() *[]GroupInvitationEvent {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON404() *Detail {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsEventsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsEventsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsEventsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsEventsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsEventsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsProjectsListResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserGroupInvitationsProjectsListResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsProjectsListResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsProjectsListResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsProjectsList
+type UserGroupInvitationsProjectsListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsProjectsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]NestedProject
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *Detail
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsProjectsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsProjectsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsProjectsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsProjectsListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsProjectsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsProjectsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsProjectsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsProjectsListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsProjectsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsProjectsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsProjectsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON200() *[]NestedProject {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON404() *Detail {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsProjectsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsProjectsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsProjectsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsProjectsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsProjectsListResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -19334,6 +22942,238 @@ func (c *ClientWithResponses) RolesRetrieveWithResponse(ctx context.Context, uui
 		return nil, err
 	}
 	return ParseRolesRetrieveResponse(rsp)
+}
+
+// UserGroupInvitationsListWithResponse List group invitations
+//
+// Returns group invitations, newest first. Staff and support see all of them. Other users see those of customers in which
+// one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
+// credential that does not work is refused all the same.
+//
+// Filters combine with AND, and are read as in `user_invitations_list`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-group-invitations/ (the `UserGroupInvitationsList` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsListWithResponse(ctx context.Context, params *UserGroupInvitationsListParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsListResponse, error) {
+	rsp, err := c.UserGroupInvitationsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsListResponse(rsp)
+}
+
+// UserGroupInvitationsCountWithResponse Count group invitations
+//
+// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
+// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/user-group-invitations/ (the `UserGroupInvitationsCount` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsCountWithResponse(ctx context.Context, params *UserGroupInvitationsCountParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCountResponse, error) {
+	rsp, err := c.UserGroupInvitationsCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsCountResponse(rsp)
+}
+
+// UserGroupInvitationsCreateWithBodyWithResponse Create group invitation
+//
+// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+//
+// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+// of the customer.
+//
+// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+// configured to refuse that.
+//
+// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+// after all other checks.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsCreateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCreateResponse, error) {
+	rsp, err := c.UserGroupInvitationsCreateWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsCreateResponse(rsp)
+}
+
+// UserGroupInvitationsCreateWithResponse Create group invitation
+//
+// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
+//
+// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
+// `project_role`, or else `role`, in that project. To create such a group invitation, the caller has to manage the projects
+// of the customer.
+//
+// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
+// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
+// configured to refuse that.
+//
+// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
+// after all other checks.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-group-invitations/ (the `UserGroupInvitationsCreate` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsCreateWithResponse(ctx context.Context, body UserGroupInvitationsCreateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCreateResponse, error) {
+	rsp, err := c.UserGroupInvitationsCreate(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsCreateResponse(rsp)
+}
+
+// UserGroupInvitationsDestroyWithResponse Delete a group invitation
+//
+// Removes a group invitation that is not active any more, and its requests. The caller has to manage its scope.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsDestroy` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsDestroyWithResponse(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*UserGroupInvitationsDestroyResponse, error) {
+	rsp, err := c.UserGroupInvitationsDestroy(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsDestroyResponse(rsp)
+}
+
+// UserGroupInvitationsRetrieveWithResponse Retrieve group invitation
+//
+// Returns one group invitation. To a caller with a token it is any, active or not, because its uuid is its link. Without a
+// token it is one that is public and active.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsRetrieve` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsRetrieveWithResponse(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*UserGroupInvitationsRetrieveResponse, error) {
+	rsp, err := c.UserGroupInvitationsRetrieve(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsRetrieveResponse(rsp)
+}
+
+// UserGroupInvitationsPartialUpdateWithBodyWithResponse Partially update a group invitation
+//
+// The same as `user_group_invitations_update`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsPartialUpdateWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsPartialUpdateResponse, error) {
+	rsp, err := c.UserGroupInvitationsPartialUpdateWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsPartialUpdateResponse(rsp)
+}
+
+// UserGroupInvitationsPartialUpdateWithResponse Partially update a group invitation
+//
+// The same as `user_group_invitations_update`.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsPartialUpdate` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsPartialUpdateWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsPartialUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsPartialUpdateResponse, error) {
+	rsp, err := c.UserGroupInvitationsPartialUpdate(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsPartialUpdateResponse(rsp)
+}
+
+// UserGroupInvitationsUpdateWithBodyWithResponse Update a group invitation
+//
+// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsUpdateWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsUpdateResponse, error) {
+	rsp, err := c.UserGroupInvitationsUpdateWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsUpdateResponse(rsp)
+}
+
+// UserGroupInvitationsUpdateWithResponse Update a group invitation
+//
+// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
+// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/user-group-invitations/{uuid}/ (the `UserGroupInvitationsUpdate` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsUpdateWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsUpdateJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsUpdateResponse, error) {
+	rsp, err := c.UserGroupInvitationsUpdate(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsUpdateResponse(rsp)
+}
+
+// UserGroupInvitationsCancelWithResponse Cancel a group invitation
+//
+// Ends an active group invitation whose scope the caller may manage. Its pending requests can still be approved.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/cancel/ (the `UserGroupInvitationsCancel` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsCancelWithResponse(ctx context.Context, uuid GroupInvitationUUID, reqEditors ...RequestEditorFn) (*UserGroupInvitationsCancelResponse, error) {
+	rsp, err := c.UserGroupInvitationsCancel(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsCancelResponse(rsp)
+}
+
+// UserGroupInvitationsEventsListWithResponse List events of a group invitation
+//
+// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
+// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
+// time when they were written.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsEventsListWithResponse(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsEventsListResponse, error) {
+	rsp, err := c.UserGroupInvitationsEventsList(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsEventsListResponse(rsp)
+}
+
+// UserGroupInvitationsProjectsListWithResponse List projects for a customer-scoped group invitation
+//
+// Returns the projects of the customer that a group invitation is for, by name, to everybody who has its uuid. Projects
+// that were removed are left out.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-group-invitations/{uuid}/projects/ (the `UserGroupInvitationsProjectsList` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsProjectsListWithResponse(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsProjectsListResponse, error) {
+	rsp, err := c.UserGroupInvitationsProjectsList(ctx, uuid, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsProjectsListResponse(rsp)
 }
 
 // UserInvitationsListWithResponse List invitations
@@ -25151,6 +28991,2450 @@ func ParseRolesRetrieveResponse(rsp *http.Response) (*RolesRetrieveResponse, err
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers RolesRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsListResponse parses an HTTP response from a UserGroupInvitationsListWithResponse call
+func ParseUserGroupInvitationsListResponse(rsp *http.Response) (*UserGroupInvitationsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []GroupInvitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsCountResponse parses an HTTP response from a UserGroupInvitationsCountWithResponse call
+func ParseUserGroupInvitationsCountResponse(rsp *http.Response) (*UserGroupInvitationsCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsCreateResponse parses an HTTP response from a UserGroupInvitationsCreateWithResponse call
+func ParseUserGroupInvitationsCreateResponse(rsp *http.Response) (*UserGroupInvitationsCreateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsCreateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest GroupInvitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadGroupInvitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers UserGroupInvitationsCreateResponse201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri"}); err != nil {
+				return nil, err
+			}
+			headers.Location = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers201 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsCreateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsCreateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsCreateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsCreateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsCreateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsCreateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserGroupInvitationsCreateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsCreateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserGroupInvitationsCreateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsCreateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsCreateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsCreateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsDestroyResponse parses an HTTP response from a UserGroupInvitationsDestroyWithResponse call
+func ParseUserGroupInvitationsDestroyResponse(rsp *http.Response) (*UserGroupInvitationsDestroyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsDestroyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RuleErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers UserGroupInvitationsDestroyResponse204Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsDestroyResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsDestroyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsDestroyResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsDestroyResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsDestroyResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsDestroyResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserGroupInvitationsDestroyResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsDestroyResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsDestroyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsDestroyResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsDestroyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsRetrieveResponse parses an HTTP response from a UserGroupInvitationsRetrieveWithResponse call
+func ParseUserGroupInvitationsRetrieveResponse(rsp *http.Response) (*UserGroupInvitationsRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GroupInvitation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsPartialUpdateResponse parses an HTTP response from a UserGroupInvitationsPartialUpdateWithResponse call
+func ParseUserGroupInvitationsPartialUpdateResponse(rsp *http.Response) (*UserGroupInvitationsPartialUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsPartialUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GroupInvitationUpdate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadGroupInvitationEdit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsPartialUpdateResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsPartialUpdateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsPartialUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsPartialUpdateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsPartialUpdateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsPartialUpdateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsPartialUpdateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserGroupInvitationsPartialUpdateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsPartialUpdateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserGroupInvitationsPartialUpdateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsPartialUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsPartialUpdateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsPartialUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsUpdateResponse parses an HTTP response from a UserGroupInvitationsUpdateWithResponse call
+func ParseUserGroupInvitationsUpdateResponse(rsp *http.Response) (*UserGroupInvitationsUpdateResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsUpdateResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GroupInvitationUpdate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadGroupInvitationEdit
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsUpdateResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsUpdateResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsUpdateResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsUpdateResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsUpdateResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsUpdateResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsUpdateResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserGroupInvitationsUpdateResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsUpdateResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserGroupInvitationsUpdateResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsUpdateResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsUpdateResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsUpdateResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsCancelResponse parses an HTTP response from a UserGroupInvitationsCancelWithResponse call
+func ParseUserGroupInvitationsCancelResponse(rsp *http.Response) (*UserGroupInvitationsCancelResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsCancelResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RuleErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsCancelResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsCancelResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsCancelResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsCancelResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsCancelResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsCancelResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsCancelResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserGroupInvitationsCancelResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsCancelResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsCancelResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsCancelResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsCancelResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsEventsListResponse parses an HTTP response from a UserGroupInvitationsEventsListWithResponse call
+func ParseUserGroupInvitationsEventsListResponse(rsp *http.Response) (*UserGroupInvitationsEventsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsEventsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []GroupInvitationEvent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsEventsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsEventsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsEventsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsEventsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsEventsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsEventsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsEventsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsEventsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsEventsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsEventsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsEventsListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsProjectsListResponse parses an HTTP response from a UserGroupInvitationsProjectsListWithResponse call
+func ParseUserGroupInvitationsProjectsListResponse(rsp *http.Response) (*UserGroupInvitationsProjectsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsProjectsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []NestedProject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest Detail
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsProjectsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsProjectsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsProjectsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsProjectsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsProjectsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsProjectsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsProjectsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsProjectsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsProjectsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsProjectsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsProjectsListResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

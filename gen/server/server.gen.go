@@ -23,6 +23,24 @@ import (
 	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
+// Defines values for BackendResourceReqOEnum.
+const (
+	GroupInvitationsByCreated           BackendResourceReqOEnum = "created"
+	GroupInvitationsByCreatedDescending BackendResourceReqOEnum = "-created"
+)
+
+// Valid indicates whether the value is a known member of the BackendResourceReqOEnum enum.
+func (e BackendResourceReqOEnum) Valid() bool {
+	switch e {
+	case GroupInvitationsByCreated:
+		return true
+	case GroupInvitationsByCreatedDescending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CustomerFieldEnum.
 const (
 	CustomerFieldCreated           CustomerFieldEnum = "created"
@@ -107,6 +125,30 @@ func (e ExecutionStateEnum) Valid() bool {
 	case ExecutionStateProcessing:
 		return true
 	case ExecutionStateScheduled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GroupInvitationEventType.
+const (
+	GroupInvitationEventCanceled GroupInvitationEventType = "canceled"
+	GroupInvitationEventCreated  GroupInvitationEventType = "created"
+	GroupInvitationEventDeleted  GroupInvitationEventType = "deleted"
+	GroupInvitationEventUpdated  GroupInvitationEventType = "updated"
+)
+
+// Valid indicates whether the value is a known member of the GroupInvitationEventType enum.
+func (e GroupInvitationEventType) Valid() bool {
+	switch e {
+	case GroupInvitationEventCanceled:
+		return true
+	case GroupInvitationEventCreated:
+		return true
+	case GroupInvitationEventDeleted:
+		return true
+	case GroupInvitationEventUpdated:
 		return true
 	default:
 		return false
@@ -899,6 +941,10 @@ func (e UserRoleDetailsOEnum) Valid() bool {
 	}
 }
 
+// BackendResourceReqOEnum A key to order group invitations by; `-` means descending. The default is `-created`. The schema has Waldur's name, for
+// clients that import it.
+type BackendResourceReqOEnum string
+
 // BadRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
@@ -963,6 +1009,221 @@ type FieldErrors map[string][]string
 
 // FilterText Text that is compared literally, and is never a pattern.
 type FilterText = string
+
+// GroupInvitation A standing invitation, which whoever has its link can take up.
+type GroupInvitation struct {
+	AllowCustomProjectDetails bool   `json:"allow_custom_project_details"`
+	AllowMultipleRequests     bool   `json:"allow_multiple_requests"`
+	AutoApprove               bool   `json:"auto_approve"`
+	AutoCreateProject         bool   `json:"auto_create_project"`
+	Created                   string `json:"created"`
+
+	// CreatedByFullName Null, with the other two, if the creator no longer exists, and in a public group invitation if the caller may not
+	// manage its scope.
+	CreatedByFullName *string            `json:"created_by_full_name"`
+	CreatedByImage    *string            `json:"created_by_image"`
+	CreatedByUsername *string            `json:"created_by_username"`
+	CustomText        string             `json:"custom_text"`
+	CustomerName      string             `json:"customer_name"`
+	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// Expires When it stops being active. Null if never. Waldur has no such field.
+	Expires *string `json:"expires"`
+
+	// IsActive False once it was canceled or has expired or its scope was removed.
+	IsActive bool `json:"is_active"`
+
+	// IsPublic Shown to people without a token.
+	IsPublic            bool                `json:"is_public"`
+	ProjectNameTemplate *string             `json:"project_name_template"`
+	ProjectRole         *openapi_types.UUID `json:"project_role"`
+	Role                openapi_types.UUID  `json:"role"`
+	RoleDescription     string              `json:"role_description"`
+	RoleName            string              `json:"role_name"`
+
+	// ScopeDescription Empty if the scope has none.
+	ScopeDescription string `json:"scope_description"`
+
+	// ScopeImage Always null.
+	ScopeImage *string `json:"scope_image"`
+	ScopeName  string  `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// URL URL of the group invitation.
+	URL                 string             `json:"url"`
+	UserAffiliations    []string           `json:"user_affiliations"`
+	UserEmailPatterns   []string           `json:"user_email_patterns"`
+	UserIdentitySources []string           `json:"user_identity_sources"`
+	UUID                openapi_types.UUID `json:"uuid"`
+}
+
+// GroupInvitationEvent Something that happened to a group invitation or to one of its requests. People, scopes and roles have the names of that time.
+type GroupInvitationEvent struct {
+	// Created When it happened.
+	Created string `json:"created"`
+
+	// EventType * `created` - a user made the group invitation
+	// * `updated` - a user changed it
+	// * `canceled` - a user canceled it
+	// * `deleted` - a user deleted it
+	EventType GroupInvitationEventType `json:"event_type"`
+
+	// Message What happened in one sentence.
+	Message string `json:"message"`
+
+	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
+	RequestID    string             `json:"request_id"`
+	RoleName     string             `json:"role_name"`
+	RoleUUID     openapi_types.UUID `json:"role_uuid"`
+	ScopeName    string             `json:"scope_name"`
+	ScopeUUID    openapi_types.UUID `json:"scope_uuid"`
+	UserFullName string             `json:"user_full_name"`
+	UserUsername string             `json:"user_username"`
+
+	// UserUUID The user who did it. Null if the server did it.
+	UserUUID *openapi_types.UUID `json:"user_uuid"`
+}
+
+// GroupInvitationEventType * `created` - a user made the group invitation
+// * `updated` - a user changed it
+// * `canceled` - a user canceled it
+// * `deleted` - a user deleted it
+type GroupInvitationEventType string
+
+// GroupInvitationRequest A request to make a group invitation. White space around values is removed.
+type GroupInvitationRequest struct {
+	// AllowCustomProjectDetails The requester may name and describe the project.
+	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
+
+	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
+
+	// AutoApprove Approve requests at once.
+	AutoApprove *bool `json:"auto_approve,omitempty"`
+
+	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
+
+	// CustomText Shown as plain text to whoever opens the link.
+	CustomText *string `json:"custom_text,omitempty"`
+
+	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	Expires *string `json:"expires,omitempty"`
+
+	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	IsPublic *bool `json:"is_public,omitempty"`
+
+	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
+
+	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
+
+	// Role UUID of the role to grant, which has to be active.
+	Role openapi_types.UUID `json:"role"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope ScopeURL `json:"scope"`
+
+	// UserAffiliations Affiliations, one of which the requester has to have.
+	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
+
+	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+
+	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
+}
+
+// GroupInvitationUpdate The writable fields of a group invitation after a change.
+type GroupInvitationUpdate struct {
+	AllowCustomProjectDetails bool   `json:"allow_custom_project_details"`
+	AllowMultipleRequests     bool   `json:"allow_multiple_requests"`
+	AutoApprove               bool   `json:"auto_approve"`
+	AutoCreateProject         bool   `json:"auto_create_project"`
+	CustomText                string `json:"custom_text"`
+
+	// Expires When it stops being active. Null if never. Waldur has no such field.
+	Expires *string `json:"expires"`
+
+	// IsPublic Shown to people without a token.
+	IsPublic            bool                `json:"is_public"`
+	ProjectNameTemplate *string             `json:"project_name_template"`
+	ProjectRole         *openapi_types.UUID `json:"project_role"`
+	Role                openapi_types.UUID  `json:"role"`
+
+	// Scope URL of the scope.
+	Scope               string   `json:"scope"`
+	UserAffiliations    []string `json:"user_affiliations"`
+	UserEmailPatterns   []string `json:"user_email_patterns"`
+	UserIdentitySources []string `json:"user_identity_sources"`
+}
+
+// GroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
+type GroupInvitationUpdateRequest struct {
+	// AllowCustomProjectDetails The requester may name and describe the project.
+	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
+
+	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
+
+	// AutoApprove Approve requests at once.
+	AutoApprove *bool `json:"auto_approve,omitempty"`
+
+	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
+
+	// CustomText Shown as plain text to whoever opens the link.
+	CustomText *string `json:"custom_text,omitempty"`
+
+	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	Expires *string `json:"expires,omitempty"`
+
+	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	IsPublic *bool `json:"is_public,omitempty"`
+
+	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
+
+	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
+
+	// Role UUID of the role to grant, which has to be active.
+	Role *openapi_types.UUID `json:"role,omitempty"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *ScopeURL `json:"scope,omitempty"`
+
+	// UserAffiliations Affiliations, one of which the requester has to have.
+	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
+
+	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+
+	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
+}
 
 // IdentityProvider A way in which people can sign in for a front end.
 type IdentityProvider struct {
@@ -1376,10 +1637,67 @@ type InvitationUpdateRequest struct {
 // import it.
 type MarketplaceProviderCustomerProjectOEnum string
 
+// NestedProject A project of the customer that a group invitation is for.
+type NestedProject struct {
+	URL  string             `json:"url"`
+	UUID openapi_types.UUID `json:"uuid"`
+}
+
 // OfferingPermissionOEnum A key to order permissions by; `-` means descending. The default is `-created`. For `full_name` and `email`,
 // case is ignored. `role` orders by its name. Permissions that never expire come after those that do. The schema
 // has Waldur's name, for clients that import it.
 type OfferingPermissionOEnum string
+
+// PatchedGroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
+type PatchedGroupInvitationUpdateRequest struct {
+	// AllowCustomProjectDetails The requester may name and describe the project.
+	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
+
+	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
+
+	// AutoApprove Approve requests at once.
+	AutoApprove *bool `json:"auto_approve,omitempty"`
+
+	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
+
+	// CustomText Shown as plain text to whoever opens the link.
+	CustomText *string `json:"custom_text,omitempty"`
+
+	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	Expires *string `json:"expires,omitempty"`
+
+	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	IsPublic *bool `json:"is_public,omitempty"`
+
+	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
+
+	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
+
+	// Role UUID of the role to grant, which has to be active.
+	Role *openapi_types.UUID `json:"role,omitempty"`
+
+	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+	// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+	// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+	// It is the `url` of a row of `projects_list` or `customers_list`.
+	//
+	//
+	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+	Scope *ScopeURL `json:"scope,omitempty"`
+
+	// UserAffiliations Affiliations, one of which the requester has to have.
+	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
+
+	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
+
+	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
+}
 
 // PatchedInvitationUpdateRequest A request to change an invitation. Fields that are left out do not change.
 type PatchedInvitationUpdateRequest struct {
@@ -1812,6 +2130,35 @@ type VisibleInvitationDetails struct {
 	State InvitationState `json:"state"`
 }
 
+// GroupInvitationFilterCustomerUUID defines model for GroupInvitationFilterCustomerUUID.
+type GroupInvitationFilterCustomerUUID = openapi_types.UUID
+
+// GroupInvitationFilterIsActive defines model for GroupInvitationFilterIsActive.
+type GroupInvitationFilterIsActive = bool
+
+// GroupInvitationFilterIsPublic defines model for GroupInvitationFilterIsPublic.
+type GroupInvitationFilterIsPublic = bool
+
+// GroupInvitationFilterRoleName Text that is compared literally, and is never a pattern.
+type GroupInvitationFilterRoleName = FilterText
+
+// GroupInvitationFilterRoleUUID defines model for GroupInvitationFilterRoleUUID.
+type GroupInvitationFilterRoleUUID = openapi_types.UUID
+
+// GroupInvitationFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+type GroupInvitationFilterScope = ScopeURL
+
+// GroupInvitationFilterScopeType Text that is compared literally, and is never a pattern.
+type GroupInvitationFilterScopeType = FilterText
+
+// GroupInvitationUUID defines model for GroupInvitationUUID.
+type GroupInvitationUUID = openapi_types.UUID
+
 // InvitationFilterCivilNumber Text that is compared literally, and is never a pattern.
 type InvitationFilterCivilNumber = FilterText
 
@@ -1870,6 +2217,12 @@ type Provider = string
 
 // BadCode Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadCode = FieldErrors
+
+// BadGroupInvitation Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadGroupInvitation = FieldErrors
+
+// BadGroupInvitationEdit Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadGroupInvitationEdit = FieldErrors
 
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
@@ -2288,6 +2641,84 @@ type RolesCountParams struct {
 	Query *FilterText `form:"query,omitempty" json:"query,omitempty"`
 }
 
+// UserGroupInvitationsListParams defines parameters for UserGroupInvitationsList.
+type UserGroupInvitationsListParams struct {
+	// CustomerUUID Group invitations to scopes of this customer, the customer itself included.
+	CustomerUUID *GroupInvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// IsActive Whether users can take it up.
+	IsActive *GroupInvitationFilterIsActive `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// IsPublic Whether it is shown without a token.
+	IsPublic *GroupInvitationFilterIsPublic `form:"is_public,omitempty" json:"is_public,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]BackendResourceReqOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *GroupInvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *GroupInvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Group invitations to the scope with this URL, which may have any host. The result for a scope that does not exist
+	// is empty.
+	Scope *GroupInvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// ScopeType The scope has this type. The result for an unknown type is empty.
+	ScopeType *GroupInvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+}
+
+// UserGroupInvitationsCountParams defines parameters for UserGroupInvitationsCount.
+type UserGroupInvitationsCountParams struct {
+	// CustomerUUID Group invitations to scopes of this customer, the customer itself included.
+	CustomerUUID *GroupInvitationFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// IsActive Whether users can take it up.
+	IsActive *GroupInvitationFilterIsActive `form:"is_active,omitempty" json:"is_active,omitempty"`
+
+	// IsPublic Whether it is shown without a token.
+	IsPublic *GroupInvitationFilterIsPublic `form:"is_public,omitempty" json:"is_public,omitempty"`
+
+	// RoleName The role has exactly this name.
+	RoleName *GroupInvitationFilterRoleName `form:"role_name,omitempty" json:"role_name,omitempty"`
+
+	// RoleUUID The role has this uuid.
+	RoleUUID *GroupInvitationFilterRoleUUID `form:"role_uuid,omitempty" json:"role_uuid,omitempty"`
+
+	// Scope Group invitations to the scope with this URL, which may have any host. The result for a scope that does not exist
+	// is empty.
+	Scope *GroupInvitationFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// ScopeType The scope has this type. The result for an unknown type is empty.
+	ScopeType *GroupInvitationFilterScopeType `form:"scope_type,omitempty" json:"scope_type,omitempty"`
+}
+
+// UserGroupInvitationsEventsListParams defines parameters for UserGroupInvitationsEventsList.
+type UserGroupInvitationsEventsListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
+// UserGroupInvitationsProjectsListParams defines parameters for UserGroupInvitationsProjectsList.
+type UserGroupInvitationsProjectsListParams struct {
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+}
+
 // UserInvitationsListParams defines parameters for UserInvitationsList.
 type UserInvitationsListParams struct {
 	// CivilNumber The civil number is exactly this text.
@@ -2516,6 +2947,15 @@ type APIAuthCreateJSONRequestBody = TokenExchangeRequest
 // PersonalAccessTokensCreateJSONRequestBody defines body for PersonalAccessTokensCreate for application/json ContentType.
 type PersonalAccessTokensCreateJSONRequestBody = PersonalAccessTokenCreateRequest
 
+// UserGroupInvitationsCreateJSONRequestBody defines body for UserGroupInvitationsCreate for application/json ContentType.
+type UserGroupInvitationsCreateJSONRequestBody = GroupInvitationRequest
+
+// UserGroupInvitationsPartialUpdateJSONRequestBody defines body for UserGroupInvitationsPartialUpdate for application/json ContentType.
+type UserGroupInvitationsPartialUpdateJSONRequestBody = PatchedGroupInvitationUpdateRequest
+
+// UserGroupInvitationsUpdateJSONRequestBody defines body for UserGroupInvitationsUpdate for application/json ContentType.
+type UserGroupInvitationsUpdateJSONRequestBody = GroupInvitationUpdateRequest
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -2617,6 +3057,36 @@ type ServerInterface interface {
 	// RolesRetrieve Retrieve a role
 	// (GET /api/roles/{uuid}/)
 	RolesRetrieve(ctx echo.Context, uuid openapi_types.UUID) error
+	// UserGroupInvitationsList List group invitations
+	// (GET /api/user-group-invitations/)
+	UserGroupInvitationsList(ctx echo.Context, params UserGroupInvitationsListParams) error
+	// UserGroupInvitationsCount Count group invitations
+	// (HEAD /api/user-group-invitations/)
+	UserGroupInvitationsCount(ctx echo.Context, params UserGroupInvitationsCountParams) error
+	// UserGroupInvitationsCreate Create group invitation
+	// (POST /api/user-group-invitations/)
+	UserGroupInvitationsCreate(ctx echo.Context) error
+	// UserGroupInvitationsDestroy Delete a group invitation
+	// (DELETE /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsDestroy(ctx echo.Context, uuid GroupInvitationUUID) error
+	// UserGroupInvitationsRetrieve Retrieve group invitation
+	// (GET /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsRetrieve(ctx echo.Context, uuid GroupInvitationUUID) error
+	// UserGroupInvitationsPartialUpdate Partially update a group invitation
+	// (PATCH /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsPartialUpdate(ctx echo.Context, uuid GroupInvitationUUID) error
+	// UserGroupInvitationsUpdate Update a group invitation
+	// (PUT /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsUpdate(ctx echo.Context, uuid GroupInvitationUUID) error
+	// UserGroupInvitationsCancel Cancel a group invitation
+	// (POST /api/user-group-invitations/{uuid}/cancel/)
+	UserGroupInvitationsCancel(ctx echo.Context, uuid GroupInvitationUUID) error
+	// UserGroupInvitationsEventsList List events of a group invitation
+	// (GET /api/user-group-invitations/{uuid}/events/)
+	UserGroupInvitationsEventsList(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsEventsListParams) error
+	// UserGroupInvitationsProjectsList List projects for a customer-scoped group invitation
+	// (GET /api/user-group-invitations/{uuid}/projects/)
+	UserGroupInvitationsProjectsList(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsProjectsListParams) error
 	// UserInvitationsList List invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx echo.Context, params UserInvitationsListParams) error
@@ -3766,6 +4236,300 @@ func (w *ServerInterfaceWrapper) RolesRetrieve(ctx echo.Context) error {
 	return err
 }
 
+// UserGroupInvitationsList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsListParams
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_public" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_public", ctx.QueryParams(), &params.IsPublic, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_public: %s", err))
+	}
+
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_name", ctx.QueryParams(), &params.RoleName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_uuid", ctx.QueryParams(), &params.RoleUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_type", ctx.QueryParams(), &params.ScopeType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_type: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsList(ctx, params)
+	return err
+}
+
+// UserGroupInvitationsCount converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsCountParams
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_active" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_active", ctx.QueryParams(), &params.IsActive, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_active: %s", err))
+	}
+
+	// ------------- Optional query parameter "is_public" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "is_public", ctx.QueryParams(), &params.IsPublic, runtime.BindQueryParameterOptions{Type: "boolean", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter is_public: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_name" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_name", ctx.QueryParams(), &params.RoleName, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_name: %s", err))
+	}
+
+	// ------------- Optional query parameter "role_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "role_uuid", ctx.QueryParams(), &params.RoleUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter role_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope_type" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope_type", ctx.QueryParams(), &params.ScopeType, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope_type: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsCount(ctx, params)
+	return err
+}
+
+// UserGroupInvitationsCreate converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsCreate(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsCreate(ctx)
+	return err
+}
+
+// UserGroupInvitationsDestroy converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsDestroy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsDestroy(ctx, uuid)
+	return err
+}
+
+// UserGroupInvitationsRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsRetrieve(ctx, uuid)
+	return err
+}
+
+// UserGroupInvitationsPartialUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsPartialUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsPartialUpdate(ctx, uuid)
+	return err
+}
+
+// UserGroupInvitationsUpdate converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsUpdate(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsUpdate(ctx, uuid)
+	return err
+}
+
+// UserGroupInvitationsCancel converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsCancel(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsCancel(ctx, uuid)
+	return err
+}
+
+// UserGroupInvitationsEventsList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsEventsList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsEventsListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsEventsList(ctx, uuid, params)
+	return err
+}
+
+// UserGroupInvitationsProjectsList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsProjectsList(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserGroupInvitationsProjectsListParams
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsProjectsList(ctx, uuid, params)
+	return err
+}
+
 // UserInvitationsList converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsList(ctx echo.Context) error {
 	var err error
@@ -4670,6 +5434,16 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-invitations/check-duplicates/", wrapper.UserInvitationsCheckDuplicates, options.OperationMiddlewares["user_invitations_check_duplicates"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/approve/", wrapper.UserInvitationsApprove, options.OperationMiddlewares["user_invitations_approve"]...)
 	router.POST(options.BaseURL+"/api/user-invitations/reject/", wrapper.UserInvitationsReject, options.OperationMiddlewares["user_invitations_reject"]...)
+	router.GET(options.BaseURL+"/api/user-group-invitations/", wrapper.UserGroupInvitationsList, options.OperationMiddlewares["user_group_invitations_list"]...)
+	router.HEAD(options.BaseURL+"/api/user-group-invitations/", wrapper.UserGroupInvitationsCount, options.OperationMiddlewares["user_group_invitations_count"]...)
+	router.POST(options.BaseURL+"/api/user-group-invitations/", wrapper.UserGroupInvitationsCreate, options.OperationMiddlewares["user_group_invitations_create"]...)
+	router.DELETE(options.BaseURL+"/api/user-group-invitations/:uuid/", wrapper.UserGroupInvitationsDestroy, options.OperationMiddlewares["user_group_invitations_destroy"]...)
+	router.GET(options.BaseURL+"/api/user-group-invitations/:uuid/", wrapper.UserGroupInvitationsRetrieve, options.OperationMiddlewares["user_group_invitations_retrieve"]...)
+	router.PATCH(options.BaseURL+"/api/user-group-invitations/:uuid/", wrapper.UserGroupInvitationsPartialUpdate, options.OperationMiddlewares["user_group_invitations_partial_update"]...)
+	router.PUT(options.BaseURL+"/api/user-group-invitations/:uuid/", wrapper.UserGroupInvitationsUpdate, options.OperationMiddlewares["user_group_invitations_update"]...)
+	router.POST(options.BaseURL+"/api/user-group-invitations/:uuid/cancel/", wrapper.UserGroupInvitationsCancel, options.OperationMiddlewares["user_group_invitations_cancel"]...)
+	router.GET(options.BaseURL+"/api/user-group-invitations/:uuid/projects/", wrapper.UserGroupInvitationsProjectsList, options.OperationMiddlewares["user_group_invitations_projects_list"]...)
+	router.GET(options.BaseURL+"/api/user-group-invitations/:uuid/events/", wrapper.UserGroupInvitationsEventsList, options.OperationMiddlewares["user_group_invitations_events_list"]...)
 	router.GET(options.BaseURL+"/api/customers/", wrapper.CustomersList, options.OperationMiddlewares["customers_list"]...)
 	router.HEAD(options.BaseURL+"/api/customers/", wrapper.CustomersCount, options.OperationMiddlewares["customers_count"]...)
 	router.GET(options.BaseURL+"/api/customers/:uuid/", wrapper.CustomersRetrieve, options.OperationMiddlewares["customers_retrieve"]...)
@@ -4709,6 +5483,24 @@ type BadCodeJSONResponse struct {
 	Body FieldErrors
 
 	Headers BadCodeResponseHeaders
+}
+
+type BadGroupInvitationResponseHeaders struct {
+	XRequestID *string
+}
+type BadGroupInvitationJSONResponse struct {
+	Body FieldErrors
+
+	Headers BadGroupInvitationResponseHeaders
+}
+
+type BadGroupInvitationEditResponseHeaders struct {
+	XRequestID *string
+}
+type BadGroupInvitationEditJSONResponse struct {
+	Body FieldErrors
+
+	Headers BadGroupInvitationEditResponseHeaders
 }
 
 type BadParameterResponseHeaders struct {
@@ -9469,6 +10261,2201 @@ func (response RolesRetrieve500JSONResponse) VisitRolesRetrieveResponse(w http.R
 type RolesRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
 
 func (response RolesRetrieve503JSONResponse) VisitRolesRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsListRequestObject struct {
+	Params UserGroupInvitationsListParams
+}
+
+type UserGroupInvitationsListResponseObject interface {
+	VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserGroupInvitationsList200JSONResponse struct {
+	Body    []GroupInvitation
+	Headers UserGroupInvitationsList200ResponseHeaders
+}
+
+func (response UserGroupInvitationsList200JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserGroupInvitationsList400JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsList401JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsList403JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response UserGroupInvitationsList404JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsList405JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsList406JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsList414JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsList429JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsList500JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsList503JSONResponse) VisitUserGroupInvitationsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCountRequestObject struct {
+	Params UserGroupInvitationsCountParams
+}
+
+type UserGroupInvitationsCountResponseObject interface {
+	VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserGroupInvitationsCount200Response struct {
+	Headers UserGroupInvitationsCount200ResponseHeaders
+}
+
+func (response UserGroupInvitationsCount200Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserGroupInvitationsCount400Response = BodilessResponse
+
+func (response UserGroupInvitationsCount400Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type UserGroupInvitationsCount401Response = UnauthorizedBodilessResponse
+
+func (response UserGroupInvitationsCount401Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type UserGroupInvitationsCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsCount403Response struct {
+	Headers UserGroupInvitationsCount403ResponseHeaders
+}
+
+func (response UserGroupInvitationsCount403Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
+type UserGroupInvitationsCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsCount405Response struct {
+	Headers UserGroupInvitationsCount405ResponseHeaders
+}
+
+func (response UserGroupInvitationsCount405Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type UserGroupInvitationsCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsCount406Response struct {
+	Headers UserGroupInvitationsCount406ResponseHeaders
+}
+
+func (response UserGroupInvitationsCount406Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type UserGroupInvitationsCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsCount414Response struct {
+	Headers UserGroupInvitationsCount414ResponseHeaders
+}
+
+func (response UserGroupInvitationsCount414Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
+type UserGroupInvitationsCount429Response = WaitBodilessResponse
+
+func (response UserGroupInvitationsCount429Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type UserGroupInvitationsCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsCount500Response struct {
+	Headers UserGroupInvitationsCount500ResponseHeaders
+}
+
+func (response UserGroupInvitationsCount500Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type UserGroupInvitationsCount503ResponseHeaders struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsCount503Response struct {
+	Headers UserGroupInvitationsCount503ResponseHeaders
+}
+
+func (response UserGroupInvitationsCount503Response) VisitUserGroupInvitationsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type UserGroupInvitationsCreateRequestObject struct {
+	Body *UserGroupInvitationsCreateJSONRequestBody
+}
+
+type UserGroupInvitationsCreateResponseObject interface {
+	VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsCreate201ResponseHeaders struct {
+	Location   string
+	XRequestID *string
+}
+
+type UserGroupInvitationsCreate201JSONResponse struct {
+	Body    GroupInvitation
+	Headers UserGroupInvitationsCreate201ResponseHeaders
+}
+
+func (response UserGroupInvitationsCreate201JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate400JSONResponse struct{ BadGroupInvitationJSONResponse }
+
+func (response UserGroupInvitationsCreate400JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsCreate401JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsCreate403JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsCreate404JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsCreate405JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsCreate406JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserGroupInvitationsCreate413JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsCreate414JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserGroupInvitationsCreate415JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsCreate429JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsCreate500JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCreate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsCreate503JSONResponse) VisitUserGroupInvitationsCreateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroyRequestObject struct {
+	UUID GroupInvitationUUID `json:"uuid"`
+}
+
+type UserGroupInvitationsDestroyResponseObject interface {
+	VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsDestroy204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsDestroy204Response struct {
+	Headers UserGroupInvitationsDestroy204ResponseHeaders
+}
+
+func (response UserGroupInvitationsDestroy204Response) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type UserGroupInvitationsDestroy400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsDestroy400JSONResponse struct {
+	Body    RuleErrors
+	Headers UserGroupInvitationsDestroy400ResponseHeaders
+}
+
+func (response UserGroupInvitationsDestroy400JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsDestroy401JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsDestroy403JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsDestroy404JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsDestroy405JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsDestroy406JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserGroupInvitationsDestroy413JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsDestroy414JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsDestroy429JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsDestroy500JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsDestroy503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsDestroy503JSONResponse) VisitUserGroupInvitationsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieveRequestObject struct {
+	UUID GroupInvitationUUID `json:"uuid"`
+}
+
+type UserGroupInvitationsRetrieveResponseObject interface {
+	VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsRetrieve200JSONResponse struct {
+	Body    GroupInvitation
+	Headers UserGroupInvitationsRetrieve200ResponseHeaders
+}
+
+func (response UserGroupInvitationsRetrieve200JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsRetrieve401JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsRetrieve403JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsRetrieve404JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsRetrieve405JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsRetrieve406JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsRetrieve414JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsRetrieve429JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsRetrieve500JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsRetrieve503JSONResponse) VisitUserGroupInvitationsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdateRequestObject struct {
+	UUID GroupInvitationUUID `json:"uuid"`
+	Body *UserGroupInvitationsPartialUpdateJSONRequestBody
+}
+
+type UserGroupInvitationsPartialUpdateResponseObject interface {
+	VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsPartialUpdate200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsPartialUpdate200JSONResponse struct {
+	Body    GroupInvitationUpdate
+	Headers UserGroupInvitationsPartialUpdate200ResponseHeaders
+}
+
+func (response UserGroupInvitationsPartialUpdate200JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate400JSONResponse struct {
+	BadGroupInvitationEditJSONResponse
+}
+
+func (response UserGroupInvitationsPartialUpdate400JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate401JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate403JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate404JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate405JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate406JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate413JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate414JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserGroupInvitationsPartialUpdate415JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate429JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsPartialUpdate500JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsPartialUpdate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsPartialUpdate503JSONResponse) VisitUserGroupInvitationsPartialUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdateRequestObject struct {
+	UUID GroupInvitationUUID `json:"uuid"`
+	Body *UserGroupInvitationsUpdateJSONRequestBody
+}
+
+type UserGroupInvitationsUpdateResponseObject interface {
+	VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsUpdate200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsUpdate200JSONResponse struct {
+	Body    GroupInvitationUpdate
+	Headers UserGroupInvitationsUpdate200ResponseHeaders
+}
+
+func (response UserGroupInvitationsUpdate200JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate400JSONResponse struct {
+	BadGroupInvitationEditJSONResponse
+}
+
+func (response UserGroupInvitationsUpdate400JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsUpdate401JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsUpdate403JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsUpdate404JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsUpdate405JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsUpdate406JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserGroupInvitationsUpdate413JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsUpdate414JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserGroupInvitationsUpdate415JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsUpdate429JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsUpdate500JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsUpdate503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsUpdate503JSONResponse) VisitUserGroupInvitationsUpdateResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancelRequestObject struct {
+	UUID GroupInvitationUUID `json:"uuid"`
+}
+
+type UserGroupInvitationsCancelResponseObject interface {
+	VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsCancel200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsCancel200JSONResponse struct {
+	Body    Detail
+	Headers UserGroupInvitationsCancel200ResponseHeaders
+}
+
+func (response UserGroupInvitationsCancel200JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsCancel400JSONResponse struct {
+	Body    RuleErrors
+	Headers UserGroupInvitationsCancel400ResponseHeaders
+}
+
+func (response UserGroupInvitationsCancel400JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsCancel401JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsCancel403JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsCancel404JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsCancel405JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsCancel406JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserGroupInvitationsCancel413JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsCancel414JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsCancel429JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsCancel500JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsCancel503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsCancel503JSONResponse) VisitUserGroupInvitationsCancelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsListRequestObject struct {
+	UUID   GroupInvitationUUID `json:"uuid"`
+	Params UserGroupInvitationsEventsListParams
+}
+
+type UserGroupInvitationsEventsListResponseObject interface {
+	VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsEventsList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserGroupInvitationsEventsList200JSONResponse struct {
+	Body    []GroupInvitationEvent
+	Headers UserGroupInvitationsEventsList200ResponseHeaders
+}
+
+func (response UserGroupInvitationsEventsList200JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserGroupInvitationsEventsList400JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsEventsList401JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsEventsList403JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList404ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsEventsList404JSONResponse struct {
+	Body    Detail
+	Headers UserGroupInvitationsEventsList404ResponseHeaders
+}
+
+func (response UserGroupInvitationsEventsList404JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsEventsList405JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsEventsList406JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsEventsList414JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsEventsList429JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsEventsList500JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsEventsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsEventsList503JSONResponse) VisitUserGroupInvitationsEventsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsListRequestObject struct {
+	UUID   GroupInvitationUUID `json:"uuid"`
+	Params UserGroupInvitationsProjectsListParams
+}
+
+type UserGroupInvitationsProjectsListResponseObject interface {
+	VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsProjectsList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserGroupInvitationsProjectsList200JSONResponse struct {
+	Body    []NestedProject
+	Headers UserGroupInvitationsProjectsList200ResponseHeaders
+}
+
+func (response UserGroupInvitationsProjectsList200JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserGroupInvitationsProjectsList400JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsProjectsList401JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsProjectsList403JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList404ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsProjectsList404JSONResponse struct {
+	Body    Detail
+	Headers UserGroupInvitationsProjectsList404ResponseHeaders
+}
+
+func (response UserGroupInvitationsProjectsList404JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsProjectsList405JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsProjectsList406JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsProjectsList414JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsProjectsList429JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsProjectsList500JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsProjectsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsProjectsList503JSONResponse) VisitUserGroupInvitationsProjectsListResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -15361,6 +18348,36 @@ type StrictServerInterface interface {
 	// RolesRetrieve Retrieve a role
 	// (GET /api/roles/{uuid}/)
 	RolesRetrieve(ctx context.Context, request RolesRetrieveRequestObject) (RolesRetrieveResponseObject, error)
+	// UserGroupInvitationsList List group invitations
+	// (GET /api/user-group-invitations/)
+	UserGroupInvitationsList(ctx context.Context, request UserGroupInvitationsListRequestObject) (UserGroupInvitationsListResponseObject, error)
+	// UserGroupInvitationsCount Count group invitations
+	// (HEAD /api/user-group-invitations/)
+	UserGroupInvitationsCount(ctx context.Context, request UserGroupInvitationsCountRequestObject) (UserGroupInvitationsCountResponseObject, error)
+	// UserGroupInvitationsCreate Create group invitation
+	// (POST /api/user-group-invitations/)
+	UserGroupInvitationsCreate(ctx context.Context, request UserGroupInvitationsCreateRequestObject) (UserGroupInvitationsCreateResponseObject, error)
+	// UserGroupInvitationsDestroy Delete a group invitation
+	// (DELETE /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsDestroy(ctx context.Context, request UserGroupInvitationsDestroyRequestObject) (UserGroupInvitationsDestroyResponseObject, error)
+	// UserGroupInvitationsRetrieve Retrieve group invitation
+	// (GET /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsRetrieve(ctx context.Context, request UserGroupInvitationsRetrieveRequestObject) (UserGroupInvitationsRetrieveResponseObject, error)
+	// UserGroupInvitationsPartialUpdate Partially update a group invitation
+	// (PATCH /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsPartialUpdate(ctx context.Context, request UserGroupInvitationsPartialUpdateRequestObject) (UserGroupInvitationsPartialUpdateResponseObject, error)
+	// UserGroupInvitationsUpdate Update a group invitation
+	// (PUT /api/user-group-invitations/{uuid}/)
+	UserGroupInvitationsUpdate(ctx context.Context, request UserGroupInvitationsUpdateRequestObject) (UserGroupInvitationsUpdateResponseObject, error)
+	// UserGroupInvitationsCancel Cancel a group invitation
+	// (POST /api/user-group-invitations/{uuid}/cancel/)
+	UserGroupInvitationsCancel(ctx context.Context, request UserGroupInvitationsCancelRequestObject) (UserGroupInvitationsCancelResponseObject, error)
+	// UserGroupInvitationsEventsList List events of a group invitation
+	// (GET /api/user-group-invitations/{uuid}/events/)
+	UserGroupInvitationsEventsList(ctx context.Context, request UserGroupInvitationsEventsListRequestObject) (UserGroupInvitationsEventsListResponseObject, error)
+	// UserGroupInvitationsProjectsList List projects for a customer-scoped group invitation
+	// (GET /api/user-group-invitations/{uuid}/projects/)
+	UserGroupInvitationsProjectsList(ctx context.Context, request UserGroupInvitationsProjectsListRequestObject) (UserGroupInvitationsProjectsListResponseObject, error)
 	// UserInvitationsList List invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx context.Context, request UserInvitationsListRequestObject) (UserInvitationsListResponseObject, error)
@@ -16139,6 +19156,331 @@ func (sh *strictHandler) RolesRetrieve(ctx echo.Context, uuid openapi_types.UUID
 		return err
 	} else if validResponse, ok := response.(RolesRetrieveResponseObject); ok {
 		return validResponse.VisitRolesRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsList operation middleware
+func (sh *strictHandler) UserGroupInvitationsList(ctx echo.Context, params UserGroupInvitationsListParams) error {
+	var request UserGroupInvitationsListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsList(ctx.Request().Context(), request.(UserGroupInvitationsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsListResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsCount operation middleware
+func (sh *strictHandler) UserGroupInvitationsCount(ctx echo.Context, params UserGroupInvitationsCountParams) error {
+	var request UserGroupInvitationsCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsCount(ctx.Request().Context(), request.(UserGroupInvitationsCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsCountResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsCreate operation middleware
+func (sh *strictHandler) UserGroupInvitationsCreate(ctx echo.Context) error {
+	var request UserGroupInvitationsCreateRequestObject
+
+	var body UserGroupInvitationsCreateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsCreate(ctx.Request().Context(), request.(UserGroupInvitationsCreateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsCreate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsCreateResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsCreateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsDestroy operation middleware
+func (sh *strictHandler) UserGroupInvitationsDestroy(ctx echo.Context, uuid GroupInvitationUUID) error {
+	var request UserGroupInvitationsDestroyRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsDestroy(ctx.Request().Context(), request.(UserGroupInvitationsDestroyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsDestroy")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsDestroyResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsDestroyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsRetrieve operation middleware
+func (sh *strictHandler) UserGroupInvitationsRetrieve(ctx echo.Context, uuid GroupInvitationUUID) error {
+	var request UserGroupInvitationsRetrieveRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsRetrieve(ctx.Request().Context(), request.(UserGroupInvitationsRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsRetrieveResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsPartialUpdate operation middleware
+func (sh *strictHandler) UserGroupInvitationsPartialUpdate(ctx echo.Context, uuid GroupInvitationUUID) error {
+	var request UserGroupInvitationsPartialUpdateRequestObject
+
+	request.UUID = uuid
+
+	var body UserGroupInvitationsPartialUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsPartialUpdate(ctx.Request().Context(), request.(UserGroupInvitationsPartialUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsPartialUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsPartialUpdateResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsPartialUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsUpdate operation middleware
+func (sh *strictHandler) UserGroupInvitationsUpdate(ctx echo.Context, uuid GroupInvitationUUID) error {
+	var request UserGroupInvitationsUpdateRequestObject
+
+	request.UUID = uuid
+
+	var body UserGroupInvitationsUpdateJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsUpdate(ctx.Request().Context(), request.(UserGroupInvitationsUpdateRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsUpdate")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsUpdateResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsUpdateResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsCancel operation middleware
+func (sh *strictHandler) UserGroupInvitationsCancel(ctx echo.Context, uuid GroupInvitationUUID) error {
+	var request UserGroupInvitationsCancelRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsCancel(ctx.Request().Context(), request.(UserGroupInvitationsCancelRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsCancel")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsCancelResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsCancelResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsEventsList operation middleware
+func (sh *strictHandler) UserGroupInvitationsEventsList(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsEventsListParams) error {
+	var request UserGroupInvitationsEventsListRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsEventsList(ctx.Request().Context(), request.(UserGroupInvitationsEventsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsEventsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsEventsListResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsEventsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsProjectsList operation middleware
+func (sh *strictHandler) UserGroupInvitationsProjectsList(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsProjectsListParams) error {
+	var request UserGroupInvitationsProjectsListRequestObject
+
+	request.UUID = uuid
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsProjectsList(ctx.Request().Context(), request.(UserGroupInvitationsProjectsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsProjectsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsProjectsListResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsProjectsListResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -17009,494 +20351,559 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L35chs51if6KgjeiXB3DUlTkuVFji/ik2W5W9225CvJ7e9r00OCTFBEKwmwEpmS2RWOmNe4L3AfbJ5k",
-	"AucASCAXMilRXqpYf5TFXJBYz35+57fWWM7mUjCRqtbBby32hc7mMYO/T8QNT2nKpThKGE1ZpC+qbDaj",
-	"yaJ10PpbplIyNnfarRsaZ0w/MeY3PB6IbDZiSeug1Wq37EMHrd3e7tPOzk5nd++y9+Jgr3fQ63V78N8/",
-	"8+cGo8VgksXxQNAZax20zmJ+wyk5uxUsCZ/iM3rFWgcii+PgeqZYYl6W8LJ+LVOpnLHEtno4njH/cpZx",
-	"3cNn0c7kyejpbmef7o07T1jveef55MWzzu7o6fhF1GM7tLfTarciNo65YIOEUSUFDtNciwY0tX1iM8rj",
-	"1kGLxnzM/tNMbncsZ612iyWJTAYzphQMQrfAvrBxpid8oFKa6osX4ymLshhmmH2Z80QvjZvGvV7VNLIv",
-	"aUIH3K3eIGVf0tZB6yMjKqVJSqQg76SI6IJQEZFbmcURieUNI6kkU3rDyEJm5JanU5Kpbqvd8hfjUI+E",
-	"HONIWu3Wv+RokPI01vfOmWI0GU9hmQRN+Q2zr7XaLZlcUcH/DV1qHbRME+SD4DcsUTxdtNqt+VQKFuyd",
-	"RELTe+N9tjt53uv0Ri+izhP6jHVejHd3Ok8nT6LndGf0jPWemKcHEVPjhM/Ndy4WKmUzQqMZF1ylCU1l",
-	"Yp80nXt/fva346PL7uHrdyenrXZLjeW82MwhmSfyX2ycknRKUzKlCicTVgZfsDM0l3Es3dV0MddXzdvu",
-	"cvPttqvfMdthzkTExVWr3coSva+maTo/ePx4Z/dZt9ftdXcOnvee9x7TOX+sj0An3wPqcW+yT19Mdlnn",
-	"Gd3f7zwZ6xmc9Gjn6WiPPqW98VO6s/NYN4wda/J46+vXtkclXrNYL2WRTrjLbSJkSuh4zOYpi8iCpVuy",
-	"8UBk4+zvW3qxpRc/PL1IKY9VSC1esYlMmKES2PWcRPx0B33zh/qPsmPDrXIc8ZL8eShkOmUJYR09sUCa",
-	"qLkERGDLW9bYhjK52oqkG2cx+9UH9r05ZzMGjVYf1XfH714dn2+5y125y/GN1WlzkmH0WNhjkZNWHaH4",
-	"9FtrPKVCMD0YOCbLCcWuv8PXpO66d3Y1/K7UkP1JImeD8rz7Zz1hYz7nTKQ1vUjYrxlT6QAmdAV/gHtm",
-	"7huKUqms6J9e94Bw2mseOWx9bf/WmB7fZ5pzW8VyolY3qcU5fDJ5Ee2Md0fP6FP2JOpNno/26P54h72I",
-	"nk126dPe95rjAnMqzrdjP3gDO/BitMueRjs9fbYmnSeTfdp5Hu3tdXZYjz4b74+eTnq7ra+fgxP2lqs0",
-	"PF9ngpH8lIcHa8uCt+rdVr37fTPgkD6cMxpFCVNqueS+FdS3gvqWWPzBpfVzFKzeZHEc0orjG5Ys0mnR",
-	"ElSiE0t56u9mU//PvWe7ZH9/n/R2er21dzjsnqUrb3aaetxkbz2uXsO3jBblwsspI7G+jAeAKyIYi0K3",
-	"4bIF/O7D/NpuTRmNWAIK5VsurvW/4Sn/cP5WETkh6ZSR4YQnKh22yXCesBv9r2Bf0iFsr2FMVTokc3rF",
-	"yJ/O3xyR57vPn/+5Sw7xEsxQJJkCbwn7whVMWMwmKZFZ2u0L2NG43Q5a/azX2xuvcZbhBfaSJCz+j34L",
-	"+tlvtck929Fj6lsNiYMPKE0yphdjymZUz5YhZipNrH1Pz6P6vhO5TnfPWcQTNk7fyrE5s8Wef5yyhEG/",
-	"R4m8VSwhV5IBxaj/zkQmM830W1nCtYpX8dk0WXQOJ6mmAMUvXrCxFJHShOqW8pSM0HyeJgsurgi9olx0",
-	"/f2y36grXKR7mnVotjfLZq2DnusYFym7Anr2pXMlO/lV6Ot/dQwR6Jy8LndWkwEe2aU1unSbUEW4gEuK",
-	"JTcseaRILK+CbjfRtfNxzOiXt0xcpdPWwdMnMAr7c6dqgnWnVRannSOZibS620iBddf1wmqGQeMY9pnb",
-	"qjFXadDpnYec66/t1pwmdMZSQ5RyOvyGxylLjjSLPDWMo2pIwEPtwLgi7Asdp/GCpFOuiOaQ4Qq02i2u",
-	"X/01Y8kC2BnwsYAT+wP8HwmbtA5a/8/jPMDkMd5Vj7GHl5oLhyzEdN3I1R8+VO2i/GnY9kDtzSJwRaxM",
-	"3oY1sb8ITxWLJ4SLcZxFLAqH1lBurxx+oAJUn2u8U953xWEfIwesWivj4xhLkVKux+3WiBxRxfTy8Ssh",
-	"k+LIgJnWdJ0Z5WsjSwZ9P9Y7aOkA+JpdL8gBtcMYwObd2GCsKnWBonPVgIzNdgH9F0QKZuiAAqEyZapL",
-	"ztmc0RQ2ojurZCITMgMaPaXwXjDsT4HWdvb31mfQ3WIZMUtDKiehoPz5E8FTNlOrZiQc8rHIZq2vbU1I",
-	"T/DtvV23g2mS0IW+q9IFrJTe6a3KaQSdEz261bOY8hnT0zc0+ulQT6flYbBR+Iy1ye2UpuyGJcgkdA8J",
-	"V11yJGcjLhjhKQrnQ7j1H0bRASGhL+xFFPmGMP+6Ge6TES0qMBERJaUoSli7vRcvOju7nb2dy929g/0X",
-	"B/sv/lm3F3EUAxxBNTmIaMo6eliNaMK5jNkpNF41fVouBnUyoN26M+FZKvmUqjqfa7UbOka679UkPOg7",
-	"9FkTybDPDd1rtSPZAEG+QEViBQOCPamfxE0Iw/lw/lbvWj6ekhldoA5JxYJMZS7wUCsB6UbQAEWo8PZl",
-	"ty9gokA4gX1LzYdqRFs2m6eL4vbdmBZUPdeobDXdMTCjH87f1k/3a3+qq/YNfPCRIt6d9fliaIKpHVdg",
-	"x9nQqYBR1h9pOzzdjfXH5exH9UPa5AmHsVwu5svGkp9xfeC6pLilBcnEtZC3Au7n2zgYV24Bqx8YnOdN",
-	"Daye8efnc+OsP7fQISOJGnL/O/L8fNA43Hsw/Goyr69a7SifNksYQRZkZKjJ8VA/RrVupf8YgmfSY9AD",
-	"rVsN20QmQXNMH5SYi2tyaxXvvpBzluDyKLpQRMkuOSRgZcqNTzIllEDvrliqyJPekyLVbGTCNKsxp+k0",
-	"XwzDXZoo/HV86D0Y9YuzacwaRmHTvMZozXN6xQXENZhzpVjaJpNEzshO11pJzGzrH9COM5PM0SzHQP7h",
-	"OBkFLbZqz+l3gy0XsQnN4hReKCu39Asqt7s7T549eb739MkzT+PdaWhd0PNywf9dMTenuXoOUwCMOWFp",
-	"lggyZ4kZ8Tt39vZ6PTLW2r7SzHiv1wuH3Ksf80DpDlQPvNdeotY3HmQib3hUp7QP5+Z24cTwiImUp4uB",
-	"vW/OTJeciWp5we38YN8bnbBiX9uGl+5tz/LypFfe2l/1u2ouhcIMk1c0OgLa9ltLszqG1hc6n8ccTWyP",
-	"/6VQDvDzUpiIih7FD4pFRm9oExlHoCpQLWPNuMhSBqRDgApxxW+YIDILg8+hF59al2BCkBHLZ+tWJtcg",
-	"u2nK3SUX/EqA9Iamtc96TDOulB5g0KVTCQ3VfmXCWQwHzs4mNPa1OQNjcXScJDJROLEVBh49Dq6I6V4b",
-	"SR9chvkIhqi3gWfiLhryqrpiHn8cPAt9eUWj95brNV9ceDJ0qX5qvctUSkaMUE3DeQRUW8/Uhubp0GPP",
-	"hjPAdzY9HZfymok197kXSVPypnhSSL6MlBuZaq4PK/U86580r4b5817Mp7JuA6fQa28H44XlW7jdmtNF",
-	"LGnhiOqDw6I2GWXYSSVnDPx6hMWKVXXVNGNWm18JmmZoSPA7mRIFLZORUX/RiAw7PJVSU4Oqxl172LyW",
-	"OMqzrK+aU0PHKb8B+W4yqWoPHrUz2nh3vqKR2Sx1hxhm3DvFQMgeZpfKiMdMqRoDnj5CVvoaywTpuBZX",
-	"yV+OL9sgj8hMy1UjGS022rEjPDKXUr6lyRVbj6BEkGQAvlhUtnX3wA+k2zJsYucp+Tt/1W01XjdMXahb",
-	"s6pP6GlzoukjRYZfOjP6paMf7YwWKVMo3nrdyYXa/EWS0ms47TjLILRubJ7fyGTEo2gdOhXM8H/LjEQS",
-	"dicYPOYsgU2ruy31Ly0c4RnVp0mKjU34mMYxS8DUohgr6Rua5OheVXThJTHmQGuL0doqFeTw/Yk5elZp",
-	"iPmMaxk7lX2BPoc2eCErFhZe7MBDQ8tVci1xtuFlOxEpSwSNL4DuAau74wLalgwJxTO/sUUyjU4oj1nU",
-	"JScpuPmMeYAR7IUimYhYuCQbpnPvWDqV0alMD+NY3qIkeYfJwmZIv/X+w2W/hTolNrixGdMCeM7eVTaf",
-	"yyTF3TuDrxfmBQZUTb7xeWPpTm3bpklVsBafXVyu6Rq/34qcyotsPLVa7502rpUYrtgGZ/8KxGdfQQYa",
-	"zVPluU3RmDCXioOAYJS7je7YU7mm+BhMzqFPzcZUPNKqIOyiXJuRzpKgyZqWzhikU0EenlLmZa1xallE",
-	"ZWxzZKGO8FrqaoKFlJ5kligpyO1UYgwdyn0Y4bDByU4PIfmQjuK77scjiCCDQ0tTriaLgJ5h8wS7sLF5",
-	"xObIEFsfEvYFXN2KDIu9HhYscFLEC0JvKI/1kNEMC/E0L3Z2em2iGHBKsrPb3e/u/HnD3OtUpm9kJu5K",
-	"hbX8P9Hvb2we5QgiNUNrSduKCZ6kAcvLGOHpRvefZuN8zD4ItyJ3nBrTEEnZbC4TmvB4QbK81Y1NWERT",
-	"OjJOiUwkjI6nun03ZYbvc0VGmVp0yalEte+WKjKeUnHFopckTRZ5tJI3l4Xgp2VT6T96b5YEBNf5/+4w",
-	"+3pmcrIb0/G18jyFnm37IGE0enBqWiHGkh9Kir2U8h0VC3NZ3VPJuwWhMpFpCrLm8Zc5G0Pin6NyXJBd",
-	"TdqkiNRmZl9KMqNiYZdAoQVez9g45kykq3Y+oXrrmiODUX1yQobeth4uPxz3iwzc/baRgevtjg/nJ1r9",
-	"l2ijuuNxBGs+nAEpnF7+pPfiKQEFfGNncOV3NnhsPgiapVOZ8H+vo8jAh+lImSdDo3XCwJdAY+Vb/nJx",
-	"Mkun+j627D9OblnCUNFGX4Ema19zZ2bJvHbNFo+UiQFSRN7A5il/EWixCXOZo5lRN8sF2uRqzHb6kEUM",
-	"HikiVLmWP4B9z7QDJnEWs9R+wPilC54G46y+ZovKJq0qAtSz21rDot+MsFuNI18FVlQDP3782PFWqdY5",
-	"P2UzyHDw2wI7XqgOXhojcD11YEJTgk/myc/tjSuI/i5fbqZcOk3k4zIj5e9x2oyCz6J3LOLURmrcgX56",
-	"TZGZbgvVhH4rZV/Sx/OYctFvaaZqFmDjtlS9mn+7ODvdKPX8SHm6UbP3KhYf07RkG/g+Iq5bHuuItX6I",
-	"0jQMPRfakPBJaJvzfGYg8Q/Ps5h5D1OSZLF+HkLN4F20vB5o+RSVLXiRYgA9uZyyvsCuAc0XErZam4zY",
-	"mGaKkQm7JVdMMMjGU2RMheYLCVOKjGQ61XIpOA0Spk+zs5wU/H6ebKzXY55o6TflyBrT1S+1QYIGK4ki",
-	"Q2RRmENzzRaYGwPiWvlM5wThk/lQfvRxPqD/xhFa2Qs/c6zc+3GO1lgZdaoVjjMRLyxFKnSxcAp/K983",
-	"qbOljsW3dKGIyOIYkuTCxBZ9GbVZ/OryXmghUmpNZTZPF62DCY0V+2pjESq6ZGMZB+MmORz2aXewbZqA",
-	"M48aPV8xlNeWyr81I1kiD7dbKs6uanpJMSQ6lrcsIWOqGFIZQsl0MZ8yAd7TWxfKRA4vjk5OSMxSrT1o",
-	"GYZf8bRLjvXM6RPIU3OOBAP6RDLBf81Yt8lOgEzRivys4sS1CY2V1EfBhKhWbIDVH1MsGWA4/5zq0YgK",
-	"onzOrrKYJvbIQxCunBiDFiW3Uxm7bAOTfo4uBq2dpeMphN0RyCp197mCFN9UMzekbwkjFGRZwbp9ALpQ",
-	"6NPSmi8azNA7NwQf+BBWTXl6sQvAK40yD7Hb6fV69dvHRd3paWm4r+FRu1sgwNqEiLkNLrW8CxZskzdT",
-	"teMhIh8S/nIXnho+yDnAMI9yUNyKzVIgo3qbtu2rOcyLDXXVZy2kaiWCEU5z9V5cRqaRR4JAV47bwzgJ",
-	"iNeyCwGyopH/7tB7pMD3HIVHanVXOjcUgA+U7lMwrg/nb1uFoULAZ+Haket6cPkUxxFcu8BBBddeByMM",
-	"bp2Y4QYXDYqWOjKDDfun56H2DmQrvfdmBGfg9A85em8Xa0KnidNKoQPzF2KwjCO5iWOgKrDVFXjchxW7",
-	"D4McTJ6EVMxE440WlpBupZmtNLOVZrbSzB9NmgkFi7Bxpwp6lPqsTta4Zgu9O2QSsYSMFi/JsDMkM0YF",
-	"Zkxhhglm4ZjAdb1hhnrFh3hZH1I9/bgJCplGRmTJpZROSWDpwL/riRnq1aLMP/OLr13Pw9sF5mqueE/X",
-	"s/YH++LXdstYtEqrcyYYUUykTIwZoSOZ4V6VWTqWmLIZsr7ItbNc/DXPVcmnFXm91WZNSKp1dDBJmEhd",
-	"jnO3L/riFzJ0qclD0iG/ZixjEVx/n8gxg+hUfWPEuLiCccLNs7/riw71fYSxEEDR0DMMTx0nCTaL4WEv",
-	"yTCAuBq6MDEEzcJsHbMZ/YzpvCuYPt1uQcsNt2M4W3674Z3gK+Et/GY467YHha34oF/72m75oe8Hv7Vo",
-	"FHH9FI3fB7tsCXHnwhL3MiEP9xB8hpjVUnqVgZVoiqLFPAzqGwopBnB9wIyFUPOl/CRYqyJwXmB+XaTK",
-	"fo93Kra5l85X3t7sS447NJazOU1YRGKesoTG8QL93xBldMMSQonh1l1MW7LpLLvA3cy91kHrf336X/3+",
-	"l17v8y//o1XB/U9MPk59Ns8huaULzZuQ2c+ZnMcMrJnKBGVhxu8kkQKS08v0gWbpdFAp1CAQjfcymCqV",
-	"D03zEoJXhnTOB9AOFzwdJCxNOLvRrOAE5osSJx95ofVeKAAVfWEiwuBQLoezabfQFz5APlkPD+M+9kgZ",
-	"9zmhaR59ph86mzNx8pocSSHY2ImIetKGmrpUWV/bLa4GudewUuDXHNp7dSRlzCiYlGM6YvESMVd/Gpex",
-	"8tPzpYld0IJNbjSbx/pRQcr5cP5WrTYoe1la2F1/xtv5jvFnoopvnAS5J2VdcDLBRdC7wIpm+m+Tny7h",
-	"Ryi4Qt47ynQYNgWBfDMqIM4yrdD8ApC3Yi+OfPgaOTEZoZiI0SUnkxK+jd60EZtwAQDQC/QSj02M4zz1",
-	"E+/Do7/fq9rHuVpaA2txO2UiYKcxnzC4U0qJJSN2RUUgkq6l4laDXxZ75nQo6JR+BXJJbJgCBLqp7prf",
-	"q9GeT7M4XvUpLb4bDw+0cm81+2sNkOcDTkQIDPrbGm/cUVcow4eWaf/CT5EmFlrUU6LTKVuQiNsQ1UV3",
-	"je8iRGkFwxGVXyWUDMdUjBmIjd4ZI94WcZ2pPQJrbwRWDaaU0zWTOM7jmIxQLEcwDwAgoDwG64JJna0n",
-	"FaieRlzTQ90EvuqPwsIs+bLE/pOqHoeYrnXL6oCHUFJGxEpQeyWJZGgpsUs8MZ1aPWtFENm7oAY5rNla",
-	"0giRcSj3FAihnuT8JI6YUxzuThxr0D9/K0t3pVcDYuo9vlP5tIf8GT69W/V0AAfaoPUQLbTBCyF0aDjc",
-	"/f2KFxBlcyVAQRVSbgPC54HmNni6Aka3uJv+wlJzIHIgGPS0wPbygm3hLBiqTs4BFcCgjBD8on4En40k",
-	"U+KRSWCj5bYbnSIf0rfxWFMTnLMSPgeieL6GWMB3YCONDngFRMgqI2ooRq1tNd2IP9CbmnYR9qYK1seD",
-	"jykC+oUcvh2gZJXOQY0kVi2WVIhR7dAXaMoY+XUrkLK2c/A+A/0SMo86oteuAIrz2XpJuFiuGhzZYilV",
-	"hF5rt6OFofJ5svctVcBsu+SQJCxmVDHIpqBRhCgtylqbQIkjHUJLxqJbNppKea1v6h1nfuYbUKU0jqGH",
-	"gZ3ITJl5vKFJqDTad9hK6frHvNmCnWf9JgqzzMbXlVqYxzdBTNHM02OZaNmANZCz5erVID89pbVMMiCh",
-	"mCVkYmvRgecfdq2n+wqXLy2lXXKWTllyyxUjGHZcrWE7oa0kPS0/7/jU8s36OsNIR7YUoNLmQoBOCx77",
-	"yL5XnsHG3dXnjquUiyv/SFpaV5GDNGeiJGSiaJp3U3cxl6JheYqJzODfSW/5uKBbIXkpytR3FQgqF8NR",
-	"r9qRN1wu2P4nKZvVBigeknmsz09U4D01i1W79iG01Go00pUi/lLg4Xx6q0GzjMvLwlVaXDiMhQQJZ6gf",
-	"sDg/62InPqnYEGus6zqLV7tw70vLBp5Nz+kaLqH3XPVClvdBmNr8aXMw818/t9dFWavf0iVHagX2ms1F",
-	"awyvWBKIANcpn8H1lhBRmxpPOzIkrKQwYjkR9dLNjMUbsnllHBV8vDVbIG/oDjB3OQv4Wp5gR6fgVFU7",
-	"7/RhZHQ8rRgxDAvuwShg+D635Kkj3nq0qjTONcdybLp7rvdsaThFB2E+a6WBLt8GUEWvIrnMyXOmosl8",
-	"zgRmFYYQpuQ9rHLbGoGZcrwrj0EwrmagvzQFEwE6EwoCSy5u0jg+m8B5bjZbVlLVpzYcyV/lbYV0ijnw",
-	"U9i+0MsRY8LKrSDA5KEVt2DCNLOBMeFlLXGZxRhsZzyfxXuYOtbicWbfuqxDKJbXzEy0pqnK8DAhUz5m",
-	"ZEojY7xq11uv7IwauJBGvfKK/TU+Rvodq1FXWL+abbQqO9jn9io3u5uelUvwNSwAuf7+N9r7kj5hemiX",
-	"HP+a0VivxtAWG3Q5H/igtSlidguuIK08EoJVjgR3wV1GcYpvVg/jmgvwHWLz+TEVOKmGI1GToYg+Z2qf",
-	"rurnKvs60HbMa2ERJg8ak3fBDHJPu7tXgrLqYNuwr1Qu0bULkHEeJnVQQ3m0IELelk9hX7imTNWUlX3O",
-	"62RWwlj66UjDQkUQq8xmyswlngq/V+7RiDejDetZH73SnLXQ5Y0o6dpWubzC50MccuhhgYMFeibkzJoU",
-	"2IojUSw1+lvDMMiGrjiDFKEPCG/GiLwSplULheLXVNomyRtEnMYMNBtaiAAJoFKhramNuraBRwHIv7yp",
-	"K5m6CKZuX4RzGYwgT1kzewWdvwmJMjA6Uz/Aav3N8nW14NYwK0HkG7Yc4OdxVX++iytb2hwBy/I2djtQ",
-	"JAeeqdO+V7ZRFq2bhoW0nUjoU8mA+jgyvq61L5+/PEywcnadAFF9/4MydWyW3M7nsO6RN1kcn9Y/8iaR",
-	"swszV1X3L+Wyu8ezoj0yv+dqONTfXtKvQiGVmof04r5za1v1yKld78r1cXugsofevqi+D3ulfoRu+9Ra",
-	"dbdbZbtV/K1SpsPVJRI+rlCdVzlIDI1GHwmGKJj69iFbh4cRExifRo5mrxCOgbpWlM2fcMKtecI6Fqzj",
-	"xcZ6uOBe19JEy27Fx8YOFc05BnIWmT+Yo2vhb5vBYCC4ceguoiQfu7mkNWmZtD30VOBgNtJIP9vOUwZA",
-	"5EnYTE8EtGyF+GLnnXBvxmgdZZmIpGDFpzOhRQAtx5oJEeyWxgOqrs38yhkDZIPbqZxBKBxVGO+pnzCR",
-	"n4LdEim8zHeT+2JQUKBlLXx4k2A4H4SFoGRvRQx4OptHxR2DGAX5qED48x4wV+wD5tv6AT2HLqQNMNlf",
-	"ktuEpykTxGRhCPYlJeqWsTkYVFxhJ3MHP262lsFpsS3birmmSouZxhnX38HumV+JrcFj5x5UFRtMbUel",
-	"5yBfVM+haG0T1olY3Mt2/gZoiLDdK0ThwKNaKpnw6q+4Zq3K6b2B8BveB0LbycS94z5WKajZ8wwyDx5c",
-	"fdV8GK7CsdRikzkrnvvX8/3iloYXvG3barcU0kazi+AN2BxewRL9wRxxxy4YPoprkP9t59QIdHrq3J/B",
-	"nNxNeNNEt5Yh65uH+YRV3D3P57Dq3XxaK9+1M13Vp3zyK+6+ztej/u4Hu0KV34ZFOzRrVvHERSWL03c+",
-	"uJWt/LZd7Iqbx279Kycr3xKVPXa7pPqzbuPU3168sVup4pnTfHfV3sUN98btt+XS3nZvbffWXfdWKB76",
-	"bpxGnm1jcb2rm+mOTvFqD/sacQ/Lnd0u5MIlcMKQYAjd1Z7qwneWxw16mfZNPr3iU9VmrVMvm2Otxrka",
-	"KDpjNdP1ccpAqANj0q00bjRqZCr9YtegC4P5F+TtdMogKshw/+rAm4ar02wz3CtKpOp3bhiqW+TCxC33",
-	"aTa2ioXjsxLX7z+40G/cD1MuxBQXYpL9AOjcyFesD/2t4hWbCYoIxwFRE0XLRX6rZLXIb4WoHVVPlOw9",
-	"aIjwK1zX3q3+cKUhxd1Z2iMjsrxaVBqJwkcqTU3hIxaYpHAfAVOKFytHeo6bsPoD5RvHbosWbtSP5xT2",
-	"b/W993o3n9qtWbh5Fu7twt2/ydGl2enFPpZMZDgmrxx7eaeUbF7LzV1mMtKE5tcu8cCUHqo1qxnYGTxN",
-	"h2ntvQYW0O0x2h6j7TFqdowCUeQtF9fV4jdkpzmp0dq2uAKrEqtIBq/My3B1TKQo5ls5u63qNkjbXuJj",
-	"zaCqHFYX5eLaFpcw9Xza5ittMp6y8TUoL4ZpQzGr9SVH635MVkV8L0Wz8sv4LseyAgNhQ6yqbcbyNmN5",
-	"m7G8zVjeZixvM5a3GcvbjOVtxvI2Y/lOmH8e/k4g05664Omi4RLzAjGsORBvpTEZU1EkXTxVLJ6sDjRx",
-	"UQXgnJYYHXJA5viO8Ttr2Qj9zqVoksBBnxTjCCru+gEkwd22wQxaEh9yQISE0Iqc+/nBA0mpUVaO+yj3",
-	"CLeuCRQpP3Pgwk/CiBY8oqZmZACgW4w7KYWIhB/AatZ25l34CFXXyosWKcT8ZMKwXi2HVHW6sB8s872S",
-	"RGZpDowmU5ImXHNuKGIxWpidUw4KKi2WjcHxk7K1/KaIkkEcg9tjYfhCHleQRy/YlQyjF4IVqgheCCbD",
-	"D4xY12aMR/Dc62/5XoV7F29V+TLtS2W/rr3jxlu8VenRxVtAec/ddJQbrXHl4u0Phdkq3j/0Zq/WLLid",
-	"qWCmAkK+aQBXi8M67LrAwMFoMcR2lIXdNKrjI0W0oNgXentjaFae04KQzTaVh2Mmz0syNMlAeYNQB5fa",
-	"XL2l0LB5j7zr+MtqG50ipEUH/2h2PM90r3xI1/BCAOca3nq1qLhU9by1SPo/q56zJkL/51JI2p+o78EW",
-	"RovmkrR81PetQVBz7REjMZukmr10ycep5t5qTseM0ERmAmI3ueOLZfvaEgNCG8x4YuHZ1/R5V17uExrV",
-	"UokycZ4tf4Kys5BG1QODHxQzTXmMbDybmZoNoQ5TiQja0f9/rv830v8b6/8xfXFn0u9/eTbRf76YVOKG",
-	"Lk/pWDrTJnNKmhjgYixxxVyjjLd0vr+rPTNfoLJxs3rWV0/w97eyPCykRK3loAC8AIW0aUz0bQcxgalP",
-	"aipvBaGKQFE3fMKFFoHZfpQwel2oGf+RYaQukYK8kyLSeoSITAhKrNWDVOIxW8gM28tUQ4jdexyogkFk",
-	"BexqFfDHoV4lcmx+t0tGjLvvxMD4UpEZENgmJeLxJ4XenTPFaDKegshTNODcvWsFS0+jabNI/Hr34OPL",
-	"DvE9565oWqqA0PGVrZIfbcRiKa40Mwg7adaZfBBaolM8XWy020UDV4WxkcUMnvLoqtdxx+U0oQi7/j/3",
-	"nu2S/f190tvp9YqUY/8+vV6BU4PplDfsu+PV3BckxUREWayUJqBSF2l9oVCb6h9yYmNSMekNWmm+peBs",
-	"NPNmbjxShp5GdFG2weSvoPGFQuo2GAdKxheXxBM8MUeJrvx93ybiq/ZFAH//OT8bx6XhjCxaWNvaP6oT",
-	"bjxLUJ4axCLgEYakWDdkoGeYicrTPYumg7kTbr0cCC/zwZoW1tX/LSa/+XrhRrW2a25VKLvYmutq4UZl",
-	"KDjcqYz0RqdGPq5azfynGUP5tFm9eZPZ8cDOEHUAwNIVmdEIaZmMtR4OzMAU5/lI4yhLCJ/NZYLC07Dw",
-	"lWE3pBIY+n6XTtf0txJ0ALOpKj/dUHOABiqyEF0AM1dOfUORJAcC2QDgGjkEI6a5ecVS5aXIm6h3EM61",
-	"roGSxjKJWiZXDw/S9m2Y3/4dw6urmNc7mlyzdB7TMbPFKWygnCEIzUxTrurYRosMgdG5L1zjeX3lIfDD",
-	"QQRGqLGcMbf1pWIWhuqGYUUsV6kbawjjkX2E5qo2LJM96JijaQ4zT5vYsgpB253ihaAOEtizTL+NUcv+",
-	"asZ4bKE/30BUuhbYcry7YQRk9Y2ad0vvLHn2Qg/qNY6w4upS69fvbHxf260zrfRzcfXelRtreKLy8mR3",
-	"M/y+0bzIKbxDIJlDoATDdl/AkfPKeSFJqjTokvdeV+BoYXEcFJlqTl8k/XPXFw0OHlnn3JUMxdAbY+bA",
-	"yIpO+ZKfy9Dxfxhpv2P+9TInOu7vhic0n6xgE1dcDveX/4C10JYvLnnHjfYSB7vkbn0rXtBv5fX6N03Y",
-	"cela/RteNHTl9eWUYjvPDzHPX9ut9zQdT1m0SbHxDQbPOtA1T27cSo0/ktRYEhDzDVO58MW0U5dmWgvb",
-	"e+8Kvs2Chc8meYIlAHUlVFgwFMTK9qNJPZRCNFBMSCauhdkdd43a/Rbht+WDUS74i6aW3MqJQ1R3gqQr",
-	"8tQG8eO5JGNEBpUHz3JPdcSbGwqhrSmy3Kzi2wHhwpxJXwyzcJEJhOCxaCn8oZdPa/SXJWsGK9Q2EwKF",
-	"9sw7ZqakBcxvgtx+p4n5BjGRAY7i+vF+ENHDlQvqqVtAGNFBsHBcWCOjLQ1816X8KUIj82LTS3IHNK3T",
-	"W605lYNm671A+rYJJUG9oTlk4zo0MwB5XH9qNlJRJsA89P72sQ+LWIguBdqJqjktWjOZe0ViuI+kGCSc",
-	"1+eqr0pFLx2+z0tFhYY59d4Z9VPqNzO7ZeXvJ5rvgGMsnf5mqqifLVq8muMMVtwpqShV4IMVd8uKVSEJ",
-	"tbhZ6pUquH+iDu3SVTdZo1HVpt8WHvHyfyvuhPm/FQ9UT6Cfq1x1a8lbNQMJM5xr7la/ayxVS755os7z",
-	"7VWrbW+30nYrrbOVAsawJAl3tS7Z3mRu7lYL3WqhWy10q4VutdCtFvoTaaHLsgQ9Uy0yXYjqPRyPmVKX",
-	"8ppVF+8/fH9iah4YU/qYxjGkaxlnO8DLwQMmQ3DzzNQQ5OWZ+dgHlcq5IrcyuQb/p6Xg4JG0uQWu+qHu",
-	"JIAjjKkAoaAxWb8vGb90HUaECMtXliXgegc8pirVGzJqMiVaZoDqKPqtNkCHm3o2My6ylBVm6WFZW/XJ",
-	"dCHMZiNBhGFQwwUSGPVcKcqjbm04p2rSdsxnkHqQylC+yp/QC2KealxtreJAAbmsKh+3UTOTb4NRVSB9",
-	"CH4X7Bl/c9bYaoqDQdWmgZdvgmVTHOEoEwQax/KWRYPaJbOBACMObke0BuHqpJIoLq5iRrC3mLOT554R",
-	"/cPBnvo1glz6q+EpFuMSgwlc1Ue/VGNpXvLCi72qooB3I1NtQlMykyole0/3SQTiQSJnWF3pRS+8YtJk",
-	"eRBfF3r7dnu7zzq93c7uzmXvxcFe76DX+2fdoa6I5l/jgB5NaULHKUsKBbPmCRepphVwxQMTzTt5yq+m",
-	"abwgCZvLJK0InA+dpncPSL8TXQh2hF8I80Af0Va7FfGEjVOZLPDC5w0QCb+oJwzf/lpRrzE8/2ud5ir5",
-	"FBzk+eGFKB20yQ7hyhDCggQmOSWm1Cehsang9qCsf70tvGQrbJyip9UC1GVBOMKopuFhlk5lYhJOht1v",
-	"7pkwWwY7vYp1NNxRFzadooRKDZleyGEP35+sRpAoHjdMTKBBydjSg7cJTwG2AMfQJiziaRsKbLZNnkHb",
-	"1KewKHMBvJzXVptkIpJA0dqaayCSQbsviIOvgLKkEN1OqMJMiba5SCM/4uQRpMFdI2pEQDPcqPzkI9V2",
-	"obJtBGy2VS+lsXehCKtvIWqDYok6MAezQ2b02mw4rJDKhBHykPPB0y+NAOyeUiy54WPUjRTIwqbWKjdp",
-	"GEG4XQUxLK1DmUCiSmR62tA/kW+rPNZInWNrlfc+mm/nN1/bXpRe+6C7c2l7UzBnf7Mvf3UhopUnx5Q1",
-	"wSggf588hMXSWOSWot+UzXa2j2GS3CqEyO8DLBfYjcqsRkSDqDJDy9hstAJ0kIeym9g0JqJCRT4Tvb0Z",
-	"U2A1/qDXo3vDCtZrrw2NWNZq5WbmrnaresYdZ1dLcku5IFqhSCBRwNr+yXQx10K3pnu3Jh9FSHJ4cXRy",
-	"QmKWGpyciF/xNISVm9qCtORUpiQT/NesmZ3IC9ev7GxEEXngw+VROwRZDQoYhZZnAyHpEvy6DbZaowVe",
-	"hXRl+tQmNFZSszkvZm9t3Ctn7BsYSb5CIj9nV1lMIXA8YcqlUOEsUc0DYxfXaQvZ6tlJJZnRFAw7rEuO",
-	"MZTT3OeK0GjGUyjSZL0ouD8F6/bB45TXFp8ha0QVyziHTNaJvov7uKgd5qMMy/L3audl03YAH6nfagP6",
-	"xHhEfXVMQWX1gFZAB6rXsVI+xL3TONDD+BH8KI8HHVSQZuMIvyW3aw26QTqOh9AdXDEOUu9SmGeCDlMc",
-	"tH/pKJ+AqssV7VbnvhjE6cDj7L9UTLGxuNnF9BazzFHFVQtXHlxTOX5SMB/Wm//em+XqBKDtjN51RvPD",
-	"uczZbvnRCo/6KEtRBSkcjyE4b+GNb+dx38qvW/l1K79u5det/PoTyK9LHdXGIqJZVTaK+fhIigm/ypIl",
-	"CD5j/5G25jRBNqkqM5w3x4eXH86PLyoAr/Qe9sAbnGsDqQEBoAOkILAlPXdkLgG/PTz9y4fDv1S1DxU7",
-	"qLjK6BVTmBQnNZOcJHLWJoyOpzmG1lhGaG106bb+CjZZyl3fl7BbYbku/LYdHxydvT5e3nnd9xG74ghg",
-	"VumV/Xj49vWH88HR2fnxSnO7WeuEhetdVHfCDvoz3c4XNfxypYpS87masii5DTvYagYIRIqxpglE8SsB",
-	"gNui7VuUYQWh5omU17YdxdMKj8nhh8u/Hp9enhwdXp6cnQ7eHV/+9ez1RS0LG16cHZ0cvh1cnPzl9MP7",
-	"YZe8Z3IeMwdSOKdK3cokUsTigdXvmeJOeH385vDD28vByev3td+HA4DYwJNEChAn0NOKZI9HTKQ8XWhq",
-	"DPARes9kGCJW6sCbD2/fDt7rpb08uXxbs/mU5pj2JJSa+OvZu+P3Z+eXA60cVL4/MmASQZcfKfLh/K1q",
-	"azbBBYDbNap0c3L6j5NLWKmLwfHp4au3x6+XxuxVF1R8d3hxeXz+7uT0dZNuc2XqRJtON+nn2cnro8Hh",
-	"0dHxxcXg8uzvx6cre2tko3BhTcKsFw/kOoN+CsVEpDTXp4oMwcZN+lmvtze+Zgv4gw2rp+Dir3rR7rf2",
-	"FyeXx4PXxxdH5yfv9ZIs37T1TRy/Ozx5e9eXTw/fHa+GwbNnv9TGh4vj88G7w9PXh5dn5/89eHNy/HbJ",
-	"6Xd9aXqoC6Q073HFCpTPY8UUB1NW2smF81h9Xtp1NC+kQMs2cd28VdF9jLKHclOV3m86Y3ofA7n3wzO1",
-	"HG7iMuUEYkh00xWKrBQpE+n68ZSr9Lsl4WRv9GG1UUwQKF8qNGJCy7sE3E/OoajP6jVjc8LT6oNZq9N4",
-	"c1PDM73JM+n0UwDIUjXyWXPOBL7EwVhmIq05aw4PMQuHm0fWa/kUPbdIubI5oItcsdTMhaOpXKR7uy0Q",
-	"o/gsm0HsT42Ey0XKrsCM5Au0XKQP5cIPDZz+mhQS2vxdueJYNLXawjyWE/PW7Jm/lrX9XGZk1T33rX/u",
-	"tzHNud+hXc5dfh90zV328oDyL+i+HpmuuqtH2OdL0+WCxfLH6l640ivzbTaYUbMli1uyuGGyuMyI4LP5",
-	"cNM3w9fCaulrw9Vh7RcfJ2vo73z9hLdKQ8JVXxiMLZKJmCnlBdnrhnEptOyBKxFiX/mEtOP/KMLKGZja",
-	"jv0jpLod/2dzqqteLQpkyLsS4A2Zex7Jq8JQM9cvTB/9n1XPlchdcG0pOtRP1Xu9fbOYQWXaGqKCtQ70",
-	"gcbMBr0PpMAoZ8RgXU5JlkSbtls5Oa6Ob1zMc70GK5IJZ/RELqLIlMWRje+zrhBACg7jmopwx3RJDBQ8",
-	"Kw18nm3L/Kx7XJ8rbFf/BTK9ZlNS0VjZb8Mv93H4BUkT8EqIPJd7DXOAYdsFwA+OY8MIdSsNT5abbs8p",
-	"6a7lMLzu0ln+wfxV/LL/mutC4Sg87Ofs9qm0axhjvcvflQhXPpUqPdCzT8F/SMH2AHaZ4WM654/ttKvH",
-	"v2lW8fXxsN0XeMu6cPI75p1ZDmTasaaojl2q6oZgBPrhFA5QR69m/qQmyeVHcSe5h7p9cQLsQZ+NYZbE",
-	"Qys53+o/7E43mF3QpBucwfEKsxNa0zSdHzx+vLP7rNvr9ro7B897z3vh0J9FO5Mno6e7nX26N+48Yb3n",
-	"neeTF886u6On4xdRj+3Q3u7jqmIKa0Tc18Tag8Xn+AvCtdWmiqC9PnLZ3J59CUukFiXHqIbySIHuYa+1",
-	"MYAzy9BuFWYe9Cb79MVkl3We0f39zpPxM9Z5MenRztPRHn1Ke+OndGdnbQhd6GSVXgVTsiRrBm1prqQj",
-	"OIeA2iDjR0x0m82yrELOOvVvSrX9cj7RLpX+zgvhkEMIfwYDN8gsysiE+eRees5A4/lLpJyZ8jjv0P33",
-	"sHVxGgTju+kGrD9Tj9xOPUx8OKqbne7hP1U2On/1btJ7Qf91+Y4diS+j0e3x+4/z5xmL//FuMn/+d/rv",
-	"+a+v/yLPD/V/f1HHr/avursf5rfTd/E/Xw9+vX4z/ut/DW6y68EN+9dH+oyP2N+O3/yjt/ePqHMo+XU4",
-	"M096L56ugA4s7MFibHW+CbVc8a7mEGmyplcUCvGUU7WuEsZmWnytdwuDVZYqMtSPDP4loTKilpCdcdhu",
-	"hZQlM/B4QbOQ5E+tvwBz/F7mClBOFrQmpvrC6SyKkWHYMUhKwZKn4JNhHBj7hMesIriheUxJoaTRnfzU",
-	"3qzcIw9m3UTpcm0bnqh0SWY03Ce3MgHrjocM3Ch0IAC5KOvoNgpkRaDH+mm1Zc2cqwGc4PIoLxhDT9yM",
-	"CnC9shuWLNKp1ucqlXzdFGpdNY2tagByLpdk1E1kHMtbFA/q59/Pg4WPARpFo2VZWpun6ERY3ZpM+YSP",
-	"0ac5YEIvXVRZuVj5FWZ9Rygw6VvK06AgSdsaaQAJxWq91XO61MByGMekAhND5q23iWC3kKaq53ud7F4v",
-	"eX5VXMTy0j1rz3tlpMupDeuwMgJIyEg9u+REi0LiUapFBN3+XYNeao/0A4Que5BqPuiaR7j8ExVu7hzx",
-	"O5h7jxyEVmfvaIcUul1keXXbPtyJdVx3hbdpGaiRi1WEir0ummkLctQU5KgWyGZJV2zg2sqePAi+zU+O",
-	"W/QtkXYeEj4m2MzNXqmJc/W2kznfNjbzgaJef1aomjK5bOqFRJHBEkWf1St8oJKOVvgtl2GDliA+feBR",
-	"y3kKe6cGitR/06abNIAb1W81sx/aefSdjsG1PAshuFwCRgzuerCFpetVH/GhGUs3PADF0j0PObF8r+ZD",
-	"NieiapgBXGP1A9Bs2TK6nci7TWT5LDdzuTU5txupddMXfrEb8g1q3fzEBWvAJ+WXUAkvBK4tc8vfrpUF",
-	"U+yNqoOyvEiKeaKwE+sKo5h7piSK96vqqcJ5aVpoZjs/xQIx/+CKj2IPHqFWAQIjiK0FwxhRDKPrgvIw",
-	"ZMQmMmEGtAOMz2mtMlPSRdbRGJqaqX5kqNU7pJUBAMoKKDlXW9o8TahfyTVfLM99sIBoG4BSgaI1ORZJ",
-	"oGYtSMQjraJsSDf5Acq2lwoCre5xkshkMGNKmR3YABiJjTNgBcqWFV5mvzq2j+dlUb8NniqihBa+UbIX",
-	"wh7zrhoB3/lpTFwBqLTsC1ep6pJzyM6zZn/8on4En9WKr3hkyjzSctvd5nCuPziQaqP1L5W2LRji6msR",
-	"lBewUMZgVQ7+ivIIa5VaKBHrXHAKj1D5gNiJCile2W6nZ5SNs4Sniws9echewLd2mKXT8vatyXNweZwg",
-	"42pKgnhVADCnX8CxDBEsj0Xg/Z8bXK0BBWCtAYI0DeyjLiGVoOisydKI9UWOXGdC1F9iGhkCnOo9D3mG",
-	"6DI3xRS16MoiBY67Lx34EEaHDbtk+IrRhCWlMWG9VXu3etwkQu+7qi7iqBimQimmBWsjr5vERD2bU0Yj",
-	"MNziqWsFUGm5Q4DO+d/ZovVVLxcXE2lDTCkiKZmXL32QVxuiZNJVTB21hM2l4qlMzCLZNYJAAk1/SjGo",
-	"yEcYmWOmFRegwFRieIG3CWCxbeqA2RNgbOyLvjgMJB0ISFGwSDb8Vv+NFE1/RhQTSPVOcObMGV0Y35ZH",
-	"NHHvKMLTtr7aF8Yla6reQbbOaAH+mrbLU7PsHnkeZvTgLWFM1LnJNBxC6lKV8/LsfVFRn92ZK/U0XCI2",
-	"nNumc5pOVdvatMFnhwfby8t8pDCWsuP5l4ZtomRNcW6TzXkrk+u+yAQGqZigtF9OIE9twlmifvkFkj21",
-	"LgtcBhEO/SRbLvTJk4KPKcSQzcifIqqmLGp7edx/fmnhRxXi3MVK5m30BVVkb5dM2RcasTGf0RhTuQ0K",
-	"3i9aslcpnc1tf87fHJG9vb0XJgEbd9KMjxOp2FiKyL6IYYK//OIKHOPGTxgjIxlxpg7I8Ld+C6a23zog",
-	"n/otM7f9Vpv8n//9/3/+OtRsNEdPNat5Q2Metcmw/AI+3xdJFjMTSKJs3UItEoK2/Vu/FYEeoD/qNfF1",
-	"CKuTu1IJixUzgzm3XYjUL78c4EM56KQJ8isROaQhZPhfHfN+5+T1sEv+30wLdTxF4/lCZgZ8FK0LoxgS",
-	"pPVXUS0pohT+8ovDvB4x3U9KRgmj1wd5D9RLIoFK0JjMaUJnDLBRzdHhiQE69J7CHd4XcuJ2y0vnypm4",
-	"oaqX+ahxdJrEw0qbjeAdD/yUvBUv4cv4TXOjL7Tyartrgil84UhBqmLlBBAlZ1BCE48W+khANbPRQBOv",
-	"jqfnfOiD2wT3AcRyWORbk6musvFUr6TXNVhLKpB2wghsZjxeMnVEoQoBrIKBX6RcoVe0L9Chnoe8651h",
-	"SvOTPxmdcqfbaxuuoM/Qn5ERxXzMhGIeI3l3ctkyflgIwVMHjx/LORNKZskY6oA+Ni89nnGwZqc8jTHI",
-	"HfhJq90y324dtHrdJ92efkg3Qee8ddDa6/a6ey2IhJqCwPGYznmHZun0MbJmZqLqHuubc1kVTGYFYh98",
-	"2dULdbFyw7GM2DCMlvNj8OBwDOmcD/TXB1zwdJCwNOHshg3JlEaQ5Kw1wL5AcYVw0SUfp5LZSJ/UBvjp",
-	"jROhYmUqueurevE1kxsb+SAHIs8jtPAZIAz8apqSqcwS1RcGKPnAxJNpftQ2f2veYsMHgObb6hjA6t3z",
-	"uTygh6Hy12RmxBB3mk8iFDRwIqBfA7sMLRSfmUpfyWjhJbhA0NR8Hht/8eN/mRg8F0xmAxqbxSGCeqBF",
-	"+FUCfmXoJYhHy4Iva8Mlc91Aax2gLBhKpDuy2+utN2QTkadPw+D4vw7fvX973HxoRzJhWgxEzMyaMTmo",
-	"cUMedaM+/a/7iHn8cfAsfOMJDrLqJTcZj1/R6EgvJzy/v/r5dyydyuhUpoeIgY4vPl39on4FxCmwhOi3",
-	"dvZWv2Vzv6R8S5Mr896T1e99OD/R70jUMJ/sNBjZB2ECKlj0jkWcWu32ye6L1S9fSvmOioVZAsjY2W8y",
-	"/Sci1bphfAEyLYg++G6DublA2NsPgt5QjgYmX/lDKHiVzWY0WbQOWvZsEYrnBymXhVBO6RVYgy3VRkPx",
-	"jH7pjGS06IwWqT45O0/3nj/RH8mp+282Gv0rUnYnNbQOPlWPIH/k8Xvzbuvr5/aPyBQw+N1+LW8ux1bJ",
-	"5vpTu73dfWc5pNfMYyH2Za5UBpAHPsyA6gsji1iIlIQh8DD5cP4WQMmvuuSV1DqXE1Oig7x1CM33ABU8",
-	"Dch+Dx08idanmeqLkFJugu3l38wXB5heXwDXs9UBlnIn1PK2XGnLlUpc6Ukj5vJGZiLasrE/MhtDsgS5",
-	"yPmxUxtibrrvMUtRf7liaX0ywoiOr60TEIhwULdJq3vyFn0ycWx0zSWcSRn3DsAfATE27/fFlVZPpShR",
-	"GmukC9KLckRLapVto72aKDwlXekgwwu5WE6yzYy47rYK9GwPl7/gLJFVXS6QmLdy7MCslpGXc8Mt3fNf",
-	"2/cmTz86uVmfbPxOTv6R2W8eSFnl2f7avrsUWnf69bGsP/mH3tlD0S7Nz6kp6DRaQISfuMZwICvntbEg",
-	"1JUIjqF4iTa9q4TObO5RppDYcS1IDW3XhigC0jRMzLSwZQP7nE3H9CkIKRAQS61kglVeILyIpFILjT5o",
-	"1xwN9FqsozxWhhKjGGhy0cBJUiRLmtBJIB2xvOLCEZDIn+khGtuNFd2ZII2ATwUk+JkKUrdUmTBxnOMh",
-	"eMjMIPPvWptHQSo3XMN8b1hjKBlqGXkFmWwH6w2zWjH4vhjiuCeUxyx6nHvYhoYgoyUZ/TLOrZA3wQsu",
-	"sNwbpG9ZWD+G9P8loueZCSR2BnKS73dXj1F3kCsyYleZsI6bnFWZVAy3ZBCxiuZN11PcPxYS9FrIW4cF",
-	"ATxxuJSvDguAbF1yaGuyBrbohDnEibaJUpMTcqZFWdiBuXMFvY0DSFumMymuPBDRGp4WsN9WiZCUkl/Z",
-	"l7SExWchFWdMERh3KvWhJYfFR5BUUJJQEckZgTh9SCc0Tishc52iL7wGcdsY47Jh6zJL2/k6gQHRUhYl",
-	"ZwzqD+o1U/lP46cIMkWv925efNm1zsxfM5Yscl+mc0Q7BcPPwd7fL4dJf15LJIDecvEDCQNrKmQmlOFT",
-	"61ioLDEliDAUxFDxmYTLVJDd/X19Kk39uS7wrWaaGwbpIppGjd4GHQkcXxtW4rZS0g8qJb0CPNv8MD2U",
-	"iPQ4gJGtl42s/e62iJXgswkbISkWeZ1Uy1zR2nXNFqHrvALFFuxp+QcSRiNlvG7Q7IwuXH2zWV4AmHqV",
-	"Am0dThv0wNLUoLF4zHY5Lwk6VqsbrW3r8eCeQ3TmT59aYME9FlcxV9PW588lDGR8oABlXAfU+6kVQPJq",
-	"XTkA0m1VAGtqtRx6So5imUVF3Mzc5ziXSUrjrhlXdyxnj2tQNU20WBFatgZAZCm6JiYXVWG0lrpdhmBt",
-	"hRCh+W8ESi21UAOA+unz18b0vQo0vNbm6D20YRK/pdjfhmKfGxKBGgasfbiuHgkPr3/+6oixgxRaSYhB",
-	"hfDDvXJlwqC2jakgioHFKGJanxgtTPbIRQlXTzEGGbxBi92+OAP6idkw+hkU1Lnww6sBuQ9jyawPQdqo",
-	"mEURiqv4RpeYkjF9EY7GFr/Q+i6LUBfMoYtCTC0HbWRR74qh+yi6awUnh/XgMWqkdDRK2A3HGqhtMqRj",
-	"wJ/j4mrA1SDJhODiCm64hGwM5oBryXjKb1ik/9YyPRPRgEeA32TCAAcYbaT0E1OqBgnDYA24wNVAL9YA",
-	"ouX0F/1RmQdMWUxnAtCXvZRz+Jb/2uAqkdnc3CNVt7KMQ4cTdsVVajicU8zJsPhFfCFQ2Q4MbI1Kncsp",
-	"QQQJ3IMLciuzOCIxg+iv6piGEGOqtbYwQ8EE3+i5C/5vfLYCvQmSvoxogAntUAQbzFMTPqYihSBXBGqA",
-	"pC8r58D1cgbYOZszW9bHdqOt9zdRTF9IjRw0Wmj1ckZVl1xyhlveO6t61vM4wjmEVZliOfKGJTGdF2uG",
-	"t2w+Ffsyj8GPhty3SgmUgQLYCHzCIrOd2bj9vLrD8zL4hEoXoIpOZDKDlC7cOh2TvN7BeDDrQquGgsEw",
-	"LmkCjqtnFowtuT4GxUs+4DdMzRHP59olr1y0b5sAkJ4N7oQK4X6hHW9ey1Xgmk0ytH33ic5zj4PJ3tu9",
-	"52x/vp8U+8nDbGjt9nafdnZ2Ort7rsp7twf//bNVFHUOC2QbNnaSAe/i4kq5yncHIovjPPZ6DEH3DqXO",
-	"IMvu2oJGLYoP5HFx1dB0OXdtgE2387gAT6q/h8kRrSavQyzEHdfd4SGHy94rFfsvS5NngqFh1yNoRUMM",
-	"F9erBEn9jLqf5QXfVVmcdo4sFPCqt72n1/Iyv7fEACXXnSb+VWoi+q24u9dECvVrrze0nlxk46lhVVtp",
-	"fPPSuJO/9aFxydq+uzi/9jknjFEnEDZavhTYarcqhcAAlMch+1gRsNVu5RKggZD35D99Bn3xD8F/6qU/",
-	"Aw5UEMVKcEM1kl/1HZfKVZD7NIeqkvlwwrycnNZBsaD6VyQttXpK27qS/GD4/JgP0eeSR0c3UmmMlgGe",
-	"qxSVCs3HQaBvrN20jXEIlZu1FZu+WKnZnDIOX6B50LwWAqnAkHmMLScjGS2WS8cWHruKZ9eCq3NEqi1M",
-	"98ZsC9+OusuIx0ypO1H28OW9db+2v+4LT9d8oQl9Dl5oQp0/Up76L+2vO82N6HH4la+hhz8TW1L8EKR4",
-	"Np47M+hqwrzU63mZZOzAIqPbknIG7l+ERWpdNlyO8TV8f372t+Ojy+7R+fHh5fHQUl1I9uJQsBeSpPrC",
-	"ttIlWAbD2l0MhmRB1TJjq9KlxlmS6NUGxCK9fkYfMDGng7x3gcJVRG6sVjXNyDGn0CWrMcVMAYbilPBU",
-	"sXjSJQCYD7qjw7lDE1uVptoXZVW1qGkefbi4PHt3fN49+3h6fN5QzSxNjYFbWVP9eANLc8m+pGvqm9Vz",
-	"CoXG4OhxYeKbU/Yl7ZKjAtBN4Lk2yl7VMF0meDPvaj6YJf3jirAvdJzGC6+H63RoAK9vqltwKNPihnR1",
-	"Y4bh9hgW92WzQ7bEKHQrMKvd31F3OE4Ckq6LYAomhF6Ts43uC/tzUxsjIHzB7lBxdtUlF5q00RikUZtJ",
-	"C3nmYY9pfY8Vln7fRIetzcAJy9wkkgGIzWhh0jCBjJmyOkjSirI1PK9FRkhm9kBFhwQYcDHE5MVolz2N",
-	"dnqdJ+Nnk86TyT7tPI/29jo7rEefjfdHTye9vZrh+wB0+RysQrr/XPaSmAIHK50lQNE9Jtw25T9N7SGt",
-	"HyDTKtU9WCKWb8wn/AcyppWKV3/6fE8rW+M8CVtWpM4Fa0noZr2vP5QpahvI8y0MUc4RnGMH1qtA95Lh",
-	"P3w4ee1kd9NuG9GKSoSMHGL+eoiMAfASWE/3Se9JyL8anT9D4Oc0nXr03So3fprUZki9HgxIJapJrBIf",
-	"T308a7xgIU0qBPoQlR24BHLHnE+E4hbwU8zvhoxDB8qoVQLrugbVqO2sUVREQasFuBQfpr6wtrkha4Jx",
-	"SwT8831hmzMdRNiFHJOFp1OijNBi9BllegeJgJjrR8fTGhd54G5GAWGguYXxFyM7h/DcYnbjSg9xX6zh",
-	"IsaF33qLN+QtdrCfD+YxrsRf/UM5jotQy0Vw1MHDe5NrAa1/VqdyNcZmqwKp2oi+JTx7vOwhCBbtLgEs",
-	"fGtvvM92J897nd7oRdR5Qp+xzovx7k7n6eRJ9JzujJ4x4IQ+FnxLxvyG0//U0rSNkyzvgYPWGTxGzm4F",
-	"SAk+iDt2soCkbtoNULwb6WK7LSdYN8ut/nzfjbb1Xm+911ulYR3vdQXq+LrOk9Al4SQ1Ry+SeANO3YLP",
-	"1pd7i3J1cw8ucQ7ckhcT/Ls1DuTNuVk9CXPrcf1OHtcnWxftN3TRfkN6s0HPZZXV4+cyb7TrqkFppTuL",
-	"4zu6zs6saFipPHiKx6YcJZ5ppewzrXWOEplYhbWJYtYXG/OT/hBu0eI6t4mV7vXEhLC6TfYARFjZJhSi",
-	"k1gkgcOLo5MTErMUc1P9zSKXbRbFaDKeDlw9js1uGGqGAztgXZ/S7hKfUmsjh7Ds9rOzu8YMemDhd5g8",
-	"Z/+0ABCuWHjDzCCo7OhC0wxENMhemE5qkBNclqUL0wvsWw4qIshXahsTJICQzboGYKKdozI4GGeTlhNT",
-	"lb4EB5sidAQ4ODl+QViZF+xWxWRPg2HWRogHP9ezQp6rgcxo3ds6AcACK7xiCIswprN5pgzYSLuF0HAD",
-	"UL1zGFavfCwSrJiOWOxlIn4QgIvN0wW66zDo6KCFrd9FPz8xU5NnAa/WyAEQwrxH3JRuUxR/yhRFUDLL",
-	"q+nJfGV642UnVhCjAmzkSif8LV34CBE1B72c070cKKcv6pFympGIjfnyfzQq0ZT9lGlDQ1qwBaT4g6U3",
-	"U1HeBKsoyAZwKmxJkg6WJEEVsqE0hLanRyqHnlVFTy9WgYg0kdKC0zjOIpt1jC+Aw1Wx+MaoNIjHqqby",
-	"VvQFvaJcGIxVtHPNMmWK/ngIGHktAwP942HhckUSNsmUdSKFJKumIMs38oR+O9eOKcYBRcD0o886vd3O",
-	"7k7VoxWkEe13WEIsCHo65VdTLc1joQVbOQj3a+5uR/NDu2iP+PzgjpP3ZnUPYXENkuvWefIjOU9OpVuW",
-	"refkx/OcWPpIkD4amu2xpWr2UeULEVKwjae11XKher5jo3ruxUru6RypqwO2dY9sE9J+Om/HvWjEMv+F",
-	"pRjVlQ/eQSGByroHeMBRbszrKploOXOWTVwiGvK48uVOYsTOQ79YTV9gjZlhLkoNvdcNiD/Ze7pPIrpQ",
-	"GC0q5C14ZF/0ChdzO50lNxCuB5XYZJZ2yWFfOJupbXun1zOTuymROA9so31hyhYCRuaMXrNl1sClhQzv",
-	"U6ZgI4JlcyixsoCIdZ2X1DL4aD3vbjLB5gtVNLAuFppcmhQ02HmYhIY1pP0NCfJ+qYX/PvtwPjg9/ogw",
-	"c+uGR9176aKlxRoAFHlGI7YERbXgFj1/ayUNV+4hd1bUJ3LUKNZNZuFxQy8oVK8u+V++Jaqrwr/nPIFz",
-	"nrMGv9RXFkdAQ5E+S0liCd4vcCy7Bsx+/dSyZHdMRf6ao6u2WgraTzFWNPz0mzx+1MG7+l/DLf+pdZmj",
-	"zwJFxPnutj77u18rimTngFywmI1TQrE5Mp5KPmZdv6yh8Y3nDlviJGvzuDKdnlFRMVs2MxFwPyXRD+Ws",
-	"NO+8FAPo8wDLA+o+/rfMkP7nDMLjTLonwD5M1T9X8Fq/0iXn7EZeI2o2xlbrPm4Ka/cwn1+vxGTApasG",
-	"/JPkCgW667aqyu+hqkou2gIvIbRaum0q3FaVUKmTc1cYZL2UzIjFDEuCh6ftWAQBI9WKsau5LtiX1AmJ",
-	"8i5W1r64p5k1YipN5KKs8T6p1ni9T2miFf2MdGJbrul3kIgILPN+tKFa1V2dbb3kaFvvblHLXfdo98X9",
-	"PSjfPIn79+DhuIfu8y0r1G3p5B828XrzFK9RSHIV5QsEmuESR+5dcrQbndcHztG2UBLNfPH26Y3AldvG",
-	"TCI0BrT3RWOkcizkb1oJA+EbQZbb7xfgARO8n0OgtVfAmbsurAAy74ulSOa1yOWTCY8RUM0lcfvXLCC4",
-	"j2BOhmMqBjSacWHhzMeMxoMJF1xNWWThtwDH3A50UARTdzcKKeRTqgZeD+ALxvs1SFky40IzU/2kGnMm",
-	"xmwQyRnleVftZZWNglt+RnrGo4GWEwwXBVSsB4Axd1Aq27z0nwHF/B1Nrlk6j+mY2TAjiw3zHldyi2+u",
-	"xWHv6D50hrqZ999BZrrNotosclK4FA7DyV1eBzCpbPq0vAcOKNRsSmmC4aeaGURQCw2VjSAzXfMYZHTO",
-	"M2r7N5dxDEfTQEq537rloMVVMFNOuGgwuN3HrXXAo3bvFKqF/dkitG9z3Lf62Z0itcyB9pUxe2kZKHAd",
-	"CnBBtC1cMiwtRAO2ci0iA1dLtT55LQASV8m0BlLY+zRoXUWBFlhjSZ71rhbEWR/moyTKfgd09lXK212B",
-	"2XM9am1M9rIKl2MOPxw4ewE+cRsKtw2F+6lC4bZEeKNEeOO47B5pXQ0PaKbrvuDPeknwQ3dAfLYE+JYq",
-	"YrQlYuGIU4657TFNMV8st19adaq3c9nTutSB8XxUdc/oYJU2Sq1SdADbq2Gid5P+MprEvNTjnV6v01un",
-	"xwM0tGyo4w2R6p1B8S5A9WQik75YDlRvCwC8Ozw9/MtPjFT/3oo0gfle5dAiqrFZJpygRtp401lz4CwV",
-	"E7XCUL9CQW2EWWE78EhtHtU/NG5sBmvCX1Tooo/ufDcImLperw1jXjnBPkz+2pMb2myqeut/cHOVCoCU",
-	"IGyDk99HbEwzkKVzs7p1h0jBVB2TalgExLM5bYZHyYSMp1RcbZxdzWTEJ/wh+VXb77xNKYipSmEE7Y2z",
-	"MzuizfKzO9ITa1H8geqErOrSZiuFPFCVjWWD2HSdDbun71lmY1mXN1ho433B9vH7r7PhbO/rlNkwL9VX",
-	"2AjcpRUFNtz9bx6a9fN7b0AKcDrAJEszoNN3deMkKZtx5flx8gueI6e123vxAnlIa7MOnb3lZUMaz9ve",
-	"GiFr2L26MDWram+LhGx9IRuLVTNbrs4WtzGwTEeaTShaSIgfBEFz95sFnz1MfZDQjNKwPIizx32b6iC2",
-	"j3+44iDBBt7WBtnWBtnWBtnWBnmA2iBFU/faxUH2isVBZvTLysog7+gX8g4If7PCIDP6Zf2qIHvbqiDb",
-	"iKltxNTPUhVklarwQ9cECSwVP3JJkCq5chvns60I8seqCPKwtOaB6oE41ftnMmY8UDmQdyAQ/gFqgdwt",
-	"FGVbDCTfKrParfIDVwLZ+2EqgdRP34bKgMAhWm3QpLEx4VUk0eZI++CATKds1iY0VrIMtn9IxgkDGG8a",
-	"4+6JJEMSeiuT677IkRbgk84va7JaIQ/TwPPHzOW0YvplMaWVpJJQAqRf3+OpIkNjFxjohRrWmB1tXKcJ",
-	"HmU29ZOrgVqolM3ydM/NWh1hgrd2xp8i1/OPbV8M0zm9M/WwNsWfw57oT4dT+Ur+deMONh6YpAqUpdZI",
-	"6KnAvpRydH58eHk8eH98/u7k4uLk7NSDX2lkS7yDDc5bkm3m4tYOt7XDrVsK5TdN7EE8OszSaevg0+ev",
-	"5cpKIBl4+jL+XqIsl2QYpC+e/PIdcvy8qLUKQ1xNwSYtSJbLs62SJEmtINnIgNcXdRY8lNG2Nrttbt5P",
-	"YIJrTmXQRvdgZGaDNrnznIiMqSAjTX3iCCmRl45BJOToaqUP8eoMgUHFcUyF0Sa4WpHVdp9UDkf0BxOZ",
-	"DCpzbda2IOD4tZCP4yplF+kWmmcW2QoBWZwaFHdi5OK+0C1BePpsni5KSoAVbBsmGvlS8fe2jd0rJwZy",
-	"S7lKE5rK5JtlxXycMmBbaFowJVdHjFwlVKSFLtavQq5irJ/jcjdTsdFNvmE+hclSuP8abz5XoWB1Wyf4",
-	"HdZcTtDWZQIrMcJOkzhPIVwqSJUscjXyzeYC5JspwxfAMEjpaK3QiA9fvzs5LenDaym9T5oHcAehJtVB",
-	"3AAAsY3g3uqEm4rgNq6kCoFsY45NBDzBwG2PuNzB0dnouD1w1DakPnmhzM2gQ/3Y51r0UD9CexnkjNeY",
-	"i5RG77cN4y6EWrvEnxxVJpfobOYXKKbDk9N/nFweXp6cnXbfnlxcgoptoEGNOMhFXyxtA1RhcIroSXxk",
-	"kz49HuJjjqYyj+y2XkMso5GwvhjO0c4/1FzXhv2jX+WNkarHcjbigiGvOjx9jRIn7izw5Gh2bGRwvcv0",
-	"kaEJi0jMU5bQOF5Ab1x9KkpMrk6XHAoUTfsCm3MWAGytS95yhZnaaOI1Rm0aEaoIVkVW5DbhKazK7IAM",
-	"VUpT9h9mUP2s19t9ipdMMT1AEw0eats76COCe58+VzTx6bNrBNwknknCmufzI+vb6NtklKV9MUro+Fof",
-	"uxGbchERitJOfjjR/aRftLYMfYRz2R9LFhDFxVVsFwCg0PWMjfTEzCGMtcrqgTGi+a69m5PqxDWAm+OI",
-	"3/D4FIwjTXxXpdfNsdEU6S7vH0PI7F1fPIaU27u8/YWNM/3zQm+Lu7UAQO+vMFl6qbNITiDBouAV3Zz/",
-	"qC8KDiSyhv8IY5Yh5Q9KphkA+4f1IfmT+TAupG0Gx729q/ki3cG52tANvra7fM1TqtWFUz0Dd3z3rmTN",
-	"yvR3e/G1t3Pv2sZdRw0vm8JJ67+M1PRe/lt4QwpWtz3tY97HtYjRCquFrbnDfwy36Q/jNW1uW9AjHyh9",
-	"OqFkHpal4yJlVyhJevXsNlfNLeeTfkW3n1nnbz7hERg/WgetE4GTrVeg29yAgsaT2gR4vZG5InPAmZky",
-	"wgQC0fBUeS401ELnUvGU3zC73htegK1t40HzTjxNwjNuFFX3KjtHqeLQpn3UDSwBd4Wi9ZquQqPNYwUx",
-	"JKgN5ltQ6mSCQrduAKS2bl/cLxGlpNBZj/ZWo/sxNLqtsPnzCpvbCJBtBMiPmYS1DuNdFrNRxYbnUlVY",
-	"2eHkMPRhFpJOIDzfQqKYQH3LP0PPpYgs4BfaMH0cFRPfD2Kih8/uSo4A/y5auK3CBC8/UmAJ77raWDat",
-	"IC+ilchbcL6GwDZEJn3hClGZiy9tOoJrxU9auC37cIH5h4kJ9t2ge33RF5qWgLXMDsCz63FFhqaGJYuG",
-	"hE8wR0e5+UTxwUgvTqgxIrVCrBhnwyd80hfgWrYYMBUAYLg0nhNASyS3XJmwkojFHGJuYPD5Y2GntXYQ",
-	"ZTGL+oLnVnGSJlQoOtZPGX8CRr9jCW+03muJDDrP0tBiDuKXhGvGRGfsktgxBZKtDaEYSzHhV1nCIr0l",
-	"sY2+UHKGDneX0jZslyBp5lMp2ACpu/4tkysq+L9dkbJ/ydEg5Slki+iZGmv5yD7/0kluikSyDyOxaISK",
-	"EZTvYOx/lbdYHFyfHzxL9hBdMVsjbmofEuzW3mbKljvHxVdtO+iYzziABL1iCwnuBLiCwqwtheoFUcLJ",
-	"e7L7ok3oRGu/AAcEAuh4ysbXqpmQCefQOPqY0rRqsaZ1Rq/GGuYZwx7f6Le+tlsxoypd//W38FrzmvCl",
-	"Bup03tAsj9PTLTlCv5bEjJ01Z81hnDQe+ZF54y6DbjBaD2y2aLCSOI4yK/lw/rZM9gp4xbXggCW/cBNQ",
-	"kscNfdIJr4rcu7cVYl3LZZThfTDW5Kz/UBA5Z0FmnEqpiBShsWbei1a7BQ4MaA9xZD613iO19t8yjxP2",
-	"BfyqCAwM8YHA1kVk4l8+6+4jvQ174tNw42MAQxIShXIfjgWQGmPaY7700NVCCkRHHHxqXWIYJ8SBhnY/",
-	"sKligk3QE8BP80BFbRqOfp+iQaftOKWPJitF0FUhxQA+PGBoNNQzZx630wWauDBobcUPmk4an3bYSfQb",
-	"5RzFhrahyEOjmebPSIRzeq+ZfvVkwvQ5H3kegT9jmh2pKZ9rhpQmfFxZAwI7ilNe7KXNxsQIUuwSRI/a",
-	"uIRVc6Z1UOTaMDY1heKYIxZLcWViEFAsMMcBRSLskhFK/T6dSqKy8RRbAyOi0ItdY9DxO2ca+9Q6ouJR",
-	"ChMiE0bkCBYNomSyJD4gG6srB0MwQsp5aXLtQEwckOum3fln2C/gzlrQ/I/VMTgvXuSbAE4yTOPmLOTu",
-	"HLrj3fZ2rSb8EKIhM2PeLYixt2blCSWOnm1D6h7E7NxgSEd43C6lfEuTqzubq3f2m0y5MZiy6B2LODW2",
-	"mZ/Y1o0yVJiUvlrtpl86IxktOqNFqtn60/39vafLNXAIYYJvV4s6dD5P5A2DULhqLf0Qn9DaQqBDesdS",
-	"UxjQZ6EfQySFwD4gJAxS7UHV1J9HNQt1DobRgqBY+PLulAk4/4AEWtY0u+TjVELEl9Xi4cO+ZQCz7p3O",
-	"QQRjEURCSQy600eYidSITNgnbESrnfxKWCbvxYczbxROAPDETXICahFKJJlIeQzo44qkUvaFjA2xQ50L",
-	"w7Kk0IKFYf9Gzy7TveBhbxFAATzxxF7GHimn/um5mWJAm6cgUozycIJMijke6CXgSutx3go5kXCh+sJf",
-	"fjt8nDN0dDZR88x+u6ueBykJUFX/oHWz0z38p8pG56/eTXov6L8u37Ej8WU0uj1+/3H+PGPxP95N5s//",
-	"Tv89//X1X+T5of7vL+r41f5Vd/fD/Hb6Lv7n68Gv12/Gf/2vwU12Pbhh//pIn/ER+9vxm3/09v4RdQ4l",
-	"v27uwgQSv0Kpw+kKzkcTna53d2esXUO9G0aMCWJWINqYczbcqHnzG+XLzbKmYQm2DPYPzGDztMYgh9Ew",
-	"sQIIjDEZe4eSEhN3uB4j3nm69/xJPZMFM1jHiaxqCbcNUcLlBEn3PKZCsCj0QDsEmzbGceJoXCQ2FXnJ",
-	"Uic453046AtbNYmWjQB/chZZ3+4rA+7z5zxkXGtf3mfxozJxdZkCy6F5a0bSWz5mXXIYKxt2ii75Iage",
-	"XFxBlqgatgGS3ACMG7SvKkO/UaqBfVkAcgxjHjmGp6fNAzY3joUNWfdhGR7QxH+s23dLiPYMDKMFScnF",
-	"M2BAqWXRas7imIsrC3QEYaREjrEq3tgY5McUUwVwGRXhqi8cEswhznaYSw+rBKupxapwA6kuOcWUWZCn",
-	"tJ4MVa8SBvb16KAvhjUm4CGq3imHgGHYxPmQoQe3INFEbvVnjIqUz1gzO7M+i4P8HNxHEvHpwsEnZ09p",
-	"HcZ8zP7TPNgdy1nLGkeapp3lbY3kaEMtjWki4zu3tb/JXn12lpnNFeG/gzH6td0FR3pTrBDdamiwFJaK",
-	"bFaOgzdGMp0WjZOsYKFtQxfGcsYUUlTfFuTt81Ub1BHdfICDdUC6N7nF6/uS46Svs9lChgIQB1/bLTRu",
-	"hvN7IWcM8mMDNlNhDA9mtuoT+fgqcNeDp5vDuQevDVaBRoVP1yJGcTXQDNx0xXj115thPZvCBEcHBsqA",
-	"zjafu3WMjvXHGY9e3XnOO4EMEKLpLKIB4SBtaEU5YWAgfgh9Zg1K4ALHw61adnqpZd6TkGG1TlI2Iztt",
-	"9J4ckKUulTY+vdeGE3FAVvlVFgVPgAS5a7GkN8dCZZBa5Bo2skWecbTT6/UIi9lMz+/vxcT/sOb1wC8U",
-	"WNi3lvOtYv8zWs41ca+UxiYyCRnOmkp878nz/WdPm0S01Wr6CdOHf6l+j+U8N2ZMX2YJ74vVpnCyKUu4",
-	"b8H3bfwJWsBjyCjUYzBwI4jOy6iSYpizW67yuu8rNDmc660l2W0OXKbb6aJt5tNfJUUXiij5ra3NuEgP",
-	"Zm3Om/++1uYtj/kdG4+RZn8n27EHBBWxmKWszFNew3VV6CAXhIoFhgRbE19uEfVKI1cCOKCHr8puiqG/",
-	"xnBqyzlOJYYywT7VbDkl14zNlUORaUTRI6bSRC7KyFJPqlMnQlqA07MVa392kvPTSqZ4DteM6VgZutFe",
-	"DQBXJEtwQPW5b8Of6I5xpxYxc1LlYvDrqqZX2egR/6mZeLYBnDhl6J7u51oxyq/dOw8TpbylMtts500h",
-	"uW2IXtSguzVOX8Q8z88QcDyelinO0ZSKKyzi4upNWIua59ttF1N6fPivIKuhYI7La04f9MUQzI/Dtivg",
-	"kpCRTKda4ti4gxXRbLtkaLIOTEKOgRwaWoPqGMZvUHEzW1gKE7QhuBmya8K0DecdN/LSCWZe9UUx9apd",
-	"zMhiEU9z7B2ax+2UArMIVZpe31Iv+KYv+uLQBFsbx/wVN0F8VblWNjA7YAmQ/Z4nDL20dzlT9jajScxZ",
-	"orlQX+QxapAxbs3q4to6anVj0BcMezd57lCFC4Luje2DpnAR7LOFSLgRw5wiFrX7IudjALyJQGU0qgjN",
-	"A0HWyqajBQjGeSwifKwiaQ6qrzt/d1/gBgDMNctncdVoKAXboZqJH0OAv/74S4M+i93Vu0dN5a3ZKBTr",
-	"4JnUArDd6J3llXifQSgfRuTrA2E8PcZ/YZcCJ1yhPQVQojLFYpNUqadrKuNID/0wAO3ri4hPJtCyHhIX",
-	"GBFgUTXMYqFtBoIOTZUvCzmMxKEN9nrdJldEMZEe+MGJrggUTI8fwGHmBAePk6U3ddU+rkg8IyNMVEOc",
-	"G0h9MLmAhRMJrRe2OuTVNZJo5jRJOY0H2Ty6b6qacQ2GqTj+MCvSNFo08NrKBDOJylkXtqXqxICGzv7m",
-	"YtN7zS5Y5DESmJ8V9qu8YpGlqx8d/jA4YA3kut1ZYEC6pyCpqQPmwkRrJfrlb91FmMTpaGDPQjoOJ+72",
-	"O7sba9PFDBmozhnLs77CWLAHSSJDZMDQ72dwTwyHA9CTHFbadOETJnjNS59XNv9Vs17nymy22q9otGS/",
-	"1ye+hBYMnjNio75B7vrPnPfyRiYjHkXbqNyt827hdAgUHZFGSK9uQbFK4wMmxLRb86zCqnJh0lF8ChZ0",
-	"7156jae9GGzevojZJCWa7bm4SmR4L7d6zlbP2eo5Wz3n2+s5G9BvyoGrhdH5PawRESv0nfZD6TBrKi9V",
-	"3MGRfW8drliqHiIuGCXUNXSYY3xhq778MOrLt8TAKCEBQDGdqlT/LSTGDweJYRfxCPGskAEZkqPfgdgD",
-	"O02pdBVDugSAM8Dbn+hhoXPQx9HKS318Q536p0K02Or1W71+q9ev1utRSPj+cBYmWgolawzDvbc3tDKO",
-	"9y+gZXpafigH1qifEjSPctBuDt4AWo2HY/HShHIG+BiI3wyAgQY+tl2joNHUPLAa3NDIqMWPPbLiUJec",
-	"TYjS3aaxfhXTR1Pr+sVIFJWNx4xFCjVAIHmAQwgFwfoQUQJmDGOYwOCViilomwToqgAUce1iS4Y2b9hi",
-	"b6ShmhvMWiZQOwzIsxsews4Bc/WyJnC+0KQA2b2wPtR9A0SKW9EM+gI2ZetBw21h/pWaZFAby1gCNhZ7",
-	"a7Y6psalD1PTsHd/T5q307lQWOdL1K27L8R8UCz5P//7//MldvyrbDTBtLCUsF8zGqNYM2VxVO5I5ZyV",
-	"Ewrx43iyjSDsxLTcgMBt4CV88AFF9TuI5Q8nlZu5YSbGfTLhMYe2UI6CSu/pgiiZJWNWJbLb3vryOnZ5",
-	"iXyu6UHCUlDbva6cG9kdrEUwGXlLqpyrC01pOR+oh8uXMJlpBbzdimWAkftrgH2zgry/IZoXK81itiyN",
-	"LMliZiLrccsaqN1tyNs2sPa7SJc4ZZsOrF0pRKKToWMEnIeUJldirFWApiEg8wqctLPQ2WKEyi6ihTvJ",
-	"zaBq8NR4ejTZugWLRl1yAKjgptrlg+ORtas8HWVMsnXwxwbmtdYWauveElhFAvZlkHGcsJnups/W8gfK",
-	"opX3SpeY3BsvxtSU7CpbqnLoBqpIxMY8Cr8JZ8FtlyojlXM9AlKNzSzbGGe9bGoYUuXJ25qFtrz3+/Be",
-	"i5xWeXQ0+Qb28g3Ysbru0CvKxUMy4ksWx75JJjExKUNXn9l3ti9IXvPaE+OpulZepIQUEPUwBjMvXRir",
-	"v2+aeEkmWYKuUMuSwWay+8LAiGpGD0EVaZhWfQV1vDHERCskpoyHQS7RPFYmrI0r1Be6TYc6WcoIHDGi",
-	"LAW9nUoyBuM0FJ1wIQUFwNM/ukFHXQ9gR25OivDEsupYm9zSw0S6MbkiKOoxlklkjQSY05rXYdnqgFs+",
-	"9J34kLquPBEPz3jGVIxZ/JBc5xjg3FaHFloiKiRQ6TzgyjCICpJehr2EaKMyGVZMREOIjADVEuhaM0BF",
-	"mJ5vaNbGDz6YVpU3/720qpI/XSaVeDfWjeM6/Plb6SlbNrBlA98pgBw2+7c2BUIs7kNyAJvN7wfG1xXG",
-	"szA/zNT49f3A4JlgLEKKb5gDT9uGdc4BvwNDxW+44qkpBgyF8gDqSR/1BUu75FAsnCpg3dRF53QdslSx",
-	"vAL2GNGEobYXuGxorEKdxit2kBIPgLpkEtz6kmFD3h9ZAbZOhf/QxhFYLLKEX03TcKPlwocfqeUXMRwU",
-	"y6NVx/WO5QwOoBY9iuGaZgvabsCEVX94Wdt3CHoFkLlmvNHs0w2zxC2r+llZVQ2IFMIWOqodxB9b87Mx",
-	"syzlZyt5VcTGMRfsm+orS7KfnDv+lopUk1YDTQM1aa3oOmwbj5LpfDSgiEDVF/bSwEAFhtCC4AkzRoqU",
-	"CTLjIkuZIjFNWdIukWnGgJdlIgJukZIRhFlgZGyVVqSfHJgeDF2ZXV/HslVZq/hA20HthDxa03rr7O8S",
-	"57dgscmD8fltX9jdMYpZztQxO2cMKLWmf390nmim4T6AkLjHtBKK6yokSfmM5aH8zhxL9MlmSbd1p8Kv",
-	"+itL4oo/ehCOLqXI4DfC9oftogWxESM2gfCeCfIrdXB7NB9I7c6b/67OTLsDSiFBcN0U84L0vyBA3bzV",
-	"HMR6PKUJHWuy++AlFrfK+jak/KdE0wOCcM+YckDX3IgNAOElH1KsWo3jaaCT+aQmSKAu3qeA09kX9wbq",
-	"BCTSb2fzddieD8R7fibk0G2MxR8BOPQbRlaYpHQgbUuxRm8NREOQ5j7C5HukKFxc+ZnwiV/e2c+W7pIL",
-	"IFIQC42MC7L/qViEOPJniJ0A4KTwgG8YzKMyZOIpk6D2oJGzaBvF4i6offBEqxZ98Sc0p+rH89R7uK9y",
-	"IHVUVJiYyGTMMGLyz20gzCEQhinJp6k2aljplGExIVuMD/Ec9JtWVV74ECF/eCUO9uIG0WPNdlkLOxb6",
-	"sEa2/D+44qOYVTVRXXsIb28l8y2I7H1BZAEHJoSACekx4en3B5VdxYLYDTTRjANN6XzOhHFxicAzJtgt",
-	"hE7xRKUHIO5GPAIH2C3EypuiGKnHtzQxnqQWkOYWIGI0mVNMQD490lgbxA5mSryUMJXFaTW0ftGntRRm",
-	"vy/qAjUMlxxTgYg/4B6EqYJSnQDrEjgGtXYAo7FISVa0hfKh+KaA1FMP5WmRGzEFnYECEhGwbThUA7CC",
-	"6SlEfnXLEka0dJEyoZULhzFD01SzWIO0M4EI/4nlE5DLhnYUY+C0j5u1sPAhIGTAOBvxDJwRmM9WaafW",
-	"Ik/qCdTMCt7GBFi9x7rknM2ZsWG7tmAQuQkH7LavtFoyoVmc6omPbbs0gVq3WJcV++/FdRjoLX3xxuJ0",
-	"tdo4Jv0/qNLXbqVygBHuUB1vHsuIWS8a1+P4NWPJotVumaJ+8OmWz61cvbhmJknYGmhbEtmsBcmFX06w",
-	"jb3ddgu6edCiSUIXoIOlC8Dhmchk1tIUBJ27HQPt0MHdY+FuVtKL9xSk/kbPXfB/M1CivwOqPJ6ggmBw",
-	"l6kuzHCvV5zistxwJhj47+2RxF1fECHecnFdpp4fzt+6kzwE2ohlndmN/lewL6bcxzCmmiTBV/50/uaI",
-	"PN99/vzP+oDPsWByufwvV2CA7guZpYXN3upnvd7euL5UXokZNKkzalkFNM5ekoTF/9FvwaD6rTb5ht/U",
-	"k9VvldCd/K1h1lSliZZA9ZreXcbDdzXL6RzJTKTVJVGMqoPcQWDmsyZOegFhs7jl2V3WcX2uaQqyQLq3",
-	"22q3ZlzwWTZrHeQ7lYuUYaHRL50r2cmv6t27fszbby3dx4HSx/vgU+vQoBqZrxSLTG7MXp6T+N+LzXyd",
-	"qqK5YbUSiMcTYSwXR0knqOZqrXineWVJBGm6qsH3gTtVLZwIXHT9QHedyI3G1r6QfLWLOJ0QCAX1T9pG",
-	"ALgCT/WcKpQImIhckpYXcqVFlr6YS8UhPd5sWiSIG9xHW0XqoRSpt5qZ5aL1D1aTY5X6FHNxvVp5ciFU",
-	"IVQhgx0+ozxmkQ0UNEdCK1C5baqY/kPeAraGQaoDHQKCy4voNi5ssCKKQUkwHEE2swz6RGOQsk/yxTBn",
-	"FEB0EO8GQBdsQOOcJTOuFBZmt1a38ISXg+KxsbWcH4Fx7d4+kCyJTRX8/8ve1S23rRvhV8HoJjeULNmO",
-	"k+iqOqdpm7ZOPIkymTbySJAIyWgoQENQcdQz59072AVAgD82ZVM+zlS5ivkDLiBgsbv49ls1PDnZyDSj",
-	"Sc/Dr53kn25mq2hvYo+y7Q/AL4CRWaNq9eAcw1pHbdxSbSSnPjydDBW7H11U7cAaGdPHn4I74r6Kwvcl",
-	"DdUdGVdX8J2IpiV8SQsUExNRxTHRtDRwQPLwWETYuECXJCRJpVwbRNgl3R0eClZRzfcPQ4P9xHV9nz8a",
-	"7LnSW9zNhtqQ3oL+vBC1I/LiiFCrqAv9SGaMw0HWFBPxgQFr/DtL66ttrChHgqqUYWZxQKVRBm2g87nc",
-	"JglJ+JJlfB2Urp6I+rTmom/6bllBiGVxFMtttk1tTVyXjeAyri3KG6pF0B0cnv0Naq5kTBThea6OruVM",
-	"uJG3PsGV7pc9PVyxTEVWHUMFBxb3yC9Y1YHiFYRkBIwMYRWIyJzw0SQxxImQDabqabIcNX8j40nPmoNA",
-	"+5RJZ66G+HkcEy2ZFO5UElgSD8Ng0VplgrqiBCWm0AOXUAMWGULNsgCz3cxXpbtYQ/keEbOq4RN2UVcZ",
-	"ISlD5pInNzvyyi7goejRDk6mbcoO8rNajs5jLOMICv1jrItPTBShPZZs6MB40K2IZfcJ0ggv6bcS2j23",
-	"I6Cz5VC1zRMiBqdIRZD4R1cSkwyt/UBWEgiFe2Q0EeZlq4tMHqAUCxZ5qV2hNgEcEAoDpTaMJ55WIH8s",
-	"jKaSP71RMuD/OfrTT7c8iAmS52sbhpvDhC8K3zhaHNbiMFZCKEqwXPXe/N0/YP5aHF+9Vkw7PeJoocz2",
-	"7rkAgBJISh0f+9oiZaWvmVUiJSQRaw9Dz0pTvQ0Tbe/5akuGTShIRKj9PqxDo7sQORdYOOFUbGzotH1W",
-	"fTR1jqZO0+oxhQXW5gl8lc3jnRQ3gRxzy9yPRRwM+tcUZcC/DJ+/Dz82Jyu2YIJ3OM0FPm9PRVgKRUUz",
-	"m8YHainhCoIDNXkyiS1KsS7nyLjcFhsRkAqHNEnMU1xMhBEBz859R60qI+ULTeJt+kKRJU+0kWeiOPDG",
-	"VOttABJS3dWpoPinupG3Uy5wAPQF2O5Vsl0ZtCGCXtNkBh1GBGk8nAg89FOZAxDAUVGeLYNlsxKmrS0H",
-	"O6ywLLwxrwEHtw5LjaoweTKNEZJnOxaRtVTIuMSXfEFFRr6xnZ02s+7MgdPh+ppRoYhu11DNVEKUo4mQ",
-	"KVFMX8iYflGR+Y4s5HpNVY+Mud3vtDRYHlabaHntXYAIWjSH3hUTuinhl7sWwNwMmCz3ByV/WC5ZysXq",
-	"yv16H8qY5NePhyTXAsMfAAX/jN+w8Pl8NpdQ4hORw8RJLUq8CAfXymZq/g/rFv84KDg8H/9D4cKvH2fh",
-	"f/3NoemHndP+6UV3MOieno37b4Zn/WG/3+vDv393IvvcdL6bLrdJMjUjE95x4403TBlF++xoAaPvLhuM",
-	"zat4sDyfX5x2X9KzRfec9V93Xy/fvOqezi8Wb+I+G9D+oGPs3lxbdoZimyRRh6spqkf7+5kQ9B6tn9rp",
-	"Ec7nq7BATzCHhp2rjx/+/vbXce9y9H7017cf7V3z1QbFdc/cRORqavn9h0uaKBbM0GFntJFJIt3jZsLk",
-	"FSTx8n79heVhGb/W9Mef6GLNLGjK3jffv6Q/yKUbhHBhwcvuKorwZn7KLuJBv3u+eLXsni9f0u7r+Oys",
-	"O2B9+mrxcn6xhM7vBbG6fsTi+ydXmV5wLWQMJFD+sjJf4C7jXj+jOq1j1+9723va93zvNjV/ofGVVdSd",
-	"5+eGfNouboxRccSPHRrNCya7ZwMWnQj/1nW+V8XdwEgsqW69rzo7Vysw38y1ykRbuU6xpEmVkxLzlC0y",
-	"me4cSFjP/lo/JLJRQFwjZBauEUOTmad/hGjYkJNtQYXJto/xniuVps0TMPDvcjy8piNzAoluRRPHg/h+",
-	"hx98LDsexNYepjn9p4BAB4Hy0aYO5lzGu0Y+wAKUSbXRUZtJg+dJxdFuLab3dJpRxjxhSj1IK4Yvn+37",
-	"tZf7vnCx5wtNdFvwQhPN9oXyzH/p5b7D3EiXhV8JuY71T/z81Nh6sXGm3v1K7d503Fx+PF9Ag5yAxuIK",
-	"M49lioyOQQKbs/n7g3FfG/xDNParfKA87bYixy2mGeuaQSll7D1CZEbThJeEHvT73f4+Qk8xGNCS7Iae",
-	"RKGo1p3R4s5ZIsUK/F+ehUI39HIqOxE4TJV9MHcaia+n4guFECH9BaK9RcqF6U/GfmQ98itFomjrhAd9",
-	"uQSTv9JRdq5h8+xCvVmO2Y+sSt6/6DViTsaEDLfNOVvQLexneajLrj4iBVM9Mk63zMXbhMxuDMuw60q9",
-	"y5/7lRXZqHMpE0bFnpNbWsqAtpfmWsZ8yQ+8NiNffnsakkBSH1+zqPWlazvV7tqFmDMef9FFluxQZv3J",
-	"UNCye18lYxhUevx0DyREttQtLyy+hqGFWnHbUSKgA1+oByoQF9GoktKLfbQ3qqiz3bDqPtr0Cm0LmqNI",
-	"YoJscN+RXYWy53GXeuENJcWBhC/PiYZBn3qB29tZ7hKzYWCoSkzddIsCBqvfBrNCYde1m5wXVX7ALxzk",
-	"PamTNWuWdar9Ti5WIKyh+tY+YflsbOidrhmoSn7wFp62qR55C+hO/cREhOVtK51BNV2z9hI36SplbM1E",
-	"No0BY3BfCNqrjGDDv/rF6X8kFw1C2HeEO+HcyIt36ktelDuMgPI1pOXXxJ+5miJo3Rr4+gK6/+6S3jbz",
-	"tm27vjcBAXQhMzjcMhw9gs6TnGnCd1qOgfxjIP/nCeRvbqRgbh3rCZZncNdTzqiTJuKcmC6EfdqjO42R",
-	"R58VSy9ZHZgNw4Q/KfT5GFV/kqxsf0svhKRUk3B3aEgY5DG8UgU5LvBZfX73Z3uohSYF0MpANHjmdMAs",
-	"p90rIkFmPTJChjuMf1sKFwItQ1GR8/75w+2/Dc1uPJMLjbwGbEs15uD9COrR1TsCg2cgRTI1JYgDbLTy",
-	"RsykWqVSZITZcwBtXZo6YM724gLSvnmmWLIMMM9cj7fCWeP4xRUzgljwDtr/8DuoIdwyNVwEu/UeRTJD",
-	"fHi+zSYCBLKJ5CkDwISQ+Ab2DSyVyB1PwFGFJ402EOniBijK5GrFYvysxSWbGleIiLa1X3DewN0UEr7q",
-	"JpDDP8/CqRbYmLN6SxS6MUWjpWyKDvYzRZtaT4iaVVOYa+Gj54VHbUhMpgQ5SewOD6u8RHETVWDuouKa",
-	"v4460G1E6E3/9eHzx+n7t1+m4w//ePv+ULQlVyxVUtBkBKlmsFn8aoarZvfDOXlLFVnT+PkkAO0B+TY6",
-	"t5i1nhfeg6WbJ0RVcnGNb0wtwYKCgcURrnpbnw1Xr7fSkQgMtoiSNHb1FVYxqCW/+RrhHqgS2iMVM0rQ",
-	"JPTj2Fjwu9UOlTJazXqsGHfEQRcO/EAxEerNJtrYwPKWnZnkeSW631DxjrbZTWf49RoASdCBKutqRBK5",
-	"oInJ7Ikw2cnmH8/W9Bsj6VbM7vZ8wFcyMhc/kOfjqAhzqmADg0rHwmMHQ/LqXhi7CrDf5UAZEGLLdEUF",
-	"/y8+1CufRdW+aLxZ4KWpa8Q+U9cGhK56Ydxa1SCDUYe8gASpXMUGXzPbV5fC/oW/+V3N5WE2gGDkage0",
-	"vSqMZm0vmqPei7+PH9opN/4FSkh4dieYiZJ8E/I2p+TeOaITV5XW/xmlWPLVFm2qmqG4pTtoV79PuCjZ",
-	"u15zHDbFbNfdpPI7j6sH5ZNuZ8PkBvtf3xrd8K7evzu/X//+vwAAAP//",
+	"7L37cts4tjf6Kiidryp7+pMU2Y5zcdeu2m7H6fFM4uTYzmTvifJJkAhZHFOAmiDtaLpSdZ7mPNh5klNY",
+	"CwABEpQoWc6lW/1H2uIFxHXd12/93hqL2VxwxjPZOvq9xT7T2Txh8PevqcjnZ/w2zmgWC37MBV/MRA73",
+	"ZD6b0XTROmodk3k+SuIxEZy1yV2cTUWeEUoyccN4q926pUnO1Cs0ScTdYJzLTMwG81T8i42zQcQyGiey",
+	"dTShiWRt/dAsT7J4nrBByn7Lmcyc+3kmBnQ+T8Ut8y+OU0YzZhpuHWVpztotvBq1jlr7vf2nnb29zv7B",
+	"Ve/F0UHvqNfr9uC/f7bsc4PRYjDJk2TA6Yy1jnieJN69eEavQ9dzyVLvFRxlxj5nOEXYKyImZCHylIg7",
+	"TiYiJdmUkTuR3sipmHdb5j2W6u+3jscz5l7O81iN5Vm0N3kyerrfOaQH484T1nveeT558ayzP3o6fhH1",
+	"2B7t7bXaLfZ5HqdqLbFTsRzQcRaricPJieUA185cMKuivj7I2Gye0Ex144Puour/72asX1rFC6lI7Njx",
+	"79bB+JDtT573Or3Ri6jzhD5jnRfj/b3O08mT6DndGz1jvYMWPj2ImByn8VztstZR652erBnl9Jql5iE9",
+	"Je8u3v7t9OSq++b4/PjX04tWuyXHYl5u45gTkV5THv8b9i7JpjQjac4lyaYxv5b2NW9F8ZI/93gtW8zV",
+	"NbMQ9vp6C5KnSeuoNc2y+dHjx3v7z7q9bq+7d/S897z3mM7jx2pqO9fq2HVie+7k497kkL6Y7LPOM3p4",
+	"2HkyVlM56dHO09EBfUp746d0b++xal6ydEAnkziJ8c3W0cdP+jKb0TgZzGmWsdS7EUeMZ3G2GEiRp2Nm",
+	"buG4mny59eVLu0wrTsyxcynF1ZQRzu4IDJAUA/yGRELfux+VaL1N4tuYkrd3HHbGWvSiJeDlVplmfEti",
+	"oGelhhrg+/c7+YcrTj6bjeoP/umbX+rPvSW1cOKnVBKZ0VQtboMTPxdJIspn3myW9Y/8/p/pyJ/eGhnC",
+	"lQ2Wn/ePvzc+ekw1b8mwfqndmjEpYTmxO85XgL/iisI2GDHGiX6RjBYEz51iupp+DGD4TyYvor3x/ugZ",
+	"fcqeRL3J89EBPRzvsRfRs8k+fdpbtSnhpp7Khgdh2R5cc7Op1V1CmeB+iPbgDfzWi9E+exrt9dTaTzpP",
+	"Joe08zw6OOjssR59Nj4cPZ309ltfPlV3wOtYZv76v+Vs+ervyP2O3O/I/fdP7gOnXS9eieJf3QmzJNI7",
+	"6asmxrz0uMlEw1SssS5f2tvtwMF6HTgITuD7eRSWke/SOKOjhJFJzJJIEjrJWEooJyyKs+9AWPZ1W3lD",
+	"RmwiUlZRZi0J0mR2v7P/JERmvzopgoO95d24rYOpJKsVetTfcpmRQgSy22Ec38bJgOdATJGlfD+Mblt8",
+	"LWLjJOZqH1MJLKC4Fg1oZvoEc946atEkHrP/0lat7ljM1L5MU5EOCskRtiob52rCBzJDk8fleMqiPIEZ",
+	"Lm/kvc5BLyijfs5SOijoujkjHxhyJSI4eSN4RBeE8ojciTyJSCJuGcmUjHrLyELkYEIjuVQnyF2MYzUS",
+	"coojabVb/xKjQRZnsO8vmGQ0HU9hmThVfN681mq3XENI66ilmyDveXzLUhlni1a7NZ8Kzry90/xIPQlz",
+	"98uFzNiM0GgW81hmKc1EHY8/fvnm7HxzFv+A/NxshznjUcyvm3L4jXj7mvpXQSVeskQtZZlO2MttwkVG",
+	"6HjM5kr5WbBsRzYeiGy8/fuOXuzoxXdPL7SI6FKLX1CIQyqBXS9IxA930Ld/qP8sO9bfKqdRXJE/j7nI",
+	"piwlrKMmFkgT1ZeACOx4yxrbUKTXO5F06yzmWxqc/uzcJeQI0Hos7LHISqueH2BKOWdqMHBMlhOKfXeH",
+	"r0ndXT+C25Uasj9JxWxQnXf3rKdsHM9jxrOaXnj+hRX8YU33gRKlMhHoX8UTELD+g1mssf/lHtNc2CqW",
+	"E7W6Sd2Sj+bB5/hhvS2rHC11DrYdC96pdzv17o/NgH36cMFoFKVMyuWS+05Q3wnqO2LxJ5fWL1CwepUn",
+	"iU8rTm9ZuoBgyeV0YilP/cNs6v998GyfHB4ekt5er7f2Dt+6wzG4hq8ZLcuFV1NGEnUZD0AsCWcs8t2G",
+	"yxbwmw/zS7s1ZTRiKSiUr2N+o/7vn/L3F68lERPwPw8ncSqzYZsM5ym7Vf/n7HM2hO01TKjMhmROrxn5",
+	"j4tXJ+T5/vPnf+mSY7wEMxQJJsFbwj7HEiYsYZOMiDzr9jnsaNxuR61+3usdjNc4y/AC+5mkLPnPfgv6",
+	"2W+1yT3bUWPqGw0pBh8QBvjI8ZTNqJotTcxklhr7nppH+W0ncp3uXrAoTtk4ey3G+syWe/5hynQAwigV",
+	"d5Kl5Fow2V36nYlIZ4rpt/I0Vipe4LNZuugcTzJFAcpfvGRjwSOpCNUdjTMbA5EuYn5N6DWNedfdL4eN",
+	"uhLz7ECxDsX2ZvmsddSzHYt5xjAa/nPnWnSKq9DX/+5oItA5e1ntrCIDcWSWVuvSbUIliTlckiy9Zekj",
+	"SRJx7XW7ia5djGNGP79m/Dqbto6ePoFRmJ97oQlWnZZ5knVORM6zcLeRAquuq4VVDIMmCewzu1WTWGZe",
+	"p/cecq6/tFtzmtIZyzRRKoX1vIqTjKUnWkJ9/z60HuVYVdhGQD31oGJJjIzbhjGaXyTOJEsmJObjJI9Y",
+	"pMYdqyZ/y1m6AGY3cxMVUGQJb3u8U12W4IDO5LGOHwycPVAqFKGSZEw5yegNI3FG8nld94pwxMDJHwmR",
+	"MMqX9eWdjheq60sMFEdOxR0vpyQt6ZKOQtqkSxciYefQUGgTKzYK0if7TMdZssAVVh+u600h6bq9+V8p",
+	"m7SOWv/X4yJp6zHelY+xH1dKwFray/CO9HoJvVPbY2nvtrWzLlFqaHRGgFap51EohI6+v3jdJnfTeDwl",
+	"M7pAsZHyBZkKmXUJDAyoDASEU/16gEf1eSwJm82zBXKo0MBRwmm6JDCy9xevV4z9ajGv2TfYV7skakKr",
+	"I+Ik5zdc7XR1n9hBLBsCKjjb2VrhDaWuGgJdDgFXkgKIn4VUKtT5hHeuWSbJk94Tnw010mz0gOc0mxbj",
+	"1ZuxiRxQt20rxF0pQedaNQitG2hJhnXFpWOvdCB/cHU03NW1Nlyr9fjS2ZY4UjG0hpaZbbOw8rBPUccJ",
+	"rZX2Yo8Fz2jMpbNG5IRKOE/xNRdpeWSgLtV0nWnz2laWDPp+qnbQ0gHEa3a9pOnVDmMAm3drgzHGsks0",
+	"joQGpL1yC+g/J4IzTUgkmA0yJrvkgs0ZzWAjWmkMyOEMI5EpvOcN+6Nnl3v799YnsM4lIiqSIkKTUDLv",
+	"uRMRZ2wmV82IP+RTns9aX9pKVD7Dtw/27Q6maUoX6q7MFrBSaqe3gtMIVkWM2QnPYhbPmJq+obZADtV0",
+	"2khttVHiGVOMk2bslmEqMoyQxLJLTsRsFHOQ4oDTDuHWf2pTFqiBfW4uolI/tBnNHtNWFJ7xiEgheFmH",
+	"3u+9eNHZ2+8c7F3tHxwdvjg6fPHPur2IoxjgCMLkIKIZ66hhNaIJ9xHZiiFUogYeRJrbhiBX9LlhAMU2",
+	"Jb+GQt/Z/cQ9o9JSo+OqRtDFoOQkRwLp8+aCIfHlwmIet5g/sGVhMzjdL92prhU3H0ni3FmfL/pG9noJ",
+	"1P38lk4FjLL+SJvhqW6sPy7rIagf0jZP+ANrBsW4Ch/Hw2gLlYHVM34neXfbrL/wwSAjiRpy/w15fjFo",
+	"HO49GP5q9aqYNkMYQRZkZKjI8VA9Rkkq7tQfQ0w8KsjsIInBzCtSrzmmDkoS8xtyZ0yrfS7mLMXlkXQh",
+	"iRTNFLkS1fymqtw7cNuWZ1MbrrXCpniNtovO6XXMIXJNnyvJsjaZpGJG9rrGDq5nW/2AdqwhfI6OFwby",
+	"T1zVavfCe0696225iE1onmTwQtV8ST+j+XJ/78mzJ88Pnj555tg09xraj9W8XMb/DszNeWGAhSkAxpyy",
+	"LE85mbNUj/iNPXsHvR4Zi5xnUjHjg17PH3KvfswDqToQHnivvcRw23iQqbiNozqlfTjXt0snxmbpmfv6",
+	"zHTJWx6WF8ImDK0TBva1aXjp3nZs60961a39Rb0r54JLBG/6hUYnQNt+bylWx9C+TufzJEYnyuN/SZQD",
+	"XMgnxqNyzMh7ySKtN7SJSCJQFaiSsWYxzzMGpIODCnEd3zJORO6nF0EvPrauwIQgIlbM1p1Ib0B2U5S7",
+	"Sy7jaw7SGzpPIBVyFkupBuh16VxAQ7VfgbxZdeDMbEJjX5ozMJZEp2kqUokTGzDwqHHEkujutZH0wWWY",
+	"D2+Iahs4TsyyqybUFf34Y+9Z6MsvNCrZ39ZcYkwq9if0FSYa670MHb+lSRwh7ysm2c38/dg65TI3yiRO",
+	"uZJHuHAY8aEiBlOa0nHGUtlVTBddyktXyub4XsCzbk9N1jmhKQQJjBiZUTXplEfq06D6xFJvRaTiM3cM",
+	"fvbwR++32xHF9zgJ5EGDGMXpKNHhzD4Hth1Qc6jf6IAQZYdmXRfOqOBam4wWhIIfhdxNhWlFZnQycYfg",
+	"5Et/bL3lyQIfcRwwWuXRwGwOt9d9SCvzatVGtSggO2KkGAiOYkKMLmI7wQUfwOoNGJ6Uo48ttVwwJyid",
+	"yinEc4xYIvi1VeeM8M14hmIrdkkahdA75jIfT7E1JDPCUFywQNIkYSkMWDKvc7qxj60Tyh9linFlakuK",
+	"ESwgsO88TY7I1hQ4GEKRqO7NLPucyaLT6GlVnX6UqRUL7c1S2vtHJQ2q40jmCR2zKRBhdN3qZ47QMEGO",
+	"k0TcsdJzNGVHBEx5bWLjZ9rEhtvVpqnbz6bsmn0m5s4R+fjoPx592iZJPS4IgaU9bVf7p3hjInIewU5Q",
+	"9zQ8giZY14Jk4hrcfw9McE+jOFuT6Mqssi/OISVX+0CXHis44vioZ1pTG3/EABViyyyufj3Krhwr80P3",
+	"vv7SvDMaYPMFKTiZDSD92HqTy0xNJsXBggajpnRrE1qoqu6kbns6rgB0c729GXuShM8SnIUuRBoaa/sC",
+	"gIZQJ464IBnOi8VU1glzFahQvLBSSKCLRNCSuKqESBa1ySjHTkoxYxDFSFjiUluHqGIzerXja06zPA0c",
+	"VgktKx4NEg8SctzxQijJONS4bQ+bV4S2OsvA8VGC1Me8xPOL9uBRM6ONd+cvNNKbpU6ghRl3JFrktg+y",
+	"S0UUJ0zKGmeWOkLGEjEWKeo0kerRr6dXLr7sSESLrXbsBI/MlRCvaXrN1iMoiLoDkadoeFbdg6g31ZZW",
+	"mfaekr/Hv3RbjdcNE7Xr1iz0CTVt1kzzSJLh586Mfu6oRzujRcbkUNNo253CwFO8CBE8sB9hlsGAs7V5",
+	"fiXSURxF69Apb4b/R+SGsYDxf85S2LSq20L9moh0hmdUnSbBtzbhWuCc0YUSOCu2N0VyQOyvduFnwxiN",
+	"X0JpSpST43dn+ugZA1oSzxQ7J5noc/S/t62aUVpYeBGVi6HhKoXFdLblZTvjSvqjySXQPWB1Gy6gacnI",
+	"wnDmt7ZIutEJjRMWdclZBkGN2lTOiIbHIjmPmL8kW6Zzb1g2FdG5yLRQvuFkYTOk33r3/qrfQlkLG9za",
+	"jM1pNi3Yu8znc5FmuHtn8PXSvMCAwuQbn3fUHWhbNylLntO3l1drBgLfb0XOxWU+nhoL8EYb10gM12yL",
+	"s38NWrdrLAYaHWfSCSFCw/pcyFjrAWDo3OqOPRdrio/e5By71AzV20jALiose8Ja1RVZU9IZA/AIQB2R",
+	"Ur8sJuCslTJn2yMLdYTXUFedGiHVJLNUCg4mGHBmotyH8dxbnOzsGKBW6CjZdD+egH0FDi3NYjlZePQM",
+	"myfYha3NIzZHhtj6kLDPEPYlybDc62HJGyVAjb2lcQLghmBZguyBF3t7vTaRDDgl2dvvHnb3/rJl7nUu",
+	"slci55tS4XNjfNjaPGpblO85sPqzI2nA8jJG4myr+0+x8XjM3nO7IhtOjW4IbFEipWmcLEhetLq1CYto",
+	"RkfaQZ/zlNHxVLVvp0zz/ViSUS4XXXIuUO27o5KMp5Rfs+hnkqWLIjfDmctSqseyqXQfvTdLAoJrY2E2",
+	"mH01MwXZTej4Rjp2M8dadJQyGj04NQ2IseS7kmKvhHhD+eLCoqDeS8m7A6EyFVkGsubp5zkbA8yJpXIx",
+	"J/uKtAkeye3MvhBkRvnCLIFEc7aasXESM56t2vkaThaPDOYwiQkZOtt6uPxw3C8Pav/r5kGttzveX5wp",
+	"9V+gjWrD4wiebTgDglu9/EnvxVMCCvjWzuDK72zx2LznNM+mIo3/vY4iAx+mI6mf9B24KQO/Ok2ka/kr",
+	"xMk8m6r72LL7OLljKTP+tdsYQs5VH01gT8W8dsMWj6SOh5VE3MLmqX4RaLEO+ZyjmVE1G3NqE58CZjt1",
+	"yCIGj5TxeG3L78G+p9sB9zBLWGY+oGO0Sl53Hbh1wxbBJo0qolOa1jD9NyPsRuMoVoGV1cAPHz50nFWq",
+	"DVSbshm4at22wI7nq4NX2ghcTx0YV5Tgo37yU3vrCqK7y5ebKZdOE/mwzEj5R5w2reCz6A2LYmqiFjeg",
+	"n05TZKbaQjWh38rY5+zxPKEx77cUU9ULsHVbqlrNv12+Pd8q9fxA42yrZu9VLD6hWcU28G1EXLs8Oihp",
+	"fMN4dMEQ8PyC/fYW8iECAXk3bKF2v0iVtnldyQUcLX4mw86QzBjlGLCMAZ4YBKvjxtSCDjsaYmaIt7A3",
+	"QOY/0CTKUx0Q3CYTkfY5ylDagBXPwBIWm9x/fZAKODPTdvVUKelEPd+5peBlB0duyY8sf1mc2KZq7720",
+	"Y1NfwVbPt9Yiug2Nc6iyDkPHrzkk8cQ3mHreYZGS4UWeMOdhStI8Uc9jyI56F83hR0ppQA0YXqSYw60W",
+	"qM+dFeICzn+bjNiY5pKRCbsj14wzAIRBDzj7PE+ZlGQksqlaJ/DkpEyRWGvOqtSGswpLF4vYzVmaxSiv",
+	"ZKtfaoNaA6YrSYYoNyCMww1bIDwDyNBVQltQ6Y/6Q8XOwfmA/psqc6FeuOAl1d6Pi4IBwbQYpQW+5cnC",
+	"sIlSF0uk8ffqfY3eVOlYckcXkvA8SQCnxcdWUJfRxIBfXd4LtcuFUh9n82yha0J8McGSgS6ZWJ3BuAmM",
+	"gHnaUluTx1iOK5IMheilSknNSJYoKe2WTPLrml5SzNlKxB3ECEldUZNQMl3MpwyLWt3ZWGtyfHlydkYS",
+	"limVTgmW8XWcdcmpmjl1AuNMnyPOgGmQnMe/5azbZCcAWFEAIqQ8cW1CEynUUdA5NIENsPpjoQik8scv",
+	"2HWe0NQceWAEYqKtjJTcTUVi0yE1Ahr6fZTKnI2nkBdAANjI3o8loExlSuJA+pYyCC6EOesD1qJER2M2",
+	"ZTO0YqLLdAiBCUNYNekYK2yGQGWURQ7AXq/Xq98+Ni0AQvqa7WuM/tO7BUP5uL/BhVJCwK2gE3tDOx5S",
+	"BgFzpvCryuGDnAOMvalG7a/YLCUyqrZp27xasGaTi6POmk/VKgTDn+bwXlxGppFH1sgxGLwCAeVmIbqO",
+	"LLFB75EC33MUy8QUb1zvL163SkOFjJTStULs8C6f4zi8a5c4KO/aS2+E3q0zPVzvogkDPtGD9fun5qH2",
+	"DqRTv3NmpCRS/alG7+xiRegUcVopdGCCZQLuCiQ3SQJURQf9jfJMpxn5uw8jT3Qip5BMx2iPFoaQ7qSZ",
+	"nTSzk2Z20syfTZrxBQu/casKOpS6mc2kuYVErbi2jqhDqqYfN0EpFbre/GEFlo7JKFhDzPCMFtWLjrXC",
+	"u11irvrKUmvJg3/xS7ulzYyV1XnLGZGMZ4yPGaEjkeNeFXk2Fogp4bO+yLazXPzVz4Xk0wDwSNjWDKgf",
+	"lg6mKeOZBWHp9nmf/0SGFjtlSDrkt5zlLILr71IxZhAyrG6MWMyvYZxw8+3f1UVbeGyEASpA0dBdD0+d",
+	"pik2izF7P5Ohh7I8tLF7iNvs2eJcSJeiK4jv0m5Byw23oz9bbrv+He8r/i38pj/rpgelrfigX/vSbrn5",
+	"CEe/t2gUxeopmrzzdtkS4h5zQ9yrhNzfQ/AZoldLqlUGVqIoihLzMNJyWM5sGQJfKk6CsSoC5wXm10Wq",
+	"7PZ4L7DNHbyB6vZmnwvo27GYzWnKIpLEGUtpkiwwKAFCv25ZSqjJcepiXrXJt90H7qbvtY5a/+fj/+n3",
+	"P/d6n376X60A9w/kZ5YptcwoWveruft3UwGdUZtecTdIwreoigip6JOK5WVgqxiGS2rCBh/2CsTWPlGu",
+	"Fht68N7yfBhsvpqyniRto2kwojMZ70TbWLChGchwMM5zCL/SQSqg3+jcyWq+0yQQoNXnM8ohjtOIIyg7",
+	"racpfAnB5P9+P+3jSw3E/u8btONm//5ed99i9f/etEWbhbW27OSg6weAQJVwSGQm5lKzJfS/d4naHmod",
+	"4dB3tRvI+Bsg4xTplysluru0PHNVrbIotl7u1yul/hGhhIAY44fGlI9ZwiIl0DrBByYCuEiATNlM3KIo",
+	"VjMvzklzcoQrETuAigqpEmKesBA+arW9mtTU31dPhp9wXV3jlQ3UvRh8cFDS+FfuIKekQIOnA0UGytNr",
+	"tdXMg+nhGpOm4Se+gmHii18CofHoM+3eXwlGBXEAX/zaCRuc8VWaewVddFOF3S/fvUw4Cim2AX1/zQaq",
+	"5cDXauIhremGzurT2PYQ7SrnzlvydhkcKwT+5YFMFfu/XQEB9ZlMjUAQ5nkB7tr2gKhdBOiQSFOiZXVE",
+	"sSQxhXdHaMvVbQOf9dZLb+3lkmBIRSxntt+ykGnm0ubQ6jIq8znjGNxLqxISJMSaEF7FwkwHu+QdcJy2",
+	"sdgoYUtNZWGR0oYHONk0g5g9lKRq7cJhtm+6WMvDV0sWTgG75bQuNIeG9NlCQdWOuhOpoc6MfaARn3Ar",
+	"4gXhjNxQnGEJ+x+nF2IqMCgbhuuYWrmwj0Zx1KxDa3FSpwjfBjxhI8a1OQcqFfr7veErrrjd8I28bjkt",
+	"KkwURyTOCinWyX3Qtzz+Fxay1mMKDh8oTkWxud2+l0dembxlvMEFF/UYTLHVmxKxMHLiT2RoosFIx0Dt",
+	"zGjEgoIEGKfyeVR6XsfbkRhtXEZ+d58wIr1+RIf7Ok/oK/BA0LSqP6tov24M/MDw1mbRZjAttdFhcPe9",
+	"/Wjw3aIjodsvi84tD1L7ah2pbo3aOLdjFzB2Rm9YgLF1yYdpnDEi53TMCE1FziNEP5QITmHVs/XMM7XR",
+	"xca+QGdMF85VD45ws+qGwtraEvtOedz6CCwIlTc6evRuGifMwdBF1hGnMEwNpEks/gcOebXZqPRhvFFk",
+	"sdAMtOIlbVUNTOWCEZRnjreI+sXfKLeAJWQSQ9pLCkst2ySlaCKaUm4r4hjfX8CK5RtCQto1lQSClQFY",
+	"FnJjtFVPzBnXcJExvynZGQ/DZsaO+ve5+mek/hmrf5i6uDfp9z8/m6g/X0xqjJEbW0jAW29qNrUf1Fiy",
+	"zFKhulhvqyAO/FkV+KwSNrymbaPGpW0RaY3zXdsah78btvdl2CbD30Hk/6JLZv1uWeCXsjCGEUGuvfnw",
+	"sFw8qTyN4V3SZEOU7TFhXFnIyYZ0FfVcW+1fqYc/Ytcx177ZoYE/H0JM7DUcQTxBzvw0kUhqzT71uLdw",
+	"0M1Xjflce8hHzGzmwLfD8mFzgO0ae0GJwjl320Ydwj56a296rFSgrutvX74hNt8Antu+sS1jdezCf1yc",
+	"7v+lNFIvXsEb9iPpRTgEwbdDU7EHvpivORchs0wJtR6gCiTgNzZbaB9U4NsueUnY17YNPBINxG2U1cLk",
+	"8i6NAd/AhIZBGGTFYIAJqVQL1j+0f2uFi+S7dVf86XwFMlx/wjEr1wV//fFsx8sIwB/eKlocysa0rpkW",
+	"idQsqEe6cMs0ZVbKNrBmmxLCnSa50yR3muROk9xpkjtNcqdJ7jTJb6BJViSoMz3m+torx+SOLghKC+Op",
+	"oc+A6q9hA7E+2yQVHEoJBgSjPJsOgnEiWBjeeRnytqVbKv5ngFcb0nk8gHZiHmeDlGVpzG7ZsEvOIHiU",
+	"EqsbOODPDlgV5X2uMQvBp7NKbUCkgVr3rSnXbj/2SGqAJ4IiCH5LPfR2zvjZS3IiOFdynHbiqkkbqgMR",
+	"SkVfGqOmg4wUNQ2zuYSOWLKEralP4zJ2a/jGkjI8DmMk5sAYpB9I+Xh/8Vquzq53aupgd90Zbxc7xp2J",
+	"kAawNI6XEzGZ4CKoXWDkRfDlYzVBDITws3igSiEmuCCwH/h1bQRpIA3OLQRc6cWJW2xYTHT9LoQK75Kz",
+	"SaUasdq0EZvEHCqYLKzPUgfql0KpPKmyPrx0SRFSqKTi5hYk8YTBnUoBMyUSUL551Eaz+GAvRK8uFrjb",
+	"2jBetxqLvOpTJvSTCwKtbCO0rybq98Em4hsE/0ZsnMRcKaVUho7nh+nCLWhH9PORE+aSTdkCwiYQRHXR",
+	"XeO70YBmNcpQ6KuEurECrjnA2SK2M421oNWBTOHS1wVd02X+4iRRsq6EujwI3ItVYyDVUpfdqScVKMVH",
+	"saKHqgl81R2FKYrtiSZPQj12s3/ql9WWica0IVCOIJk0EyQSftqoWeKJ7lSDwHK/6vNGNZ5rNWZLGgG7",
+	"sZDwnOlUk1ycRFBCMIvqHiFtn7OUOrUfrd2hkupSedUjpr4MHXj6X2I0yOIsqTy9H3qaU8V8m7fu5qI3",
+	"emE+FZw57LMsG//oEee/skwfiKJsL8JOwPZy4GDhLGiqTi6ghqOuCUvwi+oRfDYSTPJHusQCrbbdbf1R",
+	"4ssbHfBAQddVcen3jEjfSjj3PeKwV0Ver4gAv29gtheIrj0LoXh0w1VMoV6fedQRvXagrL/L1ivCxXLV",
+	"4GRKOa9TiZR2O1poKl+UI7qjEphtlxyTlCWMSobW88hElZnUW1DiIHawnDl7x0ZTIW7UTbXj9M9iA8qM",
+	"JomOZXTCDPWU6ccbhhNWRvsGW6lc/1A0WwoEXL+J0iyz8U1QC3P4pg5s5i7LxLQ+WAMxW65eDYrTU1nL",
+	"NAcSijj2OiDX5BgWPVB6uqtwudJS1iVvsylL72LJCALjhjVsK7RVpKfl5x2fWr5ZX+aIxVljmDa6qkbr",
+	"Bp0W/PaRea86g427q85dLLOYX7tHsj7qWcwZrwiZKJoW3VRdLKRoWJ5yqR0Au8ju4jG7lwV5dX3p6mJY",
+	"6lU78obLBdv/LGOzJf7HeaLOT1TiPTWLVbv2fiFwH2+WJvGY/Zf+3R2LWRMR37c+rmmg1364icH511X8",
+	"ERgSJJwhJJHoqsxebw/Gh2x/8rzX6Y1eRJ0n9BnrvBjv73WeTp5Ez+ne6BnrPVlt1l+2russXu3Cvass",
+	"m8TkGus79JfQeS68kNV94Bff+Wi3QXBBcUGazd6XT+11a+LXb+kKqkygUv56HpaQQARVuIsZXG8JscZ2",
+	"42lHhnSnK+EWRNQpiGA8klNBpiKJSoA3NVugaMgL9VhzAULxJJZOwakKI5mow8joeBoYMQwL7qFXDTzm",
+	"DreMM0u81WhlZZxrjuVUdxdqRa+KbXFmrTLQ5dtgg9Q47ll5TO6bNgLfK/2tEDdpkrydwHluNltGUlWn",
+	"1h/JX8VdQDrFKk1YyBl6OWKMG7kVBJgCZ0pX6cXZQIDcqpa4zGK8xey9tXicG4ZYJMM1+s6apirNw7jI",
+	"4jEjUxpp41W73nplZlQXtNtu7mJN2mLA+tVso4XsYJ/aqzCH7PSsXIIv7Zbi+Ot2q6K9L+kTFjDpktPf",
+	"cpqo1RhmAr9nAbDxQWNTxGgtXEEaPBKhzP8v7Rbugk1GcY5vhodxE3PwHWLzxTHlOKlO3BmULhhhFIx+",
+	"OtTPVfZ1oO0I8o24FdbkXTKD3NPunrJxPI9ZHXicwcCDGKk6XbtU1Fgp3Gjh0vXuNXUYLQgXd9VT2Oe2",
+	"qT7/s2XpBsILtXK4mpKubZUzh+5hDjn0sMTBPD0TqrroIi2BI7GNjOBlsCHlfN6tZw+/EqmJzDJqtY6E",
+	"Q5UKbU1t1LV1AT8MjrNNXYvMwrl1+9yfS28EBX6/3ivo/E1JlIPRmbpoc+tvli+rBbeGEM282LDVlFwv",
+	"93mtjGeHZTkbu+0pkqG856qNsmzd1CykbUVCl0p61MeS8XWtfcX8FTm7wdm1AkT4/nvJUo2dXHu7mMO6",
+	"R17lSXJe/8irVMwu9VyF7l+JZXdPZ2V7ZHFPqRdLuq9uL+mXLxfVPaQW941d29Aj52a9g+tj90Cwh86+",
+	"CN+HvVI/Qrt9aq26u62y2yruVqnS4TAsw4cVqvMqB0kV00FfKbF1eNjkGqinkaOZKwauwYiyxRNWuNVP",
+	"GMeCcbyYWA+LdGpbmijZrfzY2NbttY6BgkUWDxb1X/G3gXPmCzITKWuAPkFE2nbq+wMHM5FG6tl2GGJO",
+	"g1agEF/uvBXuLbgFOspyHgnOyk/nXIkASo7VE8LZHU0GVN7o+RUzBrW37qZiZiDxIN5TPaEjPzm7I4I7",
+	"ZYA0ELiGyoOWlfDhTIKJlY2sZG9EjGaoHsshO34iQ/1t9QCidOqQNsYjFv0MmY8Z40RDUnP2OSPyjrE5",
+	"GFRMkUxzBz+ut5auJGhaNqknMqNppgebslmsvoPd079SDNsp5h5UFYMsa0al5qBYVMehaGwTxolY3stm",
+	"/gZoiDDdK0XhwKNKKpnE4a/YZo3K6byBBeKcD/i2k4l9x34sKKiZ8wwyDx5cdVV/GK7CsSyDq+C+dny/",
+	"uKXhBWfbttotibSxAGkxyCxFFUr1waImpFkwfBTXoPjbzKkW6NTU2T+9OdlMeFNEt5Yhq5vHxYQF7l4U",
+	"cxh6t5jW4LtmpkN9KiY/cPdlsR71d9+bFQp+GxbtWK9Z4InLIItTdwoAmuC3zWIHbp7a9Q9OVrElgj22",
+	"uyT8Wbtx6m8vXpmtFHjmvNhdtXdxw72y+225tLfbW7u9tene8sVD143TyLOtLa6bupk2dIqHPexrxD00",
+	"zUYz1SxgSDCERglo3neWxw06ZYeafHrFp2qguJ1sjrUaj+VA0hmrma4PU6bzbBnJ7oR2o1EtU6kXuwSp",
+	"B5h/Qd7OpgyigjT3DwfeNFydZpvhXlEiod+FYahukUsTt9yn2dgq5o/PSFx//OBCt3E3TLkUU1yKSXYD",
+	"oAsjn5fE8xXjFZsJilibDKImypaL4lbFalHc8kuYhZ6o2HvQEKEXPvxVczf84aAhxd5Z2iMtsvyyCBqJ",
+	"/EeCpib/EVOlrXQfq8eVLwZHeoGbMPyB6o1Tu0VLN+rHcw77N3zvndrN52Zrlm6+9fd26e7fxOhK7/Ry",
+	"HysmMhyTOgd136ravJabu/RkZCktrl3hgak8VGtW0zX48DQdZ7X3GlhAd8dod4x2x6jZMfJEkdcxvwmL",
+	"35CdZqVGY9uKJViVQnirwbwMiM6j14wIXs63snZb2Qjtqd7HmseR0TJUpw2OhAboaeuvtMl4ysY3GocH",
+	"ZgRK+6wvORr3Y7oq4ntpaU+3ts3ywp5gIGxYuHOXsbzLWN5lLO8ylncZy7uM5V3G8i5jeZexvMtY3qgA",
+	"soO/48m05zZ4umy4xLxADGv2xFtRQDOWSFecSZZMVgea2KgCcE4LjA45InN8R/udlWyEfudKNInnoE/L",
+	"cQSBu24AiXe3rTGDlsSHHBEuILSi4H5u8EBaaZRV4z6qPcKtqwNFqs8c2fATP6IFj6iuaejSw0rcSSVE",
+	"xP+ALi+lZ96Gj1B5I51okXIRF65Zr5JDQp0u7QfDfK8FQlaaKrEiI1kaK84N8Kajhd451aCgymKZGBw3",
+	"KVvJb5JI4cUx2D3mhy8UcQVF9IJZST96wVuhQPCCNxluYMS6NmM8ghdOf6v3Au5dvBXyZZqXqn5dc8eO",
+	"t3wr6NHFW0B5L+x0VButceXi7fel2SrfP3Zmr9YsuJspb6Y8Qr7tavamKP2wawMDB6PFENuRpga5Vh0f",
+	"SaIExT5X2xtDs4qcFkCis6k8MWby/EyGOhmoaFDRNPVwtyYgyamTX/TIuY6/jLbRKUNadPCPZsfzreqV",
+	"W9/ev+DVtvdv/bIIXAo9byyS7s/Qc8ZE6P5cWp//B+q7t4XRorkUFlw9YAyCimuPCtTvYF2pOFtaU2qJ",
+	"AaENZjy+cOxr6rxLJ/cJjWqZQJm4yJY/Q9mZC63qgcEvliTnWZwgG89nswrI8F5v62jTy1M6GgKwI4Jz",
+	"KZZ4sxpe39SeWSxQ1bi5OZLrt7ayPCykRK3loAS8wFIpOE0QXd1ATGDqkwzgr9vQIjDbj1JGb3xghdYH",
+	"hpG6RHDyRvBI6RE80iEoiVIPDHDvQuTYXi7LqN29B4BvX2JdrsCuhoA/jtUqkVP9u10xYmy+Ez3jSyAz",
+	"wLNNCiaRIfu9u2CS0XQ8BZGnbMDZvGslS0+jaVP0F7ScO07w8WWH+J5zVzYtBSB0XGWr4kcbsUTwa8UM",
+	"/E7qdSbvuZLoZJwtttrtsoErYGxkCYOnHLrqdNxyOUUo/K7/74Nn++Tw8JD09nq9ABz+5r1eB+j+W+LV",
+	"3BckpVQBpgmo1GVWCyhlU/19TqxNKjq9QSnNdxScjXre9I1HUtPTiC6qNpjiFVuRY6SrOFSMLzaJx3tC",
+	"VyGpft+1ibiqvU1gGC0qz7nZODYNZ2TQwtrG/hFOuHEsQUVqEIuAR2iSYtyQnp5RFOKpMR3MrXDr5EA4",
+	"mQ/GtLCu/g9r/s5+vXQjrO3qWwFlF1uzXS3dCIaCw51gpDc6NYpx1WrmP8wYqqfN6M3bzI4HdoaoAwCW",
+	"LrE6sjoTIlF6ODADwQGjRldwiWdzkaLwNCx9Zdj1qURRK27dTtf0Nwg6YMonBT69XummShaiDWCOpVu0",
+	"icmlZZvWBlwjx2DE1DevWSadFHkd9Q7CuS6wL+74MolapNcPD9L2dZjf4Ybh1SHm9YamNyybJ3TMTHEK",
+	"EyinCUIz05SpTbOGjUodsyFeHlOERUDkp6JqCRid+9w2XtQrGgI/HERghBqLGbNbX0hmYKhuGRGc4Sfw",
+	"NEG8Bh7ZR2iuasMymYOOOZr6MMdZE1tWKWi7U75grpuocNtvbdQyv5oxHr0o0jUQVa55thznrh8BGb5R",
+	"827lnSXPXqpBvcQRBq4utX79wcb3pd06B975rq7M2rHNbdX0z+wfk81TqRQag3hWG/L3bTCWV4ThvZ1M",
+	"mHrvHUtnMRQ4akhW7PNyM+v3K8WQrdavi4cBORy2+3xcKpKEdDlo1SbvnK7A0kAJN51+XUOCIuESnz5v",
+	"QH3IOsSnYi2H3mhbD4aXdKqX3ISOjvtDqzwd/X8nfaRj/25IporJ8k5y4LJ/yNwHjJm6enHJO3a0VzjY",
+	"JXfrW3Ein4PX69/UsdeVa/VvOCHhwevLyeVunh9inr+0W+9oNp6yaFf7dFf7dFf7dFf7dFf7dFf7dFf7",
+	"dFf7dFf7dN3ap1qQ2qYRclPxaWeD/Mo2yOpmsJJ3cOHLICYWtKS2CISTxvaQqWdvJwVcB8C+Kj7BiuIw",
+	"fm6Sg3mN7q4JyfkN17tj0xywr5HMVT0YvjmqiGIufOY4RLkRwHHZONEgG7EwCWnbiyxSsWLHEYE3t5SQ",
+	"pRRvMVPEdZ4tWkcTmkjWuH7wEYm5PpOuPcuAj6eQ0MGipWDaARmzfs1ghdp6QqBss1HxcKaEKb/URJra",
+	"aGK+QoaNh8q9fvYIxIfH0oaI1y0gjOjIW7iYG5c1zvTmS/lDJNoUUtySTFRF69RWa07loNn6mCJ1Wwcm",
+	"owG2OQD4OjTTgwxff2q2ajsvo2m7SNplZG0LqGNtfgUtWhMaaAXMkIvL7cEX1SMfrQI2qhy+T0tFhYYI",
+	"Tc4ZdQGatjO7VSv6DzTfHsdYOv3NbPou9kj5aoFaHbhTsfWGoKwDd6sW6hKkSXmz1Fun4f6ZPDZLF26y",
+	"xjRdC+ZSesRBkwnc8dFkAg+EJ9BFvgndWvJWzUB8vJyau+F3tT9zyTfP5EWxvWrdFruttNtK62wljzEs",
+	"gXRZrUu2t4n0stNCd1roTgvdaaE7LXSnhf5AWugyzAnHVItMF3LEjsdjJuWVuGE8CKR2/O5MV9Ay4Ww0",
+	"SSD5X7tbAawYHtB4E9tnppogL8d5wj6gx/pOpDcQSGYoOHiojRvQ1tJWnQSorTHlIBRs6Klen4xf2Q6j",
+	"t9zwlWVwLs4BT6jM1IaMmkyJkhmg1p56C1yxpjriLOZ5xkqz9LCsLXwybUKc3kgYEOlWBAQ4DDVXksZR",
+	"t9ZPK5u0ncQzSGTNhC9fFU+oBdFPNa7dGzhQQC5DxYi3amZybTAyBPmMUMrennE3Z42tpjwYVG0aePkm",
+	"WITPEo6aqCcWDWqXzERUjmIdUDSxdfwyQWTMrxNGsLeYAV4gGRD1w4LouxUnLZiK5ikGMR2jMm0Ncbfw",
+	"d2VeCmdpL1RiejMy1SY0IzMhM3Lw9JBEIB6kYoa1Ol/0/CsadCX2sjV8b99+b/9Zp7ff2d+76r04Ougd",
+	"9Xr/rDvUgdzQNQ7oyZSmdJyxtFR+dZ7GPFO0Aq440PRFJ8/j62mWLEjK5iLNAmmY2/Jvb0QXvB3hllU/",
+	"Uke01W5FccrGmUgXeOHTFoiE64iH4ZtfK6p/++d/rdMckk/BQV4cXgh3RpvsEK4MIRCDY8p8qgvHE5ro",
+	"esAPyvrX28JLtsLWKXoWFqCuSsIRhocPj/NsKlKdvjzsfnXPhN4y2OlVrKPhjro0cVKVdAjADUAOe/zu",
+	"bDUeWfm4YZordQtSyMqDd2mcAQgWjqFNWBRnbSjX3tZZq21d7cxgFntgxU5bbZLzSABFaxehr+0+JxYM",
+	"DYrcQ64koRJjDNv6Io3ciJNHAKpwgxhkHs2wo3JT2WXbCRyEcA5TQ11oexeKsOoWYoBJlsojfTA7ELOK",
+	"Gw7r7TOuhTzkfPD0z1oAtk9Jlt7GY9SNJMjCunJ/rJN6vbyFADGsrEOVQKJKpHva0D9RbKsi1kheYGvB",
+	"ex/0t4ubL00vKq+9V925Mr0pmbO/2pe/2ISjFYlElHv75CEsltoitxRLsWq2M330IRdW4Y1/G5hiz25U",
+	"ZTU8GkTB6F5ts1EK0FGRGKlj0xiPSvWddS7gdkyBYTRrp0f3Bqmu114bGrGM1crOzKZ2q3rGneTXS4Ku",
+	"Y06UQpFC2qmx/ZPpYq6EbkX37nR2Mxfk+PLk7IwkLNOoi1F8HWc+SPFUG9kBCojkPP4tb2YncpI/g52N",
+	"KOJYvb86afuQ/V45TN/ybMLpDVxEt8FWa7TAq3BTdZ/ahCZSKDbnxOytnZO4aeCwDZelXkiwkhrUM34Q",
+	"MazZKYZy6vuxJDSaxRmU/DReFNyfnHX74HGSht+xGbJGVLG0c0jnMKu7uI/L2mFNKK3SYWrmZdt2ALfu",
+	"k9EG1IlxiPrqmIJgLaqWRwfC6xiUD3HvNA70KBKWbJTHgw7KS9q2hN+Q27UG3SC526n34l3RDlLnkp+1",
+	"jA5THLR76aSYgNDlQLvhTGpdv8TzOLsvlRO2TRWWcrK0XuYocNUUv/GuyQKN05sP481/58xyOJ18N6Ob",
+	"zmhxOJc52w0/WuFRH+UZqiCl4zEE5y288fU87jv5dSe/7uTXnfy6k19/APl1qaNaW0QUq4Jk3RPBJ/F1",
+	"ni7Bgxy7j0CynQfLIasM59Xp8dX7i9PLAHyq2sMOFJh1bSA1IACbhRQEtqTjjiwk4NfH57++P/411D7U",
+	"f6P8OqfXTGJSnFBMcpKKWZswOp4WiKxjEaG10eKWuCvYZCn3XV/CfsByXfptOj44efvydHnnMZn2OkY4",
+	"3KBX9sPx65fvLwYnby9OV5rb9VqnzF/vsrrjd9Cd6XaxqP6XgypKzedqiuwVNmxvq2lYOcHHiiZA6iaU",
+	"b+Ft16IMKwiJ/ULcmHZknAU8Jsfvr/56en51dnJ8dfb2fPDm9Oqvb19e1rKw4eXbk7Pj14PLs1/P378b",
+	"dsk7TIY3kNdzKuWdSCNJDLps/Z4p74SXp6+O37++Gpy9fFf7fTgAWGlikgoO4gR6WpHsmQRZRY0BjEzt",
+	"mVyy4GZ59f7168E7tbRXZ1evazafVBzTnIRKE399++b03duLq4FSDoLvjzQ0mdflR5K8v3gt24pNxByg",
+	"khvVTTw7/8fZFazU5eD0/PiX16cvl8bshUEG3hxfXp1evDk7f9mk27EEiz3EMalON+nn27OXJ4Pjk5PT",
+	"y8vB1du/n56v7K2WjfyF1QmzTjyQ7Qz6KSTjkVRcn0oyBBs36ee93sH4hi3gDzYMT8HlX9Wi3W/tL8+u",
+	"TgcvTy9PLs7eqSVZvmnrmzh9c3z2etOXz4/fnK4GVTZnv9LG+8vTi8Gb4/OXx1dvL/5n8Ors9PWS02/7",
+	"0vRQl0hp0ePAClTPY2CKvSmr7OTSeQyfl3YdzfMp0LJNXDdvIbqPUfY1CDvHsEpqHwO5d8MzlRyu4zLF",
+	"BGJIVNMBRVbwjPFs/XjKVfrdknCyV+qwmigmCJSvlK3ToeVdAu4n61BUZ/WGsTmJa+CCanUaZ25qeKYz",
+	"eTqdfgpwq7JGPmvOmcCXOBiLnGc1Z82ia+f+cIvIegcdBihXPgeYtmuW6bmwNDXm2cF+C8SoeJbPIPan",
+	"RsKNecauwYzkCrQxzx7Khe8bON01KSW0ubtyxbFoarWFeawm5q3ZM3cta/u5zMiqeu5a/+xvbZqzv327",
+	"nL38zuuavezkARVfUH090V21V0+wz1e6yyWL5ffVPX+lV+bbbDGjZkcWd2Rxy2RxmRHBZfP+pm8GVArB",
+	"N+uDH2MlQRdwdOjufPWEs0pDEss+16hGJOcJk9IJslcN41Io2QNXwgcRdQlpx/1RBinWRQ865g+f6nbc",
+	"n82prvxlUSJDzhUPuFHfc0heCJFXX7/UfXR/hp6rkDvv2lKYzR+q92r75gk7TVOR1qJCUqkIyp2uyaz2",
+	"ASILm4oJyynJkmjTdqsgx+H4xsW80Guwvi23Rk/kIpJMWRKZ+D7jCoG6E35cU7l4Bl0SAwXPCo1DbNrS",
+	"P+seV+cK21V/gUyv2JSQNJHm2/DLfhx+QdIEvOJD+BZew6JchekCVKNIEs0IVSsNT5adbscpaa8VRR3s",
+	"pbfFB4tX8cvua7YLpaPwsJ8z2ydo19DGepu/K7D4zVTI7EjNPgX/IQXbA9hlho/pPH5spl0+/l2xii+P",
+	"h+0+x1vGhVPc0e/MClj8jjFFdcxShRuCEaiHMzhAHbWaxZOKJFcfxZ1kH+r2+RmwB3U2hnmaDI3kfKf+",
+	"MDtdY3ZBk3ZwGsfLz05oTbNsfvT48d7+s26v2+vuHT3vPe/5Q38W7U2ejJ7udw7pwbjzhPWed55PXjzr",
+	"7I+ejl9EPbZHe/uPQ6W51oi4r4m1B4vP6WeEa6tNFUF7fWSzuR37EhbcL0uOUQ3lERzdw05rYyj1IXy7",
+	"lZ950Jsc0heTfdZ5Rg8PO0/Gz1jnxaRHO09HB/Qp7Y2f0r29tQsyQCdDehVMyZKsGbSl2QLh4BwCaoOM",
+	"HyvsmGyWZfUW16mmWKkUXfCJdrkMvlNWkSAyLxi4QWaRWiYsJvfKcQZqz18qxEwXW3yD7r+HrbLYIBjf",
+	"Tjdg/WlUXzP1MPH+qG73usf/lPno4pc3k94L+q+rN+yEfx6N7k7ffZg/z1nyjzeT+fO/03/Pf3v5q7g4",
+	"Vv/9Kk9/Obzu7r+f303fJP98Ofjt5tX4r/89uM1vBrfsXx/os3jE/nb66h+9g39EnWMR3/gz86T34ukK",
+	"6MDSHizHVhebUMkVb2oOkSJrakWhrGM1Ves6ZWymxNd6tzBYZakkQ/XI4F8C6mwrCdkah81WyFg6A48X",
+	"NAtJ/tT4CzDH7+dCASrIgtLEZJ9bnUUyMvQ7BkkpWEAffDIsBsY+iRMWCG5oHlNSKpC5kZ/amZV75MGs",
+	"myhdrZQYpzJbkhkN98mdSMG645RYaBQ64IFcVHV0EwWyItBj/bTaqmYeywGc4ABkNGPoiZtRDq5XdsvS",
+	"RTZV+lxQyVdNodZV09iqBiDncklG3UQkibhD8aB+/t08WPgYoFE0WpallR7LToTVrYksnsRj9GkOGFdL",
+	"F4iu+ZVBha040YnGriMUmPQdjTOvvF3bGGkACcVovTWI3MsMLMdJQgKYGKJovU04u4M0VTXf62T3Osnz",
+	"q+IilheCXHveg5Eu5yasw8gIICEj9eySMyUK8UeZEhFU+5sGvdQe6QcIXXYg1VzQNYdwuSfK39xF6RRv",
+	"7h1y4FudnaPtU+h2meXVbXt/J9Zx3RXepmWgRjZWUR2UIpppB3LUFOSoFshmSVdM4NrKnjwIvs0Pjlv0",
+	"NZF2HhI+xtvMzV6piXN1tpM+3yY284GiXn9UqJoquWzqhUSRwRBFl9VLfCBIRwN+y2XYoBWITxd41HCe",
+	"0t6pgSJ13zTpJg3gRtVbzeyHZh5dp6N3rchC8C5XgBG9uw5sYeV66CMuNGPlhgOgWLnnICdW79V8yORE",
+	"hIbpwTWGH4Bmq5bR3URuNpHVs9zM5dbk3G6laGCfu1UDyVcoGvgDV/4Dn5Rbi86/4Lm29C13uwYrz5kb",
+	"oYOyvNqcfqK0E+sqzOl7urac8yv0VOm8NK3Yt5ufcqW9f8QyHiUOPEKtAvRBF1/TYBlEMoyu88rDkBGb",
+	"iJRp0A4wPme1ykxFF1lHY2hqpvqeoVY3SCsDAJQVUHJmhczThJKhKbY/dBbLcR8sINoGoFSgaE2BReKp",
+	"WQsSxZFSUbakm9QbS4sNiXb/uzhJyEjtOp6hzwiMyFBx6lxkmnqDfDmGKjwAGuNsTNC/o3gyYalqAl8N",
+	"FQRa3eM0FelgxqTUO7ABMBIb58AKZKYt88vsV6fm8aLI/tfBU0WU0NI3KvZC2GPOVS3gWz+NjisAlZZ9",
+	"jmUmu+QCsvOM2R+/qB7BZ5Xiyx/pouG02na3OZzrdw6k2mj9i70PG6BiiKuvRVBdwFIZg1U5+CvKI6xV",
+	"aqFCrAvByT9C1QNiJsqneFW7nZpRNs7TOFtcqslD9gK+teM8m1a3b02eg83jBBlXURLEqwKAOfUCjmWI",
+	"YHksAu//XONqDSgAaw0QpGlgHrUJqQRFZ0WWRqzPC+Q6HaL+M6aRIcCp2vOQZ4guc12VWomuLJLguPvc",
+	"gQ9hdNiwS4a/MJqytDImrN5v7obHTSL0vstwNWzJMBVKMiVYa3ldJyaq2ZwyGoHhFk9dy4NKKxwCdB7/",
+	"nS1aX9RyxXwiTIgpRSQl/fKVC/JqQpR0uoquo5ayuZBxJlK9SGaNIJBA0Z9KDCryEWbKjsYcFJgghhd4",
+	"mwAW26QO6D0BxsY+7/NjT9KBgBQJi2TCb9XfSNHUZ3g5gVTtBGvOnNGF9m05RBP3jiRx1lZX+1y7ZHXV",
+	"O8jWGS3AX9O2eWqG3SPPw4wevMW1ibowmfpDyGyqcqbfZlGfq2HHAIJHknjCwIRpzJVqGq4QG85u0znN",
+	"prJtbNrgs8OD7eRlPpIYS9lx/EvDNpFCR4LoXTejEVbN09mcdyK96fOcY5CKDkr76Qzy1CYxS+VPP0Gy",
+	"p9JlgcsgwqGbZBtzdfIEj8cUYshm5D8iKqcsajt53H/5uShgDDh3iRRFG31OJTnYJ1P2mUZsHM9ogqnc",
+	"GgXvJyXZy4zO5qY/F69OyMHBwQudgI07aRaPUyHZWPDIvIhhgj/9hN/SJSezacoYGYkoZvKIDH/vt2Bq",
+	"+60j8rHf0nPbb7XJ//f//L+fvgwVGy3QU/Vq3tIkjtpkWH0Bn+/zNE+YDiSRpm6hEgmxyG2/hYWt1Ued",
+	"Jr4MYXUKVyphiWR6MBemC5H86acjfKgAndRBfhUihzSEDP+7o9/vnL0cdsn/nSuhLs7QeL4QuQYfRevC",
+	"KIEEafVVVEvKKIU//WQxr3VFZDJKGb05KnogfyYCqARNyJymdMYAG1UfnTjVQIfOU7jD+1xM7G752bpy",
+	"Jnao8udi1Dg6ReJhpfVGcI4Hfkrc8Z/hy/hNfaPPlfJququDKVzhSEKqYnACiBQzKKGJRwt9JKCamWig",
+	"iVPH03E+9MFtgvsAYjkM8q3OVIdS0ZQTp2uwlpQj7YQRmMx4vKTriEIVAlgFDb9IY4le0T5Hh3oR8q52",
+	"hiJ4qvX/0DrlXrfX1lxBnaG/ICNK4jHjkjmM5M3ZVUv7YSEETx49fgzluqHsa1ek14/1S49nMVizszhL",
+	"MMgd+Emr3dLfbh21et0n3Z56SDVB53HrqHXQ7XUPWhAJNQWB4zGdxx2aZ9PHyJqZjqp7rG7ORSiYzAjE",
+	"LviyrRdqY+WGYxGxoR8t58bgweEY0nk8UF8fxDzOBinL0pjdsiGZ0sjUp6V9juIKiXmXfNBFzM0ZhJA8",
+	"tXEiVKzQPgdX1eJLqOiO8kEBRF5EaOEzQBji62lGpiJPZZ9roOQjHU+m+FFb/614iwkfAJpvqmMAq7fP",
+	"F/KAGoYsXhO5FkPsaT6LUNDAiYB+DcwytFB8ZjL7RUQLJ8EFgqbm80T7ix//S8fg2WAyE9DYLA4R1AMl",
+	"wq8S8IOhlyAeLQu+rA2XLHQDpXWAsqApkerIfq+33pB1RJ46DYPT/z5+8+71afOhnYiUKTEQMTNrxmSh",
+	"xjV5VI269L/uI/rxx96z8I0nOMjQS3YyHv9CoxO1nPD84ern37BsKqJzkR0jBjq++HT1i+oVEKfAEqLe",
+	"2jtY/ZbJ/RLiNU2v9XtPVr/3/uJMvSNQw3yy12Bk77kOqGDRGxbF1Gi3T/ZfrH75Sog3lC/0EkDGzmGT",
+	"6T/jmdINk0uQaUH0wXcbzM0lwt6+5/SWxmhgcpU/hIKX+WxG00XrqGXOFqF4fpByGQjljF6DNdhQbTQU",
+	"z+jnzkhEi85okamTs/f04PkT9ZGCuv9uotG/IGW3UkPr6GN4BMUjj9/pd1tfPrW/R6aAwe/ma0VzBbZK",
+	"Plef2u/tH1rLIb1hDgsxL8dQR/2R9GAGZJ9rWcRApKQMgYfJ+4vXAEp+3SW/CKVzWTElOipah9B8B1DB",
+	"0YDM99DBkyp9msk+9ynlNthe8c1icYDp9TlwPVMdYCl3Qi1vx5V2XKnClZ40Yi6vRM6jHRv7M7MxJEuQ",
+	"i1wcO7kl5qb6nrAM9ZdrltUnI4zo+MY4AYEIe3WblLon7tAnkyRa11zCmaR27wD8ERBj/X6fXyv1VPAK",
+	"pTFGOi+9qEC0pEbZ1tqrjsKTwpYO0rww5stJtp4R291WiZ4d4PKXnCUi1OUSiXktxhbMahl5udDc0j7/",
+	"pX1v8vS9k5v1ycYf5OSf6P3mgJQFz/aX9uZSaN3pV8ey/uQfO2cPRbusOKe6oNNoARF+/AbDgYyc18aC",
+	"UNfcO4b8Z7TpXad0ZnKPconELlaC1NB0bYgiIM38xEwDWzYwz5l0TJeCkBIBMdRKpFjlBcKLSCaU0OiC",
+	"ds3RQK/EOhonUlNiFAN1Lho4ScpkSRE6AaQjEdcxtwQkcmd6iMZ2bUW3Jkgt4FMOCX66gtQdlTpMHOd4",
+	"CB4yPcjiu8bmUZLKNdfQ3xvWGEqGSkZeQSbb3nrDrAYG3+dDHPeExgmLHhcetqEmyGhJRr+MdSsUTcQl",
+	"F1jhDVK3DKwfQ/r/M6Ln6QkkZgYKku92V41RdTCWZMSuc24cNwWr0qkYdskgYhXNm7anuH8MJOgNF3cW",
+	"CwJ44nApXx2WANm65NjUZPVs0SmziBNtHaUmJuStEmVhBxbOFfQ2DiBtmc4Ev3ZARGt4msd+WxVCUkl+",
+	"ZZ+zChafgVScMUlg3JlQh5Yclx9BUkFJSnkkZgTi9CGdUDutuCh0ij53GsRto43Lmq2LPGsX6wQGRENZ",
+	"pJgxqD+o1kwWP7WfwssUvTm4ffF53zgzf8tZuih8mdYRbRUMNwf78LAaJv1pLZEAehvz70gYWFMh06EM",
+	"H1unXOapLkGEoSCais8EXKac7B8eqlOp6891gW8109wwSBfRNGr0NuiI5/jashK3k5K+UynpF8CzLQ7T",
+	"Q4lIjz0Y2XrZyNjv7spYCS6bMBGSfFHUSTXMFa1dN2zhu84DKLZgTys+kDIaSe11g2ZndGHrm82KAsDU",
+	"qRRo6nCaoAeWZRqNxWG2y3mJ17Fa3WhtW48D9+yjM3/82AIL7im/TmI5bX36VMFAxgdKUMZ1QL0fWx4k",
+	"r9KVPSDdVgBYU6nl0FNykog8KuNmFj7HuUgzmnT1uLpjMXtcg6qpo8XK0LI1ACJL0TUxuSiE0VrpdhWC",
+	"teVDhBa/ESi10kINAOrHT18a0/cQaHitzdF5aMskfkexvw7FvtAkAjUMWHt/XR0S7l//9MUSYwsptJIQ",
+	"gwrhhnsVyoRGbRtTTiQDi1HElD4xWujskcsKrp5kDDJ4vRa7ff4W6Cdmw6hnUFCPuRteDch9GEtmfAjC",
+	"RMUsylBc5Te6RJeM6XN/NKb4hdJ3WYS6YAFd5GNqWWgjg3pXDt1H0V0pOAWsR5ygRkpHo5TdxlgDtU2G",
+	"dAz4czG/HsRykOacx/wabtiEbAzmgGvpeBrfskj9rWR6xqNBHAF+kw4DHGC0kVRPTKkcpAyDNeBCLAdq",
+	"sQYQLae+6I5KP6DLYloTgLrspJzDt9zXBtepyOf6HgndyvMYOpyy61hmmsNZxZwMy1/EFzyV7UjD1sjM",
+	"upxSRJDAPbggdyJPIpIwiP4KxzT4GFOttYUZCib4Rs9dxv/GZwPoTZD0pUUDTGiHIthgnprEY8ozCHJF",
+	"oAZI+jJyDlyvZoBdsDkzZX1MN9pqfxPJ1IVMy0GjhVIvZ1R2yVXMcMs7Z1XNehFHOIewKl0sR9yyNKHz",
+	"cs3wlsmnYp/nCfjRkPuGlEDhKYCNwCcMMttbE7dfVHd4XgWfkNkCVNGJSGeQ0oVbp6OT1zsYD2ZcaGEo",
+	"GAzjEjrgODyzYGwp9DEoXvIev6Frjjg+1y75xUb7tgkA6ZngTqgQ7hbacea1WgWu2SRD25tPdJF77E32",
+	"wf49Z/vT/aTYjw5mQ2u/t/+0s7fX2T+wVd67Pfjvn62yqHNcItuwsdMceFfMr6WtfHfE8yQpYq/HEHRv",
+	"Ueo0suy+KWjUovhAERcXhqYruGsDbLq9xyV4UvU9TI5oNXkdYiE2XHeLh+wve69S7L8qTb7lDA27DkEr",
+	"G2JifrNKkFTPyPtZXvBdmSdZ58RAAa9623l6LS/zO0MMUHLda+JfpTqi34i7B02kULf2ekPryWU+nmpW",
+	"tZPGty+NW/lbHRqbrO26i4trnwrCGHU8YaPlSoGtdisoBHqgPBbZx4iArXarkAA1hLwj/6kz6Ip/CP5T",
+	"L/1pcKCSKFaBG6qR/MJ3bCpXSe5THCok8+GEOTk5raNyQfUvSFpq9ZS2cSW5wfDFMR+iz6WIjm6k0mgt",
+	"AzxXGSoVio+DQN9Yu2lr4xAqN2srNn2+UrM5ZzF8gRZB80oIpBxD5jG2nIxEtFguHRt47BDPrgVXjxGp",
+	"tjTdW7MtfD3qLqI4YVJuRNn9lw/W/drhui88XfOFJvTZe6EJdf5A48x96XDdaW5Ej/2vfPE9/DnfkeKH",
+	"IMWz8dyaQVcT5qVez6s0Z0cGGd2UlNNw/9wvUmuz4QqMr+G7i7d/Oz256p5cnB5fnQ4N1YVkrxgK9kKS",
+	"VJ+bVroEy2AYu4vGkCypWnpsIV1qnKepWm1ALFLrp/UBHXM6KHrnKVxl5MawqqlHjjmFNlmNSaYLMJSn",
+	"JM4kSyZdAoD5oDtanDs0sYU01T6vqqplTfPk/eXV2zenF923H85PLxqqmZWp0XAra6ofr2BprtjnbE19",
+	"MzynUGgMjl7MdXxzxj5nXXJSArrxPNda2QsN02aCN/OuFoNZ0r9YEvaZjrNk4fRwnQ4N4PVtdQsOZVbe",
+	"kLZuzNDfHsPyvmx2yJYYhe44ZrW7O2qD48Qh6boMpqBD6BU52+q+MD+3tTE8wuftDpnk111yqUgbTUAa",
+	"NZm0kGfu95jW91hi6fdtdNjYDKywHOtEMgCxGS10GiaQMV1WB0laWbaG55XICMnMDqjokAADLoeYvBjt",
+	"s6fRXq/zZPxs0nkyOaSd59HBQWeP9eiz8eHo6aR3UDN8F4CumINVSPefql4SXeBgpbMEKLrDhNu6/Keu",
+	"PaT0A2RalboHS8TyrfmE/0TGtErx6o+f7mlla5wnYcqK1LlgDQndrvf1uzJF7QJ5voYhyjqCC+zAehXo",
+	"XjL8+/dnL63srtttI1pRhZCRY8xf95ExAF4C6+k+6T3x+Vej86cJ/JxmU4e+G+XGTZPaDqlXgwGpRDaJ",
+	"VYrHUxfPGi8YSJOAQO+jsgOXQO5Y8Alf3AJ+ivndkHFoQRmVSmBc16Aata01ivLIa7UEl+LC1JfWtjBk",
+	"TTBuiYB/vs9Nc7qDCLtQYLLE2ZRILbRofUbq3kEiIOb60fG0xkXuuZtRQBgobqH9xcjOITy3nN240kPc",
+	"52u4iHHhd97iLXmLLezng3mMg/irfyrHcRlquQyOOnh4b3ItoPWP6lQOY2y2AkjVWvSt4NnjZQdBsGx3",
+	"8WDhWwfjQ7Y/ed7r9EYvos4T+ox1Xoz39zpPJ0+i53Rv9IwBJ3Sx4FsiiW9j+l9KmjZxktU9cNR6C4+R",
+	"t3ccpAQXxB07WUJS1+16KN6NdLH9lhWsm+VWf7rvRtt5r3fe653SsI73OoA6vq7zxHdJWEnN0os02YJT",
+	"t+SzdeXeslzd3INLrAO34sUE/26NA3l7blZHwtx5XL+Rx/XJzkX7FV20X5HebNFzGbJ6/FjmjXZdNSil",
+	"dOdJsqHr7K0RDYPKg6N4bMtR4phWqj7TWucoEalRWJsoZn2+NT/pd+EWLa9zmxjpXk2MD6vbZA9AhJVp",
+	"QiI6iUESOL48OTsjCcswN9XdLGLZZpGMpuPpwNbj2O6GoXo4sAPW9SntL/EptbZyCKtuPzO7a8ygAxa+",
+	"weRZ+6cBgLDFwhtmBkFlRxuapiGiQfbCdFKNnGCzLG2YnmffslARXr5SW5sgAYRs1tUAE+0ClcHCOOu0",
+	"nITK7GdwsElCR4CDU+AX+JV5wW5VTvbUGGZthHhwcz0D8lwNZEbr3tYJABZY4RVDWIQxnc1zqcFG2i2E",
+	"hhuA6l3AsDrlY5FgJXTEEicT8T0HXOw4W6C7DoOOjlrY+ib6+ZmemiILeLVGDoAQ+j1ip3SXovhDpiiC",
+	"klldTUfmq9IbJzsxQIxKsJErnfB3dOEiRNQc9GpO93KgnD6vR8ppRiK25sv/3qhEU/ZTpQ0NacEOkOJP",
+	"lt5MeXUTrKIgW8CpMCVJOliSBFXIhtIQ2p4eyQJ6VpY9vVgFIlJESglO4ySPTNYxvgAOV8mSW63SIB6r",
+	"nIo73uf0msZcY6yinWuWS130x0HAKGoZaOgfBws3liRlk1waJ5JPsmoKsnwlT+jXc+3oYhxQBEw9+qzT",
+	"2+/s74UeDZBGtN9hCTEv6Ok8vp4qaR4LLZjKQbhfC3c7mh/aZXvEpwd3nLzTq3sMi6uRXHfOk+/JeXIu",
+	"7LLsPCffn+fE0EeC9FHTbIcthdlHyBfCBWdbT2ur5UL1fMdE9dyLldzTOVJXB2znHtklpP1w3o570Yhl",
+	"/gtDMcKVD95AIYFg3QM84Cg3FnWVdLScPss6LhENebF05U6ixc5jt1hNn2ONmWEhSg2d1zWIPzl4ekgi",
+	"upAYLcrFHXhkX/RKFws7nSE3EK4HldhEnnXJcZ9bm6lpe6/X05O7LZG4CGyjfa7LFgJG5ozesGXWwKWF",
+	"DO9TpmArgmVzKLGqgIh1nZfUMvhgPO92MsHmC1U0sC4WmlyaFDTYe5iEhjWk/S0J8m6phf95+/5icH76",
+	"AWHm1g2PuvfSRUuLNQAo8oxGbAmKasktevHaSBq23EPhrKhP5KhRrJvMwuOGXlCoXl3xv3xNVFeJf8/j",
+	"FM55wRrcUl95EgENRfosBEkEeL/AsWwb0Pv1Y8uQ3THlxWuWrppqKWg/xVhR/9OvivhRC+/qfg23/MfW",
+	"VYE+CxQR57vb+uTufqUokr0jcskSNs4IxebIeCriMeu6ZQ21b7xw2BIrWevHpe70jPLAbJnMRMD9FEQ9",
+	"VLDSovOCD6DPAywPqPr4PyJH+l8wCIczqZ4A+9BV/2zBa/VKl1ywW3GDqNkYW636uC2s3eNifp0Skx6X",
+	"Dg34B8kV8nTXXVWVP0JVlUK0BV5CaFi6bSrchkqo1Mm5KwyyTkpmxBKGJcH903bKvYCRsGJsa65z9jmz",
+	"QqLYxMra5/c0s0ZMZqlYVDXeJ2GN1/mUIlrRj0gnduWa/gCJiMAy70cbwqru6mzrJUfbeHfLWu66R7vP",
+	"7+9B+epJ3H8ED8c9dJ+vWaFuRyf/tInX26d4jUKSQ5TPE2iGSxy5m+RoNzqvD5yjbaAkmvnizdNbgSs3",
+	"jelEaAxo7/PGSOVYyF+34gfCN4IsN98vwQOmeL+AQGuvgDO3XVgBZN7nS5HMa5HLJ5M4QUA1m8TtXjOA",
+	"4C6CORmOKR/QaBZzA2c+ZjQZTGIeyymLDPwW4JibgQ7KYOr2RimFfErlwOkBfEF7vwYZS2cxV8xUPSnH",
+	"MeNjNojEjMZFV81lmY+8W25Geh5HAyUnaC4KqFgPAGNuoVR2eek/Aor5G5resGye0DEzYUYGG+YdruQO",
+	"31yJw87RfegMdT3vf4DMdJNFtV3kJH8pLIaTvbwOYFLV9Gl4DxxQqNmU0RTDTxUziKAWGiobXma64jHI",
+	"6Kxn1PRvLpIEjqaGlLK/Vctei6tgpqxw0WBw+49b64BH7W8UqoX92SG073Lcd/rZRpFa+kC7ypi5tAwU",
+	"uA4FuCTali5pluajARu5FpGBw1KtS15LgMQhmVZDCjufBq2rLNACa6zIs87VkjjrwnxURNlvgM6+Snnb",
+	"FJi90KPWxmSvqnAF5vDDgbOX4BN3oXC7ULgfKhRuR4S3SoS3jsvukNbV8IB6uu4L/qyWBD+0AeKzIcB3",
+	"VBKtLREDR5zFmNue0AzzxQr7pVGnentXPaVLHWnPR6h7WgcL2iiVStEBbK+Gid5N+stomsSVHu/1ep3e",
+	"Oj0eoKFlSx1viFRvDYqbANWTiUj7fDlQvSkA8Ob4/PjXHxip/p0RaTzzvSygRWRjs4w/QY208aazZsFZ",
+	"AhO1wlC/QkFthFlhOvBIbh/V3zdubAdrwl1U6KKL7rwZBExdr9eGMQ9OsAuTv/bk+jabUG/dD26vUgGQ",
+	"EoRtsPL7iI1pDrJ0YVY37hDBmaxjUg2LgDg2p+3wKJGS8ZTy662zq5mI4kn8kPyq7XbepBQkVGYwgvbW",
+	"2ZkZ0Xb52Yb0xFgUv6M6Iau6tN1KIQ9UZWPZILZdZ8Ps6XuW2VjW5S0W2nhXsn388etsWNv7OmU29Ev1",
+	"FTY8d2mgwIa9/9VDs3587w1IAVYHmORZDnR6UzdOmrFZLB0/TnHBceS09nsvXiAPaW3XoXOwvGxI43k7",
+	"WCNkDbtXF6ZmVO1dkZCdL2RrsWp6y9XZ4rYGlmlJsw5F8wnxgyBo7n+14LOHqQ/im1Ealgex9rivUx3E",
+	"9PFPVxzE28C72iC72iC72iC72iAPUBukbOpeuzjIQbk4yIx+XlkZ5A39TN4A4W9WGGRGP69fFeRgVxVk",
+	"FzG1i5j6UaqCrFIVvuuaIJ6l4nsuCRKSK3dxPruKIH+uiiAPS2seqB6IVb1/JGPGA5UDeQMC4Z+gFshm",
+	"oSi7YiDFVpnVbpXvuBLIwXdTCaR++rZUBgQO0WqDJk20CS+QRFsg7YMDMpuyWZvQRIoq2P4xGacMYLxp",
+	"grsnEgxJ6J1Ib/q8QFqAT1q/rM5qhTxMDc+fMJvTiumX5ZRWkglCCZB+dS/OJBlqu8BALdSwxuxo4jp1",
+	"8CgzqZ+xHMiFzNisSPfcrtURJnhnZ/whcj3/3PZFP53TOVMPa1P8MeyJ7nRYla/iX9fuYO2BSUOgLLVG",
+	"QkcFdqWUk4vT46vTwbvTizdnl5dnb88d+JVGtsQNbHDOkuwyF3d2uJ0dbt1SKL8rYg/i0XGeTVtHHz99",
+	"qVZWAsnA0Zfx9xJluSLDIH1x5JdvkOPnRK0FDHE1BZuUIFktz7ZKkiS1gmQjA16f11nwUEbb2ex2uXk/",
+	"gAmuOZVBG92DkZkt2uQuCiIyppyMFPVJIqRETjoGEZCjq5Q+xKvTBAYVxzHlWpuI5YqstvukcliiP5iI",
+	"dBDMtVnbgoDjV0I+jquSXaRaaJ5ZZCoE5EmmUdyJlov7XLUE4emzebaoKAFGsG2YaORKxd/aNnavnBjI",
+	"LY1lltJMpF8tK+bDlAHbQtOCLrk6YuQ6pTwrdbF+FQoVY/0cl81MxVo3+Yr5FDpL4f5rvP1chZLVbZ3g",
+	"d1hzMUFblw6sxAg7ReIchXCpIFWxyNXIN9sLkG+mDF8CwyCVo7VCIz5++ebsvKIPr6X0PmkewO2FmoSD",
+	"uAEAYhfBvdMJtxXBrV1JAYFsa45NBDzBwG2HuGzg6Gx03B44ahtSn65Tkc87TkDzahoLr7gx0H5E9jKI",
+	"GT8qWju6C6BQMSkSvi1sDLgb9ZsmtwtUz+HZ+T/Oro6vzt6ed1+fXV4NHSwaRdPDdLxtXC/qg1jlImVk",
+	"no+SeAzvIxmFokqb6c193uevtKA8FrNRzBmyn+Pzl9hFtBjTiNAiCW3gTGh91WR4Ehag8vzajpBfVTNn",
+	"thXsskFhVHu3iZck2MiZPEZetHkD72BB/ri+l4dwtPyC2C4XTIo8HbML9tsG/paGnrG1PWibbAMlRpyr",
+	"6bhPA/fayYbr3+NtLG9yL2cJvCE4q9sA5rFyL17HUJVs7Y1Uambnpdh5KXYS6Va9FBUZypFcw3JZSJSt",
+	"FJVYMz640osNwoK9E14JEe7zJU6PtUKEybF02H2cEc5YBLgntXUna4Ql45H4Y0pLOz678zTtPE1/IE/T",
+	"w7GKpaWSicwoKEfOp4/I3VRA6WMxZ1yCPTWJ+Q2wCSqx+Ka6aLK3rU+prWveeqnUfho1sgqMQaTzeSpu",
+	"meySM7CnzGicsIhkSpVS3OCo+LQuqat+Q3IhVA0lcyolERzDFpXuPaR5JnTJYQNtCQYD/S2aQBlj6ZYB",
+	"QY+9sUgA0tMkLpXNUxo/GtMVI9PjBE+D7HOT3Y9RkNAAS6SJwtQxATQrAuavhMaVIjIfTwmtLH67WgzT",
+	"TUw3yQF9bgrgGMi10kToCR62TS0vVGX1ZYDhEnzMuuSDtp4MAwggNtPcAfuUEAHa59qmAeaTbDFAjVQO",
+	"rYWMcthDJBIiLbaViQhVK6tNJZxowNO2Dmw3hjgUNiTIcNrF0+djwSfxdZ7iZkHzDHwTJuCv4g4rh1YF",
+	"H/UtOxVqfSH0GLeE9h8l8SwGsIBf2EKoruEVrzC3YxMCk8+T/RftPqeTTAk5SaKRlcdTNr6R64gs9yqV",
+	"DTwsYRRPu19IFi4XdkvGIubVvwWraiN75aGpd7bNUgKKYtqMF6/zBeiOgUbAJYOQ55zHtyyVisw6Y3F3",
+	"vjG9BMiCuYVnZ5Cxz5n3PTEhC5EDgINFfIOq71Mx7xbF5WyW9H5n/4nNkv5nyw4Ikj8GGZvNE4Tw+aAb",
+	"UV/43QStf9GZzs2TnFcvwvrwSWH8n1b3p/8qprrft5nU61QFLkl0XjH1LZZElx4I1Xp2lKJW+IaDqnOC",
+	"lemQiyy4Sc3xcntNy4/XuAJ+lPLjKw0zAYPWzl24qw79VatDl89mQzG+XBb66eHhwdPl8v1dGmdOjeia",
+	"w92gRjSW2JMBOdT3dIL5gijBaiaMDAxqgF4Hr6asL7VaDWENaWjdStBBKqvh9rYcgrBeBkQLsKnGlI9Z",
+	"AsV1bQ+1yIkLE3VbnxpHXuQJqy+xH5wNJY2jz3MXjrErkv1NSORL2OcBOnNvW4emhQ2KZVdkJ6WNU0O1",
+	"sIq9rZSNKuyibWifSBUlLJC3FVkD8N+4sJIUyjTtc7ch9XVDT6uBCM3p4lZC0eAN7MW6YvIxF3wxE7l8",
+	"eEF5R6p2froH9tPZ0LKt06SauLP1PB/obvmkWsnG07DgA8ZJKrWVrkow8nlEMxaAf655fk7TLKaJfu9e",
+	"5ii0qngGHY7GMXXH2v4Y96xRJZOMvDFxPWvaYNYwT7xT08vKGuR7mAHHVvHl3jSXRfEGpgnsyD1ME9hA",
+	"Hd1V7FMdHpNRjfbZha6kffcQ0vO6yvxpFGc7hX6n0H89afUdksFkQZAQbi63bq7ct1vzPCDQnkAlEolu",
+	"E5BMw5p7sLRZl7zSuAkmLDZhk4woiVUHMWKhE50JlWswoT7HYFrIiSKc3SmB9udlRgORKkFZzJiVd2NJ",
+	"kP6R0YJIjB9OIOnqGFpEtyBaI6yhs899BBNE31dPPpKO286mfhhzBHIXjB8B5018Pc1KnrTio5kQa8jg",
+	"fybWuOOJO56444k7nqhI1PtvxgmbmbnRyArW7i2pXcHgmVMeLWW+d8ApNWMJ8+AzSFLE0BsbkQBxmFmc",
+	"JGRURGmsE0AAw793jmIEOX2to1YxIWDPHzHGiczHYyblJE8co3a3edIgJgyu5yq1X/nmVnyzZFUjftHJ",
+	"B7biF76YnXlsZ8n/Rs5O2OwPaMlvRu7ZLXS8QfUZmpEpnc8Zx5CxgNYCse+ipEH4GY8N3JuYFdnniihA",
+	"7p8i/9hNIia6gn413A9SGDF+LMbCk8YnSE7xZQ6Rc6iZoXJg6/Rp/NEJAnVDCcq7KeMaZpGlKMtma0XP",
+	"Y5e/FvTi/dOmNgz5wcndQvIUNLSFDCqc910O1UOynjW2lUPYPFX9XGDoboWKmEhBJBOu5m6FqnORkYli",
+	"bl2Me4Q6I6HG51gevtrCGb+lSRzBA911VPk1ZS+bCM0+QzpOSZRVdywBbOus2mvAEJljuCkjjGPtXEUh",
+	"i1wMEGH6fC5kDAJ0zDN2DeHL25Vodn61B62WUfA1+n27z5pJEzZoeaU84Qbhk1IMvjarBkX3iUjbBiYa",
+	"StpZFANImlBChQkp6JJ3NsofWgRGbsp7u1bbNbi6V23jh+DrG6RDm3nbhKufM5mxyBYmvTc7NxP+/TD0",
+	"2hQ5gKO8k0SJwkmCqAZeYPH+sgjgWczjWT5rHRWTpIm6NhHvBIM/sGBg9R9k7o5XZicU/NmEAssX0VFo",
+	"tgLy+OgHkhPWQksq14utybBvjqHkNGary7pASpXytFVIJdIcUckCM2kIzZj3+dI2iiRORe0fmXQWB3ev",
+	"rdEEAIBJFNVwTaUV433u86E2qg4VTTDJlMOlAEtoi0E0LhA/M/Y501gFipaoRacpi0gSZywFJz5Eqxs7",
+	"CiU6v6lLjjnCefY5NmdpG7bWJWpXwwwjLL4H6zROYhCBwWoFoFdHZCgzmrH/1IPq573e/lO8hD7ZaNju",
+	"c/+htrmDdTXg3sdPgSY+frKNALyRA+NsShoUm9yta9Amozzr81FKxzcsk2TEpjEkN+qkVhPmjyU7IElU",
+	"ozN0ybGDl6oDZGXMrxOzALNcZjBjIzUxc0xrqhNK741nVQFniG/j5By4SBPh9L7YDuX3T6HM6KYvnn6m",
+	"IGeu//ZnNs7Vz8sMfNibtAABAr9A+EBraYENMcHMSz8OY3s1N/q8VHSDrFFzA+u8tltwPpzAhwetu+FO",
+	"5sOU3dhVvb43UFqxSD8OQNp9MFvuA9eyMVJL8MWXzs7dtI1NR+2gxGzwMlLTr2O3uD+Cm9/Cty818934",
+	"H5rHOqiRD6Q6nUcfWwDwGkdG9UScBzR5dFufvjSHuFY8odax78pTWu+Fz/7I7vzNgktcY8V2TBXr2BpI",
+	"xdSwMzT8QIaGJVhJ2wbUW7euz2ZYe31uS/80sgu0Nc4MmgUcqGNw/KNnrg2eOlDqRIpCt2oApLZun9+v",
+	"eHdFodsMc2+n0T2URrcTNn9cYXOHZbjDMvw+C9evw3iX1blqDlYIJ4dhCn2pUDcE8xkgQupF4ZWqvfBI",
+	"c0ptwzQvFaZsFBP73HflG3N3xcJtwQF1LpJStLpkCD+HthRznia2QvMdFKzxvPBDItI+H1rrPV782ZRw",
+	"tq24hZ7vqnVvgPn7xZzNu173+rzPIWdY0R4zAD9IYajDH1k0JPEE65pLO58oPmjpxQo1WqSGx9qFDZ/E",
+	"kz6HcjwaVE1mNM2kmfVJnuUGSMZxAiiJ5C6WOgEtYkkMUZMw+OIxv9NKO4jyhEV9HhdWcZKllEs6BiwB",
+	"9Cc4mW/aeq8kMug8y3yLOYhfAq5pE522SwYwCYkPSYht9LkUMyxSNMmTBJDghm0y5FRpHfbnfCo4GyB1",
+	"V79Fek15/G8Ym/r9LzEaZHEGFbbVTI2VfGSe/9lKbpJEog8jMZGhkhGU73xYRHV+8CyZQ3TNTLrc1DzE",
+	"2Z25DdBAgLqHiy/bDbAS+3wZWCJZEytxyyiJajXWMM9o9vhKvfWlXWAsrvf6a3ituU++BiyvKhf4Znmc",
+	"nm7r28Hq3QdRbzVGyPZg9DYE0PsRofPWWOUox/usnJyKSK7O9AN0sCQ0Uczbg+BEn8zRx9a7arqMfhxD",
+	"R6SOi4GaisDWeaRrhn1S3Ud66/fEpeHaxwCGJCQK1T6cciA12rTHXOkBcnUQdvNj6wpLX0LtTN/uBzZV",
+	"LEru9QQyghQdnfulywE2CA06bcspzTNKnBDc6yoXfAAfHjA0GqqZ04+b6QJN3GaclT6oO6l92lX4V5ej",
+	"mHKAGoI5min+jES4oPeK6YcnE6bP+siLOgEzptiRnMZzxZCyNB7byARn9LqjOOXlXqJApgNHTC70Yl7E",
+	"JayaM6WDIteGscmpyJOIjFgi+LWOQUCxQB8HFImwS1ooDYVbaWhrAH/irM6g43ZON/axdUL5owwmRKSM",
+	"iBEi2aZiRvI0OSJbA9CFIWgh5aIyuWYgunZaCfX3Y+st9gu4sxI0/3M1BO2LF6UgsO5aaLArLeT2HNrj",
+	"3XZ2rSL83ETLtc2OdjmDXnlCiaVnu2y5Xcr1j4srSvmSoLmHyrN2RR2djoy51UEt/VjD+Ss1zdUhnWOp",
+	"KAzos9CPIZJCYB8QEiawIMFkAuoGqlmoczCssAiKhQc1wjicf8HHmIbna5pd8qGEOY+IfI5l4AguW52j",
+	"KDgjMOhOHWHGMy0yYZ80rJ+EwAvD5J2auswZhRUAXMxBrHeAEknOszjRGIGZEH0uEk3sUOfCsCzBlWCh",
+	"2b/Ws6t0z3vYWQRQAM8csZexR9Kqf2puphjQ5iiIVBcLMIIMAuBrL0EslR7nrJAVCReyz93lN8PHOUNH",
+	"ZxM1zyC4b6jnAcSK+mTrqHW71z3+p8xHF7+8mfRe0H9dvWEn/PNodHf67sP8ec6Sf7yZzJ//nf57/tvL",
+	"X8XFsfrvV3n6y+F1d//9/G76Jvnny8FvN6/Gf/3vwW1+M7hl//pAn8Uj9rfTV//oHfwj6hyL+Ka5CxNI",
+	"/AqlDqfLOx9NdLptZvpbAIJtOWdLaLS2+W+ApAJLsGOwf2IGW0BEeniQmon5/NbHhYVDSYmOO1yPEe89",
+	"PXj+pJ7JghmsY0VWuYTbFrntEKY9QdI9TyjnHsi0NpFrJQbiOHE0NhIbkKZ01WMrOBd9OOpzg3dLq0aA",
+	"/7AWWdfuKzzu85ciZFxpX85n8aMIFEaxiItjOdRvzUh2F49Zlxwn0oSdokt+CKpHzK+h9I4ctiGNTpcf",
+	"1oVkQoZ+rVQD++pzk9KaSwhh1gyvhBSmHQtbsu7DMjygif9UtW+XEO0ZGEYLkpKNZ8CAUsOi5ZwlScyv",
+	"IYQhkxhGSsR4nKcpgzpBiICAqQK4jJLEss9NJC85xtn26yjDKsFqKrHK30CyS85FNgUjkSSgJ0dqQ6QM",
+	"7OvRkS0yVDEBDx28nAlGsxdDxpxJkGgiu/ozRgEfoZmdWZ3FQXEO7iOJuHTh6KO1p7SOk3jM/ks/2B2L",
+	"2VplYJ6A19m0NRKjLbU0pqlINm7rcJu9+vQQ1YbWN0a/NLvgRG2KFaJbDQ0W3FCR7cpx8MZIZNOycZKV",
+	"LLRt6AICMgJF9XIIi32+aoNaolsM8P9n72uX27ixtG8FxT+ZqWrSlGQ7jlxv1SgeJ69n49hly5vaDV0k",
+	"yAYprJoAp9G0zEmlam9jb2+vZAvnHHQD/UE2JVKyk94fO7HYHwAaOJ/Pec4YwPjnvTbx8INu8eaxqHWS",
+	"7L/ZQoUCdNG/Rz0Mbobr+14vBVRuB2qmJhgerGzdK4r5Lfnnv/HZUuQdlkpXt+8OFdw2Dvfo2zB4XLma",
+	"EPdv3735x8sXl4PXFz9f/PjyXS/qSTO2CpyGQln9/VbYrqYicHQQoAzkbPu12yfo2Hyc8eg1nediEKgA",
+	"AU0HGYtVtmFyjj0BiRhSiYdjKTMBcDzcqtWkl9mWPQkVVu9VJpbsJMLsyTnbmlKJ8OqzCE7EOduVV9mU",
+	"MgEa7K7NltG8VGYNpUX5g8m2KCqOTobDIROJWCKdzh8jxH/c8HqQFwoi7F3kvHPsv8bIuRXutdbYXKeh",
+	"wtnTiR8+fvbk26dtEG2Nnn4q7OHf6t9jGf3BgunbIuEjtTsUzg4VCfcj+H6MP8UIeAIVhXYOxIsHc0wF",
+	"N1pNCnWLHXVaeXK41l0kOd8crk/zJqL19L+S4RvDjL7vaDN+pKNFm4vHP2y0udMxf+DgMcrsB4odt+j0",
+	"iA3YTGmAUkFTR4AEBySnEBE1QkByUrFJLYEDZvjq4qYI/aXA6QUKF0dzxmGfWrWcsWshVl7D7zYSfd/e",
+	"kKEsyPstdmZtR5/8kI0Q98J0HKL7YVkswQG15x45vDAdU7B5uQ6vDoMPnIVURHGlC9FQF6MH2dDSPDtU",
+	"Q0Ma514Y5b/n9xwHpdxJma7a+W7SIm9ReCh5cTvKtPZNCV17qqygEMojal5uNyqX9Pj0X+16WZ2P1ATC",
+	"j5PIpVN1yqY6u7IWx8ETrCNFNV5UdUAFOUQ5NNnaP4uV22eVu1pRdpzspVdYeTVS5dKrqFyRJWKZFdw7",
+	"vMDtVIBZDPhlIbbnNRcZKdd4ihLzC0kgvrpaKwfMDlSCa6VFMeDn7lcpjPtZ8DSRIrVaaKQKjBpUjLuw",
+	"urp2iVr7MBgLwt6pzh1ocQF0T7EPnmH73RkxoXnjnAqsKRJxNFKFHssgZT11DG4VaB4Yss42nW7AMC6w",
+	"iPCymqK5zIhknue7R8rR9E/XmdOz+NV4aAW7qdLCzwDgb1/+HH5yw7W7x1zpm6L9mX0KlRZo15jNaWTA",
+	"PnDjEPn2QFCmh/IX7lPgghuMpwBL1NqIhIoq7XJd6SS2U78ISPtGKpbzOTzZTkkqRAQ4Vg36WBibAdAh",
+	"XObMezocJoJ4vX2mNMwIlZ374EQ7kWJ5fAAHrQn1R4PFspu6bh/XFJ6xKRaqIc8NlD5QLWDpRGL3tXCr",
+	"Q11dK4vmgB1UKTVY1ycOp1lTptHjQdZWp1hJVK26cE+qLwxomezfu8nqll5yUTMJXaZzuZo32AZmCrvt",
+	"AD9COwsCSHc0JK10wFqYeK9Cv+Ku2xiT2xvS+bvTEF74SI3oDlEuRmKgvmasqPoKsWBHKSJDZsAw70e8",
+	"J66dk9KpQ44XQ2hs+WRc/Ss2LszTi22+9vc83rLfmwtfwgiGLBQxuW8aO8d8vXUvP+h0KuO4Q+V2ybtN",
+	"7kOg6YgygvLTYAxYI/6eCmIaWvC+p3IUX4IFw7uTX+N5L8TNO1Jel17CVaLCe975OZ2f0/k5nZ9z/37O",
+	"AfybKnC1NDt/hA0mYo2/Ex3Lh9nTeanTDrnY977DQmCTmEPjglu21g57Snfuy5fkvtwnB0aFCYDHS6nq",
+	"Sv07SowvjhLDfcQXyGeFCohEjr0HsAdumbKiS8+AAXEGZPtTOy1MDvo8WkWrj3v0qb8qRovOr+/8+s6v",
+	"3+3Xo5Hw8HQWhJZCyxphuHfOhtbieH8EL9Pz8kM7sMH91OB5VEG7BXkDeDUej8VzgnIG/BjI3wyEgUQf",
+	"GzU4aDyjC3aTG5KNWn7ZN84cGrA3c2bssHlib8Xy0Sxvq42VcOvZTIjYoAcIIg94CNnj4WNwciiMQYEJ",
+	"BK/ULEFEBdB1ABR1nWNLJq5u2HFvZKGbG6zaWqF3GIjnfHpIOwfK1auawPXCkAJU98L34fk7wKS4Ue2o",
+	"L2BT9o4Kt4X1N2a+ht5YFAk4GPbWdUnXaKUSsu9hTf2aTJq306Uy2OdLNX1334j5YET6v//9P77Fjv9V",
+	"DZpgWVjGxD/XPEGz5kokcXUgtWtWLSjEl+PJJkM4N9OKAIJ0wEt44RFN9VuY5cezymltBGHc53OZSOqw",
+	"b+2oWKhMZhtm9DqdiTqT3Y3Wt9dxyFvscysPUpGB2+4N5R3Z7hAtgsUonmSqtbrwKGvng/TI6yWoMq3E",
+	"t1vzGWDm/jfAsTlD3t8QrQ/5u3UitpWRpetEELIetyxR7XaQtw5Y+yDWJS7ZoYG1O41ITDL0ycA5pjW5",
+	"k2OthjQNCZl38KS9CZMtZFQOkC08t9yIVUNmlOkR1DN63lgcAC44dbs8Oh9ZVJfpqHKS7cM/Nqbbeh3V",
+	"1p0tsJoC7Mug4pja2/tqrbigalp5twwY1d54GFNq2VWNVBXUDdywWMxkHL4TzkK+XeqCVHnqEZhqXGXZ",
+	"wTTrZdvAkKkuXhcW6nTvw+hex5xWe3Ss+Ab1cg/q2Fz3+YJLdUxFfCmSxA/JpIRJmeT9mf1k+4YVPa89",
+	"M56ba+MhJbQC1MMMwrx8Q1F/PzTxnM3XKaZCnUqGmMnpd0QjahU9gCqysKx6AX28EWJiHRJq40HMJVbH",
+	"6lRE+IVGyj4zZ52sVAROBTNOgt5caTaD4DQ0ncghBSXC0z97QMdcj2FHHs6K8MyyeqxNEekRKjuYXRE0",
+	"9ZjpNHZBAqxpLfqwdD5gp4ceSA+Z69oTcXzFM+NqJpJjap2XQOe2G1rohKjSIKULwBUpiBqRXqW9BLRR",
+	"VQwboeIJICPAtQS51o5QEZbnHsPa+MKjeVXF4x/Kq6rk03Vay3fj0jj5gD/el5/SqYFODTwQgBw2+32H",
+	"AgGLe0wN4Kr5fWB8U2M8R/MjqMevnweGzIQQMUp8Ug4yi0h1roC/A6Hin6SRGTUDhkZ5QPVkj/pGZAN2",
+	"oTa5K+DS1OXkdBOzVLm9Ao4Y2YShtxekbHhiQp/Ga3aQMY+AuhIS7HLJsCHvzqwAW6cmf+hwBI6LLJWL",
+	"qyzcaIXx4SO1/CaG43J7tHpc70wv4QBa06MM16Qt6IYBC1b/4m3PvgXoFUjm2ulG2qcHVomdqvpaVVUD",
+	"iRTSFuZSO8Afu/AzhVm26rOduioWs0Qqca/+ypbqpzwdf8NVZkUrUdNAT1pnuk4iyijR4OMxRwaqkXJ/",
+	"GhNVYEgtCJkwClJkQrGlVOtMGJbwTKRRRUwLAbpsrWLQFhmbAswCkbF1XpG9ckwjmORtdn0fy3VlrdMD",
+	"UU61E+poK+tdsn/A8ryFSKgOxte3I+V2xzQRhVLH6pwZsNTS+P7sOpGW4S6EkLjHrBOK31VplsmlKKD8",
+	"eTiW2ZMt0kHvVo1f7Vu24Ip/8Sgc85Ii4m+E7Q/bxRpiU8FcAeEdC+R3+uDuaB7J7S4e/6DJTLcDKpAg",
+	"+Ds184LyvwCgTne1J7GeXfGUz6zYPXqLxc5Z7yDlXyWbHgiEO2LKgV3zIDEApJc8plm1m8eTqJPlvAEk",
+	"0IT3KfF0jtSdiTqBifT+Yr45t+eRdM/XxBzaYSz+DMSh94isoKJ0EG1buUZviKIhKHOfYvE9ShSpFn4l",
+	"fOq3d/arpQfsPQgpwEKj4oLqf642IY/8G+ROAHJSuMAPDBaoDJ16ziS4PRjkLMdGsbkLeh8yta7FSP0F",
+	"w6n28qL0Hn43BZE6OipCzXU6E4iY/GsEgjkkwqCWfFZqo4eVXQlsJuSa8SGfg73TucobnyLkT+/EwV48",
+	"IHssbZe9uGNhDHtUy/+7NHKaiLpH1Pcewp87y7wjkb0riSzwwIQUMKE8ZjJ7eFLZXSpIfIJHtNNAV3y1",
+	"EopSXCrIjClxA9ApmZrsHMzdWMaQALsBrDw1xcg8vWWF8TxzhDQ3QBFjxZwRCurpUcY6EDuEKfFPqTDr",
+	"JKun1i/ntLbS7I9UE1CDtOSMK2T8gfQgLBW06gRalyAxaL0DmI1jSnKmLbQPxTsVlJ56LE+bIoip+BIc",
+	"kJhBbCNnNYAomF1C1Fc3IhXMWheZUNa5yDlmeJZZFUtMO3NA+M+dnoBaNoyjUIDTXU7fwtGHgJEB82yl",
+	"M3BFYD17lZ3ayDxpF9AqK7gbC2DtHhuwd2IlKIadPwsmUYRwIG77vXVL5nydZHbhE/dcnkKvW+zLiuP3",
+	"cB1EvWX/+MnxdPUinJP9f9ClL+pleowId+iOt0p0LFwWTdp5/HMt0k0v6lFTP3h1z9dWeb+4diFJ2BoY",
+	"W1LrZQ+KCz+/wmecnUY9GOZ5j6cp34APlm2Ah2eu02XPShBM7vaJ2qGPu8fR3eyUF285WP2trnsv/yXA",
+	"iX4AVnk8QSXD4DZLXVrh4bC8xFW74Y0SkL93RxJ3fcmE+Emq66r0/PDup/wkT0A2Yltn8cn+rxKfqd3H",
+	"JOFWJMFb/vLuhxfs2emzZ3+1B3yFDZOr7X+lgQD0SOl1VtrsvdF6ODybNbfKqyiDNn1GnaqAh4vnLBXJ",
+	"/xv1YFKjXsTu8Z12sUa9CruTvzXom5ostRao/aa3t/HwXqty+i/0WmX1LVHI1UHtoLDy2Qon+wFhs+Sf",
+	"53TbwO255hnYAtnZaS/qLaWSy/Wyd17sVKkygY1GP/cXul/81e7e/TFvv/XsGMfGHu/zX3sXxGpEbyk3",
+	"mTxYvLwQ8X+UmPk+XUWLwGotEY9nwjgtjpZO0M3VRfF+LjpLIknTooHfB36pe8IrhR/dXjDYB7nROtoX",
+	"iq+ozNMJQCjofxKRAbCATPWKG7QIhIrzIi0PcmVNlpFaaSOhPJ42LQrEA+6jzpE6liP1k1VmhWn9hfXk",
+	"2OU+JVJd73aecghVSFUoYIcvuUxE7ICCdCSsA1XEpsrlP+wn4NYgpjrwIQBcXma3yWGDNSgGoyFwBNXM",
+	"OhgTT8DKflV8DDqjQKKDfDdAuuAAjSuRLqUx2JjdRd3CE14FxePD9kp+BMG1O+dA1mlCXfDN+aNHK51m",
+	"PBl4+LVHxavb2SrWm9ijbfst8AtgZDaIWrs4XVirk8YH6o2Uiw9PJkPH7js3VTuyRMby8fvgjtjVUXhX",
+	"0VBTyri+g+9ItW3hyw5AMTFSdRwTbVsDByQPd0WEXZbokpRmqdZLQoS95pvjQ8Fquvk+GBrsK+7r++Wj",
+	"wb5UeovtbKgt6S341wtR65AXHUKtpi/0HZkxjgdZM0LFRwasyU8ibe62seASCapSgZXFAZVGFbSBzud8",
+	"nSQskXORyWXQunqkmsuay77pq3kNIZbDUczX2Tp1PXHzaoS84tqhvKFbBN9A8uz/Q8+VTKgyPC/vo+s4",
+	"E670jU9wZeflsocLkZnIiWPo4CDiAfseuzpw/AtCMgJGhrALREQZPp4kRJwI1WCmmSYrp+ZvZTzZXXMU",
+	"aJ+hcuZ6iJ/HMXEgkyLPSgJL4nEYLA7WmaCpKUGFKfTILdSARYZxOhZgttN+NXaKDZTvEaNTDa9wh7rO",
+	"CEkFMpfcu9lRdHYBD8WudpCZdiU7yM/qODq7WEYHCn0Y6+K9UGVojyMbOjIedK1i3b+HMsLX/LqCdi/s",
+	"CJhsNVTt6oQY4RS5Cgr/+EJjkaGzH9hCA6HwgF2MFN3sZBHVAWo1E5FX2hVKE8AB4WCg1QZ54mkN8sfB",
+	"aGr501sVA/7J0Z9+ueVRTJCiXpsYbo4Tvii9o7M4nMVBVkI4lOC4Wt38yU8w/1peX3tW6DkDltNCkXr3",
+	"XABACSSViV/60iIVlbfRKdEaioith2F3JXVvw0LbHW89kGETDiRi3L0fziHJLkTOBRZOuBVbGzqHzlV3",
+	"pk5n6rTtHlM6YIfMwNfZPF6muA3kWDrmfmziQOhfasqA/yI+fx9+TJkV1zDBS05Lhde7rIhIoalo5sr4",
+	"QCwl0kBwoKFOJnFNKZbVGpm8tsVFBLTBJU0SukqqkaIhYO7cd9TqKlJ+4Um8Tr8xbC4Ta+RRFAfuGFu5",
+	"DUBCbqc6Vhz/aa70zVgqXAD7B1D3JlkvCG2IoNc0mcCEEUEan48UJv1MlgMIIFVUVMtg26xEWGsrhx3W",
+	"WBbemjeAgw8OS43qMHk6jRGS5yYWsaU2yLgk53LGVcauxcZtm0l/koPT4e9LwZVh9rlENVMLUY5GSqfM",
+	"CPuHTNgbDZtu2Ewvl9wM2KV0+s6OBtvDWhOt6L0LEEGH5rBaMeGrCn657wDM7YDJen9Q8pv5XKRSLd7m",
+	"X+9NFZP87O6Q5EZg+C2g4B/wHQ4+X+zmCkp8pAqYOGtEiZfh4FbYjOm/4dziP44KDi/W/1i48I93s/B/",
+	"/S1H05/3ToenT/snJ/3Ts8vhd+dnw/PhcDCE//vPXuSuG0834/k6Sca0MuEv+XrjD9RG0V17MYPVz/9M",
+	"GJtv45P54+nT0/4TfjbrPxbDZ/1n8+++7Z9On86+i4fihA9PemT3FtKyd67WSRL1pBmjeHTfj0LQezz9",
+	"1G2PcD+/DRv0BHvovPf23Zt/vHxxOXh98fPFjy/fuV/prS2a657lG1GaseP3P5/zxIhgh573LlY6SXR+",
+	"OW2YooMk/nm/+cLxcIxfS/75b3y2FA405X6n97/mn9nrfBHCgwU353/FIXw3PRVP45Nh//Hs23n/8fwJ",
+	"7z+Lz876J2LIv509mT6dw+T3glh9vMPh+0mazB64A1QMJND+srZeYJtxb68xvYNj13fd7V3te77bTc3v",
+	"efzWCerel+eGvF/Prsio6PBjx0bzgsnu2YBlJ8L/6WOhq+J+YCRWRLfVq7mdawWYb+Y6YWKt3FywpEmd",
+	"kxLLVMwynW5ykLDd/Y1+SOSigHhG2CQ8I0STWZR/hGjYkJNtxhVV28f4W94qzZonYOBvczy8R0eUgUS3",
+	"oo3jwXy/ww8+Vh0P5noP84L+U0Ggg0H7aOqDOdXxppUPMANhUm90NFbSYD6pvNoHi+ndn2TUsUyEMbeS",
+	"iuHNZ/u+7cm+Nzzd84Y2si24oY1k+4XLzL/pyb7L3EqWhW8JuY7tJ/7yxNhytspNvd1CbWc5bjF+zC+g",
+	"Qc5AYkmDlcc6RUbHoIAtt/mHJ5dDa/Cfo7Ff5wMVZbc1NW4xz0SfFqVSsXeHIQueJrIy6JPhsD/cZ9Bj",
+	"DAYcaOxET2JwqM6dscOdikSrBfi/MgsH3dLLqZ1E4DDVzoF+aTV8uxW/MQgRsm9g1lvkUtF8MvE5G7AX",
+	"HIminRMezOU1mPy1jnLuGravLrTK8lJ8zurG+4M9I5QZUzpUm1Mx42vQZ0Woy50+ppUwA3aZrkUeb1M6",
+	"uyKW4XwqzS5/4VfWVKNOtU4EV3tubu0oAw59NJc6lnN55LMZ+eN32ZAEivrkUkQHP7puUoc9uxBzxvQX",
+	"n2XJBsdsXxkOtOre140xDCrdfbsHI0S21LUsHb6WoYXG4R5GiIAM/MbcUoDkEY26UXqxj8OtKsrsfFnt",
+	"HF15hbUFKRXJKMgGv+dkV+HYi7hL8+CJkuJIg6/uiZZBn+YBH06zbBtmy8BQ3TDtow84wOD0u2BWONhl",
+	"o5Lzosq3+MJB3ZN5tBTtqk6t3ynVAgZLVN/WJ6zmxs697BpBVYrEW5htMwP2EtCd9oqRCtvb1jqDZrwU",
+	"hyvc5ItUiKVQ2TgGjMGuELTXGcGFf+2N4//SUrUIYW8Jd0LeyIt32j95Ue4wAiqXUJbfEH+WZoygdWfg",
+	"2z+g+5//yarN4tnuub43AQF0pTNIbhFHj+LTpGCa8J2WLpDfBfK/nkD+6korkZ9ju8GKCu5myhnzqM1w",
+	"HtEUwjntMZ3WyKMPRqSvRROYDcOEXyn0uYuq30tVtq/SSyEp0ybcHRoShDyGW+ogxyU+qw+v/u6SWmhS",
+	"AK0MRIMnuQyYFLR7ZSTIZMAukOEO49+OwoXBk6GpyOPh49vbfyueXXkmFxp5LdiWGszB3Qjqi7evGCwe",
+	"QYp0Si2IA2y08VaMSq1SrTImXB7AWpfUByy3vaSCsm+ZGZHMA8yztOttcNfk/OJG0EAceAftf/gO5hx+",
+	"oh4uStx4lyKZIV48XWcjBQNyheSpAMCE0ngHzg0slShPT0CqwhuNNRD57AooyvRiIWJ8rcMlU48rRES7",
+	"3i+4b+DXFAq+mjZQjn+ehFstsDEnzZYoTGOMRkvVFD3ZzxRtaz0hataMYa+Flz4uXepCYjplyEniNDyc",
+	"8grFTVSDuYvKZ/5j1INpI0Jv/B9vPrwb//zyl/Hlm397+fOxaEveitRoxZMLKDUDZfGClqtB++GevOGG",
+	"LXn85RQA7QH5JplbrlovGu/B0S0Komq5uC6vqJdgScDA4QhPvevPhqfXO+lIBAYqojIad/pKpxjEkv/4",
+	"hsHdUiQcjlSMhCAV9OPaOPC7kw61Y3SStesY1+GgSwk/EEyMe7uJtzawvGNHm7zoRPcbCt6LdXbVO//1",
+	"IwCSYAJ11tUFS/SMJ1TZE2Gxk6s/niz5tWDpWk22ez7gK9GYyy8o6nFMhDVVoMCg07Hy2MGQvHoQxq4C",
+	"7Hc1UPY+4+UKFeMqpW7qeMlmXLHMzmm9Kr9pker1asf7gIBbpwuu5L/wokE199V4I3nPwIPT9BB3TdMz",
+	"IFQ2COPkpgGJjDLrGyjIKkR68DZSl30O+hL32LbHFWE9gHwUYg60iymtaeMs2qPsy1/JDyVVH/4LtKzw",
+	"7Fz4+JpdK31TUIBvcmKVvAuu/xm1msvFGm24hqW44Rt4rr2fSVWxr73HSVDC2aa/SvUnGdcvynv7nJXQ",
+	"K5x/89P4SvatvdD7/ePv/xcAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -2,8 +2,8 @@
 //
 // The package owns the wire: routing, request validation, authentication headers, status codes, error bodies, paging
 // headers, the access log, the health probes and the page with the documentation. It has no rules: packages invitation,
-// identity and directory decide who may do what. It knows no database: use cases are called through [invitation.Service],
-// [directory.Reader] and identity.Service.
+// joining, identity and directory decide who may do what. It knows no database: use cases are called through
+// [invitation.Service], [joining.Service], [directory.Reader] and identity.Service.
 //
 // A request passes, in this order:
 //
@@ -16,8 +16,8 @@
 //     (tokens.go), the body's size (body.go), then the body as JSON text (json.go), the query as text (query.go), and both
 //     against the contract's schemas (kin-openapi).
 //  4. The generated binding of parameters and body, then the strict handler. A handler translates the request, calls
-//     one use case and translates the result (handlers.go, invitee.go, events.go, directory.go, tokens.go,
-//     frontend.go).
+//     one use case and translates the result (handlers.go, invitee.go, events.go, group_invitations.go, directory.go,
+//     tokens.go, frontend.go).
 //
 // An error of any of these steps, a panic included, becomes a response in one place: errorWriter in errors.go.
 package api

@@ -20,6 +20,7 @@ import (
 	"invited/internal/directory/dirfile"
 	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/joining"
 	"invited/internal/signin"
 	"invited/internal/store"
 	"invited/internal/storetest"
@@ -129,6 +130,7 @@ type env struct {
 	db      *store.Store
 	clock   *storetest.Clock
 	service *invitation.Service
+	joining *joining.Service
 	server  *httptest.Server
 	log     *logBuffer
 }
@@ -166,6 +168,7 @@ func newEnv(t testing.TB, engine storetest.Engine, config envConfig) *env {
 		Signer:      signer,
 		FrontendURL: "https://front.example/",
 	}
+	e.joining = &joining.Service{Store: e.db.Joining()}
 	for _, policy := range config.policies {
 		policy(&e.service.Policy)
 	}
@@ -193,7 +196,7 @@ func showRedirects(to *http.Request, via []*http.Request) error {
 func (e *env) handler(change func(*api.Config)) http.Handler {
 	e.t.Helper()
 	config := api.Config{
-		Service: e.service, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
+		Service: e.service, Joining: e.joining, Directory: &directory.Reader{Store: e.db.ReadStore()}, PublicURL: "https://api.example/",
 		Callers:  e.callers(nil),
 		Logger:   slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Ready:    func(context.Context) map[string]error { return nil },

@@ -100,6 +100,9 @@ func (e *env) everyOperation(id string) map[string]response {
 		"me":                      e.request("GET", me, "staff", nil),
 		"exchange":                e.request("POST", "/api-auth/token-exchange/", "", map[string]string{"code": id}),
 	}
+	for name, r := range e.groupRequests() {
+		all[name] = e.send(r)
+	}
 	all["link"] = e.request("GET", at(id, "link"), "staff", nil)
 	for name, r := range e.tokenRequests() {
 		all[name] = e.send(r)
@@ -111,6 +114,25 @@ func (e *env) everyOperation(id string) map[string]response {
 	}
 	all["destroy"] = e.request("DELETE", at(id), "staff", nil)
 	return all
+}
+
+// leakedGroup is the group invitation that the requests of groupRequests name.
+const leakedGroup = "70000000-0000-4000-8000-000000000001"
+
+// groupRequests returns a request for each operation on group invitations, by a short name of the operation. None succeeds
+// that changes something.
+func (e *env) groupRequests() map[string]*http.Request {
+	e.t.Helper()
+	return map[string]*http.Request{
+		"groups":         e.newRequest("GET", groups+"?role_name=a&is_active=true", "staff", nil),
+		"group":          e.newRequest("GET", groupAt(leakedGroup), "staff", nil),
+		"create group":   e.newRequest("POST", groups, "staff", groupDraft(admin, apollo)),
+		"update group":   e.newRequest("PATCH", groupAt(leakedGroup), "staff", map[string]any{"custom_text": "x"}),
+		"cancel group":   e.newRequest("POST", groupAt(leakedGroup, "cancel"), "staff", nil),
+		"delete group":   e.newRequest("DELETE", groupAt(leakedGroup), "staff", nil),
+		"group projects": e.newRequest("GET", groupAt(leakedGroup, "projects"), "staff", nil),
+		"group events":   e.newRequest("GET", groupAt(leakedGroup, "events"), "staff", nil),
+	}
 }
 
 // tokenRequests returns a request for each operation about tokens, by a short name of the operation. Their credentials were
@@ -205,6 +227,21 @@ func TestBrokenDatabase(t *testing.T) {
 			nil,
 			map[string]bool{"check": true, "approve": true, "exchange": true},
 			map[string]string{"sqlite": "no such column", "postgres": "42703"},
+		},
+		"no group invitations": {
+			[]string{"ALTER TABLE group_invitations RENAME TO gone"},
+			map[string]bool{
+				"groups": true, "group": true, "create group": true, "update group": true, "cancel group": true, "delete group": true,
+				"group projects": true, "group events": true,
+			},
+			nil,
+			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
+		},
+		"no events of group invitations": {
+			[]string{"ALTER TABLE group_invitation_events RENAME TO gone"},
+			map[string]bool{"create group": true, "group events": true},
+			nil,
+			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
 		},
 		"no events": {
 			[]string{"ALTER TABLE invitation_events RENAME TO gone"},

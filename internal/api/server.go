@@ -16,6 +16,7 @@ import (
 	"invited/gen/server"
 	"invited/internal/directory"
 	"invited/internal/invitation"
+	"invited/internal/joining"
 	"invited/internal/signin"
 )
 
@@ -25,6 +26,7 @@ const RequestTimeout = 20 * time.Second
 // Config holds the parts that New builds the API from.
 type Config struct {
 	Service   *invitation.Service
+	Joining   *joining.Service
 	Directory *directory.Reader
 	Callers   *signin.Chain
 	SiteName  string
@@ -79,6 +81,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	for _, id := range []string{"api_auth_init_retrieve", "api_auth_complete_retrieve", "api_auth_token_exchange", "api_auth_create"} {
 		middlewares[id] = append(middlewares[id], withBrowser)
+	}
+	for _, id := range []string{"user_group_invitations_update", "user_group_invitations_partial_update"} {
+		middlewares[id] = append(middlewares[id], withNulls)
 	}
 	strict := server.NewStrictHandler(handlers{c}, []server.StrictMiddlewareFunc{requireResponse})
 	server.RegisterHandlersWithOptions(headRouter{e, headOperations(contract)}, strict, server.RegisterHandlersOptions{OperationMiddlewares: middlewares})

@@ -55,6 +55,17 @@ func TestStatementsOfRequests(t *testing.T) {
 				}
 			}
 			takes(2, "HEAD", base, "owner", nil, http.StatusOK)
+			for range many {
+				e.group("owner", member, apollo)
+			}
+			var group struct{ UUID string }
+			takes(5, "POST", groups, "owner", groupDraft(member, apollo), http.StatusCreated).decode(&group)
+			takes(1, "GET", groups+"?is_active=true&scope_type=project", "", nil, http.StatusOK)
+			takes(2, "GET", groups, "owner", nil, http.StatusOK)
+			takes(2, "GET", groupAt(group.UUID), "invitee", nil, http.StatusOK)
+			takes(5, "PATCH", groupAt(group.UUID), "owner", map[string]any{"custom_text": "x"}, http.StatusOK)
+			takes(5, "POST", groupAt(group.UUID, "cancel"), "owner", nil, http.StatusOK)
+			takes(3, "GET", groupAt(group.UUID, "events"), "owner", nil, http.StatusOK)
 			takes(1, "GET", rolesPath, "", nil, http.StatusOK)
 			for path, count := range map[string]int{
 				customersPath: 2, projectsPath: 2, rolesPath: 2, permissionsPath: 2, customersPath + acme + "/": 2, // counts included

@@ -15,6 +15,7 @@ import (
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
+	"invited/internal/joining"
 	"invited/internal/mail"
 	"invited/internal/signin"
 	"invited/internal/token"
@@ -61,6 +62,22 @@ func (a *App) newService() (*invitation.Service, error) {
 		FrontendURL: a.config.FrontendURL.String(),
 		Logger:      a.logger,
 	}, nil
+}
+
+// newJoining returns the use cases of group invitations.
+func (a *App) newJoining() *joining.Service {
+	policy := a.config.Policy
+	return &joining.Service{
+		Store: a.db.Joining(),
+		Policy: joining.Policy{
+			DisableMultipleRoles: policy.InvitationDisableMultipleRoles,
+			OneProjectManager:    policy.OnlyOneProjectManager,
+			RoleCeiling:          policy.RoleCeiling,
+			RecheckInviter:       policy.RecheckInviter,
+			RestrictAutoApprove:  policy.RestrictAutoApprove,
+			LimitUser:            joining.Limit(policy.LimitInviter),
+		},
+	}
 }
 
 // newIdentity returns the use cases of signing in.
@@ -144,6 +161,7 @@ func newProxy(c config.Config) *signin.Proxy {
 func (a *App) newAPI(service *invitation.Service, callers *signin.Chain) (http.Handler, error) {
 	return api.New(api.Config{
 		Service:        service,
+		Joining:        a.newJoining(),
 		Directory:      &directory.Reader{Store: a.db.ReadStore()},
 		Callers:        callers,
 		SiteName:       a.config.SiteName,

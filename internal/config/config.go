@@ -177,6 +177,10 @@ type Policy struct {
 	// more. Default: false; in the profile secure true.
 	RecheckInviter bool `env:"RECHECK_INVITER" envDefault:"false"`
 
+	// RestrictAutoApprove refuses group invitations that approve requests at once and name neither e-mail patterns nor
+	// affiliations nor identity sources. Default: false; in the profile secure true.
+	RestrictAutoApprove bool `env:"RESTRICT_AUTO_APPROVE" envDefault:"false"`
+
 	// LimitInvitation limits the deliveries of one invitation. Default: 10/1h.
 	LimitInvitation Limit `env:"LIMIT_INVITATION" envDefault:"10/1h"`
 

@@ -122,6 +122,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 			InvitationLinkSecret:                 false,
 			RoleCeiling:                          false,
 			RecheckInviter:                       false,
+			RestrictAutoApprove:                  false,
 			LimitInvitation:                      config.Limit{},
 			LimitRecipient:                       config.Limit{Count: 5, Per: time.Minute},
 			LimitInviter:                         config.Limit{Count: 7, Per: 90 * time.Second},
@@ -187,6 +188,7 @@ func TestEveryVariableIsRead(t *testing.T) {
 		"INVITED_INVITATION_LINK_SECRET=false",
 		"INVITED_ROLE_CEILING=false",
 		"INVITED_RECHECK_INVITER=false",
+		"INVITED_RESTRICT_AUTO_APPROVE=false",
 		"INVITED_LIMIT_INVITATION=0",
 		"INVITED_LIMIT_RECIPIENT=5/1m",
 		"INVITED_LIMIT_INVITER= 7 / 90s ",
@@ -218,7 +220,7 @@ func TestProfileSetsDefaults(t *testing.T) {
 	assert.Equal(t, want, load(t, "INVITED_PROFILE=waldur").Policy)
 
 	want.InvitationLinkSecret, want.ValidateInvitationEmail = true, true
-	want.RoleCeiling, want.RecheckInviter = true, true
+	want.RoleCeiling, want.RecheckInviter, want.RestrictAutoApprove = true, true, true
 	want.InvitationMaxAge = 72 * time.Hour
 	want.LimitRecipient = config.Limit{Count: 20, Per: 24 * time.Hour}
 	want.LimitInviter = config.Limit{Count: 200, Per: time.Hour}
@@ -233,7 +235,7 @@ func TestProfileSetsDefaults(t *testing.T) {
 func TestLeavesOpen(t *testing.T) {
 	t.Parallel()
 
-	assert.Len(t, load(t).LeavesOpen(), 5)
+	assert.Len(t, load(t).LeavesOpen(), 6)
 	assert.Empty(t, load(t, "INVITED_PROFILE=secure").LeavesOpen())
 	assert.Equal(t, []string{"who reads an invitation can accept it"},
 		load(t, "INVITED_PROFILE=secure", "INVITED_INVITATION_LINK_SECRET=false").LeavesOpen())

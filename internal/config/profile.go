@@ -15,6 +15,7 @@ var profileDefaults = map[string]map[string]string{
 		"VALIDATE_INVITATION_EMAIL": "true",
 		"ROLE_CEILING":              "true",
 		"RECHECK_INVITER":           "true",
+		"RESTRICT_AUTO_APPROVE":     "true",
 		"INVITATION_MAX_AGE":        "72h",
 		"LIMIT_RECIPIENT":           "20/24h",
 		"LIMIT_INVITER":             "200/1h",
@@ -41,6 +42,7 @@ func (p Policy) LeavesOpen() []string {
 		{p.ValidateInvitationEmail, "a user with another address can accept"},
 		{p.RoleCeiling, "an inviter can offer more permissions than they hold"},
 		{p.RecheckInviter, "invitations of users who lost their rights can be accepted"},
+		{p.RestrictAutoApprove, "a link alone can admit whoever has it"},
 		{p.LimitInviter != Limit{}, "one inviter can invite any number of addresses"},
 	} {
 		if !policy.on {

@@ -16,6 +16,7 @@ import (
 	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/invitation"
+	"invited/internal/store"
 	"invited/internal/storetest"
 )
 
@@ -61,6 +62,7 @@ type randomEnv struct {
 	t       *testing.T
 	random  *rand.Rand
 	now     time.Time
+	db      *store.Store
 	service *invitation.Service
 	reader  *directory.Reader
 
@@ -79,7 +81,7 @@ func newRandomEnv(t *testing.T, e storetest.Engine, seed uint64) *randomEnv {
 	now := time.Date(2026, 11, 23, 9, 30, 0, 0, time.UTC)
 	db := e.Open(t, storetest.NewClock(now).Now)
 	c := &randomEnv{
-		t: t, random: rand.New(rand.NewPCG(seed, 0)), now: now, isKnown: slices.Contains(knownSeeds, seed),
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), now: now, db: db, isKnown: slices.Contains(knownSeeds, seed),
 		service: &invitation.Service{Store: db.Invitations(), Policy: invitation.Policy{Lifetime: lifetime}},
 		reader:  &directory.Reader{Store: db.ReadStore()},
 	}

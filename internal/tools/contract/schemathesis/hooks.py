@@ -11,6 +11,18 @@ EDITS = {
     "non_field_errors": r"Role and scope should belong to the same content type\.",
 }
 
+GROUPS = {
+    "role": r"Object with uuid=\S+ does not exist\.|Public invitations can only use project-level roles, .*",
+    "scope": r"Can't restore object from url: .*",
+    "project_role": r"Object with uuid=\S+ does not exist\.|project_role is required when .*",
+    "is_public": r"Only staff users can create public invitations\.",
+    "auto_create_project": r"Public invitations must have auto_create_project enabled\.",
+    "project_name_template": r"(?s)Invalid placeholders in template: .*",
+    "user_email_patterns": r"(?s)(Invalid regex|Potentially dangerous) patterns.*",
+    "expires": r"Enter a time in the future\.",
+    "non_field_errors": r"Role and scope should belong to the same content type\.|Only active invitations can be edited\.",
+}
+
 # Reasons why the server rejects a request of the right shape, by operation and key of the response; a list has no key. The
 # patterns are whole sentences, so that a field which the contract allows and the server rejects is still found.
 REFUSALS = {
@@ -35,6 +47,12 @@ REFUSALS = {
     "user_invitations_reject": {None: r"Invalid (signature|payload|user UUID|invitation UUID)\."},
     "user_invitations_approve_request": {None: r"Only requested invitations can be approved or rejected\."},
     "user_invitations_reject_request": {None: r"Only requested invitations can be approved or rejected\."},
+    "user_group_invitations_list": {"scope": r"This is not the URL of a scope\."},
+    "user_group_invitations_create": GROUPS,
+    "user_group_invitations_update": GROUPS,
+    "user_group_invitations_partial_update": GROUPS,
+    "user_group_invitations_destroy": {None: r"Only canceled invitation can be deleted\."},
+    "user_group_invitations_cancel": {None: r"Only pending invitation can be canceled\."},
     "api_auth_token_exchange": {"code": r"This code does not work any more\. Sign in again\."},
     "api_auth_create": {"code": r"This code does not work any more\. Sign in again\."},
 }

@@ -59,7 +59,7 @@ var (
 	}
 	public = []string{
 		"user_invitations_check", "user_invitations_approve", "user_invitations_reject", "roles_list", "roles_count",
-		"configuration_retrieve", "identity_providers_list",
+		"configuration_retrieve", "identity_providers_list", "user_group_invitations_list", "user_group_invitations_count",
 	}
 	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_count", "user_invitations_details_retrieve", "user_invitations_accept"})
 	manager = slices.Concat(invitee, []string{
@@ -74,6 +74,9 @@ var (
 	rest = []string{
 		"user_invitations_decline", "user_invitations_undo_decline", "user_invitations_ask_again",
 		"user_invitations_approve_request", "user_invitations_reject_request",
+		"user_group_invitations_create", "user_group_invitations_retrieve", "user_group_invitations_update",
+		"user_group_invitations_partial_update", "user_group_invitations_destroy", "user_group_invitations_cancel",
+		"user_group_invitations_projects_list", "user_group_invitations_events_list",
 	}
 
 	personas = []persona{

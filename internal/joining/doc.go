@@ -1,0 +1,20 @@
+// Package joining owns standing invitations and what people ask by them: group invitations, which offer one role in one
+// scope to whoever opens their link, and permission requests, by which users take a group invitation up.
+//
+// The package declares the [Store] that it needs and the jobs that it enqueues. Users, scopes and roles, and who may see
+// and manage what, belong to package directory; invitations to single addresses belong to package invitation, whose jobs,
+// errors of a change and ids of requests are used here too.
+//
+// # Group invitations
+//
+// A group invitation has no addressee, admits any number of users, and grants nothing by itself. It is active until it
+// is canceled, until [GroupInvitation.Expires], and while its scope is not removed: [GroupInvitation.IsActiveAt] computes
+// this from the row and the present time, and the store's filters compute the same in SQL. A project-making one
+// ([GroupInvitation.MakesProjects]) grants a role in a project that an approval finds or makes in the customer.
+//
+// # The shape of a use case
+//
+// As in package invitation: a method of [Service] reads through [Tx], decides with functions of values (rules.go), and
+// returns the [Change] that Store.Change writes in the same transaction. A row is written only if it is still what
+// the decision was made from; otherwise the store makes the three steps once more, with the row locked.
+package joining

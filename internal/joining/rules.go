@@ -1,0 +1,191 @@
+package joining
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// Policy holds the decisions of the operator that concern group invitations and requests.
+type Policy struct {
+	DisableMultipleRoles bool  // a user holds at most one role in a scope
+	OneProjectManager    bool  // a project has at most one PROJECT.MANAGER
+	RoleCeiling          bool  // an inviter or approver grants only roles whose permissions they hold
+	RecheckInviter       bool  // requests are approved at once only while the creator may still invite
+	RestrictAutoApprove  bool  // auto_approve needs a restriction on who may ask
+	LimitUser            Limit // of the group invitations and requests that one user makes; staff have ten times the limit
+}
+
+// A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
+type Limit struct {
+	Count int
+	Per   time.Duration
+}
+
+// staffLimitFactor is how many times as much staff may do as other users.
+const staffLimitFactor = 10
+
+// limitOf returns the limit on what a user makes.
+func (p Policy) limitOf(user directory.User) Limit {
+	limit := p.LimitUser
+	if user.IsStaff {
+		limit.Count *= staffLimitFactor
+	}
+	return limit
+}
+
+// canEdit refuses to edit a group invitation that is not active.
+func canEdit(g GroupInvitation, now time.Time) error {
+	if !g.IsActiveAt(now) {
+		return fault.Field(fault.NonField, "Only active invitations can be edited.")
+	}
+	return nil
+}
+
+// checkPublic refuses a change of a group invitation that is or becomes public, where the caller is not staff, and what no
+// public one may be. wasPublic: it is public before the change.
+func checkPublic(g GroupInvitation, wasPublic bool, actor directory.Actor) error {
+	switch {
+	case (g.IsPublic || wasPublic) && !actor.IsStaff:
+		return fault.Field("is_public", "Only staff users can create public invitations.")
+	case g.IsPublic && !g.MakesProjects:
+		return fault.Field("auto_create_project", "Public invitations must have auto_create_project enabled.")
+	case g.IsPublic && !isProjectRole(g.Role):
+		return fault.Field("role", "Public invitations can only use project-level roles, not customer-level roles.")
+	}
+	return nil
+}
+
+// checkRoleFits refuses a role that can't be given in the scope.
+func checkRoleFits(g GroupInvitation) error {
+	inNewProject := g.MakesProjects && g.Scope.Type == directory.Customer && g.Role.ScopeType == directory.Project
+	if g.Role.ScopeType != g.Scope.Type && !inNewProject {
+		return fault.Field(fault.NonField, "Role and scope should belong to the same content type.")
+	}
+	return nil
+}
+
+// checkProjectRole refuses a project-making group invitation that has no role for its projects.
+func checkProjectRole(g GroupInvitation) error {
+	if g.MakesProjects && g.ProjectRole == nil && g.Role.ScopeType != directory.Project {
+		return fault.Field("project_role",
+			"project_role is required when auto_create_project is enabled and the invitation role is not project-scoped.")
+	}
+	return nil
+}
+
+// checkAutoApprove refuses a group invitation that would let in whoever has its link, where the policy forbids that.
+func (p Policy) checkAutoApprove(g GroupInvitation) error {
+	if p.RestrictAutoApprove && g.AutoApprove && !g.isRestricted() {
+		return fault.Field("auto_approve",
+			"Add an e-mail pattern, an affiliation or an identity source: here the link alone may admit nobody.")
+	}
+	return nil
+}
+
+const msgOneManager = "Project already has an active project manager."
+
+// mayOffer reports whether a user may make a group invitation, or edit it so that it becomes g. permissions are those of
+// the role that g grants. To make projects, a user has to manage the projects of the customer: a member of a single
+// project must not make others beside it.
+func (p Policy) mayOffer(user directory.Actor, g GroupInvitation, permissions []string) bool {
+	if !user.MayManage(g.Scope) {
+		return false
+	}
+	if g.MakesProjects && !managesNewProjects(user, *g.Scope.Customer) {
+		return false
+	}
+	return !p.RoleCeiling || user.HoldsAll(permissions, g.grantedIn())
+}
+
+// managesNewProjects reports whether a user may invite into a project of a customer that does not exist yet.
+func managesNewProjects(user directory.Actor, customer directory.Scope) bool {
+	return user.MayManage(directory.Scope{Type: directory.Project, CustomerUUID: customer.UUID, Customer: &customer})
+}
+
+// cancel returns the change by which a user ends a group invitation.
+func cancel(g GroupInvitation, user directory.User, now time.Time) (Change, error) {
+	if !g.IsActiveAt(now) {
+		return Change{}, fault.Rejected("Only pending invitation can be canceled.")
+	}
+	canceled := g
+	canceled.NotCanceled = false
+	return change(g, canceled, EventCanceled, user), nil
+}
+
+// remove returns the change by which a user deletes a group invitation with its requests.
+func remove(g GroupInvitation, user directory.User, now time.Time) (Change, error) {
+	if g.IsActiveAt(now) {
+		return Change{}, fault.Rejected("Only canceled invitation can be deleted.")
+	}
+	return Change{Before: &g, Event: record(EventDeleted, g, &user)}, nil
+}
+
+// change returns the Change of a group invitation by a user.
+func change(before, after GroupInvitation, event EventType, user directory.User) Change {
+	after.Version++
+	return Change{Before: &before, After: &after, Event: record(event, after, &user)}
+}
+
+// Limits of the restrictions of one group invitation, which bound the time of a request that is checked against them.
+const maxPatternsCost = 200_000
+
+// placeholder matches a placeholder of a template.
+var placeholder = regexp.MustCompile(`\{([^{}]*)\}`)
+
+// placeholders are those that a template may have, in the order in which they are named to people.
+var placeholders = []string{"email", "full_name", "username"}
+
+// checkTemplate adds what is wrong with a template.
+func checkTemplate(template string, wrong fault.Fields) {
+	var unknown []string
+	for _, found := range placeholder.FindAllStringSubmatch(template, -1) {
+		if !slices.Contains(placeholders, found[1]) && !slices.Contains(unknown, found[1]) {
+			unknown = append(unknown, found[1])
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		wrong.Add("project_name_template", fmt.Sprintf("Invalid placeholders in template: %s. Allowed placeholders are: %s",
+			strings.Join(unknown, ", "), strings.Join(placeholders, ", ")))
+	}
+}
+
+// checkPatterns adds what is wrong with patterns of e-mail addresses.
+func checkPatterns(patterns []string, wrong fault.Fields) {
+	var invalid, costly []string
+	total := 0
+	for _, pattern := range patterns {
+		if _, err := regexp.Compile(pattern); err != nil {
+			invalid = append(invalid, "'"+directory.Excerpt(pattern)+"'")
+			continue
+		}
+		cost, err := directory.EmailPatternCost(pattern)
+		if total += cost; err != nil || total > maxPatternsCost {
+			costly = append(costly, "'"+directory.Excerpt(pattern)+"'")
+		}
+	}
+	if len(invalid) > 0 {
+		wrong.Add("user_email_patterns", "Invalid regex patterns: ["+strings.Join(invalid, ", ")+"]")
+	}
+	if len(costly) > 0 {
+		wrong.Add("user_email_patterns",
+			"Potentially dangerous patterns (nested quantifiers or too long): ["+strings.Join(costly, ", ")+"]")
+	}
+}
+
+// newGroupInvitation returns a group invitation that its creator has not described yet.
+func newGroupInvitation(creator directory.User, now time.Time) GroupInvitation {
+	return GroupInvitation{
+		UUID:    uuid.New(), // random: whoever knows it can ask
+		Created: now, NotCanceled: true, CreatedByUUID: &creator.UUID, CreatedBy: &creator,
+		EmailPatterns: []string{}, Affiliations: []string{}, IdentitySources: []string{},
+	}
+}

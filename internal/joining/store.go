@@ -1,0 +1,81 @@
+package joining
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/invitation"
+)
+
+// Store is the database as the use cases need it.
+type Store interface {
+	// Read runs f. Each method of Tx sees what was committed when the method was called.
+	Read(ctx context.Context, f func(Tx) error) error
+	// ReadList is Read for what costs more the more rows there are. ReadList lets the lists of one caller wait for each
+	// other where they would keep other callers waiting, and returns fault.KindUnavailable where one takes too long.
+	ReadList(ctx context.Context, caller uuid.UUID, f func(Tx) error) error
+	// Change runs decide in a transaction and writes the changes that decide returns, in their order, in the same
+	// transaction. Change is the only way to write. Nothing is written where decide returns an error. Where a row was
+	// changed by somebody else while decide ran, Change runs decide again, with the rows locked as they are read: decide
+	// must set again whatever it sets outside of itself.
+	Change(ctx context.Context, decide func(Tx) ([]Change, error)) error
+}
+
+// Change is one change with everything that is written with it. The zero Change writes nothing.
+type Change struct {
+	Before *GroupInvitation // what the row has to be still; nil: there is no row yet
+	After  *GroupInvitation // what the row becomes; nil: the row is deleted, with its requests. Both nil: no row changes
+	Event  *Event           // nil: none
+}
+
+// Tx reads the database within one Read or Change. Methods that find one row return fault.KindNotFound where the row is
+// missing.
+type Tx interface {
+	// Now is the time of the transaction, by the database's clock, in UTC and whole microseconds.
+	Now() time.Time
+
+	// FindActor returns a user with the grants that they hold now.
+	FindActor(user uuid.UUID) (directory.Actor, error)
+	FindRole(id uuid.UUID) (directory.Role, error)
+	// FindTarget returns a scope that is not removed, with its customer and the e-mail patterns of both, and a role
+	// without its permissions. A scope or role that is missing has no UUID.
+	FindTarget(kind directory.ScopeType, scope, role uuid.UUID) (directory.Scope, directory.Role, error)
+	// HasMember reports whether any user holds a role of this name in the scope.
+	HasMember(scope uuid.UUID, roleName string) (bool, error)
+
+	// FindGroup returns a group invitation with its roles, scope, customer and creator. Roles have no permissions.
+	FindGroup(id uuid.UUID) (GroupInvitation, error)
+	// FindGroupForChange is FindGroup with the e-mail patterns of scope and customer. The row is locked where Change runs a
+	// second time.
+	FindGroupForChange(id uuid.UUID) (GroupInvitation, error)
+	// ListGroups returns the group invitations of the query's window and the number of them on all pages.
+	ListGroups(Query) ([]GroupInvitation, int, error)
+	CountGroups(Query) (int, error)
+	// ListProjects returns the projects of a customer that are not removed, by name, with UUIDs only, and their number.
+	ListProjects(customer uuid.UUID, w directory.Window) ([]uuid.UUID, int, error)
+	// ListGroupEvents returns events of a group invitation and of its requests, the newest first, and their number.
+	ListGroupEvents(id uuid.UUID, w directory.Window) ([]Event, int, error)
+	// MadeTime returns when the user made the nth newest group invitation or request, counted from 1; the zero time where
+	// there are fewer.
+	MadeTime(user uuid.UUID, n int) (time.Time, error)
+}
+
+// Query asks for group invitations. Empty texts and nil filter nothing.
+type Query struct {
+	Visible Visibility
+	Now     time.Time // the present time; see GroupInvitation.IsActiveAt
+
+	Customer  *uuid.UUID // project scopes of the customer included
+	IsActive  *bool
+	IsPublic  *bool
+	Role      *uuid.UUID
+	RoleName  string
+	Scope     *invitation.ScopeRef
+	ScopeType string
+
+	Order []directory.Order // none: the newest first; ties are broken by uuid
+	directory.Window
+}
