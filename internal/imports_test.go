@@ -82,7 +82,9 @@ var bans = []ban{
 	},
 	{
 		who: []string{"internal/jobs"}, what: []string{ours},
-		but: []string{"internal/delivery", "internal/identity", "internal/invitation", "internal/mail", "internal/webhook"},
+		but: []string{
+			"internal/delivery", "internal/identity", "internal/invitation", "internal/joining", "internal/mail", "internal/webhook",
+		},
 		why: "a worker calls a use case, which makes its own changes, and sends what the use case returns",
 	},
 	{

@@ -128,20 +128,41 @@ func (e ExecutionStateEnum) Valid() bool {
 
 // Defines values for GroupInvitationEventType.
 const (
-	GroupInvitationEventCanceled GroupInvitationEventType = "canceled"
-	GroupInvitationEventCreated  GroupInvitationEventType = "created"
-	GroupInvitationEventDeleted  GroupInvitationEventType = "deleted"
-	GroupInvitationEventUpdated  GroupInvitationEventType = "updated"
+	GroupInvitationEventApproved           GroupInvitationEventType = "approved"
+	GroupInvitationEventCanceled           GroupInvitationEventType = "canceled"
+	GroupInvitationEventCreated            GroupInvitationEventType = "created"
+	GroupInvitationEventDeleted            GroupInvitationEventType = "deleted"
+	GroupInvitationEventNotificationFailed GroupInvitationEventType = "notification_failed"
+	GroupInvitationEventNotified           GroupInvitationEventType = "notified"
+	GroupInvitationEventRejected           GroupInvitationEventType = "rejected"
+	GroupInvitationEventRequestCanceled    GroupInvitationEventType = "request_canceled"
+	GroupInvitationEventRequestDeleted     GroupInvitationEventType = "request_deleted"
+	GroupInvitationEventSubmitted          GroupInvitationEventType = "submitted"
+	GroupInvitationEventUpdated            GroupInvitationEventType = "updated"
 )
 
 // Valid indicates whether the value is a known member of the GroupInvitationEventType enum.
 func (e GroupInvitationEventType) Valid() bool {
 	switch e {
+	case GroupInvitationEventApproved:
+		return true
 	case GroupInvitationEventCanceled:
 		return true
 	case GroupInvitationEventCreated:
 		return true
 	case GroupInvitationEventDeleted:
+		return true
+	case GroupInvitationEventNotificationFailed:
+		return true
+	case GroupInvitationEventNotified:
+		return true
+	case GroupInvitationEventRejected:
+		return true
+	case GroupInvitationEventRequestCanceled:
+		return true
+	case GroupInvitationEventRequestDeleted:
+		return true
+	case GroupInvitationEventSubmitted:
 		return true
 	case GroupInvitationEventUpdated:
 		return true
@@ -744,6 +765,57 @@ func (e ProjectFieldEnum) Valid() bool {
 	}
 }
 
+// Defines values for ProposalReviewOEnum.
+const (
+	PermissionRequestsByCreated           ProposalReviewOEnum = "created"
+	PermissionRequestsByCreatedDescending ProposalReviewOEnum = "-created"
+	PermissionRequestsByState             ProposalReviewOEnum = "state"
+	PermissionRequestsByStateDescending   ProposalReviewOEnum = "-state"
+)
+
+// Valid indicates whether the value is a known member of the ProposalReviewOEnum enum.
+func (e ProposalReviewOEnum) Valid() bool {
+	switch e {
+	case PermissionRequestsByCreated:
+		return true
+	case PermissionRequestsByCreatedDescending:
+		return true
+	case PermissionRequestsByState:
+		return true
+	case PermissionRequestsByStateDescending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RemoteProjectUpdateRequestStateEnum.
+const (
+	PermissionRequestStateApproved RemoteProjectUpdateRequestStateEnum = "approved"
+	PermissionRequestStateCanceled RemoteProjectUpdateRequestStateEnum = "canceled"
+	PermissionRequestStateDraft    RemoteProjectUpdateRequestStateEnum = "draft"
+	PermissionRequestStatePending  RemoteProjectUpdateRequestStateEnum = "pending"
+	PermissionRequestStateRejected RemoteProjectUpdateRequestStateEnum = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the RemoteProjectUpdateRequestStateEnum enum.
+func (e RemoteProjectUpdateRequestStateEnum) Valid() bool {
+	switch e {
+	case PermissionRequestStateApproved:
+		return true
+	case PermissionRequestStateCanceled:
+		return true
+	case PermissionRequestStateDraft:
+		return true
+	case PermissionRequestStatePending:
+		return true
+	case PermissionRequestStateRejected:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RoleDetailsFieldEnum.
 const (
 	RoleFieldContentType RoleDetailsFieldEnum = "content_type"
@@ -944,6 +1016,13 @@ type BackendResourceReqOEnum string
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
 
+// CancelRequestResponse A permission request that was taken back.
+type CancelRequestResponse struct {
+	ScopeName string             `json:"scope_name"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+	UUID      openapi_types.UUID `json:"uuid"`
+}
+
 // CoreAuthToken An API token.
 type CoreAuthToken struct {
 	// Token An API token, to send as `Token <key>`.
@@ -1063,26 +1142,51 @@ type GroupInvitation struct {
 
 // GroupInvitationEvent Something that happened to a group invitation or to one of its requests. People, scopes and roles have the names of that time.
 type GroupInvitationEvent struct {
+	// Comment What the reviewer said. Empty if nothing.
+	Comment string `json:"comment"`
+
 	// Created When it happened.
 	Created time.Time `json:"created"`
+
+	// ErrorMessage Why a mail was not sent. Empty if nothing failed.
+	ErrorMessage string `json:"error_message"`
 
 	// EventType * `created` - a user made the group invitation
 	// * `updated` - a user changed it
 	// * `canceled` - a user canceled it
 	// * `deleted` - a user deleted it
+	// * `submitted` - a user asked to take it up
+	// * `approved` - a request was approved
+	// * `rejected` - a request was rejected
+	// * `request_canceled` - a request was taken back
+	// * `request_deleted` - a request was deleted
+	// * `notified` - the mail server accepted a mail about a request
+	// * `notification_failed` - a mail about a request could not be sent
 	EventType GroupInvitationEventType `json:"event_type"`
+
+	// FromState The state of the request before. Empty if there was none.
+	FromState string `json:"from_state"`
 
 	// Message What happened in one sentence.
 	Message string `json:"message"`
 
+	// PermissionRequestUUID Null if it is about the group invitation itself.
+	PermissionRequestUUID *openapi_types.UUID `json:"permission_request_uuid"`
+
+	// Recipient The address of a mail. Empty if there was none.
+	Recipient string `json:"recipient"`
+
 	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
-	RequestID    string             `json:"request_id"`
-	RoleName     string             `json:"role_name"`
-	RoleUUID     openapi_types.UUID `json:"role_uuid"`
-	ScopeName    string             `json:"scope_name"`
-	ScopeUUID    openapi_types.UUID `json:"scope_uuid"`
-	UserFullName string             `json:"user_full_name"`
-	UserUsername string             `json:"user_username"`
+	RequestID string             `json:"request_id"`
+	RoleName  string             `json:"role_name"`
+	RoleUUID  openapi_types.UUID `json:"role_uuid"`
+	ScopeName string             `json:"scope_name"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// ToState The state of the request after. Empty if there is none.
+	ToState      string `json:"to_state"`
+	UserFullName string `json:"user_full_name"`
+	UserUsername string `json:"user_username"`
 
 	// UserUUID The user who did it. Null if the server did it.
 	UserUUID *openapi_types.UUID `json:"user_uuid"`
@@ -1092,38 +1196,65 @@ type GroupInvitationEvent struct {
 // * `updated` - a user changed it
 // * `canceled` - a user canceled it
 // * `deleted` - a user deleted it
+// * `submitted` - a user asked to take it up
+// * `approved` - a request was approved
+// * `rejected` - a request was rejected
+// * `request_canceled` - a request was taken back
+// * `request_deleted` - a request was deleted
+// * `notified` - the mail server accepted a mail about a request
+// * `notification_failed` - a mail about a request could not be sent
 type GroupInvitationEventType string
 
 // GroupInvitationRequest A request to make a group invitation. White space around values is removed.
 type GroupInvitationRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
+	//
+	// Example: false
 	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
 
 	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	//
+	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
 	// AutoApprove Approve requests at once.
+	//
+	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
 
 	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	//
+	// Example: false
 	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
 
 	// CustomText Shown as plain text to whoever opens the link.
+	//
+	// Example: Ask before the workshop.
 	CustomText *string `json:"custom_text,omitempty"`
 
 	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	//
+	// Example: 2026-12-24T09:30:00Z
 	Expires *time.Time `json:"expires,omitempty"`
 
 	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	//
+	// Example: false
 	IsPublic *bool `json:"is_public,omitempty"`
 
 	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	//
+	// Example: Workshop of {username}
 	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
 
 	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03
 	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
 
 	// Role UUID of the role to grant, which has to be active.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role openapi_types.UUID `json:"role"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
@@ -1136,12 +1267,18 @@ type GroupInvitationRequest struct {
 	Scope ScopeURL `json:"scope"`
 
 	// UserAffiliations Affiliations, one of which the requester has to have.
+	//
+	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
 	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	//
+	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
 	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	//
+	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
 }
 
@@ -1172,33 +1309,53 @@ type GroupInvitationUpdate struct {
 // GroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
 type GroupInvitationUpdateRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
+	//
+	// Example: false
 	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
 
 	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	//
+	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
 	// AutoApprove Approve requests at once.
+	//
+	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
 
 	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	//
+	// Example: false
 	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
 
 	// CustomText Shown as plain text to whoever opens the link.
+	//
+	// Example: Ask before the workshop.
 	CustomText *string `json:"custom_text,omitempty"`
 
 	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	//
+	// Example: 2026-12-24T09:30:00Z
 	Expires *time.Time `json:"expires,omitempty"`
 
 	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	//
+	// Example: false
 	IsPublic *bool `json:"is_public,omitempty"`
 
 	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	//
+	// Example: Workshop of {username}
 	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
 
 	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03
 	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
 
 	// Role UUID of the role to grant, which has to be active.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
@@ -1211,12 +1368,18 @@ type GroupInvitationUpdateRequest struct {
 	Scope *ScopeURL `json:"scope,omitempty"`
 
 	// UserAffiliations Affiliations, one of which the requester has to have.
+	//
+	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
 	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	//
+	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
 	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	//
+	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
 }
 
@@ -1646,33 +1809,53 @@ type OfferingPermissionOEnum string
 // PatchedGroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
 type PatchedGroupInvitationUpdateRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
+	//
+	// Example: false
 	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
 
 	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	//
+	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
 	// AutoApprove Approve requests at once.
+	//
+	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
 
 	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	//
+	// Example: false
 	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
 
 	// CustomText Shown as plain text to whoever opens the link.
+	//
+	// Example: Ask before the workshop.
 	CustomText *string `json:"custom_text,omitempty"`
 
 	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	//
+	// Example: 2026-12-24T09:30:00Z
 	Expires *time.Time `json:"expires,omitempty"`
 
 	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	//
+	// Example: false
 	IsPublic *bool `json:"is_public,omitempty"`
 
 	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	//
+	// Example: Workshop of {username}
 	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
 
 	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03
 	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
 
 	// Role UUID of the role to grant, which has to be active.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
@@ -1685,12 +1868,18 @@ type PatchedGroupInvitationUpdateRequest struct {
 	Scope *ScopeURL `json:"scope,omitempty"`
 
 	// UserAffiliations Affiliations, one of which the requester has to have.
+	//
+	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
 	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	//
+	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
 	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	//
+	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
 }
 
@@ -1760,6 +1949,51 @@ type PermissionFieldEnum string
 
 // PermissionListItem A role that a user holds in a scope, in a list, with all its fields or those given by `field`.
 type PermissionListItem = Permission
+
+// PermissionRequest One user's wish to take up one group invitation.
+type PermissionRequest struct {
+	Created time.Time `json:"created"`
+
+	// CreatedByEmail Empty if none is known.
+	CreatedByEmail    string             `json:"created_by_email"`
+	CreatedByFullName string             `json:"created_by_full_name"`
+	CreatedByUsername string             `json:"created_by_username"`
+	CustomerName      string             `json:"customer_name"`
+	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// Invitation URL of the group invitation.
+	Invitation         string `json:"invitation"`
+	ProjectDescription string `json:"project_description"`
+
+	// ProjectName What the requester calls the project. Empty if nothing.
+	ProjectName         string  `json:"project_name"`
+	ProjectNameTemplate *string `json:"project_name_template"`
+
+	// ReviewComment Null if the reviewer said nothing.
+	ReviewComment *string    `json:"review_comment"`
+	ReviewedAt    *time.Time `json:"reviewed_at"`
+
+	// ReviewedByFullName Null until the request is reviewed.
+	ReviewedByFullName *string            `json:"reviewed_by_full_name"`
+	ReviewedByUsername *string            `json:"reviewed_by_username"`
+	RoleDescription    string             `json:"role_description"`
+	RoleName           string             `json:"role_name"`
+	ScopeName          string             `json:"scope_name"`
+	ScopeUUID          openapi_types.UUID `json:"scope_uuid"`
+
+	// State The state of a permission request. The schema has Waldur's name, for clients that import it.
+	//
+	// * `draft` - is not submitted yet; no request of this server is
+	// * `pending` - waits for an approver
+	// * `approved` - the requester was given the role
+	// * `rejected` - an approver said no
+	// * `canceled` - the requester took it back
+	State RemoteProjectUpdateRequestStateEnum `json:"state"`
+
+	// URL URL of the permission request.
+	URL  string             `json:"url"`
+	UUID openapi_types.UUID `json:"uuid"`
+}
 
 // PersonalAccessToken An API token of the caller, without the token itself.
 type PersonalAccessToken struct {
@@ -1868,6 +2102,10 @@ type ProjectFieldEnum string
 // ProjectListItem A project in a list, with all its fields but `user_email_patterns`, or with those given by `field`.
 type ProjectListItem = Project
 
+// ProposalReviewOEnum A key to order permission requests by; `-` means descending. The default is `-created`. The schema has Waldur's name, for
+// clients that import it.
+type ProposalReviewOEnum string
+
 // PublicConfiguration The configuration, by Waldur's names.
 type PublicConfiguration struct {
 	// FEATURES Parts of Waldur that are turned on. Always empty.
@@ -1920,6 +2158,23 @@ type PublicCoreConfiguration struct {
 
 	// USERMANDATORYFIELDS Always empty.
 	USERMANDATORYFIELDS []string `json:"USER_MANDATORY_FIELDS"`
+}
+
+// RemoteProjectUpdateRequestStateEnum The state of a permission request. The schema has Waldur's name, for clients that import it.
+//
+// * `draft` - is not submitted yet; no request of this server is
+// * `pending` - waits for an approver
+// * `approved` - the requester was given the role
+// * `rejected` - an approver said no
+// * `canceled` - the requester took it back
+type RemoteProjectUpdateRequestStateEnum string
+
+// ReviewCommentRequest What the reviewer says, which may be left out. White space around it is removed.
+type ReviewCommentRequest struct {
+	// Comment In any number of lines. The requester reads it.
+	//
+	// Example: Welcome to the workshop.
+	Comment *string `json:"comment,omitempty"`
 }
 
 // RoleDetails A named set of permissions for scopes of one type.
@@ -1975,6 +2230,48 @@ type ScopeType string
 //
 // Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 type ScopeURL = string
+
+// SubmitRequestRequest What the requester says of the project. White space around values is removed.
+type SubmitRequestRequest struct {
+	// ProjectDescription The description of the project, where the group invitation lets requesters describe it. In any number of lines.
+	//
+	// Example: Weighing what Apollo brought home
+	ProjectDescription *string `json:"project_description,omitempty"`
+
+	// ProjectName The name of the project, where the group invitation lets requesters choose it. A blank one is none.
+	//
+	// Example: Moon rocks
+	ProjectName *string `json:"project_name,omitempty"`
+}
+
+// SubmitRequestResponse A new permission request, and what came of it.
+type SubmitRequestResponse struct {
+	// AutoApproved The caller holds the role now.
+	AutoApproved bool `json:"auto_approved"`
+
+	// ProjectCreated The project was made. False if there was one of its name.
+	ProjectCreated *bool `json:"project_created"`
+
+	// ProjectUUID The project in which the role was granted. Null if the request waits or the role is in the scope.
+	ProjectUUID *openapi_types.UUID `json:"project_uuid"`
+	ScopeName   string              `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+	UUID      openapi_types.UUID `json:"uuid"`
+}
+
+// SubmitRequestUUID The uuid of a new permission request.
+type SubmitRequestUUID struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
 
 // TokenExchangeRequest The code that a front end got.
 type TokenExchangeRequest struct {
@@ -2207,11 +2504,41 @@ type Page = int
 // PageSize defines model for PageSize.
 type PageSize = int
 
+// PermissionRequestFilterCreatedBy defines model for PermissionRequestFilterCreatedBy.
+type PermissionRequestFilterCreatedBy = openapi_types.UUID
+
+// PermissionRequestFilterCustomerUUID defines model for PermissionRequestFilterCustomerUUID.
+type PermissionRequestFilterCustomerUUID = openapi_types.UUID
+
+// PermissionRequestFilterInvitation defines model for PermissionRequestFilterInvitation.
+type PermissionRequestFilterInvitation = openapi_types.UUID
+
+// PermissionRequestFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+type PermissionRequestFilterScope = ScopeURL
+
+// PermissionRequestFilterState defines model for PermissionRequestFilterState.
+type PermissionRequestFilterState = []RemoteProjectUpdateRequestStateEnum
+
+// PermissionRequestUUID defines model for PermissionRequestUUID.
+type PermissionRequestUUID = openapi_types.UUID
+
 // Provider defines model for Provider.
 type Provider = string
 
+// BadApproval `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
+type BadApproval = BadRequest
+
 // BadCode Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadCode = FieldErrors
+
+// BadComment Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadComment = FieldErrors
 
 // BadGroupInvitation Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadGroupInvitation = FieldErrors
@@ -2221,6 +2548,10 @@ type BadGroupInvitationEdit = FieldErrors
 
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
+
+// BadPermissionRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
+type BadPermissionRequest = BadRequest
 
 // BadToken `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
@@ -2249,6 +2580,12 @@ type NotAcceptable = Detail
 
 // NotFound One sentence about the outcome.
 type NotFound = Detail
+
+// NotPending One sentence about the outcome.
+type NotPending = Detail
+
+// NotYourRequest One sentence about the outcome.
+type NotYourRequest = Detail
 
 // ServiceUnavailable One sentence about the outcome.
 type ServiceUnavailable = Detail
@@ -2829,6 +3166,52 @@ type UserInvitationsEventsListParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// UserPermissionRequestsListParams defines parameters for UserPermissionRequestsList.
+type UserPermissionRequestsListParams struct {
+	// CreatedBy The user with this uuid made the request.
+	CreatedBy *PermissionRequestFilterCreatedBy `form:"created_by,omitempty" json:"created_by,omitempty"`
+
+	// CustomerUUID Requests for scopes of this customer, the customer itself included.
+	CustomerUUID *PermissionRequestFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Invitation Requests by the group invitation with this uuid.
+	Invitation *PermissionRequestFilterInvitation `form:"invitation,omitempty" json:"invitation,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]ProposalReviewOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Scope Requests for the scope with this URL, which may have any host. The result for a scope that does not exist is empty.
+	Scope *PermissionRequestFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// State The request is in one of these states. Repeat the parameter for more than one.
+	State *PermissionRequestFilterState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// UserPermissionRequestsCountParams defines parameters for UserPermissionRequestsCount.
+type UserPermissionRequestsCountParams struct {
+	// CreatedBy The user with this uuid made the request.
+	CreatedBy *PermissionRequestFilterCreatedBy `form:"created_by,omitempty" json:"created_by,omitempty"`
+
+	// CustomerUUID Requests for scopes of this customer, the customer itself included.
+	CustomerUUID *PermissionRequestFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Invitation Requests by the group invitation with this uuid.
+	Invitation *PermissionRequestFilterInvitation `form:"invitation,omitempty" json:"invitation,omitempty"`
+
+	// Scope Requests for the scope with this URL, which may have any host. The result for a scope that does not exist is empty.
+	Scope *PermissionRequestFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// State The request is in one of these states. Repeat the parameter for more than one.
+	State *PermissionRequestFilterState `form:"state,omitempty" json:"state,omitempty"`
+}
+
 // UserPermissionsListParams defines parameters for UserPermissionsList.
 type UserPermissionsListParams struct {
 	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
@@ -2951,6 +3334,14 @@ type UserGroupInvitationsPartialUpdateJSONRequestBody = PatchedGroupInvitationUp
 // UserGroupInvitationsUpdateJSONRequestBody defines body for UserGroupInvitationsUpdate for application/json ContentType.
 type UserGroupInvitationsUpdateJSONRequestBody = GroupInvitationUpdateRequest
 
+// UserGroupInvitationsRequestJSONRequestBody defines body for UserGroupInvitationsRequest for application/json ContentType.
+//
+// Deprecated: this type has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+type UserGroupInvitationsRequestJSONRequestBody = SubmitRequestRequest
+
+// UserGroupInvitationsSubmitRequestJSONRequestBody defines body for UserGroupInvitationsSubmitRequest for application/json ContentType.
+type UserGroupInvitationsSubmitRequestJSONRequestBody = SubmitRequestRequest
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -2974,6 +3365,12 @@ type UserInvitationsDeclineJSONRequestBody = InvitationReasonRequest
 
 // UserInvitationsRejectRequestJSONRequestBody defines body for UserInvitationsRejectRequest for application/json ContentType.
 type UserInvitationsRejectRequestJSONRequestBody = InvitationReasonRequest
+
+// UserPermissionRequestsApproveJSONRequestBody defines body for UserPermissionRequestsApprove for application/json ContentType.
+type UserPermissionRequestsApproveJSONRequestBody = ReviewCommentRequest
+
+// UserPermissionRequestsRejectJSONRequestBody defines body for UserPermissionRequestsReject for application/json ContentType.
+type UserPermissionRequestsRejectJSONRequestBody = ReviewCommentRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -3338,15 +3735,15 @@ type ClientInterface interface {
 	// one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
 	// credential that does not work is refused all the same.
 	//
-	// Filters combine with AND, and are read as in `user_invitations_list`.
+	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
 	//
 	// Corresponds with GET /api/user-group-invitations/ (the `UserGroupInvitationsList` operationId).
 	UserGroupInvitationsList(ctx context.Context, params *UserGroupInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserGroupInvitationsCount Count group invitations
 	//
-	// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
-	// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+	// Returns, in the header `X-Result-Count`, the number of group invitations that the caller can see and that match the
+	// filters. Without a token, those that are public and active are counted. Neither a response nor an error has a body.
 	//
 	// Corresponds with HEAD /api/user-group-invitations/ (the `UserGroupInvitationsCount` operationId).
 	UserGroupInvitationsCount(ctx context.Context, params *UserGroupInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3410,7 +3807,9 @@ type ClientInterface interface {
 
 	// UserGroupInvitationsPartialUpdateWithBody Partially update a group invitation
 	//
-	// The same as `user_group_invitations_update`.
+	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3419,7 +3818,9 @@ type ClientInterface interface {
 
 	// UserGroupInvitationsPartialUpdate Partially update a group invitation
 	//
-	// The same as `user_group_invitations_update`.
+	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3471,6 +3872,64 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/user-group-invitations/{uuid}/projects/ (the `UserGroupInvitationsProjectsList` operationId).
 	UserGroupInvitationsProjectsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsRequestWithBody Submit a permission request, as before 2025
+	//
+	// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+	// `user_group_invitations_submit_request` now, whose response says more.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	UserGroupInvitationsRequestWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsRequest Submit a permission request, as before 2025
+	//
+	// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+	// `user_group_invitations_submit_request` now, whose response says more.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	UserGroupInvitationsRequest(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsSubmitRequestWithBody Submit a permission request
+	//
+	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+	// the call, and nothing of it stays.
+	//
+	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+	UserGroupInvitationsSubmitRequestWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserGroupInvitationsSubmitRequest Submit a permission request
+	//
+	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+	// the call, and nothing of it stays.
+	//
+	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+	UserGroupInvitationsSubmitRequest(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsSubmitRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserInvitationsList List invitations
 	//
@@ -3910,6 +4369,86 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
 	UserInvitationsUndoDecline(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsList List permission requests
+	//
+	// Returns the permission requests that the caller can see, newest first. Staff and support see all of them. Other users see
+	// their own, and those of customers in which they hold a role.
+	//
+	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
+	//
+	// Corresponds with GET /api/user-permission-requests/ (the `UserPermissionRequestsList` operationId).
+	UserPermissionRequestsList(ctx context.Context, params *UserPermissionRequestsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsCount Count permission requests
+	//
+	// Returns, in the header `X-Result-Count`, the number of permission requests that the caller can see and that match the
+	// filters. Neither a response nor an error has a body.
+	//
+	// Corresponds with HEAD /api/user-permission-requests/ (the `UserPermissionRequestsCount` operationId).
+	UserPermissionRequestsCount(ctx context.Context, params *UserPermissionRequestsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsDestroy Delete a permission request
+	//
+	// Removes a permission request for good. Only staff can.
+	//
+	// Corresponds with DELETE /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsDestroy` operationId).
+	UserPermissionRequestsDestroy(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsRetrieve Retrieve permission request
+	//
+	// Returns one permission request: to staff and support any, to others their own and those of customers in which they hold a
+	// role.
+	//
+	// Corresponds with GET /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsRetrieve` operationId).
+	UserPermissionRequestsRetrieve(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsApproveWithBody Approve a permission request
+	//
+	// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+	// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+	// approved all the same.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+	UserPermissionRequestsApproveWithBody(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsApprove Approve a permission request
+	//
+	// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+	// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+	// approved all the same.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+	UserPermissionRequestsApprove(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsCancelRequest Cancel a permission request
+	//
+	// Takes back a pending request, for the user who made it and for staff.
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/cancel_request/ (the `UserPermissionRequestsCancelRequest` operationId).
+	UserPermissionRequestsCancelRequest(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsRejectWithBody Reject a permission request
+	//
+	// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+	UserPermissionRequestsRejectWithBody(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UserPermissionRequestsReject Reject a permission request
+	//
+	// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+	UserPermissionRequestsReject(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// UserPermissionsList List user permissions
 	//
@@ -4520,7 +5059,7 @@ func (c *Client) RolesRetrieve(ctx context.Context, uuid openapi_types.UUID, req
 // one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
 // credential that does not work is refused all the same.
 //
-// Filters combine with AND, and are read as in `user_invitations_list`.
+// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
 //
 // Corresponds with GET /api/user-group-invitations/ (the `UserGroupInvitationsList` operationId).
 func (c *Client) UserGroupInvitationsList(ctx context.Context, params *UserGroupInvitationsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4537,8 +5076,8 @@ func (c *Client) UserGroupInvitationsList(ctx context.Context, params *UserGroup
 
 // UserGroupInvitationsCount Count group invitations
 //
-// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
-// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+// Returns, in the header `X-Result-Count`, the number of group invitations that the caller can see and that match the
+// filters. Without a token, those that are public and active are counted. Neither a response nor an error has a body.
 //
 // Corresponds with HEAD /api/user-group-invitations/ (the `UserGroupInvitationsCount` operationId).
 func (c *Client) UserGroupInvitationsCount(ctx context.Context, params *UserGroupInvitationsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4652,7 +5191,9 @@ func (c *Client) UserGroupInvitationsRetrieve(ctx context.Context, uuid GroupInv
 
 // UserGroupInvitationsPartialUpdateWithBody Partially update a group invitation
 //
-// The same as `user_group_invitations_update`.
+// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 //
 // Takes any type of body and a specified content type.
 //
@@ -4671,7 +5212,9 @@ func (c *Client) UserGroupInvitationsPartialUpdateWithBody(ctx context.Context, 
 
 // UserGroupInvitationsPartialUpdate Partially update a group invitation
 //
-// The same as `user_group_invitations_update`.
+// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4774,6 +5317,102 @@ func (c *Client) UserGroupInvitationsEventsList(ctx context.Context, uuid GroupI
 // Corresponds with GET /api/user-group-invitations/{uuid}/projects/ (the `UserGroupInvitationsProjectsList` operationId).
 func (c *Client) UserGroupInvitationsProjectsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserGroupInvitationsProjectsListRequest(c.Server, uuid, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsRequestWithBody Submit a permission request, as before 2025
+//
+// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+// `user_group_invitations_submit_request` now, whose response says more.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+func (c *Client) UserGroupInvitationsRequestWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsRequestRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsRequest Submit a permission request, as before 2025
+//
+// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+// `user_group_invitations_submit_request` now, whose response says more.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+func (c *Client) UserGroupInvitationsRequest(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsRequestRequest(c.Server, uuid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsSubmitRequestWithBody Submit a permission request
+//
+// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+// the call, and nothing of it stays.
+//
+// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+func (c *Client) UserGroupInvitationsSubmitRequestWithBody(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsSubmitRequestRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserGroupInvitationsSubmitRequest Submit a permission request
+//
+// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+// the call, and nothing of it stays.
+//
+// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+func (c *Client) UserGroupInvitationsSubmitRequest(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsSubmitRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserGroupInvitationsSubmitRequestRequest(c.Server, uuid, body)
 	if err != nil {
 		return nil, err
 	}
@@ -5523,6 +6162,176 @@ func (c *Client) UserInvitationsSend(ctx context.Context, uuid InvitationUUID, r
 // Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
 func (c *Client) UserInvitationsUndoDecline(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUserInvitationsUndoDeclineRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsList List permission requests
+//
+// Returns the permission requests that the caller can see, newest first. Staff and support see all of them. Other users see
+// their own, and those of customers in which they hold a role.
+//
+// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
+//
+// Corresponds with GET /api/user-permission-requests/ (the `UserPermissionRequestsList` operationId).
+func (c *Client) UserPermissionRequestsList(ctx context.Context, params *UserPermissionRequestsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsListRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsCount Count permission requests
+//
+// Returns, in the header `X-Result-Count`, the number of permission requests that the caller can see and that match the
+// filters. Neither a response nor an error has a body.
+//
+// Corresponds with HEAD /api/user-permission-requests/ (the `UserPermissionRequestsCount` operationId).
+func (c *Client) UserPermissionRequestsCount(ctx context.Context, params *UserPermissionRequestsCountParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsCountRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsDestroy Delete a permission request
+//
+// Removes a permission request for good. Only staff can.
+//
+// Corresponds with DELETE /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsDestroy` operationId).
+func (c *Client) UserPermissionRequestsDestroy(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsDestroyRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsRetrieve Retrieve permission request
+//
+// Returns one permission request: to staff and support any, to others their own and those of customers in which they hold a
+// role.
+//
+// Corresponds with GET /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsRetrieve` operationId).
+func (c *Client) UserPermissionRequestsRetrieve(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsRetrieveRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsApproveWithBody Approve a permission request
+//
+// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+// approved all the same.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+func (c *Client) UserPermissionRequestsApproveWithBody(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsApproveRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsApprove Approve a permission request
+//
+// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+// approved all the same.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+func (c *Client) UserPermissionRequestsApprove(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsApproveRequest(c.Server, uuid, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsCancelRequest Cancel a permission request
+//
+// Takes back a pending request, for the user who made it and for staff.
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/cancel_request/ (the `UserPermissionRequestsCancelRequest` operationId).
+func (c *Client) UserPermissionRequestsCancelRequest(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsCancelRequestRequest(c.Server, uuid)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsRejectWithBody Reject a permission request
+//
+// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+func (c *Client) UserPermissionRequestsRejectWithBody(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsRejectRequestWithBody(c.Server, uuid, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UserPermissionRequestsReject Reject a permission request
+//
+// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+func (c *Client) UserPermissionRequestsReject(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUserPermissionRequestsRejectRequest(c.Server, uuid, body)
 	if err != nil {
 		return nil, err
 	}
@@ -8503,6 +9312,100 @@ func NewUserGroupInvitationsProjectsListRequest(server string, uuid GroupInvitat
 	return req, nil
 }
 
+// NewUserGroupInvitationsRequestRequest calls the generic UserGroupInvitationsRequest builder with application/json body
+func NewUserGroupInvitationsRequestRequest(server string, uuid GroupInvitationUUID, body UserGroupInvitationsRequestJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserGroupInvitationsRequestRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserGroupInvitationsRequestRequestWithBody constructs an http.Request for the UserGroupInvitationsRequest method, with any body, and a specified content type
+func NewUserGroupInvitationsRequestRequestWithBody(server string, uuid GroupInvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/request/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUserGroupInvitationsSubmitRequestRequest calls the generic UserGroupInvitationsSubmitRequest builder with application/json body
+func NewUserGroupInvitationsSubmitRequestRequest(server string, uuid GroupInvitationUUID, body UserGroupInvitationsSubmitRequestJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserGroupInvitationsSubmitRequestRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserGroupInvitationsSubmitRequestRequestWithBody constructs an http.Request for the UserGroupInvitationsSubmitRequest method, with any body, and a specified content type
+func NewUserGroupInvitationsSubmitRequestRequestWithBody(server string, uuid GroupInvitationUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-group-invitations/%s/submit_request/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewUserInvitationsListRequest constructs an http.Request for the UserInvitationsList method
 func NewUserInvitationsListRequest(server string, params *UserInvitationsListParams) (*http.Request, error) {
 	var err error
@@ -9788,6 +10691,442 @@ func NewUserInvitationsUndoDeclineRequest(server string, uuid InvitationUUID) (*
 	return req, nil
 }
 
+// NewUserPermissionRequestsListRequest constructs an http.Request for the UserPermissionRequestsList method
+func NewUserPermissionRequestsListRequest(server string, params *UserPermissionRequestsListParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permission-requests/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_by", *params.CreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Invitation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "invitation", *params.Invitation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.O != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "o", *params.O, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PageSize != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page_size", *params.PageSize, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserPermissionRequestsCountRequest constructs an http.Request for the UserPermissionRequestsCount method
+func NewUserPermissionRequestsCountRequest(server string, params *UserPermissionRequestsCountParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permission-requests/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.CreatedBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "created_by", *params.CreatedBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CustomerUUID != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "customer_uuid", *params.CustomerUUID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Invitation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "invitation", *params.Invitation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "uuid"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "array", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodHead, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserPermissionRequestsDestroyRequest constructs an http.Request for the UserPermissionRequestsDestroy method
+func NewUserPermissionRequestsDestroyRequest(server string, uuid PermissionRequestUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permission-requests/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserPermissionRequestsRetrieveRequest constructs an http.Request for the UserPermissionRequestsRetrieve method
+func NewUserPermissionRequestsRetrieveRequest(server string, uuid PermissionRequestUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permission-requests/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserPermissionRequestsApproveRequest calls the generic UserPermissionRequestsApprove builder with application/json body
+func NewUserPermissionRequestsApproveRequest(server string, uuid PermissionRequestUUID, body UserPermissionRequestsApproveJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserPermissionRequestsApproveRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserPermissionRequestsApproveRequestWithBody constructs an http.Request for the UserPermissionRequestsApprove method, with any body, and a specified content type
+func NewUserPermissionRequestsApproveRequestWithBody(server string, uuid PermissionRequestUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permission-requests/%s/approve/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUserPermissionRequestsCancelRequestRequest constructs an http.Request for the UserPermissionRequestsCancelRequest method
+func NewUserPermissionRequestsCancelRequestRequest(server string, uuid PermissionRequestUUID) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permission-requests/%s/cancel_request/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUserPermissionRequestsRejectRequest calls the generic UserPermissionRequestsReject builder with application/json body
+func NewUserPermissionRequestsRejectRequest(server string, uuid PermissionRequestUUID, body UserPermissionRequestsRejectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUserPermissionRequestsRejectRequestWithBody(server, uuid, "application/json", bodyReader)
+}
+
+// NewUserPermissionRequestsRejectRequestWithBody constructs an http.Request for the UserPermissionRequestsReject method, with any body, and a specified content type
+func NewUserPermissionRequestsRejectRequestWithBody(server string, uuid PermissionRequestUUID, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "uuid", uuid, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: "uuid"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/user-permission-requests/%s/reject/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewUserPermissionsListRequest constructs an http.Request for the UserPermissionsList method
 func NewUserPermissionsListRequest(server string, params *UserPermissionsListParams) (*http.Request, error) {
 	var err error
@@ -10694,7 +12033,7 @@ type ClientWithResponsesInterface interface {
 	// one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
 	// credential that does not work is refused all the same.
 	//
-	// Filters combine with AND, and are read as in `user_invitations_list`.
+	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10703,8 +12042,8 @@ type ClientWithResponsesInterface interface {
 
 	// UserGroupInvitationsCountWithResponse Count group invitations
 	//
-	// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
-	// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+	// Returns, in the header `X-Result-Count`, the number of group invitations that the caller can see and that match the
+	// filters. Without a token, those that are public and active are counted. Neither a response nor an error has a body.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -10774,7 +12113,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserGroupInvitationsPartialUpdateWithBodyWithResponse Partially update a group invitation
 	//
-	// The same as `user_group_invitations_update`.
+	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10783,7 +12124,9 @@ type ClientWithResponsesInterface interface {
 
 	// UserGroupInvitationsPartialUpdateWithResponse Partially update a group invitation
 	//
-	// The same as `user_group_invitations_update`.
+	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -10841,6 +12184,64 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/user-group-invitations/{uuid}/projects/ (the `UserGroupInvitationsProjectsList` operationId).
 	UserGroupInvitationsProjectsListWithResponse(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsProjectsListParams, reqEditors ...RequestEditorFn) (*UserGroupInvitationsProjectsListResponse, error)
+
+	// UserGroupInvitationsRequestWithBodyWithResponse Submit a permission request, as before 2025
+	//
+	// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+	// `user_group_invitations_submit_request` now, whose response says more.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	UserGroupInvitationsRequestWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsRequestResponse, error)
+
+	// UserGroupInvitationsRequestWithResponse Submit a permission request, as before 2025
+	//
+	// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+	// `user_group_invitations_submit_request` now, whose response says more.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	UserGroupInvitationsRequestWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsRequestResponse, error)
+
+	// UserGroupInvitationsSubmitRequestWithBodyWithResponse Submit a permission request
+	//
+	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+	// the call, and nothing of it stays.
+	//
+	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+	UserGroupInvitationsSubmitRequestWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsSubmitRequestResponse, error)
+
+	// UserGroupInvitationsSubmitRequestWithResponse Submit a permission request
+	//
+	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+	// the call, and nothing of it stays.
+	//
+	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+	UserGroupInvitationsSubmitRequestWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsSubmitRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsSubmitRequestResponse, error)
 
 	// UserInvitationsListWithResponse List invitations
 	//
@@ -11310,6 +12711,96 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/user-invitations/{uuid}/undo-decline/ (the `UserInvitationsUndoDecline` operationId).
 	UserInvitationsUndoDeclineWithResponse(ctx context.Context, uuid InvitationUUID, reqEditors ...RequestEditorFn) (*UserInvitationsUndoDeclineResponse, error)
+
+	// UserPermissionRequestsListWithResponse List permission requests
+	//
+	// Returns the permission requests that the caller can see, newest first. Staff and support see all of them. Other users see
+	// their own, and those of customers in which they hold a role.
+	//
+	// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-permission-requests/ (the `UserPermissionRequestsList` operationId).
+	UserPermissionRequestsListWithResponse(ctx context.Context, params *UserPermissionRequestsListParams, reqEditors ...RequestEditorFn) (*UserPermissionRequestsListResponse, error)
+
+	// UserPermissionRequestsCountWithResponse Count permission requests
+	//
+	// Returns, in the header `X-Result-Count`, the number of permission requests that the caller can see and that match the
+	// filters. Neither a response nor an error has a body.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with HEAD /api/user-permission-requests/ (the `UserPermissionRequestsCount` operationId).
+	UserPermissionRequestsCountWithResponse(ctx context.Context, params *UserPermissionRequestsCountParams, reqEditors ...RequestEditorFn) (*UserPermissionRequestsCountResponse, error)
+
+	// UserPermissionRequestsDestroyWithResponse Delete a permission request
+	//
+	// Removes a permission request for good. Only staff can.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsDestroy` operationId).
+	UserPermissionRequestsDestroyWithResponse(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*UserPermissionRequestsDestroyResponse, error)
+
+	// UserPermissionRequestsRetrieveWithResponse Retrieve permission request
+	//
+	// Returns one permission request: to staff and support any, to others their own and those of customers in which they hold a
+	// role.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsRetrieve` operationId).
+	UserPermissionRequestsRetrieveWithResponse(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*UserPermissionRequestsRetrieveResponse, error)
+
+	// UserPermissionRequestsApproveWithBodyWithResponse Approve a permission request
+	//
+	// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+	// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+	// approved all the same.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+	UserPermissionRequestsApproveWithBodyWithResponse(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserPermissionRequestsApproveResponse, error)
+
+	// UserPermissionRequestsApproveWithResponse Approve a permission request
+	//
+	// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+	// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+	// approved all the same.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+	UserPermissionRequestsApproveWithResponse(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*UserPermissionRequestsApproveResponse, error)
+
+	// UserPermissionRequestsCancelRequestWithResponse Cancel a permission request
+	//
+	// Takes back a pending request, for the user who made it and for staff.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/cancel_request/ (the `UserPermissionRequestsCancelRequest` operationId).
+	UserPermissionRequestsCancelRequestWithResponse(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*UserPermissionRequestsCancelRequestResponse, error)
+
+	// UserPermissionRequestsRejectWithBodyWithResponse Reject a permission request
+	//
+	// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+	UserPermissionRequestsRejectWithBodyWithResponse(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserPermissionRequestsRejectResponse, error)
+
+	// UserPermissionRequestsRejectWithResponse Reject a permission request
+	//
+	// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+	UserPermissionRequestsRejectWithResponse(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*UserPermissionRequestsRejectResponse, error)
 
 	// UserPermissionsListWithResponse List user permissions
 	//
@@ -17310,6 +18801,446 @@ func (r UserGroupInvitationsProjectsListResponse) ContentType() string {
 	return ""
 }
 
+// UserGroupInvitationsRequestResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsRequestResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsRequestResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsRequest
+type UserGroupInvitationsRequestResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SubmitRequestUUID
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadPermissionRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsRequestResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsRequestResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsRequestResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsRequestResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserGroupInvitationsRequestResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsRequestResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserGroupInvitationsRequestResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsRequestResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsRequestResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsRequestResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON200() *SubmitRequestUUID {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON400() *BadPermissionRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsRequestResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserGroupInvitationsSubmitRequestResponse200Headers the declared response headers of an HTTP 200 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse400Headers the declared response headers of an HTTP 400 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse401Headers the declared response headers of an HTTP 401 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse403Headers the declared response headers of an HTTP 403 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse404Headers the declared response headers of an HTTP 404 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse405Headers the declared response headers of an HTTP 405 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse406Headers the declared response headers of an HTTP 406 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse413Headers the declared response headers of an HTTP 413 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse414Headers the declared response headers of an HTTP 414 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse415Headers the declared response headers of an HTTP 415 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse429Headers the declared response headers of an HTTP 429 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse500Headers the declared response headers of an HTTP 500 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserGroupInvitationsSubmitRequestResponse503Headers the declared response headers of an HTTP 503 response for UserGroupInvitationsSubmitRequest
+type UserGroupInvitationsSubmitRequestResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserGroupInvitationsSubmitRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SubmitRequestResponse
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadPermissionRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserGroupInvitationsSubmitRequestResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserGroupInvitationsSubmitRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserGroupInvitationsSubmitRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserGroupInvitationsSubmitRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserGroupInvitationsSubmitRequestResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserGroupInvitationsSubmitRequestResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserGroupInvitationsSubmitRequestResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserGroupInvitationsSubmitRequestResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserGroupInvitationsSubmitRequestResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserGroupInvitationsSubmitRequestResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserGroupInvitationsSubmitRequestResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserGroupInvitationsSubmitRequestResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserGroupInvitationsSubmitRequestResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON200() *SubmitRequestResponse {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON400() *BadPermissionRequest {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserGroupInvitationsSubmitRequestResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserGroupInvitationsSubmitRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserGroupInvitationsSubmitRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserGroupInvitationsSubmitRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserGroupInvitationsSubmitRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserInvitationsListResponse200Headers the declared response headers of an HTTP 200 response for UserInvitationsList
 type UserInvitationsListResponse200Headers struct {
 	Link         string
@@ -21791,6 +23722,1331 @@ func (r UserInvitationsUndoDeclineResponse) ContentType() string {
 	return ""
 }
 
+// UserPermissionRequestsListResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse200Headers struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserPermissionRequestsListResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionRequestsListResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsListResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionRequestsList
+type UserPermissionRequestsListResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsListResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]PermissionRequest
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadParameter
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NoSuchPage
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionRequestsListResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserPermissionRequestsListResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionRequestsListResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionRequestsListResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserPermissionRequestsListResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionRequestsListResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionRequestsListResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionRequestsListResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionRequestsListResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionRequestsListResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionRequestsListResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON200() *[]PermissionRequest {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON400() *BadParameter {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON404() *NoSuchPage {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserPermissionRequestsListResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionRequestsListResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionRequestsListResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionRequestsListResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionRequestsListResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserPermissionRequestsCountResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse200Headers struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+// UserPermissionRequestsCountResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCountResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionRequestsCountResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCountResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse405Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCountResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCountResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCountResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserPermissionRequestsCountResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCountResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionRequestsCount
+type UserPermissionRequestsCountResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsCountResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionRequestsCountResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserPermissionRequestsCountResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionRequestsCountResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionRequestsCountResponse403Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionRequestsCountResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionRequestsCountResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionRequestsCountResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionRequestsCountResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionRequestsCountResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionRequestsCountResponse503Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionRequestsCountResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionRequestsCountResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionRequestsCountResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionRequestsCountResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserPermissionRequestsDestroyResponse204Headers the declared response headers of an HTTP 204 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse204Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionRequestsDestroyResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse413Headers the declared response headers of an HTTP 413 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsDestroyResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionRequestsDestroy
+type UserPermissionRequestsDestroyResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsDestroyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *Forbidden
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers204 the parsed response headers for an HTTP 204 response
+	Headers204 *UserPermissionRequestsDestroyResponse204Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionRequestsDestroyResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionRequestsDestroyResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserPermissionRequestsDestroyResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionRequestsDestroyResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionRequestsDestroyResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserPermissionRequestsDestroyResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionRequestsDestroyResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionRequestsDestroyResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionRequestsDestroyResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionRequestsDestroyResponse503Headers
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON403() *Forbidden {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserPermissionRequestsDestroyResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionRequestsDestroyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionRequestsDestroyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionRequestsDestroyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionRequestsDestroyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserPermissionRequestsRetrieveResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionRequestsRetrieveResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRetrieveResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionRequestsRetrieve
+type UserPermissionRequestsRetrieveResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsRetrieveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PermissionRequest
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionRequestsRetrieveResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionRequestsRetrieveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionRequestsRetrieveResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserPermissionRequestsRetrieveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionRequestsRetrieveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionRequestsRetrieveResponse406Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionRequestsRetrieveResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionRequestsRetrieveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionRequestsRetrieveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionRequestsRetrieveResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON200() *PermissionRequest {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserPermissionRequestsRetrieveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionRequestsRetrieveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionRequestsRetrieveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionRequestsRetrieveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionRequestsRetrieveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserPermissionRequestsApproveResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionRequestsApproveResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse409Headers the declared response headers of an HTTP 409 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse409Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse413Headers the declared response headers of an HTTP 413 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse415Headers the declared response headers of an HTTP 415 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsApproveResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionRequestsApprove
+type UserPermissionRequestsApproveResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsApproveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadApproval
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *NotPending
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionRequestsApproveResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserPermissionRequestsApproveResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionRequestsApproveResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionRequestsApproveResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserPermissionRequestsApproveResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionRequestsApproveResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionRequestsApproveResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserPermissionRequestsApproveResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserPermissionRequestsApproveResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionRequestsApproveResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserPermissionRequestsApproveResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionRequestsApproveResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionRequestsApproveResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionRequestsApproveResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON400() *BadApproval {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON409() *NotPending {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserPermissionRequestsApproveResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionRequestsApproveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionRequestsApproveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionRequestsApproveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionRequestsApproveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserPermissionRequestsCancelRequestResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionRequestsCancelRequestResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse413Headers the declared response headers of an HTTP 413 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsCancelRequestResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionRequestsCancelRequest
+type UserPermissionRequestsCancelRequestResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsCancelRequestResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CancelRequestResponse
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *RuleErrors
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *NotYourRequest
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionRequestsCancelRequestResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserPermissionRequestsCancelRequestResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionRequestsCancelRequestResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionRequestsCancelRequestResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserPermissionRequestsCancelRequestResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionRequestsCancelRequestResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionRequestsCancelRequestResponse406Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserPermissionRequestsCancelRequestResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionRequestsCancelRequestResponse414Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionRequestsCancelRequestResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionRequestsCancelRequestResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionRequestsCancelRequestResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON200() *CancelRequestResponse {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON400() *RuleErrors {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON403() *NotYourRequest {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserPermissionRequestsCancelRequestResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionRequestsCancelRequestResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionRequestsCancelRequestResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionRequestsCancelRequestResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionRequestsCancelRequestResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UserPermissionRequestsRejectResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse200Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse400Headers the declared response headers of an HTTP 400 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse400Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse401Headers the declared response headers of an HTTP 401 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// UserPermissionRequestsRejectResponse403Headers the declared response headers of an HTTP 403 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse403Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse404Headers the declared response headers of an HTTP 404 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse404Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse405Headers the declared response headers of an HTTP 405 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse405Headers struct {
+	Allow      string
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse406Headers the declared response headers of an HTTP 406 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse406Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse409Headers the declared response headers of an HTTP 409 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse409Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse413Headers the declared response headers of an HTTP 413 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse413Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse414Headers the declared response headers of an HTTP 414 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse414Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse415Headers the declared response headers of an HTTP 415 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse415Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse429Headers the declared response headers of an HTTP 429 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse500Headers the declared response headers of an HTTP 500 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse500Headers struct {
+	XRequestID *string
+}
+
+// UserPermissionRequestsRejectResponse503Headers the declared response headers of an HTTP 503 response for UserPermissionRequestsReject
+type UserPermissionRequestsRejectResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsRejectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *BadComment
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *Unauthorized
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *TokenScope
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *NotFound
+	// JSON405 the response for an HTTP 405 `application/json` response
+	JSON405 *MethodNotAllowed
+	// JSON406 the response for an HTTP 406 `application/json` response
+	JSON406 *NotAcceptable
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *NotPending
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *ContentTooLarge
+	// JSON414 the response for an HTTP 414 `application/json` response
+	JSON414 *URITooLong
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *UnsupportedMediaType
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *TooManyRequests
+	// JSON500 the response for an HTTP 500 `application/json` response
+	JSON500 *InternalServerError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *ServiceUnavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UserPermissionRequestsRejectResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *UserPermissionRequestsRejectResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *UserPermissionRequestsRejectResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *UserPermissionRequestsRejectResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *UserPermissionRequestsRejectResponse404Headers
+	// Headers405 the parsed response headers for an HTTP 405 response
+	Headers405 *UserPermissionRequestsRejectResponse405Headers
+	// Headers406 the parsed response headers for an HTTP 406 response
+	Headers406 *UserPermissionRequestsRejectResponse406Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *UserPermissionRequestsRejectResponse409Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *UserPermissionRequestsRejectResponse413Headers
+	// Headers414 the parsed response headers for an HTTP 414 response
+	Headers414 *UserPermissionRequestsRejectResponse414Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *UserPermissionRequestsRejectResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *UserPermissionRequestsRejectResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *UserPermissionRequestsRejectResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *UserPermissionRequestsRejectResponse503Headers
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON400() *BadComment {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON401() *Unauthorized {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON403() *TokenScope {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON404() *NotFound {
+	return r.JSON404
+}
+
+// GetJSON405 returns the response for an HTTP 405 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON405() *MethodNotAllowed {
+	return r.JSON405
+}
+
+// GetJSON406 returns the response for an HTTP 406 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON406() *NotAcceptable {
+	return r.JSON406
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON409() *NotPending {
+	return r.JSON409
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON413() *ContentTooLarge {
+	return r.JSON413
+}
+
+// GetJSON414 returns the response for an HTTP 414 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON414() *URITooLong {
+	return r.JSON414
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON415() *UnsupportedMediaType {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON429() *TooManyRequests {
+	return r.JSON429
+}
+
+// GetJSON500 returns the response for an HTTP 500 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON500() *InternalServerError {
+	return r.JSON500
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r UserPermissionRequestsRejectResponse) GetJSON503() *ServiceUnavailable {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r UserPermissionRequestsRejectResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UserPermissionRequestsRejectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UserPermissionRequestsRejectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UserPermissionRequestsRejectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // UserPermissionsListResponse200Headers the declared response headers of an HTTP 200 response for UserPermissionsList
 type UserPermissionsListResponse200Headers struct {
 	Link         string
@@ -22950,7 +26206,7 @@ func (c *ClientWithResponses) RolesRetrieveWithResponse(ctx context.Context, uui
 // one of their roles has `INVITATION.LIST`, and everybody, also without a token, sees those that are public and active. A
 // credential that does not work is refused all the same.
 //
-// Filters combine with AND, and are read as in `user_invitations_list`.
+// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -22965,8 +26221,8 @@ func (c *ClientWithResponses) UserGroupInvitationsListWithResponse(ctx context.C
 
 // UserGroupInvitationsCountWithResponse Count group invitations
 //
-// Returns the number of group invitations that the caller can see and that match the filters of the list. The number is in
-// the header `X-Result-Count`. Neither a response nor an error has a body. As the list, it needs no token.
+// Returns, in the header `X-Result-Count`, the number of group invitations that the caller can see and that match the
+// filters. Without a token, those that are public and active are counted. Neither a response nor an error has a body.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -23066,7 +26322,9 @@ func (c *ClientWithResponses) UserGroupInvitationsRetrieveWithResponse(ctx conte
 
 // UserGroupInvitationsPartialUpdateWithBodyWithResponse Partially update a group invitation
 //
-// The same as `user_group_invitations_update`.
+// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -23081,7 +26339,9 @@ func (c *ClientWithResponses) UserGroupInvitationsPartialUpdateWithBodyWithRespo
 
 // UserGroupInvitationsPartialUpdateWithResponse Partially update a group invitation
 //
-// The same as `user_group_invitations_update`.
+// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
+// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
+// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -23174,6 +26434,87 @@ func (c *ClientWithResponses) UserGroupInvitationsProjectsListWithResponse(ctx c
 		return nil, err
 	}
 	return ParseUserGroupInvitationsProjectsListResponse(rsp)
+}
+
+// UserGroupInvitationsRequestWithBodyWithResponse Submit a permission request, as before 2025
+//
+// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+// `user_group_invitations_submit_request` now, whose response says more.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+//
+// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+func (c *ClientWithResponses) UserGroupInvitationsRequestWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsRequestResponse, error) {
+	rsp, err := c.UserGroupInvitationsRequestWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsRequestResponse(rsp)
+}
+
+// UserGroupInvitationsRequestWithResponse Submit a permission request, as before 2025
+//
+// Asks for what a group invitation offers, and returns the uuid of the request alone. Deprecated: clients use
+// `user_group_invitations_submit_request` now, whose response says more.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/request/ (the `UserGroupInvitationsRequest` operationId).
+// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+func (c *ClientWithResponses) UserGroupInvitationsRequestWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsRequestResponse, error) {
+	rsp, err := c.UserGroupInvitationsRequest(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsRequestResponse(rsp)
+}
+
+// UserGroupInvitationsSubmitRequestWithBodyWithResponse Submit a permission request
+//
+// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+// the call, and nothing of it stays.
+//
+// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsSubmitRequestWithBodyWithResponse(ctx context.Context, uuid GroupInvitationUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserGroupInvitationsSubmitRequestResponse, error) {
+	rsp, err := c.UserGroupInvitationsSubmitRequestWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsSubmitRequestResponse(rsp)
+}
+
+// UserGroupInvitationsSubmitRequestWithResponse Submit a permission request
+//
+// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
+// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
+// the call, and nothing of it stays.
+//
+// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
+// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
+// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
+// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-group-invitations/{uuid}/submit_request/ (the `UserGroupInvitationsSubmitRequest` operationId).
+func (c *ClientWithResponses) UserGroupInvitationsSubmitRequestWithResponse(ctx context.Context, uuid GroupInvitationUUID, body UserGroupInvitationsSubmitRequestJSONRequestBody, reqEditors ...RequestEditorFn) (*UserGroupInvitationsSubmitRequestResponse, error) {
+	rsp, err := c.UserGroupInvitationsSubmitRequest(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserGroupInvitationsSubmitRequestResponse(rsp)
 }
 
 // UserInvitationsListWithResponse List invitations
@@ -23829,6 +27170,150 @@ func (c *ClientWithResponses) UserInvitationsUndoDeclineWithResponse(ctx context
 		return nil, err
 	}
 	return ParseUserInvitationsUndoDeclineResponse(rsp)
+}
+
+// UserPermissionRequestsListWithResponse List permission requests
+//
+// Returns the permission requests that the caller can see, newest first. Staff and support see all of them. Other users see
+// their own, and those of customers in which they hold a role.
+//
+// Filters combine with AND. The value of a text filter is compared literally and is never a pattern.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-permission-requests/ (the `UserPermissionRequestsList` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsListWithResponse(ctx context.Context, params *UserPermissionRequestsListParams, reqEditors ...RequestEditorFn) (*UserPermissionRequestsListResponse, error) {
+	rsp, err := c.UserPermissionRequestsList(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsListResponse(rsp)
+}
+
+// UserPermissionRequestsCountWithResponse Count permission requests
+//
+// Returns, in the header `X-Result-Count`, the number of permission requests that the caller can see and that match the
+// filters. Neither a response nor an error has a body.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with HEAD /api/user-permission-requests/ (the `UserPermissionRequestsCount` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsCountWithResponse(ctx context.Context, params *UserPermissionRequestsCountParams, reqEditors ...RequestEditorFn) (*UserPermissionRequestsCountResponse, error) {
+	rsp, err := c.UserPermissionRequestsCount(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsCountResponse(rsp)
+}
+
+// UserPermissionRequestsDestroyWithResponse Delete a permission request
+//
+// Removes a permission request for good. Only staff can.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsDestroy` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsDestroyWithResponse(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*UserPermissionRequestsDestroyResponse, error) {
+	rsp, err := c.UserPermissionRequestsDestroy(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsDestroyResponse(rsp)
+}
+
+// UserPermissionRequestsRetrieveWithResponse Retrieve permission request
+//
+// Returns one permission request: to staff and support any, to others their own and those of customers in which they hold a
+// role.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/user-permission-requests/{uuid}/ (the `UserPermissionRequestsRetrieve` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsRetrieveWithResponse(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*UserPermissionRequestsRetrieveResponse, error) {
+	rsp, err := c.UserPermissionRequestsRetrieve(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsRetrieveResponse(rsp)
+}
+
+// UserPermissionRequestsApproveWithBodyWithResponse Approve a permission request
+//
+// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+// approved all the same.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsApproveWithBodyWithResponse(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserPermissionRequestsApproveResponse, error) {
+	rsp, err := c.UserPermissionRequestsApproveWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsApproveResponse(rsp)
+}
+
+// UserPermissionRequestsApproveWithResponse Approve a permission request
+//
+// Grants what a pending request asks for, to who may decide about it. The reviewer, the time, the comment, the project where
+// one is made, and the role are written in one transaction. Where the requester holds the role already, the request is
+// approved all the same.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/approve/ (the `UserPermissionRequestsApprove` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsApproveWithResponse(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsApproveJSONRequestBody, reqEditors ...RequestEditorFn) (*UserPermissionRequestsApproveResponse, error) {
+	rsp, err := c.UserPermissionRequestsApprove(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsApproveResponse(rsp)
+}
+
+// UserPermissionRequestsCancelRequestWithResponse Cancel a permission request
+//
+// Takes back a pending request, for the user who made it and for staff.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/cancel_request/ (the `UserPermissionRequestsCancelRequest` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsCancelRequestWithResponse(ctx context.Context, uuid PermissionRequestUUID, reqEditors ...RequestEditorFn) (*UserPermissionRequestsCancelRequestResponse, error) {
+	rsp, err := c.UserPermissionRequestsCancelRequest(ctx, uuid, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsCancelRequestResponse(rsp)
+}
+
+// UserPermissionRequestsRejectWithBodyWithResponse Reject a permission request
+//
+// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsRejectWithBodyWithResponse(ctx context.Context, uuid PermissionRequestUUID, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UserPermissionRequestsRejectResponse, error) {
+	rsp, err := c.UserPermissionRequestsRejectWithBody(ctx, uuid, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsRejectResponse(rsp)
+}
+
+// UserPermissionRequestsRejectWithResponse Reject a permission request
+//
+// Refuses a pending request, for who may decide about it. The requester is told by mail, with the comment.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/user-permission-requests/{uuid}/reject/ (the `UserPermissionRequestsReject` operationId).
+func (c *ClientWithResponses) UserPermissionRequestsRejectWithResponse(ctx context.Context, uuid PermissionRequestUUID, body UserPermissionRequestsRejectJSONRequestBody, reqEditors ...RequestEditorFn) (*UserPermissionRequestsRejectResponse, error) {
+	rsp, err := c.UserPermissionRequestsReject(ctx, uuid, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUserPermissionRequestsRejectResponse(rsp)
 }
 
 // UserPermissionsListWithResponse List user permissions
@@ -31455,6 +34940,548 @@ func ParseUserGroupInvitationsProjectsListResponse(rsp *http.Response) (*UserGro
 	return response, nil
 }
 
+// ParseUserGroupInvitationsRequestResponse parses an HTTP response from a UserGroupInvitationsRequestWithResponse call
+func ParseUserGroupInvitationsRequestResponse(rsp *http.Response) (*UserGroupInvitationsRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SubmitRequestUUID
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadPermissionRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsRequestResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsRequestResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsRequestResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserGroupInvitationsRequestResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsRequestResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserGroupInvitationsRequestResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsRequestResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsRequestResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsRequestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserGroupInvitationsSubmitRequestResponse parses an HTTP response from a UserGroupInvitationsSubmitRequestWithResponse call
+func ParseUserGroupInvitationsSubmitRequestResponse(rsp *http.Response) (*UserGroupInvitationsSubmitRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserGroupInvitationsSubmitRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SubmitRequestResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadPermissionRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserGroupInvitationsSubmitRequestResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserGroupInvitationsSubmitRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserGroupInvitationsSubmitRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserGroupInvitationsSubmitRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserGroupInvitationsSubmitRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserGroupInvitationsSubmitRequestResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserGroupInvitationsSubmitRequestResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserGroupInvitationsSubmitRequestResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserGroupInvitationsSubmitRequestResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserGroupInvitationsSubmitRequestResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserGroupInvitationsSubmitRequestResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserGroupInvitationsSubmitRequestResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserGroupInvitationsSubmitRequestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseUserInvitationsListResponse parses an HTTP response from a UserInvitationsListWithResponse call
 func ParseUserInvitationsListResponse(rsp *http.Response) (*UserInvitationsListResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -36993,6 +41020,1679 @@ func ParseUserInvitationsUndoDeclineResponse(rsp *http.Response) (*UserInvitatio
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers UserInvitationsUndoDeclineResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionRequestsListResponse parses an HTTP response from a UserPermissionRequestsListWithResponse call
+func ParseUserPermissionRequestsListResponse(rsp *http.Response) (*UserPermissionRequestsListResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionRequestsListResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []PermissionRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadParameter
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NoSuchPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionRequestsListResponse200Headers
+		if values := rsp.Header.Values("Link"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Link", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Link = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserPermissionRequestsListResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionRequestsListResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionRequestsListResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserPermissionRequestsListResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionRequestsListResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionRequestsListResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionRequestsListResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionRequestsListResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionRequestsListResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionRequestsListResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionRequestsCountResponse parses an HTTP response from a UserPermissionRequestsCountWithResponse call
+func ParseUserPermissionRequestsCountResponse(rsp *http.Response) (*UserPermissionRequestsCountResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionRequestsCountResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionRequestsCountResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		if values := rsp.Header.Values("X-Result-Count"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Result-Count", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.XResultCount = value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserPermissionRequestsCountResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionRequestsCountResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionRequestsCountResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionRequestsCountResponse405Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionRequestsCountResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionRequestsCountResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionRequestsCountResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionRequestsCountResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionRequestsCountResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionRequestsDestroyResponse parses an HTTP response from a UserPermissionRequestsDestroyWithResponse call
+func ParseUserPermissionRequestsDestroyResponse(rsp *http.Response) (*UserPermissionRequestsDestroyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionRequestsDestroyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest Forbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 204:
+		var headers UserPermissionRequestsDestroyResponse204Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers204 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionRequestsDestroyResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionRequestsDestroyResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserPermissionRequestsDestroyResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionRequestsDestroyResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionRequestsDestroyResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserPermissionRequestsDestroyResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionRequestsDestroyResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionRequestsDestroyResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionRequestsDestroyResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionRequestsDestroyResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionRequestsRetrieveResponse parses an HTTP response from a UserPermissionRequestsRetrieveWithResponse call
+func ParseUserPermissionRequestsRetrieveResponse(rsp *http.Response) (*UserPermissionRequestsRetrieveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionRequestsRetrieveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PermissionRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionRequestsRetrieveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionRequestsRetrieveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionRequestsRetrieveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserPermissionRequestsRetrieveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionRequestsRetrieveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionRequestsRetrieveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionRequestsRetrieveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionRequestsRetrieveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionRequestsRetrieveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionRequestsRetrieveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionRequestsApproveResponse parses an HTTP response from a UserPermissionRequestsApproveWithResponse call
+func ParseUserPermissionRequestsApproveResponse(rsp *http.Response) (*UserPermissionRequestsApproveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionRequestsApproveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadApproval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest NotPending
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionRequestsApproveResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserPermissionRequestsApproveResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionRequestsApproveResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionRequestsApproveResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserPermissionRequestsApproveResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionRequestsApproveResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionRequestsApproveResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserPermissionRequestsApproveResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserPermissionRequestsApproveResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionRequestsApproveResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserPermissionRequestsApproveResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionRequestsApproveResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionRequestsApproveResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionRequestsApproveResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionRequestsCancelRequestResponse parses an HTTP response from a UserPermissionRequestsCancelRequestWithResponse call
+func ParseUserPermissionRequestsCancelRequestResponse(rsp *http.Response) (*UserPermissionRequestsCancelRequestResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionRequestsCancelRequestResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CancelRequestResponse
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RuleErrors
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest NotYourRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionRequestsCancelRequestResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserPermissionRequestsCancelRequestResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionRequestsCancelRequestResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionRequestsCancelRequestResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserPermissionRequestsCancelRequestResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionRequestsCancelRequestResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionRequestsCancelRequestResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserPermissionRequestsCancelRequestResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionRequestsCancelRequestResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionRequestsCancelRequestResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionRequestsCancelRequestResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionRequestsCancelRequestResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUserPermissionRequestsRejectResponse parses an HTTP response from a UserPermissionRequestsRejectWithResponse call
+func ParseUserPermissionRequestsRejectResponse(rsp *http.Response) (*UserPermissionRequestsRejectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UserPermissionRequestsRejectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadComment
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest Unauthorized
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest TokenScope
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 406:
+		var dest NotAcceptable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON406 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest NotPending
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 414:
+		var dest URITooLong
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON414 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyRequests
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalServerError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest ServiceUnavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UserPermissionRequestsRejectResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers UserPermissionRequestsRejectResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers UserPermissionRequestsRejectResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers UserPermissionRequestsRejectResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers UserPermissionRequestsRejectResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 405:
+		var headers UserPermissionRequestsRejectResponse405Headers
+		if values := rsp.Header.Values("Allow"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Allow", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Allow = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers405 = &headers
+	case rsp.StatusCode == 406:
+		var headers UserPermissionRequestsRejectResponse406Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers406 = &headers
+	case rsp.StatusCode == 409:
+		var headers UserPermissionRequestsRejectResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 413:
+		var headers UserPermissionRequestsRejectResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 414:
+		var headers UserPermissionRequestsRejectResponse414Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers414 = &headers
+	case rsp.StatusCode == 415:
+		var headers UserPermissionRequestsRejectResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers UserPermissionRequestsRejectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers UserPermissionRequestsRejectResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers UserPermissionRequestsRejectResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int32"}); err != nil {

@@ -133,20 +133,41 @@ func (e ExecutionStateEnum) Valid() bool {
 
 // Defines values for GroupInvitationEventType.
 const (
-	GroupInvitationEventCanceled GroupInvitationEventType = "canceled"
-	GroupInvitationEventCreated  GroupInvitationEventType = "created"
-	GroupInvitationEventDeleted  GroupInvitationEventType = "deleted"
-	GroupInvitationEventUpdated  GroupInvitationEventType = "updated"
+	GroupInvitationEventApproved           GroupInvitationEventType = "approved"
+	GroupInvitationEventCanceled           GroupInvitationEventType = "canceled"
+	GroupInvitationEventCreated            GroupInvitationEventType = "created"
+	GroupInvitationEventDeleted            GroupInvitationEventType = "deleted"
+	GroupInvitationEventNotificationFailed GroupInvitationEventType = "notification_failed"
+	GroupInvitationEventNotified           GroupInvitationEventType = "notified"
+	GroupInvitationEventRejected           GroupInvitationEventType = "rejected"
+	GroupInvitationEventRequestCanceled    GroupInvitationEventType = "request_canceled"
+	GroupInvitationEventRequestDeleted     GroupInvitationEventType = "request_deleted"
+	GroupInvitationEventSubmitted          GroupInvitationEventType = "submitted"
+	GroupInvitationEventUpdated            GroupInvitationEventType = "updated"
 )
 
 // Valid indicates whether the value is a known member of the GroupInvitationEventType enum.
 func (e GroupInvitationEventType) Valid() bool {
 	switch e {
+	case GroupInvitationEventApproved:
+		return true
 	case GroupInvitationEventCanceled:
 		return true
 	case GroupInvitationEventCreated:
 		return true
 	case GroupInvitationEventDeleted:
+		return true
+	case GroupInvitationEventNotificationFailed:
+		return true
+	case GroupInvitationEventNotified:
+		return true
+	case GroupInvitationEventRejected:
+		return true
+	case GroupInvitationEventRequestCanceled:
+		return true
+	case GroupInvitationEventRequestDeleted:
+		return true
+	case GroupInvitationEventSubmitted:
 		return true
 	case GroupInvitationEventUpdated:
 		return true
@@ -749,6 +770,57 @@ func (e ProjectFieldEnum) Valid() bool {
 	}
 }
 
+// Defines values for ProposalReviewOEnum.
+const (
+	PermissionRequestsByCreated           ProposalReviewOEnum = "created"
+	PermissionRequestsByCreatedDescending ProposalReviewOEnum = "-created"
+	PermissionRequestsByState             ProposalReviewOEnum = "state"
+	PermissionRequestsByStateDescending   ProposalReviewOEnum = "-state"
+)
+
+// Valid indicates whether the value is a known member of the ProposalReviewOEnum enum.
+func (e ProposalReviewOEnum) Valid() bool {
+	switch e {
+	case PermissionRequestsByCreated:
+		return true
+	case PermissionRequestsByCreatedDescending:
+		return true
+	case PermissionRequestsByState:
+		return true
+	case PermissionRequestsByStateDescending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RemoteProjectUpdateRequestStateEnum.
+const (
+	PermissionRequestStateApproved RemoteProjectUpdateRequestStateEnum = "approved"
+	PermissionRequestStateCanceled RemoteProjectUpdateRequestStateEnum = "canceled"
+	PermissionRequestStateDraft    RemoteProjectUpdateRequestStateEnum = "draft"
+	PermissionRequestStatePending  RemoteProjectUpdateRequestStateEnum = "pending"
+	PermissionRequestStateRejected RemoteProjectUpdateRequestStateEnum = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the RemoteProjectUpdateRequestStateEnum enum.
+func (e RemoteProjectUpdateRequestStateEnum) Valid() bool {
+	switch e {
+	case PermissionRequestStateApproved:
+		return true
+	case PermissionRequestStateCanceled:
+		return true
+	case PermissionRequestStateDraft:
+		return true
+	case PermissionRequestStatePending:
+		return true
+	case PermissionRequestStateRejected:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RoleDetailsFieldEnum.
 const (
 	RoleFieldContentType RoleDetailsFieldEnum = "content_type"
@@ -949,6 +1021,13 @@ type BackendResourceReqOEnum string
 // schema has no type, because few generators can express both.
 type BadRequest = interface{}
 
+// CancelRequestResponse A permission request that was taken back.
+type CancelRequestResponse struct {
+	ScopeName string             `json:"scope_name"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+	UUID      openapi_types.UUID `json:"uuid"`
+}
+
 // CoreAuthToken An API token.
 type CoreAuthToken struct {
 	// Token An API token, to send as `Token <key>`.
@@ -1068,26 +1147,51 @@ type GroupInvitation struct {
 
 // GroupInvitationEvent Something that happened to a group invitation or to one of its requests. People, scopes and roles have the names of that time.
 type GroupInvitationEvent struct {
+	// Comment What the reviewer said. Empty if nothing.
+	Comment string `json:"comment"`
+
 	// Created When it happened.
 	Created string `json:"created"`
+
+	// ErrorMessage Why a mail was not sent. Empty if nothing failed.
+	ErrorMessage string `json:"error_message"`
 
 	// EventType * `created` - a user made the group invitation
 	// * `updated` - a user changed it
 	// * `canceled` - a user canceled it
 	// * `deleted` - a user deleted it
+	// * `submitted` - a user asked to take it up
+	// * `approved` - a request was approved
+	// * `rejected` - a request was rejected
+	// * `request_canceled` - a request was taken back
+	// * `request_deleted` - a request was deleted
+	// * `notified` - the mail server accepted a mail about a request
+	// * `notification_failed` - a mail about a request could not be sent
 	EventType GroupInvitationEventType `json:"event_type"`
+
+	// FromState The state of the request before. Empty if there was none.
+	FromState string `json:"from_state"`
 
 	// Message What happened in one sentence.
 	Message string `json:"message"`
 
+	// PermissionRequestUUID Null if it is about the group invitation itself.
+	PermissionRequestUUID *openapi_types.UUID `json:"permission_request_uuid"`
+
+	// Recipient The address of a mail. Empty if there was none.
+	Recipient string `json:"recipient"`
+
 	// RequestID The `X-Request-ID` of the request that caused the event. Empty if no request did.
-	RequestID    string             `json:"request_id"`
-	RoleName     string             `json:"role_name"`
-	RoleUUID     openapi_types.UUID `json:"role_uuid"`
-	ScopeName    string             `json:"scope_name"`
-	ScopeUUID    openapi_types.UUID `json:"scope_uuid"`
-	UserFullName string             `json:"user_full_name"`
-	UserUsername string             `json:"user_username"`
+	RequestID string             `json:"request_id"`
+	RoleName  string             `json:"role_name"`
+	RoleUUID  openapi_types.UUID `json:"role_uuid"`
+	ScopeName string             `json:"scope_name"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+
+	// ToState The state of the request after. Empty if there is none.
+	ToState      string `json:"to_state"`
+	UserFullName string `json:"user_full_name"`
+	UserUsername string `json:"user_username"`
 
 	// UserUUID The user who did it. Null if the server did it.
 	UserUUID *openapi_types.UUID `json:"user_uuid"`
@@ -1097,38 +1201,65 @@ type GroupInvitationEvent struct {
 // * `updated` - a user changed it
 // * `canceled` - a user canceled it
 // * `deleted` - a user deleted it
+// * `submitted` - a user asked to take it up
+// * `approved` - a request was approved
+// * `rejected` - a request was rejected
+// * `request_canceled` - a request was taken back
+// * `request_deleted` - a request was deleted
+// * `notified` - the mail server accepted a mail about a request
+// * `notification_failed` - a mail about a request could not be sent
 type GroupInvitationEventType string
 
 // GroupInvitationRequest A request to make a group invitation. White space around values is removed.
 type GroupInvitationRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
+	//
+	// Example: false
 	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
 
 	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	//
+	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
 	// AutoApprove Approve requests at once.
+	//
+	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
 
 	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	//
+	// Example: false
 	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
 
 	// CustomText Shown as plain text to whoever opens the link.
+	//
+	// Example: Ask before the workshop.
 	CustomText *string `json:"custom_text,omitempty"`
 
 	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	//
+	// Example: 2026-12-24T09:30:00Z
 	Expires *string `json:"expires,omitempty"`
 
 	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	//
+	// Example: false
 	IsPublic *bool `json:"is_public,omitempty"`
 
 	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	//
+	// Example: Workshop of {username}
 	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
 
 	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03
 	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
 
 	// Role UUID of the role to grant, which has to be active.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role openapi_types.UUID `json:"role"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
@@ -1141,12 +1272,18 @@ type GroupInvitationRequest struct {
 	Scope ScopeURL `json:"scope"`
 
 	// UserAffiliations Affiliations, one of which the requester has to have.
+	//
+	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
 	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	//
+	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
 	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	//
+	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
 }
 
@@ -1177,33 +1314,53 @@ type GroupInvitationUpdate struct {
 // GroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
 type GroupInvitationUpdateRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
+	//
+	// Example: false
 	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
 
 	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	//
+	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
 	// AutoApprove Approve requests at once.
+	//
+	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
 
 	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	//
+	// Example: false
 	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
 
 	// CustomText Shown as plain text to whoever opens the link.
+	//
+	// Example: Ask before the workshop.
 	CustomText *string `json:"custom_text,omitempty"`
 
 	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	//
+	// Example: 2026-12-24T09:30:00Z
 	Expires *string `json:"expires,omitempty"`
 
 	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	//
+	// Example: false
 	IsPublic *bool `json:"is_public,omitempty"`
 
 	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	//
+	// Example: Workshop of {username}
 	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
 
 	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03
 	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
 
 	// Role UUID of the role to grant, which has to be active.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
@@ -1216,12 +1373,18 @@ type GroupInvitationUpdateRequest struct {
 	Scope *ScopeURL `json:"scope,omitempty"`
 
 	// UserAffiliations Affiliations, one of which the requester has to have.
+	//
+	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
 	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	//
+	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
 	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	//
+	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
 }
 
@@ -1651,33 +1814,53 @@ type OfferingPermissionOEnum string
 // PatchedGroupInvitationUpdateRequest A request to change a group invitation. Fields that are left out do not change.
 type PatchedGroupInvitationUpdateRequest struct {
 	// AllowCustomProjectDetails The requester may name and describe the project.
+	//
+	// Example: false
 	AllowCustomProjectDetails *bool `json:"allow_custom_project_details,omitempty"`
 
 	// AllowMultipleRequests A user may ask again while a request of theirs is pending or approved.
+	//
+	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
 	// AutoApprove Approve requests at once.
+	//
+	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
 
 	// AutoCreateProject Grant a role in a project that an approval finds or makes, rather than in the scope.
+	//
+	// Example: false
 	AutoCreateProject *bool `json:"auto_create_project,omitempty"`
 
 	// CustomText Shown as plain text to whoever opens the link.
+	//
+	// Example: Ask before the workshop.
 	CustomText *string `json:"custom_text,omitempty"`
 
 	// Expires When it stops being active. Null, or left out, never. Waldur has no such field.
+	//
+	// Example: 2026-12-24T09:30:00Z
 	Expires *string `json:"expires,omitempty"`
 
 	// IsPublic Show it to people without a token. Only staff can create public group invitations.
+	//
+	// Example: false
 	IsPublic *bool `json:"is_public,omitempty"`
 
 	// ProjectNameTemplate The name of these projects, with `{username}`, `{email}` and `{full_name}` of the requester.
+	//
+	// Example: Workshop of {username}
 	ProjectNameTemplate *string `json:"project_name_template,omitempty"`
 
 	// ProjectRole UUID of an active role, whose name begins with `PROJECT.`, to grant in these projects.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03
 	ProjectRole *openapi_types.UUID `json:"project_role,omitempty"`
 
 	// Role UUID of the role to grant, which has to be active.
+	//
+	// Example: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05
 	Role *openapi_types.UUID `json:"role,omitempty"`
 
 	// Scope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
@@ -1690,12 +1873,18 @@ type PatchedGroupInvitationUpdateRequest struct {
 	Scope *ScopeURL `json:"scope,omitempty"`
 
 	// UserAffiliations Affiliations, one of which the requester has to have.
+	//
+	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
 	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	//
+	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
 	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	//
+	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
 }
 
@@ -1765,6 +1954,51 @@ type PermissionFieldEnum string
 
 // PermissionListItem A role that a user holds in a scope, in a list, with all its fields or those given by `field`.
 type PermissionListItem = Permission
+
+// PermissionRequest One user's wish to take up one group invitation.
+type PermissionRequest struct {
+	Created string `json:"created"`
+
+	// CreatedByEmail Empty if none is known.
+	CreatedByEmail    string             `json:"created_by_email"`
+	CreatedByFullName string             `json:"created_by_full_name"`
+	CreatedByUsername string             `json:"created_by_username"`
+	CustomerName      string             `json:"customer_name"`
+	CustomerUUID      openapi_types.UUID `json:"customer_uuid"`
+
+	// Invitation URL of the group invitation.
+	Invitation         string `json:"invitation"`
+	ProjectDescription string `json:"project_description"`
+
+	// ProjectName What the requester calls the project. Empty if nothing.
+	ProjectName         string  `json:"project_name"`
+	ProjectNameTemplate *string `json:"project_name_template"`
+
+	// ReviewComment Null if the reviewer said nothing.
+	ReviewComment *string `json:"review_comment"`
+	ReviewedAt    *string `json:"reviewed_at"`
+
+	// ReviewedByFullName Null until the request is reviewed.
+	ReviewedByFullName *string            `json:"reviewed_by_full_name"`
+	ReviewedByUsername *string            `json:"reviewed_by_username"`
+	RoleDescription    string             `json:"role_description"`
+	RoleName           string             `json:"role_name"`
+	ScopeName          string             `json:"scope_name"`
+	ScopeUUID          openapi_types.UUID `json:"scope_uuid"`
+
+	// State The state of a permission request. The schema has Waldur's name, for clients that import it.
+	//
+	// * `draft` - is not submitted yet; no request of this server is
+	// * `pending` - waits for an approver
+	// * `approved` - the requester was given the role
+	// * `rejected` - an approver said no
+	// * `canceled` - the requester took it back
+	State RemoteProjectUpdateRequestStateEnum `json:"state"`
+
+	// URL URL of the permission request.
+	URL  string             `json:"url"`
+	UUID openapi_types.UUID `json:"uuid"`
+}
 
 // PersonalAccessToken An API token of the caller, without the token itself.
 type PersonalAccessToken struct {
@@ -1873,6 +2107,10 @@ type ProjectFieldEnum string
 // ProjectListItem A project in a list, with all its fields but `user_email_patterns`, or with those given by `field`.
 type ProjectListItem = Project
 
+// ProposalReviewOEnum A key to order permission requests by; `-` means descending. The default is `-created`. The schema has Waldur's name, for
+// clients that import it.
+type ProposalReviewOEnum string
+
 // PublicConfiguration The configuration, by Waldur's names.
 type PublicConfiguration struct {
 	// FEATURES Parts of Waldur that are turned on. Always empty.
@@ -1925,6 +2163,23 @@ type PublicCoreConfiguration struct {
 
 	// USERMANDATORYFIELDS Always empty.
 	USERMANDATORYFIELDS []string `json:"USER_MANDATORY_FIELDS"`
+}
+
+// RemoteProjectUpdateRequestStateEnum The state of a permission request. The schema has Waldur's name, for clients that import it.
+//
+// * `draft` - is not submitted yet; no request of this server is
+// * `pending` - waits for an approver
+// * `approved` - the requester was given the role
+// * `rejected` - an approver said no
+// * `canceled` - the requester took it back
+type RemoteProjectUpdateRequestStateEnum string
+
+// ReviewCommentRequest What the reviewer says, which may be left out. White space around it is removed.
+type ReviewCommentRequest struct {
+	// Comment In any number of lines. The requester reads it.
+	//
+	// Example: Welcome to the workshop.
+	Comment *string `json:"comment,omitempty"`
 }
 
 // RoleDetails A named set of permissions for scopes of one type.
@@ -1980,6 +2235,48 @@ type ScopeType string
 //
 // Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 type ScopeURL = string
+
+// SubmitRequestRequest What the requester says of the project. White space around values is removed.
+type SubmitRequestRequest struct {
+	// ProjectDescription The description of the project, where the group invitation lets requesters describe it. In any number of lines.
+	//
+	// Example: Weighing what Apollo brought home
+	ProjectDescription *string `json:"project_description,omitempty"`
+
+	// ProjectName The name of the project, where the group invitation lets requesters choose it. A blank one is none.
+	//
+	// Example: Moon rocks
+	ProjectName *string `json:"project_name,omitempty"`
+}
+
+// SubmitRequestResponse A new permission request, and what came of it.
+type SubmitRequestResponse struct {
+	// AutoApproved The caller holds the role now.
+	AutoApproved bool `json:"auto_approved"`
+
+	// ProjectCreated The project was made. False if there was one of its name.
+	ProjectCreated *bool `json:"project_created"`
+
+	// ProjectUUID The project in which the role was granted. Null if the request waits or the role is in the scope.
+	ProjectUUID *openapi_types.UUID `json:"project_uuid"`
+	ScopeName   string              `json:"scope_name"`
+
+	// ScopeType The type of the scope in which a role is held.
+	//
+	// * `customer` - an organization
+	// * `project` - a project of an organization
+	// * `offering` - an offering of an organization
+	// * `call` - a call for proposals
+	// * `proposal` - a proposal to a call
+	ScopeType ScopeType          `json:"scope_type"`
+	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
+	UUID      openapi_types.UUID `json:"uuid"`
+}
+
+// SubmitRequestUUID The uuid of a new permission request.
+type SubmitRequestUUID struct {
+	UUID openapi_types.UUID `json:"uuid"`
+}
 
 // TokenExchangeRequest The code that a front end got.
 type TokenExchangeRequest struct {
@@ -2212,11 +2509,41 @@ type Page = int
 // PageSize defines model for PageSize.
 type PageSize = int
 
+// PermissionRequestFilterCreatedBy defines model for PermissionRequestFilterCreatedBy.
+type PermissionRequestFilterCreatedBy = openapi_types.UUID
+
+// PermissionRequestFilterCustomerUUID defines model for PermissionRequestFilterCustomerUUID.
+type PermissionRequestFilterCustomerUUID = openapi_types.UUID
+
+// PermissionRequestFilterInvitation defines model for PermissionRequestFilterInvitation.
+type PermissionRequestFilterInvitation = openapi_types.UUID
+
+// PermissionRequestFilterScope URL of a scope, on any host: a path that ends in `/api/customers/{uuid}/`,
+// `/api/projects/{uuid}/`, `/api/marketplace-provider-offerings/{uuid}/`,
+// `/api/proposal-protected-calls/{uuid}/` or `/api/proposal-proposals/{uuid}/`.
+// It is the `url` of a row of `projects_list` or `customers_list`.
+//
+// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
+type PermissionRequestFilterScope = ScopeURL
+
+// PermissionRequestFilterState defines model for PermissionRequestFilterState.
+type PermissionRequestFilterState = []RemoteProjectUpdateRequestStateEnum
+
+// PermissionRequestUUID defines model for PermissionRequestUUID.
+type PermissionRequestUUID = openapi_types.UUID
+
 // Provider defines model for Provider.
 type Provider = string
 
+// BadApproval `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
+type BadApproval = BadRequest
+
 // BadCode Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadCode = FieldErrors
+
+// BadComment Error messages by field. Those under `non_field_errors` are about the request as a whole.
+type BadComment = FieldErrors
 
 // BadGroupInvitation Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadGroupInvitation = FieldErrors
@@ -2226,6 +2553,10 @@ type BadGroupInvitationEdit = FieldErrors
 
 // BadParameter Error messages by field. Those under `non_field_errors` are about the request as a whole.
 type BadParameter = FieldErrors
+
+// BadPermissionRequest `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
+// schema has no type, because few generators can express both.
+type BadPermissionRequest = BadRequest
 
 // BadToken `FieldErrors` if the request is not valid, or `RuleErrors` if a rule rejects the action: an object, or a list. The
 // schema has no type, because few generators can express both.
@@ -2254,6 +2585,12 @@ type NotAcceptable = Detail
 
 // NotFound One sentence about the outcome.
 type NotFound = Detail
+
+// NotPending One sentence about the outcome.
+type NotPending = Detail
+
+// NotYourRequest One sentence about the outcome.
+type NotYourRequest = Detail
 
 // ServiceUnavailable One sentence about the outcome.
 type ServiceUnavailable = Detail
@@ -2834,6 +3171,52 @@ type UserInvitationsEventsListParams struct {
 	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
 }
 
+// UserPermissionRequestsListParams defines parameters for UserPermissionRequestsList.
+type UserPermissionRequestsListParams struct {
+	// CreatedBy The user with this uuid made the request.
+	CreatedBy *PermissionRequestFilterCreatedBy `form:"created_by,omitempty" json:"created_by,omitempty"`
+
+	// CustomerUUID Requests for scopes of this customer, the customer itself included.
+	CustomerUUID *PermissionRequestFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Invitation Requests by the group invitation with this uuid.
+	Invitation *PermissionRequestFilterInvitation `form:"invitation,omitempty" json:"invitation,omitempty"`
+
+	// O The order of the list, most significant key first. `-` before a key means descending. Repeat the parameter,
+	// or separate keys by commas. Ties are ordered by uuid, so that pages do not overlap.
+	O *[]ProposalReviewOEnum `form:"o,omitempty" json:"o,omitempty"`
+
+	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
+	Page *Page `form:"page,omitempty" json:"page,omitempty"`
+
+	// PageSize Number of results to return per page. More than 300 counts as 300.
+	PageSize *PageSize `form:"page_size,omitempty" json:"page_size,omitempty"`
+
+	// Scope Requests for the scope with this URL, which may have any host. The result for a scope that does not exist is empty.
+	Scope *PermissionRequestFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// State The request is in one of these states. Repeat the parameter for more than one.
+	State *PermissionRequestFilterState `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// UserPermissionRequestsCountParams defines parameters for UserPermissionRequestsCount.
+type UserPermissionRequestsCountParams struct {
+	// CreatedBy The user with this uuid made the request.
+	CreatedBy *PermissionRequestFilterCreatedBy `form:"created_by,omitempty" json:"created_by,omitempty"`
+
+	// CustomerUUID Requests for scopes of this customer, the customer itself included.
+	CustomerUUID *PermissionRequestFilterCustomerUUID `form:"customer_uuid,omitempty" json:"customer_uuid,omitempty"`
+
+	// Invitation Requests by the group invitation with this uuid.
+	Invitation *PermissionRequestFilterInvitation `form:"invitation,omitempty" json:"invitation,omitempty"`
+
+	// Scope Requests for the scope with this URL, which may have any host. The result for a scope that does not exist is empty.
+	Scope *PermissionRequestFilterScope `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// State The request is in one of these states. Repeat the parameter for more than one.
+	State *PermissionRequestFilterState `form:"state,omitempty" json:"state,omitempty"`
+}
+
 // UserPermissionsListParams defines parameters for UserPermissionsList.
 type UserPermissionsListParams struct {
 	// Page A page number within the paginated result set, from 1. `last` is the last page. A page past the end is 404.
@@ -2956,6 +3339,14 @@ type UserGroupInvitationsPartialUpdateJSONRequestBody = PatchedGroupInvitationUp
 // UserGroupInvitationsUpdateJSONRequestBody defines body for UserGroupInvitationsUpdate for application/json ContentType.
 type UserGroupInvitationsUpdateJSONRequestBody = GroupInvitationUpdateRequest
 
+// UserGroupInvitationsRequestJSONRequestBody defines body for UserGroupInvitationsRequest for application/json ContentType.
+//
+// Deprecated: this type has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+type UserGroupInvitationsRequestJSONRequestBody = SubmitRequestRequest
+
+// UserGroupInvitationsSubmitRequestJSONRequestBody defines body for UserGroupInvitationsSubmitRequest for application/json ContentType.
+type UserGroupInvitationsSubmitRequestJSONRequestBody = SubmitRequestRequest
+
 // UserInvitationsCreateJSONRequestBody defines body for UserInvitationsCreate for application/json ContentType.
 type UserInvitationsCreateJSONRequestBody = InvitationRequest
 
@@ -2979,6 +3370,12 @@ type UserInvitationsDeclineJSONRequestBody = InvitationReasonRequest
 
 // UserInvitationsRejectRequestJSONRequestBody defines body for UserInvitationsRejectRequest for application/json ContentType.
 type UserInvitationsRejectRequestJSONRequestBody = InvitationReasonRequest
+
+// UserPermissionRequestsApproveJSONRequestBody defines body for UserPermissionRequestsApprove for application/json ContentType.
+type UserPermissionRequestsApproveJSONRequestBody = ReviewCommentRequest
+
+// UserPermissionRequestsRejectJSONRequestBody defines body for UserPermissionRequestsReject for application/json ContentType.
+type UserPermissionRequestsRejectJSONRequestBody = ReviewCommentRequest
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
@@ -3087,6 +3484,14 @@ type ServerInterface interface {
 	// UserGroupInvitationsProjectsList List projects for a customer-scoped group invitation
 	// (GET /api/user-group-invitations/{uuid}/projects/)
 	UserGroupInvitationsProjectsList(ctx echo.Context, uuid GroupInvitationUUID, params UserGroupInvitationsProjectsListParams) error
+	// UserGroupInvitationsRequest Submit a permission request, as before 2025
+	// (POST /api/user-group-invitations/{uuid}/request/)
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	UserGroupInvitationsRequest(ctx echo.Context, uuid GroupInvitationUUID) error
+	// UserGroupInvitationsSubmitRequest Submit a permission request
+	// (POST /api/user-group-invitations/{uuid}/submit_request/)
+	UserGroupInvitationsSubmitRequest(ctx echo.Context, uuid GroupInvitationUUID) error
 	// UserInvitationsList List invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx echo.Context, params UserInvitationsListParams) error
@@ -3156,6 +3561,27 @@ type ServerInterface interface {
 	// UserInvitationsUndoDecline Undo the decline of an invitation
 	// (POST /api/user-invitations/{uuid}/undo-decline/)
 	UserInvitationsUndoDecline(ctx echo.Context, uuid InvitationUUID) error
+	// UserPermissionRequestsList List permission requests
+	// (GET /api/user-permission-requests/)
+	UserPermissionRequestsList(ctx echo.Context, params UserPermissionRequestsListParams) error
+	// UserPermissionRequestsCount Count permission requests
+	// (HEAD /api/user-permission-requests/)
+	UserPermissionRequestsCount(ctx echo.Context, params UserPermissionRequestsCountParams) error
+	// UserPermissionRequestsDestroy Delete a permission request
+	// (DELETE /api/user-permission-requests/{uuid}/)
+	UserPermissionRequestsDestroy(ctx echo.Context, uuid PermissionRequestUUID) error
+	// UserPermissionRequestsRetrieve Retrieve permission request
+	// (GET /api/user-permission-requests/{uuid}/)
+	UserPermissionRequestsRetrieve(ctx echo.Context, uuid PermissionRequestUUID) error
+	// UserPermissionRequestsApprove Approve a permission request
+	// (POST /api/user-permission-requests/{uuid}/approve/)
+	UserPermissionRequestsApprove(ctx echo.Context, uuid PermissionRequestUUID) error
+	// UserPermissionRequestsCancelRequest Cancel a permission request
+	// (POST /api/user-permission-requests/{uuid}/cancel_request/)
+	UserPermissionRequestsCancelRequest(ctx echo.Context, uuid PermissionRequestUUID) error
+	// UserPermissionRequestsReject Reject a permission request
+	// (POST /api/user-permission-requests/{uuid}/reject/)
+	UserPermissionRequestsReject(ctx echo.Context, uuid PermissionRequestUUID) error
 	// UserPermissionsList List user permissions
 	// (GET /api/user-permissions/)
 	UserPermissionsList(ctx echo.Context, params UserPermissionsListParams) error
@@ -4530,6 +4956,38 @@ func (w *ServerInterfaceWrapper) UserGroupInvitationsProjectsList(ctx echo.Conte
 	return err
 }
 
+// UserGroupInvitationsRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsRequest(ctx, uuid)
+	return err
+}
+
+// UserGroupInvitationsSubmitRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) UserGroupInvitationsSubmitRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid GroupInvitationUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserGroupInvitationsSubmitRequest(ctx, uuid)
+	return err
+}
+
 // UserInvitationsList converts echo context to params.
 func (w *ServerInterfaceWrapper) UserInvitationsList(ctx echo.Context) error {
 	var err error
@@ -5093,6 +5551,199 @@ func (w *ServerInterfaceWrapper) UserInvitationsUndoDecline(ctx echo.Context) er
 	return err
 }
 
+// UserPermissionRequestsList converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionRequestsList(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserPermissionRequestsListParams
+	// ------------- Optional query parameter "created_by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_by", ctx.QueryParams(), &params.CreatedBy, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_by: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "invitation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "invitation", ctx.QueryParams(), &params.Invitation, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invitation: %s", err))
+	}
+
+	// ------------- Optional query parameter "o" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "o", ctx.QueryParams(), &params.O, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter o: %s", err))
+	}
+
+	// ------------- Optional query parameter "page" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page", ctx.QueryParams(), &params.Page, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page: %s", err))
+	}
+
+	// ------------- Optional query parameter "page_size" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "page_size", ctx.QueryParams(), &params.PageSize, runtime.BindQueryParameterOptions{Type: "integer", Format: "int32"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter page_size: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionRequestsList(ctx, params)
+	return err
+}
+
+// UserPermissionRequestsCount converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionRequestsCount(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UserPermissionRequestsCountParams
+	// ------------- Optional query parameter "created_by" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "created_by", ctx.QueryParams(), &params.CreatedBy, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter created_by: %s", err))
+	}
+
+	// ------------- Optional query parameter "customer_uuid" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "customer_uuid", ctx.QueryParams(), &params.CustomerUUID, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter customer_uuid: %s", err))
+	}
+
+	// ------------- Optional query parameter "invitation" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "invitation", ctx.QueryParams(), &params.Invitation, runtime.BindQueryParameterOptions{Type: "string", Format: "uuid"})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter invitation: %s", err))
+	}
+
+	// ------------- Optional query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "scope", ctx.QueryParams(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter scope: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "array", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionRequestsCount(ctx, params)
+	return err
+}
+
+// UserPermissionRequestsDestroy converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionRequestsDestroy(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid PermissionRequestUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionRequestsDestroy(ctx, uuid)
+	return err
+}
+
+// UserPermissionRequestsRetrieve converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionRequestsRetrieve(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid PermissionRequestUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionRequestsRetrieve(ctx, uuid)
+	return err
+}
+
+// UserPermissionRequestsApprove converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionRequestsApprove(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid PermissionRequestUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionRequestsApprove(ctx, uuid)
+	return err
+}
+
+// UserPermissionRequestsCancelRequest converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionRequestsCancelRequest(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid PermissionRequestUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionRequestsCancelRequest(ctx, uuid)
+	return err
+}
+
+// UserPermissionRequestsReject converts echo context to params.
+func (w *ServerInterfaceWrapper) UserPermissionRequestsReject(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "uuid" -------------
+	var uuid PermissionRequestUUID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "uuid", ctx.Param("uuid"), &uuid, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "uuid", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter uuid: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UserPermissionRequestsReject(ctx, uuid)
+	return err
+}
+
 // UserPermissionsList converts echo context to params.
 func (w *ServerInterfaceWrapper) UserPermissionsList(ctx echo.Context) error {
 	var err error
@@ -5444,6 +6095,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/user-group-invitations/:uuid/cancel/", wrapper.UserGroupInvitationsCancel, options.OperationMiddlewares["user_group_invitations_cancel"]...)
 	router.GET(options.BaseURL+"/api/user-group-invitations/:uuid/projects/", wrapper.UserGroupInvitationsProjectsList, options.OperationMiddlewares["user_group_invitations_projects_list"]...)
 	router.GET(options.BaseURL+"/api/user-group-invitations/:uuid/events/", wrapper.UserGroupInvitationsEventsList, options.OperationMiddlewares["user_group_invitations_events_list"]...)
+	router.POST(options.BaseURL+"/api/user-group-invitations/:uuid/submit_request/", wrapper.UserGroupInvitationsSubmitRequest, options.OperationMiddlewares["user_group_invitations_submit_request"]...)
+	router.POST(options.BaseURL+"/api/user-group-invitations/:uuid/request/", wrapper.UserGroupInvitationsRequest, options.OperationMiddlewares["user_group_invitations_request"]...)
+	router.GET(options.BaseURL+"/api/user-permission-requests/", wrapper.UserPermissionRequestsList, options.OperationMiddlewares["user_permission_requests_list"]...)
+	router.HEAD(options.BaseURL+"/api/user-permission-requests/", wrapper.UserPermissionRequestsCount, options.OperationMiddlewares["user_permission_requests_count"]...)
+	router.DELETE(options.BaseURL+"/api/user-permission-requests/:uuid/", wrapper.UserPermissionRequestsDestroy, options.OperationMiddlewares["user_permission_requests_destroy"]...)
+	router.GET(options.BaseURL+"/api/user-permission-requests/:uuid/", wrapper.UserPermissionRequestsRetrieve, options.OperationMiddlewares["user_permission_requests_retrieve"]...)
+	router.POST(options.BaseURL+"/api/user-permission-requests/:uuid/approve/", wrapper.UserPermissionRequestsApprove, options.OperationMiddlewares["user_permission_requests_approve"]...)
+	router.POST(options.BaseURL+"/api/user-permission-requests/:uuid/reject/", wrapper.UserPermissionRequestsReject, options.OperationMiddlewares["user_permission_requests_reject"]...)
+	router.POST(options.BaseURL+"/api/user-permission-requests/:uuid/cancel_request/", wrapper.UserPermissionRequestsCancelRequest, options.OperationMiddlewares["user_permission_requests_cancel_request"]...)
 	router.GET(options.BaseURL+"/api/customers/", wrapper.CustomersList, options.OperationMiddlewares["customers_list"]...)
 	router.HEAD(options.BaseURL+"/api/customers/", wrapper.CustomersCount, options.OperationMiddlewares["customers_count"]...)
 	router.GET(options.BaseURL+"/api/customers/:uuid/", wrapper.CustomersRetrieve, options.OperationMiddlewares["customers_retrieve"]...)
@@ -5476,6 +6136,15 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 
 }
 
+type BadApprovalResponseHeaders struct {
+	XRequestID *string
+}
+type BadApprovalJSONResponse struct {
+	Body BadRequest
+
+	Headers BadApprovalResponseHeaders
+}
+
 type BadCodeResponseHeaders struct {
 	XRequestID *string
 }
@@ -5483,6 +6152,15 @@ type BadCodeJSONResponse struct {
 	Body FieldErrors
 
 	Headers BadCodeResponseHeaders
+}
+
+type BadCommentResponseHeaders struct {
+	XRequestID *string
+}
+type BadCommentJSONResponse struct {
+	Body FieldErrors
+
+	Headers BadCommentResponseHeaders
 }
 
 type BadGroupInvitationResponseHeaders struct {
@@ -5510,6 +6188,15 @@ type BadParameterJSONResponse struct {
 	Body FieldErrors
 
 	Headers BadParameterResponseHeaders
+}
+
+type BadPermissionRequestResponseHeaders struct {
+	XRequestID *string
+}
+type BadPermissionRequestJSONResponse struct {
+	Body BadRequest
+
+	Headers BadPermissionRequestResponseHeaders
 }
 
 type BadTokenResponseHeaders struct {
@@ -5599,6 +6286,24 @@ type NotFoundJSONResponse struct {
 	Body Detail
 
 	Headers NotFoundResponseHeaders
+}
+
+type NotPendingResponseHeaders struct {
+	XRequestID *string
+}
+type NotPendingJSONResponse struct {
+	Body Detail
+
+	Headers NotPendingResponseHeaders
+}
+
+type NotYourRequestResponseHeaders struct {
+	XRequestID *string
+}
+type NotYourRequestJSONResponse struct {
+	Body Detail
+
+	Headers NotYourRequestResponseHeaders
 }
 
 type ServiceUnavailableResponseHeaders struct {
@@ -12471,6 +13176,500 @@ func (response UserGroupInvitationsProjectsList503JSONResponse) VisitUserGroupIn
 	return err
 }
 
+type UserGroupInvitationsRequestRequestObject struct {
+	UUID GroupInvitationUUID `json:"uuid"`
+	Body *UserGroupInvitationsRequestJSONRequestBody
+}
+
+type UserGroupInvitationsRequestResponseObject interface {
+	VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsRequest200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsRequest200JSONResponse struct {
+	Body    SubmitRequestUUID
+	Headers UserGroupInvitationsRequest200ResponseHeaders
+}
+
+func (response UserGroupInvitationsRequest200JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest400JSONResponse struct {
+	BadPermissionRequestJSONResponse
+}
+
+func (response UserGroupInvitationsRequest400JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsRequest401JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsRequest403JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsRequest404JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsRequest405JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsRequest406JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserGroupInvitationsRequest413JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsRequest414JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserGroupInvitationsRequest415JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsRequest429JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsRequest500JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsRequest503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsRequest503JSONResponse) VisitUserGroupInvitationsRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequestRequestObject struct {
+	UUID GroupInvitationUUID `json:"uuid"`
+	Body *UserGroupInvitationsSubmitRequestJSONRequestBody
+}
+
+type UserGroupInvitationsSubmitRequestResponseObject interface {
+	VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error
+}
+
+type UserGroupInvitationsSubmitRequest200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserGroupInvitationsSubmitRequest200JSONResponse struct {
+	Body    SubmitRequestResponse
+	Headers UserGroupInvitationsSubmitRequest200ResponseHeaders
+}
+
+func (response UserGroupInvitationsSubmitRequest200JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest400JSONResponse struct {
+	BadPermissionRequestJSONResponse
+}
+
+func (response UserGroupInvitationsSubmitRequest400JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest401JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest403JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest404JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest405JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest406JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest413JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest414JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserGroupInvitationsSubmitRequest415JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest429JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserGroupInvitationsSubmitRequest500JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserGroupInvitationsSubmitRequest503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserGroupInvitationsSubmitRequest503JSONResponse) VisitUserGroupInvitationsSubmitRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserInvitationsListRequestObject struct {
 	Params UserInvitationsListParams
 }
@@ -17515,6 +18714,1505 @@ func (response UserInvitationsUndoDecline503JSONResponse) VisitUserInvitationsUn
 	return err
 }
 
+type UserPermissionRequestsListRequestObject struct {
+	Params UserPermissionRequestsListParams
+}
+
+type UserPermissionRequestsListResponseObject interface {
+	VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionRequestsList200ResponseHeaders struct {
+	Link         string
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserPermissionRequestsList200JSONResponse struct {
+	Body    []PermissionRequest
+	Headers UserPermissionRequestsList200ResponseHeaders
+}
+
+func (response UserPermissionRequestsList200JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Link", fmt.Sprint(response.Headers.Link))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList400JSONResponse struct{ BadParameterJSONResponse }
+
+func (response UserPermissionRequestsList400JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserPermissionRequestsList401JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserPermissionRequestsList403JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList404JSONResponse struct{ NoSuchPageJSONResponse }
+
+func (response UserPermissionRequestsList404JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserPermissionRequestsList405JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserPermissionRequestsList406JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserPermissionRequestsList414JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserPermissionRequestsList429JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserPermissionRequestsList500JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsList503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserPermissionRequestsList503JSONResponse) VisitUserPermissionRequestsListResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCountRequestObject struct {
+	Params UserPermissionRequestsCountParams
+}
+
+type UserPermissionRequestsCountResponseObject interface {
+	VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionRequestsCount200ResponseHeaders struct {
+	XRequestID   *string
+	XResultCount int
+}
+
+type UserPermissionRequestsCount200Response struct {
+	Headers UserPermissionRequestsCount200ResponseHeaders
+}
+
+func (response UserPermissionRequestsCount200Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.Header().Set("X-Result-Count", fmt.Sprint(response.Headers.XResultCount))
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserPermissionRequestsCount400Response = BodilessResponse
+
+func (response UserPermissionRequestsCount400Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	return nil
+}
+
+type UserPermissionRequestsCount401Response = UnauthorizedBodilessResponse
+
+func (response UserPermissionRequestsCount401Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	return nil
+}
+
+type UserPermissionRequestsCount403ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsCount403Response struct {
+	Headers UserPermissionRequestsCount403ResponseHeaders
+}
+
+func (response UserPermissionRequestsCount403Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	return nil
+}
+
+type UserPermissionRequestsCount405ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsCount405Response struct {
+	Headers UserPermissionRequestsCount405ResponseHeaders
+}
+
+func (response UserPermissionRequestsCount405Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	return nil
+}
+
+type UserPermissionRequestsCount406ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsCount406Response struct {
+	Headers UserPermissionRequestsCount406ResponseHeaders
+}
+
+func (response UserPermissionRequestsCount406Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	return nil
+}
+
+type UserPermissionRequestsCount414ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsCount414Response struct {
+	Headers UserPermissionRequestsCount414ResponseHeaders
+}
+
+func (response UserPermissionRequestsCount414Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	return nil
+}
+
+type UserPermissionRequestsCount429Response = WaitBodilessResponse
+
+func (response UserPermissionRequestsCount429Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	return nil
+}
+
+type UserPermissionRequestsCount500ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsCount500Response struct {
+	Headers UserPermissionRequestsCount500ResponseHeaders
+}
+
+func (response UserPermissionRequestsCount500Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	return nil
+}
+
+type UserPermissionRequestsCount503ResponseHeaders struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type UserPermissionRequestsCount503Response struct {
+	Headers UserPermissionRequestsCount503ResponseHeaders
+}
+
+func (response UserPermissionRequestsCount503Response) VisitUserPermissionRequestsCountResponse(w http.ResponseWriter) error {
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	return nil
+}
+
+type UserPermissionRequestsDestroyRequestObject struct {
+	UUID PermissionRequestUUID `json:"uuid"`
+}
+
+type UserPermissionRequestsDestroyResponseObject interface {
+	VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionRequestsDestroy204ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsDestroy204Response struct {
+	Headers UserPermissionRequestsDestroy204ResponseHeaders
+}
+
+func (response UserPermissionRequestsDestroy204Response) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(204)
+	return nil
+}
+
+type UserPermissionRequestsDestroy401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserPermissionRequestsDestroy401JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy403JSONResponse struct{ ForbiddenJSONResponse }
+
+func (response UserPermissionRequestsDestroy403JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserPermissionRequestsDestroy404JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserPermissionRequestsDestroy405JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserPermissionRequestsDestroy406JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserPermissionRequestsDestroy413JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserPermissionRequestsDestroy414JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserPermissionRequestsDestroy429JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserPermissionRequestsDestroy500JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsDestroy503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserPermissionRequestsDestroy503JSONResponse) VisitUserPermissionRequestsDestroyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieveRequestObject struct {
+	UUID PermissionRequestUUID `json:"uuid"`
+}
+
+type UserPermissionRequestsRetrieveResponseObject interface {
+	VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionRequestsRetrieve200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsRetrieve200JSONResponse struct {
+	Body    PermissionRequest
+	Headers UserPermissionRequestsRetrieve200ResponseHeaders
+}
+
+func (response UserPermissionRequestsRetrieve200JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserPermissionRequestsRetrieve401JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserPermissionRequestsRetrieve403JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserPermissionRequestsRetrieve404JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserPermissionRequestsRetrieve405JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserPermissionRequestsRetrieve406JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserPermissionRequestsRetrieve414JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserPermissionRequestsRetrieve429JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserPermissionRequestsRetrieve500JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRetrieve503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserPermissionRequestsRetrieve503JSONResponse) VisitUserPermissionRequestsRetrieveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApproveRequestObject struct {
+	UUID PermissionRequestUUID `json:"uuid"`
+	Body *UserPermissionRequestsApproveJSONRequestBody
+}
+
+type UserPermissionRequestsApproveResponseObject interface {
+	VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionRequestsApprove200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsApprove200Response struct {
+	Headers UserPermissionRequestsApprove200ResponseHeaders
+}
+
+func (response UserPermissionRequestsApprove200Response) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserPermissionRequestsApprove400JSONResponse struct{ BadApprovalJSONResponse }
+
+func (response UserPermissionRequestsApprove400JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserPermissionRequestsApprove401JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserPermissionRequestsApprove403JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserPermissionRequestsApprove404JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserPermissionRequestsApprove405JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserPermissionRequestsApprove406JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove409JSONResponse struct{ NotPendingJSONResponse }
+
+func (response UserPermissionRequestsApprove409JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserPermissionRequestsApprove413JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserPermissionRequestsApprove414JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserPermissionRequestsApprove415JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserPermissionRequestsApprove429JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserPermissionRequestsApprove500JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsApprove503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserPermissionRequestsApprove503JSONResponse) VisitUserPermissionRequestsApproveResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequestRequestObject struct {
+	UUID PermissionRequestUUID `json:"uuid"`
+}
+
+type UserPermissionRequestsCancelRequestResponseObject interface {
+	VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionRequestsCancelRequest200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsCancelRequest200JSONResponse struct {
+	Body    CancelRequestResponse
+	Headers UserPermissionRequestsCancelRequest200ResponseHeaders
+}
+
+func (response UserPermissionRequestsCancelRequest200JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest400ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsCancelRequest400JSONResponse struct {
+	Body    RuleErrors
+	Headers UserPermissionRequestsCancelRequest400ResponseHeaders
+}
+
+func (response UserPermissionRequestsCancelRequest400JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest401JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest403JSONResponse struct{ NotYourRequestJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest403JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest404JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest405JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest406JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest413JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest414JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest429JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserPermissionRequestsCancelRequest500JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsCancelRequest503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserPermissionRequestsCancelRequest503JSONResponse) VisitUserPermissionRequestsCancelRequestResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsRejectRequestObject struct {
+	UUID PermissionRequestUUID `json:"uuid"`
+	Body *UserPermissionRequestsRejectJSONRequestBody
+}
+
+type UserPermissionRequestsRejectResponseObject interface {
+	VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error
+}
+
+type UserPermissionRequestsReject200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type UserPermissionRequestsReject200Response struct {
+	Headers UserPermissionRequestsReject200ResponseHeaders
+}
+
+func (response UserPermissionRequestsReject200Response) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type UserPermissionRequestsReject400JSONResponse struct{ BadCommentJSONResponse }
+
+func (response UserPermissionRequestsReject400JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject401JSONResponse struct{ UnauthorizedJSONResponse }
+
+func (response UserPermissionRequestsReject401JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject403JSONResponse struct{ TokenScopeJSONResponse }
+
+func (response UserPermissionRequestsReject403JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject404JSONResponse struct{ NotFoundJSONResponse }
+
+func (response UserPermissionRequestsReject404JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject405JSONResponse struct{ MethodNotAllowedJSONResponse }
+
+func (response UserPermissionRequestsReject405JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Allow", fmt.Sprint(response.Headers.Allow))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(405)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject406JSONResponse struct{ NotAcceptableJSONResponse }
+
+func (response UserPermissionRequestsReject406JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(406)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject409JSONResponse struct{ NotPendingJSONResponse }
+
+func (response UserPermissionRequestsReject409JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject413JSONResponse struct{ ContentTooLargeJSONResponse }
+
+func (response UserPermissionRequestsReject413JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject414JSONResponse struct{ URITooLongJSONResponse }
+
+func (response UserPermissionRequestsReject414JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(414)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject415JSONResponse struct {
+	UnsupportedMediaTypeJSONResponse
+}
+
+func (response UserPermissionRequestsReject415JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject429JSONResponse struct{ TooManyRequestsJSONResponse }
+
+func (response UserPermissionRequestsReject429JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject500JSONResponse struct {
+	InternalServerErrorJSONResponse
+}
+
+func (response UserPermissionRequestsReject500JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UserPermissionRequestsReject503JSONResponse struct{ ServiceUnavailableJSONResponse }
+
+func (response UserPermissionRequestsReject503JSONResponse) VisitUserPermissionRequestsRejectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type UserPermissionsListRequestObject struct {
 	Params UserPermissionsListParams
 }
@@ -18378,6 +21076,14 @@ type StrictServerInterface interface {
 	// UserGroupInvitationsProjectsList List projects for a customer-scoped group invitation
 	// (GET /api/user-group-invitations/{uuid}/projects/)
 	UserGroupInvitationsProjectsList(ctx context.Context, request UserGroupInvitationsProjectsListRequestObject) (UserGroupInvitationsProjectsListResponseObject, error)
+	// UserGroupInvitationsRequest Submit a permission request, as before 2025
+	// (POST /api/user-group-invitations/{uuid}/request/)
+	//
+	// Deprecated: this operation has been marked as deprecated upstream, but no `x-deprecated-reason` was set
+	UserGroupInvitationsRequest(ctx context.Context, request UserGroupInvitationsRequestRequestObject) (UserGroupInvitationsRequestResponseObject, error)
+	// UserGroupInvitationsSubmitRequest Submit a permission request
+	// (POST /api/user-group-invitations/{uuid}/submit_request/)
+	UserGroupInvitationsSubmitRequest(ctx context.Context, request UserGroupInvitationsSubmitRequestRequestObject) (UserGroupInvitationsSubmitRequestResponseObject, error)
 	// UserInvitationsList List invitations
 	// (GET /api/user-invitations/)
 	UserInvitationsList(ctx context.Context, request UserInvitationsListRequestObject) (UserInvitationsListResponseObject, error)
@@ -18447,6 +21153,27 @@ type StrictServerInterface interface {
 	// UserInvitationsUndoDecline Undo the decline of an invitation
 	// (POST /api/user-invitations/{uuid}/undo-decline/)
 	UserInvitationsUndoDecline(ctx context.Context, request UserInvitationsUndoDeclineRequestObject) (UserInvitationsUndoDeclineResponseObject, error)
+	// UserPermissionRequestsList List permission requests
+	// (GET /api/user-permission-requests/)
+	UserPermissionRequestsList(ctx context.Context, request UserPermissionRequestsListRequestObject) (UserPermissionRequestsListResponseObject, error)
+	// UserPermissionRequestsCount Count permission requests
+	// (HEAD /api/user-permission-requests/)
+	UserPermissionRequestsCount(ctx context.Context, request UserPermissionRequestsCountRequestObject) (UserPermissionRequestsCountResponseObject, error)
+	// UserPermissionRequestsDestroy Delete a permission request
+	// (DELETE /api/user-permission-requests/{uuid}/)
+	UserPermissionRequestsDestroy(ctx context.Context, request UserPermissionRequestsDestroyRequestObject) (UserPermissionRequestsDestroyResponseObject, error)
+	// UserPermissionRequestsRetrieve Retrieve permission request
+	// (GET /api/user-permission-requests/{uuid}/)
+	UserPermissionRequestsRetrieve(ctx context.Context, request UserPermissionRequestsRetrieveRequestObject) (UserPermissionRequestsRetrieveResponseObject, error)
+	// UserPermissionRequestsApprove Approve a permission request
+	// (POST /api/user-permission-requests/{uuid}/approve/)
+	UserPermissionRequestsApprove(ctx context.Context, request UserPermissionRequestsApproveRequestObject) (UserPermissionRequestsApproveResponseObject, error)
+	// UserPermissionRequestsCancelRequest Cancel a permission request
+	// (POST /api/user-permission-requests/{uuid}/cancel_request/)
+	UserPermissionRequestsCancelRequest(ctx context.Context, request UserPermissionRequestsCancelRequestRequestObject) (UserPermissionRequestsCancelRequestResponseObject, error)
+	// UserPermissionRequestsReject Reject a permission request
+	// (POST /api/user-permission-requests/{uuid}/reject/)
+	UserPermissionRequestsReject(ctx context.Context, request UserPermissionRequestsRejectRequestObject) (UserPermissionRequestsRejectResponseObject, error)
 	// UserPermissionsList List user permissions
 	// (GET /api/user-permissions/)
 	UserPermissionsList(ctx context.Context, request UserPermissionsListRequestObject) (UserPermissionsListResponseObject, error)
@@ -19487,6 +22214,108 @@ func (sh *strictHandler) UserGroupInvitationsProjectsList(ctx echo.Context, uuid
 	return nil
 }
 
+// UserGroupInvitationsRequest operation middleware
+func (sh *strictHandler) UserGroupInvitationsRequest(ctx echo.Context, uuid GroupInvitationUUID) error {
+	var request UserGroupInvitationsRequestRequestObject
+
+	request.UUID = uuid
+
+	var body UserGroupInvitationsRequestJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsRequest(ctx.Request().Context(), request.(UserGroupInvitationsRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsRequestResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserGroupInvitationsSubmitRequest operation middleware
+func (sh *strictHandler) UserGroupInvitationsSubmitRequest(ctx echo.Context, uuid GroupInvitationUUID) error {
+	var request UserGroupInvitationsSubmitRequestRequestObject
+
+	request.UUID = uuid
+
+	var body UserGroupInvitationsSubmitRequestJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserGroupInvitationsSubmitRequest(ctx.Request().Context(), request.(UserGroupInvitationsSubmitRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserGroupInvitationsSubmitRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserGroupInvitationsSubmitRequestResponseObject); ok {
+		return validResponse.VisitUserGroupInvitationsSubmitRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserInvitationsList operation middleware
 func (sh *strictHandler) UserInvitationsList(ctx echo.Context, params UserInvitationsListParams) error {
 	var request UserInvitationsListRequestObject
@@ -20248,6 +23077,233 @@ func (sh *strictHandler) UserInvitationsUndoDecline(ctx echo.Context, uuid Invit
 	return nil
 }
 
+// UserPermissionRequestsList operation middleware
+func (sh *strictHandler) UserPermissionRequestsList(ctx echo.Context, params UserPermissionRequestsListParams) error {
+	var request UserPermissionRequestsListRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionRequestsList(ctx.Request().Context(), request.(UserPermissionRequestsListRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionRequestsList")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionRequestsListResponseObject); ok {
+		return validResponse.VisitUserPermissionRequestsListResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserPermissionRequestsCount operation middleware
+func (sh *strictHandler) UserPermissionRequestsCount(ctx echo.Context, params UserPermissionRequestsCountParams) error {
+	var request UserPermissionRequestsCountRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionRequestsCount(ctx.Request().Context(), request.(UserPermissionRequestsCountRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionRequestsCount")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionRequestsCountResponseObject); ok {
+		return validResponse.VisitUserPermissionRequestsCountResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserPermissionRequestsDestroy operation middleware
+func (sh *strictHandler) UserPermissionRequestsDestroy(ctx echo.Context, uuid PermissionRequestUUID) error {
+	var request UserPermissionRequestsDestroyRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionRequestsDestroy(ctx.Request().Context(), request.(UserPermissionRequestsDestroyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionRequestsDestroy")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionRequestsDestroyResponseObject); ok {
+		return validResponse.VisitUserPermissionRequestsDestroyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserPermissionRequestsRetrieve operation middleware
+func (sh *strictHandler) UserPermissionRequestsRetrieve(ctx echo.Context, uuid PermissionRequestUUID) error {
+	var request UserPermissionRequestsRetrieveRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionRequestsRetrieve(ctx.Request().Context(), request.(UserPermissionRequestsRetrieveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionRequestsRetrieve")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionRequestsRetrieveResponseObject); ok {
+		return validResponse.VisitUserPermissionRequestsRetrieveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserPermissionRequestsApprove operation middleware
+func (sh *strictHandler) UserPermissionRequestsApprove(ctx echo.Context, uuid PermissionRequestUUID) error {
+	var request UserPermissionRequestsApproveRequestObject
+
+	request.UUID = uuid
+
+	var body UserPermissionRequestsApproveJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionRequestsApprove(ctx.Request().Context(), request.(UserPermissionRequestsApproveRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionRequestsApprove")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionRequestsApproveResponseObject); ok {
+		return validResponse.VisitUserPermissionRequestsApproveResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserPermissionRequestsCancelRequest operation middleware
+func (sh *strictHandler) UserPermissionRequestsCancelRequest(ctx echo.Context, uuid PermissionRequestUUID) error {
+	var request UserPermissionRequestsCancelRequestRequestObject
+
+	request.UUID = uuid
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionRequestsCancelRequest(ctx.Request().Context(), request.(UserPermissionRequestsCancelRequestRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionRequestsCancelRequest")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionRequestsCancelRequestResponseObject); ok {
+		return validResponse.VisitUserPermissionRequestsCancelRequestResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UserPermissionRequestsReject operation middleware
+func (sh *strictHandler) UserPermissionRequestsReject(ctx echo.Context, uuid PermissionRequestUUID) error {
+	var request UserPermissionRequestsRejectRequestObject
+
+	request.UUID = uuid
+
+	var body UserPermissionRequestsRejectJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UserPermissionRequestsReject(ctx.Request().Context(), request.(UserPermissionRequestsRejectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UserPermissionRequestsReject")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UserPermissionRequestsRejectResponseObject); ok {
+		return validResponse.VisitUserPermissionRequestsRejectResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // UserPermissionsList operation middleware
 func (sh *strictHandler) UserPermissionsList(ctx echo.Context, params UserPermissionsListParams) error {
 	var request UserPermissionsListRequestObject
@@ -20351,559 +23407,618 @@ func (sh *strictHandler) UsersTokenCreate(ctx echo.Context, uuid openapi_types.U
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L37cts4tjf6Kiidryp7+pMU2Y5zcdeu2m7H6fFM4uTYzmTvifJJkAhZHFOAmiDtaLpSdZ7mPNh5klNY",
-	"CwABEpQoWc6lW/1H2uIFxHXd12/93hqL2VxwxjPZOvq9xT7T2Txh8PevqcjnZ/w2zmgWC37MBV/MRA73",
-	"ZD6b0XTROmodk3k+SuIxEZy1yV2cTUWeEUoyccN4q926pUnO1Cs0ScTdYJzLTMwG81T8i42zQcQyGiey",
-	"dTShiWRt/dAsT7J4nrBByn7Lmcyc+3kmBnQ+T8Ut8y+OU0YzZhpuHWVpztotvBq1jlr7vf2nnb29zv7B",
-	"Ve/F0UHvqNfr9uC/f7bsc4PRYjDJk2TA6Yy1jnieJN69eEavQ9dzyVLvFRxlxj5nOEXYKyImZCHylIg7",
-	"TiYiJdmUkTuR3sipmHdb5j2W6u+3jscz5l7O81iN5Vm0N3kyerrfOaQH484T1nveeT558ayzP3o6fhH1",
-	"2B7t7bXaLfZ5HqdqLbFTsRzQcRaricPJieUA185cMKuivj7I2Gye0Ex144Puour/72asX1rFC6lI7Njx",
-	"79bB+JDtT573Or3Ri6jzhD5jnRfj/b3O08mT6DndGz1jvYMWPj2ImByn8VztstZR652erBnl9Jql5iE9",
-	"Je8u3v7t9OSq++b4/PjX04tWuyXHYl5u45gTkV5THv8b9i7JpjQjac4lyaYxv5b2NW9F8ZI/93gtW8zV",
-	"NbMQ9vp6C5KnSeuoNc2y+dHjx3v7z7q9bq+7d/S897z3mM7jx2pqO9fq2HVie+7k497kkL6Y7LPOM3p4",
-	"2HkyVlM56dHO09EBfUp746d0b++xal6ydEAnkziJ8c3W0cdP+jKb0TgZzGmWsdS7EUeMZ3G2GEiRp2Nm",
-	"buG4mny59eVLu0wrTsyxcynF1ZQRzu4IDJAUA/yGRELfux+VaL1N4tuYkrd3HHbGWvSiJeDlVplmfEti",
-	"oGelhhrg+/c7+YcrTj6bjeoP/umbX+rPvSW1cOKnVBKZ0VQtboMTPxdJIspn3myW9Y/8/p/pyJ/eGhnC",
-	"lQ2Wn/ePvzc+ekw1b8mwfqndmjEpYTmxO85XgL/iisI2GDHGiX6RjBYEz51iupp+DGD4TyYvor3x/ugZ",
-	"fcqeRL3J89EBPRzvsRfRs8k+fdpbtSnhpp7Khgdh2R5cc7Op1V1CmeB+iPbgDfzWi9E+exrt9dTaTzpP",
-	"Joe08zw6OOjssR59Nj4cPZ309ltfPlV3wOtYZv76v+Vs+ervyP2O3O/I/fdP7gOnXS9eieJf3QmzJNI7",
-	"6asmxrz0uMlEw1SssS5f2tvtwMF6HTgITuD7eRSWke/SOKOjhJFJzJJIEjrJWEooJyyKs+9AWPZ1W3lD",
-	"RmwiUlZRZi0J0mR2v7P/JERmvzopgoO95d24rYOpJKsVetTfcpmRQgSy22Ec38bJgOdATJGlfD+Mblt8",
-	"LWLjJOZqH1MJLKC4Fg1oZvoEc946atEkHrP/0lat7ljM1L5MU5EOCskRtiob52rCBzJDk8fleMqiPIEZ",
-	"Lm/kvc5BLyijfs5SOijoujkjHxhyJSI4eSN4RBeE8ojciTyJSCJuGcmUjHrLyELkYEIjuVQnyF2MYzUS",
-	"coojabVb/xKjQRZnsO8vmGQ0HU9hmThVfN681mq3XENI66ilmyDveXzLUhlni1a7NZ8Kzry90/xIPQlz",
-	"98uFzNiM0GgW81hmKc1EHY8/fvnm7HxzFv+A/NxshznjUcyvm3L4jXj7mvpXQSVeskQtZZlO2MttwkVG",
-	"6HjM5kr5WbBsRzYeiGy8/fuOXuzoxXdPL7SI6FKLX1CIQyqBXS9IxA930Ld/qP8sO9bfKqdRXJE/j7nI",
-	"piwlrKMmFkgT1ZeACOx4yxrbUKTXO5F06yzmWxqc/uzcJeQI0Hos7LHISqueH2BKOWdqMHBMlhOKfXeH",
-	"r0ndXT+C25Uasj9JxWxQnXf3rKdsHM9jxrOaXnj+hRX8YU33gRKlMhHoX8UTELD+g1mssf/lHtNc2CqW",
-	"E7W6Sd2Sj+bB5/hhvS2rHC11DrYdC96pdzv17o/NgH36cMFoFKVMyuWS+05Q3wnqO2LxJ5fWL1CwepUn",
-	"iU8rTm9ZuoBgyeV0YilP/cNs6v998GyfHB4ekt5er7f2Dt+6wzG4hq8ZLcuFV1NGEnUZD0AsCWcs8t2G",
-	"yxbwmw/zS7s1ZTRiKSiUr2N+o/7vn/L3F68lERPwPw8ncSqzYZsM5ym7Vf/n7HM2hO01TKjMhmROrxn5",
-	"j4tXJ+T5/vPnf+mSY7wEMxQJJsFbwj7HEiYsYZOMiDzr9jnsaNxuR61+3usdjNc4y/AC+5mkLPnPfgv6",
-	"2W+1yT3bUWPqGw0pBh8QBvjI8ZTNqJotTcxklhr7nppH+W0ncp3uXrAoTtk4ey3G+syWe/5hynQAwigV",
-	"d5Kl5Fow2V36nYlIZ4rpt/I0Vipe4LNZuugcTzJFAcpfvGRjwSOpCNUdjTMbA5EuYn5N6DWNedfdL4eN",
-	"uhLz7ECxDsX2ZvmsddSzHYt5xjAa/nPnWnSKq9DX/+5oItA5e1ntrCIDcWSWVuvSbUIliTlckiy9Zekj",
-	"SRJx7XW7ia5djGNGP79m/Dqbto6ePoFRmJ97oQlWnZZ5knVORM6zcLeRAquuq4VVDIMmCewzu1WTWGZe",
-	"p/cecq6/tFtzmtIZyzRRKoX1vIqTjKUnWkJ9/z60HuVYVdhGQD31oGJJjIzbhjGaXyTOJEsmJObjJI9Y",
-	"pMYdqyZ/y1m6AGY3cxMVUGQJb3u8U12W4IDO5LGOHwycPVAqFKGSZEw5yegNI3FG8nld94pwxMDJHwmR",
-	"MMqX9eWdjheq60sMFEdOxR0vpyQt6ZKOQtqkSxciYefQUGgTKzYK0if7TMdZssAVVh+u600h6bq9+V8p",
-	"m7SOWv/X4yJp6zHelY+xH1dKwFray/CO9HoJvVPbY2nvtrWzLlFqaHRGgFap51EohI6+v3jdJnfTeDwl",
-	"M7pAsZHyBZkKmXUJDAyoDASEU/16gEf1eSwJm82zBXKo0MBRwmm6JDCy9xevV4z9ajGv2TfYV7skakKr",
-	"I+Ik5zdc7XR1n9hBLBsCKjjb2VrhDaWuGgJdDgFXkgKIn4VUKtT5hHeuWSbJk94Tnw010mz0gOc0mxbj",
-	"1ZuxiRxQt20rxF0pQedaNQitG2hJhnXFpWOvdCB/cHU03NW1Nlyr9fjS2ZY4UjG0hpaZbbOw8rBPUccJ",
-	"rZX2Yo8Fz2jMpbNG5IRKOE/xNRdpeWSgLtV0nWnz2laWDPp+qnbQ0gHEa3a9pOnVDmMAm3drgzHGsks0",
-	"joQGpL1yC+g/J4IzTUgkmA0yJrvkgs0ZzWAjWmkMyOEMI5EpvOcN+6Nnl3v799YnsM4lIiqSIkKTUDLv",
-	"uRMRZ2wmV82IP+RTns9aX9pKVD7Dtw/27Q6maUoX6q7MFrBSaqe3gtMIVkWM2QnPYhbPmJq+obZADtV0",
-	"2khttVHiGVOMk2bslmEqMoyQxLJLTsRsFHOQ4oDTDuHWf2pTFqiBfW4uolI/tBnNHtNWFJ7xiEgheFmH",
-	"3u+9eNHZ2+8c7F3tHxwdvjg6fPHPur2IoxjgCMLkIKIZ66hhNaIJ9xHZiiFUogYeRJrbhiBX9LlhAMU2",
-	"Jb+GQt/Z/cQ9o9JSo+OqRtDFoOQkRwLp8+aCIfHlwmIet5g/sGVhMzjdL92prhU3H0ni3FmfL/pG9noJ",
-	"1P38lk4FjLL+SJvhqW6sPy7rIagf0jZP+ANrBsW4Ch/Hw2gLlYHVM34neXfbrL/wwSAjiRpy/w15fjFo",
-	"HO49GP5q9aqYNkMYQRZkZKjI8VA9Rkkq7tQfQ0w8KsjsIInBzCtSrzmmDkoS8xtyZ0yrfS7mLMXlkXQh",
-	"iRTNFLkS1fymqtw7cNuWZ1MbrrXCpniNtovO6XXMIXJNnyvJsjaZpGJG9rrGDq5nW/2AdqwhfI6OFwby",
-	"T1zVavfCe0696225iE1onmTwQtV8ST+j+XJ/78mzJ88Pnj555tg09xraj9W8XMb/DszNeWGAhSkAxpyy",
-	"LE85mbNUj/iNPXsHvR4Zi5xnUjHjg17PH3KvfswDqToQHnivvcRw23iQqbiNozqlfTjXt0snxmbpmfv6",
-	"zHTJWx6WF8ImDK0TBva1aXjp3nZs60961a39Rb0r54JLBG/6hUYnQNt+bylWx9C+TufzJEYnyuN/SZQD",
-	"XMgnxqNyzMh7ySKtN7SJSCJQFaiSsWYxzzMGpIODCnEd3zJORO6nF0EvPrauwIQgIlbM1p1Ib0B2U5S7",
-	"Sy7jaw7SGzpPIBVyFkupBuh16VxAQ7VfgbxZdeDMbEJjX5ozMJZEp2kqUokTGzDwqHHEkujutZH0wWWY",
-	"D2+Iahs4TsyyqybUFf34Y+9Z6MsvNCrZ39ZcYkwq9if0FSYa670MHb+lSRwh7ysm2c38/dg65TI3yiRO",
-	"uZJHuHAY8aEiBlOa0nHGUtlVTBddyktXyub4XsCzbk9N1jmhKQQJjBiZUTXplEfq06D6xFJvRaTiM3cM",
-	"fvbwR++32xHF9zgJ5EGDGMXpKNHhzD4Hth1Qc6jf6IAQZYdmXRfOqOBam4wWhIIfhdxNhWlFZnQycYfg",
-	"5Et/bL3lyQIfcRwwWuXRwGwOt9d9SCvzatVGtSggO2KkGAiOYkKMLmI7wQUfwOoNGJ6Uo48ttVwwJyid",
-	"yinEc4xYIvi1VeeM8M14hmIrdkkahdA75jIfT7E1JDPCUFywQNIkYSkMWDKvc7qxj60Tyh9linFlakuK",
-	"ESwgsO88TY7I1hQ4GEKRqO7NLPucyaLT6GlVnX6UqRUL7c1S2vtHJQ2q40jmCR2zKRBhdN3qZ47QMEGO",
-	"k0TcsdJzNGVHBEx5bWLjZ9rEhtvVpqnbz6bsmn0m5s4R+fjoPx592iZJPS4IgaU9bVf7p3hjInIewU5Q",
-	"9zQ8giZY14Jk4hrcfw9McE+jOFuT6Mqssi/OISVX+0CXHis44vioZ1pTG3/EABViyyyufj3Krhwr80P3",
-	"vv7SvDMaYPMFKTiZDSD92HqTy0xNJsXBggajpnRrE1qoqu6kbns6rgB0c729GXuShM8SnIUuRBoaa/sC",
-	"gIZQJ464IBnOi8VU1glzFahQvLBSSKCLRNCSuKqESBa1ySjHTkoxYxDFSFjiUluHqGIzerXja06zPA0c",
-	"VgktKx4NEg8SctzxQijJONS4bQ+bV4S2OsvA8VGC1Me8xPOL9uBRM6ONd+cvNNKbpU6ghRl3JFrktg+y",
-	"S0UUJ0zKGmeWOkLGEjEWKeo0kerRr6dXLr7sSESLrXbsBI/MlRCvaXrN1iMoiLoDkadoeFbdg6g31ZZW",
-	"mfaekr/Hv3RbjdcNE7Xr1iz0CTVt1kzzSJLh586Mfu6oRzujRcbkUNNo253CwFO8CBE8sB9hlsGAs7V5",
-	"fiXSURxF69Apb4b/R+SGsYDxf85S2LSq20L9moh0hmdUnSbBtzbhWuCc0YUSOCu2N0VyQOyvduFnwxiN",
-	"X0JpSpST43dn+ugZA1oSzxQ7J5noc/S/t62aUVpYeBGVi6HhKoXFdLblZTvjSvqjySXQPWB1Gy6gacnI",
-	"wnDmt7ZIutEJjRMWdclZBkGN2lTOiIbHIjmPmL8kW6Zzb1g2FdG5yLRQvuFkYTOk33r3/qrfQlkLG9za",
-	"jM1pNi3Yu8znc5FmuHtn8PXSvMCAwuQbn3fUHWhbNylLntO3l1drBgLfb0XOxWU+nhoL8EYb10gM12yL",
-	"s38NWrdrLAYaHWfSCSFCw/pcyFjrAWDo3OqOPRdrio/e5By71AzV20jALiose8Ja1RVZU9IZA/AIQB2R",
-	"Ur8sJuCslTJn2yMLdYTXUFedGiHVJLNUCg4mGHBmotyH8dxbnOzsGKBW6CjZdD+egH0FDi3NYjlZePQM",
-	"myfYha3NIzZHhtj6kLDPEPYlybDc62HJGyVAjb2lcQLghmBZguyBF3t7vTaRDDgl2dvvHnb3/rJl7nUu",
-	"slci55tS4XNjfNjaPGpblO85sPqzI2nA8jJG4myr+0+x8XjM3nO7IhtOjW4IbFEipWmcLEhetLq1CYto",
-	"RkfaQZ/zlNHxVLVvp0zz/ViSUS4XXXIuUO27o5KMp5Rfs+hnkqWLIjfDmctSqseyqXQfvTdLAoJrY2E2",
-	"mH01MwXZTej4Rjp2M8dadJQyGj04NQ2IseS7kmKvhHhD+eLCoqDeS8m7A6EyFVkGsubp5zkbA8yJpXIx",
-	"J/uKtAkeye3MvhBkRvnCLIFEc7aasXESM56t2vkaThaPDOYwiQkZOtt6uPxw3C8Pav/r5kGttzveX5wp",
-	"9V+gjWrD4wiebTgDglu9/EnvxVMCCvjWzuDK72zx2LznNM+mIo3/vY4iAx+mI6mf9B24KQO/Ok2ka/kr",
-	"xMk8m6r72LL7OLljKTP+tdsYQs5VH01gT8W8dsMWj6SOh5VE3MLmqX4RaLEO+ZyjmVE1G3NqE58CZjt1",
-	"yCIGj5TxeG3L78G+p9sB9zBLWGY+oGO0Sl53Hbh1wxbBJo0qolOa1jD9NyPsRuMoVoGV1cAPHz50nFWq",
-	"DVSbshm4at22wI7nq4NX2ghcTx0YV5Tgo37yU3vrCqK7y5ebKZdOE/mwzEj5R5w2reCz6A2LYmqiFjeg",
-	"n05TZKbaQjWh38rY5+zxPKEx77cUU9ULsHVbqlrNv12+Pd8q9fxA42yrZu9VLD6hWcU28G1EXLs8Oihp",
-	"fMN4dMEQ8PyC/fYW8iECAXk3bKF2v0iVtnldyQUcLX4mw86QzBjlGLCMAZ4YBKvjxtSCDjsaYmaIt7A3",
-	"QOY/0CTKUx0Q3CYTkfY5ylDagBXPwBIWm9x/fZAKODPTdvVUKelEPd+5peBlB0duyY8sf1mc2KZq7720",
-	"Y1NfwVbPt9Yiug2Nc6iyDkPHrzkk8cQ3mHreYZGS4UWeMOdhStI8Uc9jyI56F83hR0ppQA0YXqSYw60W",
-	"qM+dFeICzn+bjNiY5pKRCbsj14wzAIRBDzj7PE+ZlGQksqlaJ/DkpEyRWGvOqtSGswpLF4vYzVmaxSiv",
-	"ZKtfaoNaA6YrSYYoNyCMww1bIDwDyNBVQltQ6Y/6Q8XOwfmA/psqc6FeuOAl1d6Pi4IBwbQYpQW+5cnC",
-	"sIlSF0uk8ffqfY3eVOlYckcXkvA8SQCnxcdWUJfRxIBfXd4LtcuFUh9n82yha0J8McGSgS6ZWJ3BuAmM",
-	"gHnaUluTx1iOK5IMheilSknNSJYoKe2WTPLrml5SzNlKxB3ECEldUZNQMl3MpwyLWt3ZWGtyfHlydkYS",
-	"limVTgmW8XWcdcmpmjl1AuNMnyPOgGmQnMe/5azbZCcAWFEAIqQ8cW1CEynUUdA5NIENsPpjoQik8scv",
-	"2HWe0NQceWAEYqKtjJTcTUVi0yE1Ahr6fZTKnI2nkBdAANjI3o8loExlSuJA+pYyCC6EOesD1qJER2M2",
-	"ZTO0YqLLdAiBCUNYNekYK2yGQGWURQ7AXq/Xq98+Ni0AQvqa7WuM/tO7BUP5uL/BhVJCwK2gE3tDOx5S",
-	"BgFzpvCryuGDnAOMvalG7a/YLCUyqrZp27xasGaTi6POmk/VKgTDn+bwXlxGppFH1sgxGLwCAeVmIbqO",
-	"LLFB75EC33MUy8QUb1zvL163SkOFjJTStULs8C6f4zi8a5c4KO/aS2+E3q0zPVzvogkDPtGD9fun5qH2",
-	"DqRTv3NmpCRS/alG7+xiRegUcVopdGCCZQLuCiQ3SQJURQf9jfJMpxn5uw8jT3Qip5BMx2iPFoaQ7qSZ",
-	"nTSzk2Z20syfTZrxBQu/casKOpS6mc2kuYVErbi2jqhDqqYfN0EpFbre/GEFlo7JKFhDzPCMFtWLjrXC",
-	"u11irvrKUmvJg3/xS7ulzYyV1XnLGZGMZ4yPGaEjkeNeFXk2Fogp4bO+yLazXPzVz4Xk0wDwSNjWDKgf",
-	"lg6mKeOZBWHp9nmf/0SGFjtlSDrkt5zlLILr71IxZhAyrG6MWMyvYZxw8+3f1UVbeGyEASpA0dBdD0+d",
-	"pik2izF7P5Ohh7I8tLF7iNvs2eJcSJeiK4jv0m5Byw23oz9bbrv+He8r/i38pj/rpgelrfigX/vSbrn5",
-	"CEe/t2gUxeopmrzzdtkS4h5zQ9yrhNzfQ/AZoldLqlUGVqIoihLzMNJyWM5sGQJfKk6CsSoC5wXm10Wq",
-	"7PZ4L7DNHbyB6vZmnwvo27GYzWnKIpLEGUtpkiwwKAFCv25ZSqjJcepiXrXJt90H7qbvtY5a/+fj/+n3",
-	"P/d6n376X60A9w/kZ5YptcwoWveruft3UwGdUZtecTdIwreoigip6JOK5WVgqxiGS2rCBh/2CsTWPlGu",
-	"Fht68N7yfBhsvpqyniRto2kwojMZ70TbWLChGchwMM5zCL/SQSqg3+jcyWq+0yQQoNXnM8ohjtOIIyg7",
-	"racpfAnB5P9+P+3jSw3E/u8btONm//5ed99i9f/etEWbhbW27OSg6weAQJVwSGQm5lKzJfS/d4naHmod",
-	"4dB3tRvI+Bsg4xTplysluru0PHNVrbIotl7u1yul/hGhhIAY44fGlI9ZwiIl0DrBByYCuEiATNlM3KIo",
-	"VjMvzklzcoQrETuAigqpEmKesBA+arW9mtTU31dPhp9wXV3jlQ3UvRh8cFDS+FfuIKekQIOnA0UGytNr",
-	"tdXMg+nhGpOm4Se+gmHii18CofHoM+3eXwlGBXEAX/zaCRuc8VWaewVddFOF3S/fvUw4Cim2AX1/zQaq",
-	"5cDXauIhremGzurT2PYQ7SrnzlvydhkcKwT+5YFMFfu/XQEB9ZlMjUAQ5nkB7tr2gKhdBOiQSFOiZXVE",
-	"sSQxhXdHaMvVbQOf9dZLb+3lkmBIRSxntt+ykGnm0ubQ6jIq8znjGNxLqxISJMSaEF7FwkwHu+QdcJy2",
-	"sdgoYUtNZWGR0oYHONk0g5g9lKRq7cJhtm+6WMvDV0sWTgG75bQuNIeG9NlCQdWOuhOpoc6MfaARn3Ar",
-	"4gXhjNxQnGEJ+x+nF2IqMCgbhuuYWrmwj0Zx1KxDa3FSpwjfBjxhI8a1OQcqFfr7veErrrjd8I28bjkt",
-	"KkwURyTOCinWyX3Qtzz+Fxay1mMKDh8oTkWxud2+l0dembxlvMEFF/UYTLHVmxKxMHLiT2RoosFIx0Dt",
-	"zGjEgoIEGKfyeVR6XsfbkRhtXEZ+d58wIr1+RIf7Ok/oK/BA0LSqP6tov24M/MDw1mbRZjAttdFhcPe9",
-	"/Wjw3aIjodsvi84tD1L7ah2pbo3aOLdjFzB2Rm9YgLF1yYdpnDEi53TMCE1FziNEP5QITmHVs/XMM7XR",
-	"xca+QGdMF85VD45ws+qGwtraEvtOedz6CCwIlTc6evRuGifMwdBF1hGnMEwNpEks/gcOebXZqPRhvFFk",
-	"sdAMtOIlbVUNTOWCEZRnjreI+sXfKLeAJWQSQ9pLCkst2ySlaCKaUm4r4hjfX8CK5RtCQto1lQSClQFY",
-	"FnJjtFVPzBnXcJExvynZGQ/DZsaO+ve5+mek/hmrf5i6uDfp9z8/m6g/X0xqjJEbW0jAW29qNrUf1Fiy",
-	"zFKhulhvqyAO/FkV+KwSNrymbaPGpW0RaY3zXdsah78btvdl2CbD30Hk/6JLZv1uWeCXsjCGEUGuvfnw",
-	"sFw8qTyN4V3SZEOU7TFhXFnIyYZ0FfVcW+1fqYc/Ytcx177ZoYE/H0JM7DUcQTxBzvw0kUhqzT71uLdw",
-	"0M1Xjflce8hHzGzmwLfD8mFzgO0ae0GJwjl320Ydwj56a296rFSgrutvX74hNt8Antu+sS1jdezCf1yc",
-	"7v+lNFIvXsEb9iPpRTgEwbdDU7EHvpivORchs0wJtR6gCiTgNzZbaB9U4NsueUnY17YNPBINxG2U1cLk",
-	"8i6NAd/AhIZBGGTFYIAJqVQL1j+0f2uFi+S7dVf86XwFMlx/wjEr1wV//fFsx8sIwB/eKlocysa0rpkW",
-	"idQsqEe6cMs0ZVbKNrBmmxLCnSa50yR3muROk9xpkjtNcqdJ7jTJb6BJViSoMz3m+torx+SOLghKC+Op",
-	"oc+A6q9hA7E+2yQVHEoJBgSjPJsOgnEiWBjeeRnytqVbKv5ngFcb0nk8gHZiHmeDlGVpzG7ZsEvOIHiU",
-	"EqsbOODPDlgV5X2uMQvBp7NKbUCkgVr3rSnXbj/2SGqAJ4IiCH5LPfR2zvjZS3IiOFdynHbiqkkbqgMR",
-	"SkVfGqOmg4wUNQ2zuYSOWLKEralP4zJ2a/jGkjI8DmMk5sAYpB9I+Xh/8Vquzq53aupgd90Zbxc7xp2J",
-	"kAawNI6XEzGZ4CKoXWDkRfDlYzVBDITws3igSiEmuCCwH/h1bQRpIA3OLQRc6cWJW2xYTHT9LoQK75Kz",
-	"SaUasdq0EZvEHCqYLKzPUgfql0KpPKmyPrx0SRFSqKTi5hYk8YTBnUoBMyUSUL551Eaz+GAvRK8uFrjb",
-	"2jBetxqLvOpTJvSTCwKtbCO0rybq98Em4hsE/0ZsnMRcKaVUho7nh+nCLWhH9PORE+aSTdkCwiYQRHXR",
-	"XeO70YBmNcpQ6KuEurECrjnA2SK2M421oNWBTOHS1wVd02X+4iRRsq6EujwI3ItVYyDVUpfdqScVKMVH",
-	"saKHqgl81R2FKYrtiSZPQj12s3/ql9WWica0IVCOIJk0EyQSftqoWeKJ7lSDwHK/6vNGNZ5rNWZLGgG7",
-	"sZDwnOlUk1ycRFBCMIvqHiFtn7OUOrUfrd2hkupSedUjpr4MHXj6X2I0yOIsqTy9H3qaU8V8m7fu5qI3",
-	"emE+FZw57LMsG//oEee/skwfiKJsL8JOwPZy4GDhLGiqTi6ghqOuCUvwi+oRfDYSTPJHusQCrbbdbf1R",
-	"4ssbHfBAQddVcen3jEjfSjj3PeKwV0Ver4gAv29gtheIrj0LoXh0w1VMoV6fedQRvXagrL/L1ivCxXLV",
-	"4GRKOa9TiZR2O1poKl+UI7qjEphtlxyTlCWMSobW88hElZnUW1DiIHawnDl7x0ZTIW7UTbXj9M9iA8qM",
-	"JomOZXTCDPWU6ccbhhNWRvsGW6lc/1A0WwoEXL+J0iyz8U1QC3P4pg5s5i7LxLQ+WAMxW65eDYrTU1nL",
-	"NAcSijj2OiDX5BgWPVB6uqtwudJS1iVvsylL72LJCALjhjVsK7RVpKfl5x2fWr5ZX+aIxVljmDa6qkbr",
-	"Bp0W/PaRea86g427q85dLLOYX7tHsj7qWcwZrwiZKJoW3VRdLKRoWJ5yqR0Au8ju4jG7lwV5dX3p6mJY",
-	"6lU78obLBdv/LGOzJf7HeaLOT1TiPTWLVbv2fiFwH2+WJvGY/Zf+3R2LWRMR37c+rmmg1364icH511X8",
-	"ERgSJJwhJJHoqsxebw/Gh2x/8rzX6Y1eRJ0n9BnrvBjv73WeTp5Ez+ne6BnrPVlt1l+2russXu3Cvass",
-	"m8TkGus79JfQeS68kNV94Bff+Wi3QXBBcUGazd6XT+11a+LXb+kKqkygUv56HpaQQARVuIsZXG8JscZ2",
-	"42lHhnSnK+EWRNQpiGA8klNBpiKJSoA3NVugaMgL9VhzAULxJJZOwakKI5mow8joeBoYMQwL7qFXDTzm",
-	"DreMM0u81WhlZZxrjuVUdxdqRa+KbXFmrTLQ5dtgg9Q47ll5TO6bNgLfK/2tEDdpkrydwHluNltGUlWn",
-	"1h/JX8VdQDrFKk1YyBl6OWKMG7kVBJgCZ0pX6cXZQIDcqpa4zGK8xey9tXicG4ZYJMM1+s6apirNw7jI",
-	"4jEjUxpp41W73nplZlQXtNtu7mJN2mLA+tVso4XsYJ/aqzCH7PSsXIIv7Zbi+Ot2q6K9L+kTFjDpktPf",
-	"cpqo1RhmAr9nAbDxQWNTxGgtXEEaPBKhzP8v7Rbugk1GcY5vhodxE3PwHWLzxTHlOKlO3BmULhhhFIx+",
-	"OtTPVfZ1oO0I8o24FdbkXTKD3NPunrJxPI9ZHXicwcCDGKk6XbtU1Fgp3Gjh0vXuNXUYLQgXd9VT2Oe2",
-	"qT7/s2XpBsILtXK4mpKubZUzh+5hDjn0sMTBPD0TqrroIi2BI7GNjOBlsCHlfN6tZw+/EqmJzDJqtY6E",
-	"Q5UKbU1t1LV1AT8MjrNNXYvMwrl1+9yfS28EBX6/3ivo/E1JlIPRmbpoc+tvli+rBbeGEM282LDVlFwv",
-	"93mtjGeHZTkbu+0pkqG856qNsmzd1CykbUVCl0p61MeS8XWtfcX8FTm7wdm1AkT4/nvJUo2dXHu7mMO6",
-	"R17lSXJe/8irVMwu9VyF7l+JZXdPZ2V7ZHFPqRdLuq9uL+mXLxfVPaQW941d29Aj52a9g+tj90Cwh86+",
-	"CN+HvVI/Qrt9aq26u62y2yruVqnS4TAsw4cVqvMqB0kV00FfKbF1eNjkGqinkaOZKwauwYiyxRNWuNVP",
-	"GMeCcbyYWA+LdGpbmijZrfzY2NbttY6BgkUWDxb1X/G3gXPmCzITKWuAPkFE2nbq+wMHM5FG6tl2GGJO",
-	"g1agEF/uvBXuLbgFOspyHgnOyk/nXIkASo7VE8LZHU0GVN7o+RUzBrW37qZiZiDxIN5TPaEjPzm7I4I7",
-	"ZYA0ELiGyoOWlfDhTIKJlY2sZG9EjGaoHsshO34iQ/1t9QCidOqQNsYjFv0MmY8Z40RDUnP2OSPyjrE5",
-	"GFRMkUxzBz+ut5auJGhaNqknMqNppgebslmsvoPd079SDNsp5h5UFYMsa0al5qBYVMehaGwTxolY3stm",
-	"/gZoiDDdK0XhwKNKKpnE4a/YZo3K6byBBeKcD/i2k4l9x34sKKiZ8wwyDx5cdVV/GK7CsSyDq+C+dny/",
-	"uKXhBWfbttotibSxAGkxyCxFFUr1waImpFkwfBTXoPjbzKkW6NTU2T+9OdlMeFNEt5Yhq5vHxYQF7l4U",
-	"cxh6t5jW4LtmpkN9KiY/cPdlsR71d9+bFQp+GxbtWK9Z4InLIItTdwoAmuC3zWIHbp7a9Q9OVrElgj22",
-	"uyT8Wbtx6m8vXpmtFHjmvNhdtXdxw72y+225tLfbW7u9tene8sVD143TyLOtLa6bupk2dIqHPexrxD00",
-	"zUYz1SxgSDCERglo3neWxw06ZYeafHrFp2qguJ1sjrUaj+VA0hmrma4PU6bzbBnJ7oR2o1EtU6kXuwSp",
-	"B5h/Qd7OpgyigjT3DwfeNFydZpvhXlEiod+FYahukUsTt9yn2dgq5o/PSFx//OBCt3E3TLkUU1yKSXYD",
-	"oAsjn5fE8xXjFZsJilibDKImypaL4lbFalHc8kuYhZ6o2HvQEKEXPvxVczf84aAhxd5Z2iMtsvyyCBqJ",
-	"/EeCpib/EVOlrXQfq8eVLwZHeoGbMPyB6o1Tu0VLN+rHcw77N3zvndrN52Zrlm6+9fd26e7fxOhK7/Ry",
-	"HysmMhyTOgd136ravJabu/RkZCktrl3hgak8VGtW0zX48DQdZ7X3GlhAd8dod4x2x6jZMfJEkdcxvwmL",
-	"35CdZqVGY9uKJViVQnirwbwMiM6j14wIXs63snZb2Qjtqd7HmseR0TJUpw2OhAboaeuvtMl4ysY3GocH",
-	"ZgRK+6wvORr3Y7oq4ntpaU+3ts3ywp5gIGxYuHOXsbzLWN5lLO8ylncZy7uM5V3G8i5jeZexvMtY3qgA",
-	"soO/48m05zZ4umy4xLxADGv2xFtRQDOWSFecSZZMVgea2KgCcE4LjA45InN8R/udlWyEfudKNInnoE/L",
-	"cQSBu24AiXe3rTGDlsSHHBEuILSi4H5u8EBaaZRV4z6qPcKtqwNFqs8c2fATP6IFj6iuaejSw0rcSSVE",
-	"xP+ALi+lZ96Gj1B5I51okXIRF65Zr5JDQp0u7QfDfK8FQlaaKrEiI1kaK84N8Kajhd451aCgymKZGBw3",
-	"KVvJb5JI4cUx2D3mhy8UcQVF9IJZST96wVuhQPCCNxluYMS6NmM8ghdOf6v3Au5dvBXyZZqXqn5dc8eO",
-	"t3wr6NHFW0B5L+x0VButceXi7fel2SrfP3Zmr9YsuJspb6Y8Qr7tavamKP2wawMDB6PFENuRpga5Vh0f",
-	"SaIExT5X2xtDs4qcFkCis6k8MWby/EyGOhmoaFDRNPVwtyYgyamTX/TIuY6/jLbRKUNadPCPZsfzreqV",
-	"W9/ev+DVtvdv/bIIXAo9byyS7s/Qc8ZE6P5cWp//B+q7t4XRorkUFlw9YAyCimuPCtTvYF2pOFtaU2qJ",
-	"AaENZjy+cOxr6rxLJ/cJjWqZQJm4yJY/Q9mZC63qgcEvliTnWZwgG89nswrI8F5v62jTy1M6GgKwI4Jz",
-	"KZZ4sxpe39SeWSxQ1bi5OZLrt7ayPCykRK3loAS8wFIpOE0QXd1ATGDqkwzgr9vQIjDbj1JGb3xghdYH",
-	"hpG6RHDyRvBI6RE80iEoiVIPDHDvQuTYXi7LqN29B4BvX2JdrsCuhoA/jtUqkVP9u10xYmy+Ez3jSyAz",
-	"wLNNCiaRIfu9u2CS0XQ8BZGnbMDZvGslS0+jaVP0F7ScO07w8WWH+J5zVzYtBSB0XGWr4kcbsUTwa8UM",
-	"/E7qdSbvuZLoZJwtttrtsoErYGxkCYOnHLrqdNxyOUUo/K7/74Nn++Tw8JD09nq9ABz+5r1eB+j+W+LV",
-	"3BckpVQBpgmo1GVWCyhlU/19TqxNKjq9QSnNdxScjXre9I1HUtPTiC6qNpjiFVuRY6SrOFSMLzaJx3tC",
-	"VyGpft+1ibiqvU1gGC0qz7nZODYNZ2TQwtrG/hFOuHEsQUVqEIuAR2iSYtyQnp5RFOKpMR3MrXDr5EA4",
-	"mQ/GtLCu/g9r/s5+vXQjrO3qWwFlF1uzXS3dCIaCw51gpDc6NYpx1WrmP8wYqqfN6M3bzI4HdoaoAwCW",
-	"LrE6sjoTIlF6ODADwQGjRldwiWdzkaLwNCx9Zdj1qURRK27dTtf0Nwg6YMonBT69XummShaiDWCOpVu0",
-	"icmlZZvWBlwjx2DE1DevWSadFHkd9Q7CuS6wL+74MolapNcPD9L2dZjf4Ybh1SHm9YamNyybJ3TMTHEK",
-	"EyinCUIz05SpTbOGjUodsyFeHlOERUDkp6JqCRid+9w2XtQrGgI/HERghBqLGbNbX0hmYKhuGRGc4Sfw",
-	"NEG8Bh7ZR2iuasMymYOOOZr6MMdZE1tWKWi7U75grpuocNtvbdQyv5oxHr0o0jUQVa55thznrh8BGb5R",
-	"827lnSXPXqpBvcQRBq4utX79wcb3pd06B975rq7M2rHNbdX0z+wfk81TqRQag3hWG/L3bTCWV4ThvZ1M",
-	"mHrvHUtnMRQ4akhW7PNyM+v3K8WQrdavi4cBORy2+3xcKpKEdDlo1SbvnK7A0kAJN51+XUOCIuESnz5v",
-	"QH3IOsSnYi2H3mhbD4aXdKqX3ISOjvtDqzwd/X8nfaRj/25IporJ8k5y4LJ/yNwHjJm6enHJO3a0VzjY",
-	"JXfrW3Ein4PX69/UsdeVa/VvOCHhwevLyeVunh9inr+0W+9oNp6yaFf7dFf7dFf7dFf7dFf7dFf7dFf7",
-	"dFf7dFf7dN3ap1qQ2qYRclPxaWeD/Mo2yOpmsJJ3cOHLICYWtKS2CISTxvaQqWdvJwVcB8C+Kj7BiuIw",
-	"fm6Sg3mN7q4JyfkN17tj0xywr5HMVT0YvjmqiGIufOY4RLkRwHHZONEgG7EwCWnbiyxSsWLHEYE3t5SQ",
-	"pRRvMVPEdZ4tWkcTmkjWuH7wEYm5PpOuPcuAj6eQ0MGipWDaARmzfs1ghdp6QqBss1HxcKaEKb/URJra",
-	"aGK+QoaNh8q9fvYIxIfH0oaI1y0gjOjIW7iYG5c1zvTmS/lDJNoUUtySTFRF69RWa07loNn6mCJ1Wwcm",
-	"owG2OQD4OjTTgwxff2q2ajsvo2m7SNplZG0LqGNtfgUtWhMaaAXMkIvL7cEX1SMfrQI2qhy+T0tFhYYI",
-	"Tc4ZdQGatjO7VSv6DzTfHsdYOv3NbPou9kj5aoFaHbhTsfWGoKwDd6sW6hKkSXmz1Fun4f6ZPDZLF26y",
-	"xjRdC+ZSesRBkwnc8dFkAg+EJ9BFvgndWvJWzUB8vJyau+F3tT9zyTfP5EWxvWrdFruttNtK62wljzEs",
-	"gXRZrUu2t4n0stNCd1roTgvdaaE7LXSnhf5AWugyzAnHVItMF3LEjsdjJuWVuGE8CKR2/O5MV9Ay4Ww0",
-	"SSD5X7tbAawYHtB4E9tnppogL8d5wj6gx/pOpDcQSGYoOHiojRvQ1tJWnQSorTHlIBRs6Klen4xf2Q6j",
-	"t9zwlWVwLs4BT6jM1IaMmkyJkhmg1p56C1yxpjriLOZ5xkqz9LCsLXwybUKc3kgYEOlWBAQ4DDVXksZR",
-	"t9ZPK5u0ncQzSGTNhC9fFU+oBdFPNa7dGzhQQC5DxYi3amZybTAyBPmMUMrennE3Z42tpjwYVG0aePkm",
-	"WITPEo6aqCcWDWqXzERUjmIdUDSxdfwyQWTMrxNGsLeYAV4gGRD1w4LouxUnLZiK5ikGMR2jMm0Ncbfw",
-	"d2VeCmdpL1RiejMy1SY0IzMhM3Lw9JBEIB6kYoa1Ol/0/CsadCX2sjV8b99+b/9Zp7ff2d+76r04Ougd",
-	"9Xr/rDvUgdzQNQ7oyZSmdJyxtFR+dZ7GPFO0Aq440PRFJ8/j62mWLEjK5iLNAmmY2/Jvb0QXvB3hllU/",
-	"Uke01W5FccrGmUgXeOHTFoiE64iH4ZtfK6p/++d/rdMckk/BQV4cXgh3RpvsEK4MIRCDY8p8qgvHE5ro",
-	"esAPyvrX28JLtsLWKXoWFqCuSsIRhocPj/NsKlKdvjzsfnXPhN4y2OlVrKPhjro0cVKVdAjADUAOe/zu",
-	"bDUeWfm4YZordQtSyMqDd2mcAQgWjqFNWBRnbSjX3tZZq21d7cxgFntgxU5bbZLzSABFaxehr+0+JxYM",
-	"DYrcQ64koRJjDNv6Io3ciJNHAKpwgxhkHs2wo3JT2WXbCRyEcA5TQ11oexeKsOoWYoBJlsojfTA7ELOK",
-	"Gw7r7TOuhTzkfPD0z1oAtk9Jlt7GY9SNJMjCunJ/rJN6vbyFADGsrEOVQKJKpHva0D9RbKsi1kheYGvB",
-	"ex/0t4ubL00vKq+9V925Mr0pmbO/2pe/2ISjFYlElHv75CEsltoitxRLsWq2M330IRdW4Y1/G5hiz25U",
-	"ZTU8GkTB6F5ts1EK0FGRGKlj0xiPSvWddS7gdkyBYTRrp0f3Bqmu114bGrGM1crOzKZ2q3rGneTXS4Ku",
-	"Y06UQpFC2qmx/ZPpYq6EbkX37nR2Mxfk+PLk7IwkLNOoi1F8HWc+SPFUG9kBCojkPP4tb2YncpI/g52N",
-	"KOJYvb86afuQ/V45TN/ybMLpDVxEt8FWa7TAq3BTdZ/ahCZSKDbnxOytnZO4aeCwDZelXkiwkhrUM34Q",
-	"MazZKYZy6vuxJDSaxRmU/DReFNyfnHX74HGSht+xGbJGVLG0c0jnMKu7uI/L2mFNKK3SYWrmZdt2ALfu",
-	"k9EG1IlxiPrqmIJgLaqWRwfC6xiUD3HvNA70KBKWbJTHgw7KS9q2hN+Q27UG3SC526n34l3RDlLnkp+1",
-	"jA5THLR76aSYgNDlQLvhTGpdv8TzOLsvlRO2TRWWcrK0XuYocNUUv/GuyQKN05sP481/58xyOJ18N6Ob",
-	"zmhxOJc52w0/WuFRH+UZqiCl4zEE5y288fU87jv5dSe/7uTXnfy6k19/APl1qaNaW0QUq4Jk3RPBJ/F1",
-	"ni7Bgxy7j0CynQfLIasM59Xp8dX7i9PLAHyq2sMOFJh1bSA1IACbhRQEtqTjjiwk4NfH57++P/411D7U",
-	"f6P8OqfXTGJSnFBMcpKKWZswOp4WiKxjEaG10eKWuCvYZCn3XV/CfsByXfptOj44efvydHnnMZn2OkY4",
-	"3KBX9sPx65fvLwYnby9OV5rb9VqnzF/vsrrjd9Cd6XaxqP6XgypKzedqiuwVNmxvq2lYOcHHiiZA6iaU",
-	"b+Ft16IMKwiJ/ULcmHZknAU8Jsfvr/56en51dnJ8dfb2fPDm9Oqvb19e1rKw4eXbk7Pj14PLs1/P378b",
-	"dsk7TIY3kNdzKuWdSCNJDLps/Z4p74SXp6+O37++Gpy9fFf7fTgAWGlikgoO4gR6WpHsmQRZRY0BjEzt",
-	"mVyy4GZ59f7168E7tbRXZ1evazafVBzTnIRKE399++b03duLq4FSDoLvjzQ0mdflR5K8v3gt24pNxByg",
-	"khvVTTw7/8fZFazU5eD0/PiX16cvl8bshUEG3hxfXp1evDk7f9mk27EEiz3EMalON+nn27OXJ4Pjk5PT",
-	"y8vB1du/n56v7K2WjfyF1QmzTjyQ7Qz6KSTjkVRcn0oyBBs36ee93sH4hi3gDzYMT8HlX9Wi3W/tL8+u",
-	"TgcvTy9PLs7eqSVZvmnrmzh9c3z2etOXz4/fnK4GVTZnv9LG+8vTi8Gb4/OXx1dvL/5n8Ors9PWS02/7",
-	"0vRQl0hp0ePAClTPY2CKvSmr7OTSeQyfl3YdzfMp0LJNXDdvIbqPUfY1CDvHsEpqHwO5d8MzlRyu4zLF",
-	"BGJIVNMBRVbwjPFs/XjKVfrdknCyV+qwmigmCJSvlK3ToeVdAu4n61BUZ/WGsTmJa+CCanUaZ25qeKYz",
-	"eTqdfgpwq7JGPmvOmcCXOBiLnGc1Z82ia+f+cIvIegcdBihXPgeYtmuW6bmwNDXm2cF+C8SoeJbPIPan",
-	"RsKNecauwYzkCrQxzx7Khe8bON01KSW0ubtyxbFoarWFeawm5q3ZM3cta/u5zMiqeu5a/+xvbZqzv327",
-	"nL38zuuavezkARVfUH090V21V0+wz1e6yyWL5ffVPX+lV+bbbDGjZkcWd2Rxy2RxmRHBZfP+pm8GVArB",
-	"N+uDH2MlQRdwdOjufPWEs0pDEss+16hGJOcJk9IJslcN41Io2QNXwgcRdQlpx/1RBinWRQ865g+f6nbc",
-	"n82prvxlUSJDzhUPuFHfc0heCJFXX7/UfXR/hp6rkDvv2lKYzR+q92r75gk7TVOR1qJCUqkIyp2uyaz2",
-	"ASILm4oJyynJkmjTdqsgx+H4xsW80Guwvi23Rk/kIpJMWRKZ+D7jCoG6E35cU7l4Bl0SAwXPCo1DbNrS",
-	"P+seV+cK21V/gUyv2JSQNJHm2/DLfhx+QdIEvOJD+BZew6JchekCVKNIEs0IVSsNT5adbscpaa8VRR3s",
-	"pbfFB4tX8cvua7YLpaPwsJ8z2ydo19DGepu/K7D4zVTI7EjNPgX/IQXbA9hlho/pPH5spl0+/l2xii+P",
-	"h+0+x1vGhVPc0e/MClj8jjFFdcxShRuCEaiHMzhAHbWaxZOKJFcfxZ1kH+r2+RmwB3U2hnmaDI3kfKf+",
-	"MDtdY3ZBk3ZwGsfLz05oTbNsfvT48d7+s26v2+vuHT3vPe/5Q38W7U2ejJ7udw7pwbjzhPWed55PXjzr",
-	"7I+ejl9EPbZHe/uPQ6W51oi4r4m1B4vP6WeEa6tNFUF7fWSzuR37EhbcL0uOUQ3lERzdw05rYyj1IXy7",
-	"lZ950Jsc0heTfdZ5Rg8PO0/Gz1jnxaRHO09HB/Qp7Y2f0r29tQsyQCdDehVMyZKsGbSl2QLh4BwCaoOM",
-	"HyvsmGyWZfUW16mmWKkUXfCJdrkMvlNWkSAyLxi4QWaRWiYsJvfKcQZqz18qxEwXW3yD7r+HrbLYIBjf",
-	"Tjdg/WlUXzP1MPH+qG73usf/lPno4pc3k94L+q+rN+yEfx6N7k7ffZg/z1nyjzeT+fO/03/Pf3v5q7g4",
-	"Vv/9Kk9/Obzu7r+f303fJP98Ofjt5tX4r/89uM1vBrfsXx/os3jE/nb66h+9g39EnWMR3/gz86T34ukK",
-	"6MDSHizHVhebUMkVb2oOkSJrakWhrGM1Ves6ZWymxNd6tzBYZakkQ/XI4F8C6mwrCdkah81WyFg6A48X",
-	"NAtJ/tT4CzDH7+dCASrIgtLEZJ9bnUUyMvQ7BkkpWEAffDIsBsY+iRMWCG5oHlNSKpC5kZ/amZV75MGs",
-	"myhdrZQYpzJbkhkN98mdSMG645RYaBQ64IFcVHV0EwWyItBj/bTaqmYeywGc4ABkNGPoiZtRDq5XdsvS",
-	"RTZV+lxQyVdNodZV09iqBiDncklG3UQkibhD8aB+/t08WPgYoFE0WpallR7LToTVrYksnsRj9GkOGFdL",
-	"F4iu+ZVBha040YnGriMUmPQdjTOvvF3bGGkACcVovTWI3MsMLMdJQgKYGKJovU04u4M0VTXf62T3Osnz",
-	"q+IilheCXHveg5Eu5yasw8gIICEj9eySMyUK8UeZEhFU+5sGvdQe6QcIXXYg1VzQNYdwuSfK39xF6RRv",
-	"7h1y4FudnaPtU+h2meXVbXt/J9Zx3RXepmWgRjZWUR2UIpppB3LUFOSoFshmSVdM4NrKnjwIvs0Pjlv0",
-	"NZF2HhI+xtvMzV6piXN1tpM+3yY284GiXn9UqJoquWzqhUSRwRBFl9VLfCBIRwN+y2XYoBWITxd41HCe",
-	"0t6pgSJ13zTpJg3gRtVbzeyHZh5dp6N3rchC8C5XgBG9uw5sYeV66CMuNGPlhgOgWLnnICdW79V8yORE",
-	"hIbpwTWGH4Bmq5bR3URuNpHVs9zM5dbk3G6laGCfu1UDyVcoGvgDV/4Dn5Rbi86/4Lm29C13uwYrz5kb",
-	"oYOyvNqcfqK0E+sqzOl7urac8yv0VOm8NK3Yt5ufcqW9f8QyHiUOPEKtAvRBF1/TYBlEMoyu88rDkBGb",
-	"iJRp0A4wPme1ykxFF1lHY2hqpvqeoVY3SCsDAJQVUHJmhczThJKhKbY/dBbLcR8sINoGoFSgaE2BReKp",
-	"WQsSxZFSUbakm9QbS4sNiXb/uzhJyEjtOp6hzwiMyFBx6lxkmnqDfDmGKjwAGuNsTNC/o3gyYalqAl8N",
-	"FQRa3eM0FelgxqTUO7ABMBIb58AKZKYt88vsV6fm8aLI/tfBU0WU0NI3KvZC2GPOVS3gWz+NjisAlZZ9",
-	"jmUmu+QCsvOM2R+/qB7BZ5Xiyx/pouG02na3OZzrdw6k2mj9i70PG6BiiKuvRVBdwFIZg1U5+CvKI6xV",
-	"aqFCrAvByT9C1QNiJsqneFW7nZpRNs7TOFtcqslD9gK+teM8m1a3b02eg83jBBlXURLEqwKAOfUCjmWI",
-	"YHksAu//XONqDSgAaw0QpGlgHrUJqQRFZ0WWRqzPC+Q6HaL+M6aRIcCp2vOQZ4guc12VWomuLJLguPvc",
-	"gQ9hdNiwS4a/MJqytDImrN5v7obHTSL0vstwNWzJMBVKMiVYa3ldJyaq2ZwyGoHhFk9dy4NKKxwCdB7/",
-	"nS1aX9RyxXwiTIgpRSQl/fKVC/JqQpR0uoquo5ayuZBxJlK9SGaNIJBA0Z9KDCryEWbKjsYcFJgghhd4",
-	"mwAW26QO6D0BxsY+7/NjT9KBgBQJi2TCb9XfSNHUZ3g5gVTtBGvOnNGF9m05RBP3jiRx1lZX+1y7ZHXV",
-	"O8jWGS3AX9O2eWqG3SPPw4wevMW1ibowmfpDyGyqcqbfZlGfq2HHAIJHknjCwIRpzJVqGq4QG85u0znN",
-	"prJtbNrgs8OD7eRlPpIYS9lx/EvDNpFCR4LoXTejEVbN09mcdyK96fOcY5CKDkr76Qzy1CYxS+VPP0Gy",
-	"p9JlgcsgwqGbZBtzdfIEj8cUYshm5D8iKqcsajt53H/5uShgDDh3iRRFG31OJTnYJ1P2mUZsHM9ogqnc",
-	"GgXvJyXZy4zO5qY/F69OyMHBwQudgI07aRaPUyHZWPDIvIhhgj/9hN/SJSezacoYGYkoZvKIDH/vt2Bq",
-	"+60j8rHf0nPbb7XJ//f//L+fvgwVGy3QU/Vq3tIkjtpkWH0Bn+/zNE+YDiSRpm6hEgmxyG2/hYWt1Ued",
-	"Jr4MYXUKVyphiWR6MBemC5H86acjfKgAndRBfhUihzSEDP+7o9/vnL0cdsn/nSuhLs7QeL4QuQYfRevC",
-	"KIEEafVVVEvKKIU//WQxr3VFZDJKGb05KnogfyYCqARNyJymdMYAG1UfnTjVQIfOU7jD+1xM7G752bpy",
-	"Jnao8udi1Dg6ReJhpfVGcI4Hfkrc8Z/hy/hNfaPPlfJququDKVzhSEKqYnACiBQzKKGJRwt9JKCamWig",
-	"iVPH03E+9MFtgvsAYjkM8q3OVIdS0ZQTp2uwlpQj7YQRmMx4vKTriEIVAlgFDb9IY4le0T5Hh3oR8q52",
-	"hiJ4qvX/0DrlXrfX1lxBnaG/ICNK4jHjkjmM5M3ZVUv7YSEETx49fgzluqHsa1ek14/1S49nMVizszhL",
-	"MMgd+Emr3dLfbh21et0n3Z56SDVB53HrqHXQ7XUPWhAJNQWB4zGdxx2aZ9PHyJqZjqp7rG7ORSiYzAjE",
-	"LviyrRdqY+WGYxGxoR8t58bgweEY0nk8UF8fxDzOBinL0pjdsiGZ0sjUp6V9juIKiXmXfNBFzM0ZhJA8",
-	"tXEiVKzQPgdX1eJLqOiO8kEBRF5EaOEzQBji62lGpiJPZZ9roOQjHU+m+FFb/614iwkfAJpvqmMAq7fP",
-	"F/KAGoYsXhO5FkPsaT6LUNDAiYB+DcwytFB8ZjL7RUQLJ8EFgqbm80T7ix//S8fg2WAyE9DYLA4R1AMl",
-	"wq8S8IOhlyAeLQu+rA2XLHQDpXWAsqApkerIfq+33pB1RJ46DYPT/z5+8+71afOhnYiUKTEQMTNrxmSh",
-	"xjV5VI269L/uI/rxx96z8I0nOMjQS3YyHv9CoxO1nPD84ern37BsKqJzkR0jBjq++HT1i+oVEKfAEqLe",
-	"2jtY/ZbJ/RLiNU2v9XtPVr/3/uJMvSNQw3yy12Bk77kOqGDRGxbF1Gi3T/ZfrH75Sog3lC/0EkDGzmGT",
-	"6T/jmdINk0uQaUH0wXcbzM0lwt6+5/SWxmhgcpU/hIKX+WxG00XrqGXOFqF4fpByGQjljF6DNdhQbTQU",
-	"z+jnzkhEi85okamTs/f04PkT9ZGCuv9uotG/IGW3UkPr6GN4BMUjj9/pd1tfPrW/R6aAwe/ma0VzBbZK",
-	"Plef2u/tH1rLIb1hDgsxL8dQR/2R9GAGZJ9rWcRApKQMgYfJ+4vXAEp+3SW/CKVzWTElOipah9B8B1DB",
-	"0YDM99DBkyp9msk+9ynlNthe8c1icYDp9TlwPVMdYCl3Qi1vx5V2XKnClZ40Yi6vRM6jHRv7M7MxJEuQ",
-	"i1wcO7kl5qb6nrAM9ZdrltUnI4zo+MY4AYEIe3WblLon7tAnkyRa11zCmaR27wD8ERBj/X6fXyv1VPAK",
-	"pTFGOi+9qEC0pEbZ1tqrjsKTwpYO0rww5stJtp4R291WiZ4d4PKXnCUi1OUSiXktxhbMahl5udDc0j7/",
-	"pX1v8vS9k5v1ycYf5OSf6P3mgJQFz/aX9uZSaN3pV8ey/uQfO2cPRbusOKe6oNNoARF+/AbDgYyc18aC",
-	"UNfcO4b8Z7TpXad0ZnKPconELlaC1NB0bYgiIM38xEwDWzYwz5l0TJeCkBIBMdRKpFjlBcKLSCaU0OiC",
-	"ds3RQK/EOhonUlNiFAN1Lho4ScpkSRE6AaQjEdcxtwQkcmd6iMZ2bUW3Jkgt4FMOCX66gtQdlTpMHOd4",
-	"CB4yPcjiu8bmUZLKNdfQ3xvWGEqGSkZeQSbb3nrDrAYG3+dDHPeExgmLHhcetqEmyGhJRr+MdSsUTcQl",
-	"F1jhDVK3DKwfQ/r/M6Ln6QkkZgYKku92V41RdTCWZMSuc24cNwWr0qkYdskgYhXNm7anuH8MJOgNF3cW",
-	"CwJ44nApXx2WANm65NjUZPVs0SmziBNtHaUmJuStEmVhBxbOFfQ2DiBtmc4Ev3ZARGt4msd+WxVCUkl+",
-	"ZZ+zChafgVScMUlg3JlQh5Yclx9BUkFJSnkkZgTi9CGdUDutuCh0ij53GsRto43Lmq2LPGsX6wQGRENZ",
-	"pJgxqD+o1kwWP7WfwssUvTm4ffF53zgzf8tZuih8mdYRbRUMNwf78LAaJv1pLZEAehvz70gYWFMh06EM",
-	"H1unXOapLkGEoSCais8EXKac7B8eqlOp6891gW8109wwSBfRNGr0NuiI5/jashK3k5K+UynpF8CzLQ7T",
-	"Q4lIjz0Y2XrZyNjv7spYCS6bMBGSfFHUSTXMFa1dN2zhu84DKLZgTys+kDIaSe11g2ZndGHrm82KAsDU",
-	"qRRo6nCaoAeWZRqNxWG2y3mJ17Fa3WhtW48D9+yjM3/82AIL7im/TmI5bX36VMFAxgdKUMZ1QL0fWx4k",
-	"r9KVPSDdVgBYU6nl0FNykog8KuNmFj7HuUgzmnT1uLpjMXtcg6qpo8XK0LI1ACJL0TUxuSiE0VrpdhWC",
-	"teVDhBa/ESi10kINAOrHT18a0/cQaHitzdF5aMskfkexvw7FvtAkAjUMWHt/XR0S7l//9MUSYwsptJIQ",
-	"gwrhhnsVyoRGbRtTTiQDi1HElD4xWujskcsKrp5kDDJ4vRa7ff4W6Cdmw6hnUFCPuRteDch9GEtmfAjC",
-	"RMUsylBc5Te6RJeM6XN/NKb4hdJ3WYS6YAFd5GNqWWgjg3pXDt1H0V0pOAWsR5ygRkpHo5TdxlgDtU2G",
-	"dAz4czG/HsRykOacx/wabtiEbAzmgGvpeBrfskj9rWR6xqNBHAF+kw4DHGC0kVRPTKkcpAyDNeBCLAdq",
-	"sQYQLae+6I5KP6DLYloTgLrspJzDt9zXBtepyOf6HgndyvMYOpyy61hmmsNZxZwMy1/EFzyV7UjD1sjM",
-	"upxSRJDAPbggdyJPIpIwiP4KxzT4GFOttYUZCib4Rs9dxv/GZwPoTZD0pUUDTGiHIthgnprEY8ozCHJF",
-	"oAZI+jJyDlyvZoBdsDkzZX1MN9pqfxPJ1IVMy0GjhVIvZ1R2yVXMcMs7Z1XNehFHOIewKl0sR9yyNKHz",
-	"cs3wlsmnYp/nCfjRkPuGlEDhKYCNwCcMMttbE7dfVHd4XgWfkNkCVNGJSGeQ0oVbp6OT1zsYD2ZcaGEo",
-	"GAzjEjrgODyzYGwp9DEoXvIev6Frjjg+1y75xUb7tgkA6ZngTqgQ7hbacea1WgWu2SRD25tPdJF77E32",
-	"wf49Z/vT/aTYjw5mQ2u/t/+0s7fX2T+wVd67Pfjvn62yqHNcItuwsdMceFfMr6WtfHfE8yQpYq/HEHRv",
-	"Ueo0suy+KWjUovhAERcXhqYruGsDbLq9xyV4UvU9TI5oNXkdYiE2XHeLh+wve69S7L8qTb7lDA27DkEr",
-	"G2JifrNKkFTPyPtZXvBdmSdZ58RAAa9623l6LS/zO0MMUHLda+JfpTqi34i7B02kULf2ekPryWU+nmpW",
-	"tZPGty+NW/lbHRqbrO26i4trnwrCGHU8YaPlSoGtdisoBHqgPBbZx4iArXarkAA1hLwj/6kz6Ip/CP5T",
-	"L/1pcKCSKFaBG6qR/MJ3bCpXSe5THCok8+GEOTk5raNyQfUvSFpq9ZS2cSW5wfDFMR+iz6WIjm6k0mgt",
-	"AzxXGSoVio+DQN9Yu2lr4xAqN2srNn2+UrM5ZzF8gRZB80oIpBxD5jG2nIxEtFguHRt47BDPrgVXjxGp",
-	"tjTdW7MtfD3qLqI4YVJuRNn9lw/W/drhui88XfOFJvTZe6EJdf5A48x96XDdaW5Ej/2vfPE9/DnfkeKH",
-	"IMWz8dyaQVcT5qVez6s0Z0cGGd2UlNNw/9wvUmuz4QqMr+G7i7d/Oz256p5cnB5fnQ4N1YVkrxgK9kKS",
-	"VJ+bVroEy2AYu4vGkCypWnpsIV1qnKepWm1ALFLrp/UBHXM6KHrnKVxl5MawqqlHjjmFNlmNSaYLMJSn",
-	"JM4kSyZdAoD5oDtanDs0sYU01T6vqqplTfPk/eXV2zenF923H85PLxqqmZWp0XAra6ofr2BprtjnbE19",
-	"MzynUGgMjl7MdXxzxj5nXXJSArrxPNda2QsN02aCN/OuFoNZ0r9YEvaZjrNk4fRwnQ4N4PVtdQsOZVbe",
-	"kLZuzNDfHsPyvmx2yJYYhe44ZrW7O2qD48Qh6boMpqBD6BU52+q+MD+3tTE8wuftDpnk111yqUgbTUAa",
-	"NZm0kGfu95jW91hi6fdtdNjYDKywHOtEMgCxGS10GiaQMV1WB0laWbaG55XICMnMDqjokAADLoeYvBjt",
-	"s6fRXq/zZPxs0nkyOaSd59HBQWeP9eiz8eHo6aR3UDN8F4CumINVSPefql4SXeBgpbMEKLrDhNu6/Keu",
-	"PaT0A2RalboHS8TyrfmE/0TGtErx6o+f7mlla5wnYcqK1LlgDQndrvf1uzJF7QJ5voYhyjqCC+zAehXo",
-	"XjL8+/dnL63srtttI1pRhZCRY8xf95ExAF4C6+k+6T3x+Vej86cJ/JxmU4e+G+XGTZPaDqlXgwGpRDaJ",
-	"VYrHUxfPGi8YSJOAQO+jsgOXQO5Y8Alf3AJ+ivndkHFoQRmVSmBc16Aata01ivLIa7UEl+LC1JfWtjBk",
-	"TTBuiYB/vs9Nc7qDCLtQYLLE2ZRILbRofUbq3kEiIOb60fG0xkXuuZtRQBgobqH9xcjOITy3nN240kPc",
-	"52u4iHHhd97iLXmLLezng3mMg/irfyrHcRlquQyOOnh4b3ItoPWP6lQOY2y2AkjVWvSt4NnjZQdBsGx3",
-	"8WDhWwfjQ7Y/ed7r9EYvos4T+ox1Xoz39zpPJ0+i53Rv9IwBJ3Sx4FsiiW9j+l9KmjZxktU9cNR6C4+R",
-	"t3ccpAQXxB07WUJS1+16KN6NdLH9lhWsm+VWf7rvRtt5r3fe653SsI73OoA6vq7zxHdJWEnN0os02YJT",
-	"t+SzdeXeslzd3INLrAO34sUE/26NA3l7blZHwtx5XL+Rx/XJzkX7FV20X5HebNFzGbJ6/FjmjXZdNSil",
-	"dOdJsqHr7K0RDYPKg6N4bMtR4phWqj7TWucoEalRWJsoZn2+NT/pd+EWLa9zmxjpXk2MD6vbZA9AhJVp",
-	"QiI6iUESOL48OTsjCcswN9XdLGLZZpGMpuPpwNbj2O6GoXo4sAPW9SntL/EptbZyCKtuPzO7a8ygAxa+",
-	"weRZ+6cBgLDFwhtmBkFlRxuapiGiQfbCdFKNnGCzLG2YnmffslARXr5SW5sgAYRs1tUAE+0ClcHCOOu0",
-	"nITK7GdwsElCR4CDU+AX+JV5wW5VTvbUGGZthHhwcz0D8lwNZEbr3tYJABZY4RVDWIQxnc1zqcFG2i2E",
-	"hhuA6l3AsDrlY5FgJXTEEicT8T0HXOw4W6C7DoOOjlrY+ib6+ZmemiILeLVGDoAQ+j1ip3SXovhDpiiC",
-	"klldTUfmq9IbJzsxQIxKsJErnfB3dOEiRNQc9GpO93KgnD6vR8ppRiK25sv/3qhEU/ZTpQ0NacEOkOJP",
-	"lt5MeXUTrKIgW8CpMCVJOliSBFXIhtIQ2p4eyQJ6VpY9vVgFIlJESglO4ySPTNYxvgAOV8mSW63SIB6r",
-	"nIo73uf0msZcY6yinWuWS130x0HAKGoZaOgfBws3liRlk1waJ5JPsmoKsnwlT+jXc+3oYhxQBEw9+qzT",
-	"2+/s74UeDZBGtN9hCTEv6Ok8vp4qaR4LLZjKQbhfC3c7mh/aZXvEpwd3nLzTq3sMi6uRXHfOk+/JeXIu",
-	"7LLsPCffn+fE0EeC9FHTbIcthdlHyBfCBWdbT2ur5UL1fMdE9dyLldzTOVJXB2znHtklpP1w3o570Yhl",
-	"/gtDMcKVD95AIYFg3QM84Cg3FnWVdLScPss6LhENebF05U6ixc5jt1hNn2ONmWEhSg2d1zWIPzl4ekgi",
-	"upAYLcrFHXhkX/RKFws7nSE3EK4HldhEnnXJcZ9bm6lpe6/X05O7LZG4CGyjfa7LFgJG5ozesGXWwKWF",
-	"DO9TpmArgmVzKLGqgIh1nZfUMvhgPO92MsHmC1U0sC4WmlyaFDTYe5iEhjWk/S0J8m6phf95+/5icH76",
-	"AWHm1g2PuvfSRUuLNQAo8oxGbAmKasktevHaSBq23EPhrKhP5KhRrJvMwuOGXlCoXl3xv3xNVFeJf8/j",
-	"FM55wRrcUl95EgENRfosBEkEeL/AsWwb0Pv1Y8uQ3THlxWuWrppqKWg/xVhR/9OvivhRC+/qfg23/MfW",
-	"VYE+CxQR57vb+uTufqUokr0jcskSNs4IxebIeCriMeu6ZQ21b7xw2BIrWevHpe70jPLAbJnMRMD9FEQ9",
-	"VLDSovOCD6DPAywPqPr4PyJH+l8wCIczqZ4A+9BV/2zBa/VKl1ywW3GDqNkYW636uC2s3eNifp0Skx6X",
-	"Dg34B8kV8nTXXVWVP0JVlUK0BV5CaFi6bSrchkqo1Mm5KwyyTkpmxBKGJcH903bKvYCRsGJsa65z9jmz",
-	"QqLYxMra5/c0s0ZMZqlYVDXeJ2GN1/mUIlrRj0gnduWa/gCJiMAy70cbwqru6mzrJUfbeHfLWu66R7vP",
-	"7+9B+epJ3H8ED8c9dJ+vWaFuRyf/tInX26d4jUKSQ5TPE2iGSxy5m+RoNzqvD5yjbaAkmvnizdNbgSs3",
-	"jelEaAxo7/PGSOVYyF+34gfCN4IsN98vwQOmeL+AQGuvgDO3XVgBZN7nS5HMa5HLJ5M4QUA1m8TtXjOA",
-	"4C6CORmOKR/QaBZzA2c+ZjQZTGIeyymLDPwW4JibgQ7KYOr2RimFfErlwOkBfEF7vwYZS2cxV8xUPSnH",
-	"MeNjNojEjMZFV81lmY+8W25Geh5HAyUnaC4KqFgPAGNuoVR2eek/Aor5G5resGye0DEzYUYGG+YdruQO",
-	"31yJw87RfegMdT3vf4DMdJNFtV3kJH8pLIaTvbwOYFLV9Gl4DxxQqNmU0RTDTxUziKAWGiobXma64jHI",
-	"6Kxn1PRvLpIEjqaGlLK/Vctei6tgpqxw0WBw+49b64BH7W8UqoX92SG073Lcd/rZRpFa+kC7ypi5tAwU",
-	"uA4FuCTali5pluajARu5FpGBw1KtS15LgMQhmVZDCjufBq2rLNACa6zIs87VkjjrwnxURNlvgM6+Snnb",
-	"FJi90KPWxmSvqnAF5vDDgbOX4BN3oXC7ULgfKhRuR4S3SoS3jsvukNbV8IB6uu4L/qyWBD+0AeKzIcB3",
-	"VBKtLREDR5zFmNue0AzzxQr7pVGnentXPaVLHWnPR6h7WgcL2iiVStEBbK+Gid5N+stomsSVHu/1ep3e",
-	"Oj0eoKFlSx1viFRvDYqbANWTiUj7fDlQvSkA8Ob4/PjXHxip/p0RaTzzvSygRWRjs4w/QY208aazZsFZ",
-	"AhO1wlC/QkFthFlhOvBIbh/V3zdubAdrwl1U6KKL7rwZBExdr9eGMQ9OsAuTv/bk+jabUG/dD26vUgGQ",
-	"EoRtsPL7iI1pDrJ0YVY37hDBmaxjUg2LgDg2p+3wKJGS8ZTy662zq5mI4kn8kPyq7XbepBQkVGYwgvbW",
-	"2ZkZ0Xb52Yb0xFgUv6M6Iau6tN1KIQ9UZWPZILZdZ8Ps6XuW2VjW5S0W2nhXsn388etsWNv7OmU29Ev1",
-	"FTY8d2mgwIa9/9VDs3587w1IAVYHmORZDnR6UzdOmrFZLB0/TnHBceS09nsvXiAPaW3XoXOwvGxI43k7",
-	"WCNkDbtXF6ZmVO1dkZCdL2RrsWp6y9XZ4rYGlmlJsw5F8wnxgyBo7n+14LOHqQ/im1Ealgex9rivUx3E",
-	"9PFPVxzE28C72iC72iC72iC72iAPUBukbOpeuzjIQbk4yIx+XlkZ5A39TN4A4W9WGGRGP69fFeRgVxVk",
-	"FzG1i5j6UaqCrFIVvuuaIJ6l4nsuCRKSK3dxPruKIH+uiiAPS2seqB6IVb1/JGPGA5UDeQMC4Z+gFshm",
-	"oSi7YiDFVpnVbpXvuBLIwXdTCaR++rZUBgQO0WqDJk20CS+QRFsg7YMDMpuyWZvQRIoq2P4xGacMYLxp",
-	"grsnEgxJ6J1Ib/q8QFqAT1q/rM5qhTxMDc+fMJvTiumX5ZRWkglCCZB+dS/OJBlqu8BALdSwxuxo4jp1",
-	"8CgzqZ+xHMiFzNisSPfcrtURJnhnZ/whcj3/3PZFP53TOVMPa1P8MeyJ7nRYla/iX9fuYO2BSUOgLLVG",
-	"QkcFdqWUk4vT46vTwbvTizdnl5dnb88d+JVGtsQNbHDOkuwyF3d2uJ0dbt1SKL8rYg/i0XGeTVtHHz99",
-	"qVZWAsnA0Zfx9xJluSLDIH1x5JdvkOPnRK0FDHE1BZuUIFktz7ZKkiS1gmQjA16f11nwUEbb2ex2uXk/",
-	"gAmuOZVBG92DkZkt2uQuCiIyppyMFPVJIqRETjoGEZCjq5Q+xKvTBAYVxzHlWpuI5YqstvukcliiP5iI",
-	"dBDMtVnbgoDjV0I+jquSXaRaaJ5ZZCoE5EmmUdyJlov7XLUE4emzebaoKAFGsG2YaORKxd/aNnavnBjI",
-	"LY1lltJMpF8tK+bDlAHbQtOCLrk6YuQ6pTwrdbF+FQoVY/0cl81MxVo3+Yr5FDpL4f5rvP1chZLVbZ3g",
-	"d1hzMUFblw6sxAg7ReIchXCpIFWxyNXIN9sLkG+mDF8CwyCVo7VCIz5++ebsvKIPr6X0PmkewO2FmoSD",
-	"uAEAYhfBvdMJtxXBrV1JAYFsa45NBDzBwG2HuGzg6Gx03B44ahtSn65Tkc87TkDzahoLr7gx0H5E9jKI",
-	"GT8qWju6C6BQMSkSvi1sDLgb9ZsmtwtUz+HZ+T/Oro6vzt6ed1+fXV4NHSwaRdPDdLxtXC/qg1jlImVk",
-	"no+SeAzvIxmFokqb6c193uevtKA8FrNRzBmyn+Pzl9hFtBjTiNAiCW3gTGh91WR4Ehag8vzajpBfVTNn",
-	"thXsskFhVHu3iZck2MiZPEZetHkD72BB/ri+l4dwtPyC2C4XTIo8HbML9tsG/paGnrG1PWibbAMlRpyr",
-	"6bhPA/fayYbr3+NtLG9yL2cJvCE4q9sA5rFyL17HUJVs7Y1Uambnpdh5KXYS6Va9FBUZypFcw3JZSJSt",
-	"FJVYMz640osNwoK9E14JEe7zJU6PtUKEybF02H2cEc5YBLgntXUna4Ql45H4Y0pLOz678zTtPE1/IE/T",
-	"w7GKpaWSicwoKEfOp4/I3VRA6WMxZ1yCPTWJ+Q2wCSqx+Ka6aLK3rU+prWveeqnUfho1sgqMQaTzeSpu",
-	"meySM7CnzGicsIhkSpVS3OCo+LQuqat+Q3IhVA0lcyolERzDFpXuPaR5JnTJYQNtCQYD/S2aQBlj6ZYB",
-	"QY+9sUgA0tMkLpXNUxo/GtMVI9PjBE+D7HOT3Y9RkNAAS6SJwtQxATQrAuavhMaVIjIfTwmtLH67WgzT",
-	"TUw3yQF9bgrgGMi10kToCR62TS0vVGX1ZYDhEnzMuuSDtp4MAwggNtPcAfuUEAHa59qmAeaTbDFAjVQO",
-	"rYWMcthDJBIiLbaViQhVK6tNJZxowNO2Dmw3hjgUNiTIcNrF0+djwSfxdZ7iZkHzDHwTJuCv4g4rh1YF",
-	"H/UtOxVqfSH0GLeE9h8l8SwGsIBf2EKoruEVrzC3YxMCk8+T/RftPqeTTAk5SaKRlcdTNr6R64gs9yqV",
-	"DTwsYRRPu19IFi4XdkvGIubVvwWraiN75aGpd7bNUgKKYtqMF6/zBeiOgUbAJYOQ55zHtyyVisw6Y3F3",
-	"vjG9BMiCuYVnZ5Cxz5n3PTEhC5EDgINFfIOq71Mx7xbF5WyW9H5n/4nNkv5nyw4Ikj8GGZvNE4Tw+aAb",
-	"UV/43QStf9GZzs2TnFcvwvrwSWH8n1b3p/8qprrft5nU61QFLkl0XjH1LZZElx4I1Xp2lKJW+IaDqnOC",
-	"lemQiyy4Sc3xcntNy4/XuAJ+lPLjKw0zAYPWzl24qw79VatDl89mQzG+XBb66eHhwdPl8v1dGmdOjeia",
-	"w92gRjSW2JMBOdT3dIL5gijBaiaMDAxqgF4Hr6asL7VaDWENaWjdStBBKqvh9rYcgrBeBkQLsKnGlI9Z",
-	"AsV1bQ+1yIkLE3VbnxpHXuQJqy+xH5wNJY2jz3MXjrErkv1NSORL2OcBOnNvW4emhQ2KZVdkJ6WNU0O1",
-	"sIq9rZSNKuyibWifSBUlLJC3FVkD8N+4sJIUyjTtc7ch9XVDT6uBCM3p4lZC0eAN7MW6YvIxF3wxE7l8",
-	"eEF5R6p2froH9tPZ0LKt06SauLP1PB/obvmkWsnG07DgA8ZJKrWVrkow8nlEMxaAf655fk7TLKaJfu9e",
-	"5ii0qngGHY7GMXXH2v4Y96xRJZOMvDFxPWvaYNYwT7xT08vKGuR7mAHHVvHl3jSXRfEGpgnsyD1ME9hA",
-	"Hd1V7FMdHpNRjfbZha6kffcQ0vO6yvxpFGc7hX6n0H89afUdksFkQZAQbi63bq7ct1vzPCDQnkAlEolu",
-	"E5BMw5p7sLRZl7zSuAkmLDZhk4woiVUHMWKhE50JlWswoT7HYFrIiSKc3SmB9udlRgORKkFZzJiVd2NJ",
-	"kP6R0YJIjB9OIOnqGFpEtyBaI6yhs899BBNE31dPPpKO286mfhhzBHIXjB8B5018Pc1KnrTio5kQa8jg",
-	"fybWuOOJO56444k7nqhI1PtvxgmbmbnRyArW7i2pXcHgmVMeLWW+d8ApNWMJ8+AzSFLE0BsbkQBxmFmc",
-	"JGRURGmsE0AAw793jmIEOX2to1YxIWDPHzHGiczHYyblJE8co3a3edIgJgyu5yq1X/nmVnyzZFUjftHJ",
-	"B7biF76YnXlsZ8n/Rs5O2OwPaMlvRu7ZLXS8QfUZmpEpnc8Zx5CxgNYCse+ipEH4GY8N3JuYFdnniihA",
-	"7p8i/9hNIia6gn413A9SGDF+LMbCk8YnSE7xZQ6Rc6iZoXJg6/Rp/NEJAnVDCcq7KeMaZpGlKMtma0XP",
-	"Y5e/FvTi/dOmNgz5wcndQvIUNLSFDCqc910O1UOynjW2lUPYPFX9XGDoboWKmEhBJBOu5m6FqnORkYli",
-	"bl2Me4Q6I6HG51gevtrCGb+lSRzBA911VPk1ZS+bCM0+QzpOSZRVdywBbOus2mvAEJljuCkjjGPtXEUh",
-	"i1wMEGH6fC5kDAJ0zDN2DeHL25Vodn61B62WUfA1+n27z5pJEzZoeaU84Qbhk1IMvjarBkX3iUjbBiYa",
-	"StpZFANImlBChQkp6JJ3NsofWgRGbsp7u1bbNbi6V23jh+DrG6RDm3nbhKufM5mxyBYmvTc7NxP+/TD0",
-	"2hQ5gKO8k0SJwkmCqAZeYPH+sgjgWczjWT5rHRWTpIm6NhHvBIM/sGBg9R9k7o5XZicU/NmEAssX0VFo",
-	"tgLy+OgHkhPWQksq14utybBvjqHkNGary7pASpXytFVIJdIcUckCM2kIzZj3+dI2iiRORe0fmXQWB3ev",
-	"rdEEAIBJFNVwTaUV433u86E2qg4VTTDJlMOlAEtoi0E0LhA/M/Y501gFipaoRacpi0gSZywFJz5Eqxs7",
-	"CiU6v6lLjjnCefY5NmdpG7bWJWpXwwwjLL4H6zROYhCBwWoFoFdHZCgzmrH/1IPq573e/lO8hD7ZaNju",
-	"c/+htrmDdTXg3sdPgSY+frKNALyRA+NsShoUm9yta9Amozzr81FKxzcsk2TEpjEkN+qkVhPmjyU7IElU",
-	"ozN0ybGDl6oDZGXMrxOzALNcZjBjIzUxc0xrqhNK741nVQFniG/j5By4SBPh9L7YDuX3T6HM6KYvnn6m",
-	"IGeu//ZnNs7Vz8sMfNibtAABAr9A+EBraYENMcHMSz8OY3s1N/q8VHSDrFFzA+u8tltwPpzAhwetu+FO",
-	"5sOU3dhVvb43UFqxSD8OQNp9MFvuA9eyMVJL8MWXzs7dtI1NR+2gxGzwMlLTr2O3uD+Cm9/Cty818934",
-	"H5rHOqiRD6Q6nUcfWwDwGkdG9UScBzR5dFufvjSHuFY8odax78pTWu+Fz/7I7vzNgktcY8V2TBXr2BpI",
-	"xdSwMzT8QIaGJVhJ2wbUW7euz2ZYe31uS/80sgu0Nc4MmgUcqGNw/KNnrg2eOlDqRIpCt2oApLZun9+v",
-	"eHdFodsMc2+n0T2URrcTNn9cYXOHZbjDMvw+C9evw3iX1blqDlYIJ4dhCn2pUDcE8xkgQupF4ZWqvfBI",
-	"c0ptwzQvFaZsFBP73HflG3N3xcJtwQF1LpJStLpkCD+HthRznia2QvMdFKzxvPBDItI+H1rrPV782ZRw",
-	"tq24hZ7vqnVvgPn7xZzNu173+rzPIWdY0R4zAD9IYajDH1k0JPEE65pLO58oPmjpxQo1WqSGx9qFDZ/E",
-	"kz6HcjwaVE1mNM2kmfVJnuUGSMZxAiiJ5C6WOgEtYkkMUZMw+OIxv9NKO4jyhEV9HhdWcZKllEs6BiwB",
-	"9Cc4mW/aeq8kMug8y3yLOYhfAq5pE522SwYwCYkPSYht9LkUMyxSNMmTBJDghm0y5FRpHfbnfCo4GyB1",
-	"V79Fek15/G8Ym/r9LzEaZHEGFbbVTI2VfGSe/9lKbpJEog8jMZGhkhGU73xYRHV+8CyZQ3TNTLrc1DzE",
-	"2Z25DdBAgLqHiy/bDbAS+3wZWCJZEytxyyiJajXWMM9o9vhKvfWlXWAsrvf6a3ituU++BiyvKhf4Znmc",
-	"nm7r28Hq3QdRbzVGyPZg9DYE0PsRofPWWOUox/usnJyKSK7O9AN0sCQ0Uczbg+BEn8zRx9a7arqMfhxD",
-	"R6SOi4GaisDWeaRrhn1S3Ud66/fEpeHaxwCGJCQK1T6cciA12rTHXOkBcnUQdvNj6wpLX0LtTN/uBzZV",
-	"LEru9QQyghQdnfulywE2CA06bcspzTNKnBDc6yoXfAAfHjA0GqqZ04+b6QJN3GaclT6oO6l92lX4V5ej",
-	"mHKAGoI5min+jES4oPeK6YcnE6bP+siLOgEzptiRnMZzxZCyNB7byARn9LqjOOXlXqJApgNHTC70Yl7E",
-	"JayaM6WDIteGscmpyJOIjFgi+LWOQUCxQB8HFImwS1ooDYVbaWhrAH/irM6g43ZON/axdUL5owwmRKSM",
-	"iBEi2aZiRvI0OSJbA9CFIWgh5aIyuWYgunZaCfX3Y+st9gu4sxI0/3M1BO2LF6UgsO5aaLArLeT2HNrj",
-	"3XZ2rSL83ETLtc2OdjmDXnlCiaVnu2y5Xcr1j4srSvmSoLmHyrN2RR2djoy51UEt/VjD+Ss1zdUhnWOp",
-	"KAzos9CPIZJCYB8QEiawIMFkAuoGqlmoczCssAiKhQc1wjicf8HHmIbna5pd8qGEOY+IfI5l4AguW52j",
-	"KDgjMOhOHWHGMy0yYZ80rJ+EwAvD5J2auswZhRUAXMxBrHeAEknOszjRGIGZEH0uEk3sUOfCsCzBlWCh",
-	"2b/Ws6t0z3vYWQRQAM8csZexR9Kqf2puphjQ5iiIVBcLMIIMAuBrL0EslR7nrJAVCReyz93lN8PHOUNH",
-	"ZxM1zyC4b6jnAcSK+mTrqHW71z3+p8xHF7+8mfRe0H9dvWEn/PNodHf67sP8ec6Sf7yZzJ//nf57/tvL",
-	"X8XFsfrvV3n6y+F1d//9/G76Jvnny8FvN6/Gf/3vwW1+M7hl//pAn8Uj9rfTV//oHfwj6hyL+Ka5CxNI",
-	"/AqlDqfLOx9NdLptZvpbAIJtOWdLaLS2+W+ApAJLsGOwf2IGW0BEeniQmon5/NbHhYVDSYmOO1yPEe89",
-	"PXj+pJ7JghmsY0VWuYTbFrntEKY9QdI9TyjnHsi0NpFrJQbiOHE0NhIbkKZ01WMrOBd9OOpzg3dLq0aA",
-	"/7AWWdfuKzzu85ciZFxpX85n8aMIFEaxiItjOdRvzUh2F49Zlxwn0oSdokt+CKpHzK+h9I4ctiGNTpcf",
-	"1oVkQoZ+rVQD++pzk9KaSwhh1gyvhBSmHQtbsu7DMjygif9UtW+XEO0ZGEYLkpKNZ8CAUsOi5ZwlScyv",
-	"IYQhkxhGSsR4nKcpgzpBiICAqQK4jJLEss9NJC85xtn26yjDKsFqKrHK30CyS85FNgUjkSSgJ0dqQ6QM",
-	"7OvRkS0yVDEBDx28nAlGsxdDxpxJkGgiu/ozRgEfoZmdWZ3FQXEO7iOJuHTh6KO1p7SOk3jM/ks/2B2L",
-	"2VplYJ6A19m0NRKjLbU0pqlINm7rcJu9+vQQ1YbWN0a/NLvgRG2KFaJbDQ0W3FCR7cpx8MZIZNOycZKV",
-	"LLRt6AICMgJF9XIIi32+aoNaolsM8P9n72uX27ixtG8FxT+ZqWrSlGQ7jlxv1SgeJ69n49hly5vaDV0k",
-	"yAYprJoAp9G0zEmlam9jb2+vZAvnHHQD/UE2JVKyk94fO7HYHwAaOJ/Pec4YwPjnvTbx8INu8eaxqHWS",
-	"7L/ZQoUCdNG/Rz0Mbobr+14vBVRuB2qmJhgerGzdK4r5Lfnnv/HZUuQdlkpXt+8OFdw2Dvfo2zB4XLma",
-	"EPdv3735x8sXl4PXFz9f/PjyXS/qSTO2CpyGQln9/VbYrqYicHQQoAzkbPu12yfo2Hyc8eg1nediEKgA",
-	"AU0HGYtVtmFyjj0BiRhSiYdjKTMBcDzcqtWkl9mWPQkVVu9VJpbsJMLsyTnbmlKJ8OqzCE7EOduVV9mU",
-	"MgEa7K7NltG8VGYNpUX5g8m2KCqOTobDIROJWCKdzh8jxH/c8HqQFwoi7F3kvHPsv8bIuRXutdbYXKeh",
-	"wtnTiR8+fvbk26dtEG2Nnn4q7OHf6t9jGf3BgunbIuEjtTsUzg4VCfcj+H6MP8UIeAIVhXYOxIsHc0wF",
-	"N1pNCnWLHXVaeXK41l0kOd8crk/zJqL19L+S4RvDjL7vaDN+pKNFm4vHP2y0udMxf+DgMcrsB4odt+j0",
-	"iA3YTGmAUkFTR4AEBySnEBE1QkByUrFJLYEDZvjq4qYI/aXA6QUKF0dzxmGfWrWcsWshVl7D7zYSfd/e",
-	"kKEsyPstdmZtR5/8kI0Q98J0HKL7YVkswQG15x45vDAdU7B5uQ6vDoMPnIVURHGlC9FQF6MH2dDSPDtU",
-	"Q0Ma514Y5b/n9xwHpdxJma7a+W7SIm9ReCh5cTvKtPZNCV17qqygEMojal5uNyqX9Pj0X+16WZ2P1ATC",
-	"j5PIpVN1yqY6u7IWx8ETrCNFNV5UdUAFOUQ5NNnaP4uV22eVu1pRdpzspVdYeTVS5dKrqFyRJWKZFdw7",
-	"vMDtVIBZDPhlIbbnNRcZKdd4ihLzC0kgvrpaKwfMDlSCa6VFMeDn7lcpjPtZ8DSRIrVaaKQKjBpUjLuw",
-	"urp2iVr7MBgLwt6pzh1ocQF0T7EPnmH73RkxoXnjnAqsKRJxNFKFHssgZT11DG4VaB4Yss42nW7AMC6w",
-	"iPCymqK5zIhknue7R8rR9E/XmdOz+NV4aAW7qdLCzwDgb1/+HH5yw7W7x1zpm6L9mX0KlRZo15jNaWTA",
-	"PnDjEPn2QFCmh/IX7lPgghuMpwBL1NqIhIoq7XJd6SS2U78ISPtGKpbzOTzZTkkqRAQ4Vg36WBibAdAh",
-	"XObMezocJoJ4vX2mNMwIlZ374EQ7kWJ5fAAHrQn1R4PFspu6bh/XFJ6xKRaqIc8NlD5QLWDpRGL3tXCr",
-	"Q11dK4vmgB1UKTVY1ycOp1lTptHjQdZWp1hJVK26cE+qLwxomezfu8nqll5yUTMJXaZzuZo32AZmCrvt",
-	"AD9COwsCSHc0JK10wFqYeK9Cv+Ku2xiT2xvS+bvTEF74SI3oDlEuRmKgvmasqPoKsWBHKSJDZsAw70e8",
-	"J66dk9KpQ44XQ2hs+WRc/Ss2LszTi22+9vc83rLfmwtfwgiGLBQxuW8aO8d8vXUvP+h0KuO4Q+V2ybtN",
-	"7kOg6YgygvLTYAxYI/6eCmIaWvC+p3IUX4IFw7uTX+N5L8TNO1Jel17CVaLCe975OZ2f0/k5nZ9z/37O",
-	"AfybKnC1NDt/hA0mYo2/Ex3Lh9nTeanTDrnY977DQmCTmEPjglu21g57Snfuy5fkvtwnB0aFCYDHS6nq",
-	"Sv07SowvjhLDfcQXyGeFCohEjr0HsAdumbKiS8+AAXEGZPtTOy1MDvo8WkWrj3v0qb8qRovOr+/8+s6v",
-	"3+3Xo5Hw8HQWhJZCyxphuHfOhtbieH8EL9Pz8kM7sMH91OB5VEG7BXkDeDUej8VzgnIG/BjI3wyEgUQf",
-	"GzU4aDyjC3aTG5KNWn7ZN84cGrA3c2bssHlib8Xy0Sxvq42VcOvZTIjYoAcIIg94CNnj4WNwciiMQYEJ",
-	"BK/ULEFEBdB1ABR1nWNLJq5u2HFvZKGbG6zaWqF3GIjnfHpIOwfK1auawPXCkAJU98L34fk7wKS4Ue2o",
-	"L2BT9o4Kt4X1N2a+ht5YFAk4GPbWdUnXaKUSsu9hTf2aTJq306Uy2OdLNX1334j5YET6v//9P77Fjv9V",
-	"DZpgWVjGxD/XPEGz5kokcXUgtWtWLSjEl+PJJkM4N9OKAIJ0wEt44RFN9VuY5cezymltBGHc53OZSOqw",
-	"b+2oWKhMZhtm9DqdiTqT3Y3Wt9dxyFvscysPUpGB2+4N5R3Z7hAtgsUonmSqtbrwKGvng/TI6yWoMq3E",
-	"t1vzGWDm/jfAsTlD3t8QrQ/5u3UitpWRpetEELIetyxR7XaQtw5Y+yDWJS7ZoYG1O41ITDL0ycA5pjW5",
-	"k2OthjQNCZl38KS9CZMtZFQOkC08t9yIVUNmlOkR1DN63lgcAC44dbs8Oh9ZVJfpqHKS7cM/Nqbbeh3V",
-	"1p0tsJoC7Mug4pja2/tqrbigalp5twwY1d54GFNq2VWNVBXUDdywWMxkHL4TzkK+XeqCVHnqEZhqXGXZ",
-	"wTTrZdvAkKkuXhcW6nTvw+hex5xWe3Ss+Ab1cg/q2Fz3+YJLdUxFfCmSxA/JpIRJmeT9mf1k+4YVPa89",
-	"M56ba+MhJbQC1MMMwrx8Q1F/PzTxnM3XKaZCnUqGmMnpd0QjahU9gCqysKx6AX28EWJiHRJq40HMJVbH",
-	"6lRE+IVGyj4zZ52sVAROBTNOgt5caTaD4DQ0ncghBSXC0z97QMdcj2FHHs6K8MyyeqxNEekRKjuYXRE0",
-	"9ZjpNHZBAqxpLfqwdD5gp4ceSA+Z69oTcXzFM+NqJpJjap2XQOe2G1rohKjSIKULwBUpiBqRXqW9BLRR",
-	"VQwboeIJICPAtQS51o5QEZbnHsPa+MKjeVXF4x/Kq6rk03Vay3fj0jj5gD/el5/SqYFODTwQgBw2+32H",
-	"AgGLe0wN4Kr5fWB8U2M8R/MjqMevnweGzIQQMUp8Ug4yi0h1roC/A6Hin6SRGTUDhkZ5QPVkj/pGZAN2",
-	"oTa5K+DS1OXkdBOzVLm9Ao4Y2YShtxekbHhiQp/Ga3aQMY+AuhIS7HLJsCHvzqwAW6cmf+hwBI6LLJWL",
-	"qyzcaIXx4SO1/CaG43J7tHpc70wv4QBa06MM16Qt6IYBC1b/4m3PvgXoFUjm2ulG2qcHVomdqvpaVVUD",
-	"iRTSFuZSO8Afu/AzhVm26rOduioWs0Qqca/+ypbqpzwdf8NVZkUrUdNAT1pnuk4iyijR4OMxRwaqkXJ/",
-	"GhNVYEgtCJkwClJkQrGlVOtMGJbwTKRRRUwLAbpsrWLQFhmbAswCkbF1XpG9ckwjmORtdn0fy3VlrdMD",
-	"UU61E+poK+tdsn/A8ryFSKgOxte3I+V2xzQRhVLH6pwZsNTS+P7sOpGW4S6EkLjHrBOK31VplsmlKKD8",
-	"eTiW2ZMt0kHvVo1f7Vu24Ip/8Sgc85Ii4m+E7Q/bxRpiU8FcAeEdC+R3+uDuaB7J7S4e/6DJTLcDKpAg",
-	"+Ds184LyvwCgTne1J7GeXfGUz6zYPXqLxc5Z7yDlXyWbHgiEO2LKgV3zIDEApJc8plm1m8eTqJPlvAEk",
-	"0IT3KfF0jtSdiTqBifT+Yr45t+eRdM/XxBzaYSz+DMSh94isoKJ0EG1buUZviKIhKHOfYvE9ShSpFn4l",
-	"fOq3d/arpQfsPQgpwEKj4oLqf642IY/8G+ROAHJSuMAPDBaoDJ16ziS4PRjkLMdGsbkLeh8yta7FSP0F",
-	"w6n28qL0Hn43BZE6OipCzXU6E4iY/GsEgjkkwqCWfFZqo4eVXQlsJuSa8SGfg73TucobnyLkT+/EwV48",
-	"IHssbZe9uGNhDHtUy/+7NHKaiLpH1Pcewp87y7wjkb0riSzwwIQUMKE8ZjJ7eFLZXSpIfIJHtNNAV3y1",
-	"EopSXCrIjClxA9ApmZrsHMzdWMaQALsBrDw1xcg8vWWF8TxzhDQ3QBFjxZwRCurpUcY6EDuEKfFPqTDr",
-	"JKun1i/ntLbS7I9UE1CDtOSMK2T8gfQgLBW06gRalyAxaL0DmI1jSnKmLbQPxTsVlJ56LE+bIoip+BIc",
-	"kJhBbCNnNYAomF1C1Fc3IhXMWheZUNa5yDlmeJZZFUtMO3NA+M+dnoBaNoyjUIDTXU7fwtGHgJEB82yl",
-	"M3BFYD17lZ3ayDxpF9AqK7gbC2DtHhuwd2IlKIadPwsmUYRwIG77vXVL5nydZHbhE/dcnkKvW+zLiuP3",
-	"cB1EvWX/+MnxdPUinJP9f9ClL+pleowId+iOt0p0LFwWTdp5/HMt0k0v6lFTP3h1z9dWeb+4diFJ2BoY",
-	"W1LrZQ+KCz+/wmecnUY9GOZ5j6cp34APlm2Ah2eu02XPShBM7vaJ2qGPu8fR3eyUF285WP2trnsv/yXA",
-	"iX4AVnk8QSXD4DZLXVrh4bC8xFW74Y0SkL93RxJ3fcmE+Emq66r0/PDup/wkT0A2Yltn8cn+rxKfqd3H",
-	"JOFWJMFb/vLuhxfs2emzZ3+1B3yFDZOr7X+lgQD0SOl1VtrsvdF6ODybNbfKqyiDNn1GnaqAh4vnLBXJ",
-	"/xv1YFKjXsTu8Z12sUa9CruTvzXom5ostRao/aa3t/HwXqty+i/0WmX1LVHI1UHtoLDy2Qon+wFhs+Sf",
-	"53TbwO255hnYAtnZaS/qLaWSy/Wyd17sVKkygY1GP/cXul/81e7e/TFvv/XsGMfGHu/zX3sXxGpEbyk3",
-	"mTxYvLwQ8X+UmPk+XUWLwGotEY9nwjgtjpZO0M3VRfF+LjpLIknTooHfB36pe8IrhR/dXjDYB7nROtoX",
-	"iq+ozNMJQCjofxKRAbCATPWKG7QIhIrzIi0PcmVNlpFaaSOhPJ42LQrEA+6jzpE6liP1k1VmhWn9hfXk",
-	"2OU+JVJd73aecghVSFUoYIcvuUxE7ICCdCSsA1XEpsrlP+wn4NYgpjrwIQBcXma3yWGDNSgGoyFwBNXM",
-	"OhgTT8DKflV8DDqjQKKDfDdAuuAAjSuRLqUx2JjdRd3CE14FxePD9kp+BMG1O+dA1mlCXfDN+aNHK51m",
-	"PBl4+LVHxavb2SrWm9ijbfst8AtgZDaIWrs4XVirk8YH6o2Uiw9PJkPH7js3VTuyRMby8fvgjtjVUXhX",
-	"0VBTyri+g+9ItW3hyw5AMTFSdRwTbVsDByQPd0WEXZbokpRmqdZLQoS95pvjQ8Fquvk+GBrsK+7r++Wj",
-	"wb5UeovtbKgt6S341wtR65AXHUKtpi/0HZkxjgdZM0LFRwasyU8ibe62seASCapSgZXFAZVGFbSBzud8",
-	"nSQskXORyWXQunqkmsuay77pq3kNIZbDUczX2Tp1PXHzaoS84tqhvKFbBN9A8uz/Q8+VTKgyPC/vo+s4",
-	"E670jU9wZeflsocLkZnIiWPo4CDiAfseuzpw/AtCMgJGhrALREQZPp4kRJwI1WCmmSYrp+ZvZTzZXXMU",
-	"aJ+hcuZ6iJ/HMXEgkyLPSgJL4nEYLA7WmaCpKUGFKfTILdSARYZxOhZgttN+NXaKDZTvEaNTDa9wh7rO",
-	"CEkFMpfcu9lRdHYBD8WudpCZdiU7yM/qODq7WEYHCn0Y6+K9UGVojyMbOjIedK1i3b+HMsLX/LqCdi/s",
-	"CJhsNVTt6oQY4RS5Cgr/+EJjkaGzH9hCA6HwgF2MFN3sZBHVAWo1E5FX2hVKE8AB4WCg1QZ54mkN8sfB",
-	"aGr501sVA/7J0Z9+ueVRTJCiXpsYbo4Tvii9o7M4nMVBVkI4lOC4Wt38yU8w/1peX3tW6DkDltNCkXr3",
-	"XABACSSViV/60iIVlbfRKdEaioith2F3JXVvw0LbHW89kGETDiRi3L0fziHJLkTOBRZOuBVbGzqHzlV3",
-	"pk5n6rTtHlM6YIfMwNfZPF6muA3kWDrmfmziQOhfasqA/yI+fx9+TJkV1zDBS05Lhde7rIhIoalo5sr4",
-	"QCwl0kBwoKFOJnFNKZbVGpm8tsVFBLTBJU0SukqqkaIhYO7cd9TqKlJ+4Um8Tr8xbC4Ta+RRFAfuGFu5",
-	"DUBCbqc6Vhz/aa70zVgqXAD7B1D3JlkvCG2IoNc0mcCEEUEan48UJv1MlgMIIFVUVMtg26xEWGsrhx3W",
-	"WBbemjeAgw8OS43qMHk6jRGS5yYWsaU2yLgk53LGVcauxcZtm0l/koPT4e9LwZVh9rlENVMLUY5GSqfM",
-	"CPuHTNgbDZtu2Ewvl9wM2KV0+s6OBtvDWhOt6L0LEEGH5rBaMeGrCn657wDM7YDJen9Q8pv5XKRSLd7m",
-	"X+9NFZP87O6Q5EZg+C2g4B/wHQ4+X+zmCkp8pAqYOGtEiZfh4FbYjOm/4dziP44KDi/W/1i48I93s/B/",
-	"/S1H05/3ToenT/snJ/3Ts8vhd+dnw/PhcDCE//vPXuSuG0834/k6Sca0MuEv+XrjD9RG0V17MYPVz/9M",
-	"GJtv45P54+nT0/4TfjbrPxbDZ/1n8+++7Z9On86+i4fihA9PemT3FtKyd67WSRL1pBmjeHTfj0LQezz9",
-	"1G2PcD+/DRv0BHvovPf23Zt/vHxxOXh98fPFjy/fuV/prS2a657lG1GaseP3P5/zxIhgh573LlY6SXR+",
-	"OW2YooMk/nm/+cLxcIxfS/75b3y2FA405X6n97/mn9nrfBHCgwU353/FIXw3PRVP45Nh//Hs23n/8fwJ",
-	"7z+Lz876J2LIv509mT6dw+T3glh9vMPh+0mazB64A1QMJND+srZeYJtxb68xvYNj13fd7V3te77bTc3v",
-	"efzWCerel+eGvF/Prsio6PBjx0bzgsnu2YBlJ8L/6WOhq+J+YCRWRLfVq7mdawWYb+Y6YWKt3FywpEmd",
-	"kxLLVMwynW5ykLDd/Y1+SOSigHhG2CQ8I0STWZR/hGjYkJNtxhVV28f4W94qzZonYOBvczy8R0eUgUS3",
-	"oo3jwXy/ww8+Vh0P5noP84L+U0Ggg0H7aOqDOdXxppUPMANhUm90NFbSYD6pvNoHi+ndn2TUsUyEMbeS",
-	"iuHNZ/u+7cm+Nzzd84Y2si24oY1k+4XLzL/pyb7L3EqWhW8JuY7tJ/7yxNhytspNvd1CbWc5bjF+zC+g",
-	"Qc5AYkmDlcc6RUbHoIAtt/mHJ5dDa/Cfo7Ff5wMVZbc1NW4xz0SfFqVSsXeHIQueJrIy6JPhsD/cZ9Bj",
-	"DAYcaOxET2JwqM6dscOdikSrBfi/MgsH3dLLqZ1E4DDVzoF+aTV8uxW/MQgRsm9g1lvkUtF8MvE5G7AX",
-	"HIminRMezOU1mPy1jnLuGravLrTK8lJ8zurG+4M9I5QZUzpUm1Mx42vQZ0Woy50+ppUwA3aZrkUeb1M6",
-	"uyKW4XwqzS5/4VfWVKNOtU4EV3tubu0oAw59NJc6lnN55LMZ+eN32ZAEivrkUkQHP7puUoc9uxBzxvQX",
-	"n2XJBsdsXxkOtOre140xDCrdfbsHI0S21LUsHb6WoYXG4R5GiIAM/MbcUoDkEY26UXqxj8OtKsrsfFnt",
-	"HF15hbUFKRXJKMgGv+dkV+HYi7hL8+CJkuJIg6/uiZZBn+YBH06zbBtmy8BQ3TDtow84wOD0u2BWONhl",
-	"o5Lzosq3+MJB3ZN5tBTtqk6t3ynVAgZLVN/WJ6zmxs697BpBVYrEW5htMwP2EtCd9oqRCtvb1jqDZrwU",
-	"hyvc5ItUiKVQ2TgGjMGuELTXGcGFf+2N4//SUrUIYW8Jd0LeyIt32j95Ue4wAiqXUJbfEH+WZoygdWfg",
-	"2z+g+5//yarN4tnuub43AQF0pTNIbhFHj+LTpGCa8J2WLpDfBfK/nkD+6korkZ9ju8GKCu5myhnzqM1w",
-	"HtEUwjntMZ3WyKMPRqSvRROYDcOEXyn0uYuq30tVtq/SSyEp0ybcHRoShDyGW+ogxyU+qw+v/u6SWmhS",
-	"AK0MRIMnuQyYFLR7ZSTIZMAukOEO49+OwoXBk6GpyOPh49vbfyueXXkmFxp5LdiWGszB3Qjqi7evGCwe",
-	"QYp0Si2IA2y08VaMSq1SrTImXB7AWpfUByy3vaSCsm+ZGZHMA8yztOttcNfk/OJG0EAceAftf/gO5hx+",
-	"oh4uStx4lyKZIV48XWcjBQNyheSpAMCE0ngHzg0slShPT0CqwhuNNRD57AooyvRiIWJ8rcMlU48rRES7",
-	"3i+4b+DXFAq+mjZQjn+ehFstsDEnzZYoTGOMRkvVFD3ZzxRtaz0hataMYa+Flz4uXepCYjplyEniNDyc",
-	"8grFTVSDuYvKZ/5j1INpI0Jv/B9vPrwb//zyl/Hlm397+fOxaEveitRoxZMLKDUDZfGClqtB++GevOGG",
-	"LXn85RQA7QH5JplbrlovGu/B0S0Komq5uC6vqJdgScDA4QhPvevPhqfXO+lIBAYqojIad/pKpxjEkv/4",
-	"hsHdUiQcjlSMhCAV9OPaOPC7kw61Y3SStesY1+GgSwk/EEyMe7uJtzawvGNHm7zoRPcbCt6LdXbVO//1",
-	"IwCSYAJ11tUFS/SMJ1TZE2Gxk6s/niz5tWDpWk22ez7gK9GYyy8o6nFMhDVVoMCg07Hy2MGQvHoQxq4C",
-	"7Hc1UPY+4+UKFeMqpW7qeMlmXLHMzmm9Kr9pker1asf7gIBbpwuu5L/wokE199V4I3nPwIPT9BB3TdMz",
-	"IFQ2COPkpgGJjDLrGyjIKkR68DZSl30O+hL32LbHFWE9gHwUYg60iymtaeMs2qPsy1/JDyVVH/4LtKzw",
-	"7Fz4+JpdK31TUIBvcmKVvAuu/xm1msvFGm24hqW44Rt4rr2fSVWxr73HSVDC2aa/SvUnGdcvynv7nJXQ",
-	"K5x/89P4SvatvdD7/ePv/xcAAP//",
+	"7P37cts4tjcM3wpK31OVvfuRFNmOc3DXU7XdjtPjmcTxZzuTPRPlkSARsjimAA1B2tHuStV3Nd+FvVfy",
+	"FtYCQIAEJUqW00m3+o+OxQOI4zqv3/qtNRazueCMZ7J19FuLfaGzecLg719Tkc/P+F2c0SwW/JgLvpiJ",
+	"HO7JfDaj6aJ11Dom83yUxGMiOGuT+zibijwjlGTilvFWu3VHk5ypV2iSiPvBOJeZmA3mqfgXG2eDiGU0",
+	"TmTraEITydr6oVmeZPE8YYOU/TtnMnPu55kY0Pk8FXfMvzhOGc2Yabh1lKU5a7fwatQ6au339p939vY6",
+	"+wfXvVdHB72jXq/bg//+2bLPDUaLwSRPkgGnM9Y64nmSePfiGb0JXc8lS71XcJQZ+5LhFGGviJiQhchT",
+	"Iu45mYiUZFNG7kV6K6di3m2Z91iqv986Hs+YeznPYzWWF9He5Nno+X7nkB6MO89Y72Xn5eTVi87+6Pn4",
+	"VdRje7S312q32Jd5nKq1xE7FckDHWawmDicnlgNcO3PBrIr6+iBjs3lCM9WNj7qLqv+/mbF+bRUvpCKx",
+	"Y8e/WwfjQ7Y/ednr9Eavos4z+oJ1Xo339zrPJ8+il3Rv9IL1Dlr49CBicpzGc7XLWketCz1ZM8rpDUvN",
+	"Q3pKLi7f//X05Lr77vj8+NfTy1a7JcdiXm7jmBOR3lAe/w/sXZJNaUbSnEuSTWN+I+1r3oriJX/u8Vq2",
+	"mKtrZiHs9fUWJE+T1lFrmmXzo6dP9/ZfdHvdXnfv6GXvZe8pncdP1dR2btSx68T23MmnvckhfTXZZ50X",
+	"9PCw82yspnLSo53nowP6nPbGz+ne3lPVvGTpgE4mcRLjm62jT5/1ZTajcTKY0yxjqXcjjhjP4mwxkCJP",
+	"x8zcwnE1+XLr69d2mVacmGPnUorrKSOc3RMYICkG+DsSCX3vYVSi9T6J72JK3t9z2Blr0YuWgJdbZZrx",
+	"exIDPSs11ADff9jJP1xx8tlsVH/wT9/9Un/uLamFEz+lksiMpmpxG5z4uUgSUT7zZrOsf+T3/0xH/vTO",
+	"yBCubLD8vH8C8WPGuNnxDc8hS1ORDmZMSlhK9SpTn7dkWrfTbk1SMRvIDNlYq90q3vm11Cvgx7gDYNuM",
+	"GONEN0RGC4LnVDHpOUtnsZSx4Ib06D2hTwEbx/PYjsk8ApP7bPIq2hvvj17Q5+xZ1Ju8HB3Qw/EeexW9",
+	"mOzT571VWx5u6oVqeMyW7fD1tnIm3JmEnbSECsL9EJ3DG/jlV6N99jza66l9Nuk8mxzSzsvo4KCzx3r0",
+	"xfhw9HzS2299/VzdbW9jmfl77T1ny3fajrXsWMuOtXz/rCVw2vXilbjL9b0wSyK9k75qYsxLT5tMNEzF",
+	"Guvytb3dDhys14GD4AR+mEdhefw+jTM6ShiZxCyJJKGTjKWEcsKiOPsOBHNfj5a3ZMQmImUVxdmSIE1m",
+	"9zv7z0Jk9puTIjjYW96N2zqYSopbobP9NZcZKcQpux3G8V2cDHgOxHQt2e0bMLpt8bWIjZOYq31MJbCA",
+	"4lo0oJnpE8x566hFk3jM/ktb0LpjMauRVL+wca4m3EpTV+Mpi/IEZri8kfc6B72gCPwlS+mgoOvmjHxk",
+	"yJWI4OSd4BFdEMojci/yJCKJuGMkU/LtHSMLkYO5juRSnSB3MY7VSMgpjqTVbv1LjAZZnMG+v2SS0XQ8",
+	"hWXiVPF581qr3XKNLq2jlm6CfODxHUtlnC2U/DwVnHl7p/mRehbm7lcLmbEZodEs5rHMUpqJOh5//Prd",
+	"2fnmLP4R+bnZDnPGo5jfNOXwG/H2NXW9gkq8ZolayjKdsJfbhIuM0PGYzZXitGDZjmw8Etl4/7cdvdjR",
+	"i++eXmgR0aUWv6AQh1QCu16QiB/uoG//UP9Zdqy/VU6juCJ/HnORTVlKWEdNLJAmqi8BEdjxljW2oUhv",
+	"diLp1lnM72lw+rNzl5DTQeuxsMciK616Pocp5ZypwcAxWU4o9t0dviZ1d30SbldqyL7nrCjm3T3rrnMh",
+	"1AvP27CCP6zpTHjmuwCcfVH2BASs/2AWa+zeecA0F7aK5UStblK35LF59Dl+XG/LKkdLnTNvx4J36t1O",
+	"vftjM2CfPlwyGkUpk3K55L4T1HeC+o5Y/Mml9UsUrN7kSeLTitM7li4gMHM5nVjKU/8wm/p/H7zYJ4eH",
+	"h6S31+utvcO37nAMruFbRsty4fWUkURdxgMQS8IZi3y34bIF/A6GeWEju/Qwj/NMHKO/usze9FVC1c4a",
+	"szaJOaFuoHecSSLu/ehWx/8dlYOuLRP0L+vjdhj1Ri+iPdY5GO+xzrNJj3Ve0sP9Ti86iF5Ono/3Ri9e",
+	"tL5BBPOah78yoyeUj1kSCkXQapc7X9uLXXtwv8N6UBEKWO3+p982kWuWnZAa8adMnMJyDjS4dTHHUQQ3",
+	"CEVqsqmfOmkGPsdt+cEb1SuVcI6U3cXsfmBjTt2rnlhmL4XyQdyb5cSPLRkCt7HlNxQJii3dMfE7j6dH",
+	"VI7ZJVNzVSG2JNXXieAs4C3anbDv9IRhkJlJH4olUdPabZUO3YrFqzmNZb0vfC4LBe87PJtmW393hzN0",
+	"Nq/y0SzOKofzI1WSzkRA2KAWbtIlUk8p7s6eYD/izo2of/xI2rWm5mu7NWU0Yik4Ht7G/Fb962+sD5dv",
+	"pRICsykjw0mcymzYJsN5yu7Uv5x9yYaghgwTKrMhmdMbRv7j8s0Jebn/8uV/dskxXgJJOhJMQlQN+xJL",
+	"EKwTNsmIyLNun4Pmg3TpqNXPe72D8Ro6H7zAfiYpS/5PvwX97Lfa5IHtqDH1jSU9TguZVo6nbEbVbOll",
+	"k1lq/MBqHuXvO5HrdPeSRXHKxtlbMdbEudzzj1OmA1VHqbiXLCU3gsnu0u9MRDoDgpincasd/GyWLjrH",
+	"k0xpiuUvXrGx4JFUCu09jTMbK5suYn5D6A2NedfdL4eNuhLz7EAdklnM41k+ax31bMdinjHM0PzSuRGd",
+	"4ir09b87mnB0zl5XO6sYQxyZpdXUrE2oVIqUuiRZesfSJ5Ik4sbrdhOfTDGOGf3ylvGbbNo6ev4MRmF+",
+	"7oUmWHVa5knWORE5z8LdRk1ddV0tLBGc0CSBfWa3ahLLzOv03mPO9dd2a05TOmOZJkql8O83cZKx9EQL",
+	"IB8+hNajnA8F2wiIqR5ULIkRYdowRvNLabosmZCYj5M8YpG/WI3FnNZR6985SxdgRZm5uipS8/A5wTvV",
+	"dQzOwJk81okpgcMK1mpF2SQZU04yestInJF87o1HZ7QEelukvQQox0iIhFG+rGsXOi69rmsxUCw5Ffe8",
+	"nGbv9VDz15ou6uj3Tbp4KRJ2Dg2FDoWSnMDqyb7QcZYscMeoD/v7oSJVhTpaiGFuR/9Xyiato9b/52mB",
+	"WfAU78qn2MVr9iVbPoDw5vcGAB1XG8vveMNQkNrhbGsTX6Hlq9H5BTqqnkfDJozsw+XbNrmfxuMpmdEF",
+	"mj4pX5CpkFmXoCVGUUAU6fTrAf7Z57EkbDbPFmUxZIu5DqHZRNNf040B0/Xh8u2KCb1ezGs2Nk6A3Rhq",
+	"larTxEnOb7k6muo+sTPjzUshpNYOC+XZ7Wz68FZXVw2XKudLKnEJxPbChCsUkYF3blgmybPeM39MjWRm",
+	"PeA5zabFePWubyIM1Z2PCoeL7+LkXNvRQ2sJLgXDv+MSrcrYF59nt+r4kuuY2HCt1mPOZ38Utlwe9ika",
+	"Y0JrpUM+x4JnNObSWSNyQiWcsfiGi7Q8MmOGCXWdaV/0VpYM+n6qdtDSAcRrdr1kkqodxgA279YGYzzL",
+	"V2iaCA1Ih7AtoP+cCM40IZHgY8uY7JJLNmc0g41oRVIgkTNM26PwnjfsT54T+/3fWp/BlZ2IaKm8VfaF",
+	"uxMRZ2wmV82IP+RTns9aX9tKXzjDtw/27Q6maUoX6q7MFrBSaqe3gtMILngMcA/PYhbPmJq+oXbXD9V0",
+	"2rRGtVHiGVMcmmbsjiFGEIyQxLJLTsRsFHOQTIGlD+HW/9FGXtCF+9xcRH4ztFBDnnSgKDzjEZFC8DIH",
+	"3++9etXZ2+8c7F3vHxwdvjo6fPXPur2IoxjgCMLkIKIZ66hhNaIJP5Kc+cOLmA2ly7OHyZVGr6dG0VeN",
+	"oOVPyU6OBNLnzSVQ8uMJoMHpfu1Oda0I+kQS5876fNGPSKmXQN3Pb+lUwCjrj7QZnurG+uOyBuH6IW3z",
+	"hP9htIXKwOoZv4OSs23WX3gnkZFEDbn/hjy/GDQO9wEMf7V6VUybIYwgCzIyVOR4qB6jJBX36o8hZukX",
+	"ZHaQxGDrFqnXHFMHJYn5Lbk39uU+F3OW4vJIupBEimaKXIlq/q6q3AXEOJZnU1vvtcKmeI02Ds/pTcwh",
+	"zUOfK8myNpmkYkb2usYZoGdb/YB2rDdgjlFKDOSfuKrV7oX3nHrX23IRm9A8yeCFqg2XfkEb7v7esxfP",
+	"Xh48f/bCMezuNTSiq3m5iv8nMDfnhRUapgAYc8qyPOVkzlI94nf27B30emQscp5JxYwPej1/yL36MQ+k",
+	"6kB44L32Eut140GWXY1aJ0bX4C+LMFVSJ8aRP9TWIjMaMdeh4JPUBgkQB3VKr3X5rylg1Y1tqb6vH0W3",
+	"6o+r7deM/cwJaagd+WgRNFGVFnxzY1TZNO5mtGxhjDVytLewj2md/QFl47qZrJdLjDLxWELJo4oil2wm",
+	"MqYjUBCgyQRabG6PqMzhaimlGsP4o5mBL1JxF0d1Nt/hXN8uCVwWEcnc1yJXl7zn4SMVHro2KQaGZhpe",
+	"OjzHP/2sVx3dV/WunAsuEZT7Fxph6DEFs6nSlhj6qel8nsQYjPD0XxJpqwvnbWOy/CwdpBLE3HVj68wL",
+	"n1rXijQBRBhQJTUlI0ZGCeW33RbgSGH0diWmVySM3FOp5JLYT8NtXap7Zm+B41Q31Yx0/EIjvcVxlgLG",
+	"fuy/+cYdTeII5GlK0jxhigqM4ghlRAwAk9MYvL1OeE85iCHUJf34U+9Z6NQvNDoB6rHWSjEelYOsPkgW",
+	"aSNhm4gkArsg5YSSWczzjMG4ONgLb+I7xonIS2sZMbuQ6kext+9FegssRlHELrmKbziYajBcBFYE6AO/",
+	"8bt0LqCh2q/gdoklMXsfGvvaXFtlSXSapiKV9QscwQ7S3WvjSsNlmA9viNtfV3ucmi3tekdqq9NUPQfb",
+	"no2S63HNDY/gg/72eoOAhJoOFz1HXltsORch8FPrlMvc2NFxcqcUNkXB7g+VHjSlKR1nLJVdxeSReC3d",
+	"tzYy8bJC6Aw6JaEpJBONGKghbYhL4wKJYCz1wUQFduaOwUcZ/OT9djuiVH5OAniJIOxxOko07IFvfLAd",
+	"UHOo3+iAnGaHZkNPnFHBtbaSw6lWtabCtCIzOpm4Q3BwFT+13vNkgY848TTa2quLRTiGjtUMJDbhpZhR",
+	"CjYzMSFG1LSd4IIPYPUGDA+E4TJqTlBSllPI+xqxRPAba8k2dkd1SsBiZxiRluE9oifz8RRbQ6IrjLQA",
+	"6hhNEpbCgCVjlVwW1aMTyp9kSorP1JYUI1hAsFzkaXJEtiafwxCK+GxvZtmXTBadxkg71eknmVqx0N4s",
+	"RXt/ap1xOI5kntAxmwJLwtA9/cwR+mTIcZKIe1Z6jqbsiIAXs01sRHeb2KjtWjhL+9mU3bAvxNw5Ip+e",
+	"/MeTz9tkMMcFIXCkB0dlo3hjInKOYoW6p2FUNcG6ESQTNxC+9cgE9zSKszWJrswq++LcimKrjhUccXzU",
+	"8yqqjT9igB67ZYZfvx4VE4EnVH77pbkweuaasoGfH/Kp9S6XIBNQHCyoX1sUDY4dhfgxRYOKSvrthAM/",
+	"eWUz6QDD/ZNAwqKm9YqmoRLhI5J9UkJ7SmiSMhotCpcQsjRekBJc05hTG5vqf6dqAqNw0CCPUu1u9IbP",
+	"ywoWnFFtynBf12dUK/t4TI3OGkJwMEIGjoChm67C8aZCeoNXPfdK8KjXvQRZ67g3c9QmUrjGW0gglpbv",
+	"o4//MwQ7A9mvTpX3Qc/CRqMZJORCSwayQhLBk0VlyTRjciCWgYgYgwFBCOVCvZjRbDxFW4oeneLuaTy2",
+	"8o0FFWJL9pGaH3mrRDicDrdfFxUjjd1YYJswBsVYunvKdCP01RDVVG3ADLl46q1/iBxEW6CpmptnQqM3",
+	"4jfdEMJ/iFxPIfiu3BWZKYpWzJYropYmbItmAL0mxr/cxBrgOA+2SQmvoSTaetQv9nQqfwmd+StUXRpr",
+	"27CxEjkraYQn58WCqdQp+ZVCbnhhpbpEF4mgpY13Fd9wFrXJKMdOSjFjgPtAWOKTDyteYjOa78U3nGZ5",
+	"GhBbJLSMXgN1CECkRd4vBBFJFGrctofNK5GzOsug+6BlQQs8Je2naA8eNTO6xS0MM+5YOlDveBR+LaI4",
+	"YVLWRDQqYcLYjcciRcsk8JdfT6/d6n8jES222rETPDLXQryl6Q1bT7TCOgWF+wW6B/lfqi1tStt7Tv4W",
+	"/9JtNV43hLatW7PQJ9S0WV/9E0mGXzoz+qWjHu2MFhmTQy2t2u4UXv7iRUhNgf0Iswz+na3N8xsgg9E6",
+	"dMqbYcUstEQGvivHu5AJ9Wsi0hmeUQrkfmsTrtnojC6U6l0JwFAkBwwg1S78bEQFw1qBFXNyfHGmj57x",
+	"gyTxTCk2JBN9jm7ZtjW4lBYWXkQzy9AwncJDNdvysp1xJRDR5AroHgj9Gy6gaclYBeDMb22RdKMTGics",
+	"6pKzDNL7rGipC4qQnEfMX5It07l3LJuK6Fxk2jyx4WRhM6Tfuvhw3W+5EtLWZmxOs2nB3mU+n4tUS10z",
+	"+HppXmBAYfKNzzuGH2hbNylL4bPvr67XTIl92Iqci6t8PDVhQBttXCMx3LAtzv4NiIxuxBAqA5l08kjQ",
+	"PzoXMtYWEYh22eqOPRdrio/e5By71AwNfZGAXVR4fIQNrVJkTUlnDOC2QdKXUr8sJhCxK2XOtkcW6giv",
+	"oa4aTAoUSJZKpQNPsUyflvsws3mLk50dg3pDR8mm+/EELM1waGkWy8nCo2fYPMEubG0esTkyxNaHhH2B",
+	"aCBJhuVeD0shiQIMenc0TqAcFNjYIY/+1d5er00kA05J9va7h929/9wy9zoX2RuR802p8Lkxw25tHrVV",
+	"3vf/W0uiI2nA8jJG4mzb++9Cx6BsNiV/R/0GgmBQrTfSyZExCW398BoPk7Y4WZfylifmHyJP17YkVmTU",
+	"MQT+JAttSCvKclfDYeRjzBTwYKClwiaebyKHkiViaJ9/czlUyZ/xmH3glpRsuEa6IXAniZSmcbIgedHq",
+	"1pYkohkd6fSCnKeMjqeqfXvWtcAaSzLK5aJLzgXaK8AGO6X8hkU/kyxdFPAazlyW0DqWTaX76INlKZAU",
+	"bATiBrOvZqbYdQkd30rHluo4fI5SRqNHFwPW3PffXv26FuId5YtLW/DwQdaJe9CGUpFloCSdfpkj9lnB",
+	"nmNO9hVPFjzaEnUSgswUxU5tgGoqZjBj4yRmPFu183XlSDwyCEMjJmTobOvh8sPxMCib/W8LZbPe7vhw",
+	"eXYtxFuxMTdXZwOCTuEMCG4NSs96r54TsBxt7Qyu/M4Wj80HTvNsKtL4f9bRwOHDdCQrwYznkFMIXhqa",
+	"SNdkXehBeTZV98faFVY8Tu6Z9nHosE1F1r4WaUkVu/AtWzyROptXkjLoWbF2QMAcFx02W+/uw1gbKknE",
+	"4JFy6U3bMviqTDsQ78YSlpkP6AyzUhihTju7ZYtgk0aH1qgya3jv1xIRabEKrGy/+PjxY8dZpdo0uymb",
+	"QbSV2xYYoH07xrX2XtRTB8YVJfikn/zc3rplw93ly+3rS6eJfFxmXf8jTpu2TLHoHYtianIuN6CfTlNk",
+	"ptpC/bbfytiX7Ok8oTHvtxRTtY6/LTsB1Gr+9er9+Vap50caZ1v116xi8QnNKkat30fEtcujY+LHt4xH",
+	"lwwd85fs3+8heyKQTnjLFmr3izRiacUFLslo8TMZdoZkxijHdGutKxPEv4CsN7Wgw45OCBviLewNkPmP",
+	"NInyVLub20r57nOUobTWF8/AhBsb+EZ9kIrKRabt6qlS0ol6vnNHIVAOYrFKoWDyl8WJbar23ms7NvUV",
+	"bPV8ay2iv9vR0v11GDqhSUMST3xLf9lBP7zME+Y8rB32iJ2Kegn6cY6U0oCmG+3ZBxg+tUB97qwQF3D+",
+	"22TExjSXjEzYPblhnEHtBwxiY1/mKZOSjEQ2Vev0td1C6HILVIxJGcGc1WqwBiw8yPVUiQMjOoaA9Hmq",
+	"1JYs1hF5Ds7pby2lWb3nycKQ3hJ99ZFOq2kyK1/f8MWvLlP41LJZgV6eve1YsYNxXWAeRcoUq7L27NL8",
+	"OYpfdY6y1S+1QT0E27UkQ5S/ENH0li0QqRR0keUDy0p8zem/gdAP9cKNd6n2flzUWA+Co6xctMiHiqjc",
+	"1wVvKh1L7ulCEq7Bl0swo+oymmrwq8t7oaiFUGr4bJ4tNNygEz9W6ZIJWx6MmyBqmqct1zL5reWAM8lQ",
+	"GVmq3NWMZImy127JJL+p6SVF5J5E3EO4tGTIQgkl08V8yjhYWu9tzhw5vjo5OyMJy5RqrAT0+CbOuuQU",
+	"Mq7iCYkzTY84A+ZLch7/O2fdRsc3TYJoueWJaxOaSEEg+E6HhlU2wOqPhYKxq7mtN3lCU0M6gaGKiXYz",
+	"UHI/FYkFxdIReOj4FTomDKYBasHY+7HEyD0luSGfSJkORuOs24fydBIjDbIpm6FJF2MmhhCZNIRVk47R",
+	"xyZnVkZZpFru9Xq9+u1jsy8hu6HZvsZECL1b3BBQu8GFUubAr6gTvkM7HoCjSlDgcvgo52BL/CFNDMB2",
+	"2xFxDKdQZ82nahWC4U9zeC8uI9Moa9TIgxi9BnmhZiG6jky2Qe+RAj9wFMvEPW9cHy7ftkpDhYzf0rVC",
+	"fPMun+M4vGtXOCjv2mtvhN6tMz1c76LJiDrRg/X7p+ah9g6A6l04M1ISTf9Uo3d2sSJ0ijitFDoQZisB",
+	"fyWSmyQBqqLzH0Z5psFm/N2HoWcaiEBIptPVRgtDSHfSzE6a2UkzO2nmzybN+IKF37hVBR1K3cz21NzS",
+	"pFZcW5nUIVXTj5ugBIhXb0ayAkvHJFeuIWZ4xp/qRcfq490uMVd9ZanV6dG/+LXd0ubayuq854xIxjPG",
+	"x4zQkchxr4o8GwtEFvVZX2TbWS7+6udC8mkAfjZsswfsV0sH05TxzELxdvu8z38iQ4ugOyQd8u+c5SyC",
+	"6xepGDPIGVA3RizmNzBOuPn+b+oi5vGY3AlGgKJh2AM8dZqm2CwG7f5Mhl5h2qEN3sVSt55N0wX2LbqC",
+	"KL/tFrTccDv6s+W269/xvuLfwm/6s256UNqKj/q1r+2Wm5p59FuLRlGsnqLJhbfLlhD3mBviXiXk/h6C",
+	"zxC9WoCrBaxEURQl5mGo9bCc5DsEvlScBJt1Jg3z6yJVdnu8F9jmDupkdXuzL0W10LGYzWnKIpLEGUtp",
+	"kiwwuANiP+9YSqhJ9+4iup6BzdkH7mZzAlv/99P/7fe/9Hqff/pfrQD3D0BVlCm1zGg5a9KES95PBXRG",
+	"bXrF3QCK0dYLwWIhPqmAgPCBxqko6qxBoHuo/EZbvzHLkyyeJ2yQOlElgYed6lpLnvABI8IPPlieD5fP",
+	"qwIXJknbaBpMp2Rm96JtPAHQDKQ4mSAEzHHU+wHqrCKMRDWJcRKI0OzzGeUQyG3EEZSd1tMUvoYqi//2",
+	"MO3ja00twd82aMcFQvmt7r6tSvhb0xZtQvoGLgZbkDxQ00YJh0RmYi41W9IYUERtD7WOcOi72p1m/DYA",
+	"voH0y5US3V1anrmqVmkL9VT69Uapf1DPFwDW6/OsTQpAgQWRspm4Q1GsZl6ck+bApVQin6DAD+RKiXnC",
+	"QqV+qu3VoHT8tnoyfOyZ6hqvbKDuxeCDg5LGv3IHOfUYG3vEomVw2lZbzTywZq5BABt+4hsYJr62N/MH",
+	"ZjpMYiXsIsRTbMGNuEJzr9SY2VRhd9LxVwhHIcU2oO+v2YDFC8Qog3WbeExruqGz+jS2vboGlXPnLXnQ",
+	"dRt62kKNF/u/XQGH9ZlMjUAQ5nkB7tr2aqq5xctCIk2JltURxZLEFN4doS1Xtw181lsvvbWXS4IhFbEM",
+	"8nPHQqaZK5tED6L0lM7njGuMhqqEBBnxJhRasTCb5UAugOO0jcVGCVtqKguLlDY8wMmmGcQ+oiRVsgsX",
+	"0Hhltk+NNgGlelMiaRw5JkSOAUjdNYTNeuHCTEStpLBafnEV3dCHFoSivmzQoCSESpfHY/JdG31TLXIj",
+	"Kh7aHYaoT1IxG8h65FzPqGB0OwyydrqPBsr7dfjjksly96aG6zUml0ZNFzZCc6gs16oqGNogHUtHh61q",
+	"C4CZ7XOksNizWlBh43geszrTqbEAg6dR7ZiHzbIZf2j0gHnrBswNy+sMhxcinzB1Aract2vto1HcbNeu",
+	"J6cVxWo2kTi+bZhUJtY+R5AKUVngeI31BU7jqdDNXnE1yIZv5HV7yGI+RnFE4qxQzJy0KH3r4QeoJOc4",
+	"ok1BDgviUk8LPMrnLF67VQAcF0e1TOHdOSnPaGVRlolRbjUmTxYrzm1Tfh8uNfMTGZoAVNIxAJ22+EGZ",
+	"0IEdNweIcfd5HeJLYjQHG1XXfcJov/oRnWHgPKGvmAekqRHvPIKgVplwSurCs6YkPD6aOslP5g48Zmrk",
+	"Vx8zd/RjOLX+KNzHi9BL7wVvTO7z+gY8zEUWT2J8qmQkLwzoWhZAhmPbct7HUPUBSgP4wdAbZGxTx0dM",
+	"m+uDHh69pGp361FDOAp0W21JW7C/3bL199UmxGlz9qPzemla1FHWY7d/esPYLEgZtnZtUDHc/WAHF3y3",
+	"6HHo9mvb+9DdK2diQvePi8kK3b4sJjB8G2ZwRQ/1U8s7el5Mff1tXI43djWWB3PvZv6xZr5KwGsD4I/d",
+	"OngzRRZpoBjvx2mcMSLndMwITUXOIyzLIBFuzdob1/M31KYdGYM5IDLySFebGzEX2TBUaXwtB0Z5HjTj",
+	"WiguodNM7qdxwhxqiNJVnMKwDbqARbgrlbqp71PJT1LqCN4o0l9pBmbgNdqueljKBbopz5xwiQILE+Rx",
+	"yi1kH5nEkD+bwtaQbZJS9JFMKS8hhzbpXckzEDI3U0kgCwrq7UHSrXZziTnjuopWzG9LhffkbVG3lAHI",
+	"vpyKeck7dxh2znXU/1+q/43U/8bqf0xd3Jv0+19eTNSfryY1LryN/QoQ45awSUZEnrWbuBjcmqj7zzt7",
+	"+539Z9e9V0cHvaNe758P8UEscwCoMdS7AIgDsF6FVq9kNTXbJbUuhJrIMVtpx8S4aZfe8DcjMn8dtsnw",
+	"N7CsfYXCtGT4mxWfv5a1Uh14a6f7o95O6rGiyZLn9/AQfNDm91515sM7r8kmK3tGwhV0AB4JEnDVc211",
+	"cKSeoRG7ibmOkhqacrRDyE65AVqAR9mZwrWrwR400LxqPTb1JYGARJluGs+3Dm4bMVutZYPStSu9RBZz",
+	"v1nZqBrfQIm4O3fbxvSJg/I2oBnilN6VK0LJLI+UxvjZibhbvhE333he4F5jb8bq6MX/uDzd/8/S+L2I",
+	"RW8ynkgvxnF5EdZPre5P/5Xz+I6lMs4W/X7X3KqZsD2I2fiWMxZy35RqHAOmmYSSF802iY8+5szGNMvm",
+	"8ujp00TcxNzMRVekN09TRpOZfFrM1e+/pUq2F+09wYPYwEqB2kKYU9ynMUComeBzMH9WzLAIHUK1PeKH",
+	"jqBZEYTx3QZE/OmiEWS4PqPjuK4LL//jeaeXEYA/vN+1OJSNaV0ztR6pWVCxd8tX0JRZjcQgJ29KCHeq",
+	"/U6136n2O9V+p9rvVPudar9T7Xeq/U61r4i0Z3q26qtmH5N7uiAoro2nhlVBTUsNFY/F5yep4BlhPOSE",
+	"yrPpIBga/BGTXouXAaoHBZFRKu4BB1kyRoZ0Hg+gnZjH2SBlWRqzOzbskjOM6yJWWXMK/jg4r5T3ucap",
+	"B//5Kj0OQbpqY6riqPSxJ1JjoxKU8fBb6qH3c8bPXpMTwbkSrHUkkJq0oTpwIfShpWkJOq5cEf2wxp3Q",
+	"EUuWcHT1aVzGbg0/XFJA3ZEJihpo5hW1Gz5cvpWrAZWcaujYXXfG28WOcWcipJItTd3iREwmuAhqFxiB",
+	"HGINIdhfx776idttJSVjTjOCuUPck00aCiAfxHdxMsB86GovTtRdJ1saBDaG5aG65GxCxu4DGu8sYpOY",
+	"Q/3ehY29MTXW/Oh5TwJfJzAWSknFM4Z1hN100iSeMLhjlrkwzo3YDeWbh9A2SwnzsjLq0r+6rQ1TtMLR",
+	"ocs+ZbJ9uCDQyjayOWoSvR5tIn6HfK+IjZOYswFmAocDpu32Yozo5yM/VnIBYYVYOGPRXeO70YBmNYpj",
+	"6KuEujFvrn3G2SK2M43Nq6sjvGfBFPSCrmFS6X2cJCb+CytVxxLrKgK6hi7BWU8qUDuJYkUPVRP4qjsK",
+	"7EhJ7Xq2WRw8Vm/CpHQd7g56IeCHZIJEwkcKMUs80Z1qkEuoU6mLcNxlekQgu36ZdcGSRoA9L2TDUtnU",
+	"4iSCroRxfw/IL/iSpXRQfMMacirZzZVXPWLqS9+Bp/8lRoMszpLK0/uhpzlVzLd56y78UKMX5lPBmcM+",
+	"y7Lxj55k+CvL9IGwVzXSGGwvp5ICnAVN1ckly/KUq0Ouzgl+UT2Cz0aCSf5El9Wj1ba7rT9KSmGjA16Q",
+	"SzjhTVIRH5iEuJUMvgek3q1KtluR9PfQXDwv91C7ekIpiIarmMD7coh9mOhVCbzP1ivCxXLV4GRKOa9T",
+	"iZR2O1poKl+UoL2nUudvHZOUJYxKhu6LyMRdGrQVUOKK8G0HLOWejaZC3Jowcf2z2IAyo0miY/KdkG49",
+	"ZfrxhiHVldG+w1Yq1z8WzZZig9dvojTLbHwb1MIcvqmzjbjLMhHJAdZAzJarV4Pi9FTWMs2BhGLtMp2w",
+	"YmAlih4oPd1VuFxpKeuS99mUpfexZARrSoQ1bCu0VaSn5ecdn1q+WV/nCGNfY5M3uqoudAM6LQRSROa9",
+	"6gw27q46d7HMYn7jHsn6rCAxZ7wiZKJoWnRTdbGQomF5ymWtAN8su4/HrPsQQ/cKgSC4GJZ61Y684XLB",
+	"9j/L2GyJQ3ieqPMTlXhPzWLVrr3LwFjJPE+TeMz+yxgix2LWRMT3rY9r+hG0o3PiFth/IjWmOkg4Q8gb",
+	"HiSxzIZrOxOerXYmLFvXdRavduEuKssmMZ/aOmf9JXSeCy9kdR/4LqFPdhsEFxQXpNnsfXXNzs1EqPot",
+	"XQESrNrg1/TrhASiVtubwfWWsA6Iv2baNRY/pFiNWEFEnVpixjk7FWQqkqiEcVizBYqGvNibNRcgFOBj",
+	"6RScqjB4nTqMjI6ngRHDsOAeOv8gJMHhlnFmibcarayMc82xnOruXqo9uyrYyJm1ykCXb4MN0BC4Z+Ux",
+	"cAfaCPwgxINC3KRJ8n4C57nZbBlJVZ1afyR/EfcB6RQr805h+0IvR4xxI7eCAFPOKdezgTURqlriN4JS",
+	"WIvHuXGhRYb6liAbPFOV5mFcZPGYkSmNtPGqXW+9elRQhxo8h4D1q9lGC9nBPrdXZbLb6Vm5BBWsiXX3",
+	"v9bel/TJwlL8O6eJWo2hSeu2tWPwQWNTxPA5XEEaPBKhNPyvmN463mgU5/hmeBi3MQffITZfHFOOk+oE",
+	"AkLVL50MrJ8O9XOVfR1ou0nzxcpw2uRdMoM80O7eEPQCgs7qdO1r/8wrhRstXLowrqYOowXh4r56Cvvc",
+	"NtXnfzbojEC8p1YOV1PSBwFhbP+Qa8wMj4N5emaRkB88EttAzFiGFFfGu9g6usYbkZqIM6NW66BAVKnQ",
+	"1tRGXVsXbcc4QdvUjcgsOEG3z/259EZQlL7SewWdvymJcjA6UxdgeP3N8nW14NawKgcvNmwV/sDDBlkL",
+	"uaMOJMRVJEP4HVUbZdm6qVlI24qEPt6IQ30sGV/X2lfMX5HGH5xdK0CE73+QLNXlMmpvF3NY98ibPEnO",
+	"6x95k4rZlZ6r0P1rsezu6axsjyzuKfViSffV7SX98uWiuofU4r6zaxt65Nysd3B97B4I9tDZF+H7sFfq",
+	"R2i3T61Vd7dVdlvF3SpVOhyGF/q4QnVe5SCpYhPpKyW2XsEBQo5mrhhUIRcCCJ+wwq1+wjgWjOPFxHpY",
+	"bB7b0kTJbuXHCsAd6xgoWGTxoEWU1r9NBQ++IDORsgYoSkSkbV3Rw0pjJtJIPdsOowpr8CUU4sudt8K9",
+	"BWlCR1nOI8FZ+emcKxFAybF6Qji7p8kAQJpgfsWMQdna+6mYGRRkiPcEGCeM/OTsngjuVNDUtV80OjJC",
+	"QTGeOZNgomwjK9kbEaMZOtVK6Cn9bfUAArPrkDbGIxb9DKmoGeNEI1By9iUj8p6xORhUnGQXuIMf11tL",
+	"F+E2LZvcHpnRtECfmsXqOwZFCn6lGLZTzD2oKqaYgBmVmoMwsJS2TRgnYnkvm/lz8KRU90pROOvAV6Hw",
+	"sgywyredTOw79mNBQS0MPmU+DFfhWJaBrHBfO75f3NLwgrNtW+2WRNpYAGIV8FWmgLv6YFFO3SwYPopr",
+	"UPxt5nRb6FcBolvLkNVNBwYpcNdBQQq9W0xr8F0z06E+FZMfuPu6WI/6ux/MCgW/DYt2rNcs8MRVkMWp",
+	"OwUmVfDbZrEDN0/t+gcnq9gSwR7bXRL+rN049bcXb8xWCjzjwEzV3l2B77XbW7u9taW95YuHrhunkWdb",
+	"W1w3dTNt6BQPe9jXiHtomjRnwKthSDCEbpO0N+87y+MGnUqTTT694lM11VecbI61Go/lQNIZq5muj1Om",
+	"E5kZye6FdqNRLVOpF7sEqQeYf0HezqYMooI09w8H3jRcnWab4UFRIqHfhWGobpFLE7fcp9nYKuaPz0hc",
+	"f/zgQrdxN0y5FFNcikl2A6ALI5+XxPMN4xWbCYpYjhaiJsqWi+JWxWpR3PKr1oaeqNh70BChFz78VXM3",
+	"/OGgIcXeWdojLbL8sggaifxHgqYm/xFTmLd0HwsGly8GR3qJmzD8geqNU7tFSzfqx3MO+zd870Lt5nOz",
+	"NUs33/t7u3T3r2J0rXd6uY8VExmOSZ2Dum9VbV7LzV16MrKUFteu8cBUHqo1q+myy3iajrPaew0soLtj",
+	"tDtGu2PU7Bh5osjbmN+GxW/ITrNSo7FtxRKsSiFE4mBeBkTn0RtGBC/nW1m7rWwEv1XvY83jyGgZqtMG",
+	"7kIjJrX1V9pkPGXjWw2MBDMCWPHrS47G/ZiuivheWs3dLVCyvJY7GAgb1mrfZSzvMpZ3Gcu7jOVdxvIu",
+	"Y3mXsbzLWN5lLO8ylhtG7yn1+kZ09EUHf8eTac9t8HTZcOnWOPLEW1FgX5ZIl67MtzLQxEYVgHNaYHTI",
+	"EZnjO9rvrGQj9DtXokk8B31ajiMI3HUDSLy7bY0ZtCQ+5IhwAaEVBfdzgwfSSqOsGvdR7RFuXR0oUn3m",
+	"yIaf+BEteER1GWuXHlbiTiohIv4HdEVRPfM2fITKW+lEi5SLkXHNepUcEup0aT8Y5nsjEN4TCsGjGpKl",
+	"seLcgC87WuidUw0KqiyWicFxk7KV/CaJFF4cg91jfvhCEVdQRC+YlfSjF7wVCgQveJPhBkasazPGI3jp",
+	"9Ld6L+DexVshX6Z5qerXNXfseMu3gh5dvAWU99JOR7XRGlcu3v5Qmq3y/WNn9mrNgruZ8mbKI+Tv6xxQ",
+	"t2wB+GlppMTJxc9k2BmSGaNcAm9H+GbM6IjYhOYJ4PQNOyYasGsDAwejxRDbkerMOqrjE0mUoNjnantj",
+	"aFaR0wJIdOWCmj+ToU4GKhpUNE093K0JSOoUfxY9cq7jL6NtdMqQFh38o9nxfK969cuiMHn6F17bmavc",
+	"+mURuBR63lgk3Z+h54yJ0P3pPFc9MD9Q370tjBbNpTjt6gFjEFRce1TAsAcrr2Ex4dqqa0sMCG0w4/GF",
+	"Y19T5106uU9oVMtEGZj6DGVnLrSqBwa/WJKcZ3GCbDyfzRBfuQLBulVk7uUpHQ0R8RHMuhRLvFmVu9/V",
+	"nlksUNW4uTmS6+9tZXlcSIlay0EJeIGlUnCaIFy9gZjA1CcZALS3oUVgth+ljN6WsLY/MozUJYKTd4JH",
+	"So/gkQ5BSZR6YCB/FyLH9nJZOlD7vUeAul9iXa7AroaAP47VKpFT/btdMWJsvhM940tNCX9rmxRMIkP2",
+	"e3fJJKPpeAoiT9mAs3nXSpaeRtOm6C9oOfec4OPLDvED565sWgpA6LjKVsWPNmKJ4DeKGfid1OtMPhTw",
+	"0tvsdtnAFTA2soTBUw5ddTpuuZwiFH7X//fBi31yeHhIenu9XgDmf/NerwPg/3vi1TwUJKVUkqcJqNRV",
+	"g6L1PifWJhWd3qCU5nsKzkY9b/rGE6npaUQXVRtM8YoteTLSBS0qxhebxOM9ocvAVL/v2kRc1d4mMIwW",
+	"lefcbBybhjMyaGFtY/8IJ9w4lqAiNYhFwCM0STFuSE/PKCoj1ZgO5la4dXIgnMwHY1pYV/+HNb+wXy/d",
+	"CGu7+lZA2cXWbFdLN4Kh4HAnGOmNTo1iXLWa+Q8zhuppM3rzNrPjgZ0h6gCApUus8q/OhEiUHg7MQHDA",
+	"qNHVbuLZXKQoPA1LXxl2fSpRFO9bt9M1/Q2CDph6VoFPr1dLq5KFaAOYY+lW0WJyaR2ttQHXyDEYMfXN",
+	"G5ZJJ0VeR72DcK50DZQ0lknUIr15fJC2b8P8DjcMrw4xr3c0vWXZPKFjZopTmEA5TRCamaZMzZ01bFTq",
+	"mA3x8pgiLAIiPxVVUcDo3Oe28aJ00xD44SACI9RYzJjd+kIyA0N1x4jgDD+BpwniNfDIPkFzVRuWyRx0",
+	"zNHUhznOmtiySkHbnfIFc91Ehdt+a6OW+dWM8ehFka6BqHLNs+U4d/0IyPCNmncr7yx59koN6jWOMHB1",
+	"qfXrDza+r+3WOfDOi7o6dsc2t1XTP7N/TDZPpXRrDOJZbcjf74OxvCIM7/1kwtR7FyydxVBAqSFZsc/L",
+	"zazfbxRDtlq/rpsG5HDY7vNxqQgT0uWgVZtcOF2BpYFydzr9uoYERcIlPn3egPqQdYhPxVoOvdG2Hgwv",
+	"6VQvuQkdHfeHVnk6+l8nfaRj/25IporJ8k5y4LJ/yNwHjJm6enHJO3a01zjYJXfrW3Ein4PX69/UsdeV",
+	"a/VvOCHhwevLyeVunh9jnr+2Wxc0G09ZtCtGuytGuytGuytGuytGuytGuytGuytGuytGuytG+4MXo9WS",
+	"7TatwpvKszuj8Dc2Clc3g1WFggtfRpWxKDK1VTmcvMLHzAV8PynwUwCHV7EzVlTr8ZPFHBBy9D9OSM5v",
+	"ud4dmyblfYvsuurB8O2DRVh5EcSAQ5QbIU6XrUUN0kMLG502hskiNy52PEN4c0sZcu3Wl46YKeI6zxZa",
+	"9G1c0PmIxFyfSdfAaNDgU8iwYdFSdPOAeF2/ZrBCbT0hUEfb6Nw4U8LUw2pSmGmjifkGKU8eTPr66TwQ",
+	"sB9LG7Nft4AwoiNv4WJuYghwpjdfyh8i86mQEpekBitap7ZacyoHzdYHeanbOlIcLeLNEdnXoZkehvv6",
+	"U7NVZ0YZ3tyFNi9DnVuEI2uELWjRmlhNK3CfXKB0D0+qHopqFdJU5fB9XioqNITMcs6oi5i1ndmtujV+",
+	"oPn2OMbS6W/mZHHBYMpXCxjxwJ2K8T2ELR64W3UZlDBmypul3l0A98/ksVm6cJM1voJadJ3SIw68T+CO",
+	"D+8TeCA8gS4UUejWkrdqBuIDGNXcDb+rHcxLvnkmL4vtVetH2m2l3VZaZyt5jGEJxs5qXbK9TeidnRa6",
+	"00J3WuhOC91poTst9AfSQpeBgDimWo/p1hru33M7X/exnELiIr1lJJ+DD6QSlvKoXHT7O6WORX/PjHTt",
+	"rVQsz1LQmtBarhsIWsQTrUef3eiCJcmLhZdtTJNEepFHlRKT3XU6XAlrWBtsLWV3MbsfjMVsFqys6aIB",
+	"4rMsJZIiQIrp74ZftYB028GNs40ul1xhREVKu/HwQfo3NtB96Nfds7V+Q98KomvNxx8XrkppVTYTy3PL",
+	"egB1qyCsHFlYL+y3hbLybKkuyrxDzQpkjxAuyHqI9rZ6QHDv1+xK//xVaMBDzHsrDIphulUipGF6XGOX",
+	"hfT94/GYSXktbhkPYtweX5zp4qYm04AmCeAy6Rg0qCMBD2gosO0LBFo1Ww7BiX3AOL97kd5CjL8hwRDX",
+	"Z+KWBE8w/1R1ElBQx5SDeaC7Wfje+grdte0wxhgaDXMZ0p4j6idUZmpPRk2m5J5KAmWQ1VsQbGYKV89i",
+	"nmesNEuPq+SuYPd6I2GuisvfAalMzZXin93aODHZpO0kngHGSCZ8S0vxhFoQ/ZT6lo3GWUaFAwcKFKfW",
+	"10D80TYdTq43RoaqcSCl8vaMuzkbUgc0cjaI95lgfWRLOGoC0lk0qF0yk+wyinVs98SWWM4EkTG/SRjB",
+	"3iI4TwEyRdQPW9/ILQZuce60zmCK2WDCjA3VcqOvKvNShE0Foso2JVNtQjMyEzIjB88PSQSGglTMsIz6",
+	"q55/RePhxV4ibSUu+UWnt9/Z31sdlxyA7VjjgJ5MaUrHGUtLlfHnacwzRSvgilM1qOjkeXwzzZIFSdlc",
+	"pFkAIWNbkW4b0QU/eM8JnT5SR7TVbkVxysaZSBd44fMWiIQbkgfDN78C4XkuGfDP/1qnOWSpglC54vBC",
+	"Jhp6Z4dwZQghnxzRjFIm54JLRmgiOHt01r/eFl6yFbZO0bOwAHVdEo4wc294nGdTkWpkmWH3m8co6C2D",
+	"nV7FOhruqCsTp13JVAVIJ+Swxxdnq6Fiy8cNEUioWytMVh68T+MM8ElxDG3CojhrE8l41NaAIm1diNaU",
+	"k/DqSDhttUnOIwEUrV1kIbX7nFicWvUmwoQQKjHxoq0v0siNPX0CeFe3CA/r0Qw7KhdlSLad7AkI7Gxr",
+	"qHOhPV8owqpbCM8qWSqP9MHsQHoQbjiAmcgY10Iecj54+mctANunJEvv4jFa/STIwhDKDAcctoaXUhog",
+	"hpV1qBJINI7qnjaMVCi2VRF1LC+xteC9j/rbxc3XpheV1z6o7lyb3pQc29/sy19tLviKHG/KvX3yGFZX",
+	"rY4utRFUHXimjz4a1qpSML9PBQnPLlRlNTwaRMEUJ+29UQrQUYFZoaPUGdcipDftW3MKhguNOD16cP2Q",
+	"eu21oTvL+K/szGzqwapn3El+syTzLOZEKRQpIIKYKAAyXcyV0K3o3r0GnuGCHF+dnJ2RhGUaEDuKb+LM",
+	"rx8x1e52QGkkOY//nTfzGDm4HMHORhQhRj9cn7T9akpepXLfB22SEA2SV7fBVmu0wCvtgdinNqGJFIrN",
+	"OdH7a1sFN01Rsik31Es+UlKDesZPV4I1O8WkDn0/loRGsziDauwmngL3J2fdPsSeSMPv2AxZI6pYOkxE",
+	"w8uou7iPy9phTVKN0mFq5mXbdgDXWGq0AXViHKK+2vwYLBPa8uhAeB2D8iHuncYhn04uuYn3fNRBeXg6",
+	"lvAbcrvWoBvg7jil+LwrOlTKueQDymDoFA7avXRSTEDocqDdMMiNLi3nxZ65L5WxdEyBvDKOjV7mKHDV",
+	"1CX0rskCKN2bDxPXd+HMchjpZzejm85ocTiXhd0ZfrQitm6UZ6iClI7HEMK44I1vF3u3k1938utOft3J",
+	"rzv59QeQX5eGrGmLCLKquZA0uQQ3+7robwV4z0YocCsBIPt8Ywy2jQqUVKL3auC7Kndr8K2K50zNjtp7",
+	"DfHEftd+qf0CiDcngk/imzxdAu0+dh8BgAdveWVVQHlzenz94fL0KlAJQdE8B9XXusKQexBAwEWOAyTM",
+	"cV8XGtPb4/NfPxz/GmofSjlTfpPTGyYRTkEooWqSilmbMDqeFsUVxiJC67SFIHRPfJOjv+/6nvYDno7S",
+	"b9Pxwcn716fLO49oMTcxVrYIevE/Hr99/eFycPL+8nSle0avdcr89S6rx34H3ZluF4vqfzmo0tZ8rqZe",
+	"duHz8LaaRogWfKx4CMCFQCVG3nY9ELCCgLElxK1pR8ZZwMN2/OH6L6fn12cnx9dn788H706v//L+9VWt",
+	"yDO8en9ydvx2cHX26/mHi2GXXCCilKleM6dS3os0ksQUiqjfM+Wd8Pr0zfGHt9eDs9cXtd+HA4BF4yap",
+	"4CB+omce2aQBZVHcG3CF1Z7JMbmg0oE3H96+HVyopb0+u35bs/mkkrDMSag08Zf3704v3l9eD5QyGXx/",
+	"pFGGvS4/keTD5VvZVmJFzKHqSaMS6Gfnfz+7hpW6GpyeH//y9vT10mwPp8+OnPnu+Or69PLd2fnrJt2O",
+	"JXh4IKJbdbpJP9+fvT4ZHJ+cnF5dDa7f/+30fGVvtSztL6yGWnHix2xn0K8lGY+kkhKpJEPwiZB+3usd",
+	"jG/ZAv5gw/AUXP1FLdrD1v7q7Pp08Pr06uTy7EItyfJNW9/E6bvjs7ebvnx+/O50dX0Uc/YrbXy4Or0c",
+	"vDs+f318/f7yH4M3Z6dvl5x+25emh7pESoseB1ageh4DU+xNWWUnl85j+Ly062ieT4GWbeK6eQvR/SbR",
+	"tSuKd4RCa9eEF/eES/Qmp3QCtT90vJrMR1pPWLDsZ0XLPbhMe/BILOurd1jMSV2y1CBqQmFOLxz/nkpt",
+	"1TFpi5WqIU5jJuy9UurDbzRT7C7OyIiObz0ZGgbr1+PQPfPrddjSHBsK1ChT6o+F717UC6xYqqLoWPgB",
+	"p/xF+IETZxCrJO3vrMNwXpSqdoIB0bXhgk6Ch02MWMgtlvmrzco4W1Lir9iJSoNVjKlcoSwByG5do7YG",
+	"4LQ5lN0WS/xhGnkNpu8xUBXFboEauPmH6tTrxEMxgdBI1XRoPnnGeLZ+wuAqs+WSKOk3SqawGTQiYdVC",
+	"+Tp3uksgqsLGyajdccvYXK/gGqY6Z25qRHtn8jRe3BQKvMgaNbK5AA0hMoOxyEP7FkQCu2lzf7hF6riD",
+	"BAsCVj4HvnHDMj0XVvSLeXaw34KNGs8Uma03+MQ8YzfgHXHtNDHPHisyrZT64KxJCbHF3ZWflx+Lps5I",
+	"mMcq8syaPXPXsrafy3iT6rnr1LK/tcfJ/vbdTfbyhdc1e9kBuii+oPp6ortqr55gn691l0uc6Pvqnr/S",
+	"KwEltggZsSOLO7K4ZbK4zDbusnl/0zczjkNM6frlloYgIrglTobuzldPOKs0BB1DwwKTnCdMSid3TDWM",
+	"S6FkD1wJ32TuEtKO+6NcFkmXWeyYP3yq23F/Nqe68pdFiQw5VzyTtb7nkLxQDSB9/Ur30f0Zeq5C7rxr",
+	"Sw3xP1Tv1fbNE3aapiKtrUNBpSIo91NM2FP7AGsZGZ1vOSVZkkTRbhXkOBy2v5gX5hdAqYm59eUhF5Fk",
+	"ypLIKOTGw69VXzdct1yuky4J7YVnha58ZNrSP+seV+cK21V/gUw/154zab4Nv+zH4RfkAsIrvsOqCIYp",
+	"CmSaLoCSnSSaEapWGp4sO91OrI29VpSRtJfeFx8sXsUvu6/ZLpSOwuN+zmyfoPlV+6AtQJVAjXMqZHak",
+	"Zp9CWAwFEymYj4dP6Tx+aqZdPv1NsYqvT4ftPsdbJjKhuKPfmRWF+DrGYt4xSxVuCEagHs7gAHUAV8E+",
+	"qUhy9VHcSfahbp+fAXtQZ2OYp8nQSM736g+z0zUoNTRpB6eBqv2kO4BHP3r6dG//RbfX7XX3jl72Xvb8",
+	"ob+I9ibPRs/3O4f0YNx5xnovOy8nr1509kfPx6+iHtujvf2noWLgaySS1aSQXYFpTdsympg0jBVB0oUs",
+	"hSNsWka/BmcjEKRRXKlEQmBgQAj6gyQsk0XPZVHrJ866pMZmUrKNxDdTRaMgWOV4LpJEkFEq8ptpRqZi",
+	"xr5BofbloCJlo/om06Jdr2pSjskoofzWpJNynQBXzMg7IThJxfhWNi6As5ntp7Q/MSWvLrWvaos2KUY0",
+	"I2M9PSgTl7J2nXpJdfhuKN9hppLVTri4764FRjauS068dkKN7ilW2O0SVx/SaHm6WoPrBG8YVLYWNpoT",
+	"JukUhlBjBvO4UcJ8IBg0yqPNXcP6G3GiXMrpYXBqPwwm2DYNSB7kRgCMQ6Pw+pu5gq1b3omfV506sIKE",
+	"scfyWBuWwqcvUJJze/MR6je4WU+/YHWNWm6GQTKRBd90nLoiC9lBohqKKzjG8DqtAZXRNnTbrk87e5ND",
+	"+mqyzzov6OFh59n4Beu8mvRo5/nogD6nvfFzure3dkFj6GTtlCyBNkAHNqTgqz5DBB/IzqjGYoV6Azmg",
+	"VJY6R0Zl3vDxkDDhlMinZa2n7ZAbTDQFpToTSdQl6M+BqBLQwKtuDJd06fDMVIiZRnZ6hzGaFYfGlnn1",
+	"yoxpO91QmkWTRjP1MPH+qO72usf/lPno8pd3k94r+q/rd+yEfxmN7k8vPs5f5iz5+7vJ/OXf6P/M//36",
+	"V3F5rP77VZ7+cnjT3f8wv5++S/75evDv2zfjv/z34C6/Hdyxf32kL+IR++vpm7/3Dv4edY5FfOvPzLPe",
+	"q+crKr2U9mA5AbbYhEpLfsfqGataUbXTApz5JmVsxviy2F0IhaCSDNUjg3+JmOsYx8IxrLdCxtIZhJlB",
+	"s4DJSk2QDgKx/FyY8wqycMvYXPa5tcBJRoZ+xwA5AEIQCARCsRjU1EmcsEAEevPA//guTgYom4ZQwxoF",
+	"Ezuz8gCwgnXRCistTOJULhNf4T65FymwFKdEcaP4bg/ZrWpxNqH6K6Lx18c+qopWsRzACQ4UO2QMw99m",
+	"lEO8I7tj6cLC5YWbQhtiTWOrGgBgnCWwJxOlydyjPFs//xUwQgAPbrQsnKqJqulCOXJndWsiiyfxGAMJ",
+	"B4yrpQuIr78qxQZD0QENyo0+BCatBFSMCdFFSNtGhAXgamPDDc/pUnfBcZKQAISxKFpvK1kJsITUfK8D",
+	"weRgna4KXp9PBWcO3XjgvAfTEc5N7L2REUDGR+rZJWdKFOJPMiUiqPY3zUyoPdKPkF/qIOG5YHkO4XJP",
+	"lL+5i9Lj3tw75MD3oTpH26fQ7TLLq9v2/k6s47orYieWYdDbhDJ1UAqLwg6TvimUbq1uvaQrjj69vCeP",
+	"Akf+g8PMf0tg9MdE+14PvRkrfoaTEV3zDJ5vWpjzHiM18UdFFq+Sy6YxNSgyGKLosnqJDwTpaCAKZ1kp",
+	"pwqAqlsnynCe0t6pqRzlvmkwARrgzPoml2XeMDOPbgiNd63In/IuV+rYeHedKjOV66GPuJV0KjecejeV",
+	"e06hm+q9mg+ZxPXQML3qOuEHoNmqn283kZtNZPUsNwsgaXJuN0u3fCNSV6PqcygQD+d22IbUaLfYNNa9",
+	"dSNSrLGfOLFlKLcBsK3mrgQieOkE4s1BCINHItEga9MQkY75o0qEOtVLLrXoeAjTIoFr+l+HCHXs383J",
+	"iZd06V/wAjX0LXe7mp/B50IHpXI99GZpJzpXQk9f4iQ4v0JPlc6Lc2VpYMxufsqZsn+PZTxKHAy7WgUI",
+	"jCCmdDdjRDKMFfeqeZMRm4iUaWRFMD5ntcrMg4pvNDVT/aEKemiUyhV432aFzNOEusk2xWI57oMFxI4C",
+	"3iXUGC8AIz01a0EiLFuxJd2k3lh65vjeY35L7uMkISO163iGPiMwItM4AXgLTb1BvhxD0XRA9nQ2Jujf",
+	"UTyZsFQ1ga+G6rev7nGainQwY1LqHdgAvZaNc2AFjQo5nJrHvboN36yoxdLQkl8ZBre44SUo4Fs/jY6S",
+	"A5WWfYllJrvkEiBUjNkfv6gewWeV4sufZJh9TKttd1t/FB93o/Uv9j7iHpQNcfW1JaoLWPJ3P7D4xKY1",
+	"NozuZOUl7whVD0gBjOFSvKrdTs0oG+dpnC2u1OQhewHf2nGeTavbtya52ILtgIyrKAmCCgMKuHoBxzJE",
+	"RHMWQSzbXIMfDyigHw8QSXdgHrWoQQRFZ0WWRqzPC3hxnXD1M2I3YBUKtecBDAZd5jrpU4muLJLguPvS",
+	"gQ9hrPOwS4a/MJqytDImQnnU5+ZueNwkQu+7DCebSob4A5IpwVrL6xo9Rs3mlNEIDLd46loennXhEKDz",
+	"+G9s0fr6FUpSTYRJmKAId6tfvnYrcZiAW50jbuJj2FzIOBOpXiSzRhBIoOhPJaMC+Qgjc4Q3iDkoMEGg",
+	"ZfA2QRVDkwin9wQYG/u8z489SQfCKzHEyCSTqL+RoqnP8DLKj9oJ1pw5owvt23KIJu4dSeKsra72uXbJ",
+	"RiyJ79TXYqVUgb+mbcEhDLtHnodp9HiLl0KwusQfQmbxpDL9Nov6XA07BqRyksQTBiZMY65U03CNAN52",
+	"m85pNpVtY9MGnx0ebAcM5YnEzICO418atokUOhJE77oZjRhsQw2hci/S2z7POQap6BDrn84AHGISs1T+",
+	"9BMgrChdFrgMxry5SEgxVydP8HhMISJ6Rv4jonLKorYDtvWfPxcYQQBGnkhRtNHnVJKDfTJlX2jExvGM",
+	"Joi3paHKf1KSvczobG76c/nmhBwcHLzSKFm4k2bxOBWSjQWPzIsY9P7TT/gtHa2WTVPGyEhEMZNHZPhb",
+	"vwVT228dkU/9lp7bfqtN/p//3///89ehYqPUrcGlVvOOJnHUJsPqC/h8n6d5wnQgiYQU7TGKhKBt/9Zv",
+	"RaAHqI86TXwdwuoUrlTCEsn0YC5NFyL5009H+FBRGUCHrFeIHNIQMvzvjn6/c/Z62CX/31wJdXGGxvOF",
+	"yHWFCLQujBJAsVJfRbWkDCX/00+2MNGIqX5SMkoZvT0qeiB/JgKoBE3InKZ0xiCyUx+dONXRuM5TuMP7",
+	"XEzsbvnZunImdqjy52LUODpF4mGl9UZwjgd+Stzzn+HLOgIYb/S5Ul5Nd3UwhSscQVxxFpwAIsVMnXd9",
+	"tNBHAqqZiQbSHTcMxjgf+uA2wX0AsRymPIkOj5X5eKpW0ukarCXlSDthBAa+DC/h6cWisbAKGiOfxhK9",
+	"on2ODvUisFjtDEXwVOv/oXXKvW6vrbmCOkP/iYwoicdMh7lqRvLu7Lql/bAQUC6Pnj4Vc8alyNMx64r0",
+	"5ql+6eksBmt2FmcJpmwBP2m1W/rbraNWr/us21MPqSboPG4dtQ66ve5BCyKhpiBwPKXzuEPzbPoUWTPT",
+	"UXVPIWJbhILJjEDsVshB1cuNlRuORcSGfrScG4MHh2NI5/FAfX0Q8zgbpCxLY3bHhmRKI0AWUhpgn6O4",
+	"QmLeJR+ngplIn8wE+KmNE6FihfY5uAq57UTwsZYPimpRRYQWPgOEIcYo7zyVfa6r2RwVlQJ5W/+teIsJ",
+	"HwCab4oZA6svKgtaeUANQxaviVyLIfY0n0UoaOBEQL8GZhlaKD4zmf0iooWTrglBU/N5ov3FT/+lY/Bs",
+	"MJkJaGwWhwjqgRLhVwn4wdBLEI+WBV/WhksWuoHSOkBZ0JRIdWS/11tvyDoiT52Gwel/H7+7eHvafGgn",
+	"ImVKDMTCBjVjsvWgNHlUjbr0v+4j+vGn3rPwjWc4yNBLdjKe/kKjE7Wc8Pzh6uffsWwqonORHWOhKnzx",
+	"+eoX1SsgToElRL21d7D6LZPJLMRbmt7o956tfu/D5Zl6R6CG+Wyvwcg+cB1QwaJ3LIqp0W6f7b9a/fK1",
+	"EO8oXxgEPvXeYZPpP+OZ0g2TK5BpQfTBdxvMzRXWJvnA6R2N0cDkKn9Yr0vmsxlNF62jljlbhOL5Qcpl",
+	"6txk9AaswYZqo6F4Rr90RiJadEaLTJ2cvecHL5+pjxTU/TeTW/UVKbuVGlpHn8IjKB55eqHfbX393P4e",
+	"mQKmcpmvFc0VgIb5XH1qv7d/aC2H9JY5LMS8HEuZA86Yi+0lDUymxSVMGVaHIR8u30LlqJsu+UUoncuK",
+	"KdFR0TokmjkoZo4GZL6HDp5U6dNM9rlPKbfB9opvFosDTK/PgeuZEm5LuRNqeTuutONKFa70rBFzeSNy",
+	"Hu3Y2J+ZjSFZAmSN4tjJLTE31feEZai/3LCsPhlhRMe3xgkIRNgrrqvUPXEvnartNFvGmaR27wDmKBBj",
+	"/X6f3yj1VPAKpTFGOi+9qCg7QI2y7SR3Gp6n8fKQF8Z8OcnWM2K72yrRswNc/pKzRIS6XCIxb8XYIsgu",
+	"Iy+Xmlva57+2H0yevndysz7Z+IOc/BO93xxk4ODZ/treXAqtO/3qWNaf/GPn7KFolxXnVFfdHS0gwo/f",
+	"YjiQkfPaWLX3hnvHkP+MNr2blM5M7lEukdgBzOXQdG2IIiDNfJgBgxU8MM8ZcAGXgpASATHUSqRYihPC",
+	"i0gmlNDoIuXO0UCvxDoaJ1JTYhQDdS4aOEnKZEkROgGkIxE3MbcEJHJneojGdm1FtyZILeBTHrWLMr8F",
+	"0CbO8RA8ZHqQxXeNzaMklWuuob83rDGUDJWMvIJMtr31hlkNDL7PhzjuCY0TFj0tPGxDTZDRkox+GetW",
+	"KJqISy6wwhukbhksbYb0/2eErNYTSMwMFCTf7a4ao+pgLMmI3eTcOG4KVqVTMeySQcQqmjdtT3H/mLoN",
+	"t1zcW2Qj4InDpXx1WAJj7ZLjJNHWUtcWnTKLn9TWUWpiQt4rURZ2YOFcQW/jAEA46EzwG6fSQw1P89hv",
+	"q0JIKsmv7EtWAcA2OOYzJgGtVU0GgiKUHkFSQUlKeSRmBOL0IZ1QO624KHSKPncaxG2jjcuarYs8axfr",
+	"BAZEQ1mkmDEoEq/WTBY/tZ/CyxS9Pbh79WXfODP/nbN0UfgyrSPaKhguasXhYTVM+vNaIgH0NubfkTCw",
+	"pkKmQxk+tU65zFNdJxZDQTQVnwm4TDnZPzxUp1IXCe8C32qmuWGQLmJD1ehtCLDsOr62rMTtpKTvVEr6",
+	"BYpIFIfpsUSkp17thnrZyNjv7stYCS6bMBGSfAGECbQew1zR2nXLFr7rPFA6AuxpxQcAp1h73aDZGV3Y",
+	"ItSztnWGUqece6oPjQl6YFmmscUcZrucl3gdq9WN1rb1ODVW/JIonz61wIJ7ym+SWE5bnz9XCo/gA6X6",
+	"IXXVMT61vDoYSlf2qle0Amj2Si2HnpKTRORRGay+8DnORZrRpKvH1R2L2dMaKHsdLVau51ADh7UU0h6T",
+	"i0KFESrdrtY9aPm4/MVvrE5QaaGm6sCnz18b0/dQpZ5am6Pz0JZJ/I5ifxuKfalJBGoYsPb+ujok3L/+",
+	"+aslxhYgbyUhBhXCDfcqlAmNUTWmnEgGFqOIKX1itNDZI1cVlFjJGGTwei12+/w90E/MhlHPoKDugkEt",
+	"EIcWY8mMD0GYqJhFGViy/EaX6Lqefe6PxlQoVPoui1AXLID4fIRIC9RnMFzLofsouisFp4D1iBPUSOlo",
+	"lLK7GB4ctsmQjgFNNeY3g1gO0pzzmN/ADZuQjcEccC0dT+M7Fqm/lUzPeDSII0Aj1GGAA4w2kuqJKZWD",
+	"lGGwBlyI5UAt1gCi5dQX3VHpByRuQ2sCUJedlHP4lvvaABDe9D0SupXnMXQ4ZTexzDSHs4o5GZa/iC94",
+	"KtuRhq2RmXU5pYgggXtwQe5FnkQkYRD9FY5p8BETW2sLMxRM8I2eu4r/B58NoDdB0pcWDTChfSYkmgUg",
+	"355nEOSKQA2Q9GXkHLhezQC7ZHNmaq+abrTV/iaSqQuZloNGC6VezqjskuuY4ZZ3zqqa9SKOcA5hVbqi",
+	"qbhjaULnJa3vU8vkU7Ev8wT8aMh9Q0qg8BTARuATBmf0vYnbL0qqvayCT8hsAaroRKQzSOnCrdPRyesd",
+	"jAczLrQwFAyGcQkdcByeWTC2FPoYVJj8gN/QhSEdn2uX/GKjfdsEYGFNcGfKStVQnXmtlupuNsnQ9uYT",
+	"XeQee5N9sP/A2f78MCn2k4PZ0Nrv7T/v7O119g+ue6+ODnpHvV63B//9s1UWdY5LZBs2dpoD74r5jbTl",
+	"yY94niRF7PUYgu4t5qrGSd83VWdbFB8o4uLCQKsFd22AtLr3tAS2rb6HyRGtJq9DLMSG627R/f1l7/Uq",
+	"xasq0uR7ztCw6xC0siEm5rerBEn1jHyY5QXflXmSdU4MsP2qt52n1/IyXxhigJLrXhP/KtUR/UbcPWgi",
+	"hd4yjjDhza0nV/l4qlnVThrfvjRu5W91aGyytusuLq59Lghj1PGEjZYrBbbaraAQ6IHyWGQfIwK22q1C",
+	"AtQFURz5T51BV/xD8J966U+DA5VEsQrcUI3kF75jU7lKcp/iUCGZDyfMyclpHbXQOCvSxVHKKOxNdYBr",
+	"9ZS2cSW5wfDFMR+iz6WIjm6k0mgtAzxXGSoVio+DQN9Yu2lr4xAqN2srNn2+UrM5ZzF8gRZB8xwr0EHI",
+	"PMaWk5GIFsulY1PsIcSza0uFINZuebq3Zlv4dtRdRHHCpNyIsvsvH6z7tcN1X3i+5gtN6LP3QhPq/JHG",
+	"mfvS4brT3Ige+1/56nv4c74jxY9BimfjuTWDribMS72e12nOjkydD1PHWRevQYptgU9sNlyB8TW8uHz/",
+	"19OT6+7J5enx9enQUF1I9ooBLhySpPrctGJAzI3dRWNIllQtPbaQLjXO01StNiAWqfXzEawHRe88hauM",
+	"3BhWNT1Yd5usxiTT5YTKUxJnkiWTLoHyL6A7Wpw7NLGFNNU+r6qqZU3z5MPV9ft3p5fd9x/PTy8bqpmV",
+	"qdFwK2uqH29gaa7Zl2xNfTM8p1CIAI5ezHV8c8a+ZF1yUgK68TzXWtkLDdNmgjfzrhaDWdK/WBL2hY6z",
+	"ZOH0cJ0ODeD1bXULDmVWW2dg6G+PYXlfNjtkS4xC9xyz2t0dtcFxwgq/ZTAFHUIPcPHb3Bfm57Y2hkf4",
+	"vN0hk/ymS64UaaMJSKMmkxbyzP0e0/oeg91iOx02NgMrLMc6kQxAbEYLnYYJZEwXiUOSVpat4XklMkIy",
+	"swMqOiTAgMshJq9G++x5tNfrPBu/mHSeTQ5p52V0cNDZYz36Ynw4ej7pHdQM3wWgK+ZgFdL956qXRJfr",
+	"WeksAYruMOG2rrmvK+kp/QCZVqWKzxKxfGs+4T+RMQ1BCgcaaF+iD+1BVrbGeRKmSFadC9aQ0O16X78r",
+	"U9QukOdbGKKsI7jADqxXgR4kw3/4cPbayu663TaiFVUIGTnG/HUfGQPgJcgNyyR51nvm869G508T+DnN",
+	"pg59N8qNmya1HVKvBgNSiWwSqxSPpy6eNV4wkCYBgd5HZQcugdyx4BO+uAX8FPO7IePQgjIqlcC4rkE1",
+	"altrFOWR12oJLsWFqS+tbWHImmDcEgH/fJ+b5nQHEXahwGSJsymRWmjR+ozUvYNEQMz1o+NpjYvcczej",
+	"gDBQ3EL7i5GdQ3huObtxpYe4z9dwEePC77zFW/IWd5zaT4/jMQ7ir/6pHMdlqOUyOOrg8b3JtYDWP6pT",
+	"OYyx2QogVWvRt4Jnj5cdBMGy3cWDhW8djA/Z/uRlr9MbvYo6z+gL1nk13t/rPJ88i17SvdELBpzQxYJv",
+	"iSS+i+l/KWnaxElW98BR6z08Rt7fc5ASXBB37GQJSV2366F4N9LF9ltWsG6WW/35oRtt573eea93SsM6",
+	"3usA6vi6zhPfJWElNUsv0mQLTt2Sz9aVe8tydXMPLrEO3IoXE/y7NQ7k7blZHQlz53H9nTyuz3Yu2m/o",
+	"ov2G9GaLnsuQ1ePHMm+066pBKaU7T5INXWfvjWgYVB4cxWNbjhLHtFL1mdY6R4lIjcLaRDHr8635Sb8L",
+	"t2h5ndvESPdqYnxY3SZ7ACKsTBMS0UkMksDx1cnZGUlYhrmp7mYRyzaLZDQdTwe2Hsd2NwzVw4EdsK5P",
+	"aX+JT6m1lUNYdfuZ2V1jBh2w8A0mz9o/DQBExwJANMsMgsqONjRNQ0SD7IXppBo5wWZZ2jA9z75loSK8",
+	"fKW2NkECCNmsqwEm2gUqg4Vx1mk5CZXZz+Bgk4SOAAenwC/wK/OC3aqc7KkxzNoI8eDmegbkuRrIjNaD",
+	"rRMALLDCK4awCGM6m+dSg420WwgNNwDVu4BhdcrHIsFK6IglTibiBw642HG2QHcdBh0dtbD1TfTzMz01",
+	"RRbwao0cACH0e8RO6S5F8YdMUQQls7qajsxXpTdOdmKAGJVgI1c64e/pwkWIqDno1Zzu5UA5fV6PlNOM",
+	"RGzNl/+9UYmm7KdKGxrSgh0gxZ8svZny6iZYRUG2gFNhSpJ0sCQJqpANpSG0PT2RBfSsLHt6sQpEpIiU",
+	"EpzGSR6ZrGN8ARyukiV3WqVBPFY5Ffe8z+kNjbnGWEU71yyXuuiPg4BR1DLQ0D8OFm4sScomuTROJJ9k",
+	"1RRk+Uae0G/n2tHFOKAImHr0Rae339nfCz0aII1ov8MSYl7Q03l8M1XSPBZaMJWDcL8W7nY0P7TL9ojP",
+	"j+44udCrewyLq5Fcd86T78l5ci7ssuw8J9+f58TQR4L0UdNshy2F2UfIF8IFZ1tPa6vlQvV8x0T1PIiV",
+	"PNA5UlcHbOce2SWk/XDejgfRiGX+C0MxwpUP3kEhgWDdAzzgKDcWdZV0tJw+yzouEQ15sXTlTqLFzmO3",
+	"WE2fY42ZYSFKDZ3XNYg/OXh+SCK6kBgtysU9eGRf9UoXCzudITcQrgeV2ESedclxn1ubqWl7r9fTk7st",
+	"kbgIbKN9rssWAkbmjN6yZdbApYUMH1KmYCuCZXMosaqAiHWdl9Qy+Gg873YyweYLVTSwLhaaXJoUNNh7",
+	"nISGNaT9LQnybqmFf7z/cDk4P/2IMHPrhkc9eOmipcUaABR5RiO2BEW15Ba9fGskDVvuoXBW1Cdy1CjW",
+	"TWbhaUMvKFSvrvhfviWqq8S/53EK57xgDW6przyJgIYifRaCJAK8X+BYtg3o/fqpZcjumPLiNUtXTbUU",
+	"tJ9irKj/6TdF/KiFd3W/hlv+U+u6QJ8Fiojz3W19dne/UhTJ3hG5YgkbZ4Ric2Q8FfGYdd2yhto3Xjhs",
+	"iZWs9eNSd3pGeWC2TGYi4H4Koh4qWGnRecEH0OcBlgdUffyHyJH+FwzC4UyqJ8A+dNU/W/BavdIll+xO",
+	"3CJqNsZWqz5uC2v3uJhfp8Skx6VDA/5BcoU83XVXVeWPUFWlEG2BlxAalm6bCrehEip1cu4Kg6yTkhmx",
+	"hGFJcP+0nXIvYCSsGNua65x9yayQKDaxsvb5A82sEZNZKhZVjfdZWON1PqWIVvQj0olduaY/QCIisMyH",
+	"0Yawqrs623rJ0Tbe3bKWu+7R7vOHe1C+eRL3H8HD8QDd51tWqNvRyT9t4vX2KV6jkOQQ5fMEmuESR+4m",
+	"OdqNzusj52gbKIlmvnjz9Fbgyk1jOhEaA9r7vDFSORby1634gfCNIMvN90vwgCneLyDQ2ivgzG0XVgCZ",
+	"9/lSJPNa5PLJJE4QUM0mcbvXDCC4i2BOhmPKBzSaxdzAmY8ZTQaTmMdyyiIDvwU45maggzKYur1RSiGf",
+	"UjlwegBf0N6vQcbSWcwVM1VPynHM+JgNIjGjcdFVc1nmI++Wm5Gex9FAyQmaiwIq1iPAmFsolV1e+o+A",
+	"Yv6Oprcsmyd0zEyYkcGGucCV3OGbK3HYObqPnaGu5/0PkJlusqi2i5zkL4XFcLKX1wFMqpo+De+BAwo1",
+	"mzKaYvipYgYR1EJDZcPLTFc8Bhmd9Yya/s1FksDR1JBS9rdq2WtxFcyUFS4aDG7/aWsd8Kj9jUK1sD87",
+	"hPZdjvtOP9soUksfaFcZM5eWgQLXoQCXRNvSJc3SfDRgI9ciMnBYqnXJawmQOCTTakhh59OgdZUFWmCN",
+	"FXnWuVoSZ12Yj4oo+zugs69S3jYFZi/0qLUx2asqXIE5/Hjg7CX4xF0o3C4U7ocKhdsR4a0S4a3jsjuk",
+	"dTU8oJ6uh4I/qyXBD22A+GwI8D2VRGtLxMARZzHmtic0w3yxwn5p1Kne3nVP6VJH2vMR6p7WwYI2SqVS",
+	"dADbq2Gid5P+MpomcaXHe71ep7dOjwdoaNlSxxsi1VuD4iZA9WQi0j5fDlRvCgC8Oz4//vUHRqq/MCKN",
+	"Z76XBbSIbGyW8SeokTbedNYsOEtgolYY6lcoqI0wK0wHnsjto/r7xo3tYE24iwpddNGdN4OAqev12jDm",
+	"wQl2YfLXnlzfZhPqrfvB7VUqAFKCsA1Wfh+xMc1Bli7M6sYdIjiTdUyqYREQx+a0HR4lUjKeUn6zdXY1",
+	"E1E8iR+TX7XdzpuUgoTKDEbQ3jo7MyPaLj/bkJ4Yi+J3VCdkVZe2WynkkapsLBvEtutsmD39wDIby7q8",
+	"xUIbFyXbxx+/zoa1va9TZkO/VF9hw3OXBgps2PvfPDTrx/fegBRgdYBJnuVApzd146QZm8XS8eMUFxxH",
+	"Tmu/9+oV8pDWdh06B8vLhjSet4M1Qtawe3VhakbV3hUJ2flCtharprdcnS1ua2CZljTrUDSfED8Kgub+",
+	"Nws+e5z6IL4ZpWF5EGuP+zbVQUwf/3TFQbwNvKsNsqsNsqsNsqsN8gi1Qcqm7rWLgxyUi4PM6JeVlUHe",
+	"0S/kHRD+ZoVBZvTL+lVBDnZVQXYRU7uIqR+lKsgqVeG7rgniWSq+55IgIblyF+ezqwjy56oI8ri05pHq",
+	"gVjV+0cyZjxSOZB3IBD+CWqBbBaKsisGUmyVWe1W+Y4rgRx8N5VA6qdvS2VA4BCtNmjSRJvwAkm0BdI+",
+	"OCCzKZu1CU2kqILtH5NxygDGmya4eyLBkITei/S2zwukBfik9cvqrFbIw9Tw/AmzOa2YfllOaSWZIJQA",
+	"6Vf34kySobYLDNRCDWvMjiauUwePMpP6GcuBXMiMzYp0z+1aHWGCd3bGHyLX889tX/TTOZ0z9bg2xR/D",
+	"nuhOh1X5Kv517Q7WHpg0BMpSayR0VGBXSjm5PD2+Ph1cnF6+O7u6Ont/7sCvNLIlbmCDc5Zkl7m4s8Pt",
+	"7HDrlkL5TRF7EI+O82zaOvr0+Wu1shJIBo6+jL+XKMsVGQbpiyO//A45fk7UWsAQV1OwSQmS1fJsqyRJ",
+	"UitINjLg9XmdBQ9ltJ3Nbpeb9wOY4JpTGbTRPRqZ2aJN7rIgImPKyUhRnyRCSuSkYxABObpK6UO8Ok1g",
+	"UHEcU661iViuyGp7SCqHJfqDiUgHwVybtS0IOH4l5OO4KtlFqoXmmUWmQkCeZBrFnWi5uM9VSxCePptn",
+	"i4oSYATbholGrlT8e9vGHpQTA7mlscxSmon0m2XFfJwyYFtoWtAlV0eM3KSUZ6Uu1q9CoWKsn+OymalY",
+	"6ybfMJ9CZyk8fI23n6tQsrqtE/wOay4maOvSgZUYYadInKMQLhWkKha5GvlmewHyzZThK2AYpHK0VmjE",
+	"x6/fnZ1X9OG1lN5nzQO4vVCTcBA3AEDsIrh3OuG2Iri1KykgkG3NsYmAJxi47RCXDRydjY7bI0dtQ+rT",
+	"TSryeccJaF5NY+EVNwbaj8heBjHjR0VrR3cBFComRcK3hY0Bd6N+0+R2geo5PDv/+9n18fXZ+/Pu27Or",
+	"66GDRaNoepiOt43rRX0Qq1ykjMzzURKP4X0ko1BUaTO9uc/7/I0WlMdiNoo5Q/ZzfP4ahUjcLOCcURxW",
+	"i9WqQXUKaMoiksQZS2mSLKBPtuQUJTr9JqRwg3MfVmfgrM5mXpJfVTNnthUcj4FoVBu7iQsl2MiZPEZG",
+	"tXkDF7BafwLHzKPHf/+CcDCXTIo8HbNL9u8NXDQNnWlrO9022RxK8jhX0/GQBh60v42g8IC3sSLKg/wr",
+	"8IbgrG4DmMfKvXgbQyGztTdSqZmdY2Pn2NgJsVt1bFTELkfYDYtyIem3Uodi256LSjc3gyn8WJbaVgls",
+	"cBWcDQ+vuFsjSBlXxh9Tktpx252Lauei+gO5qDZlGMs8UCH2sbTiMpEZBTXK6cgRuZ8KUGfFnHEJZtkk",
+	"5rfAGajEGp7qokkCt66pti6d62Vk+9nYfQ6KOIQy0vk8FXdMdskZmGVmNE5YRDKldCnaf1R8WlfmVb9B",
+	"6YLio2ROpSSCY/SjUuGHNM+ErlxsEDLB7qC/RROohizdaiLIPo1hAwCjJnGp+p6kM22TV2xLjxMcFrLP",
+	"DUgABlNCAyyRJphTM2iaFXH310LDUxGZj6eEVrZCu1pT081vNzkGfW7q6BjkttJE6Aketk1JMFR69WVA",
+	"8xJ8zAp2PgwAidiEdQczVEIgaZ/jjRisMNligFqqHFpDG+Wwh0gkRFpsKxNYqlYWp1ItEOKmtnV8vLHn",
+	"oUVGglynPUV9PhZ8Et/kKW4WtPLAN2EC/iLusQBpVdZR37JTodYXIphxS2g3VBLPYpBRfmELobqGV7z6",
+	"3o5pCSxHz/ZftfucTjIl0iSJBmgeT9n4Vq4jwDyo4jZwtIRRPO1+PVq4XJg/GYuYV0YXjLONzJ6Hpmza",
+	"NisSKPppE2e8zhfYPQZhAZcMjHM5j+9YKhXRdcbi7nxjjgmQBXMLz84gY18y73tiQhYiBxwICxwHxeOn",
+	"Yt4tatTZZOv9zv4zm2z9z5YdEOSQDDI2myeIBPRRN6K+8JuJff+qE6ab50qvXoT1UZjCMEKt7k//VUx1",
+	"v28TstcpLlyS77ya7FusrC49LKv1bCtFyfENB1XnSyvTIRegcJPS5eX2mlYxr/Eo/ChVzFcaawJGrp3X",
+	"cVdk+psWmS6fzaZCfam69PPDw4Pny+X7+zTOnFLTNYe7QalprNQnA3Ko7zDVdhy+gMArFNxADdDr4JWm",
+	"9aVWqyGsIQ2tW1A6SGU1at+WIxnWS6RoAcTVmPIxS6BGr+2hFjlxYaJu63PjAI48YfWV+oOzoaRxdJ3u",
+	"ojp2tbZ/FxL5GvZ5gM482FSuaWGDmtsV2Ulp49RQLSyGbwtuowq7aBvaJ1JFCQsAb0XWAEM4Lqwkjm28",
+	"z92G1NcNPa3GMzSni1uJaIM3sBfrisnHXPDFTOTy8QXlHana+e4e2XdnI9S2TpNqwtfW84Og8+WzaiUb",
+	"T6uk7QSg7U28lM54xfRxTbPCMp0FmWiT+ylLWU0xnTjTYfW5QaaAD/U5BNgTzu4VWft5megoUkUuxYxZ",
+	"qhdLwqI4w6gbicFoCUTwH0OLaBxGmdSqu33up8MjlLN68ol0jLc2jtgIpSimcsaMTTG+mWYle2rx0UyI",
+	"NSjxnKZZTJNBPo8eardD85Nn+eJoRVR3rJGUcc9sV7JdyVsTKrWmsWoNO86F2oesrGp/gBlwjDpfH8yc",
+	"cIusy5ywIw+w4WADdQxKyRmKypiThobsha5cfv8Yasa6Vo/TKM52lo+d5ePbifUXSAaTBUFCuLmAv7kV",
+	"pN2a51k9e1zFDoPcr0veaJwKwzETNsmIEu11XCgWlimxyD7XzHjHIuWfijXueOKOJ+544o4nKhL14Xfj",
+	"hM38AWiNBrfAlvTTYJTRKY+WMt974JSasYR58BkkhWKMkg3dgBjVLE4SMirCWdaJtIDhPzgnNIIcytZR",
+	"q5gQcHyMGONE5uMxk3KSJ471v9s8SRMTNNfzKduv/O7uDrNkVW9H0clHdncUTqudHXHn8vidvMKw2R/R",
+	"5dGM3LM76HiDaj80I1M6nzOOsXUBrQXyAkRJg/AzTBv4gTELtc8VUUgZjYD8YzeJmGCWaCAuElJGMdAu",
+	"xkKfxnlKTvFlTMREzQyVA1sXUeO9TjCXAUp+3k8Z17CWLEVZNmPrZG9il78V1OXDc842jI3Cyd1C5hk0",
+	"tIX0M5z3XQLaY7KeNbaVQ9g8Vf1cYIxzhYqYkEokE67mboWqc5GRiWJuXQwQhbouocbnWI6/2sIZv6NJ",
+	"HMED3XVU+TVlL5t4zr5AQnNJlFV3LAFs60TlG8BsmWNcLiOMY61iRSGLFBYQYfp8LmQMAnTMM3YDcd7b",
+	"lWh2DshHrU5S8DX6ffsZm0kTNrp7pTzhZiuQUrKCNqsGRfeJSNsGlhtKCFrUCMguUUKFib3okgubDgEt",
+	"AiM35dRdq+06nj23uskPwdc3yCU387YJVz9nMmORLQT7YHZuJvz7Yei1mYUA/3kviRKFkwSBIrwI7P1l",
+	"odKzmMezfNY6KiZJE3VtIt4JBn9gwcDqP8jcHa/MTij4swkFli+io9BsBeTx0R9BTtDmgUexMs9TNkZF",
+	"FilsqeS7vMV5va+RMcRkwlLt+UwdYQWiOQ2cmM72057X1/abR2ScxCDR5ZKZJMiqECHz0SzOBrqZIeHi",
+	"vq0t3hb1QNKFhHD6tQJA0aX4EKcqAKGWiSaAxippS1I3o87JzqtLzvNnjKVPpEt2TSZcCQeUxTfwQVij",
+	"47lIEkFG/y97X7vkto2lfSso/clMFVuR2x+x5Zqq6ThO1rtx7LI743fHckmQCEmcpgANQbqtbKXqvY33",
+	"9t4r2cI5ByTAD4lSS93uhPNjN1aTIAgCOB94zvMkKlssU7ZUQKfp1tD1hr3XSkmWqNmV3mfPfg/fgXaA",
+	"Y53Hmv/cSxT0oN7ixG9gaKTpec01W/FQ3MlB69ucrzIf2C5D3h2z3pYhxcXCuEMba9dFwOAgDjAf54Pz",
+	"x1/JwatvFE5+ANvSEFry7Ly8fULnd5OizIuOWRPCAasYwEkrHsXDEuWDC0TKw35Sr7IApAamBjKPRCzh",
+	"pQuAU7JRIGaCdRcj6TMflMv2c+oDah2IHUyoQd1yMneUY0jE50hci+Q5DiHW/WuPUoJ+Q2oLbAwQVWRQ",
+	"QbGL6ZRvNPATTFyrRopcNSYSZbmuxDp1INqV7wejws1ORazs46IpIPilLwjANGKIRn6C60gDnqxkw4nl",
+	"gqe+RWcz+DKQm8lkiKp52C+fXSNE1PhF0dBIcgJslR7lflqgyeByw2Zc5yJnpMMXOIQLljWUzm3qvq19",
+	"OOWDEFgHrLDmBluJj0Qf9ldbhx8Q9weePzX1N8VjspLunUR20bZunL8TdN7cXXpzmv4O82dnHq3i9Fxk",
+	"qbqwd5vxxc1z/4bw5fYD65UGBIegcxo7p7FzGvd2Gm/XSdyL1tvsyC1oG9uTfTuNEeH3SLqM32Xmrhru",
+	"b9ae+jtnECetl0iO5NY2Cp8x3SCCHQkWio8WEEUlEE8qakBdSysJbGH7xuMib9bYfOtrTW6JCZxdSNSd",
+	"GUlsLk8KY2t99nOk8XgM9RtJsZKHxgW1mSaYP8DOPmQTnfJU/I1eapQNBudP8CcEs4eTYCT9iwL7F3Q3",
+	"4W8fP9U08fFT3ghQbTt6Y1Z7swhGXAHOgE2zdCSnCZ9didSEXssI6LMKhxJz3qAty9FvBLZPcEJzYR8q",
+	"wdaRXMT2A6wyncKITc3ArJE4p8nTujG3eoUMNPocxb9A+r3Nqd5NuUTL979cwYnDgTe+NB7qQXd/EbPM",
+	"/PN9CuD/Q1qAyorvIQbvbVWCVXPk9vILWI4nDjuSJXVYtoc4LBBi9YIerA+nYuSkArHuYJ5GH/YPz85/",
+	"dnJ6/uIj3R9a/ptwBN+EHvhgZuDaG39wZu6hbRz61g4r8QE34256O4CPm+sG+C3cvSbyVwPcbH9KZN58",
+	"rM3qHH7sgRJRFNoze0xsIVak3/v0e3stNmMTGisiXH+KAAPw2PtcB3FYVY6L8jgOxmMfkAarYDQ6hMY9",
+	"Qmhs4ea+axmHGws4tMoLBMRkjGkBR+IBKibwsCeAgx8I6lSCTrdpALy2/kgeQenh5hoPXUR3qoiuczbv",
+	"r7PZaWd02hlfiXZGSRpjH8N7HDkMWDkCSRopfczDMBFaYxWkRSRwr3yxJEssQ7KUlMN0YQwW/mDcxJGs",
+	"niSD/S5nuD3sxDcaMuF9NoF/TswyNX+cZEk8wRx1oq5BWdkrX5gwlYzkJM/e44/PSZ6iaCWLwlIznkAz",
+	"GP+Jq4Kc3+t1byRHEiQbzN5jX8Cv7pjYk+VwwqI5Qgl0Pp7oPpD3kjs15FLDZUGRw2fRfCRBN5rOrnXK",
+	"k1TbUZ9naWapip1DgAL+gBrqcQTH/fDyxWV+p010EGaxCEfSxY6kCZeaz4CtEs8THMogyt4bjww6L1I/",
+	"Yw7ul4LfKEVHecka1Qvmi15gGyOp1QrVtOdZHCOiJGATyU3Ukf9zvVRSjHF3N/9WyYLL6Dd4N/Pvf6np",
+	"OI3S2KJRZsY/stc/zz03zUI1gjexJbVaMPTvfOENs35wLdlFtBCWZ2hpL5Li2v4ZyKdB1wE/vg5aqHGM",
+	"5DY5DranGseRdTjM19gjPUPm8Udz1+9BoeKx3+0/w23tkQMNcgxVv8BPy+Pw9Ht3J9xwE82G3Sy0xxNq",
+	"OFCi4T6KM+zxlcMM/y7KrF6oFeQMP4hTacZjY7w9kRc8kxl+7L2t8ozQ5Vhzo6mgKNJMoFmXIYnbfzLd",
+	"x/3W74m7h9MZAySScFOo9uGlhK2GUnvC9R6A5ASFXT72Lk0v4IHlvB/kVE00nfg9ASoVs49a80ZXAdwN",
+	"EzpBbintNcadUNLrqlRyDA8eC0wampGjy+1wQSSeU/WUHkidpDPtqsCQa1EYVXCRyFe4MvYZN+FivzdG",
+	"v34wYfjyM/I8d8FWwpgjvYzWxiClSTTz8KVWXQs7ikNe7iU6ZFRxY0nkNusCl7BrzEwMilYb3k0vVRaH",
+	"bCpihVC7AlKKywFdIuwSOaV1dWokngb04lI0JXTczlFjH3svuPwmhQFRiWBqilpJiVqxLImH7GgSTfAK",
+	"5KS8qwyufRES+S/pSn3svcF+gXU2jubfdoscPXtWqp7r76U3tDNDnq/DfHkHzqw1G7+0ZYaBndGuZaAv",
+	"zzjL97OOZqjDw91f5Rout1Qb3gYEjvC3WBNRX81AgpEmTHNjSGdZWhD/BPoxKRDeCAlTKHk5n0O4gWEW",
+	"xhwCYhQMLDyOViFh/Ss5Q/4iP9Lssw8lVUPUfHAyA0P4OY85iGlVKrSJI1jCQqbkMmGfSDhCA/DCGnlj",
+	"VHhEWMDiLXIHwFW1QEVN9EgymUYxqVCkSo2kimmzw5gLYVlKGseCzD/F2dV9z7vY+QgQAL5y3F4hvtF5",
+	"+GfGZomANidA5CRHaR0ZBJ3TKUGkTRznfKHcJdzokXQ/v319HDM86GwT5lmNwAPjPOCmNY/sDXufH/Qv",
+	"/qmz6bvvX88Hz/i/Ll+LF/LLdHr98u2H9dNMxP94PV8//S/+2/rfP/yk3l2Y//2kX37/eNE//3V9vXwd",
+	"//OH8b+vfpz9x/8Zf86uxp/Fvz7w76Kp+M+XP/5j8PAf4dmFiq7aH2HCFr8jqMPh8tZHm5jumBSJecXG",
+	"sQ5nS3pHefN3AHKHT9AZ2D+xgS1ESDzFETJivr31lYdgUXJGuMP9DPGDJw+fPmo2spAGO8tdVr3F2hak",
+	"gADTnuPWvY65lJ6MGaXIKYgBHCe+TY7EhgI0CA6CwnEu+jAcSauoxKtJgL84tYhF3ld51uevBWTcRF/O",
+	"Y/GhyLDOUSbYyRzSXSuWXkcz0WcXsbawUzySn0DoEckFiDtrrFCkkHNFUsV1iX4KqsF8jaTlAss0QJjJ",
+	"4JUo1ulg4UjZffgMJ0zxvzTt558Q8xkIowVPKcczIKDUmmi9FnGc10RqhJEyNZtlSSJAiRqpI7FUAD+j",
+	"ZpHOSxf77AJHm5IzboAIX9O4Vf4E0n1mi+GMP5ViBWRiPA2z2MNhLmNdSQFPHKLhOaLZi1dGsimqo7Kv",
+	"uxIciCXb5ZnNWhwX6+Amnoi7Lww/5vmU3kUczcTf6cL+TK32Ehp+BKfOtq2pmh6ppRlPVHxwW4+P2atP",
+	"p9Cz3j8Z/YOdBS/MpNjhujXswUraXeS4fhzcMVXpspycFKUMbQBdwIJb2FE98qVinu+aoPmmW7zgeB+y",
+	"jWNO8ea+yCyO959svkEBQbLfgx4mN/3xfa9WAijvPDNTkwz3RrbuEcX7rfiXv/PZSuQa3qWr2+uPe7eV",
+	"ioHf+snjytWEuLfF/K8vfrn46eW7XtCL9NgYcOoKnervN8JmNCWBo70EpbfPth+7fZKOzct5e1Vu0Qk0",
+	"gICmgxOLdbphEXgbJlAGRQ0p7o7eXXvAcX+qVg+99LbTE99g9V6lYsUeBHh6MmRbj1QCvPphACtiyHad",
+	"q5RK4y8V+F2bLb15KXUGpUV5w+RbFBVHDwaDAROxWCEP8R8jxX/a9Lp3LuRl2LvMeRfY38fMudnca72x",
+	"uUp8g7NnED949PTxd0/aINoaI/1EmMW/Nb5H/sGjJdO3ZcJHcncqnB0rE+5m8N0cf4IZ8IK5iNhk4B0T",
+	"wbWSk8LcomZzq0gOx7rLJOeTAz/T9XIT0Hi6XwlID7W67WwzfqSTZZuL5u8229zZmD9w8hj37DvKHROF",
+	"HS60WKSialNQ4l+XOkjUXgAJ9tRhICOqhYDDSckmtQQOeMJXlzdF6C8lTi9wc7H88BzmqTHLKbsSYk3a",
+	"liput6OHQqeJ2lQlwh7Vl074e4EVpenc2k536k48U1yHe2I6WqjsbqUoMoFteVuCBZoC3x6wKcJxTEGD",
+	"bsklLQYfxB6oiGKpiq2hLkcPe0NL9wxF/ns3zoJSP/fCKP+Q33MalHK3y3TVzjfbLd7R+jjafnEY13wd",
+	"qy1PZ8tmXe+0oBAqU5YiqWippMel/2onAj4cyQmkHyeBPU5VCZuqdGk8jqMfsI4k1XhR1QEV5BDl0GSr",
+	"8Dgr646X5cDpdJz8pVdYeTWS5dKroFyRJcIoLbh3uHRZdH1gFpLmQm7PUWUdSavYTQfzi4hAfHW1VhaY",
+	"7ZkEq0FOOeDn9q+R0PbPgidxJBJjhUaywKhBxbhNq8sre1BrGoO+IOyd6txBTwhA95T74ClKAsyICc3p",
+	"51RgTZEIg5Es7BiQ7iJRGQ9roHngyFrfdLoBx7jAIrr6A65LmWoRz/Pz7pG0+obTLLV2Fr8a971g+6o0",
+	"8DMA+JuHP4c/2e6a2aOX6rrQjTetUGmBsor21iID9oFri8g3C4JOeuj8wn4KHHCN+RRgicq0iKmo0gzX",
+	"UsWhefULj7RvJMMIaKnxlSKJiADLqkEfC3MzADqEy6x7T4tDB5CvN21Gmmkh06ELTjQvUgyPC+CgMSHa",
+	"ZBgsM6nr5nFN4RmbYqEa8txA6QPVApZWJMrW+1Md6upaeTRrnqQRj4+hr09Hg3UC+/iaNWUaPe6d2qoE",
+	"K4mqVRe2pfrCgJaH/e3dprfGXIhwiwh/0ExCl6p8X/0QpUuVpcRMkTN508yCBNINHUmzO2AtTLhXoV9x",
+	"1yHO5HYlf3d2asILn0jB/xjlYrQN1NeMFVVfPhbsJEVkyAzon/sR74nVwZYqpz8vutCola1t/asxvflR",
+	"Zruv/T0Pt8z35sIXP4MRFYaYwjeFkrv3t+7lR5VMozDsULnd4d0mjyHQdcQ9gs6nwRkwTvwtFcQEvXVW",
+	"k1V5T+Uo7g7mde9GcY0TvRA370haocwCV4kG73kX53RxThfndHHO7cc5R4hvqsDV0tu5PWxwEWvineBU",
+	"McyewUuddci3fec7LASq6x4bF4we6h4xzEu8oQtfvprw5TY5MCpMADxcRbKu1L+jxPjqKDHsR3yBfFZo",
+	"gGjLMfcA9sAOU1rIG/cZEGfAaX9iXgsPB10erULq4xZj6nvFaNHF9V1c38X1u+N6dBLuns6C0FLoWR8g",
+	"9Nla4/MniDKdKN/3AxvCTyv8WQbtFuQNENU4PBbPCcrp8WMgfzMQBhJ9bNAQoPGULthNbkg+avlh31h3",
+	"qM/ezJk23eaxuRXLR1N79ItIFJ3NZkKEGiNA2PKAh5A9GjxCHU5MY1BiAsErNUMQUAF0HQBFXuXYkomt",
+	"G7bcGyU5cW/UMonRobc956+HtHNgXJ2qCRwvTClAdS98H54/A1yKa9mO+gImZe+kcFsYf63nGWhjUSbg",
+	"aNhbmupYGpcj++7W1a85SXNmeiQ16nzJpu/uOjG/apH8///7/1yPHf+rmjTBsrCUiX9nPEa3ZinisNqR",
+	"2jGrFhTiw3FlkyOcu2lFAiGywEt44Ald9QPc8tN55TQ2gjDu83kUR9AW+lGhkGmUbphWWTITdS677a3r",
+	"r2OXt/jnZj9IRAphu9OVd+S7Q7YIBqNoSVdrdaEp4+fD7pHXS1BlWolvt+YzwJu73wD7Zh15d0K0XuTv",
+	"slhsKyNLslgQsh6nLFHtdpC3Dlh7J94lDtmxgbU7nUg8ZDg7XDa+vWL8Lo61GtI0JGTewZP2xj9sIaey",
+	"j2zhuedGrBpRSic9Ztu6hoxGU3EAysmj2uXJ+ciCupOOKifZPvxjngJ4R7V1Iw+spgD70qs4TsQKRLod",
+	"s1ZcUHWtnFv6jGpvHIwpSXZVM1UFdQPXLBSzKPSfCWshny51Sar86BGYamxl2dEs62XbxJCuDl6XFups",
+	"793YXsucVrt0zPYN5uUWzLG+OuMLHslTGuJLEcduSiYhTMok12d2D9s3rNC8dtx4rq+0g5RQElAPM0jz",
+	"8g1l/d3UxHM2zxI8CrUmGXIm58+IRtQYegBVpH5Z9QJ0vBFiYgISkvEg5hJjY1UiAvxCI2nazFknKxWB",
+	"U8G03UGvl4rNIDkNohM5pKBEePpnT+joqzHMyON5EY5bVo+1KTI9QqZH8ys8UY+ZSkKbJMCa1kKHpYsB",
+	"Ozt0R3ZIX9WuiNMbnhmXMxGf0uq8BDq33dBCu4lKBbt0AbgiA1GzpVdpLwFtVN2GtZDhBJAREFrCvtaO",
+	"UBGG5xbT2vjAk0VVRfN3FVVVztNVUst3Y49x8g5/uq04pTMDnRm4IwA5TPbbTgUCFveUFsBW87vA+CZh",
+	"PEvzI0jj1z0HhpMJIULc8ck4RGlApnMN/B0IFf8c6SglMWAQygOqJ7PUNyLtswu5yUMBe0xdPpxuYpYq",
+	"yytgj5FNGLS94MiGx9qPaRyxg5Q5BNSVlGB3lgwT8ubMCjB1as4PLY7AcpEl0WKZ+hOtcD5cpJYrYjgu",
+	"y6PV43pnagUL0LgeZbgmTUHbDRiw+gdva/sA0CuQzLWzjTRPj2wSO1N1X01VA4kU0hbmu7aHP7bpZ0qz",
+	"bLVnO21VKGZxJMWtxitbqp/y4/hrLlOztRI1DWjSWtd1EtCJEnU+HHNkoBpJ+9OYqAJ9akE4CaMkRSok",
+	"W0UyS4VmMU9FElS2aSHAlmUyBGuRsinALBAZWxcVmSvH1INJLrPrxlhWlbXODgQ51Y5vo81ebw/7+yw/",
+	"txAx1cG49nYk7eyYxqIw6lidMwOWWurfn90m0jDchBAS55gJQvG7SsXSaCUKKH+ejmVmZYuk3ztI+NU8",
+	"ZQuu+IND4ZiXFBF/I0x/mC7GEZsKZgsIb1ggvzMGt0vzRGF30fydHmbaGVCBBMHvJOYF5X8eQJ3uak9i",
+	"PVvyhM/MtntyicUuWO8g5feSTQ82hBtiyoFd8yg5AKSXPKVbtZvHk6iTo3kDSKAJ71Pi6RzJGxN1AhPp",
+	"7eV8c27PE9me+8Qc2mEs/gzEobeIrKCidNjatnKNXhNFg1fmPsXie9xRIrlwK+ETV97ZrZbus/ewSQEW",
+	"Gg0XVP9zufF55N8gdwKQk8IFbmKwQGWoxAkmIezBJGc5N4riLhh9RIkJLUbyL5hONZcXpffwd10QqWOg",
+	"IuRcJTOBiMm/BrAx+0QYJMlndm2MsNKlQDEhK8aHfA7mThsqb1yKkD99EAdz8YjssTRd9uKOhT7sUS3/",
+	"j0hH01jUNVGvPYR/7jzzjkT2piSywAPjU8D4+zGL0rsnld1lgsRnaKKdBVry9VpIOuKS3smYFNcAnYoS",
+	"nQ7B3Q2jEA7ArgErT6IYqWO3zGY8Ty0hzTVQxJhtTgsJ9fS4x1oQO6Qp8adE6CxO66n1y2daW2n2R7IJ",
+	"qEFWcsYlMv7A8SAMFUh1Aq2LdzBoogN4G8uUZF1bkA/FOyWUnjosT5siiSn5CgKQkEFuI2c1gCyYGUK0",
+	"V9ciEcx4F6mQJrjIOWZ4mhoTS0w7c0D4z62dgFo2zKNQgtNeTt/C0oeAkwHv2cpm4IjAePYqM7WRedIM",
+	"oDFWcDcWwJo51mfvxFpQDjtvC16iSOFA3vZ7E5bMeRanZuBj2y5PQOsWdVmx/w6ug6i3zI+fLU9XL8B3",
+	"Mv8HVPqCXqrGiHAHdbx1rEJhT9Ei8x7/zkSy6QU9EvWDR/dca5XrxbVLScLUwNySzFY9KC788grbeHge",
+	"9KCbwx5PEr6BGCzdAA/PXCWrntlB8HD3jKgdznD2WLqbnfvFWw5ef6vr3ke/CQii74BVHldQyTE4ZKhL",
+	"IzwYlIe46je8kQLO7+2SxFlfciF+juRVdff89d3P+UqewN6Iss7is/n/UnwhuY9JzM2WBE/5y7sfX7Cn",
+	"50+f/tUs8DUKJlflfyMNCeiRVFlamuy9UTYYPJw1S+VVjEEbnVFrKqBx8ZwlIv7bqAcvNeoF7BafaQZr",
+	"1KuwO7lTg76pThPjgZpveriPh/cak3P2QmUyrZdEoVAHrYPEymezOZkPCJMl/zzn2zpu1jVPwRdIH573",
+	"gt4qktEqW/WGxUyNZCpQaPTL2UKdFb+a2bs/5u1/eqaPY22W9/Bj74JYjegpZZHJo+XLiy3+j5Iz30dV",
+	"tEis1hLxOC6MteLo6XhqrjaL90uhLIkkTYsGfh/4S10LryR+dHNBfx/kRutsn799BWWeTgBCgf5JQA7A",
+	"Ak6q11yjRyBkmBdpOZAr47KM5FrpCMrjadLihnjEedQFUqcKpH42xqxwrb8yTY5d4VMcyavdwVMOofKp",
+	"CgXM8BWPYhFaoCAtCRNAFbmpcvkP+xm4NYipDmIIAJeX2W1y2GANikErSBxBNbPy+sRj8LJfFR+D1iiQ",
+	"6CDfDZAuWEDjWiSrSGsUZrdZN3+FV0Hx2Nhehx9ecu3GZyBZEpMKvh5+++1aJSmP+w5+7dvi0e18FRNN",
+	"7CHbfgB+AZzMhq3WDE6X1up24yNpI+Xbh7Mng2L3jUXVTrwjY/n4bXBH7FIU3lU01HRkXK/gO5JtJXzZ",
+	"ESgmRrKOY6KtNLBH8nBTRNhliS5JKpYotSJE2Gu+OT0UrEbN987QYPdY1/frR4N9rfQW29lQW9Jb8PsL",
+	"UeuQFx1CrUYX+obMGKeDrGkhwxMD1qLPImlW21jwCAmqEoGVxR6VRhW0gcHnPItjFkdzkUYrT7p6JJvL",
+	"msux6at5DSGWxVHMszRLrCZuXo2QV1xblDeoRfANHJ79B2iupEKW4Xm5jq7lTFiqa5fgyryXPT1ciFQH",
+	"djsGBQcR9tn3qOrA8ReEZHiMDL4KREAnfDyOiTgRqsF0M01WTs3fynkys+Yk0D5N5cz1ED+HY+JILkV+",
+	"KgksiadhsDiaMkGTKEGFKfTEEmrAIsM4LQtw22m+avOKDZTvAaNVDY+wi7rOCUkEMpfcuttRKLtAhGJG",
+	"2zuZtiU7yM9qOTq7XEYHCr0b7+K9kGVojyUbOjEeNJOhOruFMsLX/KqCdi/8CHjZaqra1gkxwily6RX+",
+	"8YXCIkPrP7CFAkLhPrsYSbrZ7kVUB6jkTAROaZe/mwAOCDsDUhsUiSc1yB8Lo6nlT29VDPgnR3+65ZYn",
+	"cUGKem1iuDlN+qL0jM7jsB4HeQl+V7zlamzzZ/eA+WN5fM1aoXb6LKeFIvPuhACAEogrL37p7haJqDyN",
+	"VolSUERsIgwzK0m9DQttdzz1SI6N35GAcft8WIe0dyFyzvNw/KnY2tE59ll15+p0rk5b9ZjSAjvmCXyd",
+	"z1OcFNsDGt3u9Ly4sXSy4RwyG99CC+FjkRvrXWIrLrGq1LqMZF6kYkN7pWFsrMSXbi4zAU/ixyg2Hhmb",
+	"qdUU9o0oXbKLX35AzwV2PKQZSsUX09GYznrMV+QmmIujVCQctEQkZmzhYJ8zknpoNOrFQNlDmCZ87i7E",
+	"Z94QTVl8pxcIo/1+0wo12tAGjSJ6qQc3U3gX0EjVNVBJiIg8PMzUacBWSiPhUjSPZlym7Eps7ESZnE1y",
+	"bDr8vhJcambaJaaZWoRyMJIqYVqYH1JhbtRsujGfcsV1n11G1tyZ3qA6rPHQCuldQAhaMIcxijFfN8KX",
+	"28GS1f6Q5LeJWivN43ficySu31TRyE93gJFPgjY+eHJYO3Xw/ZChOQLaWUmxE+dc6cPPEXgm+3/EckNH",
+	"gDvHoN1XC3be5pmYa3Tv6MDbXXc7V7tu+3Y7+T0P39oZ0fv6fKj32WxJS6cDv5wailjjaZSdoBovpi0c",
+	"0UzVRk8nsPkGnNBs4k9oIuQrgOZ7OEXkxnBHnGkk0e/QfWalRnnB9ichrmGgFkuyd1MVbvbyO0Ck/Y/v",
+	"eHyNBqqxPgGz9OWZdbRMye1t2SqMYqH1Qdu1f/PDfZ/2eN8bnux5Q5tN17uhzZb7gUepe9PjfYe51Sbr",
+	"P8VnkDWf+Eb762q27g3nPNaizW67M/KkrDvVpIlU1O3MK5KHqvYbkjsLpXz2lxmHvGPLLTIUOk3Upppy",
+	"fVS/imt60WnVdHmkr4VHpWZ+HsF5yqHDW9NEIL1ZefyQpYpWppsC4nITQBUCCuXm+Z590j0jubVyoW65",
+	"H49cw8II948t39k726fLa8LK+sOY6vh3x/hdVHakkoST7C2H1YlVFkRdccIWl4MAwQec8Tc9uVEuPeEy",
+	"tQRS+fGo9R2sYFaAfBtYc4YQZ8anKkuBCwOB158jcW15pdJoJajAS61WQtqiTcL8XS9FIkaSED8rHjqK",
+	"u3j4VbBYmK3VXJgmXGrSu2UfoJ7B0R5sFHIO3KtYpEcyB1vzOM7P3vbapamFQ6sXkOAdx8U/Af0QpUvG",
+	"7Zh59O328t4HEc/UStiivGuVXOmlWu9VlIs53BfYprNl/942WHR9y1zs0syDhCSYMRlwgvP1nYk6lMXj",
+	"ca+zB4U9GDxrdReBCDqQ+u3qN97AcJUh6k8eP3745Djnrp7I1vjwerl9LdIlgM+mfHZVNUhBDpjIWVON",
+	"9QBdLBnCH8GX3yPC9t/vCModBLHd3/F+Ye9sv5HjLbnjjh3fpSUIYLGvUksrTPg8LXLVp5TRcmD8VLJ1",
+	"TyKRX1T63ypLnPO7LkPyB5LPOmmGpO2ej8mDW9jr30EFjW7a6HdEHNbzL4qgGQLocl0icpv3zMGYl++c",
+	"e0ocUzXq1+Hc01t1vn3n29+PAtSvybVvxeIazZboW2M6hQhVVewQZ8OTyyhKVKebAcmWy/cTSbzeEk1A",
+	"4keq1B5JQaonjjTsMftDMVkTEtPchFdFciSpC0hH5Na+1ZF8f+BxmCXfaMJdaiqMhTvGabQSwM3IzauO",
+	"Jcd/6qW6HkcSB8D8AOZFx9mCCByRRzSJJ/DCSMoZDgFJCq+fczIB+0ZBQH4NYu+x4J8Fy5kct1qyQ/Gc",
+	"h2Dv/tiYyrOTgyrfzOciieSi8JsOAFa2YHlt5No9gF33V3yGZSQuZnOFeHckC+Zd1ki8W2bYNZvNmP4b",
+	"1i3+46R8u8X4n4pq99PNiqY+/k+O8B32zgfnT84ePDg7f3g5eDZ8OBgOBv0B/O+fvcBeN55uxvMsjsc0",
+	"Mv5f8vHGP9A5pr32Ygajn/9MtGXfhQ/mj6ZPzs8e84ezs0di8PTs6fzZd2fn0yezZ+FAPOCDBz0qJSp2",
+	"y95QZnEc9CI9xu3Rfj86Ddij9XM7Pfz5/JaOFXAPT7w5NOy9fffmP1++uOy/vvjl4qeX7+xf6akPZ4/F",
+	"+fzp4GwwfRaePeLfibNns/MHZ0/mj8Kn/MH0OzF4mE/EyEQHYLZymIkzQ4e9i7WKY5VfThOG3jP/eb/3",
+	"heVhRVRX/Mvf+WwlLA+d/Ts9/zX/wl7ng+AvLLg5/xW78Gx6Lp6EDwZnj2bfzc8ezR/zs6fhw4dnD8SA",
+	"fzd7PH0yh5ffi7Xu0w0W38+RTs2C61DJHSq5O//eB5UMLrvjAzZHGRRdkM0+85zEytZt7Gru55oNzHVz",
+	"7WZivNx8Y0niulxUGCVilqpkc2qg84EA5+bAw2k6IFIXDCvaBB7MjTvceu5q4HFcjHWBre7Avx349/6A",
+	"f7+6bWwbori6qe1UOHHSQXAKhw45gx0r0ijmohIUyfY0AXKff/DgcmAc/iE6+3UxUKFkUiMbEPJUnNGg",
+	"VEQQbtBlwZM4qnT6wWBwNtin02NMBhyp76T4prGrNpwx3Z2KWMkFxL9R6ne6ZZRT+xJewFT7DvSXVt03",
+	"U/Ebjaxr5gnMRIs8kvQ+qfiS9tkLruEVbRDuvctrcPlrA+U8NGwv2GCM5aX4ktb190ezRohsRCrfbE7F",
+	"jGdgz4pUl119TEmh++wyyUSeb5MqXUZy4b1Kc8hfxJU1Ah9TpWLB5Z6TW1kVpmMvzZUKo3l04rUZuP23",
+	"eIkYdBIAlnfspWtf6rhrF3LOyCjCZ2m8wT6bR/odrYb3dX30k0o3n+5eD1GAPotKi69laqGxu8fZRGAP",
+	"/EYfuIHkGY26Xjq5j+ONKu7Z+bCad7TnvcYXJHYXRkk2+HuuH+r3vci7NHeeVL5O1PnqnGiZ9Gnu8PEs",
+	"y7ZutkwM1XXTNH3EDnqr3yaz/M6uGo2ck1U+4At7aG397Uq0oyIxcWckF9BZgiKYmLB6NjZ0Ttd0AWrD",
+	"gzf/tE332UsgzDRXjKRLB98QDOrxShxPC4MvEiFWQqbjEGibdqWgo89RPMag0qZ/zY3jf6lItkhhb0l3",
+	"wrmRk+80PzlZbj8DGq1A6agh/xzpMfIAWwff/IDhf/6TMZtF27ZdN5qABLpUKRxukeyh5NO4EO9yg5Yu",
+	"kd8l8u9PIn+9VFLk69hMsEIUp1nFT3/bpjvf0iv477TH67QGRP2qRfK6ERWLacJ7WobWZdVvRejGNeml",
+	"lJRuk+72HQkCWcItdRjLkkTor69+sIda6FKAUh9kgyf5HjAplIzLSJBJn10QpRjkv60qHoOWFyLV7NHg",
+	"0eH+35qnS8flQievhYBlgzu4m5T24u0rBoNHkCKVXBG7pUsgqZ0RI/b6RMmUCXsOYLxLHS1Artr6XpEE",
+	"JZ0o1SKeezSykRlvjbMmLz7QgjpiwTvo/8N30EP40wRbkeLauRT1ofHiaZaOJHTIavMkWP8mFd6hi7KG",
+	"wKlPDr3eGAeRz5ag+qoWCwJs5lSvnF5P47mHO2/grwlw6DdNoJxSduJPNc/HnDR7ovAaY3Raqq7og/1c",
+	"0bbeExKR6jHMNf/SR6VLbUpMJQxl3qyFh1VeqQYNajB3QXnNfwp68NqI0Bv/95tf341/eflhfPnmv17+",
+	"cioluLci0Ury+ALY+8FYEC1Ok/XDOXnNsQrzq7GCe2Ctac8tCwHNEhEKmUY8hqVbcMzXypteQm5JiLC0",
+	"wcDi8Fe9hZbj6nVWOmqrgomo9MauvtIqhm3Jbb6hcwduCcfTaaVNkDSScGwsn7DdHWr7aHfWI8+sruDl",
+	"/he8wMbEuDObeGsHy1l2NMnFLEuidAMOFPx+kaXL3vDjJwAkwQvUeVcXLFYzHhNZeoD88VbSZbLiV4Il",
+	"mZxsj3wgVqI+lx9QcIHpAGnqwYBBwZt0BFeBuxtOopzclUenW02UvU95mfRbW/L56zqp1xmXLDXvlK3L",
+	"T1okKlvveN67nERO2WZQj6Tci3LjdRj3uuZ5yFSy4DL6DfvQrx6tNd5IwTkoFzY1Yq9pagMycX0/Da8b",
+	"gM64JX4DFPqFxfCeRtb4jIM5xim8rbkiawiIkmIXRRaa0qg2vkV7EH/zd6pr/ANyRBRuNMwtxa6kus5B",
+	"3HKTS+GRcx2502Gm5DxaZMk2Wt5rvoF2zf0skhX33WkuAhufbs7WifochfWD8t60sxZqje/f3BpfR2fG",
+	"Hen9/un3/w0AAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -66,7 +66,7 @@ func TestCreateGroupChecksInOrder(t *testing.T) {
 			body map[string]any
 			want string
 		}{
-			{"member", groupDraft(owner, hydra, "is_public", true, "role", "x"), `{"role": ["Must be a valid UUID."]}`},
+			{"member", groupDraft(owner, hydra, "is_public", true, "role", "x"), `{"role": ["Object with uuid=x does not exist."]}`},
 			{"member", groupDraft(retired, hydra, "is_public", true, "user_email_patterns", []string{"("}, "project_role", owner), `{
 				"role": ["Object with uuid=` + retired + ` does not exist."], "scope": ["Can't restore object from url: ` + scopeURL(hydra) + `"],
 				"project_role": ["Object with uuid=` + owner + ` does not exist."], "user_email_patterns": ["Invalid regex patterns: ['(']"]}`},
@@ -194,7 +194,9 @@ func TestGroupFilters(t *testing.T) {
 			name, role, scope string
 			more              []any
 		}{
-			{"project", member, apollo, nil}, {"customer", reader, acme, nil}, {"other", member, hydra, nil},
+			{"project", member, apollo, nil},
+			{"customer", reader, acme, nil},
+			{"other", member, hydra, nil},
 			{"ended", admin, apollo, []any{"expires", formatTime(e.clock.Now().Add(4 * time.Minute))}},
 			{"public", member, acme, []any{"is_public", true, "auto_create_project", true}},
 		} {

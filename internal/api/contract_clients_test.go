@@ -96,6 +96,8 @@ func TestContractRepeatsProperties(t *testing.T) {
 		"RoleDetailsListItem":            "RoleDetails",
 		"PermissionListItem":             "Permission",
 		"PatchedInvitationUpdateRequest": "InvitationUpdateRequest",
+
+		"PatchedGroupInvitationUpdateRequest": "GroupInvitationUpdateRequest",
 	} {
 		want, err := json.Marshal(schemas[as].Value.Properties)
 		require.NoError(t, err)
@@ -216,6 +218,10 @@ func TestContractExamplesFindRows(t *testing.T) {
 	x := newExamples(t, nil)
 	id, _ := x.invite("role", exampleMember)
 	x.deliver(id)
+	forCustomer := x.publicGroup().UUID
+	x.group("olivia")
+	x.exec("UPDATE group_invitations SET uuid = '" + exampleInvitation + "' WHERE uuid <> '" + forCustomer.String() + "'")
+	x.request(http.MethodPost, groupAt(exampleInvitation, "submit_request"), "max", nil).is(http.StatusOK, "")
 	lists := 0
 	for _, operation := range contractOperations(t) {
 		if operation.method != http.MethodGet || operation.Parameters.GetByInAndName("query", "page") == nil || operation.Tags[0] == tokensTag {
@@ -234,7 +240,14 @@ func TestContractExamplesFindRows(t *testing.T) {
 				query.Set(p.Name, fmt.Sprint(p.Example))
 			}
 		}
-		path := strings.ReplaceAll(operation.path, "{uuid}", examplePath(operation, id))
+		of := id
+		switch {
+		case operation.OperationID == "user_group_invitations_projects_list":
+			of = forCustomer
+		case strings.HasPrefix(operation.path, groups):
+			of = uuid.MustParse(exampleInvitation)
+		}
+		path := strings.ReplaceAll(operation.path, "{uuid}", examplePath(operation, of))
 		var rows []map[string]any
 		caller := "olivia"
 		if strings.HasPrefix(path, "/api/projects/") {

@@ -25,6 +25,7 @@ var statusOf = map[fault.Kind]int{
 	fault.KindUnauthenticated: http.StatusUnauthorized,
 	fault.KindForbidden:       http.StatusForbidden,
 	fault.KindNotFound:        http.StatusNotFound,
+	fault.KindConflict:        http.StatusConflict,
 	fault.KindUnavailable:     http.StatusServiceUnavailable,
 	fault.KindThrottled:       http.StatusTooManyRequests,
 }

@@ -267,6 +267,8 @@ func (h handlers) UserGroupInvitationsEventsList(
 func groupInvitationEvent(e joining.Event) server.GroupInvitationEvent {
 	return server.GroupInvitationEvent{
 		Created: timestamp(e.Created), EventType: server.GroupInvitationEventType(e.Type), Message: e.Message,
+		PermissionRequestUUID: e.PermissionRequestUUID, FromState: string(e.FromState), ToState: string(e.ToState),
+		Comment: e.Comment, Recipient: e.Recipient, ErrorMessage: e.ErrorMessage,
 		RequestID: e.RequestID, RoleName: e.RoleName, RoleUUID: e.RoleUUID, ScopeName: e.ScopeName, ScopeUUID: e.ScopeUUID,
 		UserFullName: e.UserFullName, UserUsername: e.UserUsername, UserUUID: e.UserUUID,
 	}

@@ -132,6 +132,14 @@ func (e *env) groupRequests() map[string]*http.Request {
 		"delete group":   e.newRequest("DELETE", groupAt(leakedGroup), "staff", nil),
 		"group projects": e.newRequest("GET", groupAt(leakedGroup, "projects"), "staff", nil),
 		"group events":   e.newRequest("GET", groupAt(leakedGroup, "events"), "staff", nil),
+
+		"submit request":           e.newRequest("POST", groupAt(leakedGroup, "submit_request"), "staff", nil),
+		"requests":                 e.newRequest("GET", permissionRequests+"?state=pending&o=state", "staff", nil),
+		"request":                  e.newRequest("GET", requestAt(leakedGroup), "staff", nil),
+		"approve request by group": e.newRequest("POST", requestAt(leakedGroup, "approve"), "staff", nil),
+		"reject request by group":  e.newRequest("POST", requestAt(leakedGroup, "reject"), "staff", nil),
+		"cancel request":           e.newRequest("POST", requestAt(leakedGroup, "cancel_request"), "staff", nil),
+		"destroy request":          e.newRequest("DELETE", requestAt(leakedGroup), "staff", nil),
 	}
 }
 
@@ -232,7 +240,17 @@ func TestBrokenDatabase(t *testing.T) {
 			[]string{"ALTER TABLE group_invitations RENAME TO gone"},
 			map[string]bool{
 				"groups": true, "group": true, "create group": true, "update group": true, "cancel group": true, "delete group": true,
-				"group projects": true, "group events": true,
+				"group projects": true, "group events": true, "submit request": true, "requests": true, "request": true,
+				"approve request by group": true, "reject request by group": true, "cancel request": true, "destroy request": true,
+			},
+			nil,
+			map[string]string{"sqlite": "no such table", "postgres": "42P01"},
+		},
+		"no permission requests": {
+			[]string{"ALTER TABLE permission_requests RENAME TO gone"},
+			map[string]bool{
+				"requests": true, "request": true, "approve request by group": true, "reject request by group": true,
+				"cancel request": true, "destroy request": true,
 			},
 			nil,
 			map[string]string{"sqlite": "no such table", "postgres": "42P01"},

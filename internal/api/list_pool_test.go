@@ -21,6 +21,7 @@ import (
 func TestWhatIsAList(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		id := e.create("owner", "guest@example.org", member, apollo).UUID
+		group := e.group("owner", reader, acme).UUID
 		var lists, others []*http.Request
 		add := func(to *[]*http.Request, method, path string, body any) {
 			*to = append(*to, e.newRequest(method, path, "owner", body))
@@ -35,20 +36,22 @@ func TestWhatIsAList(t *testing.T) {
 					continue
 				}
 				if operation.Responses.Value("200").Value.Headers["X-Result-Count"] != nil {
-					add(&lists, method, strings.ReplaceAll(path, "{uuid}", id.String()), nil)
+					of := either(strings.HasPrefix(path, groups), group, id)
+					add(&lists, method, strings.ReplaceAll(path, "{uuid}", of.String()), nil)
 				}
 			}
 		}
-		require.Len(e.t, lists, 15, "the lists of the contract")
+		require.Len(e.t, lists, 21, "the lists of the contract")
 		add(&lists, "POST", base+"check-duplicates/", pairs(apollo, "a@example.org", member))
 		add(&lists, "GET", "/api/users/me/", nil)
 		add(&others, "GET", at(id.String()), nil)
 		add(&others, "GET", at(id.String(), "details"), nil)
 		add(&others, "POST", at(id.String(), "check"), nil)
-		add(&others, "GET", "/api/customers/"+acme+"/", nil)
-		add(&others, "GET", "/api/projects/"+apollo+"/", nil)
-		add(&others, "GET", "/api/roles/"+member+"/", nil)
+		add(&lists, "GET", "/api/customers/"+acme+"/", nil)
+		add(&lists, "GET", "/api/projects/"+apollo+"/", nil)
+		add(&lists, "GET", "/api/roles/"+member+"/", nil)
 		add(&others, "POST", at(id.String(), "send"), nil)
+		add(&others, "GET", groupAt(group.String()), nil)
 		add(&others, "POST", base, draft("other@example.org", member, apollo))
 
 		letGo := e.holdLists(e.userID("owner"))

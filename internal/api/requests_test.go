@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -203,6 +204,9 @@ func (e *env) sendAtOnce(requests ...*http.Request) []response {
 	return responses
 }
 
+// reviewPath matches the paths of the operations whose success has no body, as Waldur's clients expect.
+var reviewPath = regexp.MustCompile(`^/api/user-permission-requests/[^/]+/(approve|reject)/$`)
+
 var contract = sync.OnceValues(func() (routers.Router, error) {
 	document, err := openapi3.NewLoader().LoadFromFile("../../openapi.yaml")
 	if err != nil {
@@ -225,7 +229,8 @@ func conforms(t testing.TB, r *http.Request, answer *http.Response, body []byte)
 	}
 	require.NotEmpty(t, answer.Header.Get("X-Request-ID"))
 	if r.Method == http.MethodHead || answer.StatusCode == http.StatusNoContent || answer.StatusCode == http.StatusSeeOther ||
-		answer.StatusCode == http.StatusPermanentRedirect {
+		answer.StatusCode == http.StatusPermanentRedirect ||
+		(answer.StatusCode == http.StatusOK && len(body) == 0 && reviewPath.MatchString(r.URL.Path)) {
 		require.Empty(t, body)
 	} else {
 		require.Contains(t, answer.Header.Get("Content-Type"), "application/json", string(body))

@@ -66,6 +66,16 @@ func TestStatementsOfRequests(t *testing.T) {
 			takes(5, "PATCH", groupAt(group.UUID), "owner", map[string]any{"custom_text": "x"}, http.StatusOK)
 			takes(5, "POST", groupAt(group.UUID, "cancel"), "owner", nil, http.StatusOK)
 			takes(3, "GET", groupAt(group.UUID, "events"), "owner", nil, http.StatusOK)
+			for i := range many {
+				e.submit("rival", e.group("staff", member, apollo, "allow_multiple_requests", i >= 0).UUID.String())
+			}
+			var asked struct{ UUID string }
+			once := e.group("staff", member, apollo, "allow_multiple_requests", true).UUID.String()
+			takes(8, "POST", groupAt(once, "submit_request"), "rival", nil, http.StatusOK).decode(&asked)
+			takes(2, "GET", permissionRequests+"?state=pending&o=state", "owner", nil, http.StatusOK)
+			takes(7, "POST", requestAt(asked.UUID, "approve"), "owner", nil, http.StatusOK)
+			e.exec("DELETE FROM permission_requests")
+			e.exec("DELETE FROM memberships WHERE user_uuid = '" + e.userID("rival").String() + "'")
 			takes(1, "GET", rolesPath, "", nil, http.StatusOK)
 			for path, count := range map[string]int{
 				customersPath: 2, projectsPath: 2, rolesPath: 2, permissionsPath: 2, customersPath + acme + "/": 2, // counts included

@@ -75,8 +75,11 @@ func (a *App) newJoining() *joining.Service {
 			RoleCeiling:          policy.RoleCeiling,
 			RecheckInviter:       policy.RecheckInviter,
 			RestrictAutoApprove:  policy.RestrictAutoApprove,
+			ProjectName:          policy.ProjectNameRegex.Regexp(),
+			LimitRequests:        joining.Limit(policy.LimitInvitation),
 			LimitUser:            joining.Limit(policy.LimitInviter),
 		},
+		FrontendURL: a.config.FrontendURL.String(),
 	}
 }
 
@@ -195,6 +198,7 @@ func (a *App) newWorkers(service *invitation.Service) (*jobs.Workers, error) {
 		Queue:     a.db.QueueDriver(),
 		Now:       a.db.Now,
 		Service:   service,
+		Joining:   a.newJoining(),
 		Identity:  a.newIdentity(service),
 		Renderer:  renderer,
 		Transport: transport,

@@ -181,6 +181,10 @@ type Policy struct {
 	// affiliations nor identity sources. Default: false; in the profile secure true.
 	RestrictAutoApprove bool `env:"RESTRICT_AUTO_APPROVE" envDefault:"false"`
 
+	// ProjectNameRegex is the pattern (RE2) that the names have to match which people give to the projects that approvals make.
+	// Default: none.
+	ProjectNameRegex Pattern `env:"PROJECT_NAME_REGEX"`
+
 	// LimitInvitation limits the deliveries of one invitation. Default: 10/1h.
 	LimitInvitation Limit `env:"LIMIT_INVITATION" envDefault:"10/1h"`
 

@@ -56,6 +56,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[Delay]():         func(v string) (any, error) { return parseDelay(v) },
 	reflect.TypeFor[Limit]():         func(v string) (any, error) { return parseLimit(v) },
 	reflect.TypeFor[Rate]():          func(v string) (any, error) { return parseRate(v) },
+	reflect.TypeFor[Pattern]():       func(v string) (any, error) { return parsePattern(v) },
 	reflect.TypeFor[url.URL]():       func(v string) (any, error) { return parseBaseURL(v) },
 	reflect.TypeFor[Database]():      func(v string) (any, error) { return parseDatabase(v) },
 	reflect.TypeFor[mail.Address]():  func(v string) (any, error) { return parseMailAddress(v) },

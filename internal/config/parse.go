@@ -95,6 +95,24 @@ func parseRate(v string) (Rate, error) {
 	return Rate(rate), nil
 }
 
+// A Pattern is a regular expression, which compiles; empty: there is none.
+type Pattern string
+
+// Regexp returns the compiled pattern; nil: there is none.
+func (p Pattern) Regexp() *regexp.Regexp {
+	if p == "" {
+		return nil
+	}
+	return regexp.MustCompile(string(p))
+}
+
+func parsePattern(v string) (Pattern, error) {
+	if _, err := regexp.Compile(v); err != nil {
+		return "", fmt.Errorf("%q is not a regular expression, such as ^[a-z][a-z0-9-]*$", v)
+	}
+	return Pattern(v), nil
+}
+
 // parseBaseURL returns an absolute URL that ends in "/": resolving a reference against a base without the slash would
 // drop the base's last segment. The URL may have a fragment for hash routes, which ends in "/" too.
 func parseBaseURL(v string) (url.URL, error) {

@@ -149,6 +149,7 @@ type Scope struct {
 	StartDate         *time.Time // 00:00 UTC of the day on which a project starts; nil: the project has started
 	UserEmailPatterns []string   `gorm:"serializer:json"` // regular expressions; none: every address is admitted
 	IsRemoved         bool
+	IsMade            bool // an approval made the project, and not the directory file
 	Created           time.Time
 	Modified          *time.Time // of the last save; nil: before this was recorded
 	ProjectsCount     int        `gorm:"-"` // of a customer, where asked for; see ScopeCounts

@@ -31,6 +31,9 @@ const (
 	// KindUnavailable: the database is unreachable or busy. Nothing was changed, and the client may try again.
 	KindUnavailable
 
+	// KindConflict: the object is not in the state that the action needs, most likely because somebody else was faster.
+	KindConflict
+
 	// KindThrottled: the client asked too often. Nothing was changed, and the client may try again after Wait.
 	KindThrottled
 )
@@ -84,6 +87,9 @@ func Unauthorized(message string) *Error { return &Error{Kind: KindUnauthenticat
 func Forbidden() *Error {
 	return &Error{Kind: KindForbidden, Message: "You do not have permission to perform this action."}
 }
+
+// Conflict returns a fault of KindConflict with the reason.
+func Conflict(message string) *Error { return &Error{Kind: KindConflict, Message: message} }
 
 // NotFound returns a fault of KindNotFound for an object.
 func NotFound() *Error { return &Error{Kind: KindNotFound, Message: "Not found."} }

@@ -11,6 +11,7 @@ import (
 
 	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/joining"
 	"invited/internal/mail"
 	"invited/internal/webhook"
 )
@@ -42,6 +43,7 @@ type Config struct {
 	Queue     Queue
 	Now       func(context.Context) (time.Time, error) // reads the clock of the queue's database
 	Service   *invitation.Service
+	Joining   *joining.Service
 	Identity  *identity.Service
 	Renderer  *mail.Renderer
 	Transport mail.Transport

@@ -16,6 +16,7 @@ import (
 
 	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/joining"
 )
 
 // Queue is the driver of the database's job queue.
@@ -48,6 +49,9 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[identity.SendCode]) error {
 		return w.riverError(w.sendCode(ctx, newAttempt(job.JobRow), job.Args))
+	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[joining.Notify]) error {
+		return w.riverError(w.notifyPermissionRequest(ctx, newAttempt(job.JobRow), job.Args))
 	}))
 	river.AddWorker(workers, &sweepWorker{workers: w})
 	return river.NewClient[*sql.Tx](driver{w.config.Queue, w.clock}, &river.Config{

@@ -12,6 +12,21 @@
 // this from the row and the present time, and the store's filters compute the same in SQL. A project-making one
 // ([GroupInvitation.MakesProjects]) grants a role in a project that an approval finds or makes in the customer.
 //
+// # Permission requests
+//
+// These actions change a permission request, from these states to these; the table is [Transitions].
+//
+//	from     action   to
+//	(none)   submit   pending, or approved where the group invitation approves by itself
+//	pending  approve  approved
+//	         reject   rejected
+//	         cancel   canceled
+//	draft    cancel   canceled
+//
+// The requests of one user wait for each other (LockUser), so that two that exclude each other are not both made. A decision
+// is an update that is guarded by the state. A made project is unique by its customer and folded name: who is late finds it.
+// Whether a request is still to be told of is decided when its mail is sent.
+//
 // # The shape of a use case
 //
 // As in package invitation: a method of [Service] reads through [Tx], decides with functions of values (rules.go), and

@@ -18,6 +18,14 @@ const (
 	EventUpdated  EventType = "updated"
 	EventCanceled EventType = "canceled"
 	EventDeleted  EventType = "deleted"
+
+	EventSubmitted          EventType = "submitted"           // a user asked to take it up
+	EventApproved           EventType = "approved"            // a request was approved
+	EventRejected           EventType = "rejected"            // a request was rejected
+	EventRequestCanceled    EventType = "request_canceled"    // a request was taken back
+	EventRequestDeleted     EventType = "request_deleted"     // the row of a request is gone
+	EventNotified           EventType = "notified"            // a mail about a request was handed over
+	EventNotificationFailed EventType = "notification_failed" // a mail about a request was not handed over
 )
 
 // Event records something that happened to a group invitation. Events outlive the group invitation and the users, and
@@ -45,6 +53,29 @@ type Event struct {
 
 // TableName implements gorm's Tabler.
 func (Event) TableName() string { return "group_invitation_events" }
+
+// said has what happened in each event about a request, before the name of its scope.
+var said = map[EventType]string{
+	EventSubmitted: "submitted", EventApproved: "approved", EventRejected: "rejected", EventRequestCanceled: "canceled",
+	EventRequestDeleted: "deleted",
+}
+
+// recordRequest returns the event of a change of a request from a state, after which the request is r. user is nil where the
+// server does it.
+func recordRequest(event EventType, r Request, from State, user *directory.User) *Event {
+	e := record(event, r.Group, user)
+	e.PermissionRequestUUID, e.FromState, e.ToState, e.Comment = &r.UUID, from, r.State, r.ReviewComment
+	if user == nil {
+		e.Message = fmt.Sprintf("A mail about the permission request of %s for %s was sent.", r.CreatedBy.Username, r.Group.Scope.Name)
+		if event == EventNotificationFailed {
+			e.Message = fmt.Sprintf("A mail about the permission request of %s for %s was not sent.", r.CreatedBy.Username, r.Group.Scope.Name)
+		}
+		return e
+	}
+	e.Message = fmt.Sprintf("Permission request of %s for %s has been %s by %s.",
+		r.CreatedBy.Username, r.Group.Scope.Name, said[event], user.Username)
+	return e
+}
 
 // did has the verb of each event about a group invitation.
 var did = map[EventType]string{

@@ -15,12 +15,14 @@ import (
 
 // Policy holds the decisions of the operator that concern group invitations and requests.
 type Policy struct {
-	DisableMultipleRoles bool  // a user holds at most one role in a scope
-	OneProjectManager    bool  // a project has at most one PROJECT.MANAGER
-	RoleCeiling          bool  // an inviter or approver grants only roles whose permissions they hold
-	RecheckInviter       bool  // requests are approved at once only while the creator may still invite
-	RestrictAutoApprove  bool  // auto_approve needs a restriction on who may ask
-	LimitUser            Limit // of the group invitations and requests that one user makes; staff have ten times the limit
+	DisableMultipleRoles bool           // a user holds at most one role in a scope
+	OneProjectManager    bool           // a project has at most one PROJECT.MANAGER
+	RoleCeiling          bool           // an inviter or approver grants only roles whose permissions they hold
+	RecheckInviter       bool           // requests are approved at once only while the creator may still invite
+	RestrictAutoApprove  bool           // auto_approve needs a restriction on who may ask
+	ProjectName          *regexp.Regexp // that the names which requesters give have to match; nil: any
+	LimitRequests        Limit          // of one user's requests by one group invitation, each of which mails its approvers
+	LimitUser            Limit          // of the group invitations and requests that one user makes; staff have ten times the limit
 }
 
 // A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.

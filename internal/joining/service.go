@@ -17,6 +17,8 @@ import (
 type Service struct {
 	Store  Store
 	Policy Policy
+	// FrontendURL is the base of the links in mails, with a slash at its end.
+	FrontendURL string
 }
 
 // List returns one page of the group invitations that the caller sees and the query asks for, and the number of them on all
@@ -117,7 +119,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 			return nil, err
 		}
 		out = view(made, actor, tx.Now())
-		return []Change{{After: &made, Event: record(EventCreated, made, &actor.User)}}, s.throttle(tx, actor.User)
+		return []Change{{After: &made, Event: record(EventCreated, made, &actor.User)}}, s.throttle(tx, actor.User, nil)
 	})
 	return out, err
 }
@@ -305,21 +307,29 @@ func (s *Service) checkOffer(tx Tx, g GroupInvitation, actor directory.Actor) er
 	return nil
 }
 
-// throttle returns fault.KindThrottled where a user has made as much as the policy allows. It is the last check of a
-// request: whoever may not make the change learns nothing from it.
-func (s *Service) throttle(tx Tx, user directory.User) error {
-	limit := s.Policy.limitOf(user)
-	if limit.Count == 0 {
-		return nil
-	}
-	made, err := tx.MadeTime(user.UUID, limit.Count)
-	if err != nil || made.IsZero() {
+// throttle returns fault.KindThrottled where a user has made as much as the policy allows, of all or of requests by one group
+// invitation; nil: no request is made. It is the last check of a request: whoever may not make the change learns nothing
+// from it.
+func (s *Service) throttle(tx Tx, user directory.User, group *uuid.UUID) error {
+	var wait time.Duration
+	check := func(limit Limit, of *uuid.UUID) error {
+		if limit.Count == 0 {
+			return nil
+		}
+		made, err := tx.MadeTime(user.UUID, of, limit.Count)
+		if err == nil && !made.IsZero() {
+			wait = max(wait, made.Add(limit.Per).Sub(tx.Now()))
+		}
 		return err
 	}
-	if wait := made.Add(limit.Per).Sub(tx.Now()); wait > 0 {
-		return fault.Throttled(wait)
+	err := check(s.Policy.limitOf(user), nil)
+	if err == nil && group != nil {
+		err = check(s.Policy.LimitRequests, group)
 	}
-	return nil
+	if err == nil && wait > 0 {
+		err = fault.Throttled(wait)
+	}
+	return err
 }
 
 // Cancel ends an active group invitation whose scope the caller may manage. Its pending requests stay as they are. Cancel

@@ -2,6 +2,7 @@ package joining
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,8 +29,16 @@ type Store interface {
 type Change struct {
 	Before *GroupInvitation // what the row has to be still; nil: there is no row yet
 	After  *GroupInvitation // what the row becomes; nil: the row is deleted, with its requests. Both nil: no row changes
-	Event  *Event           // nil: none
+	// RequestBefore and RequestAfter are the same for a permission request, whose row is compared by its state.
+	RequestBefore, RequestAfter *Request
+	Project                     *directory.Scope      // made, before Member is; nil: none
+	Member                      *directory.Membership // nil: none
+	Event                       *Event                // nil: none
+	Jobs                        []Job                 // run once the transaction has committed, never otherwise
 }
+
+// ErrPending means that another request of the same user is pending in the scope. Nothing was written.
+var ErrPending = errors.New("joining: another request of the user is pending in the scope")
 
 // Tx reads the database within one Read or Change. Methods that find one row return fault.KindNotFound where the row is
 // missing.
@@ -46,6 +55,35 @@ type Tx interface {
 	// HasMember reports whether any user holds a role of this name in the scope.
 	HasMember(scope uuid.UUID, roleName string) (bool, error)
 
+	// LockUser returns a user, and makes other transactions wait that lock the same user, until this transaction ends.
+	LockUser(id uuid.UUID) (directory.User, error)
+	// LockScope makes other transactions wait that lock the same scope, until this transaction ends: what this transaction
+	// reads about the scope's members afterwards stays true.
+	LockScope(id uuid.UUID) error
+	// ListStaffToNotify returns the active staff users who have an address and notifications on.
+	ListStaffToNotify() ([]directory.User, error)
+	// ListApprovers returns users with their grants, among whom are all, beside staff, who decide about the requests of a group
+	// invitation, see them and have an address.
+	ListApprovers(g GroupInvitation) ([]directory.Actor, error)
+	// IssuersOf returns the URLs of the issuers by which a user has signed in.
+	IssuersOf(user uuid.UUID) ([]string, error)
+	// FindProject returns the project of a customer that has this name and is not removed, with its own e-mail patterns and
+	// those of the customer. A project that an approval made has the name also where only the case differs. ignoreCase: so
+	// has every other project, and a project that an approval made is returned rather than another one.
+	FindProject(customer uuid.UUID, name string, ignoreCase bool) (directory.Scope, error)
+
+	// FindRequest returns a permission request with its group invitation, requester and reviewer.
+	FindRequest(id uuid.UUID) (Request, error)
+	// FindRequestForChange is FindRequest with the e-mail patterns of scope and customer. The row is locked where Change runs
+	// a second time.
+	FindRequestForChange(id uuid.UUID) (Request, error)
+	// ListPermissionRequests returns the permission requests of the query's window and the number of them on all pages.
+	ListPermissionRequests(RequestQuery) ([]Request, int, error)
+	CountPermissionRequests(RequestQuery) (int, error)
+	// HasRequest reports whether a request of a user in a scope is pending, or was approved and the membership that it made is
+	// in force.
+	HasRequest(user, scope uuid.UUID) (bool, error)
+
 	// FindGroup returns a group invitation with its roles, scope, customer and creator. Roles have no permissions.
 	FindGroup(id uuid.UUID) (GroupInvitation, error)
 	// FindGroupForChange is FindGroup with the e-mail patterns of scope and customer. The row is locked where Change runs a
@@ -59,8 +97,8 @@ type Tx interface {
 	// ListGroupEvents returns events of a group invitation and of its requests, the newest first, and their number.
 	ListGroupEvents(id uuid.UUID, w directory.Window) ([]Event, int, error)
 	// MadeTime returns when the user made the nth newest group invitation or request, counted from 1; the zero time where
-	// there are fewer.
-	MadeTime(user uuid.UUID, n int) (time.Time, error)
+	// there are fewer. With a group invitation, it counts the requests by that one.
+	MadeTime(user uuid.UUID, group *uuid.UUID, n int) (time.Time, error)
 }
 
 // Query asks for group invitations. Empty texts and nil filter nothing.
@@ -79,3 +117,20 @@ type Query struct {
 	Order []directory.Order // none: the newest first; ties are broken by uuid
 	directory.Window
 }
+
+// RequestQuery asks for permission requests. Nil filters nothing.
+type RequestQuery struct {
+	Visible RequestVisibility
+
+	CreatedBy  *uuid.UUID
+	Customer   *uuid.UUID
+	Invitation *uuid.UUID
+	Scope      *invitation.ScopeRef
+	States     []State // any of these; none: all
+
+	Order []directory.Order // none: the newest first; ties are broken by uuid
+	directory.Window
+}
+
+// ByState is a key that permission requests can be ordered by, beside directory.ByCreated.
+const ByState directory.OrderBy = "state"

@@ -25,11 +25,15 @@ const (
 	// InvitationRenewalAsked goes to the inviter of an expired invitation or, with ToStaff, to a staff user: Asker asks for a
 	// new one.
 	InvitationRenewalAsked Kind = "invitation_renewal_asked"
+	// PermissionRequestSubmitted goes to an approver: Asker asks for a role by a group invitation.
+	PermissionRequestSubmitted Kind = "permission_request_submitted"
+	PermissionRequestRejected  Kind = "permission_request_rejected" // the user who asked
 )
 
 var kinds = []Kind{
 	InvitationCreated, InvitationRequested, InvitationRequests, InvitationRejected, InvitationExpired, InvitationRefused,
-	InvitationDeclined, InvitationScopeRemoved, InvitationAccepted, InvitationUndeliverable, InvitationRenewalAsked, SignInCode,
+	InvitationDeclined, InvitationScopeRemoved, InvitationAccepted, InvitationUndeliverable, InvitationRenewalAsked,
+	PermissionRequestSubmitted, PermissionRequestRejected, SignInCode,
 }
 
 // Invitation is the data of every template. Its fields may hold anything that users typed: [Renderer.Render]
@@ -50,12 +54,13 @@ type Invitation struct {
 	ExtraText string // a personal text by the inviter, of any number of lines; see ExtraLines
 
 	// Reason is why, in any number of lines; "" if nobody said; see ReasonLines. It belongs to InvitationRejected,
-	// InvitationDeclined and InvitationUndeliverable, and to an InvitationExpired that is Undelivered.
+	// InvitationDeclined, InvitationUndeliverable and PermissionRequestRejected, and to an InvitationExpired that is Undelivered.
 	Reason      string
 	Undelivered bool   // InvitationExpired only: the invitee never got the invitation
 	AcceptedBy  string // InvitationAccepted only: the display name of who accepted
 
-	// Asker is the display name, and AskerEmail the address, of who asks in an InvitationRenewalAsked. The address is "" if it
+	// Asker is the display name, and AskerEmail the address, of who asks in an InvitationRenewalAsked or a
+	// PermissionRequestSubmitted. The address is "" if it
 	// is the name, or there is none.
 	Asker, AskerEmail string
 	ToStaff           bool // InvitationRenewalAsked only: the inviter can't send the invitation again

@@ -37,6 +37,10 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 	switch name {
 	case reminderName:
 		kind, date, v.Reminder = InvitationCreated, v.Expires.AddDate(0, 0, -1), true
+	case string(PermissionRequestRejected):
+		v.Link = ""
+	case string(PermissionRequestSubmitted):
+		to, v.Link = "olivia@acme.example", base+"organizations/"+sampleID+"/group-invitations/"
 	case string(InvitationRequested), string(InvitationRequests):
 		to = "staff@example.com"
 	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused), string(InvitationDeclined),

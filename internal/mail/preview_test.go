@@ -25,7 +25,7 @@ func TestPreview(t *testing.T) {
 	require.Equal(t, []string{
 		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_requests", "invitation_rejected",
 		"invitation_expired", "invitation_refused", "invitation_declined", "invitation_scope_removed", "invitation_accepted",
-		"invitation_undeliverable", "invitation_renewal_asked", "sign_in_code",
+		"invitation_undeliverable", "invitation_renewal_asked", "permission_request_submitted", "permission_request_rejected", "sign_in_code",
 	}, PreviewNames())
 	seen := make(map[string]string)
 	for _, name := range PreviewNames() {
@@ -39,6 +39,9 @@ func TestPreview(t *testing.T) {
 		}
 		for _, fact := range facts {
 			require.Contains(t, m.Text, fact, name)
+		}
+		if name == string(PermissionRequestRejected) {
+			continue // who was rejected has nowhere to go
 		}
 		for _, link := range links(t, m) {
 			require.True(t, strings.HasPrefix(link, "https://portal.example.com/"), link)
@@ -59,7 +62,7 @@ func TestPreview(t *testing.T) {
 	require.EqualError(t, err, `there is no mail "invitation"; there are invitation_created, invitation_reminder, `+
 		"invitation_requested, invitation_requests, invitation_rejected, invitation_expired, invitation_refused, "+
 		"invitation_declined, invitation_scope_removed, invitation_accepted, invitation_undeliverable, invitation_renewal_asked, "+
-		"sign_in_code")
+		"permission_request_submitted, permission_request_rejected, sign_in_code")
 	_, err = newRenderer(t).Preview("invitation_created", "portal.example.com")
 	require.ErrorContains(t, checkFailure(t, err).Err, "not an absolute http or https URL")
 }

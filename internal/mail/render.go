@@ -177,7 +177,7 @@ func checkLinks(kind Kind, v Invitation) error {
 		name, url string
 		required  bool
 	}{
-		{"link", v.Link, kind == InvitationCreated},
+		{"link", v.Link, kind == InvitationCreated || kind == PermissionRequestSubmitted},
 		{"approve link", v.ApproveLink, kind == InvitationRequested},
 		{"reject link", v.RejectLink, kind == InvitationRequested},
 	} {

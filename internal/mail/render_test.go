@@ -96,6 +96,9 @@ func TestRenderGolden(t *testing.T) {
 		{"scope_removed", InvitationScopeRemoved, page},
 		{"renewal_asked", InvitationRenewalAsked, asked},
 		{"renewal_asked_staff", InvitationRenewalAsked, askedOfStaff},
+		{"request_submitted", PermissionRequestSubmitted, asked},
+		{"request_rejected", PermissionRequestRejected, noPage},
+		{"request_rejected_comment", PermissionRequestRejected, reason},
 		{"expired", InvitationExpired, page},
 		{"expired_no_page", InvitationExpired, noPage},
 		{"expired_undelivered", InvitationExpired, undelivered},
@@ -165,6 +168,8 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 		InvitationRenewalAsked: {
 			"Ina Invitee", "ina@example.org", "bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect",
 		},
+		PermissionRequestSubmitted: {"Ina Invitee", "ina@example.org", testInvitation().Link, "did not expect"},
+		PermissionRequestRejected:  {"No room.", "Ask in May.", "did not expect"},
 		InvitationUndeliverable: {
 			"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "No room.", "Ask in May.", "not tried again", "did not expect",
 		},

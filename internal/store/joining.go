@@ -51,18 +51,33 @@ func (s joiningStore) change(ctx context.Context, decide func(joining.Tx) ([]joi
 		if err != nil {
 			return err
 		}
+		var jobs []invitation.Job
 		for _, c := range changes {
 			if err := tx.saveJoining(c); err != nil {
 				return err
 			}
+			jobs = append(jobs, c.Jobs...)
 		}
-		return nil
+		return tx.enqueue(jobs)
 	})
 }
 
-// saveJoining writes one change. It returns invitation.ErrConflict where a row is not what the change was decided from.
+// saveJoining writes one change but its jobs. It returns invitation.ErrConflict where a row is not what the change was decided
+// from, or is in the way: of a project of the same name, or of the same membership, the next decision makes something else.
 func (tx *Tx) saveJoining(c joining.Change) error {
-	if err := tx.saveGroup(c.Before, c.After); err != nil {
+	err := tx.saveGroup(c.Before, c.After)
+	if err == nil && c.Project != nil {
+		err = tx.insertProject(*c.Project)
+	}
+	if err == nil && c.Member != nil {
+		if err = tx.insertMember(*c.Member); errors.Is(err, invitation.ErrAlreadyMember) {
+			err = invitation.ErrConflict
+		}
+	}
+	if err == nil {
+		err = tx.savePermissionRequest(c.RequestBefore, c.RequestAfter)
+	}
+	if err != nil {
 		return err
 	}
 	return tx.saveGroupEvent(c.Event)
@@ -73,7 +88,11 @@ func (tx *Tx) saveGroup(before, after *joining.GroupInvitation) error {
 	case before == nil && after != nil:
 		return tx.db.Omit(clause.Associations).Create(after).Error
 	case before != nil && after != nil:
-		return affectsOne(tx.unchangedGroup(*before).Omit(clause.Associations).Select("*").Updates(after))
+		err := affectsOne(tx.unchangedGroup(*before).Omit(clause.Associations).Select("*").Updates(after))
+		if err == nil && before.ScopeUUID != after.ScopeUUID {
+			err = tx.moveRequests(*after)
+		}
+		return err
 	case before != nil:
 		return affectsOne(tx.unchangedGroup(*before).Delete(&joining.GroupInvitation{}))
 	}
@@ -129,8 +148,10 @@ func scanGroup(scan scanFunc, more ...any) (joining.GroupInvitation, error) {
 		&g.NotCanceled, &g.IsPublic, &g.MakesProjects,
 		&g.NameTemplate, &g.CustomDetails,
 		&g.AutoApprove, &g.MultipleRequests,
-		jsonStrings{&g.EmailPatterns}, jsonStrings{&g.Affiliations},
-		jsonStrings{&g.IdentitySources}, &g.CustomText,
+		jsonStrings{&g.EmailPatterns},
+		jsonStrings{&g.Affiliations},
+		jsonStrings{&g.IdentitySources},
+		&g.CustomText,
 		&g.Role.UUID, &g.Role.Name, &g.Role.Description, &g.Role.ScopeType, &g.Role.IsActive,
 		&g.ProjectRoleUUID, &projectRole.Name, &projectRole.Description, &projectRole.ScopeType, &projectRole.IsActive,
 		&g.Scope.UUID, &g.Scope.Type, &g.Scope.Name, &g.Scope.Description, &g.Scope.StartDate, &g.Scope.IsRemoved,
@@ -273,10 +294,13 @@ func (tx *Tx) ListGroupEvents(id uuid.UUID, w directory.Window) ([]joining.Event
 
 // MadeTime implements joining.Tx. SQLite recognizes the index group_invitation_events_user by the very text of its
 // condition.
-func (tx *Tx) MadeTime(user uuid.UUID, n int) (time.Time, error) {
+func (tx *Tx) MadeTime(user uuid.UUID, group *uuid.UUID, n int) (time.Time, error) {
+	query := tx.db.Where("user_uuid = ?", user).Where("event_type = 'created' OR event_type = 'submitted'")
+	if group != nil {
+		query = query.Where("group_invitation_uuid = ? AND permission_request_uuid IS NOT NULL", *group)
+	}
 	var found []joining.Event
-	err := tx.db.Select("created").Where("user_uuid = ?", user).Where("event_type = 'created' OR event_type = 'submitted'").
-		Order("created DESC").Offset(n - 1).Limit(1).Find(&found).Error
+	err := query.Select("created").Order("created DESC").Offset(n - 1).Limit(1).Find(&found).Error
 	if err != nil || len(found) == 0 {
 		return time.Time{}, err
 	}

@@ -46,6 +46,52 @@ func (c *randomEnv) compareGroups() {
 	}
 }
 
+// The list of permission requests, which is computed in SQL, shows exactly those that the rule in Go shows.
+func TestRequestListShowsWhatTheRuleShows(t *testing.T) {
+	t.Parallel()
+	onRandomData(t, (*randomEnv).compareRequests)
+}
+
+func (c *randomEnv) compareRequests() {
+	groups := c.inventGroups()
+	var made []joining.Request
+	for range 80 {
+		g := groups[c.random.IntN(len(groups))]
+		made = append(made, joining.Request{
+			UUID: uuid.New(), GroupInvitationUUID: g.UUID, State: joining.States[c.random.IntN(len(joining.States))], Created: c.now,
+			CreatedByUUID: c.users[c.random.IntN(len(c.users))].UUID, ScopeUUID: g.ScopeUUID, CustomerUUID: g.CustomerUUID,
+		})
+	}
+	require.NoError(c.t, c.db.Joining().Change(c.t.Context(), func(joining.Tx) (changes []joining.Change, err error) {
+		for _, r := range made {
+			changes = append(changes, joining.Change{RequestAfter: &r})
+		}
+		return changes, nil
+	}))
+	service := &joining.Service{Store: c.db.Joining()}
+	for _, actor := range c.actors {
+		for _, state := range joining.States {
+			var want, got []uuid.UUID
+			for _, r := range made {
+				if r.State == state && joining.RequestsVisibleTo(actor).Includes(r) {
+					want = append(want, r.UUID)
+				}
+			}
+			rows, total, err := service.Requests(c.t.Context(), actor, joining.RequestQuery{States: []joining.State{state}}, 1, 300)
+			require.NoError(c.t, err)
+			for _, row := range rows {
+				got = append(got, row.UUID)
+			}
+			require.ElementsMatch(c.t, want, got, "%s, user %q", state, actor.Username)
+			require.Len(c.t, want, total)
+		}
+		for _, r := range made {
+			_, err := service.Request(c.t.Context(), actor, r.UUID)
+			require.Equal(c.t, joining.RequestsVisibleTo(actor).Includes(r), err == nil)
+		}
+	}
+}
+
 // inventGroups writes random group invitations, and returns them as they were written.
 func (c *randomEnv) inventGroups() (made []joining.GroupInvitation) {
 	customers := map[uuid.UUID]*directory.Scope{}

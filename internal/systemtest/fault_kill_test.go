@@ -71,6 +71,17 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			with:  "SELECT '' || id FROM river_job WHERE kind = 'notify_user'",
 			clear: "DELETE FROM river_job WHERE kind = 'notify_user'", // the job waits for ten minutes
 		},
+		"approve a request that makes a project": {
+			prepare: func(f *faultCase, p *harness.Process) string { return f.askForProject(p) },
+			send: func(p *harness.Process, id string) (harness.Response, error) {
+				return p.TryDo("POST", "/api/user-permission-requests/"+id+"/approve/", "olivia", `{"comment": "Welcome"}`)
+			},
+			again: map[bool]int{true: 409, false: 200}, status: 200,
+			happened: "SELECT permission_request_uuid FROM group_invitation_events WHERE event_type = 'approved'",
+			done:     "SELECT r.uuid FROM permission_requests r JOIN memberships m ON m.uuid = r.membership_uuid WHERE r.state = 'approved'",
+			with:     "SELECT m.uuid FROM memberships m JOIN scopes s ON s.uuid = m.scope_uuid WHERE s.is_made",
+			clear:    "DELETE FROM memberships WHERE scope_uuid IN (SELECT uuid FROM scopes WHERE is_made)", // no invitation was accepted
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEachFault(t, "kill -9 at every statement of "+name, func(f *faultCase) {
@@ -93,15 +104,16 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 
 // operation is a request whose process is killed.
 type operation struct {
-	environ string                                                              // a variable of the Env
-	prepare func(*faultCase, *harness.Process) string                           // returns the argument of send
-	send    func(p *harness.Process, prepared string) (harness.Response, error) // sends the request
-	status  int                                                                 // of success
-	again   map[bool]int                                                        // status of a second request, by whether the first was done
-	event   string                                                              // type of the event of success
-	done    string                                                              // query for the row that the operation writes
-	with    string                                                              // query for the row that it writes in the same transaction
-	clear   string                                                              // statement that removes what does not end by itself; "": none
+	environ  string                                                              // a variable of the Env
+	prepare  func(*faultCase, *harness.Process) string                           // returns the argument of send
+	send     func(p *harness.Process, prepared string) (harness.Response, error) // sends the request
+	status   int                                                                 // of success
+	again    map[bool]int                                                        // status of a second request, by whether the first was done
+	event    string                                                              // type of the event of success; "": happened is set
+	happened string                                                              // query for the row that the events of success are about
+	done     string                                                              // query for the row that the operation writes
+	with     string                                                              // query for the row that it writes in the same transaction
+	clear    string                                                              // statement that removes what does not end by itself; "": none
 }
 
 // killAt runs an operation in a process that is killed at a point, and reports whether the operation reached the point.
@@ -111,6 +123,9 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	f.exec("DELETE FROM memberships WHERE user_uuid = (SELECT uuid FROM users WHERE username = 'ina')")
 	f.exec("DELETE FROM invitations")
 	f.exec("DELETE FROM invitation_events")
+	f.exec("DELETE FROM group_invitations")
+	f.exec("DELETE FROM group_invitation_events")
+	f.exec("DELETE FROM scopes WHERE is_made")
 	prepared := ""
 	if o.prepare != nil {
 		p := f.env.With(o.environ).Serve()
@@ -129,7 +144,10 @@ func (f *faultCase) killAt(o operation, point string) bool {
 		require.Equal(f.t, o.status, got.Status, got.Body)
 		p.Kill() // an orderly end writes when tokens were used last, and could be killed there
 	}
-	happened := "SELECT invitation_uuid FROM invitation_events WHERE event_type = '" + o.event + "'"
+	happened := o.happened
+	if happened == "" {
+		happened = eventsOf(o.event)
+	}
 	done, with := len(f.column(o.done)), len(f.column(o.with))
 	require.Equal(f.t, done, with, "at %s: all or nothing", point)
 	require.Len(f.t, f.column(happened), done, "at %s: an event if it was done", point)
@@ -155,6 +173,20 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	f.verify(20*time.Second, 0)
 	p.Stop()
 	return died
+}
+
+// eventsOf is the query for the invitations that have an event of a type.
+func eventsOf(event string) string {
+	return "SELECT invitation_uuid FROM invitation_events WHERE event_type = '" + event + "'"
+}
+
+// askForProject has ina ask olivia for a project of her own, and returns the request's uuid.
+func (f *faultCase) askForProject(p *harness.Process) string {
+	f.t.Helper()
+	const groups = "/api/user-group-invitations/"
+	group := p.Do("POST", groups, "olivia", `{"role": "`+harness.RoleUUID+`", "scope": "http://any.example/api/projects/`+harness.ProjectUUID+
+		`/", "auto_create_project": true}`).Is(201).Invitation().UUID
+	return p.Do("POST", groups+group+"/submit_request/", "ina", "").Is(200).Invitation().UUID
 }
 
 var approveLink = regexp.MustCompile(`invitation_approve/([^/\s]+)/`)

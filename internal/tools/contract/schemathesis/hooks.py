@@ -23,6 +23,12 @@ GROUPS = {
     "non_field_errors": r"Role and scope should belong to the same content type\.|Only active invitations can be edited\.",
 }
 
+REQUESTS = {
+    None: r"Only pending invitation can be requested\.|User already has (this role in the|role within this) scope\.|"
+    r"Permission request already exists for this scope\.|You are not allowed to accept this invitation\. .*|"
+    r"Role is not (active|valid for this scope)\.",
+}
+
 # Reasons why the server rejects a request of the right shape, by operation and key of the response; a list has no key. The
 # patterns are whole sentences, so that a field which the contract allows and the server rejects is still found.
 REFUSALS = {
@@ -53,6 +59,11 @@ REFUSALS = {
     "user_group_invitations_partial_update": GROUPS,
     "user_group_invitations_destroy": {None: r"Only canceled invitation can be deleted\."},
     "user_group_invitations_cancel": {None: r"Only pending invitation can be canceled\."},
+    "user_group_invitations_submit_request": REQUESTS,
+    "user_group_invitations_request": REQUESTS,
+    "user_permission_requests_list": {"scope": r"This is not the URL of a scope\."},
+    "user_permission_requests_approve": REQUESTS,
+    "user_permission_requests_cancel_request": {None: r"Only pending or draft requests can be canceled\."},
     "api_auth_token_exchange": {"code": r"This code does not work any more\. Sign in again\."},
     "api_auth_create": {"code": r"This code does not work any more\. Sign in again\."},
 }

@@ -56,6 +56,7 @@ var (
 	reader = []string{
 		"customers_list", "customers_count", "projects_list", "projects_count", "roles_retrieve",
 		"user_permissions_list", "user_permissions_count", "users_me_retrieve",
+		"user_permission_requests_list", "user_permission_requests_count",
 	}
 	public = []string{
 		"user_invitations_check", "user_invitations_approve", "user_invitations_reject", "roles_list", "roles_count",
@@ -76,7 +77,9 @@ var (
 		"user_invitations_approve_request", "user_invitations_reject_request",
 		"user_group_invitations_create", "user_group_invitations_retrieve", "user_group_invitations_update",
 		"user_group_invitations_partial_update", "user_group_invitations_destroy", "user_group_invitations_cancel",
-		"user_group_invitations_projects_list", "user_group_invitations_events_list",
+		"user_group_invitations_projects_list", "user_group_invitations_events_list", "user_group_invitations_submit_request",
+		"user_group_invitations_request", "user_permission_requests_retrieve", "user_permission_requests_destroy",
+		"user_permission_requests_approve", "user_permission_requests_reject", "user_permission_requests_cancel_request",
 	}
 
 	personas = []persona{

@@ -1,0 +1,266 @@
+package joining
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// Request is one user's wish to take up one group invitation, as it is stored.
+type Request struct {
+	UUID                uuid.UUID `gorm:"primaryKey"`
+	GroupInvitationUUID uuid.UUID
+	Group               GroupInvitation `gorm:"foreignKey:GroupInvitationUUID;references:UUID"`
+	State               State
+	Created             time.Time
+	CreatedByUUID       uuid.UUID
+	CreatedBy           directory.User  `gorm:"foreignKey:CreatedByUUID;references:UUID"`
+	ReviewedByUUID      *uuid.UUID      // nil: not reviewed, or the reviewer's user was deleted
+	ReviewedBy          *directory.User `gorm:"foreignKey:ReviewedByUUID;references:UUID"`
+	ReviewedAt          *time.Time      // nil: not reviewed
+	ReviewComment       string          // empty: none
+	ScopeUUID           uuid.UUID       // of the group invitation; copied here for filters
+	CustomerUUID        uuid.UUID
+	ProjectName         string // that the requester gave; empty: none. See projectName
+	ProjectDescription  string
+	MembershipUUID      *uuid.UUID // that the approval made; nil: none
+	// IsExclusive: no other exclusive request of the user may be pending in the scope.
+	IsExclusive bool
+}
+
+// TableName implements gorm's Tabler.
+func (Request) TableName() string { return "permission_requests" }
+
+// RequestVisibility describes the permission requests that a user sees. The store's list and Includes read the same value.
+type RequestVisibility struct {
+	All       bool
+	User      uuid.UUID   // who made them
+	Customers []uuid.UUID // every one of these customers
+}
+
+// RequestsVisibleTo returns the permission requests that a user sees: staff and support all, others their own and those of
+// customers in which they hold any role.
+func RequestsVisibleTo(user directory.Actor) RequestVisibility {
+	v := RequestVisibility{All: user.SeesAll(), User: user.UUID}
+	for _, g := range user.Grants {
+		if g.ScopeType == directory.Customer {
+			v.Customers = append(v.Customers, g.ScopeUUID)
+		}
+	}
+	return v
+}
+
+// Includes reports whether the visibility includes a request.
+func (v RequestVisibility) Includes(r Request) bool {
+	return v.All || v.User == r.CreatedByUUID || slices.Contains(v.Customers, r.CustomerUUID)
+}
+
+// createProject is the permission that makes approvers of project-making group invitations.
+var createProject = directory.Project.CreatePermission()
+
+// IsApprover reports whether a user decides about the requests of a group invitation: for a project-making one, staff and
+// users whose role in its customer carries PROJECT.CREATE_PERMISSION; for any other, those who may manage its scope.
+func IsApprover(user directory.Actor, g GroupInvitation) bool {
+	if !g.MakesProjects {
+		return user.MayManage(g.Scope)
+	}
+	return !g.Scope.Customer.IsRemoved && (user.IsStaff || slices.ContainsFunc(user.Grants, func(held directory.Grant) bool {
+		return held.ScopeUUID == g.CustomerUUID && slices.Contains(held.Permissions, createProject)
+	}))
+}
+
+// mayGrant reports whether an approver may grant a role that carries these permissions by a group invitation.
+func (p Policy) mayGrant(user directory.Actor, g GroupInvitation, permissions []string) bool {
+	return IsApprover(user, g) && (!p.RoleCeiling || user.HoldsAll(permissions, g.grantedIn()))
+}
+
+// standing is what a submission depends on beside the group invitation and the user.
+type standing struct {
+	hasRequest bool     // another request of the user in the scope is pending, or was approved and its membership is in force
+	issuers    []string // by which the user has signed in
+	admitted   admission
+}
+
+// The reasons why nobody, or not this user, can take a group invitation up, as the API says them.
+const (
+	msgNotActive  = "Only pending invitation can be requested."
+	msgHeld       = "User already has this role in the scope."
+	msgSecondRole = "User already has role within this scope."
+	msgNameTaken  = "The organization has a project of this name already, so the request needs another name."
+	msgRequested  = "Permission request already exists for this scope."
+	msgNotMeant   = "You are not allowed to accept this invitation. Your email or organization must match the invitation restrictions."
+)
+
+// msgNotAdmitted returns the reason why a scope of a type admits a user's address not.
+func msgNotAdmitted(by directory.ScopeType) string {
+	return "User email, affiliation, or identity source does not match the " + string(by) + " restrictions."
+}
+
+// canSubmit returns fault.KindRejected, with the reason, where a user can't take a group invitation up.
+func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, s standing, now time.Time) error {
+	switch {
+	case !g.IsActiveAt(now):
+		return fault.Rejected(msgNotActive)
+	case holdsRole(user, g.RoleUUID, g.ScopeUUID):
+		return fault.Rejected(msgHeld)
+	case p.DisableMultipleRoles && user.HoldsRoleIn(g.ScopeUUID):
+		return fault.Rejected(msgSecondRole)
+	case !g.MultipleRequests && s.hasRequest:
+		return fault.Rejected(msgRequested)
+	case !isMeantFor(g, s):
+		return fault.Rejected(msgNotMeant)
+	case s.admitted.refusedBy != "":
+		return fault.Rejected(msgNotAdmitted(s.admitted.refusedBy))
+	}
+	return nil
+}
+
+// isMeantFor reports whether a user meets one of the restrictions of a group invitation, or it has none. Nothing that is kept
+// of users has an affiliation yet: a group invitation with affiliations alone is meant for nobody.
+func isMeantFor(g GroupInvitation, s standing) bool {
+	if !g.isRestricted() || (len(g.EmailPatterns) > 0 && s.admitted.byInvitation) {
+		return true
+	}
+	return slices.ContainsFunc(g.IdentitySources, func(source string) bool { return slices.Contains(s.issuers, source) })
+}
+
+// holdsRole reports whether a user holds a role in a scope.
+func holdsRole(user directory.Actor, role, scope uuid.UUID) bool {
+	return slices.ContainsFunc(user.Grants, func(g directory.Grant) bool { return g.ScopeUUID == scope && g.RoleUUID == role })
+}
+
+// newRequest returns the request of a user. What they say of a project is dropped where the group invitation doesn't ask.
+func newRequest(g GroupInvitation, user directory.User, name, description string, now time.Time) Request {
+	r := Request{
+		UUID: uuid.New(), GroupInvitationUUID: g.UUID, Group: g, State: Pending, Created: now, CreatedByUUID: user.UUID, CreatedBy: user,
+		ScopeUUID: g.ScopeUUID, CustomerUUID: g.CustomerUUID, IsExclusive: !g.MultipleRequests,
+	}
+	if g.CustomDetails {
+		r.ProjectName, r.ProjectDescription = name, description
+	}
+	return r
+}
+
+// maxProjectName is the length of the longest name of a project, in characters: that of the directory file, which exports
+// made projects.
+const maxProjectName = 255
+
+// isNamed reports whether the requester chose the name of the project.
+func (r Request) isNamed() bool { return r.ProjectName != "" }
+
+// projectName returns the name of the project that an approval of the request finds or makes: the requester's, else the
+// group invitation's template filled in, else the username.
+func projectName(r Request) string {
+	name := r.ProjectName
+	if name == "" && r.Group.NameTemplate != nil {
+		by := r.CreatedBy
+		name = directory.Trim(strings.NewReplacer("{username}", by.Username, "{email}", by.Email, "{full_name}", by.FullName).
+			Replace(*r.Group.NameTemplate))
+	}
+	if name == "" {
+		name = r.CreatedBy.Username
+	}
+	if runes := []rune(name); len(runes) > maxProjectName {
+		name = string(runes[:maxProjectName])
+	}
+	return name
+}
+
+// newProject returns the project that the approval of a request makes.
+func newProject(r Request, now time.Time) directory.Scope {
+	name := projectName(r)
+	return directory.Scope{
+		UUID: uuid.New(), Type: directory.Project, Name: name, NameFolded: directory.Fold(name), Slug: directory.Slug(name),
+		Description: r.ProjectDescription, DescriptionFolded: directory.Fold(r.ProjectDescription),
+		CustomerUUID: r.CustomerUUID, Customer: r.Group.Scope.Customer, Created: now, IsMade: true,
+	}
+}
+
+// A grant is the role that an approval gives a requester in a scope.
+type grant struct {
+	role       directory.Role
+	scope      directory.Scope
+	requester  directory.Actor
+	hasManager bool // the role is the manager's, and the project has the only one that the policy allows
+	admitted   admission
+}
+
+// isHeld reports whether the requester holds the role already: then nothing more is granted.
+func (g grant) isHeld() bool { return holdsRole(g.requester, g.role.UUID, g.scope.UUID) }
+
+// check returns fault.KindRejected, with the reason, where a rule forbids to grant a role.
+func (p Policy) check(g grant) error {
+	switch {
+	case g.role.ScopeType != g.scope.Type:
+		return fault.Rejected("Role is not valid for this scope.")
+	case !g.role.IsActive:
+		return fault.Rejected("Role is not active.")
+	case g.hasManager:
+		return fault.Rejected(msgOneManager)
+	case p.DisableMultipleRoles && g.requester.HoldsRoleIn(g.scope.UUID):
+		return fault.Rejected(msgSecondRole)
+	case g.admitted.refusedBy != "":
+		return fault.Rejected(msgNotAdmitted(g.admitted.refusedBy))
+	}
+	return nil
+}
+
+// dependsOnMembers reports whether a rule depends on who else is a member of a scope.
+func (p Policy) dependsOnMembers() bool { return p.DisableMultipleRoles || p.OneProjectManager }
+
+// canReview returns fault.KindConflict where a request is not pending any more.
+func canReview(r Request) error {
+	if !CanDo(ActionApprove, r.State) {
+		return fault.Conflict("Valid states for operation: pending.")
+	}
+	return nil
+}
+
+// review returns a request as its reviewer leaves it.
+func review(r Request, to State, reviewer directory.User, comment string, now time.Time) Request {
+	r.State, r.ReviewedByUUID, r.ReviewedBy, r.ReviewedAt, r.ReviewComment = to, &reviewer.UUID, &reviewer, &now, comment
+	return r
+}
+
+// approve returns the change by which a reviewer grants what a request asks for. before is nil where the request is new.
+// made is the project that is made; nil: none.
+func (p Policy) approve(before *Request, r Request, g grant, made *directory.Scope, reviewer directory.User, comment string, now time.Time) (Change, error) {
+	approved := review(r, Approved, reviewer, comment, now)
+	c := Change{RequestBefore: before, RequestAfter: &approved, Project: made}
+	if !g.isHeld() {
+		if err := p.check(g); err != nil {
+			return Change{}, err
+		}
+		c.Member = &directory.Membership{
+			UUID: uuid.New(), UserUUID: r.CreatedByUUID, RoleUUID: g.role.UUID, ScopeUUID: g.scope.UUID,
+			CreatedByUUID: &reviewer.UUID, Created: now,
+		}
+		approved.MembershipUUID = &c.Member.UUID
+	}
+	c.Event = recordRequest(EventApproved, approved, r.State, &reviewer)
+	return c, nil
+}
+
+// reject returns the change by which a reviewer refuses a request, and tells the requester.
+func reject(r Request, reviewer directory.User, comment string, now time.Time) Change {
+	rejected := review(r, Rejected, reviewer, comment, now)
+	return Change{
+		RequestBefore: &r, RequestAfter: &rejected, Event: recordRequest(EventRejected, rejected, r.State, &reviewer),
+		Jobs: []Job{Notify{Notice: NoticeRejected, Request: r.UUID, User: r.CreatedByUUID}},
+	}
+}
+
+// withdraw returns the change by which the requester or staff take a request back.
+func withdraw(r Request, user directory.User) (Change, error) {
+	if !CanDo(ActionCancel, r.State) {
+		return Change{}, fault.Rejected("Only pending or draft requests can be canceled.")
+	}
+	canceled := r
+	canceled.State = Canceled
+	return Change{RequestBefore: &r, RequestAfter: &canceled, Event: recordRequest(EventRequestCanceled, canceled, r.State, &user)}, nil
+}

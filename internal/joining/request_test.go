@@ -1,0 +1,159 @@
+package joining
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// The refusals of a submission, in their order: each case would be refused for the reasons after its own too.
+func TestCanSubmit(t *testing.T) {
+	t.Parallel()
+	holder := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: member.UUID}}}
+	other := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: owner.UUID}}}
+	oneRole := Policy{DisableMultipleRoles: true}
+	refused := standing{hasRequest: true, admitted: admission{refusedBy: directory.Customer}}
+	patterns := func(g *GroupInvitation) { g.EmailPatterns = []string{"x"} }
+	sources := func(g *GroupInvitation) { g.IdentitySources = []string{"https://issuer.example"} }
+	affiliations := func(g *GroupInvitation) { g.Affiliations = []string{"staff"} }
+	multiple := func(g *GroupInvitation) { g.MultipleRequests = true }
+	matching := standing{admitted: admission{byInvitation: true}}
+	for name, test := range map[string]struct {
+		policy Policy
+		g      GroupInvitation
+		user   directory.Actor
+		found  standing
+		want   string
+	}{
+		"inactive":              {oneRole, group(project, member, canceled, patterns), holder, refused, msgNotActive},
+		"holds the role":        {oneRole, group(project, member, patterns), holder, refused, msgHeld},
+		"holds another":         {oneRole, group(project, member, patterns), other, refused, msgSecondRole},
+		"has asked":             {Policy{}, group(project, member, patterns), other, refused, msgRequested},
+		"may ask again":         {Policy{}, group(project, member, patterns, multiple), other, refused, msgNotMeant},
+		"not admitted":          {Policy{}, group(project, member, multiple), other, refused, msgNotAdmitted(directory.Customer)},
+		"a pattern matches":     {Policy{}, group(project, member, patterns, affiliations), other, matching, ""},
+		"no patterns, only":     {Policy{}, group(project, member, affiliations), other, matching, msgNotMeant},
+		"signed in there":       {Policy{}, group(project, member, patterns, sources), other, standing{issuers: []string{"x", "https://issuer.example"}}, ""},
+		"signed in elsewhere":   {Policy{}, group(project, member, sources), other, standing{issuers: []string{"x"}}, msgNotMeant},
+		"without a restriction": {Policy{}, group(project, member), other, standing{}, ""},
+	} {
+		err := test.policy.canSubmit(test.g, test.user, test.found, now)
+		if test.want == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		var f *fault.Error
+		require.ErrorAs(t, err, &f, name)
+		require.Equal(t, fault.KindRejected, f.Kind, name)
+		require.Equal(t, test.want, f.Message, name)
+	}
+}
+
+func TestProjectName(t *testing.T) {
+	t.Parallel()
+	ann := directory.User{Username: "ann", Email: "ann@x.example", FullName: "Ann {username}"}
+	template := func(text string) func(*GroupInvitation) { return func(g *GroupInvitation) { g.NameTemplate = &text } }
+	details := func(g *GroupInvitation) { g.CustomDetails = true }
+	for _, test := range []struct {
+		g          GroupInvitation
+		user       directory.User
+		name, want string
+	}{
+		{group(customer, member), ann, "Lab", "ann"}, // nobody asked for a name
+		{group(customer, member, details), ann, "Lab", "Lab"},
+		{group(customer, member, details, template("Lab of {username}")), ann, "", "Lab of ann"},
+		{group(customer, member, template("{full_name} <{email}>")), ann, "", "Ann {username} <ann@x.example>"}, // filled in once
+		{group(customer, member, template(" {full_name} ")), directory.User{Username: "bob"}, "", "bob"},
+		{group(customer, member, template("{full_name}")), directory.User{FullName: strings.Repeat("ä", 600)}, "", strings.Repeat("ä", 255)},
+	} {
+		require.Equal(t, test.want, projectName(newRequest(test.g, test.user, test.name, "", now)))
+	}
+}
+
+// What refuses a grant, in its order, and what a change of an approval writes.
+func TestApprove(t *testing.T) {
+	t.Parallel()
+	r := newRequest(group(project, member), directory.User{UUID: uuid.New()}, "", "", now)
+	inactive := member
+	inactive.IsActive = false
+	good := grant{role: member, scope: project}
+	holder := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: member.UUID}}}
+	other := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: owner.UUID}}}
+	for want, g := range map[string]grant{
+		"Role is not valid for this scope.": {role: inactive, scope: customer, hasManager: true},
+		"Role is not active.":               {role: inactive, scope: project, hasManager: true},
+		msgOneManager:                       {role: member, scope: project, hasManager: true, requester: other},
+		msgSecondRole:                       {role: member, scope: project, requester: other, admitted: admission{refusedBy: directory.Project}},
+		msgNotAdmitted(directory.Project):   {role: member, scope: project, admitted: admission{refusedBy: directory.Project}},
+	} {
+		_, err := Policy{DisableMultipleRoles: true}.approve(&r, r, g, nil, directory.User{}, "", now)
+		require.ErrorContains(t, err, want)
+	}
+	reviewer := directory.User{UUID: uuid.New(), Username: "rita"}
+	c, err := Policy{}.approve(&r, r, good, nil, reviewer, "Welcome", now)
+	require.NoError(t, err)
+	require.Equal(t, Approved, c.RequestAfter.State)
+	require.Equal(t, &c.Member.UUID, c.RequestAfter.MembershipUUID)
+	require.Equal(t, []uuid.UUID{r.CreatedByUUID, member.UUID, project.UUID, reviewer.UUID},
+		[]uuid.UUID{c.Member.UserUUID, c.Member.RoleUUID, c.Member.ScopeUUID, *c.Member.CreatedByUUID})
+	good.requester = holder
+	good.role.IsActive = false
+	c, err = Policy{}.approve(&r, r, good, nil, reviewer, "", now)
+	require.NoError(t, err, "nothing more is granted to who holds the role")
+	require.Nil(t, c.Member)
+	require.Nil(t, c.RequestAfter.MembershipUUID)
+}
+
+// The functions that decide about a state follow the table.
+func TestTransitions(t *testing.T) {
+	t.Parallel()
+	for _, state := range States {
+		r := newRequest(group(project, member), directory.User{}, "", "", now)
+		r.State = state
+		require.Equal(t, CanDo(ActionApprove, state), canReview(r) == nil, state)
+		require.Equal(t, CanDo(ActionReject, state), canReview(r) == nil, state)
+		c, err := withdraw(r, directory.User{})
+		require.Equal(t, CanDo(ActionCancel, state), err == nil, state)
+		if err == nil {
+			require.Equal(t, Canceled, c.RequestAfter.State)
+		}
+	}
+	require.Equal(t, Rejected, reject(newRequest(group(project, member), directory.User{}, "", "", now), directory.User{}, "", now).RequestAfter.State)
+}
+
+func TestIsApprover(t *testing.T) {
+	t.Parallel()
+	inCustomer := func(permissions ...string) directory.Actor {
+		return directory.Actor{Grants: []directory.Grant{{
+			ScopeUUID: customer.UUID, ScopeType: directory.Customer, CustomerUUID: customer.UUID, Permissions: permissions,
+		}}}
+	}
+	inProject := directory.Actor{Grants: []directory.Grant{{
+		ScopeUUID: project.UUID, ScopeType: directory.Project, CustomerUUID: customer.UUID, Permissions: []string{"PROJECT.CREATE_PERMISSION"},
+	}}}
+	staff := directory.Actor{User: directory.User{IsStaff: true}}
+	plain, making := group(project, member), group(project, member, makesProjects)
+	gone := group(customer, member, makesProjects)
+	gone.Scope.Customer = &directory.Scope{IsRemoved: true}
+	for name, test := range map[string]struct {
+		user directory.Actor
+		g    GroupInvitation
+		want bool
+	}{
+		"staff":                            {staff, plain, true},
+		"staff, for projects":              {staff, making, true},
+		"staff, of a removed customer":     {staff, gone, false},
+		"owner":                            {inCustomer("CUSTOMER.CREATE_PERMISSION"), plain, true},
+		"owner, for projects":              {inCustomer("CUSTOMER.CREATE_PERMISSION"), making, false},
+		"of projects, for projects":        {inCustomer("PROJECT.CREATE_PERMISSION"), making, true},
+		"of one project":                   {inProject, plain, true},
+		"of one project, for new projects": {inProject, making, false},
+	} {
+		require.Equal(t, test.want, IsApprover(test.user, test.g), name)
+	}
+}

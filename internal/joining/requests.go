@@ -1,0 +1,313 @@
+package joining
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+)
+
+// Requests returns one page of the permission requests that the caller sees and the query asks for, and the number of them
+// on all pages; see directory.Paginate. Requests sets the query's Visible and Window.
+func (s *Service) Requests(ctx context.Context, caller directory.Actor, q RequestQuery, page, size int) (out []Request, total int, err error) {
+	q.Visible = RequestsVisibleTo(caller)
+	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
+		out, total, err = directory.Paginate(page, size, func(w directory.Window) ([]Request, int, error) {
+			q.Window = w
+			return tx.ListPermissionRequests(q)
+		})
+		return err
+	})
+	return out, total, err
+}
+
+// CountRequests returns the number of permission requests on all pages of Requests.
+func (s *Service) CountRequests(ctx context.Context, caller directory.Actor, q RequestQuery) (total int, err error) {
+	q.Visible = RequestsVisibleTo(caller)
+	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
+		total, err = tx.CountPermissionRequests(q)
+		return err
+	})
+	return total, err
+}
+
+// Request returns a permission request that the caller sees; fault.KindNotFound otherwise.
+func (s *Service) Request(ctx context.Context, caller directory.Actor, id uuid.UUID) (out Request, err error) {
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		out, err = findVisible(caller, id, tx.FindRequest)
+		return err
+	})
+	return out, err
+}
+
+func findVisible(user directory.Actor, id uuid.UUID, find func(uuid.UUID) (Request, error)) (Request, error) {
+	found, err := find(id)
+	if err == nil && !RequestsVisibleTo(user).Includes(found) {
+		err = fault.NotFound()
+	}
+	if err != nil {
+		return Request{}, err
+	}
+	return found, nil
+}
+
+// Submission is what became of a request to take up a group invitation.
+type Submission struct {
+	Request Request
+	Project *directory.Scope // in which an approval at once granted a role; nil: none
+	IsMade  bool             // Project was made, and not found
+}
+
+// Submit asks for what a group invitation offers. name and description are those of a project. A pending request is mailed to
+// its approvers; where the group invitation says so, the request is approved at once instead, by the caller as its reviewer.
+// Submit returns fault.KindInvalid where the name is not one that projects may have, fault.KindNotFound where there is no such
+// group invitation, fault.KindRejected, with the reason, where a rule forbids to ask or to approve, and fault.KindThrottled
+// beyond the limit of the policy. Of any number of submissions at once that exclude each other one succeeds.
+func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UUID, name, description string) (out Submission, err error) {
+	if p := s.Policy.ProjectName; name != "" && p != nil && !p.MatchString(name) {
+		return out, fault.Field("project_name", "Project names have to match the pattern "+p.String()+".")
+	}
+	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
+		out = Submission{}
+		// The requests of one user wait for each other: what is read of them stays true.
+		if _, err := tx.LockUser(caller.UUID); err != nil && !fault.Is(err, fault.KindNotFound) {
+			return nil, err
+		}
+		actor, err := s.refresh(tx, caller)
+		if err != nil {
+			return nil, err
+		}
+		g, err := tx.FindGroupForChange(id)
+		if err != nil {
+			return nil, err
+		}
+		found, err := findStanding(tx, admits, g, actor)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Policy.canSubmit(g, actor, found, tx.Now()); err != nil {
+			return nil, err
+		}
+		made := newRequest(g, actor.User, name, description, tx.Now())
+		submitted := Change{RequestAfter: &made, Event: recordRequest(EventSubmitted, made, "", &actor.User)}
+		approves := g.AutoApprove
+		if approves && s.Policy.RecheckInviter {
+			if approves, err = s.creatorMayOffer(tx, g); err != nil {
+				return nil, err
+			}
+		}
+		if approves {
+			approved, err := s.approve(tx, admits, nil, made, actor.User, "", &out)
+			if err != nil {
+				return nil, err
+			}
+			return []Change{{Event: submitted.Event}, approved}, s.throttle(tx, actor.User, &g.UUID)
+		}
+		if g.MakesProjects {
+			// Whoever decides must not have to refuse a name that nobody could approve.
+			if _, _, err := findProject(tx, made); err != nil {
+				return nil, err
+			}
+		}
+		if submitted.Jobs, err = noticesToApprovers(tx, made); err != nil {
+			return nil, err
+		}
+		out.Request = made
+		return []Change{submitted}, s.throttle(tx, actor.User, &g.UUID)
+	})
+	if errors.Is(err, ErrPending) {
+		err = fault.Rejected(msgRequested)
+	}
+	if err != nil {
+		return Submission{}, err
+	}
+	return out, nil
+}
+
+// findStanding reads what a submission depends on.
+func findStanding(tx Tx, admits admitter, g GroupInvitation, user directory.Actor) (found standing, err error) {
+	if found.admitted, err = admits(g.EmailPatterns, g.Scope, user.Email); err != nil {
+		return found, err
+	}
+	if !g.MultipleRequests {
+		if found.hasRequest, err = tx.HasRequest(user.UUID, g.ScopeUUID); err != nil {
+			return found, err
+		}
+	}
+	if len(g.IdentitySources) > 0 {
+		found.issuers, err = tx.IssuersOf(user.UUID)
+	}
+	return found, err
+}
+
+// creatorMayOffer reports whether the creator of a group invitation is active and may offer what it offers now.
+func (s *Service) creatorMayOffer(tx Tx, g GroupInvitation) (bool, error) {
+	if g.CreatedByUUID == nil {
+		return false, nil
+	}
+	creator, err := tx.FindActor(*g.CreatedByUUID)
+	if fault.Is(err, fault.KindNotFound) || (err == nil && !creator.IsActive) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	err = s.checkOffer(tx, g, creator)
+	if fault.Is(err, fault.KindNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Approve grants what a pending request asks for. Approve returns fault.KindNotFound where the caller does not see the
+// request, fault.KindConflict where it is not pending any more, fault.KindNotFound where the caller decides about no such
+// requests or may not grant the role (see Policy.RoleCeiling), and fault.KindRejected, with the reason, where a rule forbids
+// the membership. The checks are made in this order.
+func (s *Service) Approve(ctx context.Context, caller directory.Actor, id uuid.UUID, comment string) error {
+	return s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
+		actor, found, err := s.findToReview(tx, caller, id)
+		if err != nil {
+			return nil, err
+		}
+		var permissions []string
+		if s.Policy.RoleCeiling && !actor.IsStaff {
+			role, err := tx.FindRole(found.Group.granted().UUID)
+			if err != nil {
+				return nil, err
+			}
+			permissions = role.Permissions
+		}
+		if !s.Policy.mayGrant(actor, found.Group, permissions) {
+			return nil, fault.NotFound()
+		}
+		approved, err := s.approve(tx, admits, &found, found, actor.User, comment, &Submission{})
+		return []Change{approved}, err
+	})
+}
+
+// Reject refuses a pending request, and tells the requester. Reject returns the errors of Approve but those about the role
+// and the membership.
+func (s *Service) Reject(ctx context.Context, caller directory.Actor, id uuid.UUID, comment string) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, found, err := s.findToReview(tx, caller, id)
+		if err != nil {
+			return nil, err
+		}
+		return []Change{reject(found, actor.User, comment, tx.Now())}, nil
+	})
+}
+
+// findToReview returns the caller as they are in the transaction, and a pending request that they see and decide about.
+func (s *Service) findToReview(tx Tx, caller directory.Actor, id uuid.UUID) (actor directory.Actor, found Request, err error) {
+	if actor, err = s.refresh(tx, caller); err != nil {
+		return actor, found, err
+	}
+	if found, err = findVisible(actor, id, tx.FindRequestForChange); err != nil {
+		return actor, found, err
+	}
+	if err = canReview(found); err == nil && !IsApprover(actor, found.Group) {
+		err = fault.NotFound()
+	}
+	return actor, found, err
+}
+
+// approve returns the change by which a request is approved, and sets what became of it. before is nil where the request is
+// new.
+func (s *Service) approve(
+	tx Tx, admits admitter, before *Request, r Request, reviewer directory.User, comment string, out *Submission,
+) (Change, error) {
+	given := grant{role: r.Group.granted(), scope: r.Group.Scope}
+	var made *directory.Scope
+	if r.Group.MakesProjects {
+		found, isNew, err := findProject(tx, r)
+		if err != nil {
+			return Change{}, err
+		}
+		if isNew {
+			made = &found
+		}
+		given.scope, out.Project, out.IsMade = found, &found, isNew
+	}
+	if s.Policy.dependsOnMembers() && made == nil {
+		// Nobody else may become a member between the look at the scope's members and the commit.
+		if err := tx.LockScope(given.scope.UUID); err != nil {
+			return Change{}, err
+		}
+	}
+	var err error
+	if given.requester, err = tx.FindActor(r.CreatedByUUID); err != nil {
+		return Change{}, err
+	}
+	if made == nil {
+		if given.hasManager, err = s.hasManager(tx, given.role, given.scope); err != nil {
+			return Change{}, err
+		}
+	}
+	if given.admitted, err = admits(nil, given.scope, given.requester.Email); err != nil {
+		return Change{}, err
+	}
+	c, err := s.Policy.approve(before, r, given, made, reviewer, comment, tx.Now())
+	if err == nil {
+		out.Request = *c.RequestAfter
+	}
+	return c, err
+}
+
+// findProject returns the project in which an approval of a request grants a role, and whether the approval makes the project.
+// A name from a template, or a username, finds every project of the customer. A name that the requester chose finds only
+// projects that approvals made: otherwise whoever may choose could get a role in any project. findProject returns
+// fault.KindRejected where another project has the chosen name.
+func findProject(tx Tx, r Request) (found directory.Scope, isNew bool, err error) {
+	found, err = tx.FindProject(r.CustomerUUID, projectName(r), r.isNamed())
+	switch {
+	case fault.Is(err, fault.KindNotFound):
+		found, isNew, err = newProject(r, tx.Now()), true, nil
+	case err == nil && r.isNamed() && !found.IsMade:
+		err = fault.Rejected(msgNameTaken)
+	}
+	found.Customer = r.Group.Scope.Customer
+	return found, isNew, err
+}
+
+// CancelRequest takes back a request, and returns it. CancelRequest returns fault.KindNotFound where the caller does not see
+// the request, fault.KindForbidden where it is neither theirs nor they are staff, and fault.KindRejected where it is decided.
+func (s *Service) CancelRequest(ctx context.Context, caller directory.Actor, id uuid.UUID) (out Request, err error) {
+	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, err := s.refresh(tx, caller)
+		if err != nil {
+			return nil, err
+		}
+		if out, err = findVisible(actor, id, tx.FindRequestForChange); err != nil {
+			return nil, err
+		}
+		if out.CreatedByUUID != actor.UUID && !actor.IsStaff {
+			return nil, &fault.Error{Kind: fault.KindForbidden, Message: "You can only cancel your own permission requests."}
+		}
+		canceled, err := withdraw(out, actor.User)
+		return []Change{canceled}, err
+	})
+	return out, err
+}
+
+// DestroyRequest removes a request. DestroyRequest returns fault.KindNotFound where the caller does not see the request, and
+// fault.KindForbidden where they are not staff.
+func (s *Service) DestroyRequest(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		actor, err := s.refresh(tx, caller)
+		if err != nil {
+			return nil, err
+		}
+		found, err := findVisible(actor, id, tx.FindRequestForChange)
+		if err != nil {
+			return nil, err
+		}
+		if !actor.IsStaff {
+			return nil, fault.Forbidden()
+		}
+		removed := recordRequest(EventRequestDeleted, found, found.State, &actor.User)
+		removed.ToState = ""
+		return []Change{{RequestBefore: &found, Event: removed}}, nil
+	})
+}

@@ -1,0 +1,249 @@
+package store
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+
+	"invited/internal/directory"
+	"invited/internal/invitation"
+	"invited/internal/joining"
+)
+
+// savePermissionRequest writes a new request, the next state of one, or its end. The conflict of a new one is asked for rather
+// than caught; see insert.
+func (tx *Tx) savePermissionRequest(before, after *joining.Request) error {
+	switch {
+	case before == nil && after != nil:
+		result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
+			Columns:     []clause.Column{{Name: "created_by_uuid"}, {Name: "scope_uuid"}},
+			TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "state = 'pending' AND is_exclusive"}}},
+			DoNothing:   true,
+		}).Create(after)
+		if result.Error == nil && result.RowsAffected == 0 {
+			return joining.ErrPending
+		}
+		return result.Error
+	case before != nil && after != nil:
+		return affectsOne(tx.unchangedRequest(*before).Updates(map[string]any{
+			"state": after.State, "reviewed_by_uuid": after.ReviewedByUUID, "reviewed_at": after.ReviewedAt,
+			"review_comment": after.ReviewComment, "membership_uuid": after.MembershipUUID,
+		}))
+	case before != nil:
+		return affectsOne(tx.unchangedRequest(*before).Delete(&joining.Request{}))
+	}
+	return nil
+}
+
+// unchangedRequest is the query for the row of a request, if nobody has decided about it since.
+func (tx *Tx) unchangedRequest(r joining.Request) *gorm.DB {
+	return tx.db.Model(&joining.Request{}).Where("uuid = ? AND state = ?", r.UUID, r.State)
+}
+
+// moveRequests gives the requests of a group invitation the scope that it got. Others of the same users may be pending there.
+func (tx *Tx) moveRequests(g joining.GroupInvitation) error {
+	return tx.db.Model(&joining.Request{}).Where("group_invitation_uuid = ?", g.UUID).Updates(map[string]any{
+		"scope_uuid": g.ScopeUUID, "customer_uuid": g.CustomerUUID, "is_exclusive": false,
+	}).Error
+}
+
+// insertProject writes a made project. It returns invitation.ErrConflict where one of the name was made meanwhile.
+func (tx *Tx) insertProject(project directory.Scope) error {
+	result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
+		Columns:     []clause.Column{{Name: "customer_uuid"}, {Name: "name_folded"}},
+		TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "is_made AND NOT is_removed"}}},
+		DoNothing:   true,
+	}).Create(&project)
+	if result.Error == nil && result.RowsAffected == 0 {
+		return invitation.ErrConflict
+	}
+	return result.Error
+}
+
+// requestColumns are the columns that are read of a permission request, before those of its group invitation.
+const (
+	requestColumns = "permission_requests.uuid, permission_requests.state, permission_requests.created," +
+		" permission_requests.reviewed_at, permission_requests.review_comment, permission_requests.project_name," +
+		" permission_requests.project_description, permission_requests.membership_uuid, permission_requests.is_exclusive," +
+		" requesters.uuid, requesters.username, requesters.full_name, requesters.email," +
+		" reviewers.uuid, COALESCE(reviewers.username, ''), COALESCE(reviewers.full_name, ''), " + groupColumns
+
+	requestJoins = "JOIN group_invitations ON group_invitations.uuid = permission_requests.group_invitation_uuid" +
+		" JOIN users AS requesters ON requesters.uuid = permission_requests.created_by_uuid" +
+		" LEFT JOIN users AS reviewers ON reviewers.uuid = permission_requests.reviewed_by_uuid " + groupJoins
+)
+
+// scanRequest reads requestColumns and the columns after them.
+func scanRequest(scan scanFunc, more ...any) (r joining.Request, err error) {
+	var reviewer directory.User
+	r.Group, err = scanGroup(func(into ...any) error {
+		return scan(append([]any{
+			&r.UUID, &r.State, &r.Created,
+			&r.ReviewedAt, &r.ReviewComment, &r.ProjectName,
+			&r.ProjectDescription, &r.MembershipUUID, &r.IsExclusive,
+			&r.CreatedBy.UUID, &r.CreatedBy.Username, &r.CreatedBy.FullName, &r.CreatedBy.Email,
+			&r.ReviewedByUUID, &reviewer.Username, &reviewer.FullName,
+		}, into...)...)
+	}, more...)
+	r.Created, r.ReviewedAt, r.CreatedByUUID = r.Created.UTC(), utc(r.ReviewedAt), r.CreatedBy.UUID
+	r.GroupInvitationUUID, r.ScopeUUID, r.CustomerUUID = r.Group.UUID, r.Group.ScopeUUID, r.Group.CustomerUUID
+	if r.ReviewedByUUID != nil {
+		reviewer.UUID = *r.ReviewedByUUID
+		r.ReviewedBy = &reviewer
+	}
+	return r, err
+}
+
+// FindRequest implements joining.Tx.
+func (tx *Tx) FindRequest(id uuid.UUID) (joining.Request, error) {
+	return collectOne(tx.db.Table("permission_requests").Where("permission_requests.uuid = ?", id).
+		Select(requestColumns).Joins(requestJoins),
+		func(scan scanFunc) (joining.Request, error) { return scanRequest(scan) })
+}
+
+// FindRequestForChange implements joining.Tx. The row is locked before anything is joined; see FindForChange.
+func (tx *Tx) FindRequestForChange(id uuid.UUID) (joining.Request, error) {
+	row := tx.db.Table("permission_requests").Where("uuid = ?", id)
+	if tx.lock {
+		row = row.Clauses(clause.Locking{Strength: "UPDATE"})
+	}
+	query := tx.db.Table("(?) AS permission_requests", row).Select(requestColumns + patternColumns).Joins(requestJoins)
+	return collectOne(query, func(scan scanFunc) (joining.Request, error) {
+		var scope, customer []string
+		found, err := scanRequest(scan, jsonStrings{&scope}, jsonStrings{&customer})
+		if err == nil {
+			found.Group.Scope.UserEmailPatterns, found.Group.Scope.Customer.UserEmailPatterns = scope, customer
+		}
+		return found, err
+	})
+}
+
+// ListPermissionRequests implements joining.Tx.
+func (tx *Tx) ListPermissionRequests(q joining.RequestQuery) (rows []joining.Request, total int, err error) {
+	rows, err = collect(tx.requestList(q).page(tx, q.Window), func(scan scanFunc) (joining.Request, error) {
+		return scanRequest(scan, &total)
+	})
+	return rows, total, err
+}
+
+// CountPermissionRequests implements joining.Tx.
+func (tx *Tx) CountPermissionRequests(q joining.RequestQuery) (int, error) {
+	return tx.requestList(q).count(tx)
+}
+
+func (tx *Tx) requestList(q joining.RequestQuery) listing {
+	l := listing{table: "permission_requests", columns: clause.Expr{SQL: requestColumns}, joins: requestJoins}
+	l.filters = []filter{
+		tx.visibleRequests(q.Visible),
+		equalUUID("permission_requests.created_by_uuid", q.CreatedBy),
+		equalUUID("permission_requests.customer_uuid", q.Customer),
+		equalUUID("permission_requests.group_invitation_uuid", q.Invitation),
+		tx.ofScope("permission_requests.scope_uuid", q.Scope),
+		inRequestStates(q.States),
+	}
+	l.order = ordering(q.Order, directory.Order{By: directory.ByCreated, Descending: true}, map[directory.OrderBy][]key{
+		directory.ByCreated: by("permission_requests.created"),
+		joining.ByState:     by("permission_requests.state"),
+	})
+	return l
+}
+
+// visibleRequests is the filter by a visibility: the same as joining.RequestVisibility.Includes.
+func (tx *Tx) visibleRequests(v joining.RequestVisibility) filter {
+	if v.All {
+		return all
+	}
+	alternatives := []clause.Expr{{SQL: "permission_requests.created_by_uuid = ?", Vars: []any{v.User}}}
+	if len(v.Customers) > 0 {
+		alternatives = append(alternatives, tx.engine.In("permission_requests.customer_uuid", v.Customers))
+	}
+	return anyOf(alternatives...)
+}
+
+// inRequestStates is the filter by states; none filters nothing. They are text, as in inStates.
+func inRequestStates(states []joining.State) filter {
+	if len(states) == 0 {
+		return all
+	}
+	var names []string
+	for _, state := range joining.States {
+		if slices.Contains(states, state) {
+			names = append(names, "'"+string(state)+"'")
+		}
+	}
+	if names == nil {
+		return anyOf() // only unknown states
+	}
+	return where("permission_requests.state IN (" + strings.Join(names, ", ") + ")")
+}
+
+// HasRequest implements joining.Tx.
+func (tx *Tx) HasRequest(user, scope uuid.UUID) (bool, error) {
+	var count int64
+	err := tx.db.Table("permission_requests").
+		Joins("LEFT JOIN memberships ON memberships.uuid = permission_requests.membership_uuid AND "+isActive, tx.now).
+		Where("permission_requests.created_by_uuid = ? AND permission_requests.scope_uuid = ?", user, scope).
+		Where("permission_requests.state = 'pending' OR permission_requests.state = 'approved' AND memberships.uuid IS NOT NULL").
+		Count(&count).Error
+	return count > 0, err
+}
+
+// IssuersOf implements joining.Tx.
+func (tx *Tx) IssuersOf(user uuid.UUID) (issuers []string, err error) {
+	return issuers, tx.db.Table("identities").Where("user_uuid = ?", user).Order("issuer").Pluck("issuer", &issuers).Error
+}
+
+// FindProject implements joining.Tx.
+func (tx *Tx) FindProject(customer uuid.UUID, name string, ignoreCase bool) (directory.Scope, error) {
+	named := clause.Expr{SQL: "scopes.name = ? OR scopes.is_made AND scopes.name_folded = ?", Vars: []any{name, directory.Fold(name)}}
+	first := clause.Expr{SQL: "CASE WHEN scopes.name = ? THEN 0 ELSE 1 END, scopes.created, scopes.uuid", Vars: []any{name}}
+	if ignoreCase {
+		named = clause.Expr{SQL: "scopes.name_folded = ?", Vars: []any{directory.Fold(name)}}
+		first = clause.Expr{SQL: "CASE WHEN scopes.is_made THEN 0 ELSE 1 END, scopes.created, scopes.uuid"}
+	}
+	return collectOne(tx.db.Table("scopes").Select(scopeColumns+patternColumns+", scopes.is_made").Joins(joinScopeCustomer).
+		Where("scopes.customer_uuid = ? AND scopes.type = ? AND NOT scopes.is_removed", customer, directory.Project).
+		Where(named).Order(clause.OrderBy{Expression: first}).Limit(1),
+		func(scan scanFunc) (directory.Scope, error) {
+			var own, ofCustomer []string
+			var isMade bool
+			found, err := scanScope(scan, nil, jsonStrings{&own}, jsonStrings{&ofCustomer}, &isMade)
+			found.UserEmailPatterns, found.Customer.UserEmailPatterns, found.IsMade = own, ofCustomer, isMade
+			return found, err
+		})
+}
+
+// ListApprovers implements joining.Tx. Whoever decides has a role that carries a permission to invite, in the customer or the
+// scope, and whoever sees the request has a role in the customer.
+func (tx *Tx) ListApprovers(g joining.GroupInvitation) (found []directory.Actor, err error) {
+	permission := g.Scope.Type.CreatePermission()
+	if g.MakesProjects {
+		permission = directory.Project.CreatePermission()
+	}
+	carries := func(name string) string { return "%" + literal.Replace(`"`+name+`"`) + "%" }
+	deciding := tx.db.Table("memberships").Select("memberships.user_uuid").
+		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
+		Where("memberships.scope_uuid IN (?, ?)", g.ScopeUUID, g.CustomerUUID).Where(isActive, tx.now).
+		Where(`roles.permissions LIKE ? ESCAPE '\' OR roles.permissions LIKE ? ESCAPE '\'`,
+			carries(permission), carries(directory.CustomerCreatePermission))
+	seeing := tx.db.Table("memberships").Select("memberships.user_uuid").
+		Where("memberships.scope_uuid = ?", g.CustomerUUID).Where(isActive, tx.now)
+	_, err = collect(tx.db.Raw("SELECT "+actorColumns+" FROM users"+actorJoins+
+		" WHERE users.is_active AND users.email <> '' AND users.uuid IN (?) AND users.uuid IN (?) ORDER BY users.uuid", tx.now, deciding, seeing),
+		func(scan scanFunc) (struct{}, error) {
+			var actor directory.Actor
+			if err := scanActor(scan, &actor); err != nil {
+				return struct{}{}, err
+			}
+			if n := len(found); n > 0 && found[n-1].UUID == actor.UUID {
+				found[n-1].Grants = append(found[n-1].Grants, actor.Grants...)
+			} else {
+				found = append(found, actor)
+			}
+			return struct{}{}, nil
+		})
+	return found, err
+}
