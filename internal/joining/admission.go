@@ -36,7 +36,7 @@ func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter)
 	}
 	var known []question
 	admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
-		if len(patterns) <= manyPatterns && scope.HasFewEmailPatterns() {
+		if len(patterns) <= manyPatterns && scope.HasFewEmailPatterns(email) {
 			return admit(patterns, scope, email), nil
 		}
 		for _, k := range known {

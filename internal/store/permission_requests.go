@@ -208,11 +208,10 @@ func (tx *Tx) FindProject(customer uuid.UUID, name string, ignoreCase bool) (dir
 		Where("scopes.customer_uuid = ? AND scopes.type = ? AND NOT scopes.is_removed", customer, directory.Project).
 		Where(named).Order(clause.OrderBy{Expression: first}).Limit(1),
 		func(scan scanFunc) (directory.Scope, error) {
-			var own, ofCustomer []string
-			var isMade bool
-			found, err := scanScope(scan, nil, jsonStrings{&own}, jsonStrings{&ofCustomer}, &isMade)
-			found.UserEmailPatterns, found.Customer.UserEmailPatterns, found.IsMade = own, ofCustomer, isMade
-			return found, err
+			var found, ofCustomer directory.Scope
+			err := scan(append(scopeTargets(&found, &ofCustomer),
+				jsonStrings{&found.UserEmailPatterns}, jsonStrings{&ofCustomer.UserEmailPatterns}, &found.IsMade)...)
+			return withCustomer(found, ofCustomer), err
 		})
 }
 
