@@ -3905,9 +3905,10 @@ type ClientInterface interface {
 	// the call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3922,9 +3923,10 @@ type ClientInterface interface {
 	// the call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5377,9 +5379,10 @@ func (c *Client) UserGroupInvitationsRequest(ctx context.Context, uuid GroupInvi
 // the call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5404,9 +5407,10 @@ func (c *Client) UserGroupInvitationsSubmitRequestWithBody(ctx context.Context, 
 // the call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12217,9 +12221,10 @@ type ClientWithResponsesInterface interface {
 	// the call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12234,9 +12239,10 @@ type ClientWithResponsesInterface interface {
 	// the call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-	// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-	// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-	// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -26479,9 +26485,10 @@ func (c *ClientWithResponses) UserGroupInvitationsRequestWithResponse(ctx contex
 // the call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26502,9 +26509,10 @@ func (c *ClientWithResponses) UserGroupInvitationsSubmitRequestWithBodyWithRespo
 // the call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
-// ignored otherwise. A project of the name that the requester chose is found only where an approval made it. A name that
-// another project of the customer has, in any case of its letters, is refused, also when the request is approved. A name
-// that comes from the template, or from the username, finds every project of the customer that has exactly this name.
+// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
+// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
+// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -264,7 +264,7 @@ func TestChosenNamesFindOnlyMadeProjects(t *testing.T) {
 		e.request("POST", requestAt(id, "approve"), "staff", nil).is(http.StatusBadRequest, taken)
 		e.exec("UPDATE scopes SET is_removed = TRUE WHERE uuid = '" + apollo + "'")
 		e.request("POST", requestAt(id, "approve"), "staff", nil).is(http.StatusOK, "")
-		require.Equal(e.t, "gemini", e.value("SELECT slug FROM scopes WHERE is_made"))
+		require.Equal(e.t, "gemini", e.value("SELECT slug FROM scopes WHERE group_invitation_uuid = '"+waits+"'"))
 	})
 }
 

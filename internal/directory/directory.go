@@ -149,11 +149,13 @@ type Scope struct {
 	StartDate         *time.Time // 00:00 UTC of the day on which a project starts; nil: the project has started
 	UserEmailPatterns []string   `gorm:"serializer:json"` // regular expressions; none: every address is admitted
 	IsRemoved         bool
-	IsMade            bool // an approval made the project, and not the directory file
-	Created           time.Time
-	Modified          *time.Time // of the last save; nil: before this was recorded
-	ProjectsCount     int        `gorm:"-"` // of a customer, where asked for; see ScopeCounts
-	UsersCount        int        `gorm:"-"` // as ProjectsCount
+	// GroupInvitationUUID is that of the group invitation by whose approval the project was made; nil: not made so, or taken
+	// over by the directory file.
+	GroupInvitationUUID *uuid.UUID
+	Created             time.Time
+	Modified            *time.Time // of the last save; nil: before this was recorded
+	ProjectsCount       int        `gorm:"-"` // of a customer, where asked for; see ScopeCounts
+	UsersCount          int        `gorm:"-"` // as ProjectsCount
 }
 
 // StartsAfter reports whether the scope is a project that starts after now.

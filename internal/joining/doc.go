@@ -24,8 +24,13 @@
 //	draft    cancel   canceled
 //
 // The requests of one user wait for each other (LockUser), so that two that exclude each other are not both made. A decision
-// is an update that is guarded by the state. A made project is unique by its customer and folded name: who is late finds it.
-// Whether a request is still to be told of is decided when its mail is sent.
+// is an update that is guarded by the state. Whether a request is still to be told of is decided when its mail is sent.
+//
+// # Made projects
+//
+// An approval can find or make a project. A made project remembers its group invitation, and is unique by its customer and
+// folded name: who is late finds it. A name of which the requester controls a part leads only to projects of the same group
+// invitation. The directory file takes over a made project that it renames or restores.
 //
 // # The shape of a use case
 //

@@ -1,9 +1,11 @@
 package joining
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -92,6 +94,7 @@ const (
 	msgHeld       = "User already has this role in the scope."
 	msgSecondRole = "User already has role within this scope."
 	msgNameTaken  = "The organization has a project of this name already, so the request needs another name."
+	msgLongName   = "The project's name would be longer than 255 characters, so the request needs a shorter one."
 	msgRequested  = "Permission request already exists for this scope."
 	msgNotMeant   = "You are not allowed to accept this invitation. Your email or organization must match the invitation restrictions."
 )
@@ -150,34 +153,68 @@ func newRequest(g GroupInvitation, user directory.User, name, description string
 // made projects.
 const maxProjectName = 255
 
-// isNamed reports whether the requester chose the name of the project.
-func (r Request) isNamed() bool { return r.ProjectName != "" }
+// checkName returns fault.KindInvalid where a requester gives a name that projects may not have; empty: the requester gives
+// none.
+func (p Policy) checkName(name string) error {
+	wrong := fault.Fields{}
+	if utf8.RuneCountInString(name) > maxProjectName {
+		wrong.Add("project_name", fmt.Sprintf("Ensure this field has no more than %d characters.", maxProjectName))
+	}
+	if p.ProjectName != nil && name != "" && !p.ProjectName.MatchString(name) {
+		wrong.Add("project_name", "Project names have to match the pattern "+p.ProjectName.String()+".")
+	}
+	return wrong.Err()
+}
+
+// checkLength refuses a name that a template makes too long. A name that was cut could be that of another project.
+func checkLength(name string) error {
+	if utf8.RuneCountInString(name) > maxProjectName {
+		return fault.Rejected(msgLongName)
+	}
+	return nil
+}
 
 // projectName returns the name of the project that an approval of the request finds or makes: the requester's, else the
-// group invitation's template filled in, else the username.
-func projectName(r Request) string {
-	name := r.ProjectName
-	if name == "" && r.Group.NameTemplate != nil {
+// group invitation's template filled in, else the username. isFixed: the creator of the group invitation chose the whole name.
+// Users may choose their usernames and full names too.
+func projectName(r Request) (name string, isFixed bool) {
+	if r.ProjectName != "" {
+		return r.ProjectName, false
+	}
+	if template := r.Group.NameTemplate; template != nil {
 		by := r.CreatedBy
 		name = directory.Trim(strings.NewReplacer("{username}", by.Username, "{email}", by.Email, "{full_name}", by.FullName).
-			Replace(*r.Group.NameTemplate))
+			Replace(*template))
+		isFixed = !placeholder.MatchString(*template)
 	}
 	if name == "" {
-		name = r.CreatedBy.Username
+		return r.CreatedBy.Username, false
 	}
-	if runes := []rune(name); len(runes) > maxProjectName {
-		name = string(runes[:maxProjectName])
+	return name, isFixed
+}
+
+// choose decides about a project that has the name of a request's project, case aside: whether the approval makes another one
+// beside it. A name of which the requester controls a part finds only what approvals of the same group invitation made:
+// otherwise requesters could get a role in any project. A name that the creator fixed finds every project of exactly this name,
+// because the creator had the right to invite into all projects of the customer; and one that an approval made whatever the
+// case, because approvals make one of a name.
+func choose(found directory.Scope, name string, isFixed bool, group uuid.UUID) (makesAnother bool, err error) {
+	by := found.GroupInvitationUUID
+	switch {
+	case by != nil && *by == group:
+		return false, nil
+	case !isFixed:
+		return false, fault.Rejected(msgNameTaken)
 	}
-	return name
+	return by == nil && found.Name != name, nil
 }
 
 // newProject returns the project that the approval of a request makes.
-func newProject(r Request, now time.Time) directory.Scope {
-	name := projectName(r)
+func newProject(r Request, name string, now time.Time) directory.Scope {
 	return directory.Scope{
 		UUID: uuid.New(), Type: directory.Project, Name: name, NameFolded: directory.Fold(name), Slug: directory.Slug(name),
 		Description: r.ProjectDescription, DescriptionFolded: directory.Fold(r.ProjectDescription),
-		CustomerUUID: r.CustomerUUID, Customer: r.Group.Scope.Customer, Created: now, IsMade: true,
+		CustomerUUID: r.CustomerUUID, Customer: r.Group.Scope.Customer, Created: now, GroupInvitationUUID: &r.GroupInvitationUUID,
 	}
 }
 

@@ -1,6 +1,7 @@
 package joining
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -63,15 +64,64 @@ func TestProjectName(t *testing.T) {
 		g          GroupInvitation
 		user       directory.User
 		name, want string
+		isFixed    bool
 	}{
-		{group(customer, member), ann, "Lab", "ann"}, // nobody asked for a name
-		{group(customer, member, details), ann, "Lab", "Lab"},
-		{group(customer, member, details, template("Lab of {username}")), ann, "", "Lab of ann"},
-		{group(customer, member, template("{full_name} <{email}>")), ann, "", "Ann {username} <ann@x.example>"}, // filled in once
-		{group(customer, member, template(" {full_name} ")), directory.User{Username: "bob"}, "", "bob"},
-		{group(customer, member, template("{full_name}")), directory.User{FullName: strings.Repeat("ä", 600)}, "", strings.Repeat("ä", 255)},
+		{group(customer, member), ann, "Lab", "ann", false}, // nobody asked for a name
+		{group(customer, member, details), ann, "Lab", "Lab", false},
+		{group(customer, member, details, template("Lab")), ann, "Moon", "Moon", false},
+		{group(customer, member, details, template("Lab")), ann, "", "Lab", true},
+		{group(customer, member, details, template("Lab of {username}")), ann, "", "Lab of ann", false},
+		{group(customer, member, template("{full_name} <{email}>")), ann, "", "Ann {username} <ann@x.example>", false}, // filled in once
+		{group(customer, member, template(" {full_name} ")), directory.User{Username: "bob"}, "", "bob", false},
+		{group(customer, member, template(" ")), directory.User{Username: "bob"}, "", "bob", false},
 	} {
-		require.Equal(t, test.want, projectName(newRequest(test.g, test.user, test.name, "", now)))
+		name, isFixed := projectName(newRequest(test.g, test.user, test.name, "", now))
+		require.Equal(t, test.want, name)
+		require.Equal(t, test.isFixed, isFixed, test.want)
+	}
+}
+
+// A name is refused where it is too long, and not cut: a name that was cut could be that of another project.
+func TestProjectNameLength(t *testing.T) {
+	t.Parallel()
+	for length, fits := range map[int]bool{0: true, 1: true, 255: true, 256: false, 500: false} {
+		name := strings.Repeat("ä", length)
+		require.Equal(t, fits, checkLength(name) == nil, length)
+		require.Equal(t, fits, Policy{}.checkName(name) == nil, length)
+	}
+	both := Policy{ProjectName: regexp.MustCompile("^[a-z]+$")}.checkName(strings.Repeat("ä", 256))
+	require.EqualError(t, both, "project_name: Ensure this field has no more than 255 characters. Project names have to match the pattern ^[a-z]+$.")
+}
+
+// Which project that has the name, case aside, an approval takes, beside which it makes another one, and which refuses it.
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	own, other := uuid.New(), uuid.New()
+	const takes, makes, refuses = "takes", "makes", "refuses"
+	for _, test := range []struct {
+		madeBy                  *uuid.UUID
+		name                    string
+		whereFixed, whereChosen string
+	}{
+		{&own, "Lab", takes, takes},
+		{&own, "lab", takes, takes},
+		{&other, "Lab", takes, refuses},
+		{&other, "lab", takes, refuses}, // approvals make one of a name
+		{nil, "Lab", takes, refuses},
+		{nil, "lab", makes, refuses},
+	} {
+		for isFixed, want := range map[bool]string{true: test.whereFixed, false: test.whereChosen} {
+			another, err := choose(directory.Scope{Name: test.name, GroupInvitationUUID: test.madeBy}, "Lab", isFixed, own)
+			got := takes
+			if another {
+				got = makes
+			}
+			if err != nil {
+				require.ErrorContains(t, err, msgNameTaken)
+				got = refuses
+			}
+			require.Equal(t, want, got, "%+v, fixed: %v", test, isFixed)
+		}
 	}
 }
 

@@ -67,8 +67,8 @@ type Submission struct {
 // group invitation, fault.KindRejected, with the reason, where a rule forbids to ask or to approve, and fault.KindThrottled
 // beyond the limit of the policy. Of any number of submissions at once that exclude each other one succeeds.
 func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UUID, name, description string) (out Submission, err error) {
-	if p := s.Policy.ProjectName; name != "" && p != nil && !p.MatchString(name) {
-		return out, fault.Field("project_name", "Project names have to match the pattern "+p.String()+".")
+	if err := s.Policy.checkName(name); err != nil {
+		return out, err
 	}
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		out = Submission{}
@@ -107,7 +107,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 			return []Change{{Event: submitted.Event}, approved}, s.throttle(tx, actor.User, &g.UUID)
 		}
 		if g.MakesProjects {
-			// Whoever decides must not have to refuse a name that nobody could approve.
+			// Approvers must not have to refuse a name that nobody could approve.
 			if _, _, err := findProject(tx, made); err != nil {
 				return nil, err
 			}
@@ -256,16 +256,21 @@ func (s *Service) approve(
 }
 
 // findProject returns the project in which an approval of a request grants a role, and whether the approval makes the project.
-// A name from a template, or a username, finds every project of the customer. A name that the requester chose finds only
-// projects that approvals made: otherwise whoever may choose could get a role in any project. findProject returns
-// fault.KindRejected where another project has the chosen name.
+// findProject returns fault.KindRejected, with the reason, where the request needs another name.
 func findProject(tx Tx, r Request) (found directory.Scope, isNew bool, err error) {
-	found, err = tx.FindProject(r.CustomerUUID, projectName(r), r.isNamed())
+	name, isFixed := projectName(r)
+	if err := checkLength(name); err != nil {
+		return found, false, err
+	}
+	found, err = tx.FindProject(r.CustomerUUID, name, r.GroupInvitationUUID)
 	switch {
 	case fault.Is(err, fault.KindNotFound):
-		found, isNew, err = newProject(r, tx.Now()), true, nil
-	case err == nil && r.isNamed() && !found.IsMade:
-		err = fault.Rejected(msgNameTaken)
+		isNew, err = true, nil
+	case err == nil:
+		isNew, err = choose(found, name, isFixed, r.GroupInvitationUUID)
+	}
+	if isNew {
+		found = newProject(r, name, tx.Now())
 	}
 	found.Customer = r.Group.Scope.Customer
 	return found, isNew, err

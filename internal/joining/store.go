@@ -67,10 +67,10 @@ type Tx interface {
 	ListApprovers(g GroupInvitation) ([]directory.Actor, error)
 	// IssuersOf returns the URLs of the issuers by which a user has signed in.
 	IssuersOf(user uuid.UUID) ([]string, error)
-	// FindProject returns the project of a customer that has this name and is not removed, with its own e-mail patterns and
-	// those of the customer. A project that an approval made has the name also where only the case differs. ignoreCase: so
-	// has every other project, and a project that an approval made is returned rather than another one.
-	FindProject(customer uuid.UUID, name string, ignoreCase bool) (directory.Scope, error)
+	// FindProject returns a project of a customer that has this name, case aside, and is not removed, with its own e-mail patterns
+	// and those of the customer. Of several the first is one that an approval of the group invitation made, then one that has
+	// exactly this name, then one that an approval of another group invitation made.
+	FindProject(customer uuid.UUID, name string, group uuid.UUID) (directory.Scope, error)
 
 	// FindRequest returns a permission request with its group invitation, requester and reviewer.
 	FindRequest(id uuid.UUID) (Request, error)

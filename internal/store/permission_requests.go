@@ -54,7 +54,7 @@ func (tx *Tx) moveRequests(g joining.GroupInvitation) error {
 func (tx *Tx) insertProject(project directory.Scope) error {
 	result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
 		Columns:     []clause.Column{{Name: "customer_uuid"}, {Name: "name_folded"}},
-		TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "is_made AND NOT is_removed"}}},
+		TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "group_invitation_uuid IS NOT NULL AND NOT is_removed"}}},
 		DoNothing:   true,
 	}).Create(&project)
 	if result.Error == nil && result.RowsAffected == 0 {
@@ -197,20 +197,19 @@ func (tx *Tx) IssuersOf(user uuid.UUID) (issuers []string, err error) {
 }
 
 // FindProject implements joining.Tx.
-func (tx *Tx) FindProject(customer uuid.UUID, name string, ignoreCase bool) (directory.Scope, error) {
-	named := clause.Expr{SQL: "scopes.name = ? OR scopes.is_made AND scopes.name_folded = ?", Vars: []any{name, directory.Fold(name)}}
-	first := clause.Expr{SQL: "CASE WHEN scopes.name = ? THEN 0 ELSE 1 END, scopes.created, scopes.uuid", Vars: []any{name}}
-	if ignoreCase {
-		named = clause.Expr{SQL: "scopes.name_folded = ?", Vars: []any{directory.Fold(name)}}
-		first = clause.Expr{SQL: "CASE WHEN scopes.is_made THEN 0 ELSE 1 END, scopes.created, scopes.uuid"}
+func (tx *Tx) FindProject(customer uuid.UUID, name string, group uuid.UUID) (directory.Scope, error) {
+	first := clause.Expr{
+		SQL: "CASE WHEN scopes.group_invitation_uuid = ? THEN 0 WHEN scopes.name = ? THEN 1" +
+			" WHEN scopes.group_invitation_uuid IS NOT NULL THEN 2 ELSE 3 END, scopes.created, scopes.uuid",
+		Vars: []any{group, name},
 	}
-	return collectOne(tx.db.Table("scopes").Select(scopeColumns+patternColumns+", scopes.is_made").Joins(joinScopeCustomer).
+	return collectOne(tx.db.Table("scopes").Select(scopeColumns+patternColumns+", scopes.group_invitation_uuid").Joins(joinScopeCustomer).
 		Where("scopes.customer_uuid = ? AND scopes.type = ? AND NOT scopes.is_removed", customer, directory.Project).
-		Where(named).Order(clause.OrderBy{Expression: first}).Limit(1),
+		Where("scopes.name_folded = ?", directory.Fold(name)).Order(clause.OrderBy{Expression: first}).Limit(1),
 		func(scan scanFunc) (directory.Scope, error) {
 			var found, ofCustomer directory.Scope
 			err := scan(append(scopeTargets(&found, &ofCustomer),
-				jsonStrings{&found.UserEmailPatterns}, jsonStrings{&ofCustomer.UserEmailPatterns}, &found.IsMade)...)
+				jsonStrings{&found.UserEmailPatterns}, jsonStrings{&ofCustomer.UserEmailPatterns}, &found.GroupInvitationUUID)...)
 			return withCustomer(found, ofCustomer), err
 		})
 }

@@ -79,8 +79,8 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			again: map[bool]int{true: 409, false: 200}, status: 200,
 			happened: "SELECT permission_request_uuid FROM group_invitation_events WHERE event_type = 'approved'",
 			done:     "SELECT r.uuid FROM permission_requests r JOIN memberships m ON m.uuid = r.membership_uuid WHERE r.state = 'approved'",
-			with:     "SELECT m.uuid FROM memberships m JOIN scopes s ON s.uuid = m.scope_uuid WHERE s.is_made",
-			clear:    "DELETE FROM memberships WHERE scope_uuid IN (SELECT uuid FROM scopes WHERE is_made)", // no invitation was accepted
+			with:     "SELECT m.uuid FROM memberships m JOIN scopes s ON s.uuid = m.scope_uuid WHERE s.group_invitation_uuid IS NOT NULL",
+			clear:    "DELETE FROM memberships WHERE scope_uuid IN (SELECT uuid FROM scopes WHERE group_invitation_uuid IS NOT NULL)", // no invitation was accepted
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	f.exec("DELETE FROM invitation_events")
 	f.exec("DELETE FROM group_invitations")
 	f.exec("DELETE FROM group_invitation_events")
-	f.exec("DELETE FROM scopes WHERE is_made")
+	f.exec("DELETE FROM scopes WHERE group_invitation_uuid IS NOT NULL")
 	prepared := ""
 	if o.prepare != nil {
 		p := f.env.With(o.environ).Serve()

@@ -80,13 +80,15 @@ CREATE INDEX group_invitation_events_invitation ON group_invitation_events (grou
 CREATE INDEX group_invitation_events_user ON group_invitation_events (user_uuid, created)
     WHERE event_type = 'created' OR event_type = 'submitted';
 
--- Projects that an approval made. In a customer one of a name is enough, however many approvals race for it.
-ALTER TABLE scopes ADD COLUMN is_made BOOLEAN NOT NULL DEFAULT FALSE;
-CREATE UNIQUE INDEX scopes_made ON scopes (customer_uuid, name_folded) WHERE is_made AND NOT is_removed;
+-- Projects that approvals made, by the group invitation that was approved; null: made by an operator, or taken over by one. In a
+-- customer one of a name is enough, however many approvals race for it.
+ALTER TABLE scopes ADD COLUMN group_invitation_uuid TEXT; -- no key: it outlives the group invitation
+CREATE UNIQUE INDEX scopes_group_invitation_name ON scopes (customer_uuid, name_folded)
+    WHERE group_invitation_uuid IS NOT NULL AND NOT is_removed;
 
 -- +goose Down
-DROP INDEX scopes_made;
-ALTER TABLE scopes DROP COLUMN is_made;
+DROP INDEX scopes_group_invitation_name;
+ALTER TABLE scopes DROP COLUMN group_invitation_uuid;
 DROP TABLE group_invitation_events;
 DROP TABLE permission_requests;
 DROP TABLE group_invitations;

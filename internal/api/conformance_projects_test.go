@@ -1,0 +1,108 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"invited/internal/directory/dirfile"
+)
+
+const (
+	nameTaken   = "The organization has a project of this name already, so the request needs another name."
+	nameTooLong = "The project's name would be longer than 255 characters, so the request needs a shorter one."
+)
+
+// The projects of one group invitation are not found by another one, whatever the part of the name is that the requester
+// controls: their words, their username or their full name. Users may choose all three.
+func TestRequestersFindOnlyProjectsOfTheirGroup(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		mine := e.publicGroup("allow_multiple_requests", true, "allow_custom_project_details", true, "auto_approve", true).UUID.String()
+		made := e.submit("invitee", mine, "project_name", "Apollo of stranger")
+		require.True(e.t, *made.ProjectCreated)
+		e.exec("UPDATE users SET full_name = 'Apollo' WHERE username = 'stranger'")
+		e.exec("UPDATE scopes SET name = 'Stranger', name_folded = 'stranger' WHERE uuid = '" + strict + "'")
+		for _, fields := range [][]any{
+			{"allow_custom_project_details", true, "project_name_template", "Moon"},
+			{"project_name_template", "Apollo of {username}"},
+			{"project_name_template", "{full_name}"},
+			{},
+		} {
+			for _, approves := range []bool{false, true} {
+				group := e.publicGroup(append([]any{"allow_multiple_requests", true, "auto_approve", approves}, fields...)...).UUID.String()
+				e.request("POST", groupAt(group, "submit_request"), "stranger", map[string]string{"project_name": "apollo OF stranger"}).
+					is(http.StatusBadRequest, ruleError(nameTaken))
+			}
+		}
+		require.Equal(e.t, "1", e.countRows("permission_requests"))
+		// The same group invitation leads there.
+		found := e.submit("stranger", mine, "project_name", "apollo OF stranger")
+		require.Equal(e.t, made.ProjectUUID, found.ProjectUUID)
+
+		// A request waits while another group invitation makes a project of its name.
+		waits := e.publicGroup("allow_multiple_requests", true, "project_name_template", "Lab of {full_name}").UUID.String()
+		id := e.submit("stranger", waits).UUID.String()
+		e.submit("member", mine, "project_name", "lab of apollo")
+		e.request("POST", requestAt(id, "approve"), "staff", nil).is(http.StatusBadRequest, ruleError(nameTaken))
+		// A name that the creator fixed leads to what another group invitation made.
+		fixed := e.publicGroup("allow_multiple_requests", true, "project_name_template", "Lab of Apollo", "auto_approve", true).UUID.String()
+		require.False(e.t, *e.submit("stranger", fixed).ProjectCreated)
+	})
+}
+
+// A name that is too long is refused as the request is made and as it is approved, and not cut.
+func TestLongProjectNames(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		const tooLong = "Ensure this field has no more than 255 characters."
+		chosen := e.publicGroup("allow_multiple_requests", true, "allow_custom_project_details", true).UUID.String()
+		submit := func(group, name string) response {
+			return e.request("POST", groupAt(group, "submit_request"), "stranger", map[string]string{"project_name": name})
+		}
+		submit(chosen, strings.Repeat("ä", 256)).is(http.StatusBadRequest, fieldError("project_name", tooLong))
+		e.submit("invitee", chosen, "project_name", strings.Repeat("ä", 255))
+
+		filled := e.publicGroup("allow_multiple_requests", true, "project_name_template", "{full_name}{full_name}").UUID.String()
+		e.exec("UPDATE users SET full_name = '" + strings.Repeat("x", 128) + "' WHERE username = 'stranger'")
+		submit(filled, "").is(http.StatusBadRequest, ruleError(nameTooLong))
+		id := e.submit("invitee", filled).UUID.String()
+		e.exec("UPDATE users SET full_name = '" + strings.Repeat("x", 128) + "' WHERE username = 'invitee'")
+		e.request("POST", requestAt(id, "approve"), "staff", nil).is(http.StatusBadRequest, ruleError(nameTooLong))
+	})
+}
+
+// directory apply takes over a made project that it renames or restores: no approval finds the project as its own any more, and
+// the project stands in no other's way. What apply does to other fields leaves the project as it was made.
+func TestApplyTakesMadeProjectsOver(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		group := e.publicGroup("allow_multiple_requests", true, "allow_custom_project_details", true, "auto_approve", true).UUID.String()
+		madeBy := func(id string) string {
+			return e.value("SELECT COALESCE(CAST(group_invitation_uuid AS text), 'nobody') FROM scopes WHERE uuid = '" + id + "'")
+		}
+		apply := func(project string) {
+			e.t.Helper()
+			e.apply("customers: [{name: Acme, uuid: " + acme + ", projects: [" + project + "]}]")
+		}
+		moon := e.submit("stranger", group, "project_name", "Moon").ProjectUUID.String()
+		apply("{name: Moon, uuid: " + moon + ", description: Cheese}")
+		require.Equal(e.t, group, madeBy(moon))
+		var exported strings.Builder
+		require.NoError(e.t, dirfile.Export(e.context(), e.db.FileStore(), &exported))
+		e.apply(exported.String())
+		require.Equal(e.t, group, madeBy(moon))
+
+		apply("{name: Moon, uuid: " + moon + ", is_removed: true}")
+		again := e.submit("invitee", group, "project_name", "Moon").ProjectUUID.String()
+		require.NotEqual(e.t, moon, again)
+		apply("{name: Moon, uuid: " + moon + ", is_removed: false}")
+		require.Equal(e.t, "nobody", madeBy(moon))
+		require.Equal(e.t, again, e.submit("member", group, "project_name", "Moon").ProjectUUID.String())
+
+		mars := e.submit("stranger", group, "project_name", "Mars").ProjectUUID.String()
+		apply("{name: MOON, uuid: " + mars + "}")
+		require.Equal(e.t, "nobody", madeBy(mars))
+		require.Equal(e.t, group, madeBy(again))
+		e.request("POST", groupAt(group, "submit_request"), "sibling", map[string]string{"project_name": "Mars"}).is(http.StatusOK, "")
+	})
+}
