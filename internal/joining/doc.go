@@ -23,7 +23,8 @@
 //	         cancel   canceled
 //	draft    cancel   canceled
 //
-// The requests of one user wait for each other (LockUser), so that two that exclude each other are not both made. A decision
+// The requests of one user wait for each other (LockUser), so that two that exclude each other are not both made.
+// Submissions wait for a change of their group invitation, and it for them (FindGroupToTakeUp, FindGroupForChange). A decision
 // is an update that is guarded by the state. Whether a request is still to be told of is decided when its mail is sent.
 //
 // # Made projects

@@ -80,7 +80,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err != nil {
 			return nil, err
 		}
-		g, err := tx.FindGroupForChange(id)
+		g, err := tx.FindGroupToTakeUp(id)
 		if err != nil {
 			return nil, err
 		}

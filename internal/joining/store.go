@@ -86,9 +86,12 @@ type Tx interface {
 
 	// FindGroup returns a group invitation with its roles, scope, customer and creator. Roles have no permissions.
 	FindGroup(id uuid.UUID) (GroupInvitation, error)
-	// FindGroupForChange is FindGroup with the e-mail patterns of scope and customer. The row is locked where Change runs a
-	// second time.
+	// FindGroupForChange is FindGroup, and makes other transactions wait that change the group invitation or take it up, until
+	// this transaction ends.
 	FindGroupForChange(id uuid.UUID) (GroupInvitation, error)
+	// FindGroupToTakeUp is FindGroup with the e-mail patterns of scope and customer, and makes other transactions wait that
+	// change the group invitation, until this transaction ends. Any number of transactions may take it up at once.
+	FindGroupToTakeUp(id uuid.UUID) (GroupInvitation, error)
 	// ListGroups returns the group invitations of the query's window and the number of them on all pages.
 	ListGroups(Query) ([]GroupInvitation, int, error)
 	CountGroups(Query) (int, error)

@@ -180,12 +180,20 @@ func (tx *Tx) FindGroup(id uuid.UUID) (joining.GroupInvitation, error) {
 		func(scan scanFunc) (joining.GroupInvitation, error) { return scanGroup(scan) })
 }
 
-// FindGroupForChange implements joining.Tx. The row is locked before anything is joined; see FindForChange.
+// FindGroupForChange implements joining.Tx.
 func (tx *Tx) FindGroupForChange(id uuid.UUID) (joining.GroupInvitation, error) {
-	row := tx.db.Table("group_invitations").Where("uuid = ?", id)
-	if tx.lock {
-		row = row.Clauses(clause.Locking{Strength: "UPDATE"})
-	}
+	return tx.lockGroup(id, "NO KEY UPDATE")
+}
+
+// FindGroupToTakeUp implements joining.Tx.
+func (tx *Tx) FindGroupToTakeUp(id uuid.UUID) (joining.GroupInvitation, error) {
+	return tx.lockGroup(id, "SHARE")
+}
+
+// lockGroup locks the row of a group invitation before anything is joined; see FindForChange. The row is locked at the first
+// try already: to compare it when it is written is not enough, because a submission does not write it.
+func (tx *Tx) lockGroup(id uuid.UUID, strength string) (joining.GroupInvitation, error) {
+	row := tx.db.Table("group_invitations").Where("uuid = ?", id).Clauses(clause.Locking{Strength: strength})
 	query := tx.db.Table("(?) AS group_invitations", row).Select(groupColumns + patternColumns).Joins(groupJoins)
 	return collectOne(query, func(scan scanFunc) (joining.GroupInvitation, error) {
 		var scope, customer []string
