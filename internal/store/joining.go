@@ -182,7 +182,7 @@ func (tx *Tx) FindGroup(id uuid.UUID) (joining.GroupInvitation, error) {
 
 // FindGroupForChange implements joining.Tx.
 func (tx *Tx) FindGroupForChange(id uuid.UUID) (joining.GroupInvitation, error) {
-	return tx.lockGroup(id, "NO KEY UPDATE")
+	return tx.lockGroup(id, noKeyUpdate)
 }
 
 // FindGroupToTakeUp implements joining.Tx.

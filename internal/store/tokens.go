@@ -38,7 +38,7 @@ func (tx *Tx) DeleteIssuedTokens(before time.Time) error {
 	return tx.db.Delete(&directory.APIToken{}, "issued_by_uuid IS NOT NULL AND expires < ?", before).Error
 }
 
-// LockUser implements identity.Tx.
+// LockUser implements identity.Tx. Rows that refer to the user can be written all the same; see noKeyUpdate.
 func (tx *Tx) LockUser(id uuid.UUID) (found directory.User, err error) {
-	return found, tx.db.Clauses(clause.Locking{Strength: "UPDATE"}).Take(&found, "uuid = ?", id).Error
+	return found, tx.db.Clauses(clause.Locking{Strength: noKeyUpdate}).Take(&found, "uuid = ?", id).Error
 }

@@ -100,10 +100,14 @@ func (tx *Tx) FindRole(id uuid.UUID) (found directory.Role, err error) {
 	return found, tx.db.Take(&found, "uuid = ?", id).Error
 }
 
+// noKeyUpdate is the strength of locks on rows that foreign keys refer to. PostgreSQL locks such a row FOR KEY SHARE when it
+// writes a row that refers to it; FOR UPDATE would make that wait, and two such transactions wait for each other for ever.
+const noKeyUpdate = "NO KEY UPDATE"
+
 // LockScope implements invitation.Tx.
 func (tx *Tx) LockScope(id uuid.UUID) error {
 	var found directory.Scope
-	return tx.db.Clauses(clause.Locking{Strength: "UPDATE"}).Select("uuid").Take(&found, "uuid = ?", id).Error
+	return tx.db.Clauses(clause.Locking{Strength: noKeyUpdate}).Select("uuid").Take(&found, "uuid = ?", id).Error
 }
 
 // HasMember implements invitation.Tx.
