@@ -3809,7 +3809,7 @@ type ClientInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3820,7 +3820,7 @@ type ClientInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3831,7 +3831,7 @@ type ClientInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3842,7 +3842,7 @@ type ClientInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5195,7 +5195,7 @@ func (c *Client) UserGroupInvitationsRetrieve(ctx context.Context, uuid GroupInv
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5216,7 +5216,7 @@ func (c *Client) UserGroupInvitationsPartialUpdateWithBody(ctx context.Context, 
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5237,7 +5237,7 @@ func (c *Client) UserGroupInvitationsPartialUpdate(ctx context.Context, uuid Gro
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5258,7 +5258,7 @@ func (c *Client) UserGroupInvitationsUpdateWithBody(ctx context.Context, uuid Gr
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12119,7 +12119,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12130,7 +12130,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12141,7 +12141,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12152,7 +12152,7 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -26330,7 +26330,7 @@ func (c *ClientWithResponses) UserGroupInvitationsRetrieveWithResponse(ctx conte
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26347,7 +26347,7 @@ func (c *ClientWithResponses) UserGroupInvitationsPartialUpdateWithBodyWithRespo
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26364,7 +26364,7 @@ func (c *ClientWithResponses) UserGroupInvitationsPartialUpdateWithResponse(ctx 
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26381,7 +26381,7 @@ func (c *ClientWithResponses) UserGroupInvitationsUpdateWithBodyWithResponse(ctx
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, with its requests, and needs the right to manage the new scope too.
+// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

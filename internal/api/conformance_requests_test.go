@@ -344,18 +344,29 @@ func TestLimitOfRequests(t *testing.T) {
 	})
 }
 
-// A new scope of a group invitation is that of its requests.
-func TestMovedRequests(t *testing.T) {
+// A group invitation gets another scope only while nobody has asked by it, whatever became of the request. Who may not edit it
+// learns nothing of requests.
+func TestScopeStaysOnceAsked(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		group := e.group("staff", member, apollo).UUID.String()
+		move := func(user, scope string) response {
+			return e.request("PATCH", groupAt(group), user, map[string]any{"scope": scopeURL(scope)})
+		}
+		move("owner", hydra).is(http.StatusBadRequest, fieldError("scope", "Can't restore object from url: "+scopeURL(hydra)))
+		move("staff", hydra).is(http.StatusOK, "")
+		move("staff", artemis).is(http.StatusOK, "")
 		id := e.submit("stranger", group).UUID.String()
-		e.request("PATCH", groupAt(group), "owner", map[string]any{"scope": scopeURL(hydra)}).is(http.StatusBadRequest, "")
-		e.request("PATCH", groupAt(group), "staff", map[string]any{"scope": scopeURL(hydra)}).is(http.StatusOK, "")
-		e.request("GET", requestAt(id), "owner", nil).is(http.StatusNotFound, notFound)
-		require.Equal(e.t, "Hydra", e.seesRequest("rival", id).ScopeName)
-		e.request("POST", requestAt(id, "approve"), "rival", nil).is(http.StatusOK, "")
-		require.True(e.t, e.holds("stranger", member, hydra))
-		require.False(e.t, e.holds("stranger", member, apollo))
+		e.request("POST", requestAt(id, "reject"), "owner", nil).is(http.StatusOK, "")
+		asked := fieldError("scope", "People have asked by this invitation already, so its scope can't change: make another invitation.")
+		move("staff", apollo).is(http.StatusBadRequest, asked)
+		move("owner", apollo).is(http.StatusBadRequest, asked)
+		move("sibling", artemis).is(http.StatusOK, "") // the manager of Artemis
+		e.apply("customers: [{name: Acme, uuid: " + acme + ", projects: [{name: Apollo, uuid: " + apollo +
+			", members: [{user: sibling, role: PROJECT.MEMBER}]}]}]")
+		move("sibling", apollo).is(http.StatusNotFound, notFound)
+		require.Equal(e.t, "Artemis", e.seesRequest("owner", id).ScopeName)
+		e.request("DELETE", requestAt(id), "staff", nil).is(http.StatusNoContent, "")
+		move("owner", apollo).is(http.StatusOK, "")
 	})
 }
 

@@ -49,3 +49,22 @@ func TestSubmissionsAgainstChangesAtOnce(t *testing.T) {
 		require.NotContains(e.t, e.log.String(), "level=ERROR")
 	})
 }
+
+// Of submissions and an edit of the scope at once, either the edit is refused or all requests are of the new scope.
+func TestSubmissionsAgainstMoveAtOnce(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		for range 8 {
+			group := e.group("owner", admin, apollo, "allow_multiple_requests", true).UUID.String()
+			requests := e.repeat(4, groupAt(group, "submit_request"), "stranger")
+			requests = append(requests, e.newRequest("PATCH", groupAt(group), "owner", map[string]any{"scope": scopeURL(artemis)}))
+			for _, user := range []string{"invitee", "rival", "reader"} {
+				requests = append(requests, e.newRequest("POST", groupAt(group, "submit_request"), user, nil))
+			}
+			for status := range countStatuses(e.sendAtOnce(requests...)) {
+				require.Contains(e.t, []int{200, 400}, status)
+			}
+		}
+		require.Equal(e.t, "0", e.value("SELECT CAST(count(*) AS text) FROM permission_requests r"+
+			" JOIN group_invitations g ON g.uuid = r.group_invitation_uuid WHERE g.scope_uuid <> r.scope_uuid"))
+	})
+}

@@ -127,7 +127,8 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 // Update changes a group invitation, and returns it. Update returns fault.KindNotFound where there is none;
 // fault.KindInvalid where a field is not valid, the group invitation is not active, or a rule forbids it; and
 // fault.KindNotFound where the caller may not manage its scope, or the scope that it gets, or may not offer the role that
-// it grants. The checks are made in this order.
+// it grants; and fault.KindInvalid where the scope would change, though somebody has asked already. The checks are made in this
+// order.
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (out View, err error) {
 	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
@@ -154,11 +155,26 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 				return nil, err
 			}
 		}
+		if edited.ScopeUUID != found.ScopeUUID {
+			if err := checkUnasked(tx, id); err != nil {
+				return nil, err
+			}
+		}
 		updated := change(found, edited, EventUpdated, actor.User)
 		out = view(*updated.After, actor, tx.Now())
 		return []Change{updated}, nil
 	})
 	return out, err
+}
+
+// checkUnasked refuses another scope where people have asked already: what they asked for, and what was decided about it, was
+// about the present one.
+func checkUnasked(tx Tx, group uuid.UUID) error {
+	asked, err := tx.HasRequests(group)
+	if err == nil && asked {
+		err = fault.Field("scope", "People have asked by this invitation already, so its scope can't change: make another invitation.")
+	}
+	return err
 }
 
 // apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields.

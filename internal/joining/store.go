@@ -84,6 +84,9 @@ type Tx interface {
 	// in force.
 	HasRequest(user, scope uuid.UUID) (bool, error)
 
+	// HasRequests reports whether there is any request by a group invitation.
+	HasRequests(group uuid.UUID) (bool, error)
+
 	// FindGroup returns a group invitation with its roles, scope, customer and creator. Roles have no permissions.
 	FindGroup(id uuid.UUID) (GroupInvitation, error)
 	// FindGroupForChange is FindGroup, and makes other transactions wait that change the group invitation or take it up, until

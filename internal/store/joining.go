@@ -88,11 +88,7 @@ func (tx *Tx) saveGroup(before, after *joining.GroupInvitation) error {
 	case before == nil && after != nil:
 		return tx.db.Omit(clause.Associations).Create(after).Error
 	case before != nil && after != nil:
-		err := affectsOne(tx.unchangedGroup(*before).Omit(clause.Associations).Select("*").Updates(after))
-		if err == nil && before.ScopeUUID != after.ScopeUUID {
-			err = tx.moveRequests(*after)
-		}
-		return err
+		return affectsOne(tx.unchangedGroup(*before).Omit(clause.Associations).Select("*").Updates(after))
 	case before != nil:
 		return affectsOne(tx.unchangedGroup(*before).Delete(&joining.GroupInvitation{}))
 	}

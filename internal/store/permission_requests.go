@@ -43,13 +43,6 @@ func (tx *Tx) unchangedRequest(r joining.Request) *gorm.DB {
 	return tx.db.Model(&joining.Request{}).Where("uuid = ? AND state = ?", r.UUID, r.State)
 }
 
-// moveRequests gives the requests of a group invitation the scope that it got. Others of the same users may be pending there.
-func (tx *Tx) moveRequests(g joining.GroupInvitation) error {
-	return tx.db.Model(&joining.Request{}).Where("group_invitation_uuid = ?", g.UUID).Updates(map[string]any{
-		"scope_uuid": g.ScopeUUID, "customer_uuid": g.CustomerUUID, "is_exclusive": false,
-	}).Error
-}
-
 // insertProject writes a made project. It returns invitation.ErrConflict where one of the name was made meanwhile.
 func (tx *Tx) insertProject(project directory.Scope) error {
 	result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
@@ -189,6 +182,13 @@ func (tx *Tx) HasRequest(user, scope uuid.UUID) (bool, error) {
 		Where("permission_requests.state = 'pending' OR permission_requests.state = 'approved' AND memberships.uuid IS NOT NULL").
 		Count(&count).Error
 	return count > 0, err
+}
+
+// HasRequests implements joining.Tx.
+func (tx *Tx) HasRequests(group uuid.UUID) (bool, error) {
+	var found []uuid.UUID
+	err := tx.db.Table("permission_requests").Where("group_invitation_uuid = ?", group).Limit(1).Pluck("uuid", &found).Error
+	return len(found) > 0, err
 }
 
 // IssuersOf implements joining.Tx.
