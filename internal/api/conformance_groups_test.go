@@ -325,3 +325,15 @@ func TestGroupInvitationMatrix(t *testing.T) {
 }
 
 func formatInt(n int) string { return strconv.Itoa(n) }
+
+// Patterns that would take half a minute to compile are refused at once, together with what else is wrong.
+func TestCostlyPatterns(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		body := groupDraft(retired, apollo, "user_email_patterns", slices.Repeat([]string{`\pL{1000}`}, 100), "project_name_template", "{name}")
+		answer := e.request("POST", groups, "owner", body).is(http.StatusBadRequest, "")
+		var wrong map[string][]string
+		answer.decode(&wrong)
+		require.Len(e.t, wrong, 3)
+		require.Contains(e.t, wrong["user_email_patterns"][0], `Potentially dangerous patterns (nested quantifiers or too long): ['\pL{1000}', `)
+	})
+}

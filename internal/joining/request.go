@@ -81,11 +81,10 @@ func (p Policy) mayGrant(user directory.Actor, g GroupInvitation, permissions []
 	return IsApprover(user, g) && (!p.RoleCeiling || user.HoldsAll(permissions, g.grantedIn()))
 }
 
-// standing is what a submission depends on beside the group invitation and the user.
+// standing is what the restrictions of a group invitation and of its scope depend on.
 type standing struct {
-	hasRequest bool     // another request of the user in the scope is pending, or was approved and its membership is in force
-	issuers    []string // by which the user has signed in
-	admitted   admission
+	issuers  []string // by which the user has signed in
+	admitted admission
 }
 
 // The reasons why nobody, or not this user, can take a group invitation up, as the API says them.
@@ -104,8 +103,9 @@ func msgNotAdmitted(by directory.ScopeType) string {
 	return "User email, affiliation, or identity source does not match the " + string(by) + " restrictions."
 }
 
-// canSubmit returns fault.KindRejected, with the reason, where a user can't take a group invitation up.
-func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, s standing, now time.Time) error {
+// canSubmit returns fault.KindRejected, with the reason, where a user can't take a group invitation up, whomever it is for.
+// hasRequest: another request of the user in the scope is pending, or was approved and its membership is in force.
+func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, hasRequest bool, now time.Time) error {
 	switch {
 	case !g.IsActiveAt(now):
 		return fault.Rejected(msgNotActive)
@@ -113,8 +113,16 @@ func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, s standing, n
 		return fault.Rejected(msgHeld)
 	case p.DisableMultipleRoles && user.HoldsRoleIn(g.ScopeUUID):
 		return fault.Rejected(msgSecondRole)
-	case !g.MultipleRequests && s.hasRequest:
+	case !g.MultipleRequests && hasRequest:
 		return fault.Rejected(msgRequested)
+	}
+	return nil
+}
+
+// checkRestrictions returns fault.KindRejected, with the reason, where a user is not one of those whom a group invitation, or its
+// scope, is for. To find out can take long, so canSubmit comes first.
+func checkRestrictions(g GroupInvitation, s standing) error {
+	switch {
 	case !isMeantFor(g, s):
 		return fault.Rejected(msgNotMeant)
 	case s.admitted.refusedBy != "":

@@ -18,41 +18,60 @@ func TestCanSubmit(t *testing.T) {
 	holder := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: member.UUID}}}
 	other := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: owner.UUID}}}
 	oneRole := Policy{DisableMultipleRoles: true}
-	refused := standing{hasRequest: true, admitted: admission{refusedBy: directory.Customer}}
-	patterns := func(g *GroupInvitation) { g.EmailPatterns = []string{"x"} }
-	sources := func(g *GroupInvitation) { g.IdentitySources = []string{"https://issuer.example"} }
-	affiliations := func(g *GroupInvitation) { g.Affiliations = []string{"staff"} }
 	multiple := func(g *GroupInvitation) { g.MultipleRequests = true }
-	matching := standing{admitted: admission{byInvitation: true}}
 	for name, test := range map[string]struct {
 		policy Policy
 		g      GroupInvitation
 		user   directory.Actor
-		found  standing
 		want   string
 	}{
-		"inactive":              {oneRole, group(project, member, canceled, patterns), holder, refused, msgNotActive},
-		"holds the role":        {oneRole, group(project, member, patterns), holder, refused, msgHeld},
-		"holds another":         {oneRole, group(project, member, patterns), other, refused, msgSecondRole},
-		"has asked":             {Policy{}, group(project, member, patterns), other, refused, msgRequested},
-		"may ask again":         {Policy{}, group(project, member, patterns, multiple), other, refused, msgNotMeant},
-		"not admitted":          {Policy{}, group(project, member, multiple), other, refused, msgNotAdmitted(directory.Customer)},
-		"a pattern matches":     {Policy{}, group(project, member, patterns, affiliations), other, matching, ""},
-		"no patterns, only":     {Policy{}, group(project, member, affiliations), other, matching, msgNotMeant},
-		"signed in there":       {Policy{}, group(project, member, patterns, sources), other, standing{issuers: []string{"x", "https://issuer.example"}}, ""},
-		"signed in elsewhere":   {Policy{}, group(project, member, sources), other, standing{issuers: []string{"x"}}, msgNotMeant},
-		"without a restriction": {Policy{}, group(project, member), other, standing{}, ""},
+		"inactive":       {oneRole, group(project, member, canceled), holder, msgNotActive},
+		"holds the role": {oneRole, group(project, member), holder, msgHeld},
+		"holds another":  {oneRole, group(project, member), other, msgSecondRole},
+		"has asked":      {Policy{}, group(project, member), other, msgRequested},
+		"may ask again":  {Policy{}, group(project, member, multiple), other, ""},
 	} {
-		err := test.policy.canSubmit(test.g, test.user, test.found, now)
-		if test.want == "" {
-			require.NoError(t, err, name)
-			continue
-		}
-		var f *fault.Error
-		require.ErrorAs(t, err, &f, name)
-		require.Equal(t, fault.KindRejected, f.Kind, name)
-		require.Equal(t, test.want, f.Message, name)
+		requireRejected(t, test.want, test.policy.canSubmit(test.g, test.user, true, now), name)
 	}
+	require.NoError(t, Policy{}.canSubmit(group(project, member), other, false, now))
+}
+
+// One restriction is enough, and the scope's come after the group invitation's.
+func TestCheckRestrictions(t *testing.T) {
+	t.Parallel()
+	patterns := func(g *GroupInvitation) { g.EmailPatterns = []string{"x"} }
+	sources := func(g *GroupInvitation) { g.IdentitySources = []string{"https://issuer.example"} }
+	affiliations := func(g *GroupInvitation) { g.Affiliations = []string{"staff"} }
+	refused := standing{admitted: admission{refusedBy: directory.Customer}}
+	matching := standing{admitted: admission{byInvitation: true}}
+	for name, test := range map[string]struct {
+		g     GroupInvitation
+		found standing
+		want  string
+	}{
+		"not meant":             {group(project, member, patterns), refused, msgNotMeant},
+		"not admitted":          {group(project, member), refused, msgNotAdmitted(directory.Customer)},
+		"a pattern matches":     {group(project, member, patterns, affiliations), matching, ""},
+		"no patterns, only":     {group(project, member, affiliations), matching, msgNotMeant},
+		"signed in there":       {group(project, member, patterns, sources), standing{issuers: []string{"x", "https://issuer.example"}}, ""},
+		"signed in elsewhere":   {group(project, member, sources), standing{issuers: []string{"x"}}, msgNotMeant},
+		"without a restriction": {group(project, member), standing{}, ""},
+	} {
+		requireRejected(t, test.want, checkRestrictions(test.g, test.found), name)
+	}
+}
+
+// requireRejected requires a refusal with a message; empty: no refusal.
+func requireRejected(t *testing.T, want string, err error, name string) {
+	t.Helper()
+	if want == "" {
+		require.NoError(t, err, name)
+		return
+	}
+	var f *fault.Error
+	require.ErrorAs(t, err, &f, name)
+	require.Equal(t, fault.KindRejected, f.Kind, name)
+	require.Equal(t, want, f.Message, name)
 }
 
 func TestProjectName(t *testing.T) {

@@ -84,11 +84,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err != nil {
 			return nil, err
 		}
-		found, err := findStanding(tx, admits, g, actor)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.Policy.canSubmit(g, actor, found, tx.Now()); err != nil {
+		if err := s.checkSubmission(tx, admits, g, actor); err != nil {
 			return nil, err
 		}
 		made := newRequest(g, actor.User, name, description, tx.Now())
@@ -127,20 +123,29 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 	return out, nil
 }
 
-// findStanding reads what a submission depends on.
-func findStanding(tx Tx, admits admitter, g GroupInvitation, user directory.Actor) (found standing, err error) {
-	if found.admitted, err = admits(g.EmailPatterns, g.Scope, user.Email); err != nil {
-		return found, err
-	}
+// checkSubmission returns fault.KindRejected, with the reason, where a user can't take a group invitation up.
+func (s *Service) checkSubmission(tx Tx, admits admitter, g GroupInvitation, user directory.Actor) error {
+	var hasRequest bool
+	var err error
 	if !g.MultipleRequests {
-		if found.hasRequest, err = tx.HasRequest(user.UUID, g.ScopeUUID); err != nil {
-			return found, err
+		hasRequest, err = tx.HasRequest(user.UUID, g.ScopeUUID)
+	}
+	if err == nil {
+		err = s.Policy.canSubmit(g, user, hasRequest, tx.Now())
+	}
+	if err != nil {
+		return err
+	}
+	var found standing
+	if len(g.IdentitySources) > 0 {
+		if found.issuers, err = tx.IssuersOf(user.UUID); err != nil {
+			return err
 		}
 	}
-	if len(g.IdentitySources) > 0 {
-		found.issuers, err = tx.IssuersOf(user.UUID)
+	if found.admitted, err = admits(g.EmailPatterns, g.Scope, user.Email); err != nil {
+		return err
 	}
-	return found, err
+	return checkRestrictions(g, found)
 }
 
 // creatorMayOffer reports whether the creator of a group invitation is active and may offer what it offers now.

@@ -1,6 +1,7 @@
 package joining
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -165,13 +166,13 @@ func checkPatterns(patterns []string, wrong fault.Fields) {
 	var invalid, costly []string
 	total := 0
 	for _, pattern := range patterns {
-		if _, err := regexp.Compile(pattern); err != nil {
-			invalid = append(invalid, "'"+directory.Excerpt(pattern)+"'")
-			continue
-		}
 		cost, err := directory.EmailPatternCost(pattern)
-		if total += cost; err != nil || total > maxPatternsCost {
+		total += cost
+		switch {
+		case errors.Is(err, directory.ErrCostlyPattern) || (err == nil && total > maxPatternsCost):
 			costly = append(costly, "'"+directory.Excerpt(pattern)+"'")
+		case err != nil:
+			invalid = append(invalid, "'"+directory.Excerpt(pattern)+"'")
 		}
 	}
 	if len(invalid) > 0 {
