@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,5 +105,46 @@ func TestApplyTakesMadeProjectsOver(t *testing.T) {
 		require.Equal(e.t, "nobody", madeBy(mars))
 		require.Equal(e.t, group, madeBy(again))
 		e.request("POST", groupAt(group, "submit_request"), "sibling", map[string]string{"project_name": "Mars"}).is(http.StatusOK, "")
+	})
+}
+
+// A group invitation, its customer and the project can each have more patterns than are evaluated in a transaction, whether the
+// project is found or made: a project that is made has another id each time that the approval is decided.
+func TestManyPatterns(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		many := func(last string) []string { return append(slices.Repeat([]string{"no"}, 11), last) }
+		patternsOf := func(scope string, patterns []string) {
+			e.exec("UPDATE scopes SET user_email_patterns = '[\"" + strings.Join(patterns, "\",\"") + "\"]' WHERE uuid = '" + scope + "'")
+		}
+		patternsOf(acme, many("(stranger|invitee)@.*"))
+		patternsOf(apollo, many("stranger@.*"))
+		group := func(template string, approves bool) string {
+			return e.publicGroup("project_name_template", template, "auto_approve", approves, "allow_multiple_requests", true,
+				"user_email_patterns", many(".*e.*@.*")).UUID.String()
+		}
+		found, made, waits := group("Apollo", true), group("Moon", true), group("Mars", false)
+		submit := func(group, user string) response {
+			return e.request("POST", groupAt(group, "submit_request"), user, nil)
+		}
+		require.Equal(e.t, apollo, e.submit("stranger", found).ProjectUUID.String())
+		submit(found, "invitee").is(http.StatusBadRequest,
+			ruleError("User email, affiliation, or identity source does not match the project restrictions."))
+		require.True(e.t, *e.submit("stranger", made).ProjectCreated)
+		submit(made, "rival").is(http.StatusBadRequest,
+			ruleError("You are not allowed to accept this invitation. Your email or organization must match the invitation restrictions."))
+		submit(made, "member").is(http.StatusBadRequest,
+			ruleError("User email, affiliation, or identity source does not match the customer restrictions."))
+
+		id := e.submit("invitee", waits).UUID.String()
+		patternsOf(acme, many("stranger@.*"))
+		e.request("POST", requestAt(id, "approve"), "staff", nil).is(http.StatusBadRequest,
+			ruleError("User email, affiliation, or identity source does not match the customer restrictions."))
+		patternsOf(acme, many("INVITEE@.*"))
+		e.request("POST", requestAt(id, "approve"), "staff", nil).is(http.StatusOK, "")
+
+		// In a scope of its own: a group invitation to a project with many patterns.
+		patternsOf(acme, []string{".*"})
+		plain := e.group("owner", admin, apollo, "user_email_patterns", many("str.*"), "auto_approve", true, "allow_multiple_requests", true)
+		require.True(e.t, e.submit("stranger", plain.UUID.String()).AutoApproved)
 	})
 }

@@ -280,17 +280,6 @@ func TestTemplatesFindProjects(t *testing.T) {
 	})
 }
 
-// An invitation and its project can each have more patterns than are evaluated in a transaction.
-func TestManyPatternsOfTwoScopes(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		many := append(slices.Repeat([]string{"no"}, 11), ".*")
-		text := "'[\"" + strings.Join(many, "\",\"") + "\"]'"
-		group := e.publicGroup("project_name_template", "Apollo", "auto_approve", true, "user_email_patterns", many).UUID.String()
-		e.exec("UPDATE scopes SET user_email_patterns = " + text + " WHERE uuid IN ('" + acme + "', '" + apollo + "')")
-		require.Equal(e.t, apollo, e.submit("stranger", group).ProjectUUID.String())
-	})
-}
-
 // Who holds the role already is granted nothing more, and the request is approved all the same.
 func TestApproveWhoHoldsTheRole(t *testing.T) {
 	onEachEngine(t, func(e *env) {

@@ -2,7 +2,6 @@ package joining
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"invited/internal/directory"
@@ -14,58 +13,50 @@ type admission struct {
 	refusedBy    directory.ScopeType // the scope, or its customer, whose patterns the address does not match; empty: none
 }
 
-// admitter evaluates patterns for one address.
+// admitter evaluates patterns for one address: those of a group invitation, and those of a scope and its customer.
 type admitter = func(patterns []string, scope directory.Scope, email string) (admission, error)
 
-// errManyPatterns ends a decision that depends on more e-mail patterns than are evaluated in a transaction.
-var errManyPatterns = errors.New("joining: the e-mail patterns are to be evaluated outside of the transaction")
-
-// manyPatterns is the number of patterns of a group invitation that take too long for a transaction.
-const manyPatterns = 10
-
-// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Patterns can take a second, and on SQLite
-// everybody who writes waits for the transaction. So only few patterns are evaluated in the transaction. Where there are
-// many, admits returns errManyPatterns, which decide has to return; the patterns are evaluated, and decide runs again.
-func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter) ([]Change, error)) error {
-	// One decision can ask about two scopes: that of the group invitation, and its project.
-	type question struct {
-		patterns []string
-		scope    directory.Scope
-		email    string
-		answer   admission
-	}
-	var known []question
-	admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
-		if len(patterns) <= manyPatterns && scope.HasFewEmailPatterns(email) {
-			return admit(patterns, scope, email), nil
-		}
-		for _, k := range known {
-			if k.email == email && slices.Equal(k.patterns, patterns) && k.scope.Type == scope.Type && k.scope.SameEmailPatterns(scope) {
-				return k.answer, nil
-			}
-		}
-		known = append(known, question{patterns: patterns, scope: scope, email: email})
-		return admission{}, errManyPatterns
-	}
-	for {
-		err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) { return decide(tx, admits) })
-		if !errors.Is(err, errManyPatterns) {
-			return err
-		}
-		last := &known[len(known)-1]
-		last.answer = admit(last.patterns, last.scope, last.email)
-	}
+// admissionQuestion is what an admitter is asked. invitation has the patterns of the group invitation.
+type admissionQuestion struct {
+	invitation, scope directory.Scope
+	email             string
 }
 
-// admit asks the customer's patterns before the scope's: an address that both refuse is refused by the customer.
-func admit(patterns []string, scope directory.Scope, email string) admission {
-	ofInvitation := directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}
-	a := admission{byInvitation: ofInvitation.RefusesEmail(email) == ""}
-	if scope.Customer != nil {
-		a.refusedBy = scope.Customer.RefusesEmail(email)
+// answer asks the customer's patterns before the scope's: an address that both refuse is refused by the customer.
+func (q admissionQuestion) answer() admission {
+	a := admission{byInvitation: q.invitation.RefusesEmail(q.email) == ""}
+	if q.scope.Customer != nil {
+		a.refusedBy = q.scope.Customer.RefusesEmail(q.email)
 	}
 	if a.refusedBy == "" {
-		a.refusedBy = scope.RefusesEmail(email)
+		a.refusedBy = q.scope.RefusesEmail(q.email)
 	}
 	return a
+}
+
+func (q admissionQuestion) equal(other admissionQuestion) bool {
+	return q.email == other.email && slices.Equal(q.invitation.UserEmailPatterns, other.invitation.UserEmailPatterns) &&
+		q.scope.Type == other.scope.Type && q.scope.SameEmailPatterns(other.scope)
+}
+
+func (q admissionQuestion) isFast() bool {
+	return q.invitation.HasFewEmailPatterns(q.email) && q.scope.HasFewEmailPatterns(q.email)
+}
+
+// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Few patterns are evaluated in the transaction,
+// and many outside of it, because they can take a second: then admits returns an error, which decide has to return, and decide
+// runs again. One decision can ask about two scopes: that of the group invitation, and the project.
+func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter) ([]Change, error)) error {
+	return directory.AnswerOutside(admissionQuestion.equal, admissionQuestion.answer,
+		func(ask func(admissionQuestion) (admission, error)) error {
+			admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
+				ofInvitation := directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}
+				q := admissionQuestion{ofInvitation, scope, email}
+				if q.isFast() {
+					return q.answer(), nil
+				}
+				return ask(q)
+			}
+			return s.Store.Change(ctx, func(tx Tx) ([]Change, error) { return decide(tx, admits) })
+		})
 }
