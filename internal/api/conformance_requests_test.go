@@ -195,6 +195,31 @@ func TestRecheckCreator(t *testing.T) {
 	})
 }
 
+// A group invitation stands on the authority of who edited it last. The API goes on showing who created it.
+func TestRecheckWhoEditedLast(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.joining.Policy.RecheckInviter = true
+		group := e.group("manager", member, apollo, "auto_approve", true, "allow_multiple_requests", true).UUID.String()
+		deactivate := func(user string, active string) {
+			e.exec("UPDATE users SET is_active = " + active + " WHERE username = '" + user + "'")
+		}
+		edit := func(user string) {
+			e.request("PATCH", groupAt(group), user, map[string]any{"custom_text": user}).is(http.StatusOK, "")
+		}
+		edit("owner")
+		require.Equal(e.t, "manager", *e.seesGroup("owner", group).CreatedByUsername)
+		deactivate("manager", "FALSE")
+		require.True(e.t, e.submit("stranger", group).AutoApproved)
+		deactivate("manager", "TRUE")
+		deactivate("owner", "FALSE")
+		require.False(e.t, e.submit("invitee", group).AutoApproved)
+		edit("manager")
+		require.True(e.t, e.submit("rival", group).AutoApproved)
+		e.exec("DELETE FROM users WHERE username = 'manager'")
+		require.False(e.t, e.submit("sibling", group).AutoApproved)
+	})
+}
+
 // A made project is found again by its name, whatever the case, and a removed one is not.
 func TestMadeProjects(t *testing.T) {
 	onEachEngine(t, func(e *env) {

@@ -27,6 +27,9 @@ type GroupInvitation struct {
 	Scope         directory.Scope `gorm:"foreignKey:ScopeUUID;references:UUID"`
 	CustomerUUID  uuid.UUID       // of the scope; copied here for filters
 	CreatedByUUID *uuid.UUID
+	// OfferedByUUID is the user who made or edited the group invitation last, and on whose authority it stands; nil: that user
+	// was deleted. See Policy.RecheckInviter.
+	OfferedByUUID *uuid.UUID
 	CreatedBy     *directory.User `gorm:"foreignKey:CreatedByUUID;references:UUID"` // nil: the creator's user was deleted
 
 	// MakesProjects: an approval grants a role in a project that it finds or makes in the customer, and not Role in Scope.

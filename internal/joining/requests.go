@@ -91,7 +91,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 		submitted := Change{RequestAfter: &made, Event: recordRequest(EventSubmitted, made, "", &actor.User)}
 		approves := g.AutoApprove
 		if approves && s.Policy.RecheckInviter {
-			if approves, err = s.creatorMayOffer(tx, g); err != nil {
+			if approves, err = s.mayStillOffer(tx, g); err != nil {
 				return nil, err
 			}
 		}
@@ -148,18 +148,19 @@ func (s *Service) checkSubmission(tx Tx, admits admitter, g GroupInvitation, use
 	return checkRestrictions(g, found)
 }
 
-// creatorMayOffer reports whether the creator of a group invitation is active and may offer what it offers now.
-func (s *Service) creatorMayOffer(tx Tx, g GroupInvitation) (bool, error) {
-	if g.CreatedByUUID == nil {
+// mayStillOffer reports whether the user on whose authority a group invitation stands is active and may offer what it offers
+// now.
+func (s *Service) mayStillOffer(tx Tx, g GroupInvitation) (bool, error) {
+	if g.OfferedByUUID == nil {
 		return false, nil
 	}
-	creator, err := tx.FindActor(*g.CreatedByUUID)
-	if fault.Is(err, fault.KindNotFound) || (err == nil && !creator.IsActive) {
+	offerer, err := tx.FindActor(*g.OfferedByUUID)
+	if fault.Is(err, fault.KindNotFound) || (err == nil && !offerer.IsActive) {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
-	err = s.checkOffer(tx, g, creator)
+	err = s.checkOffer(tx, g, offerer)
 	if fault.Is(err, fault.KindNotFound) {
 		return false, nil
 	}

@@ -19,7 +19,7 @@ type Policy struct {
 	DisableMultipleRoles bool           // a user holds at most one role in a scope
 	OneProjectManager    bool           // a project has at most one PROJECT.MANAGER
 	RoleCeiling          bool           // an inviter or approver grants only roles whose permissions they hold
-	RecheckInviter       bool           // requests are approved at once only while the creator may still invite
+	RecheckInviter       bool           // requests are approved at once only while who made or edited the offer last may still invite
 	RestrictAutoApprove  bool           // auto_approve needs a restriction on who may ask
 	ProjectName          *regexp.Regexp // that the names which requesters give have to match; nil: any
 	LimitRequests        Limit          // of one user's requests by one group invitation, each of which mails its approvers
@@ -188,7 +188,7 @@ func checkPatterns(patterns []string, wrong fault.Fields) {
 func newGroupInvitation(creator directory.User, now time.Time) GroupInvitation {
 	return GroupInvitation{
 		UUID:    uuid.New(), // random: whoever knows it can ask
-		Created: now, NotCanceled: true, CreatedByUUID: &creator.UUID, CreatedBy: &creator,
+		Created: now, NotCanceled: true, CreatedByUUID: &creator.UUID, CreatedBy: &creator, OfferedByUUID: &creator.UUID,
 		EmailPatterns: []string{}, Affiliations: []string{}, IdentitySources: []string{},
 	}
 }

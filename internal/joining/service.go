@@ -156,6 +156,7 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 			return nil, err
 		}
 		edited := found
+		edited.OfferedByUUID = &actor.UUID
 		if err := s.apply(tx, actor, e, wrong, &edited); err != nil {
 			return nil, err
 		}

@@ -116,7 +116,7 @@ const (
 		" group_invitations.project_name_template, group_invitations.allow_custom_project_details," +
 		" group_invitations.auto_approve, group_invitations.allow_multiple_requests," +
 		" group_invitations.user_email_patterns, group_invitations.user_affiliations," +
-		" group_invitations.user_identity_sources, group_invitations.custom_text," +
+		" group_invitations.user_identity_sources, group_invitations.custom_text, group_invitations.offered_by_uuid," +
 		" roles.uuid, roles.name, roles.description, roles.scope_type, roles.is_active," +
 		" project_roles.uuid, COALESCE(project_roles.name, ''), COALESCE(project_roles.description, '')," +
 		" COALESCE(project_roles.scope_type, ''), COALESCE(project_roles.is_active, FALSE)," +
@@ -147,7 +147,7 @@ func scanGroup(scan scanFunc, more ...any) (joining.GroupInvitation, error) {
 		jsonStrings{&g.EmailPatterns},
 		jsonStrings{&g.Affiliations},
 		jsonStrings{&g.IdentitySources},
-		&g.CustomText,
+		&g.CustomText, &g.OfferedByUUID,
 		&g.Role.UUID, &g.Role.Name, &g.Role.Description, &g.Role.ScopeType, &g.Role.IsActive,
 		&g.ProjectRoleUUID, &projectRole.Name, &projectRole.Description, &projectRole.ScopeType, &projectRole.IsActive,
 		&g.Scope.UUID, &g.Scope.Type, &g.Scope.Name, &g.Scope.Description, &g.Scope.StartDate, &g.Scope.IsRemoved,

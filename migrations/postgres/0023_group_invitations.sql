@@ -12,6 +12,7 @@ CREATE TABLE group_invitations (
     scope_uuid                   uuid        NOT NULL REFERENCES scopes,
     customer_uuid                uuid        NOT NULL REFERENCES scopes,
     created_by_uuid              uuid        REFERENCES users ON DELETE SET NULL,
+    offered_by_uuid              uuid        REFERENCES users ON DELETE SET NULL, -- made or edited it last
     auto_create_project          boolean     NOT NULL,
     project_role_uuid            uuid        REFERENCES roles,
     project_name_template        text,                 -- null: none

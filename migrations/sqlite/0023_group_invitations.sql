@@ -12,6 +12,7 @@ CREATE TABLE group_invitations (
     scope_uuid                   TEXT        NOT NULL REFERENCES scopes,
     customer_uuid                TEXT        NOT NULL REFERENCES scopes,
     created_by_uuid              TEXT        REFERENCES users ON DELETE SET NULL,
+    offered_by_uuid              TEXT        REFERENCES users ON DELETE SET NULL, -- made or edited it last
     auto_create_project          BOOLEAN     NOT NULL,
     project_role_uuid            TEXT        REFERENCES roles,
     project_name_template        TEXT,                 -- null: none
