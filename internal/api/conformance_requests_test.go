@@ -220,6 +220,25 @@ func TestRecheckWhoEditedLast(t *testing.T) {
 	})
 }
 
+// Where the link alone may admit nobody, neither a pattern that everybody's address matches helps, nor an offer that was made
+// before: its requests wait for a person.
+func TestNoOpenDoor(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		many := append(slices.Repeat([]string{"no"}, 11), ".*")
+		before := e.group("owner", member, apollo, "auto_approve", true, "allow_multiple_requests", true, "user_email_patterns", many).UUID.String()
+		require.True(e.t, e.submit("invitee", before).AutoApproved)
+		e.joining.Policy.RestrictAutoApprove = true
+		require.False(e.t, e.submit("stranger", before).AutoApproved)
+		require.Equal(e.t, 1, e.countJobs("notify_permission_request"))
+		const open = "Add an e-mail pattern, an affiliation or an identity source: here the link alone may admit nobody."
+		e.request("PATCH", groupAt(before), "owner", map[string]any{"custom_text": "x"}).is(http.StatusBadRequest, fieldError("auto_approve", open))
+		e.request("POST", groups, "owner", groupDraft(member, apollo, "auto_approve", true, "user_email_patterns", []string{".*"})).
+			is(http.StatusBadRequest, fieldError("auto_approve", open))
+		e.request("PATCH", groupAt(before), "owner", map[string]any{"user_email_patterns": []string{"stranger@.*"}}).is(http.StatusOK, "")
+		require.True(e.t, e.submit("stranger", before).AutoApproved)
+	})
+}
+
 // A made project is found again by its name, whatever the case, and a removed one is not.
 func TestMadeProjects(t *testing.T) {
 	onEachEngine(t, func(e *env) {

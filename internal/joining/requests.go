@@ -89,11 +89,9 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 		}
 		made := newRequest(g, actor.User, name, description, tx.Now())
 		submitted := Change{RequestAfter: &made, Event: recordRequest(EventSubmitted, made, "", &actor.User)}
-		approves := g.AutoApprove
-		if approves && s.Policy.RecheckInviter {
-			if approves, err = s.mayStillOffer(tx, g); err != nil {
-				return nil, err
-			}
+		approves, err := s.approvesItself(tx, admits, g)
+		if err != nil {
+			return nil, err
 		}
 		if approves {
 			approved, err := s.approve(tx, admits, nil, made, actor.User, "", &out)
@@ -146,6 +144,21 @@ func (s *Service) checkSubmission(tx Tx, admits admitter, g GroupInvitation, use
 		return err
 	}
 	return checkRestrictions(g, found)
+}
+
+// approvesItself reports whether requests by a group invitation are approved at once. Where the policy forbids that by now, they
+// wait for a person.
+func (s *Service) approvesItself(tx Tx, admits admitter, g GroupInvitation) (bool, error) {
+	if !g.AutoApprove {
+		return false, nil
+	}
+	if isOpen, err := s.Policy.isOpenDoor(admits, g); err != nil || isOpen {
+		return false, err
+	}
+	if !s.Policy.RecheckInviter {
+		return true, nil
+	}
+	return s.mayStillOffer(tx, g)
 }
 
 // mayStillOffer reports whether the user on whose authority a group invitation stands is active and may offer what it offers

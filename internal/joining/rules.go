@@ -1,6 +1,7 @@
 package joining
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"regexp"
@@ -84,13 +85,29 @@ func checkProjectRole(g GroupInvitation) error {
 	return nil
 }
 
-// checkAutoApprove refuses a group invitation that would let in whoever has its link, where the policy forbids that.
-func (p Policy) checkAutoApprove(g GroupInvitation) error {
-	if p.RestrictAutoApprove && g.AutoApprove && !g.isRestricted() {
-		return fault.Field("auto_approve",
-			"Add an e-mail pattern, an affiliation or an identity source: here the link alone may admit nobody.")
+const msgOpenDoor = "Add an e-mail pattern, an affiliation or an identity source: here the link alone may admit nobody."
+
+// nobody is an address that nobody has. A group invitation whose restrictions it meets is for everybody: a pattern such as ".*"
+// restricts nothing. The address is another one in each process, so that no pattern can be written around it.
+var nobody = randomLetters() + "@" + randomLetters() + ".invalid"
+
+// randomLetters returns a dozen small letters.
+func randomLetters() string {
+	letters := make([]byte, 12)
+	_, _ = rand.Read(letters) // never fails
+	for i, each := range letters {
+		letters[i] = 'a' + each%26
 	}
-	return nil
+	return string(letters)
+}
+
+// isOpenDoor reports whether a group invitation would approve whoever has its link, where the policy forbids that.
+func (p Policy) isOpenDoor(admits admitter, g GroupInvitation) (bool, error) {
+	if !p.RestrictAutoApprove || !g.AutoApprove {
+		return false, nil
+	}
+	found, err := admits(g.EmailPatterns, directory.Scope{}, nobody)
+	return isMeantFor(g, standing{admitted: found}), err
 }
 
 const msgOneManager = "Project already has an active project manager."

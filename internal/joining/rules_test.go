@@ -60,32 +60,24 @@ func wrongField(t *testing.T, err error) (field, message string) {
 func TestFieldsThatDoNotGoTogether(t *testing.T) {
 	t.Parallel()
 	anybody, staff := directory.Actor{}, directory.Actor{User: directory.User{IsStaff: true}}
-	restrict := Policy{RestrictAutoApprove: true}
 	for name, test := range map[string]struct {
 		g         GroupInvitation
 		actor     directory.Actor
 		wasPublic bool
-		policy    Policy
 		field     string
 	}{
-		"a role of the scope":                  {group(project, member), anybody, false, Policy{}, ""},
-		"a role of another type":               {group(customer, member), anybody, false, Policy{}, fault.NonField},
-		"a customer's role in a project":       {group(project, owner, makesProjects), anybody, false, Policy{}, fault.NonField},
-		"a project's role where one is made":   {group(customer, member, makesProjects), anybody, false, Policy{}, ""},
-		"public by staff":                      {group(customer, member, makesProjects, public), staff, false, Policy{}, ""},
-		"public by another":                    {group(customer, member, makesProjects, public), anybody, false, Policy{}, "is_public"},
-		"no longer public by another":          {group(customer, member, makesProjects), anybody, true, Policy{}, "is_public"},
-		"no longer public by staff":            {group(customer, member, makesProjects), staff, true, Policy{}, ""},
-		"public without projects":              {group(project, member, public), staff, false, Policy{}, "auto_create_project"},
-		"public with a customer's role":        {group(customer, owner, public, makesProjects, forMembers), staff, false, Policy{}, "role"},
-		"projects without a role":              {group(customer, owner, makesProjects), anybody, false, Policy{}, "project_role"},
-		"projects with a role":                 {group(customer, owner, makesProjects, forMembers), anybody, false, Policy{}, ""},
-		"an open door":                         {group(project, member, autoApprove), anybody, false, Policy{}, ""},
-		"an open door where that is forbidden": {group(project, member, autoApprove), anybody, false, restrict, "auto_approve"},
-		"a restricted door": {
-			group(project, member, autoApprove, func(g *GroupInvitation) { g.Affiliations = []string{"staff@acme.example"} }),
-			anybody, false, restrict, "",
-		},
+		"a role of the scope":                {group(project, member), anybody, false, ""},
+		"a role of another type":             {group(customer, member), anybody, false, fault.NonField},
+		"a customer's role in a project":     {group(project, owner, makesProjects), anybody, false, fault.NonField},
+		"a project's role where one is made": {group(customer, member, makesProjects), anybody, false, ""},
+		"public by staff":                    {group(customer, member, makesProjects, public), staff, false, ""},
+		"public by another":                  {group(customer, member, makesProjects, public), anybody, false, "is_public"},
+		"no longer public by another":        {group(customer, member, makesProjects), anybody, true, "is_public"},
+		"no longer public by staff":          {group(customer, member, makesProjects), staff, true, ""},
+		"public without projects":            {group(project, member, public), staff, false, "auto_create_project"},
+		"public with a customer's role":      {group(customer, owner, public, makesProjects, forMembers), staff, false, "role"},
+		"projects without a role":            {group(customer, owner, makesProjects), anybody, false, "project_role"},
+		"projects with a role":               {group(customer, owner, makesProjects, forMembers), anybody, false, ""},
 	} {
 		err := checkPublic(test.g, test.wasPublic, test.actor)
 		if err == nil {
@@ -94,11 +86,39 @@ func TestFieldsThatDoNotGoTogether(t *testing.T) {
 		if err == nil {
 			err = checkProjectRole(test.g)
 		}
-		if err == nil {
-			err = test.policy.checkAutoApprove(test.g)
-		}
 		field, _ := wrongField(t, err)
 		require.Equal(t, test.field, field, name)
+	}
+}
+
+// What restricts nobody is an open door: no restriction, or a pattern that matches an address which nobody has.
+func TestIsOpenDoor(t *testing.T) {
+	t.Parallel()
+	admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
+		return admissionQuestion{directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}, scope, email}.answer(), nil
+	}
+	affiliations := func(g *GroupInvitation) { g.Affiliations = []string{"staff@acme.example"} }
+	patterns := func(list ...string) func(*GroupInvitation) {
+		return func(g *GroupInvitation) { g.EmailPatterns = list }
+	}
+	for name, test := range map[string]struct {
+		g    GroupInvitation
+		want bool
+	}{
+		"no restriction":            {group(project, member, autoApprove), true},
+		"approved by a person":      {group(project, member), false},
+		"affiliations":              {group(project, member, autoApprove, affiliations), false},
+		"a domain":                  {group(project, member, autoApprove, patterns(`.*@acme\.example`)), false},
+		"everybody":                 {group(project, member, autoApprove, patterns(`.*@acme\.example`, `.*`)), true},
+		"everybody, in other words": {group(project, member, autoApprove, patterns(`[A-Z]+@[^@]+\.[a-z]{2,}`)), true},
+		"affiliations or everybody": {group(project, member, autoApprove, affiliations, patterns(`.+@.+`)), true},
+	} {
+		open, err := Policy{RestrictAutoApprove: true}.isOpenDoor(admits, test.g)
+		require.NoError(t, err)
+		require.Equal(t, test.want, open, name)
+		open, err = Policy{}.isOpenDoor(admits, test.g)
+		require.NoError(t, err)
+		require.False(t, open, name)
 	}
 }
 

@@ -118,7 +118,7 @@ func (e Edit) check() fault.Fields {
 // order.
 func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (out View, err error) {
 	wrong := e.check()
-	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
 			return nil, err
@@ -127,7 +127,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 		if err := s.apply(tx, actor, e, wrong, &made); err != nil {
 			return nil, err
 		}
-		if err := s.check(tx, made, nil, actor); err != nil {
+		if err := s.check(tx, admits, made, nil, actor); err != nil {
 			return nil, err
 		}
 		if err := s.checkOffer(tx, made, actor); err != nil {
@@ -146,7 +146,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 // order.
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (out View, err error) {
 	wrong := e.check()
-	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := s.refresh(tx, caller)
 		if err != nil {
 			return nil, err
@@ -163,7 +163,7 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err := canEdit(found, tx.Now()); err != nil {
 			return nil, err
 		}
-		if err := s.check(tx, edited, &found, actor); err != nil {
+		if err := s.check(tx, admits, edited, &found, actor); err != nil {
 			return nil, err
 		}
 		// The present state is checked too: whoever may not manage a group invitation must not take it elsewhere.
@@ -288,7 +288,7 @@ func setProjectRole(tx Tx, id *uuid.UUID, g *GroupInvitation, wrong fault.Fields
 
 // check makes the checks of what the fields of a group invitation say together. before is what an update found; nil: the
 // group invitation is new.
-func (s *Service) check(tx Tx, g GroupInvitation, before *GroupInvitation, actor directory.Actor) error {
+func (s *Service) check(tx Tx, admits admitter, g GroupInvitation, before *GroupInvitation, actor directory.Actor) error {
 	err := checkPublic(g, before != nil && before.IsPublic, actor)
 	if err == nil {
 		err = checkRoleFits(g)
@@ -297,7 +297,10 @@ func (s *Service) check(tx Tx, g GroupInvitation, before *GroupInvitation, actor
 		err = checkProjectRole(g)
 	}
 	if err == nil {
-		err = s.Policy.checkAutoApprove(g)
+		var isOpen bool
+		if isOpen, err = s.Policy.isOpenDoor(admits, g); err == nil && isOpen {
+			err = fault.Field("auto_approve", msgOpenDoor)
+		}
 	}
 	if err != nil || (before != nil && before.RoleUUID == g.RoleUUID && before.ScopeUUID == g.ScopeUUID) {
 		return err
