@@ -108,3 +108,34 @@ func TestErrorShapes(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, kept.StatusCode())
 	require.Equal(t, &client.Forbidden{Detail: "You do not have permission to perform this action."}, kept.JSON403)
 }
+
+// A stranger takes up a link, an owner lists the request and approves it, and the stranger holds the role.
+func TestJoinByLink(t *testing.T) {
+	owner, stranger := as(t, variable(t, "OWNER_TOKEN")), as(t, variable(t, "STRANGER_TOKEN"))
+	text := "For members of the institute."
+	link, err := owner.UserGroupInvitationsCreateWithResponse(t.Context(), client.GroupInvitationRequest{
+		Role: uuid.MustParse(variable(t, "ROLE")), Scope: variable(t, "SCOPE"), CustomText: &text,
+	})
+	require.NoError(t, err)
+	require.NotNil(t, link.JSON201, string(link.Body))
+	offer, err := stranger.UserGroupInvitationsRetrieveWithResponse(t.Context(), link.JSON201.UUID)
+	require.NoError(t, err)
+	require.Equal(t, text, offer.JSON200.CustomText)
+	asked, err := stranger.UserGroupInvitationsSubmitRequestWithResponse(t.Context(), link.JSON201.UUID, client.SubmitRequestRequest{})
+	require.NoError(t, err)
+	require.False(t, asked.JSON200.AutoApproved)
+	require.Nil(t, asked.JSON200.ProjectUUID)
+
+	states := []client.RemoteProjectUpdateRequestStateEnum{client.PermissionRequestStatePending}
+	waiting, err := owner.UserPermissionRequestsListWithResponse(t.Context(),
+		&client.UserPermissionRequestsListParams{Invitation: &link.JSON201.UUID, State: &states})
+	require.NoError(t, err)
+	require.Len(t, *waiting.JSON200, 1)
+	require.Equal(t, asked.JSON200.UUID, (*waiting.JSON200)[0].UUID)
+	approved, err := owner.UserPermissionRequestsApproveWithResponse(t.Context(), asked.JSON200.UUID, client.ReviewCommentRequest{})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, approved.StatusCode(), string(approved.Body))
+	late, err := owner.UserPermissionRequestsRejectWithResponse(t.Context(), asked.JSON200.UUID, client.ReviewCommentRequest{})
+	require.NoError(t, err)
+	require.Equal(t, &client.NotPending{Detail: "Valid states for operation: pending."}, late.JSON409)
+}

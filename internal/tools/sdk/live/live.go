@@ -25,12 +25,17 @@ const (
 	Staff = "sam"
 	Owner = "olivia" // owner of the project's organization
 	Role  = "40000000-0000-4000-8000-000000000001"
+	// CustomerRole is a role in organizations.
+	CustomerRole = "40000000-0000-4000-8000-000000000002"
 
 	project = "20000000-0000-4000-8000-000000000001"
 )
 
 // Invitees are users without a role.
 var Invitees = []string{"ina", "ivo", "ida"}
+
+// Strangers are users without a role whom nobody invites.
+var Strangers = []string{"nils", "nora"}
 
 // Email returns the e-mail address of a user.
 func Email(name string) string { return name + "@university.example" }
@@ -42,7 +47,8 @@ func directory() string {
 	var b strings.Builder
 	b.WriteString(`
 roles:
-  - {name: CUSTOMER.OWNER, scope_type: customer, permissions: [PROJECT.CREATE_PERMISSION, INVITATION.LIST]}
+  - {name: CUSTOMER.OWNER, scope_type: customer, permissions: [CUSTOMER.CREATE_PERMISSION, PROJECT.CREATE_PERMISSION, INVITATION.LIST]}
+  - {name: CUSTOMER.READER, uuid: ` + CustomerRole + `, scope_type: customer}
   - {name: PROJECT.ADMIN, uuid: ` + Role + `, scope_type: project}
 customers:
   - name: Acme
@@ -50,7 +56,7 @@ customers:
     projects: [{name: Apollo, uuid: ` + project + `}]
 users:
 `)
-	for _, name := range append([]string{Staff, Owner}, Invitees...) {
+	for _, name := range slices.Concat([]string{Staff, Owner}, Invitees, Strangers) {
 		fmt.Fprintf(&b, "  - {username: %s, email: %s, is_staff: %v, tokens: [%s]}\n", name, Email(name), name == Staff, Token(name))
 	}
 	return b.String()
@@ -175,7 +181,9 @@ func (s *Server) Environ() []string {
 		"INVITED_TEST_URL=" + s.URL, "INVITED_TEST_SCOPE=" + s.Scope, "INVITED_TEST_ROLE=" + Role,
 		"INVITED_TEST_OWNER_TOKEN=" + Token(Owner), "INVITED_TEST_INVITEE_TOKEN=" + Token(Invitees[0]),
 		"INVITED_TEST_INVITEE_EMAIL=" + Email(Invitees[0]), "INVITED_TEST_OTHER_TOKEN=" + Token(Invitees[1]),
-		"INVITED_TEST_OTHER_EMAIL=" + Email(Invitees[1]),
+		"INVITED_TEST_OTHER_EMAIL=" + Email(Invitees[1]), "INVITED_TEST_STAFF_TOKEN=" + Token(Staff),
+		"INVITED_TEST_CUSTOMER_ROLE=" + CustomerRole, "INVITED_TEST_STRANGER_TOKEN=" + Token(Strangers[0]),
+		"INVITED_TEST_LATECOMER_TOKEN=" + Token(Strangers[1]),
 	}
 }
 

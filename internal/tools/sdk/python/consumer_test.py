@@ -8,6 +8,7 @@ from importlib.metadata import version
 from uuid import UUID
 
 from waldur_api_client import AuthenticatedClient, Client
+from waldur_api_client.api.user_group_invitations import user_group_invitations_create, user_group_invitations_submit_request
 from waldur_api_client.api.user_invitations import (
     user_invitations_accept,
     user_invitations_approve,
@@ -19,14 +20,20 @@ from waldur_api_client.api.user_invitations import (
     user_invitations_list,
     user_invitations_retrieve,
 )
+from waldur_api_client.api.user_permission_requests import user_permission_requests_approve, user_permission_requests_list
 from waldur_api_client.models import (
     Detail,
     FieldErrors,
+    GroupInvitation,
+    GroupInvitationRequest,
     Invitation,
     InvitationCheck,
     InvitationOEnum,
     InvitationRequest,
     InvitationState,
+    PermissionRequest,
+    RemoteProjectUpdateRequestStateEnum,
+    SubmitRequestResponse,
     TokenRequest,
     VisibleInvitationDetails,
 )
@@ -98,6 +105,29 @@ class Consumer(unittest.TestCase):
         canceled = user_invitations_cancel.sync_detailed(made.uuid, client=self.owner)
         self.assertEqual(canceled.status_code, HTTPStatus.BAD_REQUEST)
         self.assertEqual(canceled.parsed, ["Only pending or planned invitations can be canceled."])
+
+    def test_join_by_link(self) -> None:
+        stranger = self.enterContext(caller(given("STRANGER_TOKEN"), "Token"))
+        link = user_group_invitations_create.sync(
+            client=self.owner, body=GroupInvitationRequest(role=UUID(given("ROLE")), scope=given("SCOPE"), custom_text="Welcome")
+        )
+        assert isinstance(link, GroupInvitation)
+        self.assertTrue(link.is_active)
+        asked = user_group_invitations_submit_request.sync(link.uuid, client=stranger)
+        assert isinstance(asked, SubmitRequestResponse)
+        self.assertEqual((asked.auto_approved, asked.project_uuid), (False, None))
+
+        pending = [RemoteProjectUpdateRequestStateEnum.PENDING]
+        waiting = user_permission_requests_list.sync(client=self.owner, invitation=link.uuid, state=pending)
+        assert isinstance(waiting, list)
+        self.assertEqual([each.uuid for each in waiting], [asked.uuid])
+        approved = user_permission_requests_approve.sync_detailed(asked.uuid, client=self.owner)
+        self.assertEqual(approved.status_code, HTTPStatus.OK)
+        mine = user_permission_requests_list.sync(client=stranger)
+        assert isinstance(mine, list) and isinstance(mine[0], PermissionRequest)
+        self.assertEqual((mine[0].state, mine[0].review_comment), (RemoteProjectUpdateRequestStateEnum.APPROVED, None))
+        late = user_permission_requests_approve.sync_detailed(asked.uuid, client=self.owner)
+        self.assertEqual((late.status_code, late.parsed), (HTTPStatus.CONFLICT, Detail("Valid states for operation: pending.")))
 
     def test_error_shapes(self) -> None:
         bad = user_invitations_create.sync_detailed(client=self.owner, body=self.draft("no address"))
