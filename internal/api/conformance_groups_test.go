@@ -2,7 +2,6 @@ package api_test
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -277,50 +276,6 @@ func TestLimitOfGroups(t *testing.T) {
 		}
 		e.clock.Advance(time.Hour)
 		e.group("owner", member, apollo)
-	})
-}
-
-// Every persona calls every operation on group invitations, of each of three scopes.
-func TestGroupInvitationMatrix(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		e.apply(deputies)
-		listed := map[string][]string{acme: {"staff", "support", "owner", "reader"}, hydra: {"staff", "support", "rival"}}
-		listed[apollo] = listed[acme]
-		scopes := map[string]int{acme: 0, apollo: 1, hydra: 3}
-		for scope, index := range scopes {
-			role := either(scope == acme, reader, member)
-			for _, p := range personas() {
-				made := e.group("staff", role, scope)
-				id := made.UUID.String()
-				manages, known := p.may(index, "m"), p.known()
-				status := func(yes int) int { return either(known, either(manages, yes, 404), 401) }
-				for _, call := range []struct {
-					method, path string
-					body         any
-					want         int
-				}{
-					{"GET", groupAt(id), nil, either(known, 200, either(p.name == "", 404, 401))},
-					{"GET", groups, nil, either(known || p.name == "", 200, 401)},
-					{"HEAD", groups, nil, either(known || p.name == "", 200, 401)},
-					{"GET", groupAt(id, "projects"), nil, either(known, either(scope == acme, 200, 404), 401)},
-					{"GET", groupAt(id, "events"), nil, status(200)},
-					{"PUT", groupAt(id), map[string]any{"custom_text": "put"}, status(200)},
-					{"PATCH", groupAt(id), map[string]any{"custom_text": "patched"}, status(200)},
-					{"DELETE", groupAt(id), nil, status(400)},
-					{"POST", groupAt(id, "cancel"), nil, status(200)},
-					{"POST", groupAt(id, "cancel"), nil, status(400)},
-					{"DELETE", groupAt(id), nil, either(known, either(manages, 204, 404), 401)},
-					{"POST", groups, groupDraft(role, scope), either(known, either(!p.may(index, "s"), 400, either(manages, 201, 404)), 401)},
-				} {
-					answer := e.request(call.method, call.path, p.name, call.body)
-					require.Equal(e.t, call.want, answer.Status, "%s %s by %q in %s: %s", call.method, call.path, p.name, scopeSegments[scope], answer.Body)
-				}
-				if known {
-					made := e.group("staff", role, scope)
-					require.Equal(e.t, slices.Contains(listed[scope], p.name), slices.Contains(e.listGroups(p.name, ""), made.UUID.String()), "%q", p.name)
-				}
-			}
-		}
 	})
 }
 

@@ -436,57 +436,6 @@ func TestRequestStates(t *testing.T) {
 	})
 }
 
-// Every persona calls every operation on permission requests.
-func TestPermissionRequestMatrix(t *testing.T) {
-	onEachEngine(t, func(e *env) {
-		e.apply(deputies)
-		sees := map[string][]string{
-			acme:   {"staff", "support", "owner", "reader", "deputy", "clerk", "invitee"},
-			apollo: {"staff", "support", "owner", "reader", "deputy", "clerk", "invitee"},
-			hydra:  {"staff", "support", "rival", "invitee"},
-		}
-		for scope, index := range map[string]int{acme: 0, apollo: 1, hydra: 3} {
-			role := either(scope == acme, reader, member)
-			group := e.group("staff", role, scope, "allow_multiple_requests", true).UUID.String()
-			for _, p := range personas() {
-				seen := slices.Contains(sees[scope], p.name)
-				ask := func() string { return e.submit("invitee", group).UUID.String() }
-				id := ask()
-				status := func(yes int) int { return either(p.known(), either(seen, yes, 404), 401) }
-				review := status(either(p.may(index, "m"), 200, 404))
-				for _, call := range []struct {
-					method, action string
-					want           int
-				}{
-					{"GET", "", status(200)},
-					{"DELETE", "", status(either(p.name == "staff", 204, 403))},
-					{"POST", "cancel_request", status(either(p.name == "staff" || p.name == "invitee", 200, 403))},
-					{"POST", "reject", review},
-					{"POST", "approve", review},
-				} {
-					path := requestAt(id)
-					if call.action != "" {
-						path = requestAt(id, call.action)
-					}
-					answer := e.request(call.method, path, p.name, nil)
-					require.Equal(e.t, call.want, answer.Status, "%s %s by %q in %s: %s", call.method, call.action, p.name, scopeSegments[scope], answer.Body)
-					if call.method != "GET" && call.want < 300 {
-						e.exec("DELETE FROM memberships WHERE user_uuid = '" + e.userID("invitee").String() + "'")
-						id = ask()
-					}
-				}
-				if p.known() {
-					var rows []server.PermissionRequest
-					e.request("GET", permissionRequests+"?state=pending&invitation="+group, p.name, nil).is(http.StatusOK, "").decode(&rows)
-					require.Equal(e.t, seen, len(rows) > 0, "%q", p.name)
-				}
-				e.request("GET", permissionRequests, p.name, nil).is(either(p.known(), 200, 401), "")
-				e.exec("DELETE FROM permission_requests")
-			}
-		}
-	})
-}
-
 func TestRequestFilters(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		inApollo := e.group("staff", member, apollo).UUID.String()
