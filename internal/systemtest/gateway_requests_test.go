@@ -341,3 +341,35 @@ func testRateLimits(t *testing.T, f *front) {
 	require.Greater(t, limited, 25, "of 60")
 	t.Logf("%d of 60 were limited", limited)
 }
+
+// Reading the database without a token has a wider limit, whatever the spelling of the path. With a token there is none.
+func testReadLimits(t *testing.T, f *front) {
+	if !f.g.limits {
+		t.Skip(f.g.name + " of the distribution has no rate limits: its README.md says so")
+	}
+	const unknown = "api/user-group-invitations/00000000-0000-4000-8000-000000000000/"
+	paths := []string{
+		"api/user-group-invitations/?is_active=true&is_public=true", "/api//user-group-invitations//", "api/%75ser-group-invitations/",
+		unknown, "api/roles/?page_size=1",
+	}
+	limited := 0
+	for i := range 300 {
+		a, err := f.from("127.0.0.3", []string{"GET", "HEAD"}[i%2], f.base+paths[i%len(paths)], "", "")
+		require.NoError(t, err)
+		if a.Status != http.StatusTooManyRequests {
+			require.Contains(t, []int{http.StatusOK, http.StatusNotFound, http.StatusMethodNotAllowed}, a.Status, a.Body)
+			continue
+		}
+		require.GreaterOrEqual(t, i, 100, "everybody in a lecture room can have the same address")
+		if limited++; limited%20 == 1 {
+			require.Equal(t, "1", a.Header.Get("Retry-After"))
+			for _, path := range paths {
+				a, err := f.from("127.0.0.3", "GET", f.base+path, "olivia", "")
+				require.NoError(t, err)
+				require.NotEqual(t, http.StatusTooManyRequests, a.Status, path)
+			}
+		}
+	}
+	require.NotZero(t, limited)
+	t.Logf("%d of 300 were limited", limited)
+}

@@ -59,6 +59,7 @@ func onEachFront(t *testing.T, g gateway) {
 			{"forged URL", testForgedURL},
 			{"gateway responses", testGatewayResponses},
 			{"rate limits", testRateLimits},
+			{"read limits", testReadLimits},
 			{"long queries", testLongQueries},
 			{"pages", testPages},
 			{"long callbacks", testLongCallbacks},

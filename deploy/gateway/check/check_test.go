@@ -54,9 +54,14 @@ func contract(t *testing.T) *openapi3.T {
 // needsNoToken reports whether an operation needs no token.
 func needsNoToken(o *openapi3.Operation) bool { return o.Security != nil && len(*o.Security) == 0 }
 
-// needsLimit reports whether an operation needs a limit at the gateway.
+// readsWithoutToken reports whether an operation reads the database with or without a token.
+func readsWithoutToken(o *openapi3.Operation) bool {
+	return o.Security != nil && slices.ContainsFunc(*o.Security, func(r openapi3.SecurityRequirement) bool { return len(r) == 0 })
+}
+
+// needsLimit reports whether a request without a token needs a limit at the gateway.
 func needsLimit(method string, o *openapi3.Operation) bool {
-	return method == http.MethodPost && needsNoToken(o)
+	return method == http.MethodPost && needsNoToken(o) || readsWithoutToken(o)
 }
 
 // examplePath returns the path of a request for a path of the contract.
@@ -84,20 +89,23 @@ func TestEnvoy(t *testing.T) {
 	routes := manager.GetRouteConfig().GetVirtualHosts()[0].GetRoutes()
 	for path, item := range contract(t).Paths.Map() {
 		for method, operation := range item.Operations() {
-			r := findRoute(t, routes, method, "/invitations"+examplePath(path))
-			if got := r.GetTypedPerFilterConfig()["limits"] != nil; got != needsLimit(method, operation) {
-				t.Errorf("%s %s: limited is %v", method, path, got)
-			}
-			if repeated := strings.Contains(r.GetRoute().GetRetryPolicy().GetRetryOn(), "reset"); repeated != (method == http.MethodGet) {
-				t.Errorf("%s %s: retried after it was sent is %v", method, path, repeated)
-			}
-			if got := rewrittenPath(r, "/invitations"+examplePath(path)); got != examplePath(path) {
-				t.Errorf("%s %s: reaches the server as %s", method, path, got)
+			for _, token := range []bool{false, true} {
+				r := findRoute(t, routes, method, "/invitations"+examplePath(path), token)
+				if got := r.GetTypedPerFilterConfig()["limits"] != nil; got != (needsLimit(method, operation) && !(token && readsWithoutToken(operation))) {
+					t.Errorf("%s %s, token %v: limited is %v", method, path, token, got)
+				}
+				repeated := strings.Contains(r.GetRoute().GetRetryPolicy().GetRetryOn(), "reset")
+				if repeated != (method == http.MethodGet) && method != http.MethodHead { // HEAD may be repeated, and need not be
+					t.Errorf("%s %s: retried after it was sent is %v", method, path, repeated)
+				}
+				if got := rewrittenPath(r, "/invitations"+examplePath(path)); got != examplePath(path) {
+					t.Errorf("%s %s: reaches the server as %s", method, path, got)
+				}
 			}
 		}
 	}
 	for _, path := range []string{"/invitations/readyz", "/invitations/healthz"} {
-		if r := findRoute(t, routes, "GET", path); r.GetDirectResponse().GetStatus() != http.StatusNotFound {
+		if r := findRoute(t, routes, "GET", path, false); r.GetDirectResponse().GetStatus() != http.StatusNotFound {
 			t.Errorf("%s is not hidden", path)
 		}
 	}
@@ -128,12 +136,23 @@ func validate(t *testing.T, m proto.Message) {
 	}
 }
 
-// findRoute returns the route that Envoy takes: the first that matches. A regular expression has to match the whole path.
-func findRoute(t *testing.T, routes []*routev3.Route, method, path string) *routev3.Route {
+// findRoute returns the route that Envoy takes for a request with or without a token: the first that matches. A regular
+// expression has to match the whole value.
+func findRoute(t *testing.T, routes []*routev3.Route, method, path string, token bool) *routev3.Route {
 	t.Helper()
 	for _, r := range routes {
 		m := r.GetMatch()
-		if want := m.GetHeaders(); len(want) == 1 && want[0].GetStringMatch().GetExact() != method {
+		if slices.ContainsFunc(m.GetHeaders(), func(want *routev3.HeaderMatcher) bool {
+			switch want.GetName() {
+			case ":method":
+				return want.GetStringMatch().GetExact() != method &&
+					!slices.Contains(strings.Split(want.GetStringMatch().GetSafeRegex().GetRegex(), "|"), method)
+			case "authorization":
+				return want.GetPresentMatch() != token
+			}
+			t.Fatalf("%s matches the header %s", r.GetName(), want.GetName())
+			return true
+		}) {
 			continue
 		}
 		if expression := m.GetSafeRegex().GetRegex(); expression != "" {

@@ -24,6 +24,8 @@
       }
       + if $operation.security == [] and $method == "POST"
         then {extra_config: {"qos/ratelimit/router": {client_max_rate: 1, client_capacity: 20, strategy: "ip"}}}
+        elif any($operation.security[]?; . == {}) # reads the database with or without a token
+        then {extra_config: {"qos/ratelimit/router": {client_max_rate: 10, client_capacity: 100, strategy: "ip"}}}
         else {} end
   ]
 }
