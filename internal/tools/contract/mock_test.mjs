@@ -17,7 +17,7 @@ for (let tries = 0; ; tries++) {
     await fetch(address);
     break;
   } catch (error) {
-    if (tries === 150) throw error;
+    if (tries === 450) throw error;
     await pause(200);
   }
 }
