@@ -317,6 +317,8 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.create("owner", "Invitee@University.example", admin, apollo)
 		id := made.UUID.String()
+		group := e.group("owner", member, apollo).UUID.String()
+		asked := e.submit("stranger", group).UUID.String()
 		allow := map[string]string{
 			base: "GET, HEAD, POST", at(id): "GET, PUT, PATCH, DELETE", at(id, "details"): "GET", at(id, "events"): "GET", at(id, "accept"): "POST",
 			at(id, "cancel"): "POST",
@@ -327,6 +329,10 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			"/api/configuration/": "GET", "/api/identity-providers/": "GET", "/api/identity-providers/campus/": "GET",
 			"/api-auth/campus/init/": "GET", "/api-auth/campus/complete/": "GET", "/api-auth/campus/": "POST", "/api-auth/token-exchange/": "POST",
 			customersPath + acme + "/list_users/": "GET, HEAD", projectsPath + apollo + "/list_users/": "GET, HEAD",
+			groups: "GET, HEAD, POST", groupAt(group): "GET, PUT, PATCH, DELETE", groupAt(group, "projects"): "GET", groupAt(group, "events"): "GET",
+			groupAt(group, "cancel"): "POST", groupAt(group, "submit_request"): "POST", groupAt(group, "request"): "POST",
+			permissionRequests: "GET, HEAD", requestAt(asked): "GET, DELETE", requestAt(asked, "approve"): "POST",
+			requestAt(asked, "reject"): "POST", requestAt(asked, "cancel_request"): "POST",
 			tokensPath: "GET, HEAD, POST", tokensPath + id + "/": "GET, DELETE", userTokenPath(made.UUID): "POST",
 		}
 		done := e.expectNoChange()
@@ -368,6 +374,8 @@ func TestOtherMethodsDoNothing(t *testing.T) {
 			}
 		}
 		done()
+		require.EqualValues(e.t, "pending", e.seesRequest("staff", asked).State)
+		require.Equal(e.t, "1", e.countRows("permission_requests"))
 	})
 }
 

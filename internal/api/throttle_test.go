@@ -51,9 +51,17 @@ func onEachLimitedEngine(t *testing.T, test func(g *guesser), change func(*signi
 // try sends a request with a key.
 func (g *guesser) try(key string) response {
 	g.t.Helper()
-	r := httptest.NewRequestWithContext(g.context(), "GET", me, http.NoBody)
+	return g.tryAt(me, key)
+}
+
+// tryAt sends a request with a key, or without one where it is empty.
+func (g *guesser) tryAt(path, key string) response {
+	g.t.Helper()
+	r := httptest.NewRequestWithContext(g.context(), "GET", path, http.NoBody)
 	r.RemoteAddr = net.JoinHostPort(g.address, "40000")
-	r.Header.Set("Authorization", "Token "+key)
+	if key != "" {
+		r.Header.Set("Authorization", "Token "+key)
+	}
 	if g.forwarded != "" {
 		r.Header.Set("X-Forwarded-For", g.forwarded)
 	}
@@ -92,6 +100,20 @@ func TestUnknownKeysAreThrottled(t *testing.T) {
 		g.clock.Advance(time.Minute)
 		g.guess()
 		g.try("guess-33").isThrottled(2 * time.Second)
+	}, nil)
+}
+
+// Keys can't be guessed where none is needed either, and a client that is throttled reads there without one.
+func TestUnknownKeysAreThrottledWhereNoneIsNeeded(t *testing.T) {
+	onEachLimitedEngine(t, func(g *guesser) {
+		public := g.publicGroup().UUID.String()
+		for i := range 30 {
+			g.tryAt([]string{groups, groupAt(public), rolesPath}[i%3], fmt.Sprint("guess-", i)).isUnauthorized("Invalid token.")
+		}
+		for _, path := range []string{groups, groupAt(public), rolesPath} {
+			g.tryAt(path, "guess-31").isThrottled(2 * time.Second)
+			g.tryAt(path, "").is(http.StatusOK, "")
+		}
 	}, nil)
 }
 
