@@ -2,9 +2,9 @@
 //
 //	go run ./internal/tools/contract/schemathesis -postgres URL [-full]
 //
-// It provides a directory, invitations and approval tokens that exist, so that requests get past "not found". It fails where
-// an operation never succeeded for a persona that may use it, where a response does not match the contract, and where the
-// server's log has an error. run.sh installs Schemathesis into a virtual environment.
+// It provides a directory, invitations, approval tokens, group invitations and permission requests that exist, so that requests
+// get past "not found". It fails where an operation never succeeded for a persona that may use it, where a response does not
+// match the contract, and where the server's log has an error. run.sh installs Schemathesis into a virtual environment.
 package main
 
 import (
@@ -38,12 +38,19 @@ import (
 const (
 	role      = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e04"
 	otherRole = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e05"
+	thirdRole = "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e03"
 	customer  = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a01"
 	project   = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02"
 )
 
 // projects is the number of projects. A persona accepts a role in a project only once.
 const projects = 16
+
+// Users who prepare what the requests find.
+const (
+	staff = "sam"
+	asker = "rosa" // asks for what the personas decide about
+)
 
 // A persona is a user who sends the requests.
 type persona struct {
@@ -61,31 +68,35 @@ var (
 	public = []string{
 		"user_invitations_check", "user_invitations_approve", "user_invitations_reject", "roles_list", "roles_count",
 		"configuration_retrieve", "identity_providers_list", "user_group_invitations_list", "user_group_invitations_count",
+		"user_group_invitations_retrieve",
 	}
-	invitee = slices.Concat(public, reader, []string{"user_invitations_list", "user_invitations_count", "user_invitations_details_retrieve", "user_invitations_accept"})
+	invitee = slices.Concat(public, reader, []string{
+		"user_invitations_list", "user_invitations_count", "user_invitations_details_retrieve", "user_invitations_accept",
+		"user_group_invitations_projects_list", "user_group_invitations_submit_request", "user_group_invitations_request",
+		"user_permission_requests_retrieve", "user_permission_requests_cancel_request",
+	})
 	manager = slices.Concat(invitee, []string{
 		"customers_retrieve", "projects_retrieve", "customers_list_users_list", "customers_list_users_count",
 		"projects_list_users_list", "projects_list_users_count", "user_invitations_create", "user_invitations_retrieve", "user_invitations_events_list",
 		"user_invitations_check_duplicates", "user_invitations_update", "user_invitations_partial_update", "user_invitations_cancel",
 		"user_invitations_send", "user_invitations_destroy", "user_invitations_link_retrieve",
+		"user_group_invitations_create", "user_group_invitations_update", "user_group_invitations_partial_update",
+		"user_group_invitations_destroy", "user_group_invitations_cancel", "user_group_invitations_events_list",
+		"user_permission_requests_approve", "user_permission_requests_reject",
 	})
-	all = slices.Concat(manager, []string{"user_invitations_delete"})
+	all = slices.Concat(manager, []string{"user_invitations_delete", "user_permission_requests_destroy"})
 	// rest are the operations that need an address, a time or a state that no invitation of a run has. They are tried, and
 	// never succeed.
 	rest = []string{
 		"user_invitations_decline", "user_invitations_undo_decline", "user_invitations_ask_again",
 		"user_invitations_approve_request", "user_invitations_reject_request",
-		"user_group_invitations_create", "user_group_invitations_retrieve", "user_group_invitations_update",
-		"user_group_invitations_partial_update", "user_group_invitations_destroy", "user_group_invitations_cancel",
-		"user_group_invitations_projects_list", "user_group_invitations_events_list", "user_group_invitations_submit_request",
-		"user_group_invitations_request", "user_permission_requests_retrieve", "user_permission_requests_destroy",
-		"user_permission_requests_approve", "user_permission_requests_reject", "user_permission_requests_cancel_request",
 	}
 
 	personas = []persona{
-		{"staff", "sam", all},
+		{"staff", staff, all},
 		{"owner", "olivia", manager},
-		// A user who knows an invitation's uuid can see its details and accept it; everything else is 404 for a stranger.
+		// A user who knows an invitation's uuid can see its details and accept it, or ask by the link of a group invitation;
+		// everything else is 404 for a stranger.
 		{"stranger", "stan", invitee},
 		{"anonymous", "", public},
 	}
@@ -185,6 +196,10 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 	if err != nil {
 		return err
 	}
+	joining, err := s.prepareJoining(ctx, p)
+	if err != nil {
+		return err
+	}
 	var scopes []string
 	for i := range projects {
 		scopes = append(scopes, s.scope(i))
@@ -199,9 +214,12 @@ func (r *runner) fuzzAs(ctx context.Context, s *server, p persona, approvals, re
 	files := map[string][]byte{
 		"openapi.yaml": contract, "schemathesis.toml": append(bytes.Clone(settings), p.settings()...),
 		"invitations.dict": dictionary(invitations), "offers.dict": dictionary(offers), "scopes.dict": dictionary(scopes),
-		"roles.dict":     dictionary([]string{role, otherRole}),
+		"roles.dict":     dictionary([]string{role, otherRole, thirdRole}),
 		"customers.dict": dictionary([]string{customer}), "projects.dict": dictionary(projectIDs()),
 		"approvals.dict": dictionary(approvals), "rejections.dict": dictionary(rejections),
+	}
+	for name, ids := range joining {
+		files[name+".dict"] = dictionary(ids)
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
@@ -362,10 +380,12 @@ roles:
   - {name: CUSTOMER.OWNER, scope_type: customer, permissions: [PROJECT.CREATE_PERMISSION, INVITATION.LIST]}
   - {name: PROJECT.ADMIN, uuid: ` + role + `, scope_type: project}
   - {name: PROJECT.MEMBER, uuid: ` + otherRole + `, scope_type: project}
+  - {name: PROJECT.MANAGER, uuid: ` + thirdRole + `, scope_type: project}
 users:
   - {username: sam, email: sam@staff.example, is_staff: true, tokens: [` + live.Token("sam") + `]}
   - {username: olivia, email: olivia@acme.example, tokens: [` + live.Token("olivia") + `]}
   - {username: stan, email: stan@elsewhere.example, tokens: [` + live.Token("stan") + `]}
+  - {username: rosa, email: rosa@elsewhere.example, tokens: [` + live.Token(asker) + `]}
 customers:
   - name: Acme
     uuid: ` + customer + `
@@ -401,12 +421,12 @@ func checkLog(name, log string) error {
 func (s *server) scope(i int) string { return s.URL + "/api/projects/" + projectID(i) + "/" }
 
 // post sends a request as a user, and returns the uuid in the response, or "" where there is none.
-func (s *server) post(ctx context.Context, user, path string, body map[string]string) (string, error) {
+func (s *server) post(ctx context.Context, user, path string, body any) (string, error) {
 	content, err := json.Marshal(body)
 	if err != nil {
 		return "", err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/api/user-invitations/"+path, bytes.NewReader(content))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL+"/api/"+path, bytes.NewReader(content))
 	if err != nil {
 		return "", err
 	}
@@ -435,20 +455,72 @@ var direct = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Secon
 // invite creates invitations for a persona: one to each project, and some canceled ones.
 func (s *server) invite(ctx context.Context, name string) (uuids []string, err error) {
 	for i := range projects + projects/4 {
-		uuid, err := s.post(ctx, "sam", "", map[string]string{
+		uuid, err := s.post(ctx, staff, "user-invitations/", map[string]string{
 			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("%s-%d@university.example", name, i),
 		})
 		if err != nil {
 			return nil, err
 		}
 		if i >= projects {
-			if _, err := s.post(ctx, "sam", uuid+"/cancel/", nil); err != nil {
+			if _, err := s.post(ctx, staff, "user-invitations/"+uuid+"/cancel/", nil); err != nil {
 				return nil, err
 			}
 		}
 		uuids = append(uuids, uuid)
 	}
 	return uuids, nil
+}
+
+// prepareJoining creates group invitations and permission requests for a persona, and returns their uuids by the name of the
+// dictionary that has them. Each operation that ends what it finds has rows of its own.
+func (s *server) prepareJoining(ctx context.Context, p persona) (map[string][]string, error) {
+	found := map[string][]string{}
+	group := func(name string, body map[string]any) (string, error) {
+		body["role"] = otherRole
+		uuid, err := s.post(ctx, staff, "user-group-invitations/", body)
+		found[name] = append(found[name], uuid)
+		return uuid, err
+	}
+	inProject := func(i int) map[string]any {
+		return map[string]any{"scope": s.scope(i), "allow_multiple_requests": true}
+	}
+	inCustomer := func(public bool) map[string]any {
+		return map[string]any{
+			"scope": s.URL + "/api/customers/" + customer + "/", "auto_create_project": true, "allow_multiple_requests": true,
+			"allow_custom_project_details": true, "is_public": public,
+		}
+	}
+	for i := range projects {
+		for _, name := range []string{"groups", "ended-groups", "joins"} { // joins stay active
+			uuid, err := group(name, inProject(i))
+			if err == nil && name == "ended-groups" {
+				_, err = s.post(ctx, staff, "user-group-invitations/"+uuid+"/cancel/", nil)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	for i := range 4 {
+		if _, err := group("customer-groups", inCustomer(i%2 == 0)); err != nil {
+			return nil, err
+		}
+	}
+	own := p.user
+	if own == "" {
+		own = asker
+	}
+	for name, user := range map[string]string{"requests": own, "own-requests": own, "approvable": asker, "rejectable": asker} {
+		for i := range projects {
+			uuid, err := s.post(ctx, user, "user-group-invitations/"+found["joins"][i]+"/submit_request/", map[string]any{})
+			if err != nil {
+				return nil, err
+			}
+			found[name] = append(found[name], uuid)
+		}
+	}
+	found["joins"] = append(found["joins"], found["customer-groups"]...)
+	return found, nil
 }
 
 var (
@@ -463,7 +535,7 @@ func (s *server) tokens(ctx context.Context) (approvals, rejections []string, er
 	}
 	defer func() { err = errors.Join(err, s.End()) }()
 	for i := range 4 * projects {
-		_, err := s.post(ctx, "olivia", "", map[string]string{
+		_, err := s.post(ctx, "olivia", "user-invitations/", map[string]string{
 			"role": role, "scope": s.scope(i % projects), "email": fmt.Sprintf("asked-%d@university.example", i),
 		})
 		if err != nil {
