@@ -11,14 +11,19 @@ EDITS = {
     "non_field_errors": r"Role and scope should belong to the same content type\.",
 }
 
+# White space around values is removed, and what is left of a text may be nothing.
+BLANK = r"(Item \d+: )?This field may not be blank\."
+
 GROUPS = {
+    "user_affiliations": BLANK,
+    "user_identity_sources": BLANK,
     "role": r"Object with uuid=\S+ does not exist\.|Public invitations can only use project-level roles, .*",
-    "scope": r"Can't restore object from url: .*",
+    "scope": r"Can't restore object from url: .*|People have asked by this invitation already, .*",
     "project_role": r"Object with uuid=\S+ does not exist\.|project_role is required when .*",
     "is_public": r"Only staff users can create public invitations\.",
     "auto_create_project": r"Public invitations must have auto_create_project enabled\.",
-    "project_name_template": r"(?s)Invalid placeholders in template: .*",
-    "user_email_patterns": r"(?s)(Invalid regex|Potentially dangerous) patterns.*",
+    "project_name_template": BLANK + r"|Invalid placeholders in template: .*",
+    "user_email_patterns": BLANK + r"|(Invalid regex|Potentially dangerous) patterns.*",
     "expires": r"Enter a time in the future\.",
     "non_field_errors": r"Role and scope should belong to the same content type\.|Only active invitations can be edited\.",
 }
@@ -26,7 +31,7 @@ GROUPS = {
 REQUESTS = {
     None: r"Only pending invitation can be requested\.|User already has (this role in the|role within this) scope\.|"
     r"Permission request already exists for this scope\.|You are not allowed to accept this invitation\. .*|"
-    r"Role is not (active|valid for this scope)\.",
+    r"Role is not (active|valid for this scope)\.|The organization has a project of this name already, .*|The project's name would be longer .*",
 }
 
 # Reasons why the server rejects a request of the right shape, by operation and key of the response; a list has no key. The
@@ -62,7 +67,8 @@ REFUSALS = {
     "user_group_invitations_submit_request": REQUESTS,
     "user_group_invitations_request": REQUESTS,
     "user_permission_requests_list": {"scope": r"This is not the URL of a scope\."},
-    "user_permission_requests_approve": REQUESTS,
+    "user_permission_requests_approve": REQUESTS | {"comment": BLANK},
+    "user_permission_requests_reject": {"comment": BLANK},
     "user_permission_requests_cancel_request": {None: r"Only pending or draft requests can be canceled\."},
     "api_auth_token_exchange": {"code": r"This code does not work any more\. Sign in again\."},
     "api_auth_create": {"code": r"This code does not work any more\. Sign in again\."},
