@@ -2238,7 +2238,7 @@ type SubmitRequestRequest struct {
 	// Example: Weighing what Apollo brought home
 	ProjectDescription *string `json:"project_description,omitempty"`
 
-	// ProjectName The name of the project, where the group invitation lets requesters choose it. A blank one is none.
+	// ProjectName The name of the project, where the group invitation lets requesters choose it. A blank one is none. Waldur takes 500 characters.
 	//
 	// Example: Moon rocks
 	ProjectName *string `json:"project_name,omitempty"`
