@@ -168,7 +168,8 @@ func testJoining(e *env, c joiningCase, o joiningOperation, call string, secure 
 	var group, request string
 	for _, p := range personas() {
 		if group == "" {
-			group = e.group("staff", c.role, c.scope, "auto_create_project", c.making, "allow_multiple_requests", true).UUID.String()
+			group = e.group("staff", c.role, c.scope, "auto_create_project", c.making, "project_name_template", "Workshop",
+				"allow_multiple_requests", true).UUID.String()
 			request = e.submit(asking, group).UUID.String()
 			if o.ended {
 				e.request("POST", groupAt(group, "cancel"), "staff", nil).is(http.StatusOK, "")
