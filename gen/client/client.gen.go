@@ -1141,6 +1141,7 @@ type GroupInvitation struct {
 }
 
 // GroupInvitationEvent Something that happened to a group invitation or to one of its requests. People, scopes and roles have the names of that time.
+// Of an approval, scope and role are what was granted: where a project was made or found, the project.
 type GroupInvitationEvent struct {
 	// Comment What the reviewer said. Empty if nothing.
 	Comment string `json:"comment"`

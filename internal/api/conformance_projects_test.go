@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"invited/gen/server"
 	"invited/internal/directory/dirfile"
 )
 
@@ -146,5 +147,23 @@ func TestManyPatterns(t *testing.T) {
 		patternsOf(acme, []string{".*"})
 		plain := e.group("owner", admin, apollo, "user_email_patterns", many("str.*"), "auto_approve", true, "allow_multiple_requests", true)
 		require.True(e.t, e.submit("stranger", plain.UUID.String()).AutoApproved)
+	})
+}
+
+// The event of an approval says which role was granted in which project; that of the submission says what was asked for.
+func TestEventOfMadeProject(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		group := e.publicGroup("project_role", manager, "project_name_template", "Moon", "auto_approve", true).UUID.String()
+		project := e.submit("stranger", group).ProjectUUID
+		e.submit("invitee", group)
+		var events []server.GroupInvitationEvent
+		e.request("GET", groupAt(group, "events"), "staff", nil).is(http.StatusOK, "").decode(&events)
+		for _, approved := range []server.GroupInvitationEvent{events[0], events[2]} {
+			by := approved.UserUsername
+			require.Equal(e.t, "Permission request of "+by+" for Acme has been approved by "+by+": PROJECT.MANAGER in Moon.", approved.Message)
+			require.Equal(e.t, *project, approved.ScopeUUID)
+			require.Equal(e.t, []string{"Moon", "PROJECT.MANAGER", manager}, []string{approved.ScopeName, approved.RoleName, approved.RoleUUID.String()})
+		}
+		require.Equal(e.t, []string{"Acme", "PROJECT.MEMBER"}, []string{events[1].ScopeName, events[1].RoleName})
 	})
 }

@@ -78,7 +78,7 @@ func TestAskAndApprove(t *testing.T) {
 		var events []server.GroupInvitationEvent
 		e.request("GET", groupAt(group, "events"), "owner", nil).is(http.StatusOK, "").decode(&events)
 		require.Equal(e.t, []string{
-			"Permission request of stranger for Apollo has been approved by owner.",
+			"Permission request of stranger for Apollo has been approved by owner: PROJECT.MEMBER in Apollo.",
 			"Permission request of stranger for Apollo has been submitted by stranger.",
 			"Group invitation for Apollo has been created by owner.",
 		}, []string{events[0].Message, events[1].Message, events[2].Message})

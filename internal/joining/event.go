@@ -2,6 +2,7 @@ package joining
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,6 +75,15 @@ func recordRequest(event EventType, r Request, from State, user *directory.User)
 	}
 	e.Message = fmt.Sprintf("Permission request of %s for %s has been %s by %s.",
 		r.CreatedBy.Username, r.Group.Scope.Name, said[event], user.Username)
+	return e
+}
+
+// recordApproval returns the event of the approval of a request, after which the request is r. Its role and scope are those of
+// the grant: a project-making group invitation has others.
+func recordApproval(r Request, from State, g grant, reviewer *directory.User) *Event {
+	e := recordRequest(EventApproved, r, from, reviewer)
+	e.ScopeUUID, e.ScopeName, e.RoleUUID, e.RoleName = g.scope.UUID, g.scope.Name, g.role.UUID, g.role.Name
+	e.Message = fmt.Sprintf("%s: %s in %s.", strings.TrimSuffix(e.Message, "."), g.role.Name, g.scope.Name)
 	return e
 }
 

@@ -287,7 +287,7 @@ func (p Policy) approve(before *Request, r Request, g grant, made *directory.Sco
 		}
 		approved.MembershipUUID = &c.Member.UUID
 	}
-	c.Event = recordRequest(EventApproved, approved, r.State, &reviewer)
+	c.Event = recordApproval(approved, r.State, g, &reviewer)
 	return c, nil
 }
 
