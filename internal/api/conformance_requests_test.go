@@ -361,6 +361,54 @@ func TestRoleCeilingOfApprovals(t *testing.T) {
 	})
 }
 
+// Nothing is granted to a user who is not active, also where they hold the role. The request waits, and can be rejected.
+func TestApproveInactiveRequester(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		id := e.submit("stranger", e.group("owner", member, apollo).UUID.String()).UUID.String()
+		e.exec("UPDATE users SET is_active = FALSE WHERE username = 'stranger'")
+		e.request("POST", requestAt(id, "approve"), "owner", nil).
+			is(http.StatusBadRequest, ruleError("The requester's account is not active, so the request can't be approved."))
+		require.EqualValues(e.t, "pending", e.seesRequest("owner", id).State)
+		require.False(e.t, e.holds("stranger", member, apollo))
+		e.request("POST", requestAt(id, "reject"), "owner", nil).is(http.StatusOK, "")
+	})
+}
+
+// Nobody decides about requests of a removed scope; the requester can take theirs back. With a user go their requests.
+func TestReviewInRemovedScope(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		group := e.group("owner", member, apollo).UUID.String()
+		id, gone := e.submit("stranger", group).UUID.String(), e.submit("rival", group).UUID.String()
+		e.applyReplaced(apolloUUID, apolloRemoved)
+		for _, user := range []string{"owner", "staff"} {
+			e.request("POST", requestAt(id, "approve"), user, nil).is(http.StatusNotFound, notFound)
+			e.request("POST", requestAt(id, "reject"), user, nil).is(http.StatusNotFound, notFound)
+		}
+		e.request("POST", groupAt(group, "submit_request"), "invitee", nil).
+			is(http.StatusBadRequest, ruleError("Only pending invitation can be requested."))
+		e.request("POST", requestAt(id, "cancel_request"), "stranger", nil).is(http.StatusOK, "")
+		require.EqualValues(e.t, "canceled", e.seesRequest("owner", id).State)
+		e.exec("DELETE FROM users WHERE username = 'rival'")
+		e.request("POST", requestAt(gone, "approve"), "staff", nil).is(http.StatusNotFound, notFound)
+	})
+}
+
+// A role that was asked for is no second role of those who hold none in the scope, whatever they hold elsewhere: in another project,
+// or in the customer.
+func TestSecondRoleInScope(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.joining.Policy.DisableMultipleRoles = true
+		inProject, inCustomer := e.group("owner", admin, apollo).UUID.String(), e.group("owner", reader, acme).UUID.String()
+		e.submit("owner", inProject)
+		e.submit("sibling", inProject)
+		e.submit("manager", inCustomer)
+		for user, group := range map[string]string{"manager": inProject, "owner": inCustomer} {
+			e.request("POST", groupAt(group, "submit_request"), user, nil).
+				is(http.StatusBadRequest, ruleError("User already has role within this scope."))
+		}
+	})
+}
+
 // Each request mails the approvers: who asks, takes it back and asks again is held up.
 func TestLimitOfRequests(t *testing.T) {
 	onEachEngine(t, func(e *env) {

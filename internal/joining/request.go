@@ -93,6 +93,7 @@ const (
 	msgHeld       = "User already has this role in the scope."
 	msgSecondRole = "User already has role within this scope."
 	msgNameTaken  = "The organization has a project of this name already, so the request needs another name."
+	msgInactive   = "The requester's account is not active, so the request can't be approved."
 	msgLongName   = "The project's name would be longer than 255 characters, so the request needs a shorter one."
 	msgRequested  = "Permission request already exists for this scope."
 	msgNotMeant   = "You are not allowed to accept this invitation. Your email or organization must match the invitation restrictions."
@@ -275,6 +276,9 @@ func review(r Request, to State, reviewer directory.User, comment string, now ti
 // approve returns the change by which a reviewer grants what a request asks for. before is nil where the request is new.
 // made is the project that is made; nil: none.
 func (p Policy) approve(before *Request, r Request, g grant, made *directory.Scope, reviewer directory.User, comment string, now time.Time) (Change, error) {
+	if !g.requester.IsActive {
+		return Change{}, fault.Rejected(msgInactive)
+	}
 	approved := review(r, Approved, reviewer, comment, now)
 	c := Change{RequestBefore: before, RequestAfter: &approved, Project: made}
 	if !g.isHeld() {

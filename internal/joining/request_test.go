@@ -150,15 +150,17 @@ func TestApprove(t *testing.T) {
 	r := newRequest(group(project, member), directory.User{UUID: uuid.New()}, "", "", now)
 	inactive := member
 	inactive.IsActive = false
-	good := grant{role: member, scope: project}
-	holder := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: member.UUID}}}
-	other := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: owner.UUID}}}
+	active := directory.User{IsActive: true}
+	good := grant{role: member, scope: project, requester: directory.Actor{User: active}}
+	holder := directory.Actor{User: active, Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: member.UUID}}}
+	other := directory.Actor{User: active, Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: owner.UUID}}}
 	for want, g := range map[string]grant{
-		"Role is not valid for this scope.": {role: inactive, scope: customer, hasManager: true},
-		"Role is not active.":               {role: inactive, scope: project, hasManager: true},
+		msgInactive:                         {role: member, scope: project, requester: directory.Actor{Grants: holder.Grants}},
+		"Role is not valid for this scope.": {role: inactive, scope: customer, hasManager: true, requester: good.requester},
+		"Role is not active.":               {role: inactive, scope: project, hasManager: true, requester: good.requester},
 		msgOneManager:                       {role: member, scope: project, hasManager: true, requester: other},
 		msgSecondRole:                       {role: member, scope: project, requester: other, admitted: admission{refusedBy: directory.Project}},
-		msgNotAdmitted(directory.Project):   {role: member, scope: project, admitted: admission{refusedBy: directory.Project}},
+		msgNotAdmitted(directory.Project):   {role: member, scope: project, requester: good.requester, admitted: admission{refusedBy: directory.Project}},
 	} {
 		_, err := Policy{DisableMultipleRoles: true}.approve(&r, r, g, nil, directory.User{}, "", now)
 		require.ErrorContains(t, err, want)
