@@ -296,12 +296,14 @@ func (tx *Tx) ListGroupEvents(id uuid.UUID, w directory.Window) ([]joining.Event
 	return found, total, err
 }
 
-// MadeTime implements joining.Tx. SQLite recognizes the index group_invitation_events_user by the very text of its
-// condition.
+// MadeTime implements joining.Tx. It reads n entries of an index, however many events there are. SQLite recognizes the indexes
+// group_invitation_events_user and group_invitation_events_submitted by the very text of their conditions.
 func (tx *Tx) MadeTime(user uuid.UUID, group *uuid.UUID, n int) (time.Time, error) {
-	query := tx.db.Where("user_uuid = ?", user).Where("event_type = 'created' OR event_type = 'submitted'")
+	query := tx.db.Where("user_uuid = ?", user)
 	if group != nil {
-		query = query.Where("group_invitation_uuid = ? AND permission_request_uuid IS NOT NULL", *group)
+		query = query.Where("event_type = 'submitted'").Where("group_invitation_uuid = ?", *group)
+	} else {
+		query = query.Where("event_type = 'created' OR event_type = 'submitted'")
 	}
 	var found []joining.Event
 	err := query.Select("created").Order("created DESC").Offset(n - 1).Limit(1).Find(&found).Error

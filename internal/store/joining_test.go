@@ -1,13 +1,17 @@
 package store_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/database"
 	"invited/internal/directory"
 	"invited/internal/joining"
+	"invited/internal/storetest"
 )
 
 // On PostgreSQL a locked user, scope or group invitation can be referred to by new rows, whose foreign keys lock it FOR KEY SHARE,
@@ -74,4 +78,102 @@ func TestSchemaRefusesSecondMadeProject(t *testing.T) {
 		require.NoError(t, err)
 		requireRefused(t, e.exec("UPDATE scopes SET is_removed = FALSE WHERE uuid = '%s'", first), notUnique)
 	})
+}
+
+// What a delete cascades to, what a list is filtered by, and what a limit counts is found by an index. Both engines have the same
+// indexes; SQLite plans without statistics, so its plan does not depend on the rows.
+func TestJoiningIndexes(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		if e.postgres {
+			t.Skip("the plan depends on the rows")
+		}
+		const id = "'c0000000-0000-4000-8000-000000000001'"
+		for query, index := range map[string]string{
+			"permission_requests WHERE membership_uuid = " + id:                                                        "permission_requests_membership",
+			"permission_requests WHERE reviewed_by_uuid = " + id:                                                       "permission_requests_reviewed_by",
+			"permission_requests WHERE scope_uuid = " + id + " ORDER BY created DESC, uuid":                            "permission_requests_scope",
+			"group_invitations WHERE created_by_uuid = " + id:                                                          "group_invitations_created_by",
+			"group_invitations WHERE offered_by_uuid = " + id:                                                          "group_invitations_offered_by",
+			"group_invitations WHERE role_uuid = " + id + " ORDER BY created DESC, uuid":                               "group_invitations_role",
+			"scopes WHERE customer_uuid = " + id + " AND type = 'project' AND NOT is_removed AND name_folded = 'moon'": "scopes_part_name",
+		} {
+			plan := e.plan("SELECT * FROM " + query)
+			require.Contains(t, plan, "SEARCH", query)
+			require.Contains(t, plan, "INDEX "+index, query)
+			require.NotContains(t, plan, "TEMP B-TREE", query)
+		}
+	})
+}
+
+// MadeTime reads as many entries of an index as it counts: neither other events of the user nor those of others cost anything.
+func TestMadeTime(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, engine storetest.Engine) {
+		statements := &storetest.Statements{}
+		address := engine.Fresh(t)
+		e := &env{t: t, url: address, postgres: engine.Name == "postgres", outside: outside(t, address)}
+		e.db = statements.Open(t, address, database.Options{})
+		applyFile(t, e.db, directoryFile)
+		group, other := e.group(), e.group()
+		at := func(minute int) time.Time { return time.Date(2026, 11, 23, 9, minute, 0, 0, time.UTC) }
+		minute := 0
+		write := func(kind joining.EventType, group uuid.UUID) {
+			require.NoError(t, e.exec(`INSERT INTO group_invitation_events (group_invitation_uuid, created, event_type, user_uuid, user_username,
+				user_full_name, from_state, to_state, scope_uuid, scope_name, role_uuid, role_name, message, comment, recipient, error_message, request_id)
+				VALUES ('%s', '%s', '%s', '%s', '', '', '', '', '%s', '', '%s', '', '', '', '', '', '')`,
+				group, at(minute).Format(database.TimeFormat), kind, oliviaID, projectID, memberRoleID))
+			minute++
+		}
+		write(joining.EventCreated, group.UUID)   // 0
+		write(joining.EventSubmitted, group.UUID) // 1
+		write(joining.EventSubmitted, other.UUID) // 2
+		write(joining.EventApproved, group.UUID)  // 3
+		write(joining.EventSubmitted, group.UUID) // 4
+		for _, test := range []struct {
+			group  *uuid.UUID
+			n      int
+			want   time.Time
+			byPlan string
+		}{
+			{nil, 1, at(4), "group_invitation_events_user"},
+			{nil, 2, at(2), "group_invitation_events_user"},
+			{nil, 4, at(0), "group_invitation_events_user"},
+			{nil, 5, time.Time{}, "group_invitation_events_user"},
+			{&group.UUID, 1, at(4), "group_invitation_events_submitted"},
+			{&group.UUID, 2, at(1), "group_invitation_events_submitted"},
+			{&group.UUID, 3, time.Time{}, "group_invitation_events_submitted"},
+		} {
+			statements.Take()
+			require.NoError(t, e.db.Joining().Read(t.Context(), func(tx joining.Tx) error {
+				got, err := tx.MadeTime(oliviaID, test.group, test.n)
+				require.Equal(t, test.want, got, "%+v", test)
+				return err
+			}))
+			if texts := statements.Take(); !e.postgres {
+				plan := e.plan(texts[len(texts)-1], oliviaID, group.UUID)
+				require.Contains(t, plan, "INDEX "+test.byPlan+" (user_uuid=?", texts)
+				require.NotContains(t, plan, "TEMP B-TREE", texts)
+			}
+		}
+	})
+}
+
+// plan returns SQLite's plan of a query.
+func (e *env) plan(query string, args ...any) string {
+	e.t.Helper()
+	for len(args) > strings.Count(query, "?") {
+		args = args[:len(args)-1]
+	}
+	rows, err := e.outside.Query("EXPLAIN QUERY PLAN "+query, args...)
+	require.NoError(e.t, err)
+	defer func() { require.NoError(e.t, rows.Close()) }()
+	var steps []string
+	for rows.Next() {
+		var step string
+		var ignored int
+		require.NoError(e.t, rows.Scan(&ignored, &ignored, &ignored, &step))
+		steps = append(steps, step)
+	}
+	require.NoError(e.t, rows.Err())
+	return strings.Join(steps, "\n")
 }
