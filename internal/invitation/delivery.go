@@ -147,12 +147,12 @@ func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o Ou
 		c.channel, c.recipient = ByMail, m.To
 	}
 	about := []View{m.Invitation}
-	var done []Notify
+	var done []RequestNotice
 	if job.Gathered && (!o.Failed || o.Final) {
 		about = nil
 		for _, each := range m.Requests {
 			about = append(about, each.Invitation)
-			done = append(done, Notify{User: job.User, Invitation: each.Invitation.UUID, Delivery: each.Invitation.Delivery})
+			done = append(done, RequestNotice{User: job.User, Request: each.Invitation.UUID, Delivery: each.Invitation.Delivery})
 		}
 	}
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {

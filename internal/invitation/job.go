@@ -86,6 +86,11 @@ func (n Notify) Queue() string {
 	}
 }
 
+// RequestNotice implements GatheredJob.
+func (n Notify) RequestNotice() (RequestNotice, bool) {
+	return RequestNotice{User: n.User, Request: n.Invitation, Delivery: n.Delivery}, n.Gathered
+}
+
 // Sweep is the job that runs Service.Sweep.
 type Sweep struct{}
 

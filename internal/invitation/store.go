@@ -48,22 +48,14 @@ type Change struct {
 	Member      *directory.Membership
 	User        *directory.User // a new user; nothing is written where the username is taken
 	Mail        *RequestMail    // a mail about requests that is begun
-	DoneNotices []Notify        // gathered notices that need not be sent any more
-}
-
-// RequestMail is the beginning of a mail about requests to a staff user. Where two begin after the same Last, one is written
-// and the other is ErrConflict.
-type RequestMail struct {
-	User  uuid.UUID
-	Last  time.Time // when the last one before was begun; zero: there is none
-	Begun time.Time
+	DoneNotices []RequestNotice // that need not be sent any more
 }
 
 // Tx reads the database within one Read or Change. Methods that find one row return fault.KindNotFound where the row is
 // missing.
 type Tx interface {
-	// Now is the time of the transaction, by the database's clock, in UTC and whole microseconds.
-	Now() time.Time
+	// GatherTx has Now, the time of the transaction by the database's clock, in UTC and whole microseconds.
+	GatherTx
 
 	// FindActor returns a user with the grants that they hold now.
 	FindActor(user uuid.UUID) (directory.Actor, error)
@@ -115,13 +107,9 @@ type Tx interface {
 	ListEvents(id uuid.UUID, window directory.Window) ([]Event, int, error)
 	// FindEvent returns the oldest event of an invitation that has one of the types and was written at since or later.
 	FindEvent(id uuid.UUID, since time.Time, types ...EventType) (Event, error)
-	// FindRequestNotice returns the number of requests that the user of a gathered notice has had no mail about, counted up
-	// to 5,000, and when the last mail about requests to the user was begun; zero: never. The number is 0 where the user
-	// needs no mail about this one.
-	FindRequestNotice(Notify) (waiting int, last time.Time, err error)
 	// ListRequests returns the requests that a user has had no mail about, without those into a removed scope: that of the
 	// notice first, the others as they were made, at most limit. It also returns the number of all of them.
-	ListRequests(n Notify, limit int) ([]Invitation, int, error)
+	ListRequests(n RequestNotice, limit int) ([]Invitation, int, error)
 	// QuotaTimes returns, for each quota, the time of the Count-th newest event that it counts; the zero time where there
 	// are fewer.
 	QuotaTimes(quotas []Quota) ([]time.Time, error)
