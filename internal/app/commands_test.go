@@ -489,7 +489,7 @@ func TestMailPreview(t *testing.T) {
 	kinds := []string{
 		"invitation_created", "invitation_reminder", "invitation_requested", "invitation_requests", "invitation_rejected", "invitation_expired", "invitation_refused",
 		"invitation_declined", "invitation_scope_removed", "invitation_accepted", "invitation_undeliverable", "invitation_renewal_asked",
-		"permission_request_submitted",
+		"permission_request_submitted", "permission_requests_submitted",
 	}
 	for _, each := range kinds {
 		output := env.Run("", "mail", "preview", each).OK()

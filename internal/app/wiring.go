@@ -78,6 +78,8 @@ func (a *App) newJoining() *joining.Service {
 			ProjectName:          policy.ProjectNameRegex.Regexp(),
 			LimitRequests:        joining.Limit(policy.LimitInvitation),
 			LimitUser:            joining.Limit(policy.LimitInviter),
+			LimitRecipient:       joining.Limit(policy.LimitRecipient),
+			RequestMailInterval:  policy.RequestMailInterval,
 		},
 		FrontendURL: a.config.FrontendURL.String(),
 	}

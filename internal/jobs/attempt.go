@@ -47,7 +47,10 @@ func (w *Workers) deliver(ctx context.Context, a attempt, job invitation.Deliver
 	if err != nil || message == nil {
 		return jobResult{err: err}
 	}
-	sendErr := w.send(ctx, a, message)
+	sendErr := w.sender.send(ctx, message, a.enqueued)
+	if sendErr != nil {
+		w.logFailure(ctx, a, sendErr)
+	}
 	if err := retryUntilDone(ctx, func(ctx context.Context) error {
 		return w.config.Service.FinishDelivery(ctx, job, message, outcome(sendErr))
 	}); err != nil {
@@ -72,17 +75,30 @@ func (w *Workers) notify(ctx context.Context, a attempt, job invitation.Notify) 
 		withheld := invitation.Outcome{Failed: true, Final: true, Reason: message.Withheld}
 		return jobResult{err: w.config.Service.FinishNotice(ctx, job, message, withheld)}
 	}
+	return w.sendNotice(ctx, a, job.Gathered,
+		func(a attempt) error { return w.sender.send(ctx, message, a.enqueued) },
+		func(ctx context.Context, o invitation.Outcome) error {
+			return w.config.Service.FinishNotice(ctx, job, message, o)
+		})
+}
+
+// sendNotice sends the mail of a notice once the route lets it go, and records the outcome. Each attempt at a gathered notice
+// is another mail, and has another date.
+func (w *Workers) sendNotice(
+	ctx context.Context, a attempt, gathered bool, send func(attempt) error, finish func(context.Context, invitation.Outcome) error,
+) jobResult {
 	if wait := w.sender.mailRoute.wait(ctx); wait > 0 { // only now: most notices about requests go out with another one
 		return jobResult{retryAfter: jitter(wait)}
 	}
-	if job.Gathered {
-		a.enqueued = w.clock.NowUTC() // each attempt is another mail
+	if gathered {
+		a.enqueued = w.clock.NowUTC()
 	}
-	sendErr := w.send(ctx, a, message)
+	sendErr := send(a)
+	if sendErr != nil {
+		w.logFailure(ctx, a, sendErr)
+	}
 	if !isRepeated(a, sendErr) {
-		if err := retryUntilDone(ctx, func(ctx context.Context) error {
-			return w.config.Service.FinishNotice(ctx, job, message, outcome(sendErr))
-		}); err != nil {
+		if err := retryUntilDone(ctx, func(ctx context.Context) error { return finish(ctx, outcome(sendErr)) }); err != nil {
 			// The job ends all the same: a mail is not sent again because its event is missing. The requests of a mail that
 			// were gathered are sent again, with the job of one of the others.
 			w.config.Logger.ErrorContext(ctx, "the outcome of a notice could not be recorded", "args", a.args, "error", err)
@@ -105,15 +121,6 @@ func (w *Workers) sendCode(ctx context.Context, a attempt, job identity.SendCode
 		w.logFailure(ctx, a, sendErr)
 	}
 	return result(sendErr)
-}
-
-// send sends a message, and logs a failure.
-func (w *Workers) send(ctx context.Context, a attempt, m *invitation.Message) error {
-	err := w.sender.send(ctx, m, a.enqueued)
-	if err != nil {
-		w.logFailure(ctx, a, err)
-	}
-	return err
 }
 
 // isRepeated reports whether a notice failed as its last attempt did, or was not tried: neither is an event.

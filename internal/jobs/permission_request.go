@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 
+	"invited/internal/invitation"
 	"invited/internal/joining"
 	"invited/internal/mail"
 )
@@ -13,28 +14,18 @@ var permissionRequestKinds = map[joining.Notice]mail.Kind{
 	joining.NoticeRejected:  mail.PermissionRequestRejected,
 }
 
-// notifyPermissionRequest sends a notice about a permission request, and records the outcome.
+// notifyPermissionRequest sends a notice about permission requests, and records the outcome.
 func (w *Workers) notifyPermissionRequest(ctx context.Context, a attempt, job joining.Notify) jobResult {
-	message, err := w.config.Joining.BeginNotice(ctx, job)
+	message, wait, err := w.config.Joining.BeginNotice(ctx, job)
 	if err != nil || message == nil {
-		return jobResult{err: err}
+		return jobResult{err: err, retryAfter: wait}
 	}
-	if wait := w.sender.mailRoute.wait(ctx); wait > 0 {
-		return jobResult{retryAfter: jitter(wait)}
-	}
-	sendErr := w.sender.sendPermissionRequest(ctx, message, a)
-	if sendErr != nil {
-		w.logFailure(ctx, a, sendErr)
-	}
-	if !isRepeated(a, sendErr) {
-		if err := retryUntilDone(ctx, func(ctx context.Context) error {
-			return w.config.Joining.FinishNotice(ctx, message, outcome(sendErr))
-		}); err != nil {
-			// The job ends all the same: a mail is not sent again because its event is missing.
-			w.config.Logger.ErrorContext(ctx, "the outcome of a notice could not be recorded", "args", a.args, "error", err)
-		}
-	}
-	return result(sendErr)
+	_, isGathered := job.RequestNotice()
+	return w.sendNotice(ctx, a, isGathered,
+		func(a attempt) error { return w.sender.sendPermissionRequest(ctx, message, a) },
+		func(ctx context.Context, o invitation.Outcome) error {
+			return w.config.Joining.FinishNotice(ctx, job, message, o)
+		})
 }
 
 func (s *sender) sendPermissionRequest(ctx context.Context, m *joining.Message, a attempt) error {
@@ -47,22 +38,42 @@ func (s *sender) sendPermissionRequest(ctx context.Context, m *joining.Message, 
 	return s.mailRoute.do(func() error { return s.transport.Send(ctx, rendered) })
 }
 
+// permissionRequestContent returns what a mail about requests says. The requests of a mail share its link, unless they are of
+// several organizations, which have a page each.
 func permissionRequestContent(m *joining.Message) mail.Invitation {
-	group, by := m.Request.Group, m.Request.CreatedBy
-	out := mail.Invitation{
-		Email: m.To, ScopeName: group.Scope.Name, ScopeType: string(group.Scope.Type),
-		RoleName: group.Role.Name, RoleDescription: group.Role.Description,
-	}
-	if group.ScopeUUID != group.CustomerUUID {
-		out.CustomerName = group.Scope.Customer.Name
-	}
+	out := describePermissionRequest(m.Requests[0])
+	out.Email, out.More = m.To, m.More
 	if m.Notice == joining.NoticeRejected {
-		out.Reason = m.Request.ReviewComment
+		out.Reason = m.Requests[0].ReviewComment
 		return out
 	}
-	out.Link, out.Asker = m.Link, by.DisplayName()
+	out.Link = m.Link(m.Requests[0])
+	for _, r := range m.Requests {
+		each := describePermissionRequest(r)
+		each.Email, each.Link = m.To, m.Link(r)
+		out.Requests = append(out.Requests, each)
+		if each.Link != out.Requests[0].Link {
+			out.Link = ""
+		}
+	}
+	return out
+}
+
+// describePermissionRequest returns what a request asks for. The role is that which an approval grants.
+func describePermissionRequest(r joining.Request) mail.Invitation {
+	role, by := r.Group.Granted(), r.CreatedBy
+	out := mail.Invitation{
+		ScopeName: r.Group.Scope.Name, ScopeType: string(r.Group.Scope.Type),
+		RoleName: role.Name, RoleDescription: role.Description, Asker: by.DisplayName(),
+	}
 	if by.Email != out.Asker {
 		out.AskerEmail = by.Email
+	}
+	if r.Group.ScopeUUID != r.Group.CustomerUUID {
+		out.CustomerName = r.Group.Scope.Customer.Name
+	}
+	if r.Group.MakesProjects {
+		out.ProjectName = r.GrantedProject()
 	}
 	return out
 }

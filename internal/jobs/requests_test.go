@@ -24,9 +24,15 @@ import (
 // attempt.
 func (env *testEnv) nextMinute() {
 	env.t.Helper()
-	env.waitUntilIdle(noticeKind)
-	env.clock.Advance(time.Minute)
-	env.exec("UPDATE river_job SET state = 'available', scheduled_at = created_at WHERE kind = '" + noticeKind +
+	env.advance(noticeKind, time.Minute)
+}
+
+// advance lets time pass once no job of a kind runs, and makes those available that wait.
+func (env *testEnv) advance(kind string, d time.Duration) {
+	env.t.Helper()
+	env.waitUntilIdle(kind)
+	env.clock.Advance(d)
+	env.exec("UPDATE river_job SET state = 'available', scheduled_at = created_at WHERE kind = '" + kind +
 		"' AND state IN ('scheduled', 'retryable')")
 }
 

@@ -50,6 +50,9 @@ func newRiverClient(w *Workers) (*riverClient, error) {
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[identity.SendCode]) error {
 		return w.riverError(w.sendCode(ctx, newAttempt(job.JobRow), job.Args))
 	}))
+	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[joining.Announce]) error {
+		return w.config.Joining.Announce(ctx, job.Args)
+	}))
 	river.AddWorker(workers, river.WorkFunc(func(ctx context.Context, job *river.Job[joining.Notify]) error {
 		return w.riverError(w.notifyPermissionRequest(ctx, newAttempt(job.JobRow), job.Args))
 	}))

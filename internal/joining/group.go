@@ -60,8 +60,8 @@ func (g GroupInvitation) isRestricted() bool {
 	return len(g.EmailPatterns)+len(g.Affiliations)+len(g.IdentitySources) > 0
 }
 
-// granted returns the role that an approval grants.
-func (g GroupInvitation) granted() directory.Role {
+// Granted returns the role that an approval grants.
+func (g GroupInvitation) Granted() directory.Role {
 	if g.MakesProjects && g.ProjectRole != nil {
 		return *g.ProjectRole
 	}

@@ -2,6 +2,10 @@ package joining
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -22,6 +26,18 @@ const (
 	NoticeRejected  Notice = "rejected"  // to the requester
 )
 
+// Announce finds who is to be told of a new request, and enqueues a Notify for each of them. A submission enqueues this one
+// job, and so takes the same time however many members an organization has.
+type Announce struct {
+	Request uuid.UUID `json:"request"`
+}
+
+// Kind implements Job.
+func (Announce) Kind() string { return "announce_permission_request" }
+
+// Queue implements Job.
+func (Announce) Queue() string { return invitation.QueueMail }
+
 // Notify is the sending of a notice.
 type Notify struct {
 	Notice  Notice    `json:"notice"`
@@ -35,13 +51,38 @@ func (Notify) Kind() string { return "notify_permission_request" }
 // Queue implements Job.
 func (Notify) Queue() string { return invitation.QueueMail }
 
-// Message is a mail about a request.
+// RequestNotice implements invitation.GatheredJob.
+func (n Notify) RequestNotice() (invitation.RequestNotice, bool) {
+	return invitation.RequestNotice{User: n.User, Request: n.Request}, n.Notice == NoticeSubmitted
+}
+
+// Message is a mail about requests.
 type Message struct {
-	ID      string // of the message, the same for each attempt
-	Notice  Notice
-	To      string
-	Request Request
-	Link    string // where the approvers review
+	ID       string // of the message, the same for each attempt at a NoticeRejected
+	Notice   Notice
+	To       string
+	Requests []Request // one, or of a NoticeSubmitted more where they were gathered
+	More     int       // requests that follow in later mails
+	base     string    // see Link
+}
+
+// Link returns where approvers review the requests into the customer of a request.
+func (m Message) Link(r Request) string {
+	return m.base + "organizations/" + r.CustomerUUID.String() + "/group-invitations/"
+}
+
+// Announce does the job.
+func (s *Service) Announce(ctx context.Context, job Announce) error {
+	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		r, err := tx.FindRequest(job.Request)
+		if fault.Is(err, fault.KindNotFound) || (err == nil && r.State != Pending) {
+			return nil, nil
+		} else if err != nil {
+			return nil, err
+		}
+		jobs, err := noticesToApprovers(tx, r)
+		return []Change{{Jobs: jobs}}, err
+	})
 }
 
 // noticesToApprovers returns the jobs that tell of a new request: one for each address of an approver who sees the request
@@ -80,45 +121,111 @@ func wantsNotice(user directory.Actor, r Request) bool {
 		IsApprover(user, r.Group) && RequestsVisibleTo(user).Includes(r)
 }
 
-// BeginNotice returns the mail of a job; nil where there is nothing to tell any more.
-func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, err error) {
+// BeginNotice returns the mail of a job; nil where there is nothing to tell any more. Where the recipient has had a mail about
+// requests a moment ago, or as many as the policy allows, BeginNotice returns after what time to call it again.
+func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wait time.Duration, err error) {
+	notice, isGathered := job.RequestNotice()
+	if !isGathered {
+		out, err = s.beginRejected(ctx, job)
+		return out, 0, err
+	}
+	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
+		out = nil
+		found, err := invitation.Gather(tx, notice, s.Policy.RequestMailInterval, func() (_ bool, wait time.Duration, err error) {
+			out, wait, err = s.composeSubmitted(tx, notice)
+			return out != nil, wait, err
+		})
+		wait = found.Wait
+		return []Change{{Mail: found.Mail, DoneNotices: found.Done}}, err
+	})
+	if errors.Is(err, invitation.ErrConflict) {
+		return nil, invitation.RetryGathering(s.Policy.RequestMailInterval), nil
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	return out, wait, nil
+}
+
+// composeSubmitted returns the mail about all requests that wait for an approver; nil where that of the notice is not among
+// them, or where the approver has had as many mails as the policy allows, with the time until there is room.
+func (s *Service) composeSubmitted(tx Tx, n invitation.RequestNotice) (*Message, time.Duration, error) {
+	user, err := tx.FindActor(n.User)
+	if fault.Is(err, fault.KindNotFound) {
+		return nil, 0, nil
+	} else if err != nil {
+		return nil, 0, err
+	}
+	found, total, err := tx.ListRequestsToTell(n, invitation.MaxRequests)
+	if err != nil {
+		return nil, 0, err
+	}
+	found = slices.DeleteFunc(found, func(r Request) bool { return !wantsNotice(user, r) })
+	if len(found) == 0 || found[0].UUID != n.Request {
+		return nil, 0, nil // the others have jobs of their own
+	}
+	if limit := s.Policy.LimitRecipient; limit.Count > 0 {
+		mailed, err := tx.MailedTime(user.Email, tx.Now().Add(-limit.Per), limit.Count)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !mailed.IsZero() {
+			return nil, max(mailed.Add(limit.Per).Sub(tx.Now()), time.Second), nil
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Request) int { return a.Created.Compare(b.Created) })
+	return &Message{
+		// Another attempt may be about other requests, and is another mail.
+		ID:     fmt.Sprintf("%s.%s.%d.%s", n.Request, NoticeSubmitted, tx.Now().UnixMicro(), user.UUID),
+		Notice: NoticeSubmitted, To: user.Email, Requests: found, More: max(0, total-invitation.MaxRequests), base: s.FrontendURL,
+	}, 0, nil
+}
+
+// beginRejected is BeginNotice for a NoticeRejected.
+func (s *Service) beginRejected(ctx context.Context, job Notify) (out *Message, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		out = nil
 		r, err := tx.FindRequest(job.Request)
-		if err == nil {
-			var user directory.Actor
-			if user, err = tx.FindActor(job.User); err == nil && isDue(job, r, user) {
-				out = &Message{
-					ID: r.UUID.String() + "." + string(job.Notice) + "." + user.UUID.String(), Notice: job.Notice, To: user.Email, Request: r,
-					Link: s.FrontendURL + "organizations/" + r.CustomerUUID.String() + "/group-invitations/",
-				}
-			}
+		if err != nil {
+			return err
 		}
-		if fault.Is(err, fault.KindNotFound) {
-			return nil
+		user, err := tx.FindActor(job.User)
+		if err == nil && r.State == Rejected && user.IsActive && user.Email != "" {
+			out = &Message{
+				ID:     fmt.Sprintf("%s.%s.%s", r.UUID, job.Notice, user.UUID),
+				Notice: job.Notice, To: user.Email, Requests: []Request{r}, base: s.FrontendURL,
+			}
 		}
 		return err
 	})
+	if fault.Is(err, fault.KindNotFound) {
+		return nil, nil //nolint:nilnil // nobody is told
+	}
 	return out, err
 }
 
-// isDue reports whether a notice is still to be sent to a user.
-func isDue(job Notify, r Request, user directory.Actor) bool {
-	if job.Notice == NoticeRejected {
-		return r.State == Rejected && user.IsActive && user.Email != ""
+// FinishNotice records that a mail was handed over, or why it was not. The failure of a mail about several requests that is
+// tried again is an event of the job's own request only: the others have jobs too.
+func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o invitation.Outcome) error {
+	event := EventNotified
+	if o.Failed {
+		event = EventNotificationFailed
 	}
-	return r.State == Pending && wantsNotice(user, r)
-}
-
-// FinishNotice records that a mail was handed over, or why it was not.
-func (s *Service) FinishNotice(ctx context.Context, m *Message, o invitation.Outcome) error {
-	return s.Store.Change(ctx, func(Tx) ([]Change, error) {
-		event := EventNotified
-		if o.Failed {
-			event = EventNotificationFailed
+	isLast := !o.Failed || o.Final
+	return s.Store.Change(ctx, func(Tx) (changes []Change, err error) {
+		for _, r := range m.Requests {
+			notice := Notify{Notice: m.Notice, Request: r.UUID, User: job.User}
+			if !isLast && notice != job {
+				continue
+			}
+			told := recordRequest(event, r, r.State, nil)
+			told.Recipient, told.ErrorMessage = m.To, o.Reason
+			c := Change{Event: told}
+			if n, isGathered := notice.RequestNotice(); isGathered && isLast {
+				c.DoneNotices = []invitation.RequestNotice{n}
+			}
+			changes = append(changes, c)
 		}
-		told := recordRequest(event, m.Request, m.Request.State, nil)
-		told.Recipient, told.ErrorMessage = m.To, o.Reason
-		return []Change{{Event: told}}, nil
+		return changes, nil
 	})
 }

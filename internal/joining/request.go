@@ -218,6 +218,13 @@ func choose(found directory.Scope, name string, isFixed bool, group uuid.UUID) (
 	return by == nil && found.Name != name, nil
 }
 
+// GrantedProject returns the name of the project that an approval of the request finds or makes, where its group invitation
+// makes projects.
+func (r Request) GrantedProject() string {
+	name, _ := projectName(r)
+	return name
+}
+
 // newProject returns the project that the approval of a request makes.
 func newProject(r Request, name string, now time.Time) directory.Scope {
 	return directory.Scope{

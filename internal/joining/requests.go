@@ -106,9 +106,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 				return nil, err
 			}
 		}
-		if submitted.Jobs, err = noticesToApprovers(tx, made); err != nil {
-			return nil, err
-		}
+		submitted.Jobs = []Job{Announce{Request: made.UUID}}
 		out.Request = made
 		return []Change{submitted}, s.throttle(tx, actor.User, &g.UUID)
 	})
@@ -192,7 +190,7 @@ func (s *Service) Approve(ctx context.Context, caller directory.Actor, id uuid.U
 		}
 		var permissions []string
 		if s.Policy.RoleCeiling && !actor.IsStaff {
-			role, err := tx.FindRole(found.Group.granted().UUID)
+			role, err := tx.FindRole(found.Group.Granted().UUID)
 			if err != nil {
 				return nil, err
 			}
@@ -237,7 +235,7 @@ func (s *Service) findToReview(tx Tx, caller directory.Actor, id uuid.UUID) (act
 func (s *Service) approve(
 	tx Tx, admits admitter, before *Request, r Request, reviewer directory.User, comment string, out *Submission,
 ) (Change, error) {
-	given := grant{role: r.Group.granted(), scope: r.Group.Scope}
+	given := grant{role: r.Group.Granted(), scope: r.Group.Scope}
 	var made *directory.Scope
 	if r.Group.MakesProjects {
 		found, isNew, err := findProject(tx, r)

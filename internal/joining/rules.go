@@ -23,8 +23,10 @@ type Policy struct {
 	RecheckInviter       bool           // requests are approved at once only while who made or edited the offer last may still invite
 	RestrictAutoApprove  bool           // auto_approve needs a restriction on who may ask
 	ProjectName          *regexp.Regexp // that the names which requesters give have to match; nil: any
-	LimitRequests        Limit          // of one user's requests by one group invitation, each of which mails its approvers
+	LimitRequests        Limit          // of one user's requests by one group invitation
 	LimitUser            Limit          // of the group invitations and requests that one user makes; staff have ten times the limit
+	LimitRecipient       Limit          // of the mails about requests to one approver; what is beyond waits, and is gathered
+	RequestMailInterval  time.Duration  // the least time between two mails about requests to one user; see invitation.Gather
 }
 
 // A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.

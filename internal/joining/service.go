@@ -325,7 +325,7 @@ func (s *Service) hasManager(tx Tx, role directory.Role, scope directory.Scope) 
 func (s *Service) checkOffer(tx Tx, g GroupInvitation, actor directory.Actor) error {
 	var permissions []string
 	if s.Policy.RoleCeiling && !actor.IsStaff {
-		role, err := tx.FindRole(g.granted().UUID) // the group invitation's roles have no permissions
+		role, err := tx.FindRole(g.Granted().UUID) // the group invitation's roles have no permissions
 		if err != nil {
 			return err
 		}

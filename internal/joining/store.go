@@ -35,6 +35,9 @@ type Change struct {
 	Member                      *directory.Membership // nil: none
 	Event                       *Event                // nil: none
 	Jobs                        []Job                 // run once the transaction has committed, never otherwise
+	// Mail is a mail to an approver that is begun, and DoneNotices need not be sent any more.
+	Mail        *invitation.RequestMail
+	DoneNotices []invitation.RequestNotice
 }
 
 // ErrPending means that another request of the same user is pending in the scope. Nothing was written.
@@ -43,8 +46,8 @@ var ErrPending = errors.New("joining: another request of the user is pending in 
 // Tx reads the database within one Read or Change. Methods that find one row return fault.KindNotFound where the row is
 // missing.
 type Tx interface {
-	// Now is the time of the transaction, by the database's clock, in UTC and whole microseconds.
-	Now() time.Time
+	// GatherTx has Now, the time of the transaction by the database's clock, in UTC and whole microseconds.
+	invitation.GatherTx
 
 	// FindActor returns a user with the grants that they hold now.
 	FindActor(user uuid.UUID) (directory.Actor, error)
@@ -62,8 +65,8 @@ type Tx interface {
 	LockScope(id uuid.UUID) error
 	// ListStaffToNotify returns the active staff users who have an address and notifications on.
 	ListStaffToNotify() ([]directory.User, error)
-	// ListApprovers returns users with their grants, among whom are all, beside staff, who decide about the requests of a group
-	// invitation, see them and have an address.
+	// ListApprovers returns users with their grants in the scope and the customer of a group invitation. Among the users are
+	// all, beside staff, who decide about its requests, see them and want to be told of them.
 	ListApprovers(g GroupInvitation) ([]directory.Actor, error)
 	// IssuersOf returns the URLs of the issuers by which a user has signed in.
 	IssuersOf(user uuid.UUID) ([]string, error)
@@ -80,6 +83,12 @@ type Tx interface {
 	// ListPermissionRequests returns the permission requests of the query's window and the number of them on all pages.
 	ListPermissionRequests(RequestQuery) ([]Request, int, error)
 	CountPermissionRequests(RequestQuery) (int, error)
+	// ListRequestsToTell returns the pending requests that a user has had no mail about: that of the notice first, the others
+	// as they were made, at most limit. It also returns the number of all of them.
+	ListRequestsToTell(n invitation.RequestNotice, limit int) ([]Request, int, error)
+	// MailedTime returns when the nth newest mail about requests was handed over to an address, counted from 1, since a time;
+	// the zero time where there are fewer.
+	MailedTime(address string, since time.Time, n int) (time.Time, error)
 	// HasRequest reports whether a request of a user in a scope is pending, or was approved and the membership that it made is
 	// in force.
 	HasRequest(user, scope uuid.UUID) (bool, error)

@@ -25,7 +25,7 @@ const (
 	// InvitationRenewalAsked goes to the inviter of an expired invitation or, with ToStaff, to a staff user: Asker asks for a
 	// new one.
 	InvitationRenewalAsked Kind = "invitation_renewal_asked"
-	// PermissionRequestSubmitted goes to an approver: Asker asks for a role by a group invitation.
+	// PermissionRequestSubmitted goes to an approver: each of Requests asks for a role by a group invitation.
 	PermissionRequestSubmitted Kind = "permission_request_submitted"
 	PermissionRequestRejected  Kind = "permission_request_rejected" // the user who asked
 )
@@ -59,11 +59,14 @@ type Invitation struct {
 	Undelivered bool   // InvitationExpired only: the invitee never got the invitation
 	AcceptedBy  string // InvitationAccepted only: the display name of who accepted
 
-	// Asker is the display name, and AskerEmail the address, of who asks in an InvitationRenewalAsked or a
-	// PermissionRequestSubmitted. The address is "" if it
-	// is the name, or there is none.
+	// Asker is the display name, and AskerEmail the address, of who asks in an InvitationRenewalAsked and in each of the
+	// Requests of a PermissionRequestSubmitted. The address is "" if it is the name, or there is none.
 	Asker, AskerEmail string
-	ToStaff           bool // InvitationRenewalAsked only: the inviter can't send the invitation again
+	// ProjectName is the project of the organization that is found or made if the request of a PermissionRequestSubmitted or
+	// PermissionRequestRejected is approved, with the role in that project; "" if the role is one in the scope.
+	ProjectName string
+
+	ToStaff bool // InvitationRenewalAsked only: the inviter can't send the invitation again
 
 	// Link is the URL of the page to accept on; in a mail to the creator, it is the page of the scope, or "". This
 	// and the other links are absolute http or https URLs.
@@ -71,10 +74,11 @@ type Invitation struct {
 
 	ApproveLink, RejectLink string // InvitationRequested, and each of Requests
 
-	// Requests are what an InvitationRequests asks about, each with its own links; the other fields but SiteName, More and
-	// Expires are those of one of them.
+	// Requests are what an InvitationRequests or a PermissionRequestSubmitted asks about, each with its own links; the other
+	// fields but SiteName, More, Link and Expires are those of one of them. The Link of a PermissionRequestSubmitted is "" if
+	// its requests have different ones.
 	Requests []Invitation
-	More     int // InvitationRequests only: the number of requests that follow in later mails
+	More     int // the number of requests that follow in later mails
 
 	Code string // SignInCode only, which has no other field than Email, Expires and SiteName
 
@@ -95,6 +99,9 @@ func (v Invitation) ScopeKind() string {
 
 // ScopeTitle returns the name of the scope, truncated to the length of a heading: 80 characters.
 func (v Invitation) ScopeTitle() string { return truncate(v.ScopeName, 80) }
+
+// ProjectTitle returns ProjectName as ScopeTitle returns the name of the scope.
+func (v Invitation) ProjectTitle() string { return truncate(v.ProjectName, 80) }
 
 // Organization returns the name of the organization that the scope belongs to, or "" if the scope is that organization.
 func (v Invitation) Organization() string {
@@ -135,7 +142,7 @@ const maxNameRunes = 500
 func (v Invitation) sanitized() Invitation {
 	for _, s := range []*string{
 		&v.SiteName, &v.Email, &v.Inviter, &v.ScopeName, &v.ScopeType, &v.CustomerName,
-		&v.RoleName, &v.RoleDescription, &v.Asker, &v.AskerEmail, &v.AcceptedBy,
+		&v.RoleName, &v.RoleDescription, &v.Asker, &v.AskerEmail, &v.ProjectName, &v.AcceptedBy,
 	} {
 		*s = truncate(sanitizeLine(*s), maxNameRunes)
 	}

@@ -7,17 +7,24 @@ import (
 	"time"
 )
 
-// reminderName is the name of the reminder in a preview. The reminder is not a [Kind] of its own.
-const reminderName = "invitation_reminder"
+// Names in a preview of mails that are not a [Kind] of their own: the reminder, and a PermissionRequestSubmitted about several
+// requests.
+const (
+	reminderName  = "invitation_reminder"
+	submittedName = "permission_requests_submitted"
+)
 
-// PreviewNames returns the names that [Renderer.Preview] takes, in a fixed order: those of the kinds, and
-// "invitation_reminder".
+// PreviewNames returns the names that [Renderer.Preview] takes, in a fixed order: those of the kinds,
+// "invitation_reminder" and "permission_requests_submitted".
 func PreviewNames() []string {
 	var names []string
 	for _, kind := range kinds {
 		names = append(names, string(kind))
 		if kind == InvitationCreated {
 			names = append(names, reminderName)
+		}
+		if kind == PermissionRequestSubmitted {
+			names = append(names, submittedName)
 		}
 	}
 	return names
@@ -39,8 +46,14 @@ func (r *Renderer) Preview(name, frontendURL string) (Message, error) {
 		kind, date, v.Reminder = InvitationCreated, v.Expires.AddDate(0, 0, -1), true
 	case string(PermissionRequestRejected):
 		v.Link = ""
-	case string(PermissionRequestSubmitted):
-		to, v.Link = "olivia@acme.example", base+"organizations/"+sampleID+"/group-invitations/"
+	case string(PermissionRequestSubmitted), submittedName:
+		kind, to, v.Link = PermissionRequestSubmitted, "olivia@acme.example", base+"organizations/"+sampleID+"/group-invitations/"
+		if name != submittedName {
+			v.Requests, v.More = v.Requests[:1], 0
+		}
+		for i := range v.Requests {
+			v.Requests[i].Link, v.Requests[i].RoleName, v.Requests[i].RoleDescription = v.Link, v.RoleName, v.RoleDescription
+		}
 	case string(InvitationRequested), string(InvitationRequests):
 		to = "staff@example.com"
 	case string(InvitationRejected), string(InvitationExpired), string(InvitationRefused), string(InvitationDeclined),
@@ -90,6 +103,8 @@ func sampleInvitation(base string) Invitation {
 	third.Email, third.Inviter, third.ExtraText = "eva@institute.example", "Max Manager", ""
 	third.ScopeName, third.ScopeType, third.CustomerName = "Acme", "customer", ""
 	third.RoleName, third.RoleDescription = "CUSTOMER.OWNER", "Organization owner"
+	second.Asker, second.AskerEmail = "tom@university.example", ""
+	third.Asker, third.AskerEmail, third.ProjectName = "Eva Example", "eva@institute.example", "Lab of Eva"
 	v.Requests, v.More = []Invitation{v, second, third}, 4
 	return v
 }

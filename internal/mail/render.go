@@ -161,14 +161,17 @@ func renderFailure(err error) *delivery.Failure {
 	}
 }
 
+// linksOfEach maps the kinds of mail about several requests to a kind that needs the links of each of them.
+var linksOfEach = map[Kind]Kind{InvitationRequests: InvitationRequested, PermissionRequestSubmitted: InvitationCreated}
+
 // checkLinks returns an error if a link that the kind needs is missing, or if a link is not an http or https URL.
 func checkLinks(kind Kind, v Invitation) error {
-	if kind == InvitationRequests {
+	if kind == InvitationRequests || kind == PermissionRequestSubmitted {
 		if len(v.Requests) == 0 {
 			return errors.New("there is no request")
 		}
 		for _, request := range v.Requests {
-			if err := checkLinks(InvitationRequested, request); err != nil {
+			if err := checkLinks(linksOfEach[kind], request); err != nil {
 				return err
 			}
 		}
@@ -177,7 +180,7 @@ func checkLinks(kind Kind, v Invitation) error {
 		name, url string
 		required  bool
 	}{
-		{"link", v.Link, kind == InvitationCreated || kind == PermissionRequestSubmitted},
+		{"link", v.Link, kind == InvitationCreated},
 		{"approve link", v.ApproveLink, kind == InvitationRequested},
 		{"reject link", v.RejectLink, kind == InvitationRequested},
 	} {

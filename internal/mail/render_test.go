@@ -72,6 +72,19 @@ func TestRenderGolden(t *testing.T) {
 	asked.Asker, asked.AskerEmail = "Bob Example", "bob@example.org"
 	askedOfStaff := page
 	askedOfStaff.Asker, askedOfStaff.ToStaff, askedOfStaff.Inviter = "bob@example.org", true, ""
+	asks := asked
+	asks.Link = "https://portal.example.com/organizations/9e0c1a52-6f0d-4a3e-8d9e-2f6f6f3a7b10/group-invitations/"
+	forProject := asks
+	forProject.ScopeName, forProject.ScopeType, forProject.CustomerName, forProject.ProjectName = "Acme", "customer", "", "Lab <of> Bob"
+	beside := asks
+	beside.Asker, beside.AskerEmail, beside.ProjectName = "eva@example.org", "", "Lab of Eva"
+	one, gathered, elsewhere := asks, asks, asks
+	one.Requests = []Invitation{forProject}
+	gathered.Requests, gathered.More = []Invitation{asks, forProject, beside}, 1
+	elsewhere.Link, elsewhere.Requests = "", []Invitation{asks, forProject}
+	elsewhere.Requests[1].ScopeName, elsewhere.Requests[1].Link = "Hydra", "https://portal.example.com/organizations/2/group-invitations/"
+	rejectedProject := forProject
+	rejectedProject.Link = ""
 	undelivered := page
 	undelivered.Undelivered = true
 	undelivered.Reason = "The mail server refused the address (550 5.1.1: there is no such mailbox). Invite them at another address."
@@ -96,7 +109,11 @@ func TestRenderGolden(t *testing.T) {
 		{"scope_removed", InvitationScopeRemoved, page},
 		{"renewal_asked", InvitationRenewalAsked, asked},
 		{"renewal_asked_staff", InvitationRenewalAsked, askedOfStaff},
-		{"request_submitted", PermissionRequestSubmitted, asked},
+		{"request_submitted", PermissionRequestSubmitted, withRequests(asks, asks)},
+		{"request_submitted_project", PermissionRequestSubmitted, one},
+		{"requests_submitted", PermissionRequestSubmitted, gathered},
+		{"requests_submitted_elsewhere", PermissionRequestSubmitted, elsewhere},
+		{"request_rejected_project", PermissionRequestRejected, rejectedProject},
 		{"request_rejected", PermissionRequestRejected, noPage},
 		{"request_rejected_comment", PermissionRequestRejected, reason},
 		{"expired", InvitationExpired, page},
@@ -114,6 +131,12 @@ func TestRenderGolden(t *testing.T) {
 			golden(t, test.name+".html", m.HTML)
 		})
 	}
+}
+
+// withRequests returns an invitation with requests.
+func withRequests(v Invitation, requests ...Invitation) Invitation {
+	v.Requests = requests
+	return v
 }
 
 // approvable returns an invitation with the links of testInvitation.
@@ -168,8 +191,10 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 		InvitationRenewalAsked: {
 			"Ina Invitee", "ina@example.org", "bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "did not expect",
 		},
-		PermissionRequestSubmitted: {"Ina Invitee", "ina@example.org", testInvitation().Link, "did not expect"},
-		PermissionRequestRejected:  {"No room.", "Ask in May.", "did not expect"},
+		PermissionRequestSubmitted: {
+			"Ina Invitee", "ina@example.org", "Lab of Ina", "makes the project", testInvitation().Link, "3 requests", "1 more request follows", "did not expect",
+		},
+		PermissionRequestRejected: {"No room.", "Ask in May.", "did not expect"},
 		InvitationUndeliverable: {
 			"bob@example.org", testInvitation().Link, "30 November 2026, 14:05 UTC", "No room.", "Ask in May.", "not tried again", "did not expect",
 		},
@@ -181,6 +206,7 @@ func TestTextAndHTMLHaveTheSameFacts(t *testing.T) {
 		v.Requests, v.More = []Invitation{v, v}, 1
 		v.Reason, v.Asker, v.AskerEmail = "No room.\nAsk in May.", "Ina Invitee", "ina@example.org"
 		v.AcceptedBy = "Ina Invitee"
+		v.Requests[0].Asker, v.Requests[0].AskerEmail, v.Requests[0].ProjectName = v.Asker, v.AskerEmail, "Lab of Ina"
 		m := render(t, kind, v)
 		for _, fact := range append(facts, common...) {
 			require.Contains(t, m.Text, fact, kind)
@@ -237,7 +263,12 @@ func TestRenderRefuses(t *testing.T) {
 			InvitationRequested, "b@x.org", "1@x", sentAt,
 			with(func(v *Invitation) { v.RejectLink = "" }), false, "reject link",
 		},
-		"no request": {InvitationRequests, "b@x.org", "1@x", sentAt, testInvitation(), false, "no request"},
+		"no request":            {InvitationRequests, "b@x.org", "1@x", sentAt, testInvitation(), false, "no request"},
+		"no permission request": {PermissionRequestSubmitted, "b@x.org", "1@x", sentAt, testInvitation(), false, "no request"},
+		"no link of a permission request": {
+			PermissionRequestSubmitted, "b@x.org", "1@x", sentAt,
+			with(func(v *Invitation) { v.Requests = []Invitation{*v, {}} }), false, "link",
+		},
 		"no approve link of a request": {
 			InvitationRequests, "b@x.org", "1@x", sentAt,
 			with(func(v *Invitation) { v.Requests = []Invitation{*v, {RejectLink: v.RejectLink}} }), false, "approve link",

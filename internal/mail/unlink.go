@@ -46,7 +46,7 @@ func withoutLink(name string) string {
 // withoutLinks returns v with each name that users type, also of its Requests, as text that does not become a link. Subjects
 // have the names as they are: mail programs make no links there.
 func (v Invitation) withoutLinks() Invitation {
-	for _, s := range []*string{&v.Inviter, &v.ScopeName, &v.CustomerName, &v.Asker, &v.AcceptedBy} {
+	for _, s := range []*string{&v.Inviter, &v.ScopeName, &v.CustomerName, &v.Asker, &v.AskerEmail, &v.ProjectName, &v.AcceptedBy} {
 		*s = withoutLink(*s)
 	}
 	requests := v.Requests

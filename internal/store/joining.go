@@ -58,6 +58,9 @@ func (s joiningStore) change(ctx context.Context, decide func(joining.Tx) ([]joi
 			}
 			jobs = append(jobs, c.Jobs...)
 		}
+		if err := tx.expectNotices(jobs); err != nil {
+			return err
+		}
 		return tx.enqueue(jobs)
 	})
 }
@@ -76,6 +79,12 @@ func (tx *Tx) saveJoining(c joining.Change) error {
 	}
 	if err == nil {
 		err = tx.savePermissionRequest(c.RequestBefore, c.RequestAfter)
+	}
+	if err == nil && c.Mail != nil {
+		err = tx.beginRequestMail(*c.Mail)
+	}
+	if err == nil {
+		err = tx.forgetNotices(c.DoneNotices)
 	}
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package store
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"gorm.io/gorm"
@@ -214,23 +215,47 @@ func (tx *Tx) FindProject(customer uuid.UUID, name string, group uuid.UUID) (dir
 		})
 }
 
+// ListRequestsToTell implements joining.Tx.
+func (tx *Tx) ListRequestsToTell(n invitation.RequestNotice, limit int) (found []joining.Request, total int, err error) {
+	found, err = collect(tx.db.Table("permission_requests").Select(requestColumns+", count(*) OVER ()").Joins(requestJoins).
+		Joins("JOIN request_notices ON request_notices.invitation_uuid = permission_requests.uuid AND request_notices.user_uuid = ?", n.User).
+		Where("permission_requests.state = ?", joining.Pending).
+		Clauses(clause.OrderBy{Expression: clause.Expr{
+			SQL:  "CASE WHEN permission_requests.uuid = ? THEN 0 ELSE 1 END, permission_requests.created, permission_requests.uuid",
+			Vars: []any{n.Request},
+		}}).Limit(limit),
+		func(scan scanFunc) (joining.Request, error) { return scanRequest(scan, &total) })
+	return found, total, err
+}
+
+// MailedTime implements joining.Tx. A mail about several requests has an event for each of them, all of one time. SQLite
+// recognizes the index group_invitation_events_recipient by the very text of its condition.
+func (tx *Tx) MailedTime(address string, since time.Time, n int) (time.Time, error) {
+	var found []joining.Event
+	err := tx.db.Select("created").Where("recipient = ? AND created > ?", address, since).Where("event_type = 'notified'").
+		Group("created").Order("created DESC").Offset(n - 1).Limit(1).Find(&found).Error
+	if err != nil || len(found) == 0 {
+		return time.Time{}, err
+	}
+	return found[0].Created.UTC(), nil
+}
+
 // ListApprovers implements joining.Tx. Whoever decides has a role that carries a permission to invite, in the customer or the
-// scope, and whoever sees the request has a role in the customer.
+// scope. Other roles of the two, and all roles elsewhere, are not read: a customer has thousands of members, and few decide.
 func (tx *Tx) ListApprovers(g joining.GroupInvitation) (found []directory.Actor, err error) {
 	permission := g.Scope.Type.CreatePermission()
 	if g.MakesProjects {
 		permission = directory.Project.CreatePermission()
 	}
 	carries := func(name string) string { return "%" + literal.Replace(`"`+name+`"`) + "%" }
+	scopes := []uuid.UUID{g.ScopeUUID, g.CustomerUUID}
 	deciding := tx.db.Table("memberships").Select("memberships.user_uuid").
-		Joins("JOIN roles ON roles.uuid = memberships.role_uuid").
-		Where("memberships.scope_uuid IN (?, ?)", g.ScopeUUID, g.CustomerUUID).Where(isActive, tx.now).
-		Where(`roles.permissions LIKE ? ESCAPE '\' OR roles.permissions LIKE ? ESCAPE '\'`,
-			carries(permission), carries(directory.CustomerCreatePermission))
-	seeing := tx.db.Table("memberships").Select("memberships.user_uuid").
-		Where("memberships.scope_uuid = ?", g.CustomerUUID).Where(isActive, tx.now)
+		Where("memberships.scope_uuid IN ?", scopes).Where(isActive, tx.now).
+		Where("memberships.role_uuid IN (?)", tx.db.Table("roles").Select("uuid").
+			Where(`permissions LIKE ? ESCAPE '\' OR permissions LIKE ? ESCAPE '\'`, carries(permission), carries(directory.CustomerCreatePermission)))
 	_, err = collect(tx.db.Raw("SELECT "+actorColumns+" FROM users"+actorJoins+
-		" WHERE users.is_active AND users.email <> '' AND users.uuid IN (?) AND users.uuid IN (?) ORDER BY users.uuid", tx.now, deciding, seeing),
+		" WHERE users.uuid IN (?) AND users.is_active AND users.notifications_enabled AND users.email <> ''"+
+		" AND memberships.scope_uuid IN ? ORDER BY users.uuid", tx.now, deciding, scopes),
 		func(scan scanFunc) (struct{}, error) {
 			var actor directory.Actor
 			if err := scanActor(scan, &actor); err != nil {

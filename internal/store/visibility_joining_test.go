@@ -1,6 +1,8 @@
 package store_test
 
 import (
+	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,21 +55,7 @@ func TestRequestListShowsWhatTheRuleShows(t *testing.T) {
 }
 
 func (c *randomEnv) compareRequests() {
-	groups := c.inventGroups()
-	var made []joining.Request
-	for range 80 {
-		g := groups[c.random.IntN(len(groups))]
-		made = append(made, joining.Request{
-			UUID: uuid.New(), GroupInvitationUUID: g.UUID, State: joining.States[c.random.IntN(len(joining.States))], Created: c.now,
-			CreatedByUUID: c.users[c.random.IntN(len(c.users))].UUID, ScopeUUID: g.ScopeUUID, CustomerUUID: g.CustomerUUID,
-		})
-	}
-	require.NoError(c.t, c.db.Joining().Change(c.t.Context(), func(joining.Tx) (changes []joining.Change, err error) {
-		for _, r := range made {
-			changes = append(changes, joining.Change{RequestAfter: &r})
-		}
-		return changes, nil
-	}))
+	_, made := c.inventRequests()
 	service := &joining.Service{Store: c.db.Joining()}
 	for _, actor := range c.actors {
 		for _, state := range joining.States {
@@ -90,6 +78,78 @@ func (c *randomEnv) compareRequests() {
 			require.Equal(c.t, joining.RequestsVisibleTo(actor).Includes(r), err == nil)
 		}
 	}
+}
+
+// onSomeRandomData is onRandomData for a test that returns how often it came to what it is about. Single seeds may not come to
+// it; all of them together do.
+func onSomeRandomData(t *testing.T, test func(*randomEnv) int) {
+	t.Helper()
+	var times atomic.Int64
+	t.Cleanup(func() {
+		require.True(t, times.Load() > 0 || os.Getenv(seedVariable) != "", "the data has nothing to compare")
+	})
+	onRandomData(t, func(c *randomEnv) { times.Add(int64(test(c))) })
+}
+
+// Among the approvers that are read are all whom the rule in Go makes one, each with what the rule needs of their grants, and
+// with nothing of other scopes.
+func TestApproversAreThoseOfTheRule(t *testing.T) {
+	t.Parallel()
+	onSomeRandomData(t, (*randomEnv).compareApprovers)
+}
+
+// compareApprovers returns the number of approvers.
+func (c *randomEnv) compareApprovers() (some int) {
+	approves := func(user directory.Actor, g joining.GroupInvitation) bool {
+		return joining.IsApprover(user, g) && joining.RequestsVisibleTo(user).Includes(joining.Request{CustomerUUID: g.CustomerUUID})
+	}
+	for _, g := range c.inventGroups() {
+		for _, g.MakesProjects = range []bool{false, true} {
+			want, got := map[string]bool{}, map[string]bool{}
+			for _, actor := range c.actors {
+				decides := actor
+				decides.IsStaff = false // staff are approvers by their roles too, and else only where there is nobody
+				if actor.IsActive && actor.NotificationsEnabled && actor.Email != "" && approves(decides, g) {
+					want[actor.Username] = true
+				}
+			}
+			require.NoError(c.t, c.db.Joining().Read(c.t.Context(), func(tx joining.Tx) error {
+				found, err := tx.ListApprovers(g)
+				for _, actor := range found {
+					for _, held := range actor.Grants {
+						require.Contains(c.t, []uuid.UUID{g.ScopeUUID, g.CustomerUUID}, held.ScopeUUID)
+					}
+					actor.IsStaff = false
+					if require.NotEmpty(c.t, actor.Grants); approves(actor, g) {
+						got[actor.Username] = true
+					}
+				}
+				return err
+			}))
+			require.Equal(c.t, want, got)
+			some += len(want)
+		}
+	}
+	return some
+}
+
+// inventRequests writes random group invitations with random requests, and returns both as they were written.
+func (c *randomEnv) inventRequests() (groups []joining.GroupInvitation, made []joining.Request) {
+	groups = c.inventGroups()
+	for range 80 {
+		g := groups[c.random.IntN(len(groups))]
+		made = append(made, joining.Request{
+			UUID: uuid.New(), GroupInvitationUUID: g.UUID, State: joining.States[c.random.IntN(len(joining.States))], Created: c.now,
+			CreatedByUUID: c.users[c.random.IntN(len(c.users))].UUID, ScopeUUID: g.ScopeUUID, CustomerUUID: g.CustomerUUID,
+		})
+	}
+	require.NoError(c.t, c.db.Joining().Change(c.t.Context(), func(joining.Tx) (changes []joining.Change, err error) {
+		for _, r := range made {
+			changes = append(changes, joining.Change{RequestAfter: &r})
+		}
+		return changes, nil
+	}))
+	return groups, made
 }
 
 // inventGroups writes random group invitations, and returns them as they were written.

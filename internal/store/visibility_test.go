@@ -160,7 +160,7 @@ func (c *randomEnv) invent() {
 		email := pick(c, addresses)
 		c.users = append(c.users, directory.User{
 			UUID: c.uuid(), Username: fmt.Sprint("user", i), Email: email, EmailFolded: directory.FoldEmail(email),
-			IsStaff: i == 0, IsSupport: i == 1, IsActive: !c.one(10), Created: c.now,
+			IsStaff: i == 0, IsSupport: i == 1, IsActive: !c.one(10), Created: c.now, NotificationsEnabled: i%4 != 3,
 		})
 	}
 	for i := range 4 {

@@ -98,6 +98,9 @@ CREATE UNIQUE INDEX scopes_group_invitation_name ON scopes (customer_uuid, name_
     WHERE group_invitation_uuid IS NOT NULL AND NOT is_removed;
 CREATE INDEX scopes_part_name ON scopes (customer_uuid, type, name_folded);
 
+-- Limits on mails to approvers count these.
+CREATE INDEX group_invitation_events_recipient ON group_invitation_events (recipient, created) WHERE event_type = 'notified';
+
 -- +goose Down
 DROP INDEX scopes_part_name;
 DROP INDEX scopes_group_invitation_name;
