@@ -415,7 +415,8 @@ func (s *Service) Projects(ctx context.Context, caller directory.Actor, id uuid.
 
 // Events returns one page of the events of a group invitation and its requests, the newest first, and their number; see
 // directory.Paginate. Staff read the events of every group invitation, also of one that was deleted; others those of what
-// they may manage. Events returns fault.KindNotFound otherwise.
+// they may manage. The events of a request are for those who see the request; see RequestsVisibleTo. Events returns
+// fault.KindNotFound otherwise.
 func (s *Service) Events(ctx context.Context, caller directory.Actor, id uuid.UUID, page, size int) (out []Event, total int, err error) {
 	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
 		found, err := tx.FindGroup(id)
@@ -427,8 +428,12 @@ func (s *Service) Events(ctx context.Context, caller directory.Actor, id uuid.UU
 			return fault.NotFound()
 		}
 		missing := err != nil
+		var requester *uuid.UUID
+		if !RequestsVisibleTo(caller).Includes(Request{CustomerUUID: found.CustomerUUID}) {
+			requester = &caller.UUID
+		}
 		out, total, err = directory.Paginate(page, size, func(w directory.Window) ([]Event, int, error) {
-			return tx.ListGroupEvents(id, w)
+			return tx.ListGroupEvents(id, requester, w)
 		})
 		if err == nil && total == 0 && missing {
 			err = fault.NotFound()

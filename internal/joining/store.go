@@ -109,8 +109,9 @@ type Tx interface {
 	CountGroups(Query) (int, error)
 	// ListProjects returns the projects of a customer that are not removed, by name, with UUIDs only, and their number.
 	ListProjects(customer uuid.UUID, w directory.Window) ([]uuid.UUID, int, error)
-	// ListGroupEvents returns events of a group invitation and of its requests, the newest first, and their number.
-	ListGroupEvents(id uuid.UUID, w directory.Window) ([]Event, int, error)
+	// ListGroupEvents returns events of a group invitation and of its requests, the newest first, and their number. requester:
+	// of requests, only those of this user; nil: all.
+	ListGroupEvents(id uuid.UUID, requester *uuid.UUID, w directory.Window) ([]Event, int, error)
 	// MadeTime returns when the user made the nth newest group invitation or request, counted from 1; the zero time where
 	// there are fewer. With a group invitation, it counts the requests by that one.
 	MadeTime(user uuid.UUID, group *uuid.UUID, n int) (time.Time, error)

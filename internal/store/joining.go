@@ -290,13 +290,17 @@ func (tx *Tx) ListProjects(customer uuid.UUID, w directory.Window) (found []uuid
 }
 
 // ListGroupEvents implements joining.Tx.
-func (tx *Tx) ListGroupEvents(id uuid.UUID, w directory.Window) ([]joining.Event, int, error) {
+func (tx *Tx) ListGroupEvents(id uuid.UUID, requester *uuid.UUID, w directory.Window) ([]joining.Event, int, error) {
 	var rows []struct {
 		joining.Event `gorm:"embedded"`
 		Total         int
 	}
-	err := tx.db.Table("group_invitation_events").Select("*, count(*) OVER () AS total").Where("group_invitation_uuid = ?", id).
-		Order("id DESC").Offset(w.Offset).Limit(w.Limit).Find(&rows).Error
+	query := tx.db.Table("group_invitation_events").Select("*, count(*) OVER () AS total").Where("group_invitation_uuid = ?", id)
+	if requester != nil {
+		query = query.Where("permission_request_uuid IS NULL OR permission_request_uuid IN (?)",
+			tx.db.Table("permission_requests").Select("uuid").Where("group_invitation_uuid = ? AND created_by_uuid = ?", id, *requester))
+	}
+	err := query.Order("id DESC").Offset(w.Offset).Limit(w.Limit).Find(&rows).Error
 	found, total := make([]joining.Event, 0, len(rows)), 0
 	for _, row := range rows {
 		row.Created = row.Created.UTC()

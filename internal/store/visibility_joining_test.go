@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/directory"
+	"invited/internal/fault"
 	"invited/internal/joining"
 )
 
@@ -80,6 +81,12 @@ func (c *randomEnv) compareRequests() {
 	}
 }
 
+// Who may manage a group invitation reads its events, and of those about requests exactly those about requests that they see.
+func TestGroupEventsShowWhatTheRuleShows(t *testing.T) {
+	t.Parallel()
+	onSomeRandomData(t, (*randomEnv).compareGroupEvents)
+}
+
 // onSomeRandomData is onRandomData for a test that returns how often it came to what it is about. Single seeds may not come to
 // it; all of them together do.
 func onSomeRandomData(t *testing.T, test func(*randomEnv) int) {
@@ -89,6 +96,53 @@ func onSomeRandomData(t *testing.T, test func(*randomEnv) int) {
 		require.True(t, times.Load() > 0 || os.Getenv(seedVariable) != "", "the data has nothing to compare")
 	})
 	onRandomData(t, func(c *randomEnv) { times.Add(int64(test(c))) })
+}
+
+// compareGroupEvents returns the number of events that are hidden from somebody who may manage their group invitation.
+func (c *randomEnv) compareGroupEvents() (hidden int) {
+	groups, requests := c.inventRequests()
+	require.NoError(c.t, c.db.Joining().Change(c.t.Context(), func(joining.Tx) (changes []joining.Change, err error) {
+		for _, g := range groups {
+			changes = append(changes, joining.Change{Event: &joining.Event{GroupInvitationUUID: g.UUID, Type: joining.EventCreated}})
+		}
+		for _, r := range requests {
+			changes = append(changes, joining.Change{Event: &joining.Event{
+				GroupInvitationUUID: r.GroupInvitationUUID, PermissionRequestUUID: &r.UUID, Type: joining.EventSubmitted,
+			}})
+		}
+		return changes, nil
+	}))
+	service := &joining.Service{Store: c.db.Joining()}
+	for _, actor := range c.actors {
+		for _, g := range groups {
+			events, total, err := service.Events(c.t.Context(), actor, g.UUID, 1, 300)
+			if !actor.IsStaff && !actor.MayManage(g.Scope) {
+				require.True(c.t, fault.Is(err, fault.KindNotFound))
+				continue
+			}
+			require.NoError(c.t, err)
+			require.Len(c.t, events, total)
+			want, got := []uuid.UUID{uuid.Nil}, make([]uuid.UUID, 0, len(events))
+			for _, r := range requests {
+				switch {
+				case r.GroupInvitationUUID != g.UUID:
+				case joining.RequestsVisibleTo(actor).Includes(r):
+					want = append(want, r.UUID)
+				default:
+					hidden++
+				}
+			}
+			for _, e := range events {
+				if e.PermissionRequestUUID == nil {
+					got = append(got, uuid.Nil)
+				} else {
+					got = append(got, *e.PermissionRequestUUID)
+				}
+			}
+			require.ElementsMatch(c.t, want, got, "user %q", actor.Username)
+		}
+	}
+	return hidden
 }
 
 // Among the approvers that are read are all whom the rule in Go makes one, each with what the rule needs of their grants, and
