@@ -105,6 +105,8 @@ func New(c Config) (http.Handler, error) {
 		"POST /invitation/{link}/undo-decline/{$}": p.undoDecline,
 		"POST /invitation/{link}/ask-again/{$}":    p.askAgain,
 
+		"GET /organizations/{uuid}/group-invitations/{$}": p.joinRequestsOf,
+
 		"GET /console/requests/{$}":                 signedIn(p.requests),
 		"POST /console/requests/{uuid}/approve/{$}": signedIn(p.approveRequest),
 		"POST /console/requests/{uuid}/reject/{$}":  signedIn(p.rejectRequest),
