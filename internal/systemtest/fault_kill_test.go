@@ -72,15 +72,35 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			clear: "DELETE FROM river_job WHERE kind = 'notify_user'", // the job waits for ten minutes
 		},
 		"approve a request that makes a project": {
-			prepare: func(f *faultCase, p *harness.Process) string { return f.askForProject(p) },
+			prepare: func(f *faultCase, p *harness.Process) string {
+				return f.submit(p, f.linkToProjects(p, false))
+			},
 			send: func(p *harness.Process, id string) (harness.Response, error) {
 				return p.TryDo("POST", "/api/user-permission-requests/"+id+"/approve/", "olivia", `{"comment": "Welcome"}`)
 			},
-			again: map[bool]int{true: 409, false: 200}, status: 200,
-			happened: "SELECT permission_request_uuid FROM group_invitation_events WHERE event_type = 'approved'",
-			done:     "SELECT r.uuid FROM permission_requests r JOIN memberships m ON m.uuid = r.membership_uuid WHERE r.state = 'approved'",
-			with:     "SELECT m.uuid FROM memberships m JOIN scopes s ON s.uuid = m.scope_uuid WHERE s.group_invitation_uuid IS NOT NULL",
-			clear:    "DELETE FROM memberships WHERE scope_uuid IN (SELECT uuid FROM scopes WHERE group_invitation_uuid IS NOT NULL)", // no invitation was accepted
+			again: map[bool]int{true: 409, false: 200}, status: 200, happened: isApproved,
+			done:  "SELECT r.uuid FROM permission_requests r JOIN memberships m ON m.uuid = r.membership_uuid WHERE r.state = 'approved'",
+			with:  madeProjects,
+			also:  []string{madeMembers, reviewedRequests},
+			clear: "DELETE FROM memberships WHERE scope_uuid IN (" + madeProjects + ")", // no invitation was accepted
+		},
+		"submit a request that is approved at once and makes a project": {
+			prepare: func(f *faultCase, p *harness.Process) string { return f.linkToProjects(p, true) },
+			send:    submitRequest,
+			again:   map[bool]int{true: 400, false: 200}, status: 200, happened: isApproved,
+			done:  "SELECT uuid FROM permission_requests",
+			with:  madeProjects,
+			also:  []string{madeMembers, reviewedRequests, isSubmitted},
+			none:  "SELECT '' || id FROM river_job WHERE kind = 'notify_permission_request'",
+			clear: "DELETE FROM memberships WHERE scope_uuid IN (" + madeProjects + ")",
+		},
+		"submit a request that waits": {
+			prepare: func(f *faultCase, p *harness.Process) string { return f.linkToProjects(p, false) },
+			send:    submitRequest,
+			again:   map[bool]int{true: 400, false: 200}, status: 200, happened: isSubmitted,
+			done: "SELECT uuid FROM permission_requests WHERE state = 'pending'",
+			with: "SELECT '' || id FROM river_job WHERE kind = 'notify_permission_request'",
+			none: madeProjects,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,6 +133,8 @@ type operation struct {
 	happened string                                                              // query for the row that the events of success are about
 	done     string                                                              // query for the row that the operation writes
 	with     string                                                              // query for the row that it writes in the same transaction
+	also     []string                                                            // queries for other such rows
+	none     string                                                              // query that finds nothing, whatever happens; "": none
 	clear    string                                                              // statement that removes what does not end by itself; "": none
 }
 
@@ -148,8 +170,8 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	if happened == "" {
 		happened = eventsOf(o.event)
 	}
-	done, with := len(f.column(o.done)), len(f.column(o.with))
-	require.Equal(f.t, done, with, "at %s: all or nothing", point)
+	done := len(f.column(o.done))
+	f.checkWhole(o, point, done)
 	require.Len(f.t, f.column(happened), done, "at %s: an event if it was done", point)
 	require.LessOrEqual(f.t, done, 1)
 	if !died {
@@ -162,7 +184,7 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	require.Equal(f.t, o.again[done == 1], got.Status, got.Body)
 	p.Stop()
 	require.Len(f.t, f.column(o.done), 1)
-	require.Len(f.t, f.column(o.with), 1)
+	f.checkWhole(o, point, 1)
 	require.Equal(f.t, f.column(o.done), f.column(happened))
 
 	if o.clear != "" {
@@ -175,18 +197,49 @@ func (f *faultCase) killAt(o operation, point string) bool {
 	return died
 }
 
+// checkWhole checks that an operation that was done so many times has written all of its rows as often.
+func (f *faultCase) checkWhole(o operation, point string, done int) {
+	f.t.Helper()
+	for _, query := range append([]string{o.with}, o.also...) {
+		require.Len(f.t, f.column(query), done, "at %s: all or nothing: %s", point, query)
+	}
+	if o.none != "" {
+		require.Empty(f.t, f.column(o.none), "at %s", point)
+	}
+}
+
 // eventsOf is the query for the invitations that have an event of a type.
 func eventsOf(event string) string {
 	return "SELECT invitation_uuid FROM invitation_events WHERE event_type = '" + event + "'"
 }
 
-// askForProject has ina ask olivia for a project of her own, and returns the request's uuid.
-func (f *faultCase) askForProject(p *harness.Process) string {
+// Queries about permission requests that make projects.
+const (
+	madeProjects     = "SELECT uuid FROM scopes WHERE group_invitation_uuid IS NOT NULL"
+	madeMembers      = "SELECT m.uuid FROM memberships m JOIN scopes s ON s.uuid = m.scope_uuid WHERE s.group_invitation_uuid IS NOT NULL"
+	reviewedRequests = "SELECT uuid FROM permission_requests WHERE reviewed_by_uuid IS NOT NULL AND reviewed_at IS NOT NULL"
+	isSubmitted      = "SELECT permission_request_uuid FROM group_invitation_events WHERE event_type = 'submitted'"
+	isApproved       = "SELECT permission_request_uuid FROM group_invitation_events WHERE event_type = 'approved'"
+)
+
+// linkToProjects makes a group invitation whose requesters get projects of their own, and returns its uuid.
+func (f *faultCase) linkToProjects(p *harness.Process, autoApprove bool) string {
 	f.t.Helper()
-	const groups = "/api/user-group-invitations/"
-	group := p.Do("POST", groups, "olivia", `{"role": "`+harness.RoleUUID+`", "scope": "http://any.example/api/projects/`+harness.ProjectUUID+
-		`/", "auto_create_project": true}`).Is(201).Invitation().UUID
-	return p.Do("POST", groups+group+"/submit_request/", "ina", "").Is(200).Invitation().UUID
+	return p.Do("POST", groupsPath, "olivia", fmt.Sprintf(`{"role": "%s", "scope": "http://any.example/api/projects/%s/",
+		"auto_create_project": true, "auto_approve": %t}`, harness.RoleUUID, harness.ProjectUUID, autoApprove)).Is(201).Invitation().UUID
+}
+
+// submitRequest has ina take up a group invitation.
+func submitRequest(p *harness.Process, group string) (harness.Response, error) {
+	return p.TryDo("POST", groupsPath+group+"/submit_request/", "ina", "")
+}
+
+// submit has ina take up a group invitation, and returns the request's uuid.
+func (f *faultCase) submit(p *harness.Process, group string) string {
+	f.t.Helper()
+	got, err := submitRequest(p, group)
+	require.NoError(f.t, err)
+	return got.Is(200).Invitation().UUID
 }
 
 var approveLink = regexp.MustCompile(`invitation_approve/([^/\s]+)/`)
