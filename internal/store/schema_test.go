@@ -183,18 +183,24 @@ func openAt(t *testing.T, e storetest.Engine, version int64) (db *store.Store, a
 	t.Helper()
 	address = e.Empty(t)
 	db = storetest.Open(t, address, nil)
+	_, err := provider(t, e, db).UpTo(t.Context(), version)
+	require.NoError(t, err)
+	return db, address
+}
+
+// provider returns the steps of the schema, to be applied up or down to a version.
+func provider(t *testing.T, e storetest.Engine, db *store.Store) *goose.Provider {
+	t.Helper()
 	dialect, files := goose.DialectPostgres, fs.FS(migrations.Postgres)
 	if e.Name == "sqlite" {
 		dialect, files = goose.DialectSQLite3, migrations.SQLite
 	}
 	files, err := fs.Sub(files, e.Name)
 	require.NoError(t, err)
-	provider, err := goose.NewProvider(dialect, db.QueuePool(), files,
+	steps, err := goose.NewProvider(dialect, db.QueuePool(), files,
 		goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(db.GoMigrations()...))
 	require.NoError(t, err)
-	_, err = provider.UpTo(t.Context(), version)
-	require.NoError(t, err)
-	return db, address
+	return steps
 }
 
 // Tokens of the version before go on working, and get an id of their own each. A replica of that version can still issue
