@@ -85,7 +85,25 @@ func TestStatementsOfRequests(t *testing.T) {
 			var asked struct{ UUID string }
 			once := e.group("staff", member, apollo, "allow_multiple_requests", true).UUID.String()
 			takes(7, "POST", groupAt(once, "submit_request"), "rival", nil, http.StatusOK).decode(&asked)
-			takes(2, "GET", permissionRequests+"?state=pending&o=state", "owner", nil, http.StatusOK)
+			takes(2, "GET", requestAt(asked.UUID), "rival", nil, http.StatusOK)
+			for _, query := range []string{
+				"", "page=1&page_size=40", "state=pending&o=state", "state=pending&state=rejected&o=created", "invitation=" + once,
+				"customer_uuid=" + acme + "&created_by=" + e.userID("rival").String(), "scope=" + scopeURL(apollo), "state=draft",
+			} {
+				for _, user := range []string{"owner", "staff", "rival", "invitee"} {
+					takes(2, "GET", permissionRequests+"?"+query, user, nil, http.StatusOK)
+					takes(2, "HEAD", permissionRequests+"?"+query, user, nil, http.StatusOK)
+				}
+			}
+			for _, query := range []string{"", "o=created&is_active=true", "is_public=true&scope_type=project", "customer_uuid=" + acme} {
+				for _, user := range []string{"owner", "staff", "rival", "invitee"} {
+					takes(2, "GET", groups+"?"+query, user, nil, http.StatusOK)
+					takes(2, "HEAD", groups+"?"+query, user, nil, http.StatusOK)
+				}
+				takes(1, "GET", groups+"?"+query, "", nil, http.StatusOK)
+				takes(1, "HEAD", groups+"?"+query, "", nil, http.StatusOK)
+			}
+			takes(3, "GET", groupAt(e.publicGroup().UUID.String(), "projects"), "rival", nil, http.StatusOK)
 			takes(7, "POST", requestAt(asked.UUID, "approve"), "owner", nil, http.StatusOK)
 			e.exec("DELETE FROM permission_requests")
 			e.exec("DELETE FROM memberships WHERE user_uuid = '" + e.userID("rival").String() + "'")

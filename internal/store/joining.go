@@ -224,7 +224,6 @@ func (tx *Tx) CountGroups(q joining.Query) (int, error) { return tx.groupList(q)
 func (tx *Tx) groupList(q joining.Query) listing {
 	l := listing{table: "group_invitations", columns: clause.Expr{SQL: groupColumns}, joins: groupJoins}
 	l.filters = []filter{
-		tx.visibleGroups(q),
 		equalUUID("group_invitations.customer_uuid", q.Customer),
 		equalUUID("group_invitations.role_uuid", q.Role),
 	}
@@ -248,7 +247,7 @@ func (tx *Tx) groupList(q joining.Query) listing {
 	l.order = ordering(q.Order, directory.Order{By: directory.ByCreated, Descending: true}, map[directory.OrderBy][]key{
 		directory.ByCreated: by("group_invitations.created"),
 	})
-	return l
+	return l.inParts(tx.visibleGroups(q), []clause.Expr{always})
 }
 
 // ofScope is a filter by a scope of a type; nil filters nothing.
@@ -265,18 +264,6 @@ const groupIsActive = "(group_invitations.is_active" +
 	" AND (group_invitations.expires IS NULL OR group_invitations.expires > ?)" +
 	" AND group_invitations.scope_uuid NOT IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed)" +
 	" AND group_invitations.customer_uuid NOT IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed))"
-
-// visibleGroups is the filter by a visibility: the same as joining.Visibility.Includes.
-func (tx *Tx) visibleGroups(q joining.Query) filter {
-	if q.Visible.All {
-		return all
-	}
-	alternatives := []clause.Expr{{SQL: "group_invitations.is_public AND " + groupIsActive, Vars: []any{q.Now}}}
-	if len(q.Visible.Customers) > 0 {
-		alternatives = append(alternatives, tx.engine.In("group_invitations.customer_uuid", q.Visible.Customers))
-	}
-	return anyOf(alternatives...)
-}
 
 // ListProjects implements joining.Tx.
 func (tx *Tx) ListProjects(customer uuid.UUID, w directory.Window) (found []uuid.UUID, total int, err error) {

@@ -18,6 +18,7 @@ type listing struct {
 	joins   string      // the tables that columns names
 	filters []filter
 	order   []key
+	parts   []clause.Expr // that exclude each other; none: the list is not read in parts. See inParts
 }
 
 // key is an expression that a list is ordered by.
@@ -54,6 +55,9 @@ func by(sql string, args ...any) []key { return []key{{sql: sql, args: args}} }
 // in the hope of finding 10 soon: all of them have to be counted. The limit is text, because a plan for any limit is a
 // plan for a large one; the offset is an argument, because each page would be a statement with a plan of its own.
 func (l listing) page(tx *Tx, w directory.Window) *gorm.DB {
+	if len(l.parts) > 0 {
+		return l.pageOfParts(tx, w)
+	}
 	page := fmt.Sprintf("SELECT * FROM hits%s LIMIT %d OFFSET ?", l.orderBy("found"), w.Limit)
 	args := slices.Concat([]any{l.hits(tx)}, l.columns.Vars, []any{w.Offset})
 	return tx.db.Raw("WITH hits AS MATERIALIZED (?) "+l.fill(page, "(SELECT count(*) FROM hits)"), args...)
@@ -105,6 +109,11 @@ func (l listing) orderBy(tie string) string {
 // count returns the number of rows on all pages.
 func (l listing) count(tx *Tx) (int, error) {
 	var count int64
+	if len(l.parts) > 0 {
+		sum := l.countOfParts(tx)
+		err := tx.db.Raw("SELECT "+sum.SQL, sum.Vars...).Row().Scan(&count)
+		return int(count), err
+	}
 	err := tx.db.Table(l.table).Scopes(l.filters...).Count(&count).Error
 	return int(count), err
 }

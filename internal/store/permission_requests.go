@@ -1,8 +1,6 @@
 package store
 
 import (
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -131,47 +129,16 @@ func (tx *Tx) CountPermissionRequests(q joining.RequestQuery) (int, error) {
 func (tx *Tx) requestList(q joining.RequestQuery) listing {
 	l := listing{table: "permission_requests", columns: clause.Expr{SQL: requestColumns}, joins: requestJoins}
 	l.filters = []filter{
-		tx.visibleRequests(q.Visible),
 		equalUUID("permission_requests.created_by_uuid", q.CreatedBy),
 		equalUUID("permission_requests.customer_uuid", q.Customer),
 		equalUUID("permission_requests.group_invitation_uuid", q.Invitation),
 		tx.ofScope("permission_requests.scope_uuid", q.Scope),
-		inRequestStates(q.States),
 	}
 	l.order = ordering(q.Order, directory.Order{By: directory.ByCreated, Descending: true}, map[directory.OrderBy][]key{
 		directory.ByCreated: by("permission_requests.created"),
 		joining.ByState:     by("permission_requests.state"),
 	})
-	return l
-}
-
-// visibleRequests is the filter by a visibility: the same as joining.RequestVisibility.Includes.
-func (tx *Tx) visibleRequests(v joining.RequestVisibility) filter {
-	if v.All {
-		return all
-	}
-	alternatives := []clause.Expr{{SQL: "permission_requests.created_by_uuid = ?", Vars: []any{v.User}}}
-	if len(v.Customers) > 0 {
-		alternatives = append(alternatives, tx.engine.In("permission_requests.customer_uuid", v.Customers))
-	}
-	return anyOf(alternatives...)
-}
-
-// inRequestStates is the filter by states; none filters nothing. They are text, as in inStates.
-func inRequestStates(states []joining.State) filter {
-	if len(states) == 0 {
-		return all
-	}
-	var names []string
-	for _, state := range joining.States {
-		if slices.Contains(states, state) {
-			names = append(names, "'"+string(state)+"'")
-		}
-	}
-	if names == nil {
-		return anyOf() // only unknown states
-	}
-	return where("permission_requests.state IN (" + strings.Join(names, ", ") + ")")
+	return l.inParts(tx.visibleRequests(q), inRequestStates(q.States))
 }
 
 // HasRequest implements joining.Tx.

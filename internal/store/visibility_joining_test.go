@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"cmp"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"invited/internal/directory"
 	"invited/internal/fault"
+	"invited/internal/invitation"
 	"invited/internal/joining"
 )
 
@@ -46,7 +49,139 @@ func (c *randomEnv) compareGroups() {
 			require.NoError(c.t, err)
 			require.Equal(c.t, total, counted)
 		}
+		// Anybody signed in opens each by its uuid, and so what is listed; without a credential what is listed, and no more.
+		for _, g := range made {
+			_, err := service.Retrieve(c.t.Context(), actor, g.UUID)
+			isListed := slices.Contains(want[true], g.UUID) || slices.Contains(want[false], g.UUID)
+			require.Equal(c.t, isListed || actor.UUID != uuid.Nil, err == nil, "user %q", actor.Username)
+			require.Equal(c.t, c.seesGroup(actor.User, g), isListed, "user %q: what the documented behavior says", actor.Username)
+		}
+		for range 10 {
+			c.compareGroupQuery(service, actor, made)
+		}
 	}
+}
+
+// seesGroup is the rule of the list of group invitations, written again from the documented behavior, by the random rows.
+func (c *randomEnv) seesGroup(user directory.User, g joining.GroupInvitation) bool {
+	lists := slices.ContainsFunc(c.grants(user), func(held directory.Grant) bool {
+		return held.ScopeUUID == g.CustomerUUID && slices.Contains(held.Permissions, directory.InvitationList)
+	})
+	isActive := g.NotCanceled && (g.Expires == nil || g.Expires.After(c.now)) && !c.isRemoved(g.ScopeUUID) && !c.isRemoved(g.CustomerUUID)
+	return user.IsStaff || user.IsSupport || lists || (g.IsPublic && isActive)
+}
+
+// maybe returns a value or, more often, nil.
+func maybe[T any](c *randomEnv, value T) *T {
+	if c.one(3) {
+		return &value
+	}
+	return nil
+}
+
+// equals reports whether a filter lets a value through.
+func equals[T comparable](filter *T, value T) bool { return filter == nil || *filter == value }
+
+// compareGroupQuery compares a random page of a random list with the rows that the rule and the filters leave, in order.
+func (c *randomEnv) compareGroupQuery(service *joining.Service, actor directory.Actor, made []joining.GroupInvitation) {
+	c.t.Helper()
+	like := pick(c, made)
+	q := joining.Query{
+		Customer: maybe(c, like.CustomerUUID), IsActive: maybe(c, like.IsActiveAt(c.now)), IsPublic: maybe(c, like.IsPublic), Role: maybe(c, like.RoleUUID),
+		Scope: maybe(c, invitation.ScopeRef{Type: like.Scope.Type, UUID: like.ScopeUUID}),
+		Order: pick(c, [][]directory.Order{nil, {{By: directory.ByCreated}}, {{By: directory.ByCreated, Descending: true}}}),
+	}
+	var want []joining.GroupInvitation
+	for _, g := range made {
+		if joining.VisibleTo(actor).Includes(g, c.now) && equals(q.Customer, g.CustomerUUID) && equals(q.IsActive, g.IsActiveAt(c.now)) &&
+			equals(q.IsPublic, g.IsPublic) && equals(q.Role, g.RoleUUID) && (q.Scope == nil || q.Scope.UUID == g.ScopeUUID) {
+			want = append(want, g)
+		}
+	}
+	slices.SortFunc(want, func(a, b joining.GroupInvitation) int {
+		order := b.Created.Compare(a.Created)
+		if len(q.Order) > 0 && !q.Order[0].Descending {
+			order = -order
+		}
+		return cmp.Or(order, slices.Compare(a.UUID[:], b.UUID[:]))
+	})
+	page, size := c.window(len(want))
+	rows, total, err := service.List(c.t.Context(), actor, q, page, size)
+	require.NoError(c.t, err)
+	require.Len(c.t, want, total, "%+v", q)
+	counted, err := service.Count(c.t.Context(), actor, q)
+	require.NoError(c.t, err)
+	require.Equal(c.t, total, counted, "%+v", q)
+	var got, expected []uuid.UUID
+	for _, row := range rows {
+		got = append(got, row.UUID)
+	}
+	for _, g := range pageOf(want, page, size) {
+		expected = append(expected, g.UUID)
+	}
+	require.Equal(c.t, expected, got, "page %d of %d: %+v", page, size, q)
+}
+
+// window returns the number of a page that a list has, and the size of its pages.
+func (c *randomEnv) window(total int) (page, size int) {
+	size = 1 + c.random.IntN(20)
+	return 1 + c.random.IntN(max(1, (total+size-1)/size)), size
+}
+
+// pageOf returns a page of a list.
+func pageOf[T any](list []T, page, size int) []T {
+	return list[min((page-1)*size, len(list)):min(page*size, len(list))]
+}
+
+// compareRequestQuery is compareGroupQuery for permission requests.
+func (c *randomEnv) compareRequestQuery(service *joining.Service, actor directory.Actor, made []joining.Request) {
+	c.t.Helper()
+	like := pick(c, made)
+	q := joining.RequestQuery{
+		CreatedBy: maybe(c, like.CreatedByUUID), Customer: maybe(c, like.CustomerUUID), Invitation: maybe(c, like.GroupInvitationUUID),
+		Scope: maybe(c, invitation.ScopeRef{Type: like.Group.Scope.Type, UUID: like.ScopeUUID}),
+		Order: pick(c, [][]directory.Order{
+			nil, {{By: directory.ByCreated}}, {{By: joining.ByState}}, {{By: joining.ByState, Descending: true}, {By: directory.ByCreated}},
+		}),
+	}
+	for range c.random.IntN(7) {
+		q.States = append(q.States, pick(c, append([]joining.State{"unknown"}, joining.States...)))
+	}
+	var want []joining.Request
+	for _, r := range made {
+		if joining.RequestsVisibleTo(actor).Includes(r) && equals(q.CreatedBy, r.CreatedByUUID) && equals(q.Customer, r.CustomerUUID) &&
+			equals(q.Invitation, r.GroupInvitationUUID) && (q.Scope == nil || q.Scope.UUID == r.ScopeUUID) &&
+			(q.States == nil || slices.Contains(q.States, r.State)) {
+			want = append(want, r)
+		}
+	}
+	slices.SortFunc(want, func(a, b joining.Request) int {
+		byCreated, byState, byUUID := a.Created.Compare(b.Created), cmp.Compare(a.State, b.State), slices.Compare(a.UUID[:], b.UUID[:])
+		switch {
+		case q.Order == nil:
+			return cmp.Or(-byCreated, byUUID)
+		case q.Order[0].By == directory.ByCreated:
+			return cmp.Or(byCreated, byUUID)
+		case len(q.Order) == 1:
+			return cmp.Or(byState, byUUID)
+		}
+		return cmp.Or(-byState, byCreated, byUUID)
+	})
+	page, size := c.window(len(want))
+	rows, total, err := service.Requests(c.t.Context(), actor, q, page, size)
+	require.NoError(c.t, err)
+	require.Len(c.t, want, total, "%+v", q)
+	counted, err := service.CountRequests(c.t.Context(), actor, q)
+	require.NoError(c.t, err)
+	require.Equal(c.t, total, counted, "%+v", q)
+	var got, expected []uuid.UUID
+	for _, row := range rows {
+		got = append(got, row.UUID)
+	}
+	for _, r := range pageOf(want, page, size) {
+		expected = append(expected, r.UUID)
+	}
+	require.Equal(c.t, expected, got, "page %d of %d: %+v", page, size, q)
 }
 
 // The list of permission requests, which is computed in SQL, shows exactly those that the rule in Go shows.
@@ -76,7 +211,12 @@ func (c *randomEnv) compareRequests() {
 		}
 		for _, r := range made {
 			_, err := service.Request(c.t.Context(), actor, r.UUID)
-			require.Equal(c.t, joining.RequestsVisibleTo(actor).Includes(r), err == nil)
+			isSeen := joining.RequestsVisibleTo(actor).Includes(r)
+			require.Equal(c.t, isSeen, err == nil)
+			require.Equal(c.t, c.seesRequest(actor.User, r), isSeen, "user %q: what the documented behavior says", actor.Username)
+		}
+		for range 10 {
+			c.compareRequestQuery(service, actor, made)
 		}
 	}
 }
@@ -193,8 +333,8 @@ func (c *randomEnv) inventRequests() (groups []joining.GroupInvitation, made []j
 	for range 80 {
 		g := groups[c.random.IntN(len(groups))]
 		made = append(made, joining.Request{
-			UUID: uuid.New(), GroupInvitationUUID: g.UUID, State: joining.States[c.random.IntN(len(joining.States))], Created: c.now,
-			CreatedByUUID: c.users[c.random.IntN(len(c.users))].UUID, ScopeUUID: g.ScopeUUID, CustomerUUID: g.CustomerUUID,
+			UUID: uuid.New(), GroupInvitationUUID: g.UUID, State: joining.States[c.random.IntN(len(joining.States))], Created: c.created(),
+			CreatedByUUID: c.users[c.random.IntN(len(c.users))].UUID, ScopeUUID: g.ScopeUUID, CustomerUUID: g.CustomerUUID, Group: g,
 		})
 	}
 	require.NoError(c.t, c.db.Joining().Change(c.t.Context(), func(joining.Tx) (changes []joining.Change, err error) {
@@ -204,6 +344,17 @@ func (c *randomEnv) inventRequests() (groups []joining.GroupInvitation, made []j
 		return changes, nil
 	}))
 	return groups, made
+}
+
+// created returns one of a few times, so that some rows were created at the same time.
+func (c *randomEnv) created() time.Time {
+	return c.now.Add(-time.Duration(c.random.IntN(20)) * time.Second)
+}
+
+// seesRequest is the rule of the list of permission requests, written again from the documented behavior, by the random rows.
+func (c *randomEnv) seesRequest(user directory.User, r joining.Request) bool {
+	return user.IsStaff || user.IsSupport || r.CreatedByUUID == user.UUID ||
+		slices.ContainsFunc(c.grants(user), func(held directory.Grant) bool { return held.ScopeUUID == r.CustomerUUID })
 }
 
 // inventGroups writes random group invitations, and returns them as they were written.
@@ -218,7 +369,7 @@ func (c *randomEnv) inventGroups() (made []joining.GroupInvitation) {
 		scope := c.scopes[c.random.IntN(len(c.scopes))]
 		scope.Customer = customers[scope.CustomerUUID]
 		g := joining.GroupInvitation{
-			UUID: uuid.New(), Created: c.now, NotCanceled: c.random.IntN(4) > 0, IsPublic: c.random.IntN(2) == 0,
+			UUID: uuid.New(), Created: c.created(), NotCanceled: c.random.IntN(4) > 0, IsPublic: c.random.IntN(2) == 0,
 			RoleUUID: c.roles[c.random.IntN(len(c.roles))].UUID, ScopeUUID: scope.UUID, Scope: scope, CustomerUUID: scope.CustomerUUID,
 			EmailPatterns: []string{}, Affiliations: []string{}, IdentitySources: []string{},
 		}

@@ -61,6 +61,8 @@ CREATE INDEX permission_requests_scope ON permission_requests (scope_uuid, creat
 CREATE INDEX permission_requests_reviewed_by ON permission_requests (reviewed_by_uuid);
 CREATE INDEX permission_requests_membership ON permission_requests (membership_uuid);
 CREATE INDEX permission_requests_invitation ON permission_requests (group_invitation_uuid, created DESC, uuid);
+CREATE INDEX permission_requests_customer_state ON permission_requests (customer_uuid, state, created DESC, uuid);
+CREATE INDEX permission_requests_invitation_state ON permission_requests (group_invitation_uuid, state, created DESC, uuid);
 
 -- Nothing is referred to by a key: events outlive what they are about.
 CREATE TABLE group_invitation_events (
