@@ -161,7 +161,7 @@ bench: build ## compare the server with a hand-written floor on each database: b
 	@echo "Measuring build/invited; to narrow it: make bench ARGS='-engine postgres -workload retrieve,list -clients 16'"
 	@$(POSTGRES) $(GO) run ./internal/tools/bench $(ARGS)
 
-bench-scale: build ## measure reads, start, memory and a sweep at 10,000 to 1,000,000 invitations: build/bench-scale.json
+bench-scale: build ## measure reads and a sweep at 10,000 to 1,000,000 invitations, and lists of 100,000 requests: build/bench-scale.json
 	@$(POSTGRES) $(GO) run ./internal/tools/bench scale -rows 10000,100000,1000000 -runs 3 -out build/bench-scale.json $(ARGS)
 
 bench-profile: go ## profile the server's time and memory for each kind of request: build/profile

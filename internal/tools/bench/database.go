@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver that fills databases
 )
@@ -22,13 +23,20 @@ type database struct {
 	pid     int // process id of the database server; 0: the database runs in the process that uses it
 }
 
+// databases is the number of databases that this process has created on PostgreSQL.
+var databases atomic.Int64
+
 const postgresURL = "INVITED_TEST_POSTGRES_URL"
 
 // newDatabase creates an empty database: a file in dir, or a database on the PostgreSQL server that the environment names.
 func newDatabase(ctx context.Context, engine, dir string) (*database, error) {
 	d := &database{engine: engine}
 	if engine == "sqlite" {
-		path := filepath.Join(dir, "bench.db")
+		folder, err := os.MkdirTemp(dir, "sqlite-")
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(folder, "bench.db")
 		d.address = "sqlite://" + path
 		d.remove = func() error {
 			for _, each := range []string{path, path + "-wal", path + "-shm", path + ".migrate.lock"} {
@@ -46,7 +54,7 @@ func newDatabase(ctx context.Context, engine, dir string) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("invited_bench_%d", os.Getpid())
+	name := fmt.Sprintf("invited_bench_%d_%d", os.Getpid(), databases.Add(1))
 	if _, err := admin.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@
 // figures depend on the machine and on its other users.
 //
 //	go run ./internal/tools/bench [-engine E] [-workload W] [-clients N] [-runs N] [-seconds S]
-//	go run ./internal/tools/bench scale [-engine E] [-rows N,…]
+//	go run ./internal/tools/bench scale [-engine E] [-rows N,…] [-requests N,…]
 //	go run ./internal/tools/bench -attack A [-engine E] [-rows N] [-runs N] [-seconds S]
 //
 // It needs build/invited and, for PostgreSQL, INVITED_TEST_POSTGRES_URL: `make bench` provides both. It is not part of
@@ -49,6 +49,7 @@ type options struct {
 	binary, out        string
 	profile            string // folder for profiles; "": measure speed instead
 	sweepOnly          bool
+	requestsOnly       bool
 	attacks            []string // measured instead of speed; none: measure speed
 }
 
@@ -66,6 +67,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	var (
 		o                              options
 		engines, chosen, clients, rows string
+		requests                       string
 		attacked                       string
 		seconds                        float64
 		names                          []string
@@ -84,6 +86,8 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	flags.StringVar(&o.out, "out", "build/bench.json", "where the figures are written")
 	flags.StringVar(&o.profile, "profile", "", "folder: write profiles of a server that was built with -tags profile, and compare nothing")
 	flags.BoolVar(&o.sweepOnly, "sweep-only", false, "scale: measure nothing but the sweep")
+	flags.StringVar(&requests, "requests", "1000,100000", "scale: permission requests, and as many group invitations, in databases that are measured in turns")
+	flags.BoolVar(&o.requestsOnly, "requests-only", false, "scale: measure nothing but permission requests and group invitations")
 	flags.StringVar(&attacked, "attack", "", "attacks, comma separated ("+attackNames()+"): measure what others notice of them, and compare nothing")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -110,6 +114,10 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	asked, err := numbers("-requests", requests)
+	if err != nil {
+		return err
+	}
 	o.rows = sizes[0]
 	o.length = time.Duration(seconds * float64(time.Second))
 	o.warm = min(o.length/4, time.Second)
@@ -120,7 +128,7 @@ func start(ctx context.Context, args []string, stdout io.Writer) error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{options: o, dir: dir}
 	if growing {
-		return b.scale(ctx, sizes, stdout)
+		return b.scale(ctx, sizes, asked, stdout)
 	}
 	if o.profile != "" {
 		return b.profiles(ctx, stdout)

@@ -47,8 +47,9 @@ type volume struct {
 
 type scaleReport struct {
 	report
-	Results []cost   `json:"results"`
-	Sizes   []volume `json:"sizes"`
+	Results []cost      `json:"results"`
+	Sizes   []volume    `json:"sizes"`
+	Asked   []askedCost `json:"permission_requests"`
 }
 
 const scaleNote = `One client asks, so that p50 is what a request costs and not how long it waits; relative is to the smallest size. In every
@@ -75,16 +76,24 @@ var scaled = []workload{
 	{name: "deep", next: (*writing).deep},
 }
 
-// scale measures the cost of reads in databases of several sizes.
-func (b *bench) scale(ctx context.Context, sizes []int, stdout io.Writer) error {
+// scale measures the cost of reads in databases of several sizes: of invitations, and of permission requests.
+func (b *bench) scale(ctx context.Context, sizes, requests []int, stdout io.Writer) error {
 	out := scaleReport{report: newReport(b.options)}
 	out.Note = scaleNote
 	for _, engine := range b.engines {
 		for _, rows := range sizes {
+			if b.requestsOnly {
+				break
+			}
 			fmt.Fprintf(stdout, "%s, %d invitations\n", engine, rows)
 			if err := b.ofSize(ctx, engine, rows, &out); err != nil {
 				return fmt.Errorf("%s with %d invitations: %w", engine, rows, err)
 			}
+		}
+	}
+	if !b.sweepOnly {
+		if err := b.scaleAsked(ctx, requests, &out, stdout); err != nil {
+			return err
 		}
 	}
 	first := map[string]cost{}
@@ -256,6 +265,14 @@ func resident(pid int) int64 {
 }
 
 func (r scaleReport) print(w io.Writer) {
+	r.printSizes(w)
+	printAsked(w, r.Asked)
+}
+
+func (r scaleReport) printSizes(w io.Writer) {
+	if len(r.Sizes) == 0 {
+		return
+	}
 	fmt.Fprintln(w)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "database\tworkload\tinvitations\tp50 ms\trelative\tp99 ms\tCPU µs\trelative\t")

@@ -20,6 +20,9 @@ const (
 	ofMembership
 	ofInvitation
 	ofOffer // an invitation that a request accepts
+	ofGroup
+	ofRequest
+	ofPending // a permission request that is approved
 )
 
 // scatter spreads numbers over the first group of a uuid, so that uuids are in random places of an index.
