@@ -96,7 +96,7 @@ var bans = []ban{
 	},
 	{
 		who: []string{"internal/web"}, what: []string{ours},
-		but: []string{"internal/directory", "internal/fault", "internal/identity", "internal/invitation", "internal/signin"},
+		but: []string{"internal/directory", "internal/fault", "internal/identity", "internal/invitation", "internal/joining", "internal/signin"},
 		why: "a page calls the same use cases as the API, and neither knows the other",
 	},
 	{

@@ -124,6 +124,7 @@ func (a *App) newHandler(service *invitation.Service) (handler http.Handler, err
 			return rendered.Subject, rendered.Text, err
 		},
 		Invitations: service,
+		Joining:     a.newJoining(),
 		Identity:    callers.Identity,
 		Callers:     callers,
 		Providers:   a.providers,

@@ -26,6 +26,7 @@ import (
 	"invited/internal/identity"
 	"invited/internal/invitation"
 	"invited/internal/jobs"
+	"invited/internal/joining"
 	"invited/internal/mail"
 	"invited/internal/signin"
 	"invited/internal/signin/signintest"
@@ -70,6 +71,7 @@ type env struct {
 	clock     *storetest.Clock
 	signer    *token.Signer
 	service   *invitation.Service
+	joining   *joining.Service
 	identity  *identity.Service
 	server    *httptest.Server
 	providers *signin.Providers
@@ -93,6 +95,7 @@ func onEachEngine(t *testing.T, test func(e *env), issuers ...func(*env) signin.
 			Store: e.db.Invitations(), Signer: e.signer, FrontendURL: "https://front.example/",
 			Policy: invitation.Policy{Lifetime: 7 * 24 * time.Hour, MaxAge: 24 * time.Hour},
 		}
+		e.joining = &joining.Service{Store: e.db.Joining(), FrontendURL: e.service.FrontendURL}
 		e.identity = &identity.Service{
 			Store: e.db.Identities(), Signer: e.signer, Create: identity.CreateInvited, Lifetime: e.service.Policy.Lifetime,
 		}
@@ -132,7 +135,7 @@ func (e *env) pages(publicURL string) http.Handler {
 			rendered, err := jobs.Render(renderer, jobs.MailSettings{Host: "example.org"}, m, e.clock.Now())
 			return rendered.Subject, rendered.Text, err
 		},
-		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
+		SignsInByMail: !e.withoutMail, Callers: callers, Providers: e.providers, Invitations: e.service, Joining: e.joining, Identity: e.identity, Directory: &directory.Reader{Store: e.db.ReadStore()},
 		PublicURL: public, SiteName: "Example Cloud", Logger: logger, ClientIP: clientIP,
 		Next: http.NotFoundHandler(),
 		Demo: &web.Demo{

@@ -14,12 +14,14 @@ import (
 	"invited/internal/directory"
 	"invited/internal/identity"
 	"invited/internal/invitation"
+	"invited/internal/joining"
 	"invited/internal/signin"
 )
 
 // Config holds the parts that New builds the pages from. Every field but Providers and Demo must be set.
 type Config struct {
 	Invitations *invitation.Service
+	Joining     *joining.Service
 	Identity    *identity.Service
 	Callers     *signin.Chain
 	Providers   *signin.Providers // nil: people sign in by a code alone
