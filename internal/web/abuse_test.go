@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/invitation"
+	"invited/internal/joining"
 	"invited/internal/token"
 )
 
@@ -28,7 +29,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 		made := e.invite("ina@university.example", apollo)
 		b := e.browser()
 		b.signIn("ina@university.example")
-		requests := len(e.codes())
+		requests, link := len(e.codes()), e.joinLink(approvesAtOnce)
 		for name, header := range map[string]http.Header{
 			"cross-site": {"Sec-Fetch-Site": {"cross-site"}},
 			"same-site":  {"Sec-Fetch-Site": {"same-site"}},
@@ -42,7 +43,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 				"/console/" + made.UUID.String() + "/cancel/", "/demo/be/ina/", "/account/tokens/", "/account/revoke/", "/account/sign-out/",
 				"/invitation/" + made.UUID.String() + "/decline/", "/invitation/" + made.UUID.String() + "/undo-decline/",
 				"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/" + made.UUID.String() + "/approve/",
-				"/console/requests/" + made.UUID.String() + "/reject/",
+				"/console/requests/" + made.UUID.String() + "/reject/", pathOfLink(link), "/requests/" + link.UUID.String() + "/take-back/",
 			} {
 				got := b.post(path, "email", "ina@university.example")
 				require.Equal(e, http.StatusForbidden, got.status, "%s: %s", name, path)
@@ -52,6 +53,7 @@ func TestOtherSitesCanNotPost(t *testing.T) {
 		b.header = http.Header{}
 		require.True(e, b.isSignedIn())
 		require.Len(e, e.codes(), requests)
+		require.Empty(e, e.requests("ina"))
 		require.Equal(e, "You are invited", b.get("/invitation/"+made.UUID.String()+"/").heading(e))
 	})
 }
@@ -64,6 +66,9 @@ func TestReadingChangesNothing(t *testing.T) {
 		b.signIn("ina@university.example")
 		e.service.Policy.OnlyStaffCanInvite = true
 		asked := e.invite("asked@university.example", apollo)
+		link, waits := e.joinLink(approvesAtOnce), e.joinLink(e.makesProjects())
+		_, err := e.joining.Submit(e.Context(), e.user("ina"), waits.UUID, "", "")
+		require.NoError(e, err)
 		codes := len(e.codes())
 		staff := e.browser()
 		staff.signIn("sam@example.com")
@@ -74,7 +79,8 @@ func TestReadingChangesNothing(t *testing.T) {
 			"/console/" + made.UUID.String() + "/", "/console/" + made.UUID.String() + "/send/", "/console/" + made.UUID.String() + "/cancel/",
 			"/invitation/" + made.UUID.String() + "/decline/", "/invitation/" + made.UUID.String() + "/undo-decline/",
 			"/invitation/" + made.UUID.String() + "/ask-again/", "/console/requests/", "/console/requests/" + asked.UUID.String() + "/approve/",
-			"/console/requests/" + asked.UUID.String() + "/reject/",
+			"/console/requests/" + asked.UUID.String() + "/reject/", pathOfLink(link), pathOfLink(waits),
+			"/requests/" + e.requests("ina")[0].UUID.String() + "/take-back/",
 			"/account/", "/account/tokens/", "/account/revoke/", "/account/sign-out/",
 		} {
 			for _, each := range []*browser{b, staff, e.browser()} {
@@ -85,6 +91,8 @@ func TestReadingChangesNothing(t *testing.T) {
 		require.True(e, b.isSignedIn())
 		require.True(e, staff.isSignedIn())
 		require.Empty(e, e.user("ina").Grants)
+		require.Len(e, e.requests("ina"), 1)
+		require.Equal(e, joining.Pending, e.requests("ina")[0].State)
 		require.Len(e, e.codes(), codes+1, "that of staff")
 		for id, state := range map[uuid.UUID]invitation.State{made.UUID: invitation.Pending, asked.UUID: invitation.Requested} {
 			found, err := e.service.Retrieve(e.Context(), e.user("sam"), id)
@@ -162,7 +170,7 @@ func TestNamesAreText(t *testing.T) {
 func TestPageHeaders(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		b := e.browser()
-		for _, path := range []string{"/", "/sign-in/", "/invitation/x/", "/invitation_approve/x/"} {
+		for _, path := range []string{"/", "/sign-in/", "/invitation/x/", "/invitation_approve/x/", "/user-group-invitation/x/"} {
 			got := b.get(path)
 			for name, want := range map[string]string{
 				"Content-Security-Policy": "default-src 'none'", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
@@ -204,11 +212,11 @@ func TestRedirectsKeepThePrefix(t *testing.T) {
 			handler.ServeHTTP(answer, r.WithContext(e.Context()))
 			return answer
 		}
-		for _, path := range []string{"/sign-in", "/invitation/" + uuid.NewString(), "/console"} {
+		for _, path := range []string{"/sign-in", "/invitation/" + uuid.NewString(), "/user-group-invitation/" + uuid.NewString(), "/console"} {
 			answer := get(http.MethodGet, path)
 			require.Equal(e, http.StatusPermanentRedirect, answer.Code, path)
 			require.Equal(e, "/prefix"+path+"/", answer.Header().Get("Location"))
-			require.Equal(e, strings.HasPrefix(path, "/invitation/"), answer.Header().Get("Referrer-Policy") == "no-referrer")
+			require.Equal(e, strings.Contains(path, "invitation/"), answer.Header().Get("Referrer-Policy") == "no-referrer")
 			require.Equal(e, http.StatusNotFound, get(http.MethodPost, path).Code, path)
 		}
 		for _, path := range []string{"//console/", "/console//", "/./console/", "/console/../sign-in/", "/nothing", "/api//x/"} {
@@ -240,7 +248,7 @@ func TestRefusedFormsAreNotRead(t *testing.T) {
 			"a form of nobody":      {"Content-Type": "application/x-www-form-urlencoded"},
 			"a form of a bad token": {"Content-Type": "application/x-www-form-urlencoded", "Authorization": "Token nope"},
 		} {
-			for _, path := range []string{"/sign-in/", "/sign-out/", "/console/new/", "/invitation/x/accept/"} {
+			for _, path := range []string{"/sign-in/", "/sign-out/", "/console/new/", "/invitation/x/accept/", "/user-group-invitation/x/", "/requests/x/take-back/"} {
 				endless := &countingBody{}
 				body := io.MultiReader(strings.NewReader("--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f\"\r\n\r\n"), io.LimitReader(endless, 10<<20))
 				r := httptest.NewRequestWithContext(e.Context(), http.MethodPost, path, body)

@@ -18,8 +18,13 @@ func (p *pages) home(r *request) error {
 	if r.user == nil {
 		return r.render(http.StatusOK, "home", p.SiteName, nil)
 	}
+	var out homePage
+	var err error
+	if out.Requests, err = r.ownRequests(); err != nil {
+		return err
+	}
 	if r.user.Email == "" { // nothing waits for nobody's address, and an empty filter would find everything
-		return r.render(http.StatusOK, "home", p.SiteName, nil)
+		return r.render(http.StatusOK, "home", p.SiteName, out)
 	}
 	waiting, err := p.Invitations.List(r.Context(), r.user.Actor, invitation.Query{
 		EmailExact: r.user.Email, States: []invitation.State{invitation.Pending, invitation.Project},
@@ -27,7 +32,14 @@ func (p *pages) home(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.render(http.StatusOK, "home", p.SiteName, waiting.Invitations)
+	out.Waiting = waiting.Invitations
+	return r.render(http.StatusOK, "home", p.SiteName, out)
+}
+
+// homePage is the content of the first page for who is signed in.
+type homePage struct {
+	Waiting  []invitation.View
+	Requests []ownRequest
 }
 
 // offerPage is the content of the page of an invitation.

@@ -50,7 +50,7 @@ func (p *pages) comeBack(r *request) error {
 }
 
 // failedSignIn is the content of the page of a person who is not signed in.
-type failedSignIn struct{ Text, ReturnTo string }
+type failedSignIn struct{ Text, ReturnTo, Hint string }
 
 // refuseSignIn answers with the page of a person who is not signed in. err is for the log; nil where the log has it.
 func (r *request) refuseSignIn(issuer, returnTo string, status int, text string, err error) error {
@@ -60,7 +60,11 @@ func (r *request) refuseSignIn(issuer, returnTo string, status int, text string,
 	if returnTo == "" {
 		returnTo = r.returnTo()
 	}
-	return r.render(status, "refused", "You are not signed in", failedSignIn{text, returnTo})
+	page := failedSignIn{Text: text, ReturnTo: returnTo}
+	if status == http.StatusForbidden {
+		page.Hint = r.page.whoSignsIn(returnTo)
+	}
+	return r.render(status, "refused", "You are not signed in", page)
 }
 
 // endIssuerSession answers with a page that goes on to the issuer that the session began with, whose own session ends there.

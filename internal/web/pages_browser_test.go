@@ -62,7 +62,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 			var focus string
 			c.run(chromedp.WaitReady("main :focus"), chromedp.Evaluate(`(e => e.tagName + (e.id && "#" + e.id) + (e.getAttribute("role") ? "=" + e.getAttribute("role") : ""))(document.activeElement)`, &focus),
 				chromedp.Evaluate(string(axe), nil))
-			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason|name)$`, focus, "the focus on %s", s.name)
+			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason|name|project_name|project_description)$`, focus, "the focus on %s", s.name)
 			for _, width := range []int64{1280, 375, 320} {
 				var overflow int
 				c.run(emulation.SetDeviceMetricsOverride(width, 800, 1, width < 1280),
@@ -207,6 +207,7 @@ customers:
 	add("invited-some", olivia, form, submit(fill, "emails", "x1@example.org nonsense guest07@university.example", "role", admin))
 	add("invited", olivia, form, submit(fill, "emails", "x2@example.org", "role", admin))
 	add("new-evil", "evil@evil.example", "/console/new/?scope=project:"+evilProject)
+	e.joinStates(add)
 	// Nothing waits for approval afterwards.
 	add("approved", "", "/invitation_approve/"+e.approval(token.Approve, requested)+"/", submit("main form"))
 	return all

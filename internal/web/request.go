@@ -26,8 +26,8 @@ import (
 const (
 	// maxForm is the size of the largest form, in bytes.
 	maxForm = 16 << 10
-	// maxConsoleForm is maxForm of the console, whose forms have a personal text.
-	maxConsoleForm = 64 << 10
+	// maxTextForm is maxForm of pages whose forms have a long text: a character can take twelve bytes.
+	maxTextForm = 64 << 10
 	// requestTimeout is the time limit of a page, its database statements included.
 	requestTimeout = 20 * time.Second
 )
@@ -134,8 +134,8 @@ func (r *request) handle(page func(*request) error) (err error) {
 	// The form is read first: a page of an error reads it too, and net/http would write the files of a form without a limit
 	// to the disk.
 	limit := int64(maxForm)
-	if isConsole(r.URL.Path) {
-		limit = maxConsoleForm
+	if isConsole(r.URL.Path) || strings.HasPrefix(r.URL.Path, joinPrefix) {
+		limit = maxTextForm
 	}
 	r.Body = http.MaxBytesReader(r.w, r.Body, limit)
 	if err := r.readForm(); err != nil {
@@ -177,7 +177,7 @@ func (r *request) readForm() error {
 var errBadForm = errors.New("web: the form can't be read")
 
 // secretPath matches the part of a path that admits: a link, or an approval token.
-var secretPath = regexp.MustCompile(`^(/invitation(?:_approve|_reject)?/)[^/]+`)
+var secretPath = regexp.MustCompile(`^(/(?:invitation(?:_approve|_reject)?|user-group-invitation)/)[^/]+`)
 
 func loggedPath(path string) string {
 	path = secretPath.ReplaceAllString(path, "$1…")

@@ -16,13 +16,18 @@ type signInForm struct {
 	Email, Problem string
 	ByMail         bool
 	Issuers        []signin.Choice
+	Hint           string // who can sign in; empty: nothing is to be said of that
 }
 
 const titleSignIn = "Sign in"
 
 // renderSignIn answers with the page that asks for an address, or for another way to sign in.
 func (r *request) renderSignIn(status int, title, email, problem string) error {
-	return r.render(status, "sign-in", title, signInForm{email, problem, r.page.SignsInByMail, r.page.Providers.Choices()})
+	return r.render(status, "sign-in", title, r.signInForm(email, problem))
+}
+
+func (r *request) signInForm(email, problem string) signInForm {
+	return signInForm{email, problem, r.page.SignsInByMail, r.page.Providers.Choices(), r.page.whoSignsIn(r.returnTo())}
 }
 
 // askAddress is the page that asks for an address.
@@ -59,6 +64,7 @@ func (r *request) redirectWithReturn(path string) error {
 // codeForm is the content of the page that asks for a code.
 type codeForm struct {
 	Email, Problem string
+	Hint           string // of signInForm
 }
 
 // askCode is the page that asks for the code that was mailed.
@@ -67,7 +73,7 @@ func (p *pages) askCode(r *request) error {
 	if secret == "" {
 		return r.redirectWithReturn("/sign-in/")
 	}
-	return r.render(http.StatusOK, "code", "Enter the code", codeForm{Email: email})
+	return r.render(http.StatusOK, "code", "Enter the code", codeForm{email, "", p.whoSignsIn(r.returnTo())})
 }
 
 // redeemCode signs the person in.
@@ -78,7 +84,7 @@ func (p *pages) redeemCode(r *request) error {
 	switch {
 	case fault.Is(err, fault.KindInvalid):
 		return r.render(http.StatusBadRequest, "code", "Enter the code",
-			codeForm{email, "That is not the code. Look for the newest mail, and type its six digits."})
+			codeForm{email, "That is not the code. Look for the newest mail, and type its six digits.", p.whoSignsIn(r.returnTo())})
 	case fault.Is(err, fault.KindRejected):
 		r.dropCookie(codeCookie)
 		return r.renderSignIn(http.StatusBadRequest, titleSignIn, email, "This code does not work any more. Ask for a new one.")

@@ -65,10 +65,10 @@ func New(c Config) (http.Handler, error) {
 	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
 	for _, name := range []string{
 		"home", "sign-in", "code", "invitation", "review", "message", "refused", "go-on", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
-		"account", "token",
+		"account", "token", "join", "join-sign-in",
 	} {
 		set, err := template.New("").Funcs(functions).
-			ParseFS(files, "templates/layout.html", "templates/"+name+".html")
+			ParseFS(files, "templates/layout.html", "templates/parts.html", "templates/"+name+".html")
 		if err != nil {
 			return nil, fmt.Errorf("the page %s: %w", name, err)
 		}
@@ -106,6 +106,10 @@ func New(c Config) (http.Handler, error) {
 		"POST /invitation/{link}/decline/{$}":      p.decline,
 		"POST /invitation/{link}/undo-decline/{$}": p.undoDecline,
 		"POST /invitation/{link}/ask-again/{$}":    p.askAgain,
+
+		"GET /user-group-invitation/{uuid}/{$}":  p.joinLink,
+		"POST /user-group-invitation/{uuid}/{$}": p.join,
+		"POST /requests/{uuid}/take-back/{$}":    p.takeBack,
 
 		"GET /organizations/{uuid}/group-invitations/{$}": p.joinRequestsOf,
 

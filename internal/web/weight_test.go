@@ -68,7 +68,7 @@ func TestOnlyTheConsoleHasAScript(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		b := e.browser()
 		b.signIn("olivia@acme.example")
-		for path, has := range map[string]bool{"/": false, "/demo/": false, "/invitation/x/": false, "/console/": true, "/console/new/": true, "/console/x/": true} {
+		for path, has := range map[string]bool{"/": false, "/demo/": false, "/invitation/x/": false, "/user-group-invitation/x/": false, "/console/": true, "/console/new/": true, "/console/x/": true} {
 			got := b.get(path)
 			require.Equal(e, has, strings.Contains(got.body, "<script"), path)
 			require.Equal(e, has, strings.Contains(got.header.Get("Content-Security-Policy"), "script-src 'self'; connect-src 'self'"), path)

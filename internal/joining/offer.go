@@ -1,0 +1,121 @@
+package joining
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"invited/internal/directory"
+	"invited/internal/fault"
+	"invited/internal/invitation"
+)
+
+// Refusal is a reason why a user can't ask for what a group invitation offers, in the words of the API: the message of the
+// fault.KindRejected that Submit returns.
+type Refusal string
+
+// The refusals that Submit makes for everybody, for a user who has what is offered, and for a user whom it is not for. Those of
+// a scope are RefusedBy.
+const (
+	RefusedInactive  Refusal = msgNotActive
+	RefusedHeld      Refusal = msgHeld
+	RefusedSecond    Refusal = msgSecondRole
+	RefusedRequested Refusal = msgRequested
+	RefusedNotMeant  Refusal = msgNotMeant
+)
+
+// The refusals that only asking shows, because they depend on the project or on an approval at once.
+const (
+	RefusedName    Refusal = msgNameTaken
+	RefusedManager Refusal = msgOneManager
+	RefusedRole    Refusal = "Role is not active."
+)
+
+// RefusedBy returns the refusal of a scope of a type that does not admit the user's address.
+func RefusedBy(t directory.ScopeType) Refusal { return Refusal(msgNotAdmitted(t)) }
+
+const (
+	// MaxProjectName is the length of the longest name that a requester can give a project, in characters.
+	MaxProjectName = maxProjectName
+	// MaxProjectDescription is the length of the longest description, in characters.
+	MaxProjectDescription = 2000
+)
+
+// maxShownRequests is the number of pending requests that an Offer has at most.
+const maxShownRequests = 10
+
+// Offer is a group invitation as a user finds it who has opened its link.
+type Offer struct {
+	View
+	// ProjectName is the name of the project that an approval finds or makes where the user gives none; empty: the group
+	// invitation makes no projects.
+	ProjectName string
+	AtOnce      bool      // a request is approved at once
+	Refusal     Refusal   // why the user can't ask now; empty: the user can
+	Pending     []Request // the user's own in the scope, also by other group invitations, the newest first
+	// Last is the user's newest request by the group invitation or, where an approved one by another is in the way, that one;
+	// nil: there is none.
+	Last *Request
+}
+
+// Offer returns a group invitation, and whether the caller can ask for what it offers. Offer returns fault.KindNotFound where
+// there is no such group invitation.
+func (s *Service) Offer(ctx context.Context, caller directory.Actor, id uuid.UUID) (out Offer, err error) {
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		g, err := tx.FindGroup(id)
+		if err != nil {
+			return err
+		}
+		// Nobody waits for a look, and so the e-mail patterns are read without the row's lock.
+		scope, _, err := tx.FindTarget(g.Scope.Type, g.ScopeUUID, g.RoleUUID)
+		if err != nil {
+			return err
+		}
+		if g.Scope.UserEmailPatterns = scope.UserEmailPatterns; scope.Customer != nil { // nil: the scope is removed
+			g.Scope.Customer.UserEmailPatterns = scope.Customer.UserEmailPatterns
+		}
+		// No transaction waits for the evaluation of patterns here.
+		admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
+			return admissionQuestion{directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}, scope, email}.answer(), nil
+		}
+		out = Offer{View: view(g, caller, tx.Now()), ProjectName: newRequest(g, caller.User, "", "", tx.Now()).ProjectToGrant()}
+		if out.AtOnce, err = s.approvesItself(tx, admits, g); err != nil {
+			return err
+		}
+		var refused *fault.Error
+		if err := s.checkSubmission(tx, admits, g, caller); errors.As(err, &refused) && refused.Kind == fault.KindRejected {
+			out.Refusal = Refusal(refused.Message)
+		} else if err != nil {
+			return err
+		}
+		return findOwn(tx, caller.User, &out)
+	})
+	if err != nil {
+		return Offer{}, err
+	}
+	return out, nil
+}
+
+// findOwn reads the requests of a user that an offer shows.
+func findOwn(tx Tx, user directory.User, out *Offer) (err error) {
+	q := RequestQuery{
+		Visible: RequestVisibility{User: user.UUID}, CreatedBy: &user.UUID,
+		Scope: &invitation.ScopeRef{Type: out.Scope.Type, UUID: out.ScopeUUID}, States: []State{Pending},
+		Window: directory.Window{Limit: maxShownRequests},
+	}
+	if out.Pending, _, err = tx.ListPermissionRequests(q); err != nil {
+		return err
+	}
+	q.Limit, q.States = 1, nil
+	if out.Refusal == RefusedRequested && len(out.Pending) == 0 {
+		q.States = []State{Approved}
+	} else {
+		q.Invitation = &out.UUID
+	}
+	newest, _, err := tx.ListPermissionRequests(q)
+	if err == nil && len(newest) > 0 {
+		out.Last = &newest[0]
+	}
+	return err
+}
