@@ -58,7 +58,8 @@ func (d *demonstration) adjust(c *config.Config) error {
 }
 
 // load applies the demo directory, issues the tokens, cancels the pending invitations of an earlier demonstration, and writes
-// the invitation of the contract's examples. It returns an error where the database has users who are not the demonstration's.
+// the invitation and the group invitation of the contract's examples. It returns an error where the database has users who are
+// not the demonstration's.
 func (d *demonstration) load(ctx context.Context, db *store.Store, service *invitation.Service) error {
 	file, err := dirfile.Decode(bytes.NewReader(demoDirectory))
 	if err != nil {
@@ -87,7 +88,10 @@ func (d *demonstration) load(ctx context.Context, db *store.Store, service *invi
 	if err != nil {
 		return err
 	}
-	return renewExample(ctx, service, staff)
+	if err := renewExample(ctx, service, staff); err != nil {
+		return err
+	}
+	return renewExampleLink(ctx, db.Joining())
 }
 
 // pages returns the part of the pages that only a demonstration has.
@@ -99,7 +103,8 @@ func (d *demonstration) pages(c config.Config) *web.Demo {
 			{Username: "ina", Name: "Ina Invitee", About: "is invited, and has no role yet"},
 			{Username: "sam", Name: "Sam Staff", About: "is staff: sees and manages everything"},
 		},
-		Mails: func() ([]web.Mail, error) { return readMails(c.MailDir) },
+		JoinLink: exampleInvitation,
+		Mails:    func() ([]web.Mail, error) { return readMails(c.MailDir) },
 	}
 }
 

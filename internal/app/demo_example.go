@@ -9,9 +9,10 @@ import (
 	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/invitation"
+	"invited/internal/joining"
 )
 
-// The ids in the contract's examples of requests. All but the invitation's are in demo.yaml.
+// The ids in the contract's examples of requests. All but the invitation's, which the group invitation has too, are in demo.yaml.
 var (
 	exampleInvitation = uuid.MustParse("0f5a9f2e-7a55-4c7e-9f0a-6b3a6a0c6a11")
 	exampleOwner      = uuid.MustParse("9b2e6d10-4c7f-4f5a-8d33-1e0a7c5b6f02")
@@ -53,4 +54,39 @@ func renewExample(ctx context.Context, service *invitation.Service, staff direct
 		return nil
 	}
 	return err
+}
+
+// renewExampleLink writes the group invitation of the contract's examples in place of an earlier demonstration's, whose requests
+// go with it: whoever asked before can ask again.
+func renewExampleLink(ctx context.Context, s joining.Store) error {
+	return s.Change(ctx, func(tx joining.Tx) ([]joining.Change, error) {
+		var changes []joining.Change
+		former, err := tx.FindGroup(exampleInvitation)
+		if err == nil {
+			changes = append(changes, joining.Change{Before: &former})
+		} else if !fault.Is(err, fault.KindNotFound) {
+			return nil, err
+		}
+		owner, err := tx.FindActor(exampleOwner)
+		if err != nil {
+			return nil, err
+		}
+		scope, role, err := tx.FindTarget(directory.Project, exampleProject, exampleRole)
+		if err != nil {
+			return nil, err
+		}
+		return append(changes, joining.Change{
+			After: &joining.GroupInvitation{
+				UUID: exampleInvitation, Created: tx.Now(), NotCanceled: true, RoleUUID: role.UUID, Role: role, ScopeUUID: scope.UUID,
+				Scope: scope, CustomerUUID: scope.CustomerUUID, CreatedByUUID: &owner.UUID, CreatedBy: &owner.User,
+				EmailPatterns: []string{}, Affiliations: []string{}, IdentitySources: []string{},
+				CustomText: "For everybody in the Apollo workshop.",
+			},
+			Event: &joining.Event{
+				GroupInvitationUUID: exampleInvitation, Type: joining.EventCreated, UserUUID: &owner.UUID, UserUsername: owner.Username,
+				UserFullName: owner.FullName, ScopeUUID: scope.UUID, ScopeName: scope.Name, RoleUUID: role.UUID, RoleName: role.Name,
+				Message: "Group invitation for " + scope.Name + " has been created by " + owner.Username + ".",
+			},
+		}), nil
+	})
 }

@@ -73,6 +73,15 @@ func TestDemoInABrowser(t *testing.T) {
 		require.Contains(t, offer, "Olivia Owner invites you to the project Apollo")
 		require.Contains(t, accepted, "You are in the project Apollo")
 		require.ElementsMatch(t, []string{"max PROJECT.MANAGER", "ina PROJECT.ADMIN"}, env.Members("Apollo"))
+		var asked string
+		require.NoError(t, chromedp.Run(ctx,
+			chromedp.Navigate(demo),
+			chromedp.Click(`main a[href*="/user-group-invitation/"]`, chromedp.NodeVisible),
+			chromedp.Click(`main form[action*="/user-group-invitation/"] button`, chromedp.NodeVisible),
+			chromedp.WaitVisible(`main form[action$="/take-back/"]`),
+			chromedp.Text(`main`, &asked),
+		))
+		require.Contains(t, asked, "to join the project Apollo of the organization Acme as Project member")
 		require.Empty(t, problems.all())
 		require.NoError(t, chromedp.Run(ctx, picture(steps)))
 		p.Stop()

@@ -6,13 +6,16 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"invited/internal/fault"
 )
 
 // A Demo lets anybody be one of a few people, with a click and without a code, and read the mails that were sent. It is for a
 // server that nobody else can reach.
 type Demo struct {
-	People []Person
+	People   []Person
+	JoinLink uuid.UUID // of a group invitation to try
 	// Mails returns the newest mails, the newest first.
 	Mails func() ([]Mail, error)
 }
@@ -41,8 +44,9 @@ func (m Mail) Lines() []Line {
 
 // demoPage is the content of the page of the demonstration.
 type demoPage struct {
-	People []Person
-	Mails  []Mail
+	People   []Person
+	JoinLink string // the path of a join link, below the base
+	Mails    []Mail
 }
 
 // isLocal reports whether a request was made on this machine, by a name of this machine, and not for somebody else. A site
@@ -75,7 +79,7 @@ func (p *pages) demo(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.render(http.StatusOK, "demo", "Try it", demoPage{p.Demo.People, mails})
+	return r.render(http.StatusOK, "demo", "Try it", demoPage{p.Demo.People, strings.TrimPrefix(joinPath(p.Demo.JoinLink), "/"), mails})
 }
 
 // be signs the visitor in as a person of the demonstration.

@@ -14,6 +14,7 @@ func TestDemo(t *testing.T) {
 		got := b.get("/demo/")
 		require.Equal(e, "Try it", got.heading(e))
 		require.Contains(e, got.body, `<a href="http://127.0.0.1/x/">`)
+		require.Contains(e, got.body, `<a href="/user-group-invitation/`+apollo+`/">the join link of Apollo</a>`)
 		require.Contains(e, got.body, "&lt;b&gt;")
 		require.Equal(e, http.StatusNotFound, b.post("/demo/be/sam/").status)
 		require.False(e, b.isSignedIn())

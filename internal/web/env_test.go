@@ -139,7 +139,7 @@ func (e *env) pages(publicURL string) http.Handler {
 		PublicURL: public, SiteName: "Example Cloud", Logger: logger, ClientIP: clientIP,
 		Next: http.NotFoundHandler(),
 		Demo: &web.Demo{
-			People: []web.Person{{Username: "ina", Name: "Ina Invitee"}},
+			People: []web.Person{{Username: "ina", Name: "Ina Invitee"}}, JoinLink: uuid.MustParse(apollo),
 			Mails: func() ([]web.Mail, error) {
 				return []web.Mail{{To: "x@example.org", Subject: "<b>", Text: "See\nhttp://127.0.0.1/x/\n"}}, nil
 			},
