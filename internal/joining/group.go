@@ -76,8 +76,8 @@ func (g GroupInvitation) grantedIn() directory.Scope {
 	return g.Scope
 }
 
-// isProjectRole reports whether a role is one of projects, by its name: Waldur's clients know no other sign.
-func isProjectRole(r directory.Role) bool { return strings.HasPrefix(r.Name, "PROJECT.") }
+// IsProjectRole reports whether a role is one of projects, by its name: Waldur's clients know no other sign.
+func IsProjectRole(r directory.Role) bool { return strings.HasPrefix(r.Name, "PROJECT.") }
 
 // View is a group invitation as one caller sees it at one moment.
 type View struct {

@@ -63,7 +63,7 @@ func checkPublic(g GroupInvitation, wasPublic bool, actor directory.Actor) error
 		return fault.Field("is_public", "Only staff users can create public invitations.")
 	case g.IsPublic && !g.MakesProjects:
 		return fault.Field("auto_create_project", "Public invitations must have auto_create_project enabled.")
-	case g.IsPublic && !isProjectRole(g.Role):
+	case g.IsPublic && !IsProjectRole(g.Role):
 		return fault.Field("role", "Public invitations can only use project-level roles, not customer-level roles.")
 	}
 	return nil

@@ -276,7 +276,7 @@ func setProjectRole(tx Tx, id *uuid.UUID, g *GroupInvitation, wrong fault.Fields
 	}
 	role, err := tx.FindRole(*id)
 	switch {
-	case fault.Is(err, fault.KindNotFound) || (err == nil && (!role.IsActive || !isProjectRole(role))):
+	case fault.Is(err, fault.KindNotFound) || (err == nil && (!role.IsActive || !IsProjectRole(role))):
 		wrong.Add("project_role", fmt.Sprintf(msgNoRole, *id))
 		return nil
 	case err != nil:

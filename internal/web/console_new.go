@@ -31,6 +31,15 @@ type choicePage struct {
 	Search   string
 	TooMany  bool // there are more scopes than are listed: people search
 	Anywhere bool // the user may invite somewhere
+	ForLinks bool // a join link is to lead there
+}
+
+// Path returns the path of the page, below the base.
+func (c choicePage) Path() string {
+	if c.ForLinks {
+		return "console/links/new/"
+	}
+	return "console/new/"
 }
 
 // scopeChoices are scopes of one type that a user may invite into.

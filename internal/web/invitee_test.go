@@ -204,9 +204,9 @@ func TestRequestsInTheConsole(t *testing.T) {
 		sam.signIn("sam@example.com")
 		sue.signIn("sue@example.com")
 		got := sam.get("/console/requests/")
-		require.Contains(e, got.body, "No request waits for you.")
-		require.Contains(e, got.body, `<a href="/console/">Invitations</a> <a href="/console/requests/" aria-current="page">Requests</a>`)
-		require.Contains(e, sam.get("/console/").body, `<a href="/console/" aria-current="page">Invitations</a> <a href="/console/requests/">Requests</a>`)
+		require.Contains(e, got.body, "No invitation waits for your approval.")
+		require.Contains(e, got.body, `<a href="/console/">Invitations</a> <a href="/console/requests/" aria-current="page">Invitations to approve</a>`)
+		require.Contains(e, sam.get("/console/").body, `<a href="/console/" aria-current="page">Invitations</a> <a href="/console/requests/">Invitations to approve</a>`)
 		require.Contains(e, sam.get("/console/new/").body, `<a href="/console/" aria-current="true">Invitations</a>`)
 		require.NotContains(e, sam.get("/account/").body, "aria-current")
 
@@ -215,7 +215,7 @@ func TestRequestsInTheConsole(t *testing.T) {
 		e.clock.Advance(time.Minute)
 		second := e.invite("second@university.example", apollo)
 		got = sam.get("/console/requests/")
-		require.Equal(e, "Requests to review", got.heading(e)[:len("Requests to review")])
+		require.Equal(e, "Invitations to approve", got.heading(e))
 		for _, text := range []string{
 			"Olivia Owner", "first@university.example", "Apollo", "Acme", "System administrator", "23 November 2026, 09:30 UTC", "&lt;b&gt;Please", "2 in all",
 		} {

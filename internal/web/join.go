@@ -110,8 +110,8 @@ func (r ownRequest) MakesProjects() bool { return r.Group.MakesProjects }
 
 func newOwnRequest(r joining.Request) ownRequest {
 	return ownRequest{
-		Request: r, Role: r.Group.GrantedRole(), Scope: r.Group.Scope, Kind: scopeKind(r.Group.Scope.Type),
-		Organization: organizationOf(r.Group.Scope), Link: strings.TrimPrefix(joinPath(r.GroupInvitationUUID), "/"), Project: r.ProjectToGrant(),
+		Request: r, Role: r.Group.Granted(), Scope: r.Group.Scope, Kind: scopeKind(r.Group.Scope.Type),
+		Organization: organizationOf(r.Group.Scope), Link: strings.TrimPrefix(joinPath(r.GroupInvitationUUID), "/"), Project: r.GrantedProject(),
 	}
 }
 
@@ -183,7 +183,7 @@ func (p *pages) whoSignsIn(returnTo string) string {
 
 func newJoinPage(offer joining.Offer) joinPage {
 	out := joinPage{
-		Offer: offer, Role: offer.GrantedRole(), Path: strings.TrimPrefix(joinPath(offer.UUID), "/"), Kind: scopeKind(offer.Scope.Type),
+		Offer: offer, Role: offer.Granted(), Path: strings.TrimPrefix(joinPath(offer.UUID), "/"), Kind: scopeKind(offer.Scope.Type),
 		Organization: organizationOf(offer.Scope),
 	}
 	if offer.ShowsCreator && offer.CreatedBy != nil {

@@ -200,7 +200,7 @@ type view struct {
 // render answers with a page.
 func (r *request) render(status int, name, title string, data any) error {
 	var body bytes.Buffer
-	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Console: isConsole(r.URL.Path), Wide: name == "list", Data: data}
+	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Console: isConsole(r.URL.Path), Wide: name == "list" || name == "links", Data: data}
 	if err := r.page.templates[name].ExecuteTemplate(&body, "layout", v); err != nil {
 		return err
 	}
@@ -216,9 +216,9 @@ func (r *request) redirect(path string) error {
 	return nil
 }
 
-// localPath matches the paths that a browser can be sent back to: those of pages. Only the console's list has a query, its
-// filters.
-var localPath = regexp.MustCompile(`^/(?:(?:[A-Za-z0-9_-]+/)*|console/\?[A-Za-z0-9_.~%=&+@:-]+)$`)
+// localPath matches the paths that a browser can be sent back to: those of pages. Only the console's lists have a
+// query, their filters.
+var localPath = regexp.MustCompile(`^/(?:(?:[A-Za-z0-9_-]+/)*|console/(?:links/|join-requests/)?\?[A-Za-z0-9_.~%=&+@:-]+)$`)
 
 // returnTo returns the path that the browser goes to after signing in or out; "/" where the request names none of ours.
 func (r *request) returnTo() string {

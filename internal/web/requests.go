@@ -56,7 +56,7 @@ func (p *pages) showRequests(r *request, status int, out requestsPage) error {
 	if page*consolePageSize < found.Total {
 		out.Following = link(page + 1)
 	}
-	return r.render(status, "requests", "Requests to review", out)
+	return r.render(status, "requests", "Invitations to approve", out)
 }
 
 func (p *pages) approveRequest(r *request) error {

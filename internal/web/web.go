@@ -64,6 +64,7 @@ var functions = template.FuncMap{
 func New(c Config) (http.Handler, error) {
 	p := &pages{Config: c, base: c.PublicURL.Path, templates: map[string]*template.Template{}}
 	for _, name := range []string{
+		"links", "link", "link-form", "join-requests",
 		"home", "sign-in", "code", "invitation", "review", "message", "refused", "go-on", "signed-out", "list", "one", "choose", "new", "results", "requests", "demo",
 		"account", "token", "join", "join-sign-in",
 	} {
@@ -116,6 +117,18 @@ func New(c Config) (http.Handler, error) {
 		"GET /console/requests/{$}":                 signedIn(p.requests),
 		"POST /console/requests/{uuid}/approve/{$}": signedIn(p.approveRequest),
 		"POST /console/requests/{uuid}/reject/{$}":  signedIn(p.rejectRequest),
+
+		"GET /console/links/{$}":                         signedIn(p.links),
+		"GET /console/links/new/{$}":                     signedIn(p.askNewLink),
+		"POST /console/links/new/{$}":                    signedIn(p.createLink),
+		"GET /console/links/{uuid}/{$}":                  signedIn(p.link),
+		"GET /console/links/{uuid}/edit/{$}":             signedIn(p.askEditLink),
+		"POST /console/links/{uuid}/edit/{$}":            signedIn(p.saveLink),
+		"POST /console/links/{uuid}/cancel/{$}":          signedIn(p.cancelLink),
+		"POST /console/links/{uuid}/delete/{$}":          signedIn(p.deleteLink),
+		"GET /console/join-requests/{$}":                 signedIn(p.joinRequests),
+		"POST /console/join-requests/{uuid}/approve/{$}": signedIn(p.approveJoin),
+		"POST /console/join-requests/{uuid}/reject/{$}":  signedIn(p.rejectJoin),
 	}
 	if !c.SignsInByMail {
 		for _, pattern := range []string{"POST /sign-in/{$}", "GET /sign-in/code/{$}", "POST /sign-in/code/{$}"} {

@@ -50,3 +50,24 @@ addEventListener("pageshow", () => {
   waiting.textContent = "";
   for (const form of document.forms) delete form.dataset.sent;
 });
+
+// A field to copy gets a button that copies it, where the browser lets pages write to the clipboard.
+for (const field of document.querySelectorAll("input[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "quiet";
+  button.textContent = "Copy";
+  const result = document.createElement("span");
+  result.setAttribute("role", "status");
+  button.addEventListener("click", async () => {
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+      result.textContent = "Copied";
+    } catch {
+      result.textContent = "It is selected: copy it with the keyboard";
+    }
+  });
+  field.after(button, result);
+}
