@@ -218,9 +218,12 @@ func choose(found directory.Scope, name string, isFixed bool, group uuid.UUID) (
 	return by == nil && found.Name != name, nil
 }
 
-// GrantedProject returns the name of the project that an approval of the request finds or makes, where its group invitation
-// makes projects.
+// GrantedProject returns the name of the project that an approval of the request finds or makes; empty where the group
+// invitation makes no projects.
 func (r Request) GrantedProject() string {
+	if !r.Group.MakesProjects {
+		return ""
+	}
 	name, _ := projectName(r)
 	return name
 }

@@ -62,7 +62,7 @@ func TestEveryPageInABrowser(t *testing.T) {
 			var focus string
 			c.run(chromedp.WaitReady("main :focus"), chromedp.Evaluate(`(e => e.tagName + (e.id && "#" + e.id) + (e.getAttribute("role") ? "=" + e.getAttribute("role") : ""))(document.activeElement)`, &focus),
 				chromedp.Evaluate(string(axe), nil))
-			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason|name|project_name|project_description)$`, focus, "the focus on %s", s.name)
+			assert.Regexp(e, `^H1|^H2#preview|=alert$|#(emails|role|text|email|code|reason|name|project_name|project_description|project_role|comment-0)$`, focus, "the focus on %s", s.name)
 			for _, width := range []int64{1280, 375, 320} {
 				var overflow int
 				c.run(emulation.SetDeviceMetricsOverride(width, 800, 1, width < 1280),
@@ -210,7 +210,7 @@ customers:
 	e.joinStates(add)
 	// Nothing waits for approval afterwards.
 	add("approved", "", "/invitation_approve/"+e.approval(token.Approve, requested)+"/", submit("main form"))
-	return all
+	return append(all, e.linkStates()...)
 }
 
 const evilProject = "7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a66"
