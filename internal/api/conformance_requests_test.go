@@ -251,7 +251,7 @@ func TestNoOpenDoor(t *testing.T) {
 		require.True(e.t, e.submit("invitee", before).AutoApproved)
 		e.joining.Policy.RestrictAutoApprove = true
 		require.False(e.t, e.submit("stranger", before).AutoApproved)
-		require.Equal(e.t, 1, e.countJobs("notify_permission_request"))
+		require.Equal(e.t, 1, e.countJobs(joining.Announce{}.Kind()))
 		const open = "Add an e-mail pattern, an affiliation or an identity source: here the link alone may admit nobody."
 		e.request("PATCH", groupAt(before), "owner", map[string]any{"custom_text": "x"}).is(http.StatusBadRequest, fieldError("auto_approve", open))
 		e.request("POST", groups, "owner", groupDraft(member, apollo, "auto_approve", true, "user_email_patterns", []string{".*"})).

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/joining"
+
 	"invited/gen/server"
 )
 
@@ -59,7 +61,7 @@ func TestConcurrentSubmissionsByOne(t *testing.T) {
 			require.Equal(e.t, crowdSize-1, counts[each.loses], "%v", counts)
 			require.Equal(e.t, each.requests, e.number("permission_requests"))
 			require.Equal(e.t, memberships+each.memberships, e.number("memberships"))
-			require.Equal(e.t, each.jobs, e.countJobs("notify_permission_request"))
+			require.Equal(e.t, each.jobs, e.countJobs(joining.Announce{}.Kind()))
 			require.Equal(e.t, 1, e.number("group_invitation_events WHERE event_type = 'submitted' AND group_invitation_uuid = '"+each.group+"'"))
 		}
 		require.Equal(e.t, 1, e.number("scopes WHERE group_invitation_uuid IS NOT NULL"))
@@ -141,7 +143,7 @@ func TestConcurrentReviewsAndCancels(t *testing.T) {
 			ends := map[string]string{"approve": "approved", "reject": "rejected", "cancel_request": "canceled"}
 			require.EqualValues(e.t, ends[winner], e.seesRequest("staff", id).State)
 			require.Equal(e.t, winner == "approve", e.holds(user, member, apollo))
-			require.Equal(e.t, either(winner == "reject", 1, 0), e.countJobs("notify_permission_request"))
+			require.Equal(e.t, either(winner == "reject", 1, 0), e.countJobs(joining.Notify{}.Kind()))
 			require.Equal(e.t, 2, e.number("group_invitation_events WHERE permission_request_uuid = '"+id+"'"))
 		}
 	})

@@ -91,7 +91,7 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			done:  "SELECT uuid FROM permission_requests",
 			with:  madeProjects,
 			also:  []string{madeMembers, reviewedRequests, isSubmitted},
-			none:  "SELECT '' || id FROM river_job WHERE kind = 'notify_permission_request'",
+			none:  "SELECT '' || id FROM river_job WHERE kind = 'announce_permission_request'",
 			clear: "DELETE FROM memberships WHERE scope_uuid IN (" + madeProjects + ")",
 		},
 		"submit a request that waits": {
@@ -99,7 +99,7 @@ func TestFaultKilledAtEveryStatement(t *testing.T) {
 			send:    submitRequest,
 			again:   map[bool]int{true: 400, false: 200}, status: 200, happened: isSubmitted,
 			done: "SELECT uuid FROM permission_requests WHERE state = 'pending'",
-			with: "SELECT '' || id FROM river_job WHERE kind = 'notify_permission_request'",
+			with: "SELECT '' || id FROM river_job WHERE kind = 'announce_permission_request'",
 			none: madeProjects,
 		},
 	} {
