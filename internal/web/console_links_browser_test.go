@@ -46,12 +46,13 @@ func (e *env) linkStates() (all []state) {
 		edit.ScopeURL = new(directory.ScopePath(directory.Scope{Type: directory.Project, UUID: uuid.MustParse(evilProject)}))
 		edit.CustomText, edit.EmailPatterns = new(strings.Repeat("W\u202e<u>", 100)), &[]string{".*", strings.Repeat("x", 1000)}
 	})
+	e.apply("users: [{username: lena, email: lena@university.example, full_name: Lena Learner}]")
 	rejected, approved := e.ask("max", project), e.ask("nina", project)
 	require.NoError(e, e.joining.Reject(e.Context(), e.user("olivia"), rejected.UUID, "The workshop is full,\nsorry. There is another one in spring."))
 	require.NoError(e, e.joining.Approve(e.Context(), e.user("sam"), approved.UUID, ""))
 	waiting := e.ask("max", making, "Lunar lander", "A simulation of the landing.\nFor the course on numerical methods.")
 	e.clock.Advance(time.Minute) // the oldest is the first on the page
-	e.ask("ina", making)
+	e.ask("lena", making)
 	e.ask("mia", project)
 	e.ask("max", evil)
 
