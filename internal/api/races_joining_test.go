@@ -30,6 +30,14 @@ func (e *env) submitRequest(group, user string) *http.Request {
 	return e.newRequest("POST", groupAt(group, "submit_request"), user, nil)
 }
 
+// repeat returns n requests of the same kind.
+func (e *env) repeat(n int, path, user string) (all []*http.Request) {
+	for range n {
+		all = append(all, e.newRequest("POST", path, user, nil))
+	}
+	return all
+}
+
 // number returns the number of rows that a query finds.
 func (e *env) number(from string) int {
 	e.t.Helper()
@@ -239,5 +247,79 @@ func TestConcurrentSubmitsAndEdits(t *testing.T) {
 			e.exec("DELETE FROM permission_requests")
 			e.exec("DELETE FROM memberships WHERE user_uuid IN (SELECT uuid FROM users WHERE username LIKE 'guest%')")
 		}
+	})
+}
+
+// Of submissions at once by two group invitations of one scope, of which one approves at once, one succeeds.
+func TestSubmissionsByTwoGroupsAtOnce(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		waits, approves := e.group("owner", member, apollo).UUID.String(), e.group("owner", admin, apollo, "auto_approve", true).UUID.String()
+		for _, user := range []string{"stranger", "invitee", "rival", "reader", "sibling"} {
+			counts := countStatuses(e.sendAtOnce(slices.Concat(e.repeat(5, groupAt(waits, "submit_request"), user),
+				e.repeat(5, groupAt(approves, "submit_request"), user))...))
+			require.Equal(e.t, map[int]int{200: 1, 400: 9}, counts, user)
+		}
+	})
+}
+
+// Of two users who ask to be the one manager, one is approved.
+func TestOneManagerByRequests(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.joining.Policy.OneProjectManager = true
+		group := e.group("owner", manager, strict).UUID.String()
+		e.applyReplaced(", user_email_patterns: ['.*@(acme|university)\\.example']", "")
+		e.exec("UPDATE scopes SET user_email_patterns = NULL")
+		var requests []*http.Request
+		for _, user := range []string{"stranger", "invitee", "rival"} {
+			requests = append(requests, e.newRequest("POST", requestAt(e.submit(user, group).UUID.String(), "approve"), "owner", nil))
+		}
+		answers := e.sendAtOnce(requests...)
+		require.Equal(e.t, map[int]int{200: 1, 400: 2}, countStatuses(answers))
+		for _, answer := range answers {
+			if answer.Status == 400 {
+				answer.is(400, ruleError(msgManager))
+			}
+		}
+	})
+}
+
+// Of submissions, edits, a cancel and a delete at once, each sees what the ones before it left: nobody takes up a group
+// invitation whose restrictions refuse them, which was canceled, or which is gone.
+func TestSubmissionsAgainstChangesAtOnce(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		users := []string{"stranger", "invitee", "rival", "sibling", "reader", "member"}
+		for range 12 {
+			group := e.group("owner", admin, apollo, "allow_multiple_requests", true).UUID.String()
+			var requests []*http.Request
+			for i := range 3 {
+				for _, user := range users {
+					requests = append(requests, e.newRequest("POST", groupAt(group, "submit_request"), user, nil))
+				}
+				switch i {
+				case 0:
+					requests = append(requests,
+						e.newRequest("PATCH", groupAt(group), "owner", map[string]any{"user_email_patterns": []string{"nobody"}}))
+				case 1:
+					requests = append(requests, e.newRequest("POST", groupAt(group, "cancel"), "owner", nil))
+				case 2:
+					requests = append(requests, e.newRequest("DELETE", groupAt(group), "owner", nil))
+				}
+			}
+			for status := range countStatuses(e.sendAtOnce(requests...)) {
+				require.Contains(e.t, []int{200, 204, 400, 404}, status)
+			}
+			var events []server.GroupInvitationEvent
+			e.request("GET", groupAt(group, "events"), "staff", nil).is(http.StatusOK, "").decode(&events)
+			closed := "" // by what; the events are the newest first
+			for i := range events {
+				event := events[len(events)-1-i]
+				if event.EventType == "submitted" {
+					require.Empty(e.t, closed, "nobody asks after this")
+				} else if event.EventType != "created" {
+					closed = string(event.EventType)
+				}
+			}
+		}
+		require.NotContains(e.t, e.log.String(), "level=ERROR")
 	})
 }
