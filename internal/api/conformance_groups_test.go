@@ -16,9 +16,13 @@ import (
 
 // groupDraft returns the body of a request to make a group invitation. more has pairs of field and value.
 func groupDraft(role, scope string, more ...any) map[string]any {
-	body := map[string]any{"role": role, "scope": scopeURL(scope)}
-	for i := 0; i+1 < len(more); i += 2 {
-		body[more[i].(string)] = more[i+1]
+	return withFields(map[string]any{"role": role, "scope": scopeURL(scope)}, more...)
+}
+
+// withFields sets fields of the body of a request, and returns the body. pairs has pairs of field and value.
+func withFields(body map[string]any, pairs ...any) map[string]any {
+	for i := 0; i+1 < len(pairs); i += 2 {
+		body[pairs[i].(string)] = pairs[i+1]
 	}
 	return body
 }
@@ -45,7 +49,7 @@ func (e *env) listGroups(user, query string) (seen []string) {
 		seen = append(seen, row.UUID.String())
 	}
 	count := e.request("HEAD", groups+"?"+query, user, nil).is(http.StatusOK, "")
-	require.Equal(e.t, formatInt(len(rows)), count.Header.Get("X-Result-Count"))
+	require.Equal(e.t, strconv.Itoa(len(rows)), count.Header.Get("X-Result-Count"))
 	return seen
 }
 
@@ -280,9 +284,7 @@ func TestLimitOfGroups(t *testing.T) {
 	})
 }
 
-func formatInt(n int) string { return strconv.Itoa(n) }
-
-// Patterns that would take half a minute to compile are refused at once, together with what else is wrong.
+// Patterns that would take half a minute to compile are refused, together with what else is wrong.
 func TestCostlyPatterns(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		body := groupDraft(retired, apollo, "user_email_patterns", slices.Repeat([]string{`\pL{1000}`}, 100), "project_name_template", "{name}")

@@ -24,11 +24,7 @@ func (x *exampleEnv) group(user string, more ...any) (server.GroupInvitation, re
 }
 
 func (x *exampleEnv) groupDraft(more ...any) map[string]any {
-	body := map[string]any{"role": exampleMember, "scope": exampleServer + "api/projects/" + exampleApollo + "/"}
-	for i := 0; i+1 < len(more); i += 2 {
-		body[more[i].(string)] = more[i+1]
-	}
-	return body
+	return withFields(map[string]any{"role": exampleMember, "scope": exampleServer + "api/projects/" + exampleApollo + "/"}, more...)
 }
 
 const exampleCustomerURL = exampleServer + "api/customers/" + exampleAcme + "/"
