@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"invited/gen/server"
-	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/invitation"
 )
@@ -95,14 +94,9 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 		}
 		q.ExpiresBefore = &before
 	}
-	if p.Scope != nil {
-		kind, id, ok := directory.ParseScopeURL(*p.Scope)
-		if !ok {
-			return q, fault.Field("scope", "This is not the URL of a scope.")
-		}
-		q.Scope = &invitation.ScopeRef{Type: kind, UUID: id}
-	}
-	return q, nil
+	var err error
+	q.Scope, err = scopeFilter(p.Scope)
+	return q, err
 }
 
 func (h handlers) UserInvitationsRetrieve(

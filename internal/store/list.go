@@ -57,8 +57,7 @@ func (tx *Tx) invitationList(q invitation.Query) listing {
 			contains(q.ScopeName, "scopes.name_folded"), contains(q.ScopeDescription, "scopes.description_folded")))
 	}
 	if q.Scope != nil {
-		l.filters = append(l.filters, where("invitations.scope_uuid = ?", q.Scope.UUID),
-			tx.in("invitations.scope_uuid", "scopes", where("scopes.uuid = ? AND scopes.type = ?", q.Scope.UUID, q.Scope.Type)))
+		l.filters = append(l.filters, where("invitations.scope_uuid = ?", q.Scope.UUID), tx.ofScope("invitations.scope_uuid", q.Scope))
 	}
 	l.order = ordering(q.Order, directory.Order{By: invitation.ByCreated, Descending: true}, map[directory.OrderBy][]key{
 		invitation.ByCreated: by("invitations.created"),
