@@ -95,7 +95,7 @@ func TestJoiningIndexes(t *testing.T) {
 			"group_invitations WHERE created_by_uuid = " + id:                                                          "group_invitations_created_by",
 			"group_invitations WHERE offered_by_uuid = " + id:                                                          "group_invitations_offered_by",
 			"group_invitations WHERE role_uuid = " + id + " ORDER BY created DESC, uuid":                               "group_invitations_role",
-			"scopes WHERE customer_uuid = " + id + " AND type = 'project' AND NOT is_removed AND name_folded = 'moon'": "scopes_part_name",
+			"scopes WHERE customer_uuid = " + id + " AND type = 'project' AND NOT is_removed AND name_folded = 'moon'": "scopes_customer_name",
 		} {
 			plan := e.plan("SELECT * FROM " + query)
 			require.Contains(t, plan, "SEARCH", query)

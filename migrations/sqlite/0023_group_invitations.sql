@@ -31,6 +31,7 @@ CREATE INDEX group_invitations_role ON group_invitations (role_uuid, created DES
 -- With a user these are set to null.
 CREATE INDEX group_invitations_created_by ON group_invitations (created_by_uuid);
 CREATE INDEX group_invitations_offered_by ON group_invitations (offered_by_uuid);
+
 CREATE INDEX group_invitations_public ON group_invitations (created DESC, uuid) WHERE is_public AND is_active;
 
 CREATE TABLE permission_requests (
@@ -60,6 +61,7 @@ CREATE INDEX permission_requests_scope ON permission_requests (scope_uuid, creat
 -- With a user or a membership these are set to null.
 CREATE INDEX permission_requests_reviewed_by ON permission_requests (reviewed_by_uuid);
 CREATE INDEX permission_requests_membership ON permission_requests (membership_uuid);
+
 CREATE INDEX permission_requests_invitation ON permission_requests (group_invitation_uuid, created DESC, uuid);
 CREATE INDEX permission_requests_customer_state ON permission_requests (customer_uuid, state, created DESC, uuid);
 CREATE INDEX permission_requests_invitation_state ON permission_requests (group_invitation_uuid, state, created DESC, uuid);
@@ -92,19 +94,17 @@ CREATE INDEX group_invitation_events_user ON group_invitation_events (user_uuid,
     WHERE event_type = 'created' OR event_type = 'submitted';
 CREATE INDEX group_invitation_events_submitted ON group_invitation_events (user_uuid, group_invitation_uuid, created)
     WHERE event_type = 'submitted';
+CREATE INDEX group_invitation_events_recipient ON group_invitation_events (recipient, created) WHERE event_type = 'notified';
 
 -- Projects that approvals made, by the group invitation that was approved; null: made by an operator, or taken over by one. In a
 -- customer one of a name is enough, however many approvals race for it.
 ALTER TABLE scopes ADD COLUMN group_invitation_uuid TEXT; -- no key: it outlives the group invitation
 CREATE UNIQUE INDEX scopes_group_invitation_name ON scopes (customer_uuid, name_folded)
     WHERE group_invitation_uuid IS NOT NULL AND NOT is_removed;
-CREATE INDEX scopes_part_name ON scopes (customer_uuid, type, name_folded);
-
--- Limits on mails to approvers count these.
-CREATE INDEX group_invitation_events_recipient ON group_invitation_events (recipient, created) WHERE event_type = 'notified';
+CREATE INDEX scopes_customer_name ON scopes (customer_uuid, type, name_folded);
 
 -- +goose Down
-DROP INDEX scopes_part_name;
+DROP INDEX scopes_customer_name;
 DROP INDEX scopes_group_invitation_name;
 ALTER TABLE scopes DROP COLUMN group_invitation_uuid;
 DROP TABLE group_invitation_events;
