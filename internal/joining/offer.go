@@ -15,29 +15,33 @@ import (
 // fault.KindRejected that Submit returns.
 type Refusal string
 
-// The refusals that Submit makes for everybody, for a user who has what is offered, and for a user whom it is not for. Those of
-// a scope are RefusedBy.
+// The refusals of Submit, beside RefusedBy.
 const (
-	RefusedInactive  Refusal = msgNotActive
-	RefusedHeld      Refusal = msgHeld
-	RefusedSecond    Refusal = msgSecondRole
-	RefusedRequested Refusal = msgRequested
-	RefusedNotMeant  Refusal = msgNotMeant
+	RefusedInactive  Refusal = "Only pending invitation can be requested."
+	RefusedHeld      Refusal = "User already has this role in the scope."
+	RefusedSecond            = Refusal(invitation.RefusedSecond)
+	RefusedRequested Refusal = "Permission request already exists for this scope."
+	RefusedNotMeant  Refusal = "You are not allowed to accept this invitation. Your email or organization must match the invitation restrictions."
 )
 
-// The refusals that only asking shows, because they depend on the project or on an approval at once.
+// Refusals that an Offer can't foresee: they depend on the project, or on an approval at once.
 const (
-	RefusedName    Refusal = msgNameTaken
-	RefusedManager Refusal = msgOneManager
-	RefusedRole    Refusal = "Role is not active."
+	RefusedName      Refusal = "The organization has a project of this name already, so the request needs another name."
+	RefusedLongName  Refusal = "The project's name would be longer than 255 characters, so the request needs a shorter one."
+	RefusedRequester Refusal = "The requester's account is not active, so the request can't be approved."
+	RefusedManager           = Refusal(invitation.RefusedManager)
+	RefusedRole              = Refusal(invitation.RefusedRole)
 )
 
 // RefusedBy returns the refusal of a scope of a type that does not admit the user's address.
-func RefusedBy(t directory.ScopeType) Refusal { return Refusal(msgNotAdmitted(t)) }
+func RefusedBy(t directory.ScopeType) Refusal {
+	return Refusal("User email, affiliation, or identity source does not match the " + string(t) + " restrictions.")
+}
 
 const (
-	// MaxProjectName is the length of the longest name that a requester can give a project, in characters.
-	MaxProjectName = maxProjectName
+	// MaxProjectName is the length of the longest name of a project, in characters: that of the directory file, which exports
+	// made projects.
+	MaxProjectName = 255
 	// MaxProjectDescription is the length of the longest description, in characters.
 	MaxProjectDescription = 2000
 )

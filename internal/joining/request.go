@@ -87,35 +87,18 @@ type standing struct {
 	admitted admission
 }
 
-// The reasons why nobody, or not this user, can take a group invitation up, as the API says them.
-const (
-	msgNotActive  = "Only pending invitation can be requested."
-	msgHeld       = "User already has this role in the scope."
-	msgSecondRole = "User already has role within this scope."
-	msgNameTaken  = "The organization has a project of this name already, so the request needs another name."
-	msgInactive   = "The requester's account is not active, so the request can't be approved."
-	msgLongName   = "The project's name would be longer than 255 characters, so the request needs a shorter one."
-	msgRequested  = "Permission request already exists for this scope."
-	msgNotMeant   = "You are not allowed to accept this invitation. Your email or organization must match the invitation restrictions."
-)
-
-// msgNotAdmitted returns the reason why a scope of a type admits a user's address not.
-func msgNotAdmitted(by directory.ScopeType) string {
-	return "User email, affiliation, or identity source does not match the " + string(by) + " restrictions."
-}
-
 // canSubmit returns fault.KindRejected, with the reason, where a user can't take a group invitation up, whomever it is for.
 // hasRequest: another request of the user in the scope is pending, or was approved and its membership is in force.
 func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, hasRequest bool, now time.Time) error {
 	switch {
 	case !g.IsActiveAt(now):
-		return fault.Rejected(msgNotActive)
+		return fault.Rejected(string(RefusedInactive))
 	case holdsRole(user, g.RoleUUID, g.ScopeUUID):
-		return fault.Rejected(msgHeld)
+		return fault.Rejected(string(RefusedHeld))
 	case p.DisableMultipleRoles && user.HoldsRoleIn(g.ScopeUUID):
-		return fault.Rejected(msgSecondRole)
+		return fault.Rejected(string(RefusedSecond))
 	case !g.MultipleRequests && hasRequest:
-		return fault.Rejected(msgRequested)
+		return fault.Rejected(string(RefusedRequested))
 	}
 	return nil
 }
@@ -125,9 +108,9 @@ func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, hasRequest bo
 func checkRestrictions(g GroupInvitation, s standing) error {
 	switch {
 	case !isMeantFor(g, s):
-		return fault.Rejected(msgNotMeant)
+		return fault.Rejected(string(RefusedNotMeant))
 	case s.admitted.refusedBy != "":
-		return fault.Rejected(msgNotAdmitted(s.admitted.refusedBy))
+		return fault.Rejected(string(RefusedBy(s.admitted.refusedBy)))
 	}
 	return nil
 }
@@ -158,16 +141,12 @@ func newRequest(g GroupInvitation, user directory.User, name, description string
 	return r
 }
 
-// maxProjectName is the length of the longest name of a project, in characters: that of the directory file, which exports
-// made projects.
-const maxProjectName = 255
-
 // checkName returns fault.KindInvalid where a requester gives a name that projects may not have; empty: the requester gives
 // none.
 func (p Policy) checkName(name string) error {
 	wrong := fault.Fields{}
-	if utf8.RuneCountInString(name) > maxProjectName {
-		wrong.Add("project_name", fmt.Sprintf("Ensure this field has no more than %d characters.", maxProjectName))
+	if utf8.RuneCountInString(name) > MaxProjectName {
+		wrong.Add("project_name", fmt.Sprintf("Ensure this field has no more than %d characters.", MaxProjectName))
 	}
 	if p.ProjectName != nil && name != "" && !p.ProjectName.MatchString(name) {
 		wrong.Add("project_name", "Project names have to match the pattern "+p.ProjectName.String()+".")
@@ -177,8 +156,8 @@ func (p Policy) checkName(name string) error {
 
 // checkLength refuses a name that a template makes too long. A name that was cut could be that of another project.
 func checkLength(name string) error {
-	if utf8.RuneCountInString(name) > maxProjectName {
-		return fault.Rejected(msgLongName)
+	if utf8.RuneCountInString(name) > MaxProjectName {
+		return fault.Rejected(string(RefusedLongName))
 	}
 	return nil
 }
@@ -213,7 +192,7 @@ func choose(found directory.Scope, name string, isFixed bool, group uuid.UUID) (
 	case by != nil && *by == group:
 		return false, nil
 	case !isFixed:
-		return false, fault.Rejected(msgNameTaken)
+		return false, fault.Rejected(string(RefusedName))
 	}
 	return by == nil && found.Name != name, nil
 }
@@ -255,13 +234,13 @@ func (p Policy) check(g grant) error {
 	case g.role.ScopeType != g.scope.Type:
 		return fault.Rejected("Role is not valid for this scope.")
 	case !g.role.IsActive:
-		return fault.Rejected("Role is not active.")
+		return fault.Rejected(string(RefusedRole))
 	case g.hasManager:
-		return fault.Rejected(msgOneManager)
+		return fault.Rejected(string(RefusedManager))
 	case p.DisableMultipleRoles && g.requester.HoldsRoleIn(g.scope.UUID):
-		return fault.Rejected(msgSecondRole)
+		return fault.Rejected(string(RefusedSecond))
 	case g.admitted.refusedBy != "":
-		return fault.Rejected(msgNotAdmitted(g.admitted.refusedBy))
+		return fault.Rejected(string(RefusedBy(g.admitted.refusedBy)))
 	}
 	return nil
 }
@@ -287,7 +266,7 @@ func review(r Request, to State, reviewer directory.User, comment string, now ti
 // made is the project that is made; nil: none.
 func (p Policy) approve(before *Request, r Request, g grant, made *directory.Scope, reviewer directory.User, comment string, now time.Time) (Change, error) {
 	if !g.requester.IsActive {
-		return Change{}, fault.Rejected(msgInactive)
+		return Change{}, fault.Rejected(string(RefusedRequester))
 	}
 	approved := review(r, Approved, reviewer, comment, now)
 	c := Change{RequestBefore: before, RequestAfter: &approved, Project: made}

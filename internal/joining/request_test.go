@@ -23,12 +23,12 @@ func TestCanSubmit(t *testing.T) {
 		policy Policy
 		g      GroupInvitation
 		user   directory.Actor
-		want   string
+		want   Refusal
 	}{
-		"inactive":       {oneRole, group(project, member, canceled), holder, msgNotActive},
-		"holds the role": {oneRole, group(project, member), holder, msgHeld},
-		"holds another":  {oneRole, group(project, member), other, msgSecondRole},
-		"has asked":      {Policy{}, group(project, member), other, msgRequested},
+		"inactive":       {oneRole, group(project, member, canceled), holder, RefusedInactive},
+		"holds the role": {oneRole, group(project, member), holder, RefusedHeld},
+		"holds another":  {oneRole, group(project, member), other, RefusedSecond},
+		"has asked":      {Policy{}, group(project, member), other, RefusedRequested},
 		"may ask again":  {Policy{}, group(project, member, multiple), other, ""},
 	} {
 		requireRejected(t, test.want, test.policy.canSubmit(test.g, test.user, true, now), name)
@@ -47,14 +47,14 @@ func TestCheckRestrictions(t *testing.T) {
 	for name, test := range map[string]struct {
 		g     GroupInvitation
 		found standing
-		want  string
+		want  Refusal
 	}{
-		"not meant":             {group(project, member, patterns), refused, msgNotMeant},
-		"not admitted":          {group(project, member), refused, msgNotAdmitted(directory.Customer)},
+		"not meant":             {group(project, member, patterns), refused, RefusedNotMeant},
+		"not admitted":          {group(project, member), refused, RefusedBy(directory.Customer)},
 		"a pattern matches":     {group(project, member, patterns, affiliations), matching, ""},
-		"no patterns, only":     {group(project, member, affiliations), matching, msgNotMeant},
+		"no patterns, only":     {group(project, member, affiliations), matching, RefusedNotMeant},
 		"signed in there":       {group(project, member, patterns, sources), standing{issuers: []string{"x", "https://issuer.example"}}, ""},
-		"signed in elsewhere":   {group(project, member, sources), standing{issuers: []string{"x"}}, msgNotMeant},
+		"signed in elsewhere":   {group(project, member, sources), standing{issuers: []string{"x"}}, RefusedNotMeant},
 		"without a restriction": {group(project, member), standing{}, ""},
 	} {
 		requireRejected(t, test.want, checkRestrictions(test.g, test.found), name)
@@ -62,7 +62,7 @@ func TestCheckRestrictions(t *testing.T) {
 }
 
 // requireRejected requires a refusal with a message; empty: no refusal.
-func requireRejected(t *testing.T, want string, err error, name string) {
+func requireRejected(t *testing.T, want Refusal, err error, name string) {
 	t.Helper()
 	if want == "" {
 		require.NoError(t, err, name)
@@ -71,7 +71,7 @@ func requireRejected(t *testing.T, want string, err error, name string) {
 	var f *fault.Error
 	require.ErrorAs(t, err, &f, name)
 	require.Equal(t, fault.KindRejected, f.Kind, name)
-	require.Equal(t, want, f.Message, name)
+	require.Equal(t, want, Refusal(f.Message), name)
 }
 
 func TestProjectName(t *testing.T) {
@@ -136,7 +136,7 @@ func TestChoose(t *testing.T) {
 				got = makes
 			}
 			if err != nil {
-				require.ErrorContains(t, err, msgNameTaken)
+				require.ErrorContains(t, err, string(RefusedName))
 				got = refuses
 			}
 			require.Equal(t, want, got, "%+v, fixed: %v", test, isFixed)
@@ -154,16 +154,16 @@ func TestApprove(t *testing.T) {
 	good := grant{role: member, scope: project, requester: directory.Actor{User: active}}
 	holder := directory.Actor{User: active, Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: member.UUID}}}
 	other := directory.Actor{User: active, Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: owner.UUID}}}
-	for want, g := range map[string]grant{
-		msgInactive:                         {role: member, scope: project, requester: directory.Actor{Grants: holder.Grants}},
+	for want, g := range map[Refusal]grant{
+		RefusedRequester:                    {role: member, scope: project, requester: directory.Actor{Grants: holder.Grants}},
 		"Role is not valid for this scope.": {role: inactive, scope: customer, hasManager: true, requester: good.requester},
-		"Role is not active.":               {role: inactive, scope: project, hasManager: true, requester: good.requester},
-		msgOneManager:                       {role: member, scope: project, hasManager: true, requester: other},
-		msgSecondRole:                       {role: member, scope: project, requester: other, admitted: admission{refusedBy: directory.Project}},
-		msgNotAdmitted(directory.Project):   {role: member, scope: project, requester: good.requester, admitted: admission{refusedBy: directory.Project}},
+		RefusedRole:                         {role: inactive, scope: project, hasManager: true, requester: good.requester},
+		RefusedManager:                      {role: member, scope: project, hasManager: true, requester: other},
+		RefusedSecond:                       {role: member, scope: project, requester: other, admitted: admission{refusedBy: directory.Project}},
+		RefusedBy(directory.Project):        {role: member, scope: project, requester: good.requester, admitted: admission{refusedBy: directory.Project}},
 	} {
 		_, err := Policy{DisableMultipleRoles: true}.approve(&r, r, g, nil, directory.User{}, "", now)
-		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, string(want))
 	}
 	reviewer := directory.User{UUID: uuid.New(), Username: "rita"}
 	c, err := Policy{}.approve(&r, r, good, nil, reviewer, "Welcome", now)

@@ -111,7 +111,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 		return []Change{submitted}, s.throttle(tx, actor.User, &g.UUID)
 	})
 	if errors.Is(err, ErrPending) {
-		err = fault.Rejected(msgRequested)
+		err = fault.Rejected(string(RefusedRequested))
 	}
 	if err != nil {
 		return Submission{}, err

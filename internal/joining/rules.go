@@ -112,8 +112,6 @@ func (p Policy) isOpenDoor(admits admitter, g GroupInvitation) (bool, error) {
 	return isMeantFor(g, standing{admitted: found}), err
 }
 
-const msgOneManager = "Project already has an active project manager."
-
 // mayOffer reports whether a user may make a group invitation, or edit it so that it becomes g. permissions are those of
 // the role that g grants. To make projects, a user has to manage the projects of the customer: a member of a single
 // project must not make others beside it.

@@ -307,7 +307,7 @@ func (s *Service) check(tx Tx, admits admitter, g GroupInvitation, before *Group
 	}
 	taken, err := s.hasManager(tx, g.Role, g.Scope)
 	if err == nil && taken {
-		err = fault.Field(fault.NonField, msgOneManager)
+		err = fault.Field(fault.NonField, string(RefusedManager))
 	}
 	return err
 }
