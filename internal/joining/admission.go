@@ -7,7 +7,7 @@ import (
 	"invited/internal/directory"
 )
 
-// admission is what patterns of e-mail addresses say about one address.
+// admission is the answer of patterns of e-mail addresses about one address.
 type admission struct {
 	byInvitation bool                // a pattern of the group invitation matches
 	refusedBy    directory.ScopeType // the scope, or its customer, whose patterns the address does not match; empty: none
@@ -16,10 +16,15 @@ type admission struct {
 // admitter evaluates patterns for one address: those of a group invitation, and those of a scope and its customer.
 type admitter = func(patterns []string, scope directory.Scope, email string) (admission, error)
 
-// admissionQuestion is what an admitter is asked. invitation has the patterns of the group invitation.
+// admissionQuestion is the question to an admitter. invitation has the patterns of the group invitation.
 type admissionQuestion struct {
 	invitation, scope directory.Scope
 	email             string
+}
+
+// newQuestion returns the question about an address: what patterns of a group invitation, and those of a scope, say.
+func newQuestion(patterns []string, scope directory.Scope, email string) admissionQuestion {
+	return admissionQuestion{directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}, scope, email}
 }
 
 // answer asks the customer's patterns before the scope's: an address that both refuse is refused by the customer.
@@ -50,8 +55,7 @@ func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter)
 	return directory.AnswerOutside(admissionQuestion.equal, admissionQuestion.answer,
 		func(ask func(admissionQuestion) (admission, error)) error {
 			admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
-				ofInvitation := directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}
-				q := admissionQuestion{ofInvitation, scope, email}
+				q := newQuestion(patterns, scope, email)
 				if q.isFast() {
 					return q.answer(), nil
 				}

@@ -81,7 +81,7 @@ func (s *Service) Offer(ctx context.Context, caller directory.Actor, id uuid.UUI
 		}
 		// No transaction waits for the evaluation of patterns here.
 		admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
-			return admissionQuestion{directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}, scope, email}.answer(), nil
+			return newQuestion(patterns, scope, email).answer(), nil
 		}
 		out = Offer{View: view(g, caller, tx.Now()), ProjectName: newRequest(g, caller.User, "", "", tx.Now()).GrantedProject()}
 		if out.AtOnce, err = s.approvesItself(tx, admits, g); err != nil {

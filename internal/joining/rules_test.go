@@ -95,7 +95,7 @@ func TestFieldsThatDoNotGoTogether(t *testing.T) {
 func TestIsOpenDoor(t *testing.T) {
 	t.Parallel()
 	admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
-		return admissionQuestion{directory.Scope{Type: directory.Customer, UserEmailPatterns: patterns}, scope, email}.answer(), nil
+		return newQuestion(patterns, scope, email).answer(), nil
 	}
 	affiliations := func(g *GroupInvitation) { g.Affiliations = []string{"staff@acme.example"} }
 	patterns := func(list ...string) func(*GroupInvitation) {
