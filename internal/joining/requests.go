@@ -188,13 +188,9 @@ func (s *Service) Approve(ctx context.Context, caller directory.Actor, id uuid.U
 		if err != nil {
 			return nil, err
 		}
-		var permissions []string
-		if s.Policy.RoleCeiling && !actor.IsStaff {
-			role, err := tx.FindRole(found.Group.Granted().UUID)
-			if err != nil {
-				return nil, err
-			}
-			permissions = role.Permissions
+		permissions, err := s.permissionsOf(tx, found.Group, actor)
+		if err != nil {
+			return nil, err
 		}
 		if !s.Policy.mayGrant(actor, found.Group, permissions) {
 			return nil, fault.NotFound()

@@ -323,18 +323,21 @@ func (s *Service) hasManager(tx Tx, role directory.Role, scope directory.Scope) 
 
 // checkOffer returns fault.KindNotFound where the actor may not offer what a group invitation offers.
 func (s *Service) checkOffer(tx Tx, g GroupInvitation, actor directory.Actor) error {
-	var permissions []string
-	if s.Policy.RoleCeiling && !actor.IsStaff {
-		role, err := tx.FindRole(g.Granted().UUID) // the group invitation's roles have no permissions
-		if err != nil {
-			return err
-		}
-		permissions = role.Permissions
+	permissions, err := s.permissionsOf(tx, g, actor)
+	if err == nil && !s.Policy.mayOffer(actor, g, permissions) {
+		err = fault.NotFound()
 	}
-	if !s.Policy.mayOffer(actor, g, permissions) {
-		return fault.NotFound()
+	return err
+}
+
+// permissionsOf returns the permissions of the role that a group invitation grants, where the actor has to hold them. The roles
+// of the group invitation itself have none.
+func (s *Service) permissionsOf(tx Tx, g GroupInvitation, actor directory.Actor) ([]string, error) {
+	if !s.Policy.RoleCeiling || actor.IsStaff {
+		return nil, nil
 	}
-	return nil
+	role, err := tx.FindRole(g.Granted().UUID)
+	return role.Permissions, err
 }
 
 // throttle returns fault.KindThrottled where a user has made as much as the policy allows, of all or of requests by one group
