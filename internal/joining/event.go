@@ -55,52 +55,51 @@ type Event struct {
 // TableName implements gorm's Tabler.
 func (Event) TableName() string { return "group_invitation_events" }
 
-// said has what happened in each event about a request, before the name of its scope.
-var said = map[EventType]string{
-	EventSubmitted: "submitted", EventApproved: "approved", EventRejected: "rejected", EventRequestCanceled: "canceled",
-	EventRequestDeleted: "deleted",
+// recordRequest returns the event of a change of a request by a user from a state, after which the request is r.
+func recordRequest(event EventType, r Request, from State, user directory.User) *Event {
+	return recordOf(event, r, from, &user, fmt.Sprintf("Permission request of %s for %s has been %s by %s.",
+		r.CreatedBy.Username, r.Group.Scope.Name, strings.TrimPrefix(string(event), "request_"), user.Username))
 }
 
-// recordRequest returns the event of a change of a request from a state, after which the request is r. user is nil where the
-// server does it.
-func recordRequest(event EventType, r Request, from State, user *directory.User) *Event {
-	e := record(event, r.Group, user)
-	e.PermissionRequestUUID, e.FromState, e.ToState, e.Comment = &r.UUID, from, r.State, r.ReviewComment
-	if user == nil {
-		e.Message = fmt.Sprintf("A mail about the permission request of %s for %s was sent.", r.CreatedBy.Username, r.Group.Scope.Name)
-		if event == EventNotificationFailed {
-			e.Message = fmt.Sprintf("A mail about the permission request of %s for %s was not sent.", r.CreatedBy.Username, r.Group.Scope.Name)
-		}
-		return e
+// recordMail returns the event of a mail about a request that the server has sent, or has not.
+func recordMail(event EventType, r Request) *Event {
+	verb := "was"
+	if event == EventNotificationFailed {
+		verb = "was not"
 	}
-	e.Message = fmt.Sprintf("Permission request of %s for %s has been %s by %s.",
-		r.CreatedBy.Username, r.Group.Scope.Name, said[event], user.Username)
+	return recordOf(event, r, r.State, nil, fmt.Sprintf("A mail about the permission request of %s for %s %s sent.",
+		r.CreatedBy.Username, r.Group.Scope.Name, verb))
+}
+
+// recordOf returns an event about a request.
+func recordOf(event EventType, r Request, from State, user *directory.User, message string) *Event {
+	e := record(event, r.Group, user, message)
+	e.PermissionRequestUUID, e.FromState, e.ToState, e.Comment = &r.UUID, from, r.State, r.ReviewComment
 	return e
 }
 
 // recordApproval returns the event of the approval of a request, after which the request is r. Its role and scope are those of
 // the grant: a project-making group invitation has others.
-func recordApproval(r Request, from State, g grant, reviewer *directory.User) *Event {
+func recordApproval(r Request, from State, g grant, reviewer directory.User) *Event {
 	e := recordRequest(EventApproved, r, from, reviewer)
 	e.ScopeUUID, e.ScopeName, e.RoleUUID, e.RoleName = g.scope.UUID, g.scope.Name, g.role.UUID, g.role.Name
 	e.Message = fmt.Sprintf("%s: %s in %s.", strings.TrimSuffix(e.Message, "."), g.role.Name, g.scope.Name)
 	return e
 }
 
-// did has the verb of each event about a group invitation.
-var did = map[EventType]string{
-	EventCreated: "created", EventUpdated: "updated", EventCanceled: "canceled", EventDeleted: "deleted",
+// recordGroup returns the event of a change by a user after which the group invitation is g.
+func recordGroup(event EventType, g GroupInvitation, user directory.User) *Event {
+	return record(event, g, &user, fmt.Sprintf("Group invitation for %s has been %s by %s.", g.Scope.Name, event, user.Username))
 }
 
-// record returns the event of a change after which the group invitation is g.
-func record(event EventType, g GroupInvitation, user *directory.User) *Event {
+// record returns an event about a group invitation or one of its requests. user is nil where the server does it.
+func record(event EventType, g GroupInvitation, user *directory.User, message string) *Event {
 	e := &Event{
-		GroupInvitationUUID: g.UUID, Type: event,
+		GroupInvitationUUID: g.UUID, Type: event, Message: message,
 		ScopeUUID: g.ScopeUUID, ScopeName: g.Scope.Name, RoleUUID: g.RoleUUID, RoleName: g.Role.Name,
 	}
 	if user != nil {
 		e.UserUUID, e.UserUsername, e.UserFullName = &user.UUID, user.Username, user.FullName
-		e.Message = fmt.Sprintf("Group invitation for %s has been %s by %s.", g.Scope.Name, did[event], user.Username)
 	}
 	return e
 }

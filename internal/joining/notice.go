@@ -218,7 +218,7 @@ func (s *Service) FinishNotice(ctx context.Context, job Notify, m *Message, o in
 			if !isLast && notice != job {
 				continue
 			}
-			told := recordRequest(event, r, r.State, nil)
+			told := recordMail(event, r)
 			told.Recipient, told.ErrorMessage = m.To, o.Reason
 			c := Change{Event: told}
 			if n, isGathered := notice.RequestNotice(); isGathered && isLast {

@@ -280,7 +280,7 @@ func (p Policy) approve(before *Request, r Request, g grant, made *directory.Sco
 		}
 		approved.MembershipUUID = &c.Member.UUID
 	}
-	c.Event = recordApproval(approved, r.State, g, &reviewer)
+	c.Event = recordApproval(approved, r.State, g, reviewer)
 	return c, nil
 }
 
@@ -288,7 +288,7 @@ func (p Policy) approve(before *Request, r Request, g grant, made *directory.Sco
 func reject(r Request, reviewer directory.User, comment string, now time.Time) Change {
 	rejected := review(r, Rejected, reviewer, comment, now)
 	return Change{
-		RequestBefore: &r, RequestAfter: &rejected, Event: recordRequest(EventRejected, rejected, r.State, &reviewer),
+		RequestBefore: &r, RequestAfter: &rejected, Event: recordRequest(EventRejected, rejected, r.State, reviewer),
 		Jobs: []Job{Notify{Notice: NoticeRejected, Request: r.UUID, User: r.CreatedByUUID}},
 	}
 }
@@ -300,5 +300,5 @@ func withdraw(r Request, user directory.User) (Change, error) {
 	}
 	canceled := r
 	canceled.State = Canceled
-	return Change{RequestBefore: &r, RequestAfter: &canceled, Event: recordRequest(EventRequestCanceled, canceled, r.State, &user)}, nil
+	return Change{RequestBefore: &r, RequestAfter: &canceled, Event: recordRequest(EventRequestCanceled, canceled, r.State, user)}, nil
 }

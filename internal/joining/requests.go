@@ -88,7 +88,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 			return nil, err
 		}
 		made := newRequest(g, actor.User, name, description, tx.Now())
-		submitted := Change{RequestAfter: &made, Event: recordRequest(EventSubmitted, made, "", &actor.User)}
+		submitted := Change{RequestAfter: &made, Event: recordRequest(EventSubmitted, made, "", actor.User)}
 		approves, err := s.approvesItself(tx, admits, g)
 		if err != nil {
 			return nil, err
@@ -324,7 +324,7 @@ func (s *Service) DestroyRequest(ctx context.Context, caller directory.Actor, id
 		if !actor.IsStaff {
 			return nil, fault.Forbidden()
 		}
-		removed := recordRequest(EventRequestDeleted, found, found.State, &actor.User)
+		removed := recordRequest(EventRequestDeleted, found, found.State, actor.User)
 		removed.ToState = ""
 		return []Change{{RequestBefore: &found, Event: removed}}, nil
 	})

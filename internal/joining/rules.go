@@ -145,13 +145,13 @@ func remove(g GroupInvitation, user directory.User, now time.Time) (Change, erro
 	if g.IsActiveAt(now) {
 		return Change{}, fault.Rejected("Only canceled invitation can be deleted.")
 	}
-	return Change{Before: &g, Event: record(EventDeleted, g, &user)}, nil
+	return Change{Before: &g, Event: recordGroup(EventDeleted, g, user)}, nil
 }
 
 // change returns the Change of a group invitation by a user.
 func change(before, after GroupInvitation, event EventType, user directory.User) Change {
 	after.Version++
-	return Change{Before: &before, After: &after, Event: record(event, after, &user)}
+	return Change{Before: &before, After: &after, Event: recordGroup(event, after, user)}
 }
 
 // Limits of the restrictions of one group invitation, which bound the time of a request that is checked against them.

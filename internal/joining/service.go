@@ -134,7 +134,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 			return nil, err
 		}
 		out = view(made, actor, tx.Now())
-		return []Change{{After: &made, Event: record(EventCreated, made, &actor.User)}}, s.throttle(tx, actor.User, nil)
+		return []Change{{After: &made, Event: recordGroup(EventCreated, made, actor.User)}}, s.throttle(tx, actor.User, nil)
 	})
 	return out, err
 }
