@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
+
+	"invited/internal/fault"
 )
 
 // Actor is a user together with the grants that they hold at one moment. Every decision about a caller is made from this
@@ -85,6 +87,17 @@ func (a Actor) Manages() ScopeSet {
 		}
 	}
 	return set
+}
+
+// Refresh returns a caller as find reads them in a transaction: their grants may have changed since the request was
+// authenticated, and what is written must not depend on former grants. Refresh returns fault.KindUnauthenticated where the
+// caller was deleted or made inactive since.
+func Refresh(find func(user uuid.UUID) (Actor, error), caller Actor) (Actor, error) {
+	actor, err := find(caller.UUID)
+	if fault.Is(err, fault.KindNotFound) || (err == nil && !actor.IsActive) {
+		return actor, fault.Unauthorized("User inactive or deleted.")
+	}
+	return actor, err
 }
 
 // MayManage reports whether the actor may create, cancel and send invitations of a scope. Nobody may in a removed scope.

@@ -19,7 +19,7 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 	var refused error // a refusal that is recorded
 	err := s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		refused = nil
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}
@@ -36,7 +36,7 @@ func (s *Service) Accept(ctx context.Context, caller directory.Actor, id uuid.UU
 			if err := tx.LockScope(seen.ScopeUUID); err != nil {
 				return nil, err
 			}
-			if actor, err = s.refresh(tx, caller); err != nil {
+			if actor, err = directory.Refresh(tx.FindActor, caller); err != nil {
 				return nil, err
 			}
 		}

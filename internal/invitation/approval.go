@@ -212,7 +212,7 @@ func (s *Service) reviewSignedIn(
 	ctx context.Context, caller directory.Actor, id uuid.UUID, decide func(Tx, admitter, View, directory.User) (Change, error),
 ) error {
 	return s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d Part
 		if d.ScopeURL == nil && d.Role == nil {
 			return nil
 		}
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return err
 		}

@@ -48,7 +48,7 @@ func (s *Service) create(
 ) (created View, err error) {
 	var unasked bool
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}

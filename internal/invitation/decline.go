@@ -66,7 +66,7 @@ func (s *Service) UndoDecline(ctx context.Context, caller directory.Actor, link 
 // findOwn returns an invitation to the caller, by its link or UUID, and the caller as they are in the transaction;
 // fault.KindNotFound otherwise.
 func (s *Service) findOwn(tx Tx, caller directory.Actor, link uuid.UUID) (directory.Actor, View, error) {
-	actor, err := s.refresh(tx, caller)
+	actor, err := directory.Refresh(tx.FindActor, caller)
 	if err != nil {
 		return actor, View{}, err
 	}

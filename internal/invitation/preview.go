@@ -18,7 +18,7 @@ func (s *Service) MayOffer(caller directory.Actor, role directory.Role, scope di
 // limits.
 func (s *Service) Preview(ctx context.Context, caller directory.Actor, d Draft) (out *Message, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ const RenewalInterval = 24 * time.Hour
 func (s *Service) AskAgain(ctx context.Context, caller directory.Actor, link uuid.UUID) error {
 	unasked := false
 	err := s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}

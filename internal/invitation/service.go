@@ -222,7 +222,7 @@ func (s *Service) Send(ctx context.Context, caller directory.Actor, id uuid.UUID
 // and fault.KindForbidden where they are not staff.
 func (s *Service) Delete(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}
@@ -287,16 +287,6 @@ func (s *Service) restrict(tx Tx, caller directory.Actor, q *Query) {
 // cutoff returns the creation time of the invitations that expire at the time of the transaction; see Query.Cutoff.
 func (s *Service) cutoff(tx Tx) time.Time { return tx.Now().Add(-s.Policy.Lifetime) }
 
-// refresh returns the caller as they are in the transaction: their grants may have changed since the request was
-// authenticated, and what is written must not depend on former grants.
-func (s *Service) refresh(tx Tx, caller directory.Actor) (directory.Actor, error) {
-	actor, err := tx.FindActor(caller.UUID)
-	if fault.Is(err, fault.KindNotFound) || (err == nil && !actor.IsActive) {
-		return actor, fault.Unauthorized("User inactive or deleted.")
-	}
-	return actor, err
-}
-
 // finder is a method of Tx that reads one invitation: Find, FindForChange or FindForCheck.
 type finder = func(id uuid.UUID) (Invitation, error)
 
@@ -327,7 +317,7 @@ func (s *Service) findManaged(tx Tx, actor directory.Actor, id uuid.UUID, find f
 
 // findManagedForChange is findManaged for a change. It also returns the caller as they are in the transaction.
 func (s *Service) findManagedForChange(tx Tx, caller directory.Actor, id uuid.UUID) (directory.Actor, View, error) {
-	actor, err := s.refresh(tx, caller)
+	actor, err := directory.Refresh(tx.FindActor, caller)
 	if err != nil {
 		return actor, View{}, err
 	}

@@ -76,7 +76,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 		if _, err := tx.LockUser(caller.UUID); err != nil && !fault.Is(err, fault.KindNotFound) {
 			return nil, err
 		}
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (s *Service) Reject(ctx context.Context, caller directory.Actor, id uuid.UU
 
 // findToReview returns the caller as they are in the transaction, and a pending request that they see and decide about.
 func (s *Service) findToReview(tx Tx, caller directory.Actor, id uuid.UUID) (actor directory.Actor, found Request, err error) {
-	if actor, err = s.refresh(tx, caller); err != nil {
+	if actor, err = directory.Refresh(tx.FindActor, caller); err != nil {
 		return actor, found, err
 	}
 	if found, err = findVisible(actor, id, tx.FindRequestForChange); err != nil {
@@ -293,7 +293,7 @@ func findProject(tx Tx, r Request) (found directory.Scope, isNew bool, err error
 // the request, fault.KindForbidden where it is neither theirs nor they are staff, and fault.KindRejected where it is decided.
 func (s *Service) CancelRequest(ctx context.Context, caller directory.Actor, id uuid.UUID) (out Request, err error) {
 	err = s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}
@@ -313,7 +313,7 @@ func (s *Service) CancelRequest(ctx context.Context, caller directory.Actor, id 
 // fault.KindForbidden where they are not staff.
 func (s *Service) DestroyRequest(ctx context.Context, caller directory.Actor, id uuid.UUID) error {
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}

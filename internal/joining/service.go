@@ -119,7 +119,7 @@ func (e Edit) check() fault.Fields {
 func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (out View, err error) {
 	wrong := e.check()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +147,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (out View, err error) {
 	wrong := e.check()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}
@@ -381,7 +381,7 @@ func (s *Service) changeManaged(
 	ctx context.Context, caller directory.Actor, id uuid.UUID, decide func(GroupInvitation, directory.User, time.Time) (Change, error),
 ) error {
 	return s.Store.Change(ctx, func(tx Tx) ([]Change, error) {
-		actor, err := s.refresh(tx, caller)
+		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
 			return nil, err
 		}
@@ -444,14 +444,4 @@ func (s *Service) Events(ctx context.Context, caller directory.Actor, id uuid.UU
 		return err
 	})
 	return out, total, err
-}
-
-// refresh returns the caller as they are in the transaction: their grants may have changed since the request was
-// authenticated, and what is written must not depend on former grants.
-func (s *Service) refresh(tx Tx, caller directory.Actor) (directory.Actor, error) {
-	actor, err := tx.FindActor(caller.UUID)
-	if fault.Is(err, fault.KindNotFound) || (err == nil && !actor.IsActive) {
-		return actor, fault.Unauthorized("User inactive or deleted.")
-	}
-	return actor, err
 }
