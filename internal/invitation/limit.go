@@ -15,8 +15,16 @@ type Limit struct {
 	Per   time.Duration
 }
 
-// staffLimitFactor is how many times as many new addresses staff may invite as other users.
+// staffLimitFactor is the number by which the limits on what staff make are multiplied.
 const staffLimitFactor = 10
+
+// For returns the limit on what a user makes.
+func (l Limit) For(user directory.User) Limit {
+	if user.IsStaff {
+		l.Count *= staffLimitFactor
+	}
+	return l
+}
 
 // Quota is a limit on the changes that have something in common. Exactly one of Invitation, Recipient and Inviter is set.
 // Events are counted, which are written in the transaction of their changes: so all processes on a database count the
@@ -44,11 +52,7 @@ func (p Policy) quotas(c Change, user directory.User) (all []Quota) {
 		}
 	}
 	if c.Event.Type == EventCreated || (c.Event.Type == EventUpdated && c.Event.MailTo != nil) {
-		limit := p.LimitInviter
-		if user.IsStaff {
-			limit.Count *= staffLimitFactor
-		}
-		add(limit, Quota{Inviter: user.UUID})
+		add(p.LimitInviter.For(user), Quota{Inviter: user.UUID})
 	}
 	return all
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"invited/internal/directory"
 	"invited/internal/fault"
 )
 
@@ -83,4 +84,12 @@ func TestThrottled(t *testing.T) {
 		require.Equal(t, fault.Throttled(each.wait), err, name)
 	}
 	require.NoError(t, throttled(nil, nil, testTime))
+}
+
+func TestLimitFor(t *testing.T) {
+	t.Parallel()
+	limit := Limit{3, time.Hour}
+	require.Equal(t, limit, limit.For(directory.User{}))
+	require.Equal(t, Limit{30, time.Hour}, limit.For(directory.User{IsStaff: true}))
+	require.Zero(t, Limit{}.For(directory.User{IsStaff: true}).Count)
 }

@@ -13,6 +13,7 @@ import (
 
 	"invited/internal/directory"
 	"invited/internal/fault"
+	"invited/internal/invitation"
 )
 
 // Policy holds the decisions of the operator that concern group invitations and requests.
@@ -29,23 +30,8 @@ type Policy struct {
 	RequestMailInterval  time.Duration  // the least time between two mails about requests to one user; see invitation.Gather
 }
 
-// A Limit allows Count of something in any period of the length Per. The zero Limit allows any number.
-type Limit struct {
-	Count int
-	Per   time.Duration
-}
-
-// staffLimitFactor is how many times as much staff may do as other users.
-const staffLimitFactor = 10
-
-// limitOf returns the limit on what a user makes.
-func (p Policy) limitOf(user directory.User) Limit {
-	limit := p.LimitUser
-	if user.IsStaff {
-		limit.Count *= staffLimitFactor
-	}
-	return limit
-}
+// Limit allows a number of something in any period.
+type Limit = invitation.Limit
 
 // canEdit refuses to edit a group invitation that is not active.
 func canEdit(g GroupInvitation, now time.Time) error {

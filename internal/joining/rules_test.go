@@ -213,11 +213,3 @@ func TestTemplatesAndPatterns(t *testing.T) {
 		require.Equal(t, test.want, got, "%q", test.patterns)
 	}
 }
-
-func TestLimitOf(t *testing.T) {
-	t.Parallel()
-	p := Policy{LimitUser: Limit{3, time.Hour}}
-	require.Equal(t, Limit{3, time.Hour}, p.limitOf(directory.User{}))
-	require.Equal(t, Limit{30, time.Hour}, p.limitOf(directory.User{IsStaff: true}))
-	require.Zero(t, Policy{}.limitOf(directory.User{IsStaff: true}).Count)
-}

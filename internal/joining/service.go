@@ -355,7 +355,7 @@ func (s *Service) throttle(tx Tx, user directory.User, group *uuid.UUID) error {
 		}
 		return err
 	}
-	err := check(s.Policy.limitOf(user), nil)
+	err := check(s.Policy.LimitUser.For(user), nil)
 	if err == nil && group != nil {
 		err = check(s.Policy.LimitRequests, group)
 	}
