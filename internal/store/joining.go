@@ -10,7 +10,6 @@ import (
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
-	"invited/internal/fault"
 	"invited/internal/invitation"
 	"invited/internal/joining"
 )
@@ -34,19 +33,7 @@ func (s joiningStore) ReadList(ctx context.Context, caller uuid.UUID, f func(joi
 
 // Change implements joining.Store.
 func (s joiningStore) Change(ctx context.Context, decide func(joining.Tx) ([]joining.Change, error)) error {
-	err := s.change(ctx, decide, false)
-	for tries := 1; tries < maxTries && (errors.Is(err, invitation.ErrConflict) || s.RolledBack(err)); tries++ {
-		err = s.change(ctx, decide, true)
-	}
-	if errors.Is(err, invitation.ErrConflict) {
-		err = fault.Unavailable(err)
-	}
-	return err
-}
-
-func (s joiningStore) change(ctx context.Context, decide func(joining.Tx) ([]joining.Change, error), lock bool) error {
-	return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
-		tx := &Tx{db: db, engine: s.DB, now: now, lock: lock}
+	return s.change(ctx, func(tx *Tx) error {
 		changes, err := decide(tx)
 		if err != nil {
 			return err

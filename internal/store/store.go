@@ -74,25 +74,31 @@ const maxTries = 4
 
 // Change implements invitation.Store.
 func (s invitationStore) Change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error)) error {
-	err := s.change(ctx, decide, false)
-	for tries := 1; tries < maxTries && (errors.Is(err, invitation.ErrConflict) || s.RolledBack(err)); tries++ {
-		err = s.change(ctx, decide, true)
-	}
-	if errors.Is(err, invitation.ErrConflict) {
-		err = fault.Unavailable(err)
-	}
-	return err
-}
-
-func (s invitationStore) change(ctx context.Context, decide func(invitation.Tx) ([]invitation.Change, error), lock bool) error {
-	return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
-		tx := &Tx{db: db, engine: s.DB, now: now, lock: lock}
+	return s.change(ctx, func(tx *Tx) error {
 		changes, err := decide(tx)
 		if err != nil {
 			return err
 		}
 		return tx.save(changes)
 	})
+}
+
+// change runs f in a transaction, and runs it again, at most maxTries times in all, where somebody else has changed a row that f
+// depends on.
+func (s *Store) change(ctx context.Context, f func(*Tx) error) error {
+	try := func(lock bool) error {
+		return s.Write(ctx, func(db *gorm.DB, now time.Time) error {
+			return f(&Tx{db: db, engine: s.DB, now: now, lock: lock})
+		})
+	}
+	err := try(false)
+	for tries := 1; tries < maxTries && (errors.Is(err, invitation.ErrConflict) || s.RolledBack(err)); tries++ {
+		err = try(true)
+	}
+	if errors.Is(err, invitation.ErrConflict) {
+		err = fault.Unavailable(err)
+	}
+	return err
 }
 
 // ReadStore returns the store as directory.Reader needs it.
