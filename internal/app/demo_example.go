@@ -75,18 +75,10 @@ func renewExampleLink(ctx context.Context, s joining.Store) error {
 		if err != nil {
 			return nil, err
 		}
-		return append(changes, joining.Change{
-			After: &joining.GroupInvitation{
-				UUID: exampleInvitation, Created: tx.Now(), NotCanceled: true, RoleUUID: role.UUID, Role: role, ScopeUUID: scope.UUID,
-				Scope: scope, CustomerUUID: scope.CustomerUUID, CreatedByUUID: &owner.UUID, CreatedBy: &owner.User,
-				EmailPatterns: []string{}, Affiliations: []string{}, IdentitySources: []string{},
-				CustomText: "For everybody in the Apollo workshop.",
-			},
-			Event: &joining.Event{
-				GroupInvitationUUID: exampleInvitation, Type: joining.EventCreated, UserUUID: &owner.UUID, UserUsername: owner.Username,
-				UserFullName: owner.FullName, ScopeUUID: scope.UUID, ScopeName: scope.Name, RoleUUID: role.UUID, RoleName: role.Name,
-				Message: "Group invitation for " + scope.Name + " has been created by " + owner.Username + ".",
-			},
-		}), nil
+		link := joining.NewGroupInvitation(owner.User, tx.Now())
+		link.UUID, link.RoleUUID, link.Role = exampleInvitation, role.UUID, role
+		link.ScopeUUID, link.Scope, link.CustomerUUID = scope.UUID, scope, scope.CustomerUUID
+		link.CustomText = "For everybody in the Apollo workshop."
+		return append(changes, joining.Creation(link, owner.User)), nil
 	})
 }

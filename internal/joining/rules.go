@@ -116,6 +116,11 @@ func managesNewProjects(user directory.Actor, customer directory.Scope) bool {
 	return user.MayManage(directory.Scope{Type: directory.Project, CustomerUUID: customer.UUID, Customer: &customer})
 }
 
+// Creation returns the change by which a user makes a group invitation.
+func Creation(g GroupInvitation, creator directory.User) Change {
+	return Change{After: &g, Event: recordGroup(EventCreated, g, creator)}
+}
+
 // cancel returns the change by which a user ends a group invitation.
 func cancel(g GroupInvitation, user directory.User, now time.Time) (Change, error) {
 	if !g.IsActiveAt(now) {
@@ -187,8 +192,8 @@ func checkPatterns(patterns []string, wrong fault.Fields) {
 	}
 }
 
-// newGroupInvitation returns a group invitation that its creator has not described yet.
-func newGroupInvitation(creator directory.User, now time.Time) GroupInvitation {
+// NewGroupInvitation returns a group invitation that its creator has not described yet.
+func NewGroupInvitation(creator directory.User, now time.Time) GroupInvitation {
 	return GroupInvitation{
 		UUID:    uuid.New(), // random: whoever knows it can ask
 		Created: now, NotCanceled: true, CreatedByUUID: &creator.UUID, CreatedBy: &creator, OfferedByUUID: &creator.UUID,

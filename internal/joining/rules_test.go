@@ -25,7 +25,7 @@ func init() { customer.CustomerUUID, customer.Customer = customer.UUID, &custome
 
 // group returns a group invitation with a role in a scope, changed by some functions.
 func group(scope directory.Scope, role directory.Role, changes ...func(*GroupInvitation)) GroupInvitation {
-	g := newGroupInvitation(directory.User{UUID: uuid.New(), Username: "olivia"}, now)
+	g := NewGroupInvitation(directory.User{UUID: uuid.New(), Username: "olivia"}, now)
 	g.Scope, g.ScopeUUID, g.CustomerUUID, g.Role, g.RoleUUID = scope, scope.UUID, scope.CustomerUUID, role, role.UUID
 	for _, change := range changes {
 		change(&g)

@@ -123,7 +123,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 		if err != nil {
 			return nil, err
 		}
-		made := newGroupInvitation(actor.User, tx.Now())
+		made := NewGroupInvitation(actor.User, tx.Now())
 		if err := s.apply(tx, actor, e, wrong, &made); err != nil {
 			return nil, err
 		}
@@ -134,7 +134,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 			return nil, err
 		}
 		out = view(made, actor, tx.Now())
-		return []Change{{After: &made, Event: recordGroup(EventCreated, made, actor.User)}}, s.throttle(tx, actor.User, nil)
+		return []Change{Creation(made, actor.User)}, s.throttle(tx, actor.User, nil)
 	})
 	return out, err
 }
