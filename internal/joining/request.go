@@ -87,9 +87,9 @@ type standing struct {
 	admitted admission
 }
 
-// canSubmit returns fault.KindRejected, with the reason, where a user can't take a group invitation up, whomever it is for.
+// checkMaySubmit returns fault.KindRejected, with the reason, where a user can't take a group invitation up, whomever it is for.
 // hasRequest: another request of the user in the scope is pending, or was approved and its membership is in force.
-func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, hasRequest bool, now time.Time) error {
+func (p Policy) checkMaySubmit(g GroupInvitation, user directory.Actor, hasRequest bool, now time.Time) error {
 	switch {
 	case !g.IsActiveAt(now):
 		return fault.Rejected(string(RefusedInactive))
@@ -104,7 +104,7 @@ func (p Policy) canSubmit(g GroupInvitation, user directory.Actor, hasRequest bo
 }
 
 // checkRestrictions returns fault.KindRejected, with the reason, where a user is not one of those whom a group invitation, or its
-// scope, is for. To find out can take long, so canSubmit comes first.
+// scope, is for. To find out can take long, so checkMaySubmit comes first.
 func checkRestrictions(g GroupInvitation, s standing) error {
 	switch {
 	case !isMeantFor(g, s):
@@ -181,12 +181,12 @@ func projectName(r Request) (name string, isFixed bool) {
 	return name, isFixed
 }
 
-// choose decides about a project that has the name of a request's project, case aside: whether the approval makes another one
+// checkFound decides about a project that has the name of a request's project, case aside: whether the approval makes another one
 // beside it. A name of which the requester controls a part finds only what approvals of the same group invitation made:
 // otherwise requesters could get a role in any project. A name that the creator fixed finds every project of exactly this name,
 // because the creator had the right to invite into all projects of the customer; and one that an approval made whatever the
 // case, because approvals make one of a name.
-func choose(found directory.Scope, name string, isFixed bool, group uuid.UUID) (makesAnother bool, err error) {
+func checkFound(found directory.Scope, name string, isFixed bool, group uuid.UUID) (makesAnother bool, err error) {
 	by := found.GroupInvitationUUID
 	switch {
 	case by != nil && *by == group:
@@ -228,8 +228,8 @@ type grant struct {
 // isHeld reports whether the requester holds the role already: then nothing more is granted.
 func (g grant) isHeld() bool { return holdsRole(g.requester, g.role.UUID, g.scope.UUID) }
 
-// check returns fault.KindRejected, with the reason, where a rule forbids to grant a role.
-func (p Policy) check(g grant) error {
+// checkGrant returns fault.KindRejected, with the reason, where a rule forbids to grant a role.
+func (p Policy) checkGrant(g grant) error {
 	switch {
 	case g.role.ScopeType != g.scope.Type:
 		return fault.Rejected("Role is not valid for this scope.")
@@ -248,8 +248,8 @@ func (p Policy) check(g grant) error {
 // dependsOnMembers reports whether a rule depends on who else is a member of a scope.
 func (p Policy) dependsOnMembers() bool { return p.DisableMultipleRoles || p.OneProjectManager }
 
-// canReview returns fault.KindConflict where a request is not pending any more.
-func canReview(r Request) error {
+// checkPending returns fault.KindConflict where a request is not pending any more.
+func checkPending(r Request) error {
 	if !CanDo(ActionApprove, r.State) {
 		return fault.Conflict("Valid states for operation: pending.")
 	}
@@ -271,7 +271,7 @@ func (p Policy) approve(before *Request, r Request, g grant, made *directory.Sco
 	approved := review(r, Approved, reviewer, comment, now)
 	c := Change{RequestBefore: before, RequestAfter: &approved, Project: made}
 	if !g.isHeld() {
-		if err := p.check(g); err != nil {
+		if err := p.checkGrant(g); err != nil {
 			return Change{}, err
 		}
 		c.Member = &directory.Membership{
@@ -293,8 +293,8 @@ func reject(r Request, reviewer directory.User, comment string, now time.Time) C
 	}
 }
 
-// withdraw returns the change by which the requester or staff take a request back.
-func withdraw(r Request, user directory.User) (Change, error) {
+// cancelRequest returns the change by which the requester or staff take a request back.
+func cancelRequest(r Request, user directory.User) (Change, error) {
 	if !CanDo(ActionCancel, r.State) {
 		return Change{}, fault.Rejected("Only pending or draft requests can be canceled.")
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // The refusals of a submission, in their order: each case would be refused for the reasons after its own too.
-func TestCanSubmit(t *testing.T) {
+func TestCheckMaySubmit(t *testing.T) {
 	t.Parallel()
 	holder := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: member.UUID}}}
 	other := directory.Actor{Grants: []directory.Grant{{ScopeUUID: project.UUID, RoleUUID: owner.UUID}}}
@@ -31,9 +31,9 @@ func TestCanSubmit(t *testing.T) {
 		"has asked":      {Policy{}, group(project, member), other, RefusedRequested},
 		"may ask again":  {Policy{}, group(project, member, multiple), other, ""},
 	} {
-		requireRejected(t, test.want, test.policy.canSubmit(test.g, test.user, true, now), name)
+		requireRejected(t, test.want, test.policy.checkMaySubmit(test.g, test.user, true, now), name)
 	}
-	require.NoError(t, Policy{}.canSubmit(group(project, member), other, false, now))
+	require.NoError(t, Policy{}.checkMaySubmit(group(project, member), other, false, now))
 }
 
 // One restriction is enough, and the scope's come after the group invitation's.
@@ -130,7 +130,7 @@ func TestChoose(t *testing.T) {
 		{nil, "lab", makes, refuses},
 	} {
 		for isFixed, want := range map[bool]string{true: test.whereFixed, false: test.whereChosen} {
-			another, err := choose(directory.Scope{Name: test.name, GroupInvitationUUID: test.madeBy}, "Lab", isFixed, own)
+			another, err := checkFound(directory.Scope{Name: test.name, GroupInvitationUUID: test.madeBy}, "Lab", isFixed, own)
 			got := takes
 			if another {
 				got = makes
@@ -186,9 +186,9 @@ func TestTransitions(t *testing.T) {
 	for _, state := range States {
 		r := newRequest(group(project, member), directory.User{}, "", "", now)
 		r.State = state
-		require.Equal(t, CanDo(ActionApprove, state), canReview(r) == nil, state)
-		require.Equal(t, CanDo(ActionReject, state), canReview(r) == nil, state)
-		c, err := withdraw(r, directory.User{})
+		require.Equal(t, CanDo(ActionApprove, state), checkPending(r) == nil, state)
+		require.Equal(t, CanDo(ActionReject, state), checkPending(r) == nil, state)
+		c, err := cancelRequest(r, directory.User{})
 		require.Equal(t, CanDo(ActionCancel, state), err == nil, state)
 		if err == nil {
 			require.Equal(t, Canceled, c.RequestAfter.State)

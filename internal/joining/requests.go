@@ -127,7 +127,7 @@ func (s *Service) checkSubmission(tx Tx, admits admitter, g GroupInvitation, use
 		hasRequest, err = tx.HasRequest(user.UUID, g.ScopeUUID)
 	}
 	if err == nil {
-		err = s.Policy.canSubmit(g, user, hasRequest, tx.Now())
+		err = s.Policy.checkMaySubmit(g, user, hasRequest, tx.Now())
 	}
 	if err != nil {
 		return err
@@ -220,7 +220,7 @@ func (s *Service) findToReview(tx Tx, caller directory.Actor, id uuid.UUID) (act
 	if found, err = findVisible(actor, id, tx.FindRequestForChange); err != nil {
 		return actor, found, err
 	}
-	if err = canReview(found); err == nil && !IsApprover(actor, found.Group) {
+	if err = checkPending(found); err == nil && !IsApprover(actor, found.Group) {
 		err = fault.NotFound()
 	}
 	return actor, found, err
@@ -280,7 +280,7 @@ func findProject(tx Tx, r Request) (found directory.Scope, isNew bool, err error
 	case fault.Is(err, fault.KindNotFound):
 		isNew, err = true, nil
 	case err == nil:
-		isNew, err = choose(found, name, isFixed, r.GroupInvitationUUID)
+		isNew, err = checkFound(found, name, isFixed, r.GroupInvitationUUID)
 	}
 	if isNew {
 		found = newProject(r, name, tx.Now())
@@ -303,7 +303,7 @@ func (s *Service) CancelRequest(ctx context.Context, caller directory.Actor, id 
 		if out.CreatedByUUID != actor.UUID && !actor.IsStaff {
 			return nil, &fault.Error{Kind: fault.KindForbidden, Message: "You can only cancel your own permission requests."}
 		}
-		canceled, err := withdraw(out, actor.User)
+		canceled, err := cancelRequest(out, actor.User)
 		return []Change{canceled}, err
 	})
 	return out, err

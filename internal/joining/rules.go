@@ -33,8 +33,8 @@ type Policy struct {
 // Limit allows a number of something in any period.
 type Limit = invitation.Limit
 
-// canEdit refuses to edit a group invitation that is not active.
-func canEdit(g GroupInvitation, now time.Time) error {
+// checkActive refuses to edit a group invitation that is not active.
+func checkActive(g GroupInvitation, now time.Time) error {
 	if !g.IsActiveAt(now) {
 		return fault.Field(fault.NonField, "Only active invitations can be edited.")
 	}

@@ -141,7 +141,7 @@ func TestIsActiveAt(t *testing.T) {
 		require.Equal(t, test.want, err == nil, name)
 		_, err = remove(test.g, directory.User{}, now)
 		require.Equal(t, test.want, err != nil, name)
-		require.Equal(t, test.want, canEdit(test.g, now) == nil, name)
+		require.Equal(t, test.want, checkActive(test.g, now) == nil, name)
 	}
 }
 

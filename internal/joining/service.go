@@ -99,9 +99,9 @@ type Edit struct {
 	Expires          **time.Time
 }
 
-// check returns what is wrong with the texts of an edit, whatever is in the database. To check them can take a tenth of a second,
-// and on SQLite everybody who writes waits for a transaction: the use cases call check before theirs.
-func (e Edit) check() fault.Fields {
+// checkTexts returns what is wrong with the texts of an edit, whatever is in the database. To check them can take a tenth of a second,
+// and on SQLite everybody who writes waits for a transaction: the use cases call checkTexts before theirs.
+func (e Edit) checkTexts() fault.Fields {
 	wrong := fault.Fields{}
 	if e.EmailPatterns != nil {
 		checkPatterns(*e.EmailPatterns, wrong)
@@ -117,7 +117,7 @@ func (e Edit) check() fault.Fields {
 // the scope or may not offer the role; and fault.KindThrottled beyond the limit of the policy. The checks are made in this
 // order.
 func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (out View, err error) {
-	wrong := e.check()
+	wrong := e.checkTexts()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
@@ -127,7 +127,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 		if err := s.apply(tx, actor, e, wrong, &made); err != nil {
 			return nil, err
 		}
-		if err := s.check(tx, admits, made, nil, actor); err != nil {
+		if err := s.checkTogether(tx, admits, made, nil, actor); err != nil {
 			return nil, err
 		}
 		if err := s.checkOffer(tx, made, actor); err != nil {
@@ -145,7 +145,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 // it grants; and fault.KindInvalid where the scope would change, though somebody has asked already. The checks are made in this
 // order.
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (out View, err error) {
-	wrong := e.check()
+	wrong := e.checkTexts()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
@@ -160,10 +160,10 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 		if err := s.apply(tx, actor, e, wrong, &edited); err != nil {
 			return nil, err
 		}
-		if err := canEdit(found, tx.Now()); err != nil {
+		if err := checkActive(found, tx.Now()); err != nil {
 			return nil, err
 		}
-		if err := s.check(tx, admits, edited, &found, actor); err != nil {
+		if err := s.checkTogether(tx, admits, edited, &found, actor); err != nil {
 			return nil, err
 		}
 		// The present state is checked too: whoever may not manage a group invitation must not take it elsewhere.
@@ -194,7 +194,7 @@ func checkUnasked(tx Tx, group uuid.UUID) error {
 	return err
 }
 
-// apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields: what Edit.check
+// apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields: what Edit.checkTexts
 // has found, and what depends on the database.
 func (s *Service) apply(tx Tx, actor directory.Actor, e Edit, found fault.Fields, g *GroupInvitation) error {
 	wrong := maps.Clone(found) // Change may run again
@@ -286,9 +286,9 @@ func setProjectRole(tx Tx, id *uuid.UUID, g *GroupInvitation, wrong fault.Fields
 	return nil
 }
 
-// check makes the checks of what the fields of a group invitation say together. before is what an update found; nil: the
+// checkTogether makes the checks of what the fields of a group invitation say together. before is what an update found; nil: the
 // group invitation is new.
-func (s *Service) check(tx Tx, admits admitter, g GroupInvitation, before *GroupInvitation, actor directory.Actor) error {
+func (s *Service) checkTogether(tx Tx, admits admitter, g GroupInvitation, before *GroupInvitation, actor directory.Actor) error {
 	err := checkPublic(g, before != nil && before.IsPublic, actor)
 	if err == nil {
 		err = checkRoleFits(g)
