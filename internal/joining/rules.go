@@ -21,7 +21,7 @@ type Policy struct {
 	DisableMultipleRoles bool           // a user holds at most one role in a scope
 	OneProjectManager    bool           // a project has at most one PROJECT.MANAGER
 	RoleCeiling          bool           // an inviter or approver grants only roles whose permissions they hold
-	RecheckInviter       bool           // requests are approved at once only while who made or edited the offer last may still invite
+	RecheckInviter       bool           // who edited last must still be allowed to offer, or requests wait for a person
 	RestrictAutoApprove  bool           // auto_approve needs a restriction on who may ask
 	ProjectName          *regexp.Regexp // that the names which requesters give have to match; nil: any
 	LimitRequests        Limit          // of one user's requests by one group invitation

@@ -61,7 +61,7 @@ const (
 
 // joinPage is the content of the page of a join link.
 type joinPage struct {
-	joining.Offer
+	joining.LinkView
 	Role         directory.Role // that one gets
 	Path         string         // of the page, below the base
 	Standing     joinStanding
@@ -157,7 +157,7 @@ func (p *pages) joinStranger(r *request, id uuid.UUID) error {
 	r.Form.Set("return_to", joinPath(id))
 	out, title := joinSignIn{signInForm: r.signInForm("", "")}, "A link to join"
 	if err == nil {
-		offer := newJoinPage(joining.Offer{View: found, AtOnce: found.AutoApprove})
+		offer := newJoinPage(joining.LinkView{View: found, AtOnce: found.AutoApprove})
 		out.Offer, title = &offer, "Join "+found.Scope.Customer.Name
 	}
 	return r.render(http.StatusOK, "join-sign-in", title, out)
@@ -181,25 +181,25 @@ func (p *pages) whoSignsIn(returnTo string) string {
 	}
 }
 
-func newJoinPage(offer joining.Offer) joinPage {
+func newJoinPage(link joining.LinkView) joinPage {
 	out := joinPage{
-		Offer: offer, Role: offer.Granted(), Path: strings.TrimPrefix(joinPath(offer.UUID), "/"), Kind: scopeKind(offer.Scope.Type),
-		Organization: organizationOf(offer.Scope),
+		LinkView: link, Role: link.Granted(), Path: strings.TrimPrefix(joinPath(link.UUID), "/"), Kind: scopeKind(link.Scope.Type),
+		Organization: organizationOf(link.Scope),
 	}
-	if offer.ShowsCreator && offer.CreatedBy != nil {
-		out.Creator = offer.CreatedBy.DisplayName()
+	if link.ShowsCreator && link.CreatedBy != nil {
+		out.Creator = link.CreatedBy.DisplayName()
 	}
-	for _, each := range offer.Pending {
+	for _, each := range link.Pending {
 		out.Waiting = append(out.Waiting, newOwnRequest(each))
 	}
-	if offer.Last != nil && offer.Last.State != joining.Pending {
-		newest := newOwnRequest(*offer.Last)
+	if link.Last != nil && link.Last.State != joining.Pending {
+		newest := newOwnRequest(*link.Last)
 		out.Newest = &newest
 		// A role that makes projects needless says nothing of those that were made.
-		isHere := offer.Refusal == joining.RefusedHeld && !offer.MakesProjects
-		out.Joined = newest.State == joining.Approved && (isHere || offer.Refusal == joining.RefusedRequested)
+		isHere := link.Refusal == joining.RefusedHeld && !link.MakesProjects
+		out.Joined = newest.State == joining.Approved && (isHere || link.Refusal == joining.RefusedRequested)
 	}
-	switch offer.Refusal {
+	switch link.Refusal {
 	case "":
 		out.Standing = joinReady
 	case joining.RefusedHeld:
@@ -215,7 +215,7 @@ func newJoinPage(offer joining.Offer) joinPage {
 	case joining.RefusedNotMeant:
 		out.Standing = joinAddress
 	default:
-		out.Standing, out.Why = joinRefused, joinRefusal(offer.Refusal)
+		out.Standing, out.Why = joinRefused, joinRefusal(link.Refusal)
 	}
 	return out
 }
@@ -223,13 +223,13 @@ func newJoinPage(offer joining.Offer) joinPage {
 // showJoin answers with the page of a join link for the user. change is called before the page is rendered; nil: nothing is
 // to be changed.
 func (p *pages) showJoin(r *request, status int, id uuid.UUID, change func(*joinPage)) error {
-	offer, err := p.Joining.Offer(r.Context(), r.user.Actor, id)
+	link, err := p.Joining.ViewLink(r.Context(), r.user.Actor, id)
 	if fault.Is(err, fault.KindNotFound) {
 		return r.joinMissing()
 	} else if err != nil {
 		return err
 	}
-	page := newJoinPage(offer)
+	page := newJoinPage(link)
 	if change != nil {
 		change(&page)
 	}

@@ -24,7 +24,7 @@ const (
 	RefusedNotMeant  Refusal = "You are not allowed to accept this invitation. Your email or organization must match the invitation restrictions."
 )
 
-// Refusals that an Offer can't foresee: they depend on the project, or on an approval at once.
+// Refusals that a LinkView can't foresee: they depend on the project, or on an approval at once.
 const (
 	RefusedName      Refusal = "The organization has a project of this name already, so the request needs another name."
 	RefusedLongName  Refusal = "The project's name would be longer than 255 characters, so the request needs a shorter one."
@@ -46,11 +46,11 @@ const (
 	MaxProjectDescription = 2000
 )
 
-// maxShownRequests is the number of pending requests that an Offer has at most.
+// maxShownRequests is the number of pending requests that a LinkView has at most.
 const maxShownRequests = 10
 
-// Offer is a group invitation as a user finds it who has opened its link.
-type Offer struct {
+// LinkView is a group invitation as a user finds it who has opened its link.
+type LinkView struct {
 	View
 	// ProjectName is the name of the project that an approval finds or makes where the user gives none; empty: the group
 	// invitation makes no projects.
@@ -63,9 +63,9 @@ type Offer struct {
 	Last *Request
 }
 
-// Offer returns a group invitation, and whether the caller can ask for what it offers. Offer returns fault.KindNotFound where
+// ViewLink returns a group invitation, and whether the caller can ask for what it offers. ViewLink returns fault.KindNotFound where
 // there is no such group invitation.
-func (s *Service) Offer(ctx context.Context, caller directory.Actor, id uuid.UUID) (out Offer, err error) {
+func (s *Service) ViewLink(ctx context.Context, caller directory.Actor, id uuid.UUID) (out LinkView, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		g, err := tx.FindGroup(id)
 		if err != nil {
@@ -83,7 +83,7 @@ func (s *Service) Offer(ctx context.Context, caller directory.Actor, id uuid.UUI
 		admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
 			return newQuestion(patterns, scope, email).answer(), nil
 		}
-		out = Offer{View: view(g, caller, tx.Now()), ProjectName: newRequest(g, caller.User, "", "", tx.Now()).GrantedProject()}
+		out = LinkView{View: view(g, caller, tx.Now()), ProjectName: newRequest(g, caller.User, "", "", tx.Now()).GrantedProject()}
 		if out.AtOnce, err = s.approvesItself(tx, admits, g); err != nil {
 			return err
 		}
@@ -96,13 +96,13 @@ func (s *Service) Offer(ctx context.Context, caller directory.Actor, id uuid.UUI
 		return findOwn(tx, caller.User, &out)
 	})
 	if err != nil {
-		return Offer{}, err
+		return LinkView{}, err
 	}
 	return out, nil
 }
 
-// findOwn reads the requests of a user that an offer shows.
-func findOwn(tx Tx, user directory.User, out *Offer) (err error) {
+// findOwn reads the requests of a user that a LinkView shows.
+func findOwn(tx Tx, user directory.User, out *LinkView) (err error) {
 	q := RequestQuery{
 		Visible: RequestVisibility{User: user.UUID}, CreatedBy: &user.UUID,
 		Scope: &invitation.ScopeRef{Type: out.Scope.Type, UUID: out.ScopeUUID}, States: []State{Pending},
