@@ -1084,7 +1084,7 @@ type FieldErrors map[string][]string
 // FilterText Text that is compared literally, and is never a pattern.
 type FilterText = string
 
-// GroupInvitation A standing invitation, which whoever has its link can take up.
+// GroupInvitation An invitation that whoever has its link can take up.
 type GroupInvitation struct {
 	AllowCustomProjectDetails bool      `json:"allow_custom_project_details"`
 	AllowMultipleRequests     bool      `json:"allow_multiple_requests"`
@@ -1092,8 +1092,8 @@ type GroupInvitation struct {
 	AutoCreateProject         bool      `json:"auto_create_project"`
 	Created                   time.Time `json:"created"`
 
-	// CreatedByFullName Null, with the other two, if the creator no longer exists, and in a public group invitation if the caller may not
-	// manage its scope.
+	// CreatedByFullName Null, with the other two, if the creator no longer exists, and in a public group invitation unless the caller is staff or
+	// support, or may manage its scope.
 	CreatedByFullName *string            `json:"created_by_full_name"`
 	CreatedByImage    *string            `json:"created_by_image"`
 	CreatedByUsername *string            `json:"created_by_username"`
@@ -1104,7 +1104,7 @@ type GroupInvitation struct {
 	// Expires When it stops being active. Null if never. Waldur has no such field.
 	Expires *time.Time `json:"expires"`
 
-	// IsActive False once it was canceled or has expired or its scope was removed.
+	// IsActive False once it was canceled or has expired, and while its scope is removed.
 	IsActive bool `json:"is_active"`
 
 	// IsPublic Shown to people without a token.
@@ -1218,7 +1218,7 @@ type GroupInvitationRequest struct {
 	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
-	// AutoApprove Approve requests at once.
+	// AutoApprove Approve requests at once, as long as the server's policy allows it.
 	//
 	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
@@ -1267,17 +1267,17 @@ type GroupInvitationRequest struct {
 	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope ScopeURL `json:"scope"`
 
-	// UserAffiliations Affiliations, one of which the requester has to have.
+	// UserAffiliations Affiliations of requesters. They are kept and shown; no user has any yet. To meet one entry of the three lists is enough.
 	//
 	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
-	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	// UserEmailPatterns Regular expressions (RE2) that match the whole e-mail of requesters. Case is ignored. To meet one entry of the three lists is enough.
 	//
 	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
-	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	// UserIdentitySources Issuers by which requesters have signed in. To meet one entry of the three lists is enough.
 	//
 	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
@@ -1319,7 +1319,7 @@ type GroupInvitationUpdateRequest struct {
 	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
-	// AutoApprove Approve requests at once.
+	// AutoApprove Approve requests at once, as long as the server's policy allows it.
 	//
 	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
@@ -1368,17 +1368,17 @@ type GroupInvitationUpdateRequest struct {
 	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope *ScopeURL `json:"scope,omitempty"`
 
-	// UserAffiliations Affiliations, one of which the requester has to have.
+	// UserAffiliations Affiliations of requesters. They are kept and shown; no user has any yet. To meet one entry of the three lists is enough.
 	//
 	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
-	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	// UserEmailPatterns Regular expressions (RE2) that match the whole e-mail of requesters. Case is ignored. To meet one entry of the three lists is enough.
 	//
 	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
-	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	// UserIdentitySources Issuers by which requesters have signed in. To meet one entry of the three lists is enough.
 	//
 	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
@@ -1819,7 +1819,7 @@ type PatchedGroupInvitationUpdateRequest struct {
 	// Example: false
 	AllowMultipleRequests *bool `json:"allow_multiple_requests,omitempty"`
 
-	// AutoApprove Approve requests at once.
+	// AutoApprove Approve requests at once, as long as the server's policy allows it.
 	//
 	// Example: false
 	AutoApprove *bool `json:"auto_approve,omitempty"`
@@ -1868,17 +1868,17 @@ type PatchedGroupInvitationUpdateRequest struct {
 	// Example: http://127.0.0.1:8080/api/projects/7d1f4b62-5a3c-4e08-8f97-2b6c9d0e1a02/
 	Scope *ScopeURL `json:"scope,omitempty"`
 
-	// UserAffiliations Affiliations, one of which the requester has to have.
+	// UserAffiliations Affiliations of requesters. They are kept and shown; no user has any yet. To meet one entry of the three lists is enough.
 	//
 	// Example: ["student"]
 	UserAffiliations *[]string `json:"user_affiliations,omitempty"`
 
-	// UserEmailPatterns Regular expressions (RE2), one of which has to match the requester's whole e-mail. Case is ignored.
+	// UserEmailPatterns Regular expressions (RE2) that match the whole e-mail of requesters. Case is ignored. To meet one entry of the three lists is enough.
 	//
 	// Example: [".*@university\\.example"]
 	UserEmailPatterns *[]string `json:"user_email_patterns,omitempty"`
 
-	// UserIdentitySources Issuers, by one of which the requester has to have signed in.
+	// UserIdentitySources Issuers by which requesters have signed in. To meet one entry of the three lists is enough.
 	//
 	// Example: ["https://login.example.org/realms/university"]
 	UserIdentitySources *[]string `json:"user_identity_sources,omitempty"`
@@ -2247,7 +2247,7 @@ type SubmitRequestRequest struct {
 
 // SubmitRequestResponse A new permission request, and what came of it.
 type SubmitRequestResponse struct {
-	// AutoApproved The caller holds the role now.
+	// AutoApproved The request is approved and the caller holds the role. False if the request waits.
 	AutoApproved bool `json:"auto_approved"`
 
 	// ProjectCreated The project was made. False if there was one of its name.
@@ -3751,7 +3751,7 @@ type ClientInterface interface {
 
 	// UserGroupInvitationsCreateWithBody Create group invitation
 	//
-	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 	//
 	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -3761,6 +3761,8 @@ type ClientInterface interface {
 	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 	// configured to refuse that.
+	//
+	// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 	//
 	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 	// after all other checks.
@@ -3772,7 +3774,7 @@ type ClientInterface interface {
 
 	// UserGroupInvitationsCreate Create group invitation
 	//
-	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 	//
 	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -3782,6 +3784,8 @@ type ClientInterface interface {
 	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 	// configured to refuse that.
+	//
+	// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 	//
 	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 	// after all other checks.
@@ -3860,8 +3864,9 @@ type ClientInterface interface {
 	// UserGroupInvitationsEventsList List events of a group invitation
 	//
 	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
-	// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
-	// time when they were written.
+	// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
+	// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
+	// they were written.
 	//
 	// Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
 	UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3902,8 +3907,9 @@ type ClientInterface interface {
 	//
 	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-	// the call, and nothing of it stays.
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+	// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+	// call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
@@ -3920,8 +3926,9 @@ type ClientInterface interface {
 	//
 	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-	// the call, and nothing of it stays.
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+	// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+	// call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
@@ -5097,7 +5104,7 @@ func (c *Client) UserGroupInvitationsCount(ctx context.Context, params *UserGrou
 
 // UserGroupInvitationsCreateWithBody Create group invitation
 //
-// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 // the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 //
 // With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -5107,6 +5114,8 @@ func (c *Client) UserGroupInvitationsCount(ctx context.Context, params *UserGrou
 // With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 // `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 // configured to refuse that.
+//
+// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 //
 // How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 // after all other checks.
@@ -5128,7 +5137,7 @@ func (c *Client) UserGroupInvitationsCreateWithBody(ctx context.Context, content
 
 // UserGroupInvitationsCreate Create group invitation
 //
-// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 // the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 //
 // With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -5138,6 +5147,8 @@ func (c *Client) UserGroupInvitationsCreateWithBody(ctx context.Context, content
 // With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 // `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 // configured to refuse that.
+//
+// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 //
 // How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 // after all other checks.
@@ -5296,8 +5307,9 @@ func (c *Client) UserGroupInvitationsCancel(ctx context.Context, uuid GroupInvit
 // UserGroupInvitationsEventsList List events of a group invitation
 //
 // Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
-// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
-// time when they were written.
+// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
+// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
+// they were written.
 //
 // Corresponds with GET /api/user-group-invitations/{uuid}/events/ (the `UserGroupInvitationsEventsList` operationId).
 func (c *Client) UserGroupInvitationsEventsList(ctx context.Context, uuid GroupInvitationUUID, params *UserGroupInvitationsEventsListParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5376,8 +5388,9 @@ func (c *Client) UserGroupInvitationsRequest(ctx context.Context, uuid GroupInvi
 //
 // Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 // invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-// the call, and nothing of it stays.
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+// call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
@@ -5404,8 +5417,9 @@ func (c *Client) UserGroupInvitationsSubmitRequestWithBody(ctx context.Context, 
 //
 // Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 // invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-// the call, and nothing of it stays.
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+// call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
@@ -12057,7 +12071,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserGroupInvitationsCreateWithBodyWithResponse Create group invitation
 	//
-	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 	//
 	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -12067,6 +12081,8 @@ type ClientWithResponsesInterface interface {
 	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 	// configured to refuse that.
+	//
+	// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 	//
 	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 	// after all other checks.
@@ -12078,7 +12094,7 @@ type ClientWithResponsesInterface interface {
 
 	// UserGroupInvitationsCreateWithResponse Create group invitation
 	//
-	// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+	// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 	// the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 	//
 	// With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -12088,6 +12104,8 @@ type ClientWithResponsesInterface interface {
 	// With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 	// `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 	// configured to refuse that.
+	//
+	// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 	//
 	// How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 	// after all other checks.
@@ -12172,8 +12190,9 @@ type ClientWithResponsesInterface interface {
 	// UserGroupInvitationsEventsListWithResponse List events of a group invitation
 	//
 	// Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
-	// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
-	// time when they were written.
+	// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
+	// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
+	// they were written.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12218,8 +12237,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-	// the call, and nothing of it stays.
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+	// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+	// call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
@@ -12236,8 +12256,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 	// invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-	// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-	// the call, and nothing of it stays.
+	// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+	// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+	// call, and nothing of it stays.
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
@@ -26244,7 +26265,7 @@ func (c *ClientWithResponses) UserGroupInvitationsCountWithResponse(ctx context.
 
 // UserGroupInvitationsCreateWithBodyWithResponse Create group invitation
 //
-// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 // the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 //
 // With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -26254,6 +26275,8 @@ func (c *ClientWithResponses) UserGroupInvitationsCountWithResponse(ctx context.
 // With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 // `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 // configured to refuse that.
+//
+// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 //
 // How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 // after all other checks.
@@ -26271,7 +26294,7 @@ func (c *ClientWithResponses) UserGroupInvitationsCreateWithBodyWithResponse(ctx
 
 // UserGroupInvitationsCreateWithResponse Create group invitation
 //
-// Makes a standing invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
+// Makes a group invitation: whoever opens its link can ask for its role in its scope, and who may manage invitations of
 // the scope approves. It is mailed to nobody: its link is for its creator to pass on.
 //
 // With `auto_create_project`, an approval makes a project in the customer, or finds one of the same name there, and grants
@@ -26281,6 +26304,8 @@ func (c *ClientWithResponses) UserGroupInvitationsCreateWithBodyWithResponse(ctx
 // With `auto_approve`, requests are approved at once. Without `user_email_patterns`, `user_affiliations` and
 // `user_identity_sources` that is an open door: whoever has the link, and an account, holds the role. The server can be
 // configured to refuse that.
+//
+// Group invitations are not held back for approval by staff, whatever the server holds back of other invitations.
 //
 // How many group invitations and requests one user makes can be limited. Beyond a limit the request is refused with 429,
 // after all other checks.
@@ -26413,8 +26438,9 @@ func (c *ClientWithResponses) UserGroupInvitationsCancelWithResponse(ctx context
 // UserGroupInvitationsEventsListWithResponse List events of a group invitation
 //
 // Returns what happened to a group invitation and to its requests, newest first. The caller has to manage its scope. Staff
-// can read the events of every group invitation, also after it was deleted. Events never change, and have the names of the
-// time when they were written.
+// can read the events of every group invitation, also after it was deleted. Events about requests are for those who can see
+// the requests: other managers get those about their own requests. Events never change, and have the names of the time when
+// they were written.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -26482,8 +26508,9 @@ func (c *ClientWithResponses) UserGroupInvitationsRequestWithResponse(ctx contex
 //
 // Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 // invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-// the call, and nothing of it stays.
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+// call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
@@ -26506,8 +26533,9 @@ func (c *ClientWithResponses) UserGroupInvitationsSubmitRequestWithBodyWithRespo
 //
 // Asks for what a group invitation offers. The request is `pending`, and its approvers are told by mail: who may manage
 // invitations of the scope or, with `auto_create_project`, whose role in the customer has `PROJECT.CREATE_PERMISSION`. With
-// `auto_approve` the request is approved in the same call, with the caller as its reviewer; what refuses an approval refuses
-// the call, and nothing of it stays.
+// `auto_approve` the request is approved in the same call, with the caller as its reviewer, unless the server's policy no longer
+// lets the group invitation approve by itself: then the request waits. What refuses an approval in the same call refuses the
+// call, and nothing of it stays.
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
