@@ -142,7 +142,7 @@ type Policy struct {
 	InvitationMaxAge time.Duration `env:"INVITATION_MAX_AGE" envDefault:"168h"`
 
 	// OnlyStaffCanInviteUsers makes the invitations of other users start as requested: staff must approve them, and
-	// only staff can edit invitations. Default: false.
+	// only staff can edit invitations. Group invitations are not held back. Default: false.
 	OnlyStaffCanInviteUsers bool `env:"ONLY_STAFF_CAN_INVITE_USERS" envDefault:"false"`
 
 	// ValidateInvitationEmail hides the details of an invitation from, and denies accepting it to, users with another
@@ -170,11 +170,13 @@ type Policy struct {
 	InvitationLinkSecret bool `env:"INVITATION_LINK_SECRET" envDefault:"false"`
 
 	// RoleCeiling limits the roles that an inviter can offer to those whose permissions the inviter holds in the scope or
-	// its organization. Staff may offer every role. Default: false; in the profile secure true.
+	// its organization. An approver of a request to join grants only such roles. Staff may offer and grant every role.
+	// Default: false; in the profile secure true.
 	RoleCeiling bool `env:"ROLE_CEILING" envDefault:"false"`
 
 	// RecheckInviter rejects accepting an invitation whose inviter is not active any more or may not manage the scope any
-	// more. Default: false; in the profile secure true.
+	// more. A group invitation approves requests by itself only while who edited it last is active and may offer its role.
+	// Default: false; in the profile secure true.
 	RecheckInviter bool `env:"RECHECK_INVITER" envDefault:"false"`
 
 	// RestrictAutoApprove refuses group invitations that approve requests at once and name neither e-mail patterns nor
@@ -182,24 +184,26 @@ type Policy struct {
 	RestrictAutoApprove bool `env:"RESTRICT_AUTO_APPROVE" envDefault:"false"`
 
 	// ProjectNameRegex is the pattern (RE2) that the names have to match which people give to the projects that approvals make.
-	// Default: none.
+	// The pattern may match a part of the name. Default: none.
 	ProjectNameRegex Pattern `env:"PROJECT_NAME_REGEX"`
 
-	// LimitInvitation limits the deliveries of one invitation. Default: 10/1h.
+	// LimitInvitation limits the deliveries of one invitation, and the requests of one user by one group invitation.
+	// Default: 10/1h.
 	LimitInvitation Limit `env:"LIMIT_INVITATION" envDefault:"10/1h"`
 
-	// LimitRecipient limits the mails to one address, over all scopes. Default: 50/24h; in the profile secure 20/24h.
+	// LimitRecipient limits the mails to one address, over all scopes. Counted apart, it limits the mails to one approver about
+	// requests to join; those beyond the limit wait. Default: 50/24h; in the profile secure 20/24h.
 	LimitRecipient Limit `env:"LIMIT_RECIPIENT" envDefault:"50/24h"`
 
-	// LimitInviter limits the new addresses that one user invites. Staff have ten times the limit. Default: 0, no limit;
-	// in the profile secure 200/1h.
+	// LimitInviter limits the new addresses that one user invites. Counted apart, it limits the group invitations and requests
+	// to join that one user makes. Staff have ten times the limit. Default: 0, no limit; in the profile secure 200/1h.
 	LimitInviter Limit `env:"LIMIT_INVITER" envDefault:"0"`
 
 	// NotifyAccepted mails the inviter when somebody accepts. Default: false.
 	NotifyAccepted bool `env:"NOTIFY_ACCEPTED" envDefault:"false"`
 
-	// RequestMailInterval is the least time between two mails to a staff user about invitations that wait for approval.
-	// Default: 1m.
+	// RequestMailInterval is the least time between two mails to one user about invitations that wait for approval, or about
+	// requests to join. Default: 1m.
 	RequestMailInterval time.Duration `env:"REQUEST_MAIL_INTERVAL" envDefault:"1m"`
 
 	// InvitationUseWebhooks delivers invitations into projects by webhook instead of by mail. Reminders, notices and
