@@ -86,8 +86,8 @@ type Tx interface {
 	// ListRequestsToTell returns the pending requests that a user has had no mail about: that of the notice first, the others
 	// as they were made, at most limit. It also returns the number of all of them.
 	ListRequestsToTell(n invitation.RequestNotice, limit int) ([]Request, int, error)
-	// MailedTime returns when the nth newest mail about requests was handed over to an address, counted from 1, since a time;
-	// the zero time where there are fewer.
+	// MailedTime returns when the nth newest mail about requests that wait was handed over to an address, counted from 1, since
+	// a time; the zero time where there are fewer.
 	MailedTime(address string, since time.Time, n int) (time.Time, error)
 	// HasRequest reports whether a request of a user in a scope is pending, or was approved and the membership that it made is
 	// in force.

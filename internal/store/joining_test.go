@@ -158,6 +158,43 @@ func TestMadeTime(t *testing.T) {
 	})
 }
 
+// MailedTime counts mails about requests that wait, one for all requests of a mail, and not those that tell of a rejection.
+func TestMailedTime(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, e *env) {
+		group := e.group()
+		at := func(minute int) time.Time { return time.Date(2026, 11, 23, 9, minute, 0, 0, time.UTC) }
+		write := func(minute int, kind joining.EventType, about joining.State, address string) {
+			require.NoError(t, e.exec(`INSERT INTO group_invitation_events (group_invitation_uuid, created, event_type, user_username,
+				user_full_name, from_state, to_state, scope_uuid, scope_name, role_uuid, role_name, message, comment, recipient, error_message, request_id)
+				VALUES ('%s', '%s', '%s', '', '', '%s', '%s', '%s', '', '%s', '', '', '', '%s', '', '')`,
+				group.UUID, at(minute).Format(database.TimeFormat), kind, about, about, projectID, memberRoleID, address))
+		}
+		const address = "olivia@university.example"
+		write(0, joining.EventNotified, joining.Pending, address)
+		write(1, joining.EventNotified, joining.Pending, address)
+		write(1, joining.EventNotified, joining.Pending, address) // in the same mail
+		write(2, joining.EventNotified, joining.Rejected, address)
+		write(3, joining.EventNotificationFailed, joining.Pending, address)
+		write(4, joining.EventNotified, joining.Pending, "ina@university.example")
+		for _, test := range []struct {
+			since time.Time
+			n     int
+			want  time.Time
+		}{
+			{at(0).Add(-time.Second), 1, at(1)},
+			{at(0).Add(-time.Second), 2, at(0)},
+			{at(0).Add(-time.Second), 3, time.Time{}},
+			{at(0), 2, time.Time{}},
+		} {
+			require.NoError(t, e.db.Joining().Read(t.Context(), func(tx joining.Tx) error {
+				got, err := tx.MailedTime(address, test.since, test.n)
+				require.Equal(t, test.want, got, "%+v", test)
+				return err
+			}))
+		}
+	})
+}
+
 // plan returns SQLite's plan of a query.
 func (e *env) plan(query string, args ...any) string {
 	e.t.Helper()

@@ -200,6 +200,7 @@ func (tx *Tx) ListRequestsToTell(n invitation.RequestNotice, limit int) (found [
 func (tx *Tx) MailedTime(address string, since time.Time, n int) (time.Time, error) {
 	var found []joining.Event
 	err := tx.db.Select("created").Where("recipient = ? AND created > ?", address, since).Where("event_type = 'notified'").
+		Where("to_state = ?", joining.Pending). // a mail to a requester is about a request that is decided
 		Group("created").Order("created DESC").Offset(n - 1).Limit(1).Find(&found).Error
 	if err != nil || len(found) == 0 {
 		return time.Time{}, err
