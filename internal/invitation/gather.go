@@ -10,8 +10,8 @@ import (
 // MaxRequests is the number of requests in one mail. Some mail programs cut off what is longer than 100 KiB.
 const MaxRequests = 50
 
-// RequestNotice names a request that one user is to be told of by mail, together with what else waits for the same user: an
-// invitation that waits for approval, or a permission request of package joining.
+// RequestNotice names a request that one user is told of by mail, with the waiting requests of the same kind: an invitation that
+// waits for approval, or a permission request of package joining. Both kinds share the user's interval.
 type RequestNotice struct {
 	User     uuid.UUID
 	Request  uuid.UUID
@@ -34,7 +34,7 @@ type RequestMail struct {
 	Begun time.Time
 }
 
-// GatherTx is what Gather reads.
+// GatherTx reads for Gather.
 type GatherTx interface {
 	// Now is the time of the transaction.
 	Now() time.Time
@@ -44,18 +44,19 @@ type GatherTx interface {
 	FindRequestNotice(n RequestNotice) (waiting int, last time.Time, err error)
 }
 
-// Gathering is what becomes of the job of a RequestNotice. The zero value is the end of the job.
+// Gathering is the outcome of the job of a RequestNotice. The zero value ends the job.
 type Gathering struct {
 	Wait time.Duration   // after which the job is due again; zero: it is not
 	Mail *RequestMail    // that is begun; nil: none
 	Done []RequestNotice // of which nobody is to be told any more
 }
 
-// Gather decides what becomes of the job of a notice. The first request is mailed at once, and those of the next interval
-// together when it is over. Each request has a job for each user, so that none is forgotten when a process dies. The first
-// job that runs after the interval takes the requests of the others along; the others then find that their user was told.
-// compose makes the mail, and returns false where there is nothing to tell of the request of this job, or how long the mail
-// has to wait for a reason of its own. A change with a Mail that fails with ErrConflict is to be tried after RetryGathering.
+// Gather decides about the job of a notice. The first request is mailed at once, and those of the next interval together when it
+// is over. Each request has a job for each user, so that none is forgotten when a process dies. The first job that runs after
+// the interval takes the requests of the others along; the others then find that their user was told.
+//
+// compose makes the mail. It returns false where nothing is to be told of this job's request, and a wait where the mail must go
+// out later. Try a change that fails with ErrConflict again after RetryGathering.
 func Gather(tx GatherTx, n RequestNotice, interval time.Duration, compose func() (composed bool, wait time.Duration, err error)) (Gathering, error) {
 	waiting, last, err := tx.FindRequestNotice(n)
 	if err != nil || waiting == 0 {
@@ -78,8 +79,7 @@ func Gather(tx GatherTx, n RequestNotice, interval time.Duration, compose func()
 	}
 }
 
-// RetryGathering returns when a job is due again whose mail was begun by the jobs of other requests each time that this one
-// tried.
+// RetryGathering returns the wait of a job that lost to mails of other jobs at every try.
 func RetryGathering(interval time.Duration) time.Duration { return interval + spread(time.Second) }
 
 // spread returns a random time of at most d. The jobs of many requests wait for different times: one job an interval is

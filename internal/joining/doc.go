@@ -36,7 +36,7 @@
 //
 // # The shape of a use case
 //
-// As in package invitation: a method of [Service] reads through [Tx], decides with functions of values (rules.go), and
-// returns the [Change] that Store.Change writes in the same transaction. A row is written only if it is still what
-// the decision was made from; otherwise the store makes the three steps once more, with the row locked.
+// As in package invitation: a method of [Service] reads through [Tx], decides with functions of values (rules.go, request.go),
+// and returns the [Change] that Store.Change writes in the same transaction. A row is written only if it is still what the
+// decision was made from; otherwise the store repeats the three steps, with the row locked.
 package joining

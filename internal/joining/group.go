@@ -16,8 +16,8 @@ type GroupInvitation struct {
 	Version int       // counts the changes
 	Created time.Time
 	Expires *time.Time // when the group invitation ends by itself; nil: never
-	// NotCanceled is what was written last. Time or the removal of the scope may have ended the group invitation since:
-	// see IsActiveAt.
+	// NotCanceled is false once the group invitation was canceled. Time or the removal of the scope may end it too: see
+	// IsActiveAt.
 	NotCanceled bool `gorm:"column:is_active"`
 	IsPublic    bool // anybody may read it, also without a credential
 
@@ -86,11 +86,11 @@ type View struct {
 	ShowsCreator bool // the caller may know who created it
 }
 
-// Visibility describes the group invitations that a caller sees in the list. The store's list and isVisible read the same
+// Visibility describes the group invitations that a caller sees in the list. The store's list and Includes read the same
 // value.
 type Visibility struct {
 	All       bool
-	Customers []uuid.UUID // every one of these customers; beside them, who sees not all sees those that are public and active
+	Customers []uuid.UUID // all group invitations of these customers; those that are public and active are seen besides
 }
 
 // VisibleTo returns the group invitations that a caller sees in the list: staff and support all, others those of customers

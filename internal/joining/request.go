@@ -81,7 +81,7 @@ func (p Policy) mayGrant(user directory.Actor, g GroupInvitation, permissions []
 	return IsApprover(user, g) && (!p.RoleCeiling || user.HoldsAll(permissions, g.grantedIn()))
 }
 
-// standing is what the restrictions of a group invitation and of its scope depend on.
+// standing holds the facts that the restrictions of a group invitation and of its scope depend on.
 type standing struct {
 	issuers  []string // by which the user has signed in
 	admitted admission
@@ -181,11 +181,10 @@ func projectName(r Request) (name string, isFixed bool) {
 	return name, isFixed
 }
 
-// checkFound decides about a project that has the name of a request's project, case aside: whether the approval makes another one
-// beside it. A name of which the requester controls a part finds only what approvals of the same group invitation made:
-// otherwise requesters could get a role in any project. A name that the creator fixed finds every project of exactly this name,
-// because the creator had the right to invite into all projects of the customer; and one that an approval made whatever the
-// case, because approvals make one of a name.
+// checkFound decides about a project that has the name of a request's project, case aside: whether the approval makes another
+// one beside it. A name that the requester controls in part leads only to projects of the same group invitation: otherwise
+// requesters could get a role in any project. A name that the creator fixed leads to every project of exactly this name, which
+// the creator may invite into, and to a made one whatever its case: approvals make one of a name.
 func checkFound(found directory.Scope, name string, isFixed bool, group uuid.UUID) (makesAnother bool, err error) {
 	by := found.GroupInvitationUUID
 	switch {

@@ -54,7 +54,7 @@ func findVisible(user directory.Actor, id uuid.UUID, find func(uuid.UUID) (Reque
 	return found, nil
 }
 
-// Submission is what became of a request to take up a group invitation.
+// Submission is the outcome of a request to take up a group invitation.
 type Submission struct {
 	Request Request
 	Project *directory.Scope // in which an approval at once granted a role; nil: none
@@ -72,7 +72,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 	}
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		out = Submission{}
-		// The requests of one user wait for each other: what is read of them stays true.
+		// Submissions of one user wait for each other, so what is read of the user stays true.
 		if _, err := tx.LockUser(caller.UUID); err != nil && !fault.Is(err, fault.KindNotFound) {
 			return nil, err
 		}
@@ -101,7 +101,7 @@ func (s *Service) Submit(ctx context.Context, caller directory.Actor, id uuid.UU
 			return []Change{{Event: submitted.Event}, approved}, s.throttle(tx, actor.User, &g.UUID)
 		}
 		if g.MakesProjects {
-			// Approvers must not have to refuse a name that nobody could approve.
+			// Refuse now a name that nobody could approve.
 			if _, _, err := findProject(tx, made); err != nil {
 				return nil, err
 			}
@@ -178,10 +178,12 @@ func (s *Service) mayStillOffer(tx Tx, g GroupInvitation) (bool, error) {
 	return err == nil, err
 }
 
-// Approve grants what a pending request asks for. Approve returns fault.KindNotFound where the caller does not see the
-// request, fault.KindConflict where it is not pending any more, fault.KindNotFound where the caller decides about no such
-// requests or may not grant the role (see Policy.RoleCeiling), and fault.KindRejected, with the reason, where a rule forbids
-// the membership. The checks are made in this order.
+// Approve grants what a pending request asks for. These checks are made, in this order:
+//
+//  1. the caller sees the request: fault.KindNotFound otherwise
+//  2. the request is pending: fault.KindConflict otherwise
+//  3. the caller decides about such requests, and may grant the role (see Policy.RoleCeiling): fault.KindNotFound otherwise
+//  4. no rule forbids the membership: fault.KindRejected, with the reason, otherwise
 func (s *Service) Approve(ctx context.Context, caller directory.Actor, id uuid.UUID, comment string) error {
 	return s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, found, err := s.findToReview(tx, caller, id)

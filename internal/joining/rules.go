@@ -79,7 +79,7 @@ const msgOpenDoor = "Add an e-mail pattern, an affiliation or an identity source
 // restricts nothing. The address is another one in each process, so that no pattern can be written around it.
 var nobody = randomLetters() + "@" + randomLetters() + ".invalid"
 
-// randomLetters returns a dozen small letters.
+// randomLetters returns a dozen lower-case letters.
 func randomLetters() string {
 	letters := make([]byte, 12)
 	_, _ = rand.Read(letters) // never fails
@@ -145,7 +145,7 @@ func change(before, after GroupInvitation, event EventType, user directory.User)
 	return Change{Before: &before, After: &after, Event: recordGroup(event, after, user)}
 }
 
-// Limits of the restrictions of one group invitation, which bound the time of a request that is checked against them.
+// maxPatternsCost limits the patterns of one group invitation together: a submission is checked against all of them.
 const maxPatternsCost = 200_000
 
 // placeholder matches a placeholder of a template.

@@ -139,11 +139,15 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 	return out, err
 }
 
-// Update changes a group invitation, and returns it. Update returns fault.KindNotFound where there is none;
-// fault.KindInvalid where a field is not valid, the group invitation is not active, or a rule forbids it; and
-// fault.KindNotFound where the caller may not manage its scope, or the scope that it gets, or may not offer the role that
-// it grants; and fault.KindInvalid where the scope would change, though somebody has asked already. The checks are made in this
-// order.
+// Update changes a group invitation, and returns it. These checks are made, in this order:
+//
+//  1. there is the group invitation: fault.KindNotFound otherwise
+//  2. each field is valid: fault.KindInvalid otherwise
+//  3. the group invitation is active: fault.KindInvalid otherwise
+//  4. no rule forbids what the fields say together: fault.KindInvalid otherwise
+//  5. the caller may manage the scope that it has and the one that it gets, and may offer the role that it grants:
+//     fault.KindNotFound otherwise
+//  6. the scope stays the same once somebody has asked: fault.KindInvalid otherwise
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (out View, err error) {
 	wrong := e.checkTexts()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
@@ -286,8 +290,8 @@ func setProjectRole(tx Tx, id *uuid.UUID, g *GroupInvitation, wrong fault.Fields
 	return nil
 }
 
-// checkTogether makes the checks of what the fields of a group invitation say together. before is what an update found; nil: the
-// group invitation is new.
+// checkTogether makes the checks of what the fields of a group invitation say together. before is the row that an update found;
+// nil: the group invitation is new.
 func (s *Service) checkTogether(tx Tx, admits admitter, g GroupInvitation, before *GroupInvitation, actor directory.Actor) error {
 	err := checkPublic(g, before != nil && before.IsPublic, actor)
 	if err == nil {
@@ -302,6 +306,7 @@ func (s *Service) checkTogether(tx Tx, admits admitter, g GroupInvitation, befor
 			err = fault.Field("auto_approve", msgOpenDoor)
 		}
 	}
+	// Waldur refuses also where the body repeats the role; a PUT of unchanged fields passes here.
 	if err != nil || (before != nil && before.RoleUUID == g.RoleUUID && before.ScopeUUID == g.ScopeUUID) {
 		return err
 	}

@@ -7,7 +7,7 @@ type State string
 
 // The states, as the API names them.
 const (
-	Draft    State = "draft" // of Waldur; a request is made and submitted at once, and never seen in it
+	Draft    State = "draft" // Waldur's; no request of this server is in it
 	Pending  State = "pending"
 	Approved State = "approved"
 	Rejected State = "rejected"

@@ -53,7 +53,7 @@ func (s joiningStore) Change(ctx context.Context, decide func(joining.Tx) ([]joi
 }
 
 // saveJoining writes one change but its jobs. It returns invitation.ErrConflict where a row is not what the change was decided
-// from, or is in the way: of a project of the same name, or of the same membership, the next decision makes something else.
+// from, or where a project of the name or the membership was made meanwhile: the next decision finds it.
 func (tx *Tx) saveJoining(c joining.Change) error {
 	err := tx.saveGroup(c.Before, c.After)
 	if err == nil && c.Project != nil {

@@ -101,7 +101,7 @@ func (tx *Tx) FindRole(id uuid.UUID) (found directory.Role, err error) {
 }
 
 // noKeyUpdate is the strength of locks on rows that foreign keys refer to. PostgreSQL locks such a row FOR KEY SHARE when it
-// writes a row that refers to it; FOR UPDATE would make that wait, and two such transactions wait for each other for ever.
+// writes a row that refers to it. FOR UPDATE would make that wait, and two such transactions deadlock.
 const noKeyUpdate = "NO KEY UPDATE"
 
 // LockScope implements invitation.Tx.
