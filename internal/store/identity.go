@@ -289,3 +289,8 @@ func (tx *Tx) ListSignInEvents(user *uuid.UUID, limit int) (found []identity.Eve
 func (tx *Tx) DeleteSignInEvents(before time.Time) error {
 	return tx.db.Delete(&identity.Event{}, "created < ?", before).Error
 }
+
+// IssuersOf implements joining.Tx.
+func (tx *Tx) IssuersOf(user uuid.UUID) (issuers []string, err error) {
+	return issuers, tx.db.Table("identities").Where("user_uuid = ?", user).Order("issuer").Pluck("issuer", &issuers).Error
+}

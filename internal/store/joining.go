@@ -237,6 +237,16 @@ func (tx *Tx) groupList(q joining.Query) listing {
 	return l.inParts(tx.visibleGroups(q), []clause.Expr{always})
 }
 
+// visibleGroups returns the alternatives of which a group invitation in a visibility fulfils one: the same as
+// joining.Visibility.Includes.
+func (tx *Tx) visibleGroups(q joining.Query) []clause.Expr {
+	if q.Visible.All {
+		return []clause.Expr{always}
+	}
+	return tx.ownCustomers("group_invitations.customer_uuid", q.Visible.Customers,
+		clause.Expr{SQL: "group_invitations.is_public AND " + groupIsActive, Vars: []any{q.Now}})
+}
+
 // ofScope is a filter by a scope of a type; nil filters nothing.
 func (tx *Tx) ofScope(column string, scope *invitation.ScopeRef) filter {
 	if scope == nil {

@@ -10,7 +10,6 @@ import (
 	"gorm.io/gorm/clause"
 
 	"invited/internal/directory"
-	"invited/internal/joining"
 )
 
 // Lists of which a caller sees "these customers, or their own" are read in parts: each row is in one part, and an index has
@@ -79,54 +78,4 @@ func (tx *Tx) ownCustomers(column string, customers []uuid.UUID, otherwise claus
 		otherwise = both(otherwise, clause.Expr{SQL: "NOT " + in.SQL, Vars: in.Vars})
 	}
 	return append(alternatives, otherwise)
-}
-
-// visibleGroups returns the alternatives of which a group invitation in a visibility fulfils one: the same as
-// joining.Visibility.Includes.
-func (tx *Tx) visibleGroups(q joining.Query) []clause.Expr {
-	if q.Visible.All {
-		return []clause.Expr{always}
-	}
-	return tx.ownCustomers("group_invitations.customer_uuid", q.Visible.Customers,
-		clause.Expr{SQL: "group_invitations.is_public AND " + groupIsActive, Vars: []any{q.Now}})
-}
-
-// visibleRequests returns the alternatives of which a permission request in a visibility fulfils one: the same as
-// joining.RequestVisibility.Includes.
-func (tx *Tx) visibleRequests(q joining.RequestQuery) []clause.Expr {
-	v := q.Visible
-	if v.All {
-		return []clause.Expr{always}
-	}
-	own := clause.Expr{SQL: "permission_requests.created_by_uuid = ?", Vars: []any{v.User}}
-	customers := v.Customers
-	if q.Customer != nil {
-		// Of the other customers there is none.
-		customers = slices.DeleteFunc(slices.Clone(customers), func(id uuid.UUID) bool { return id != *q.Customer })
-	}
-	alternatives := tx.ownCustomers("permission_requests.customer_uuid", customers, own)
-	if q.Invitation != nil && len(customers) > 0 {
-		// The requests of a group invitation are of its customer: the index of its requests has them in order.
-		in := tx.engine.In("seen.customer_uuid", customers)
-		alternatives = append(alternatives[len(alternatives)-1:], clause.Expr{
-			SQL: "permission_requests.group_invitation_uuid =" +
-				" (SELECT seen.uuid FROM group_invitations AS seen WHERE seen.uuid = ? AND " + in.SQL + ")",
-			Vars: append([]any{*q.Invitation}, in.Vars...),
-		})
-	}
-	return alternatives
-}
-
-// inRequestStates returns an alternative for each of some states; without states the one that has all. The states are text: each
-// set of them has a plan of its own.
-func inRequestStates(states []joining.State) (alternatives []clause.Expr) {
-	if len(states) == 0 {
-		return []clause.Expr{always}
-	}
-	for _, state := range joining.States {
-		if slices.Contains(states, state) {
-			alternatives = append(alternatives, clause.Expr{SQL: "permission_requests.state = '" + string(state) + "'"})
-		}
-	}
-	return alternatives // none: only unknown states
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,19 +41,6 @@ func (tx *Tx) savePermissionRequest(before, after *joining.Request) error {
 // unchangedRequest is the query for the row of a request, if nobody has decided about it since.
 func (tx *Tx) unchangedRequest(r joining.Request) *gorm.DB {
 	return tx.db.Model(&joining.Request{}).Where("uuid = ? AND state = ?", r.UUID, r.State)
-}
-
-// insertProject writes a made project. It returns invitation.ErrConflict where one of the name was made meanwhile.
-func (tx *Tx) insertProject(project directory.Scope) error {
-	result := tx.db.Omit(clause.Associations).Clauses(clause.OnConflict{
-		Columns:     []clause.Column{{Name: "customer_uuid"}, {Name: "name_folded"}},
-		TargetWhere: clause.Where{Exprs: []clause.Expression{clause.Expr{SQL: "group_invitation_uuid IS NOT NULL AND NOT is_removed"}}},
-		DoNothing:   true,
-	}).Create(&project)
-	if result.Error == nil && result.RowsAffected == 0 {
-		return invitation.ErrConflict
-	}
-	return result.Error
 }
 
 // requestColumns are the columns that are read of a permission request, before those of its group invitation.
@@ -141,6 +129,46 @@ func (tx *Tx) requestList(q joining.RequestQuery) listing {
 	return l.inParts(tx.visibleRequests(q), inRequestStates(q.States))
 }
 
+// visibleRequests returns the alternatives of which a permission request in a visibility fulfils one: the same as
+// joining.RequestVisibility.Includes.
+func (tx *Tx) visibleRequests(q joining.RequestQuery) []clause.Expr {
+	v := q.Visible
+	if v.All {
+		return []clause.Expr{always}
+	}
+	own := clause.Expr{SQL: "permission_requests.created_by_uuid = ?", Vars: []any{v.User}}
+	customers := v.Customers
+	if q.Customer != nil {
+		// Of the other customers there is none.
+		customers = slices.DeleteFunc(slices.Clone(customers), func(id uuid.UUID) bool { return id != *q.Customer })
+	}
+	alternatives := tx.ownCustomers("permission_requests.customer_uuid", customers, own)
+	if q.Invitation != nil && len(customers) > 0 {
+		// The requests of a group invitation are of its customer: the index of its requests has them in order.
+		in := tx.engine.In("seen.customer_uuid", customers)
+		alternatives = append(alternatives[len(alternatives)-1:], clause.Expr{
+			SQL: "permission_requests.group_invitation_uuid =" +
+				" (SELECT seen.uuid FROM group_invitations AS seen WHERE seen.uuid = ? AND " + in.SQL + ")",
+			Vars: append([]any{*q.Invitation}, in.Vars...),
+		})
+	}
+	return alternatives
+}
+
+// inRequestStates returns an alternative for each of some states; without states the one that has all. The states are text: each
+// set of them has a plan of its own.
+func inRequestStates(states []joining.State) (alternatives []clause.Expr) {
+	if len(states) == 0 {
+		return []clause.Expr{always}
+	}
+	for _, state := range joining.States {
+		if slices.Contains(states, state) {
+			alternatives = append(alternatives, clause.Expr{SQL: "permission_requests.state = '" + string(state) + "'"})
+		}
+	}
+	return alternatives // none: only unknown states
+}
+
 // HasRequest implements joining.Tx.
 func (tx *Tx) HasRequest(user, scope uuid.UUID) (bool, error) {
 	var count int64
@@ -157,29 +185,6 @@ func (tx *Tx) HasRequests(group uuid.UUID) (bool, error) {
 	var found []uuid.UUID
 	err := tx.db.Table("permission_requests").Where("group_invitation_uuid = ?", group).Limit(1).Pluck("uuid", &found).Error
 	return len(found) > 0, err
-}
-
-// IssuersOf implements joining.Tx.
-func (tx *Tx) IssuersOf(user uuid.UUID) (issuers []string, err error) {
-	return issuers, tx.db.Table("identities").Where("user_uuid = ?", user).Order("issuer").Pluck("issuer", &issuers).Error
-}
-
-// FindProject implements joining.Tx.
-func (tx *Tx) FindProject(customer uuid.UUID, name string, group uuid.UUID) (directory.Scope, error) {
-	first := clause.Expr{
-		SQL: "CASE WHEN scopes.group_invitation_uuid = ? THEN 0 WHEN scopes.name = ? THEN 1" +
-			" WHEN scopes.group_invitation_uuid IS NOT NULL THEN 2 ELSE 3 END, scopes.created, scopes.uuid",
-		Vars: []any{group, name},
-	}
-	return collectOne(tx.db.Table("scopes").Select(scopeColumns+patternColumns+", scopes.group_invitation_uuid").Joins(joinScopeCustomer).
-		Where("scopes.customer_uuid = ? AND scopes.type = ? AND NOT scopes.is_removed", customer, directory.Project).
-		Where("scopes.name_folded = ?", directory.Fold(name)).Order(clause.OrderBy{Expression: first}).Limit(1),
-		func(scan scanFunc) (directory.Scope, error) {
-			var found, ofCustomer directory.Scope
-			err := scan(append(scopeTargets(&found, &ofCustomer),
-				jsonStrings{&found.UserEmailPatterns}, jsonStrings{&ofCustomer.UserEmailPatterns}, &found.GroupInvitationUUID)...)
-			return withCustomer(found, ofCustomer), err
-		})
 }
 
 // ListRequestsToTell implements joining.Tx.
