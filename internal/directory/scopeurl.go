@@ -18,6 +18,9 @@ var typeOfSegment = map[string]ScopeType{
 
 var scopePath = regexp.MustCompile(`/api/([a-z-]+)/([^/]+)/$`)
 
+// NoScope returns the message about a URL that leads to no scope which the caller sees.
+func NoScope(address string) string { return "Can't restore object from url: " + address }
+
 // ParseScopeURL returns the type and uuid of the scope that a URL identifies, and false when the URL identifies no
 // scope. The URL's path ends in /api/customers/{uuid}/, /api/projects/{uuid}/,
 // /api/marketplace-provider-offerings/{uuid}/, /api/proposal-protected-calls/{uuid}/ or /api/proposal-proposals/{uuid}/.

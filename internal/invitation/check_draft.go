@@ -11,7 +11,6 @@ import (
 )
 
 const (
-	msgNoScope     = "Can't restore object from url: "                                 // followed by the URL
 	msgBlankInside = "This field may not contain white space or invisible characters." // of a field that identifies somebody
 	msgNotAdmitted = "Email does not match the membership restrictions of the %s."     // what has the patterns
 	msgOtherType   = "Cannot change role type from %s to %s. Role must remain within the same scope type."
@@ -68,7 +67,7 @@ func (s *Service) CheckDraft(ctx context.Context, caller directory.Actor, d Part
 
 func checkScope(wrong fault.Fields, found directory.Scope, address string) {
 	if found.UUID == uuid.Nil {
-		wrong.Add("scope", msgNoScope+address)
+		wrong.Add("scope", directory.NoScope(address))
 	}
 }
 

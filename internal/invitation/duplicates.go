@@ -49,7 +49,7 @@ func (s *Service) Duplicates(
 			return err
 		}
 		if scope.UUID == uuid.Nil {
-			return fault.Field("scope", msgNoScope+scopeURL)
+			return fault.Field("scope", directory.NoScope(scopeURL))
 		}
 		if !caller.MayManage(scope) {
 			return fault.NotFound()

@@ -235,10 +235,7 @@ func set[T any](field, value *T) {
 	}
 }
 
-const (
-	msgNoScope = "Can't restore object from url: " // followed by the URL
-	msgNoRole  = "Object with uuid=%s does not exist."
-)
+const msgNoRole = "Object with uuid=%s does not exist."
 
 // setTarget sets the role and the scope that an edit names. A scope that the actor does not see is missing for them, and a
 // role that is not active is missing for everybody.
@@ -257,7 +254,7 @@ func setTarget(tx Tx, actor directory.Actor, e Edit, g *GroupInvitation, wrong f
 	}
 	if e.ScopeURL != nil {
 		if scope.UUID == uuid.Nil || !actor.CanSee(scope) {
-			wrong.Add("scope", msgNoScope+*e.ScopeURL)
+			wrong.Add("scope", directory.NoScope(*e.ScopeURL))
 		} else {
 			g.Scope, g.ScopeUUID, g.CustomerUUID = scope, scope.UUID, scope.CustomerUUID
 		}
