@@ -46,11 +46,12 @@ const (
 // projects is the number of projects. A persona accepts a role in a project only once.
 const projects = 16
 
-// Users who prepare what the requests find.
-const (
-	staff = "sam"
-	asker = "rosa" // asks for what the personas decide about
-)
+// staff is a user who prepares what the requests find.
+const staff = "sam"
+
+// asker returns the user who asks for what a persona decides about. Each persona has another: what one persona approves, its
+// asker holds, and can't ask for again.
+func (p persona) asker() string { return "rosa-" + p.name }
 
 // A persona is a user who sends the requests.
 type persona struct {
@@ -385,8 +386,12 @@ users:
   - {username: sam, email: sam@staff.example, is_staff: true, tokens: [` + live.Token("sam") + `]}
   - {username: olivia, email: olivia@acme.example, tokens: [` + live.Token("olivia") + `]}
   - {username: stan, email: stan@elsewhere.example, tokens: [` + live.Token("stan") + `]}
-  - {username: rosa, email: rosa@elsewhere.example, tokens: [` + live.Token(asker) + `]}
-customers:
+`)
+	for _, p := range personas {
+		user := p.asker()
+		fmt.Fprintf(&b, "  - {username: %s, email: %s@elsewhere.example, tokens: [%s]}\n", user, user, live.Token(user))
+	}
+	b.WriteString(`customers:
   - name: Acme
     uuid: ` + customer + `
     members: [{user: olivia, role: CUSTOMER.OWNER}]
@@ -508,9 +513,9 @@ func (s *server) prepareJoining(ctx context.Context, p persona) (map[string][]st
 	}
 	own := p.user
 	if own == "" {
-		own = asker
+		own = p.asker()
 	}
-	for name, user := range map[string]string{"requests": own, "own-requests": own, "approvable": asker, "rejectable": asker} {
+	for name, user := range map[string]string{"requests": own, "own-requests": own, "approvable": p.asker(), "rejectable": p.asker()} {
 		for i := range projects {
 			uuid, err := s.post(ctx, user, "user-group-invitations/"+found["joins"][i]+"/submit_request/", map[string]any{})
 			if err != nil {
