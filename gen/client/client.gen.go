@@ -3913,9 +3913,10 @@ type ClientInterface interface {
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+	// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+	// for one requester. No name is longer than 255 characters.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3932,9 +3933,10 @@ type ClientInterface interface {
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+	// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+	// for one requester. No name is longer than 255 characters.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5394,9 +5396,10 @@ func (c *Client) UserGroupInvitationsRequest(ctx context.Context, uuid GroupInvi
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 // customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+// for one requester. No name is longer than 255 characters.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5423,9 +5426,10 @@ func (c *Client) UserGroupInvitationsSubmitRequestWithBody(ctx context.Context, 
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 // customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+// for one requester. No name is longer than 255 characters.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12243,9 +12247,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+	// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+	// for one requester. No name is longer than 255 characters.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12262,9 +12267,10 @@ type ClientWithResponsesInterface interface {
 	//
 	// `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 	// ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-	// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+	// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 	// customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-	// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+	// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+	// for one requester. No name is longer than 255 characters.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -26514,9 +26520,10 @@ func (c *ClientWithResponses) UserGroupInvitationsRequestWithResponse(ctx contex
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 // customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+// for one requester. No name is longer than 255 characters.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26539,9 +26546,10 @@ func (c *ClientWithResponses) UserGroupInvitationsSubmitRequestWithBodyWithRespo
 //
 // `project_name` and `project_description` are kept where the group invitation has `allow_custom_project_details`, and are
 // ignored otherwise. A name of which the requester controls a part (`project_name`, the username, a template with
-// placeholders) finds only a project that an approval of the same group invitation made. A name that another project of the
+// placeholders) leads only to a project that an approval made for the same requester. A name that another project of the
 // customer has, in any case of its letters, is refused, also when the request is approved. A template without placeholders
-// finds every project of the customer that has exactly this name. No name is longer than 255 characters.
+// leads to the project of the customer that has exactly this name, and is refused in the same way where that project was made
+// for one requester. No name is longer than 255 characters.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -17,40 +17,77 @@ const (
 	nameTooLong = "The project's name would be longer than 255 characters, so the request needs a shorter one."
 )
 
-// The projects of one group invitation are not found by another one, whatever the part of the name is that the requester
-// controls: their words, their username or their full name. Users may choose all three.
-func TestRequestersFindOnlyProjectsOfTheirGroup(t *testing.T) {
+// A project of which the requester controls a part of the name is found by nobody else, by whatever group invitation, whatever
+// the part of the name is that they control: their words, their username or their full name. Users may choose all three.
+func TestRequestersFindOnlyTheirOwnProjects(t *testing.T) {
 	onEachEngine(t, func(e *env) {
-		mine := e.publicGroup("allow_multiple_requests", true, "allow_custom_project_details", true, "auto_approve", true).UUID.String()
-		made := e.submit("invitee", mine, "project_name", "Apollo of stranger")
+		first := e.publicGroup("allow_multiple_requests", true, "allow_custom_project_details", true, "auto_approve", true).UUID.String()
+		made := e.submit("invitee", first, "project_name", "Apollo of stranger")
 		require.True(e.t, *made.ProjectCreated)
 		e.exec("UPDATE users SET full_name = 'Apollo' WHERE username = 'stranger'")
 		e.exec("UPDATE scopes SET name = 'Stranger', name_folded = 'stranger' WHERE uuid = '" + strict + "'")
+		refused := func(group string) {
+			e.t.Helper()
+			e.request("POST", groupAt(group, "submit_request"), "stranger", map[string]string{"project_name": "apollo OF stranger"}).
+				is(http.StatusBadRequest, ruleError(nameTaken))
+		}
+		refused(first)
 		for _, fields := range [][]any{
 			{"allow_custom_project_details", true, "project_name_template", "Moon"},
 			{"project_name_template", "Apollo of {username}"},
 			{"project_name_template", "{full_name}"},
+			{"project_name_template", "Apollo of stranger"}, // was made for one requester
 			{},
 		} {
 			for _, approves := range []bool{false, true} {
-				group := e.publicGroup(append([]any{"allow_multiple_requests", true, "auto_approve", approves}, fields...)...).UUID.String()
-				e.request("POST", groupAt(group, "submit_request"), "stranger", map[string]string{"project_name": "apollo OF stranger"}).
-					is(http.StatusBadRequest, ruleError(nameTaken))
+				refused(e.publicGroup(append([]any{"allow_multiple_requests", true, "auto_approve", approves}, fields...)...).UUID.String())
 			}
 		}
 		require.Equal(e.t, "1", e.countRows("permission_requests"))
-		// The same group invitation leads there.
-		found := e.submit("stranger", mine, "project_name", "apollo OF stranger")
-		require.Equal(e.t, made.ProjectUUID, found.ProjectUUID)
+		// Whom it was made for finds it, by another group invitation too.
+		second := e.publicGroup("allow_multiple_requests", true, "project_name_template", "apollo of {full_name}", "auto_approve", true).UUID.String()
+		e.exec("UPDATE users SET full_name = 'stranger' WHERE username = 'invitee'")
+		require.Equal(e.t, made.ProjectUUID, e.submit("invitee", second).ProjectUUID)
 
-		// A request waits while another group invitation makes a project of its name.
+		// A request waits while a project of its name is made for somebody else.
 		waits := e.publicGroup("allow_multiple_requests", true, "project_name_template", "Lab of {full_name}").UUID.String()
 		id := e.submit("stranger", waits).UUID.String()
-		e.submit("member", mine, "project_name", "lab of apollo")
+		e.submit("member", first, "project_name", "lab of apollo")
 		e.request("POST", requestAt(id, "approve"), "staff", nil).is(http.StatusBadRequest, ruleError(nameTaken))
-		// A name that the creator fixed leads to what another group invitation made.
-		fixed := e.publicGroup("allow_multiple_requests", true, "project_name_template", "Lab of Apollo", "auto_approve", true).UUID.String()
-		require.False(e.t, *e.submit("stranger", fixed).ProjectCreated)
+		// A name that a creator fixed leads to what was made by another group invitation under a fixed name.
+		shared := ""
+		for i, user := range []string{"stranger", "rival"} {
+			fixed := e.publicGroup("allow_multiple_requests", true, "project_name_template", "The workshop", "auto_approve", true).UUID.String()
+			got := e.submit(user, fixed)
+			require.Equal(e.t, i == 0, *got.ProjectCreated)
+			require.True(e.t, shared == "" || shared == got.ProjectUUID.String())
+			shared = got.ProjectUUID.String()
+		}
+		e.request("POST", groupAt(first, "submit_request"), "stranger", map[string]string{"project_name": "The workshop"}).
+			is(http.StatusBadRequest, ruleError(nameTaken))
+	})
+}
+
+// Nobody enters the project that was made for another, or has another come into theirs, by one link that approves by itself.
+func TestRequestersOfOneLinkStayApart(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		e.exec("UPDATE users SET full_name = username")
+		for _, each := range []struct {
+			of       string // before the name
+			template []any
+		}{{"", nil}, {"Of ", []any{"project_name_template", "Of {full_name}"}}} {
+			link := e.publicGroup(append(each.template, "allow_custom_project_details", true, "auto_approve", true)...).UUID.String()
+			own := e.submit("invitee", link).ProjectUUID.String()
+			for _, name := range []string{"invitee", "INVITEE"} {
+				e.request("POST", groupAt(link, "submit_request"), "stranger", map[string]string{"project_name": each.of + name}).
+					is(http.StatusBadRequest, ruleError(nameTaken))
+			}
+			require.Equal(e.t, "1", e.countRows("memberships WHERE scope_uuid = '"+own+"'"))
+			taken := e.submit("rival", link, "project_name", each.of+"member").ProjectUUID.String()
+			e.request("POST", groupAt(link, "submit_request"), "member", nil).is(http.StatusBadRequest, ruleError(nameTaken))
+			require.Equal(e.t, "1", e.countRows("memberships WHERE scope_uuid = '"+taken+"'"))
+			e.exec("DELETE FROM permission_requests")
+		}
 	})
 }
 
@@ -99,11 +136,12 @@ func TestApplyTakesMadeProjectsOver(t *testing.T) {
 		require.NotEqual(e.t, moon, again)
 		apply("{name: Moon, uuid: " + moon + ", is_removed: false}")
 		require.Equal(e.t, "nobody", madeBy(moon))
-		require.Equal(e.t, again, e.submit("member", group, "project_name", "Moon").ProjectUUID.String())
+		require.Equal(e.t, again, e.submit("invitee", group, "project_name", "Moon").ProjectUUID.String())
 
 		mars := e.submit("stranger", group, "project_name", "Mars").ProjectUUID.String()
 		apply("{name: MOON, uuid: " + mars + "}")
 		require.Equal(e.t, "nobody", madeBy(mars))
+		require.Equal(e.t, "1", e.countRows("scopes WHERE made_for_uuid IS NOT NULL AND NOT is_removed"))
 		require.Equal(e.t, group, madeBy(again))
 		e.request("POST", groupAt(group, "submit_request"), "sibling", map[string]string{"project_name": "Mars"}).is(http.StatusOK, "")
 	})

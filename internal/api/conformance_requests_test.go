@@ -239,11 +239,11 @@ func TestNoOpenDoor(t *testing.T) {
 	})
 }
 
-// A made project is found again by its name, whatever the case, and a removed one is not.
+// A made project is found again by its name, whatever the case, by whom it was made for, and a removed one is not.
 func TestMadeProjects(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		group := e.publicGroup("project_role", manager, "project_name_template", "Lab of {username}", "auto_approve", true,
-			"allow_custom_project_details", true).UUID.String()
+			"allow_custom_project_details", true, "allow_multiple_requests", true).UUID.String()
 		first := e.submit("stranger", group)
 		require.True(e.t, *first.ProjectCreated)
 		project := first.ProjectUUID.String()
@@ -252,7 +252,7 @@ func TestMadeProjects(t *testing.T) {
 		require.Len(e.t, e.listGroups("stranger", ""), 1)
 		e.request("GET", projectsPath+project+"/", "stranger", nil).is(http.StatusOK, "")
 
-		second := e.submit("invitee", group, "project_name", "lab of STRANGER", "project_description", "ignored: it is there")
+		second := e.submit("stranger", group, "project_name", "lab of STRANGER", "project_description", "ignored: it is there")
 		require.False(e.t, *second.ProjectCreated)
 		require.Equal(e.t, project, second.ProjectUUID.String())
 		other := e.submit("rival", group, "project_name", "Gemini", "project_description", "Another")

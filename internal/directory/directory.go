@@ -152,10 +152,13 @@ type Scope struct {
 	// GroupInvitationUUID is that of the group invitation by whose approval the project was made; nil: not made so, or taken
 	// over by the directory file.
 	GroupInvitationUUID *uuid.UUID
-	Created             time.Time
-	Modified            *time.Time // of the last save; nil: before this was recorded
-	ProjectsCount       int        `gorm:"-"` // of a customer, where asked for; see ScopeCounts
-	UsersCount          int        `gorm:"-"` // as ProjectsCount
+	// MadeForUUID is the requester for whom the approval made the project under a name that the requester controls; nil: the
+	// project is not made, or the creator of the group invitation fixed its name. The user may have been deleted since.
+	MadeForUUID   *uuid.UUID
+	Created       time.Time
+	Modified      *time.Time // of the last save; nil: before this was recorded
+	ProjectsCount int        `gorm:"-"` // of a customer, where asked for; see ScopeCounts
+	UsersCount    int        `gorm:"-"` // as ProjectsCount
 }
 
 // StartsAfter reports whether the scope is a project that starts after now.

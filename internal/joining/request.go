@@ -181,19 +181,20 @@ func projectName(r Request) (name string, isFixed bool) {
 	return name, isFixed
 }
 
-// checkFound decides about a project that has the name of a request's project, case aside: whether the approval makes another
-// one beside it. A name that the requester controls in part leads only to projects of the same group invitation: otherwise
-// requesters could get a role in any project. A name that the creator fixed leads to every project of exactly this name, which
-// the creator may invite into, and to a made one whatever its case: approvals make one of a name.
-func checkFound(found directory.Scope, name string, isFixed bool, group uuid.UUID) (makesAnother bool, err error) {
-	by := found.GroupInvitationUUID
+// checkFound decides about a project that has the name of a request's project, case aside: whether the approval makes another one
+// beside it. madeFor is the requester, where the requester controls a part of the name: such a name leads only to what was made
+// for this requester. Otherwise requesters could get a role in any project, or wait in one for those whose name they took. A name
+// that the creator fixed (madeFor is nil) leads to every project of exactly this name, because the creator had the right to invite
+// into all projects of the customer; and to one that an approval made whatever the case, because approvals make one of a name. It
+// never leads to a project that was made for a requester, who may have taken the name to be there first.
+func checkFound(found directory.Scope, name string, madeFor *uuid.UUID) (makesAnother bool, err error) {
 	switch {
-	case by != nil && *by == group:
+	case madeFor != nil && found.MadeForUUID != nil && *found.MadeForUUID == *madeFor:
 		return false, nil
-	case !isFixed:
+	case madeFor != nil || found.MadeForUUID != nil:
 		return false, fault.Rejected(string(RefusedName))
 	}
-	return by == nil && found.Name != name, nil
+	return found.GroupInvitationUUID == nil && found.Name != name, nil
 }
 
 // GrantedProject returns the name of the project that an approval of the request finds or makes; empty where the group
@@ -206,12 +207,13 @@ func (r Request) GrantedProject() string {
 	return name
 }
 
-// newProject returns the project that the approval of a request makes.
-func newProject(r Request, name string, now time.Time) directory.Scope {
+// newProject returns the project that the approval of a request makes. For madeFor see checkFound.
+func newProject(r Request, name string, madeFor *uuid.UUID, now time.Time) directory.Scope {
 	return directory.Scope{
 		UUID: uuid.New(), Type: directory.Project, Name: name, NameFolded: directory.Fold(name), Slug: directory.Slug(name),
 		Description: r.ProjectDescription, DescriptionFolded: directory.Fold(r.ProjectDescription),
-		CustomerUUID: r.CustomerUUID, Customer: r.Group.Scope.Customer, Created: now, GroupInvitationUUID: &r.GroupInvitationUUID,
+		CustomerUUID: r.CustomerUUID, Customer: r.Group.Scope.Customer, Created: now,
+		GroupInvitationUUID: &r.GroupInvitationUUID, MadeForUUID: madeFor,
 	}
 }
 

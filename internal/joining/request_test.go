@@ -115,22 +115,25 @@ func TestProjectNameLength(t *testing.T) {
 // Which project that has the name, case aside, an approval takes, beside which it makes another one, and which refuses it.
 func TestChoose(t *testing.T) {
 	t.Parallel()
-	own, other := uuid.New(), uuid.New()
+	group, own, other := uuid.New(), uuid.New(), uuid.New()
 	const takes, makes, refuses = "takes", "makes", "refuses"
 	for _, test := range []struct {
-		madeBy                  *uuid.UUID
+		madeBy, madeFor         *uuid.UUID
 		name                    string
 		whereFixed, whereChosen string
 	}{
-		{&own, "Lab", takes, takes},
-		{&own, "lab", takes, takes},
-		{&other, "Lab", takes, refuses},
-		{&other, "lab", takes, refuses}, // approvals make one of a name
-		{nil, "Lab", takes, refuses},
-		{nil, "lab", makes, refuses},
+		{&group, &own, "Lab", refuses, takes},
+		{&group, &own, "lab", refuses, takes},
+		{&group, &other, "Lab", refuses, refuses},
+		{&group, &other, "lab", refuses, refuses},
+		{&group, nil, "Lab", takes, refuses},
+		{&group, nil, "lab", takes, refuses}, // approvals make one of a name
+		{nil, nil, "Lab", takes, refuses},
+		{nil, nil, "lab", makes, refuses},
 	} {
-		for isFixed, want := range map[bool]string{true: test.whereFixed, false: test.whereChosen} {
-			another, err := checkFound(directory.Scope{Name: test.name, GroupInvitationUUID: test.madeBy}, "Lab", isFixed, own)
+		for want, madeFor := range map[*string]*uuid.UUID{&test.whereFixed: nil, &test.whereChosen: &own} {
+			found := directory.Scope{Name: test.name, GroupInvitationUUID: test.madeBy, MadeForUUID: test.madeFor}
+			another, err := checkFound(found, "Lab", madeFor)
 			got := takes
 			if another {
 				got = makes
@@ -139,7 +142,7 @@ func TestChoose(t *testing.T) {
 				require.ErrorContains(t, err, string(RefusedName))
 				got = refuses
 			}
-			require.Equal(t, want, got, "%+v, fixed: %v", test, isFixed)
+			require.Equal(t, *want, got, "%+v, made for %v", test, madeFor)
 		}
 	}
 }

@@ -152,15 +152,19 @@ func findProject(tx Tx, r Request) (found directory.Scope, isNew bool, err error
 	if err := checkLength(name); err != nil {
 		return found, false, err
 	}
-	found, err = tx.FindProject(r.CustomerUUID, name, r.GroupInvitationUUID)
+	var madeFor *uuid.UUID
+	if !isFixed {
+		madeFor = &r.CreatedByUUID
+	}
+	found, err = tx.FindProject(r.CustomerUUID, name, madeFor)
 	switch {
 	case fault.Is(err, fault.KindNotFound):
 		isNew, err = true, nil
 	case err == nil:
-		isNew, err = checkFound(found, name, isFixed, r.GroupInvitationUUID)
+		isNew, err = checkFound(found, name, madeFor)
 	}
 	if isNew {
-		found = newProject(r, name, tx.Now())
+		found = newProject(r, name, madeFor, tx.Now())
 	}
 	found.Customer = r.Group.Scope.Customer
 	return found, isNew, err

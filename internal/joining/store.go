@@ -71,9 +71,9 @@ type Tx interface {
 	// IssuersOf returns the URLs of the issuers by which a user has signed in.
 	IssuersOf(user uuid.UUID) ([]string, error)
 	// FindProject returns a project of a customer that has this name, case aside, and is not removed, with its own e-mail patterns
-	// and those of the customer. Of several the first is one that an approval of the group invitation made, then one that has
-	// exactly this name, then one that an approval of another group invitation made.
-	FindProject(customer uuid.UUID, name string, group uuid.UUID) (directory.Scope, error)
+	// and those of the customer. Of several, one that was made for the user is the first; then one of exactly this name that was
+	// made for nobody; then any other that an approval made.
+	FindProject(customer uuid.UUID, name string, madeFor *uuid.UUID) (directory.Scope, error)
 
 	// FindRequest returns a permission request with its group invitation, requester and reviewer.
 	FindRequest(id uuid.UUID) (Request, error)

@@ -265,7 +265,7 @@ func (tx *Tx) SaveScopes(rows []directory.Scope) error {
 		rows[i].Modified = &tx.now
 	}
 	return save(tx, rows, "uuid", "name", "name_folded", "slug", "description", "description_folded", "start_date",
-		"user_email_patterns", "is_removed", "group_invitation_uuid", "modified")
+		"user_email_patterns", "is_removed", "group_invitation_uuid", "made_for_uuid", "modified")
 }
 
 // SaveMemberships inserts memberships, and updates the expiry and revocation of those whose uuid exists.

@@ -9,19 +9,19 @@ import (
 )
 
 // FindProject implements joining.Tx.
-func (tx *Tx) FindProject(customer uuid.UUID, name string, group uuid.UUID) (directory.Scope, error) {
+func (tx *Tx) FindProject(customer uuid.UUID, name string, madeFor *uuid.UUID) (directory.Scope, error) {
 	first := clause.Expr{
-		SQL: "CASE WHEN scopes.group_invitation_uuid = ? THEN 0 WHEN scopes.name = ? THEN 1" +
+		SQL: "CASE WHEN scopes.made_for_uuid = ? THEN 0 WHEN scopes.made_for_uuid IS NULL AND scopes.name = ? THEN 1" +
 			" WHEN scopes.group_invitation_uuid IS NOT NULL THEN 2 ELSE 3 END, scopes.created, scopes.uuid",
-		Vars: []any{group, name},
+		Vars: []any{madeFor, name},
 	}
-	return collectOne(tx.db.Table("scopes").Select(scopeColumns+patternColumns+", scopes.group_invitation_uuid").Joins(joinScopeCustomer).
+	return collectOne(tx.db.Table("scopes").Select(scopeColumns+patternColumns+", scopes.group_invitation_uuid, scopes.made_for_uuid").Joins(joinScopeCustomer).
 		Where("scopes.customer_uuid = ? AND scopes.type = ? AND NOT scopes.is_removed", customer, directory.Project).
 		Where("scopes.name_folded = ?", directory.Fold(name)).Order(clause.OrderBy{Expression: first}).Limit(1),
 		func(scan scanFunc) (directory.Scope, error) {
 			var found, ofCustomer directory.Scope
 			err := scan(append(scopeTargets(&found, &ofCustomer),
-				jsonStrings{&found.UserEmailPatterns}, jsonStrings{&ofCustomer.UserEmailPatterns}, &found.GroupInvitationUUID)...)
+				jsonStrings{&found.UserEmailPatterns}, jsonStrings{&ofCustomer.UserEmailPatterns}, &found.GroupInvitationUUID, &found.MadeForUUID)...)
 			return withCustomer(found, ofCustomer), err
 		})
 }

@@ -99,6 +99,8 @@ CREATE INDEX group_invitation_events_recipient ON group_invitation_events (recip
 -- Projects that approvals made, by the group invitation that was approved; null: made by an operator, or taken over by one. In a
 -- customer one of a name is enough, however many approvals race for it.
 ALTER TABLE scopes ADD COLUMN group_invitation_uuid TEXT; -- no key: it outlives the group invitation
+-- Of a made project under a name that its requester controls: the requester; null: the creator fixed the name, or not made so.
+ALTER TABLE scopes ADD COLUMN made_for_uuid TEXT; -- no key: without the user the project is for nobody, not for everybody
 CREATE UNIQUE INDEX scopes_group_invitation_name ON scopes (customer_uuid, name_folded)
     WHERE group_invitation_uuid IS NOT NULL AND NOT is_removed;
 CREATE INDEX scopes_customer_name ON scopes (customer_uuid, type, name_folded);
@@ -106,6 +108,7 @@ CREATE INDEX scopes_customer_name ON scopes (customer_uuid, type, name_folded);
 -- +goose Down
 DROP INDEX scopes_customer_name;
 DROP INDEX scopes_group_invitation_name;
+ALTER TABLE scopes DROP COLUMN made_for_uuid;
 ALTER TABLE scopes DROP COLUMN group_invitation_uuid;
 DROP TABLE group_invitation_events;
 DROP TABLE permission_requests;

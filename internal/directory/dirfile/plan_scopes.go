@@ -94,7 +94,8 @@ func (p *planner) planScope(index int, row directory.Scope, exists bool) {
 	if exists {
 		want = record.onto(row)
 		if row.Name != want.Name || row.NameFolded != want.NameFolded || (row.IsRemoved && !want.IsRemoved) {
-			want.GroupInvitationUUID = nil // taken over: approvals must not find a project under a name that the operator gave it
+			// Taken over: approvals must not find a project under a name that the operator gave it.
+			want.GroupInvitationUUID, want.MadeForUUID = nil, nil
 		}
 	} else if want.UUID == uuid.Nil {
 		want.UUID = uuid.New()
