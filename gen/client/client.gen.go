@@ -3814,7 +3814,8 @@ type ClientInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3825,7 +3826,8 @@ type ClientInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -3836,7 +3838,8 @@ type ClientInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -3847,7 +3850,8 @@ type ClientInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -5209,7 +5213,8 @@ func (c *Client) UserGroupInvitationsRetrieve(ctx context.Context, uuid GroupInv
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5230,7 +5235,8 @@ func (c *Client) UserGroupInvitationsPartialUpdateWithBody(ctx context.Context, 
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -5251,7 +5257,8 @@ func (c *Client) UserGroupInvitationsPartialUpdate(ctx context.Context, uuid Gro
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes any type of body and a specified content type.
 //
@@ -5272,7 +5279,8 @@ func (c *Client) UserGroupInvitationsUpdateWithBody(ctx context.Context, uuid Gr
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -12142,7 +12150,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12153,7 +12162,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 	// for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12164,7 +12174,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -12175,7 +12186,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 	// those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-	// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+	// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+	// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -26362,7 +26374,8 @@ func (c *ClientWithResponses) UserGroupInvitationsRetrieveWithResponse(ctx conte
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26379,7 +26392,8 @@ func (c *ClientWithResponses) UserGroupInvitationsPartialUpdateWithBodyWithRespo
 //
 // Changes those fields of an active group invitation that are given, where the caller may manage it. The rules are those
 // for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26396,7 +26410,8 @@ func (c *ClientWithResponses) UserGroupInvitationsPartialUpdateWithResponse(ctx 
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -26413,7 +26428,8 @@ func (c *ClientWithResponses) UserGroupInvitationsUpdateWithBodyWithResponse(ctx
 //
 // Changes an active group invitation that the caller may manage. Fields that are left out do not change. The rules are
 // those for a new one; a group invitation that is or becomes public is edited by staff alone. A new scope moves the group
-// invitation to that scope's customer, needs the right to manage that scope too, and is refused once anybody has asked.
+// invitation to that scope's customer, and needs the right to manage that scope too. Once anybody has asked, another
+// `scope`, `role`, `project_role` or `auto_create_project` is refused.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -438,7 +438,7 @@ func TestScopeStaysOnceAsked(t *testing.T) {
 		move("staff", artemis).is(http.StatusOK, "")
 		id := e.submit("stranger", group).UUID.String()
 		e.request("POST", requestAt(id, "reject"), "owner", nil).is(http.StatusOK, "")
-		asked := fieldError("scope", "People have asked by this invitation already, so its scope can't change: make another invitation.")
+		asked := fieldError("scope", "People have asked by this invitation already, so what it offers can't change: make another invitation.")
 		move("staff", apollo).is(http.StatusBadRequest, asked)
 		move("owner", apollo).is(http.StatusBadRequest, asked)
 		move("sibling", artemis).is(http.StatusOK, "") // the manager of Artemis
@@ -448,6 +448,31 @@ func TestScopeStaysOnceAsked(t *testing.T) {
 		require.Equal(e.t, "Artemis", e.seesRequest("owner", id).ScopeName)
 		e.request("DELETE", requestAt(id), "staff", nil).is(http.StatusNoContent, "")
 		move("owner", apollo).is(http.StatusOK, "")
+	})
+}
+
+// The roles that a group invitation offers, and whether it makes projects, stay too: only an edit to the same values passes.
+func TestOfferStaysOnceAsked(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		offer := map[string]any{"role": member, "project_role": admin, "auto_create_project": true}
+		others := map[string]any{"role": admin, "project_role": nil, "auto_create_project": false}
+		asked := []string{"People have asked by this invitation already, so what it offers can't change: make another invitation."}
+		group := e.group("staff", member, apollo, "project_role", admin, "auto_create_project", true).UUID.String()
+		edit := func(fields map[string]any) response {
+			return e.request("PATCH", groupAt(group), "owner", fields)
+		}
+		edit(others).is(http.StatusOK, "")
+		edit(offer).is(http.StatusOK, "")
+		e.submit("stranger", group)
+		for field, value := range others {
+			edit(map[string]any{field: value, "custom_text": "x"}).is(http.StatusBadRequest, fieldError(field, asked[0]))
+		}
+		edit(map[string]any{"project_role": manager}).is(http.StatusBadRequest, fieldError("project_role", asked[0]))
+		var wrong map[string][]string
+		edit(others).is(http.StatusBadRequest, "").decode(&wrong)
+		require.Equal(e.t, map[string][]string{"role": asked, "project_role": asked, "auto_create_project": asked}, wrong)
+		offer["custom_text"], offer["scope"] = "Welcome", scopeURL(apollo)
+		edit(offer).is(http.StatusOK, "")
 	})
 }
 

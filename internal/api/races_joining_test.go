@@ -20,7 +20,7 @@ const (
 	isHeld      = `400 ["User already has this role in the scope."]`
 	isReviewed  = `409 {"detail":"Valid states for operation: pending."}`
 	isTooLate   = `400 ["Only pending or draft requests can be canceled."]`
-	hasRequests = "People have asked by this invitation already, so its scope can't change: make another invitation."
+	hasRequests = "People have asked by this invitation already, so what it offers can't change: make another invitation."
 	isInactive  = `400 ["Only pending invitation can be requested."]`
 )
 
@@ -231,7 +231,7 @@ func TestConcurrentSubmitsAndEdits(t *testing.T) {
 			answers := e.sendAtOnce(requests...)
 			for i, answer := range answers {
 				if i == users && answer.Status == http.StatusBadRequest {
-					answer.is(http.StatusBadRequest, fieldError("scope", hasRequests)) // a submission came first
+					answer.is(http.StatusBadRequest, `{"scope": ["`+hasRequests+`"], "role": ["`+hasRequests+`"]}`) // a submission came first
 					continue
 				}
 				answer.is(http.StatusOK, "")

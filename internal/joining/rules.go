@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,23 @@ func checkActive(g GroupInvitation, now time.Time) error {
 		return fault.Field(fault.NonField, "Only active invitations can be edited.")
 	}
 	return nil
+}
+
+const msgAsked = "People have asked by this invitation already, so what it offers can't change: make another invitation."
+
+// changedOffer returns the fields in which two states of a group invitation offer different things.
+func changedOffer(before, after GroupInvitation) (fields []string) {
+	for field, differs := range map[string]bool{
+		"scope":               before.ScopeUUID != after.ScopeUUID,
+		"role":                before.RoleUUID != after.RoleUUID,
+		"project_role":        !reflect.DeepEqual(before.ProjectRoleUUID, after.ProjectRoleUUID),
+		"auto_create_project": before.MakesProjects != after.MakesProjects,
+	} {
+		if differs {
+			fields = append(fields, field)
+		}
+	}
+	return fields
 }
 
 // checkPublic refuses a change of a group invitation that is or becomes public, where the caller is not staff, and what no

@@ -147,7 +147,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 //  4. no rule forbids what the fields say together: fault.KindInvalid otherwise
 //  5. the caller may manage the scope that it has and the one that it gets, and may offer the role that it grants:
 //     fault.KindNotFound otherwise
-//  6. the scope stays the same once somebody has asked: fault.KindInvalid otherwise
+//  6. what it offers stays the same once somebody has asked: fault.KindInvalid otherwise
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (out View, err error) {
 	wrong := e.checkTexts()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
@@ -176,10 +176,8 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 				return nil, err
 			}
 		}
-		if edited.ScopeUUID != found.ScopeUUID {
-			if err := checkUnasked(tx, id); err != nil {
-				return nil, err
-			}
+		if err := checkUnasked(tx, found, edited); err != nil {
+			return nil, err
 		}
 		updated := change(found, edited, EventUpdated, actor.User)
 		out = view(*updated.After, actor, tx.Now())
@@ -188,14 +186,22 @@ func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UU
 	return out, err
 }
 
-// checkUnasked refuses another scope where people have asked already: what they asked for, and what was decided about it, was
-// about the present one.
-func checkUnasked(tx Tx, group uuid.UUID) error {
-	asked, err := tx.HasRequests(group)
-	if err == nil && asked {
-		err = fault.Field("scope", "People have asked by this invitation already, so its scope can't change: make another invitation.")
+// checkUnasked refuses to change what a group invitation offers where people have asked already: what they asked for, and what
+// was decided about it, was about the present offer.
+func checkUnasked(tx Tx, before, after GroupInvitation) error {
+	changed := changedOffer(before, after)
+	if len(changed) == 0 {
+		return nil
 	}
-	return err
+	asked, err := tx.HasRequests(before.UUID)
+	if err != nil || !asked {
+		return err
+	}
+	wrong := fault.Fields{}
+	for _, field := range changed {
+		wrong.Add(field, msgAsked)
+	}
+	return wrong.Err()
 }
 
 // apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields: what Edit.checkTexts
