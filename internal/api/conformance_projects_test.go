@@ -130,6 +130,14 @@ func TestApplyTakesMadeProjectsOver(t *testing.T) {
 		require.NoError(e.t, dirfile.Export(e.context(), e.db.FileStore(), &exported))
 		e.apply(exported.String())
 		require.Equal(e.t, group, madeBy(moon))
+		// A name alone does not mean a made project: who asked for the project chose the name.
+		file, err := dirfile.Decode(strings.NewReader(
+			"customers: [{name: Acme, uuid: " + acme + ", projects: [{name: Moon, members: [{user: manager, role: PROJECT.MANAGER}]}]}]"))
+		require.NoError(e.t, err)
+		_, err = dirfile.Apply(e.context(), e.db.FileStore(), file, nil)
+		require.ErrorContains(e.t, err, "name: is that of a project that the approval of a permission request made; give its uuid ("+moon+
+			") if you mean this project, else another name")
+		require.False(e.t, e.holds("manager", manager, moon))
 
 		apply("{name: Moon, uuid: " + moon + ", is_removed: true}")
 		again := e.submit("invitee", group, "project_name", "Moon").ProjectUUID.String()

@@ -69,6 +69,12 @@ func (p *planner) planScopeChunk(chunk []int, matched map[uuid.UUID]*location) e
 			if exists = len(candidates) == 1; exists {
 				row = candidates[0]
 			}
+			if exists && row.GroupInvitationUUID != nil {
+				// Who asked for the project may have chosen the name so that the operator takes it for another one.
+				p.add(record.location, "name", record.line,
+					"is that of a project that the approval of a permission request made; give its uuid (%s) if you mean this project, else another name",
+					row.UUID)
+			}
 		}
 		if exists {
 			claim(&p.problems, matched, record.location, row.UUID)
