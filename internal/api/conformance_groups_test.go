@@ -159,9 +159,14 @@ func TestInactiveGroups(t *testing.T) {
 func TestGroupOfRemovedScope(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.group("owner", member, apollo)
+		making := e.group("owner", member, apollo, "auto_create_project", true, "allow_multiple_requests", true).UUID.String()
+		asked := e.submit("stranger", making).UUID.String()
 		e.applyReplaced(apolloUUID, apolloRemoved)
+		for _, user := range []string{"owner", "staff"} {
+			e.request("POST", requestAt(asked, "approve"), user, nil).is(http.StatusNotFound, notFound)
+		}
 		require.False(e.t, e.seesGroup("owner", made.UUID.String()).IsActive)
-		require.Equal(e.t, []string{made.UUID.String()}, e.listGroups("owner", "is_active=false"))
+		require.ElementsMatch(e.t, []string{made.UUID.String(), making}, e.listGroups("owner", "is_active=false"))
 		e.request("POST", groupAt(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusNotFound, notFound)
 		e.request("DELETE", groupAt(made.UUID.String()), "staff", nil).is(http.StatusNotFound, notFound)
 	})

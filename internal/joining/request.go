@@ -71,7 +71,7 @@ func IsApprover(user directory.Actor, g GroupInvitation) bool {
 	if !g.MakesProjects {
 		return user.MayManage(g.Scope)
 	}
-	return !g.Scope.Customer.IsRemoved && (user.IsStaff || slices.ContainsFunc(user.Grants, func(held directory.Grant) bool {
+	return !g.Scope.Removed() && (user.IsStaff || slices.ContainsFunc(user.Grants, func(held directory.Grant) bool {
 		return held.ScopeUUID == g.CustomerUUID && slices.Contains(held.Permissions, createProject)
 	}))
 }

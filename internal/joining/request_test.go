@@ -214,6 +214,8 @@ func TestIsApprover(t *testing.T) {
 	plain, making := group(project, member), group(project, member, makesProjects)
 	gone := group(customer, member, makesProjects)
 	gone.Scope.Customer = &directory.Scope{IsRemoved: true}
+	goneProject := making
+	goneProject.Scope.IsRemoved = true
 	for name, test := range map[string]struct {
 		user directory.Actor
 		g    GroupInvitation
@@ -222,6 +224,8 @@ func TestIsApprover(t *testing.T) {
 		"staff":                            {staff, plain, true},
 		"staff, for projects":              {staff, making, true},
 		"staff, of a removed customer":     {staff, gone, false},
+		"staff, of a removed project":      {staff, goneProject, false},
+		"of projects, of a removed one":    {inCustomer("PROJECT.CREATE_PERMISSION"), goneProject, false},
 		"owner":                            {inCustomer("CUSTOMER.CREATE_PERMISSION"), plain, true},
 		"owner, for projects":              {inCustomer("CUSTOMER.CREATE_PERMISSION"), making, false},
 		"of projects, for projects":        {inCustomer("PROJECT.CREATE_PERMISSION"), making, true},
