@@ -215,12 +215,11 @@ func TestPermissionRequestsAreGathered(t *testing.T) {
 	})
 }
 
-// An approver has no more mails about requests than the limit on recipients allows. What is beyond waits, and goes out together
-// when there is room.
+// Beyond the limit on recipients an approver has one mail about requests an hour, and not none until the limit's period is over.
 func TestLimitOfMailsToApprovers(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, env *testEnv) {
 		students := env.students("student", 5)
-		service, group := env.startJoining(joining.Policy{RequestMailInterval: time.Second, LimitRecipient: joining.Limit{Count: 2, Per: time.Hour}})
+		service, group := env.startJoining(joining.Policy{RequestMailInterval: time.Second, LimitRecipient: joining.Limit{Count: 2, Per: 24 * time.Hour}})
 		for i, each := range students[:2] {
 			env.ask(service, each, group)
 			env.waitFor("a mail", func() bool { return len(env.smtp.mailsTo("olivia@acme.example")) == i+1 })

@@ -147,8 +147,12 @@ func (s *Service) BeginNotice(ctx context.Context, job Notify) (out *Message, wa
 	return out, wait, nil
 }
 
+// intervalBeyondLimit is the least time between two mails about requests to an approver who has had as many as the policy
+// allows: one requester, who can make many requests, must not silence an approver for the whole of the limit's period.
+const intervalBeyondLimit = time.Hour
+
 // composeSubmitted returns the mail about all requests that wait for an approver; nil where that of the notice is not among
-// them, or where the approver has had as many mails as the policy allows, with the time until there is room.
+// them, or where the approver has had as many mails as the policy allows, with the time until the next one.
 func (s *Service) composeSubmitted(tx Tx, n invitation.RequestNotice) (*Message, time.Duration, error) {
 	user, err := tx.FindActor(n.User)
 	if fault.Is(err, fault.KindNotFound) {
@@ -170,7 +174,11 @@ func (s *Service) composeSubmitted(tx Tx, n invitation.RequestNotice) (*Message,
 			return nil, 0, err
 		}
 		if !mailed.IsZero() {
-			return nil, max(mailed.Add(limit.Per).Sub(tx.Now()), time.Second), nil
+			newest, err := tx.MailedTime(user.Email, tx.Now().Add(-limit.Per), 1)
+			wait := min(mailed.Add(limit.Per).Sub(tx.Now()), newest.Add(intervalBeyondLimit).Sub(tx.Now()), intervalBeyondLimit)
+			if err != nil || wait > 0 {
+				return nil, wait, err
+			}
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Request) int { return a.Created.Compare(b.Created) })

@@ -27,7 +27,7 @@ type Policy struct {
 	ProjectName          *regexp.Regexp // that the names which requesters give have to match; nil: any
 	LimitRequests        Limit          // of one user's requests by one group invitation
 	LimitUser            Limit          // of the group invitations and requests that one user makes; staff have ten times the limit
-	LimitRecipient       Limit          // of the mails about requests to one approver; what is beyond waits, and is gathered
+	LimitRecipient       Limit          // of the mails about requests to one approver; what is beyond is gathered; see intervalBeyondLimit
 	RequestMailInterval  time.Duration  // the least time between two mails about requests to one user; see invitation.Gather
 }
 
