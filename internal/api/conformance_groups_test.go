@@ -155,7 +155,7 @@ func TestInactiveGroups(t *testing.T) {
 	})
 }
 
-// A removed scope ends its group invitations, and nobody manages them.
+// A removed scope ends its group invitations, and nobody manages them or approves by them; a restored one does not revive them.
 func TestGroupOfRemovedScope(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.group("owner", member, apollo)
@@ -169,6 +169,20 @@ func TestGroupOfRemovedScope(t *testing.T) {
 		require.ElementsMatch(e.t, []string{made.UUID.String(), making}, e.listGroups("owner", "is_active=false"))
 		e.request("POST", groupAt(made.UUID.String(), "cancel"), "owner", nil).is(http.StatusNotFound, notFound)
 		e.request("DELETE", groupAt(made.UUID.String()), "staff", nil).is(http.StatusNotFound, notFound)
+
+		// The next sweep ends them for good, and no others.
+		e.publicGroup()
+		require.NoError(e.t, e.joining.Sweep(e.context()))
+		require.NoError(e.t, e.joining.Sweep(e.context()))
+		require.Equal(e.t, 1, e.number("group_invitations WHERE is_active"))
+		e.exec("UPDATE scopes SET is_removed = FALSE")
+		require.ElementsMatch(e.t, []string{made.UUID.String(), making}, e.listGroups("owner", "is_active=false"))
+		require.Equal(e.t, 2, e.number("group_invitation_events WHERE event_type = 'canceled'"))
+		var events []server.GroupInvitationEvent
+		e.request("GET", groupAt(made.UUID.String(), "events"), "owner", nil).is(http.StatusOK, "").decode(&events)
+		require.EqualValues(e.t, "canceled", events[0].EventType)
+		require.Equal(e.t, []string{"", "Group invitation for Apollo has been canceled, because its scope was removed."},
+			[]string{events[0].UserUsername, events[0].Message})
 	})
 }
 

@@ -30,7 +30,7 @@ func (b *sweepBarrier) wait(ctx context.Context) {
 	}
 }
 
-// sweep does the work that time has made due.
+// sweep does the work that time and changes of the directory have made due.
 func (w *Workers) sweep(ctx context.Context) error {
 	running := make(chan struct{})
 	w.barrier.running.Store(&running)
@@ -38,5 +38,5 @@ func (w *Workers) sweep(ctx context.Context) error {
 		w.barrier.running.Store(nil)
 		close(running)
 	}()
-	return errors.Join(w.config.Service.Sweep(ctx), w.config.Identity.Sweep(ctx))
+	return errors.Join(w.config.Service.Sweep(ctx), w.config.Joining.Sweep(ctx), w.config.Identity.Sweep(ctx))
 }

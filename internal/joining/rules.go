@@ -149,6 +149,15 @@ func cancel(g GroupInvitation, user directory.User, now time.Time) (Change, erro
 	return change(g, canceled, EventCanceled, user), nil
 }
 
+// end returns the change by which the server ends a group invitation whose scope was removed.
+func end(g GroupInvitation) Change {
+	ended := g
+	ended.NotCanceled = false
+	ended.Version++
+	return Change{Before: &g, After: &ended, Event: record(EventCanceled, ended, nil,
+		"Group invitation for "+g.Scope.Name+" has been canceled, because its scope was removed.")}
+}
+
 // remove returns the change by which a user deletes a group invitation with its requests.
 func remove(g GroupInvitation, user directory.User, now time.Time) (Change, error) {
 	if g.IsActiveAt(now) {

@@ -104,6 +104,9 @@ type Tx interface {
 	// FindGroupToTakeUp is FindGroup with the e-mail patterns of scope and customer, and makes other transactions wait that
 	// change the group invitation, until this transaction ends. Any number of transactions may take it up at once.
 	FindGroupToTakeUp(id uuid.UUID) (GroupInvitation, error)
+	// LockGroupsOfRemoved returns and locks group invitations, at most limit, that are not canceled or expired and whose scope,
+	// or its customer, was removed. It skips those that another transaction has locked.
+	LockGroupsOfRemoved(limit int) ([]GroupInvitation, error)
 	// ListGroups returns the group invitations of the query's window and the number of them on all pages.
 	ListGroups(Query) ([]GroupInvitation, int, error)
 	CountGroups(Query) (int, error)

@@ -197,6 +197,14 @@ func (tx *Tx) lockGroup(id uuid.UUID, strength string) (joining.GroupInvitation,
 	})
 }
 
+// LockGroupsOfRemoved implements joining.Tx.
+func (tx *Tx) LockGroupsOfRemoved(limit int) ([]joining.GroupInvitation, error) {
+	rows := tx.db.Table("group_invitations").Where("is_active AND (expires IS NULL OR expires > ?)", tx.now).
+		Where("scope_uuid IN (" + removedScopes + ")").Limit(limit).Clauses(clause.Locking{Strength: noKeyUpdate, Options: "SKIP LOCKED"})
+	return collect(tx.db.Table("(?) AS group_invitations", rows).Select(groupColumns).Joins(groupJoins),
+		func(scan scanFunc) (joining.GroupInvitation, error) { return scanGroup(scan) })
+}
+
 // ListGroups implements joining.Tx.
 func (tx *Tx) ListGroups(q joining.Query) (rows []joining.GroupInvitation, total int, err error) {
 	rows, err = collect(tx.groupList(q).page(tx, q.Window), func(scan scanFunc) (joining.GroupInvitation, error) {
