@@ -218,6 +218,7 @@ func TestDeliveryAndExpiryFilters(t *testing.T) {
 			{at(lifetime + time.Microsecond), others},
 			{at(lifetime+time.Microsecond) + "&state=pending&state=project", []string{"pending"}},
 			{encodeQuery("expires_before", "9999-12-31T23:59:59Z"), append([]string{"project"}, others...)},
+			{encodeQuery("expires_before", "9999-12-31T23:59:59-23:59"), append([]string{"project"}, others...)},
 			{encodeQuery("expires_before", "0000-01-01T00:00:00Z"), nil},
 			{encodeQuery("expires_before", "0001-01-01T00:00:00Z"), nil},
 			{encodeQuery("expires_before", "0001-01-08T00:00:00Z"), nil},

@@ -127,6 +127,21 @@ func TestGroupKeepsItsFields(t *testing.T) {
 	})
 }
 
+// An end whose year has five digits in UTC is refused: SQLite can't read it back, and no list could be read any more.
+func TestGroupEndsBeforeYear10000(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		const tooLate = "9999-12-31T23:59:59-23:59"
+		refused := fieldError("expires", "Enter a time before the year 10000 in UTC, or null for no end.")
+		made := e.group("owner", member, apollo, "expires", "9999-12-31T23:59:59.999999Z")
+		e.request("POST", groups, "owner", groupDraft(member, apollo, "expires", tooLate)).is(http.StatusBadRequest, refused)
+		for _, method := range []string{"PUT", "PATCH"} {
+			e.request(method, groupAt(made.UUID.String()), "owner", map[string]any{"expires": tooLate}).is(http.StatusBadRequest, refused)
+		}
+		require.Equal(e.t, []string{made.UUID.String()}, e.listGroups("owner", ""))
+		require.Equal(e.t, "9999-12-31T23:59:59.999999Z", *e.seesGroup("owner", made.UUID.String()).Expires)
+	})
+}
+
 // Only active ones are edited and canceled, and only others are deleted, whatever made them inactive.
 func TestInactiveGroups(t *testing.T) {
 	onEachEngine(t, func(e *env) {

@@ -53,6 +53,8 @@ func FuzzRequest(f *testing.F) {
 		"PUT " + base + who + "\r\n", "GET /api/user-invitations/%2e%2e/%00/" + who + "\r\n", "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n",
 		post(base, `{"role": "`+admin+`", "scope": "`+scopeURL(apollo)+`", "email": "a@example.org", "full_name": "A"}`),
 		post(base, `{"role": 5, "Email": "x", "scope": null}`), post(base, `{"a": 1, "a": 2}`), post(base, "[[[["), post(base, ""),
+		post(groups, `{"role": "`+member+`", "scope": "`+scopeURL(apollo)+`", "expires": "9999-12-31T23:59:59-23:59"}`),
+		"GET " + groups + who + "\r\n", "GET " + base + "?expires_before=9999-12-31T23:59:59-23:59" + who + "\r\n",
 		post(base+"approve/", `{"token": "v1.x.y"}`), post(base+"reject/", `{"token": ""}`), post(at(acme, "accept"), ""),
 		post(at(acme, "check"), "x"), post(at(acme, "cancel"), ""), post(at(acme, "send"), "{}"), post(at(acme, "delete"), ""),
 		"POST " + base + who + "Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n2\r\n{}\r\n0\r\n\r\n",

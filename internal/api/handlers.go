@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"invited/gen/server"
 	"invited/internal/fault"
@@ -88,11 +87,9 @@ func invitationQuery(p server.UserInvitationsListParams) (invitation.Query, erro
 		}
 	}
 	if p.ExpiresBefore != nil {
-		before, err := time.Parse(time.RFC3339, *p.ExpiresBefore)
-		if err != nil {
+		if q.ExpiresBefore = optionalTime(p.ExpiresBefore); q.ExpiresBefore == nil {
 			return q, fault.Field("expires_before", "Enter a date and time such as 2026-11-23T09:30:00Z.")
 		}
-		q.ExpiresBefore = &before
 	}
 	var err error
 	q.Scope, err = scopeFilter(p.Scope)

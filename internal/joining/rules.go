@@ -196,6 +196,20 @@ func checkTemplate(template string, wrong fault.Fields) {
 	}
 }
 
+// maxExpiresYear is the last year, in UTC, that SQLite can read back: later ones have five digits.
+const maxExpiresYear = 9999
+
+// checkExpires adds what is wrong with the time at which a group invitation ends; nil: it has none.
+func checkExpires(expires *time.Time, now time.Time, wrong fault.Fields) {
+	switch {
+	case expires == nil:
+	case !expires.After(now):
+		wrong.Add("expires", "Enter a time in the future.")
+	case expires.UTC().Year() > maxExpiresYear:
+		wrong.Add("expires", "Enter a time before the year 10000 in UTC, or null for no end.")
+	}
+}
+
 // checkPatterns adds what is wrong with patterns of e-mail addresses.
 func checkPatterns(patterns []string, wrong fault.Fields) {
 	var invalid, costly []string

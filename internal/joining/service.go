@@ -227,9 +227,8 @@ func (s *Service) apply(tx Tx, actor directory.Actor, e Edit, found fault.Fields
 	set(&g.EmailPatterns, e.EmailPatterns)
 	set(&g.NameTemplate, e.NameTemplate)
 	if e.Expires != nil {
-		if g.Expires = *e.Expires; g.Expires != nil && !g.Expires.After(tx.Now()) {
-			wrong.Add("expires", "Enter a time in the future.")
-		}
+		g.Expires = *e.Expires
+		checkExpires(g.Expires, tx.Now(), wrong)
 	}
 	return wrong.Err()
 }

@@ -24,7 +24,7 @@ GROUPS = {
     "auto_create_project": r"Public invitations must have auto_create_project enabled\.",
     "project_name_template": BLANK + r"|Invalid placeholders in template: .*",
     "user_email_patterns": BLANK + r"|(Invalid regex|Potentially dangerous) patterns.*",
-    "expires": r"Enter a time in the future\.",
+    "expires": r"Enter a time (in the future\.|before the year 10000 in UTC, .*)",
     "non_field_errors": r"Role and scope should belong to the same content type\.|Only active invitations can be edited\.",
 }
 
