@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"invited/internal/invitation"
+	"invited/internal/joining"
 )
 
 func TestCreateInHiddenScope(t *testing.T) {
@@ -267,9 +268,9 @@ func (s countingStore) Change(ctx context.Context, decide func(invitation.Tx) ([
 	return s.Store.Change(ctx, decide)
 }
 
-// Many e-mail patterns, which can take a second, are evaluated outside of the transaction, which then begins again. Few are
-// evaluated within.
-func TestManyEmailPatternsHoldNobodyUp(t *testing.T) {
+// E-mail patterns that can take long are evaluated outside of the transaction, which then begins again, however few they are.
+// Others are evaluated within.
+func TestSlowEmailPatternsHoldNobodyUp(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		var changes atomic.Int64
 		e.service.Store = countingStore{e.service.Store, &changes}
@@ -279,13 +280,16 @@ func TestManyEmailPatternsHoldNobodyUp(t *testing.T) {
 			do()
 			require.Equal(e.t, want, changes.Load())
 		}
-		setPatterns := func(count int) {
-			patterns := slices.Repeat([]string{`".*@(a|b)\\.example"`}, count)
+		setPatterns := func(patterns ...string) {
 			e.apply(fmt.Sprintf("customers: [{uuid: %s, name: Acme, projects: [{uuid: %s, name: Apollo, user_email_patterns: [%s]}]}]",
 				acme, apollo, strings.Join(patterns, ", ")))
 		}
-		for count, transactions := range map[int]int64{10: 1, 11: 2} {
-			setPatterns(count)
+		domain := `".*@(a|b)\\.example"`
+		for count, patterns := range [][]string{
+			slices.Repeat([]string{domain}, 10), slices.Repeat([]string{domain}, 100), {`"(?:.?){990}(?:.?){990}@a\\.example"`, domain},
+		} {
+			transactions := int64(min(2, count+1))
+			setPatterns(patterns...)
 			address := fmt.Sprintf("%d@a.example", count)
 			var made invitation.View
 			takes(transactions, func() { made.UUID = e.create("owner", address, admin, apollo).UUID })
@@ -302,6 +306,30 @@ func TestManyEmailPatternsHoldNobodyUp(t *testing.T) {
 			// The stranger's address is not admitted.
 			made.UUID = e.create("owner", "z"+address, admin, apollo).UUID
 			takes(transactions, func() { e.do("stranger", made.UUID, "accept").is(http.StatusBadRequest, "") })
+		}
+	})
+}
+
+type countingJoiningStore struct {
+	joining.Store
+	changes *atomic.Int64
+}
+
+func (s countingJoiningStore) Change(ctx context.Context, decide func(joining.Tx) ([]joining.Change, error)) error {
+	s.changes.Add(1)
+	return s.Store.Change(ctx, decide)
+}
+
+// So are those of a group invitation: its refusals count towards no limit.
+func TestSlowEmailPatternsOfGroupsHoldNobodyUp(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		var changes atomic.Int64
+		e.joining.Store = countingJoiningStore{e.joining.Store, &changes}
+		for pattern, transactions := range map[string]int64{`.*@(a|b)\.example`: 1, `(?:.?){990}(?:.?){990}(?:.?){990}@a\.example`: 2} {
+			group := e.group("owner", member, apollo, "user_email_patterns", []string{pattern}).UUID.String()
+			changes.Store(0)
+			e.request("POST", groupAt(group, "submit_request"), "stranger", nil).is(http.StatusBadRequest, "")
+			require.Equal(e.t, transactions, changes.Load(), pattern)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,7 +22,32 @@ const (
 	// unicodeClassCost is added for each class such as \pL. To parse one takes a tenth of a millisecond, though a hundred of them
 	// in brackets are one instruction: a kilobyte of them would take a tenth of a second each time.
 	unicodeClassCost = 200
+	// foldedPerCost is the number of characters of a range that are folded in the time of one unit of cost. Package regexp folds
+	// each character of a range such as [a-\x{1E943}] by itself, up to lastFolded: a kilobyte of such ranges would take half a second.
+	foldedPerCost = 64
+	lastFolded    = 0x1E943
 )
+
+// rangeEnd matches the end of a range of characters that is beyond ASCII.
+var rangeEnd = regexp.MustCompile(`-(?:\\x\{([0-9A-Fa-f]+)\}|([^\x00-\x7F]))`)
+
+// classesCost returns the cost of the classes and wide ranges of an e-mail pattern. It reads the pattern's text, because to parse
+// them is slow.
+func classesCost(pattern string) int {
+	cost := unicodeClassCost * (strings.Count(pattern, `\p`) + strings.Count(pattern, `\P`))
+	for _, end := range rangeEnd.FindAllStringSubmatch(pattern, -1) {
+		last := []rune(end[2])
+		if end[1] != "" {
+			parsed, err := strconv.ParseInt(end[1], 16, 32)
+			if err != nil {
+				parsed = lastFolded
+			}
+			last = []rune{rune(parsed)}
+		}
+		cost += int(min(last[0], lastFolded)) / foldedPerCost
+	}
+	return cost
+}
 
 // ErrCostlyPattern means that an e-mail pattern costs too much.
 var ErrCostlyPattern = errors.New("repeats too much to be matched fast")
@@ -31,7 +57,7 @@ var ErrCostlyPattern = errors.New("repeats too much to be matched fast")
 // continues a sentence that begins with the pattern's name. The pattern is parsed and not compiled: to compile one that costs
 // too much takes seconds. What can be parsed can be compiled.
 func EmailPatternCost(pattern string) (int, error) {
-	cost := unicodeClassCost * (strings.Count(pattern, `\p`) + strings.Count(pattern, `\P`))
+	cost := classesCost(pattern)
 	if cost > maxEmailPatternCost {
 		return 0, ErrCostlyPattern
 	}
@@ -62,8 +88,8 @@ func instructions(pattern *syntax.Regexp) int {
 // compileEmailPattern compiles a scope's e-mail pattern, so that it matches a whole address and ignores case. Package
 // regexp takes a time linear in the length of the address, whatever the pattern.
 func compileEmailPattern(pattern string) (*regexp.Regexp, error) {
-	// The pattern must compile alone, or an unbalanced parenthesis would close the group below.
-	if _, err := regexp.Compile(pattern); err != nil {
+	// The pattern must be one alone, or an unbalanced parenthesis would close the group below.
+	if _, err := syntax.Parse(pattern, syntax.Perl); err != nil {
 		return nil, err
 	}
 	return regexp.Compile(wholeAddress(pattern))
@@ -121,13 +147,33 @@ func (s Scope) allowsEmail(address string) bool {
 	return len(s.UserEmailPatterns) == 0
 }
 
-// fewPatterns is the number of e-mail patterns that take a tenth of a second at most to be tried on one form of an address.
-const fewPatterns = 10
+const (
+	// fastWork limits the patterns that are tried while others wait, to about 2 ms. A unit is one instruction of a pattern, tried on
+	// one byte of an address.
+	fastWork = 100_000
+	// compileWork is the work of compiling a pattern, for each unit of its cost.
+	compileWork = 50
+)
 
-// HasFewEmailPatterns reports whether RefusesEmail takes so little time for an address that others can wait for it.
-func (s Scope) HasFewEmailPatterns(address string) bool {
-	few := fewPatterns / len(emailForms(address))
-	return len(s.UserEmailPatterns) <= few && (s.Customer == nil || len(s.Customer.UserEmailPatterns) <= few)
+// HasFastEmailPatterns reports whether RefusesEmail takes so little time for an address that others can wait for it: the cost of
+// all patterns of the scope and its customer decides, times the length of the forms of the address. To find that out takes less.
+func (s Scope) HasFastEmailPatterns(address string) bool {
+	perCost := compileWork
+	for _, form := range emailForms(address) {
+		perCost += len(form)
+	}
+	left := fastWork / perCost
+	isFast := func(pattern string) bool {
+		// The length counts too: to parse a long pattern takes time, however few its instructions are.
+		if left -= len(pattern); left < classesCost(pattern) {
+			return false
+		}
+		cost, err := EmailPatternCost(pattern)
+		left -= cost
+		return left >= 0 && !errors.Is(err, ErrCostlyPattern)
+	}
+	isSlow := func(pattern string) bool { return !isFast(pattern) }
+	return !slices.ContainsFunc(s.UserEmailPatterns, isSlow) && (s.Customer == nil || !slices.ContainsFunc(s.Customer.UserEmailPatterns, isSlow))
 }
 
 // SameEmailPatterns reports whether RefusesEmail returns the same for both scopes because they have the same patterns.

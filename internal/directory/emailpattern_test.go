@@ -3,6 +3,7 @@ package directory
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -67,27 +68,64 @@ func TestMatchingPatternsTakesBoundedTime(t *testing.T) {
 	require.True(t, scope.allowsEmail("A@Department-9999.UNIVERSITY.example"))
 }
 
-// An address of an internationalized domain is tried in up to three forms.
-func TestHasFewEmailPatterns(t *testing.T) {
+// Whether others can wait for the patterns depends on their cost and on the forms of the address, not on their number.
+func TestHasFastEmailPatterns(t *testing.T) {
 	t.Parallel()
-	of := func(own, customers int) Scope {
-		return Scope{UserEmailPatterns: make([]string, own), Customer: &Scope{UserEmailPatterns: make([]string, customers)}}
-	}
+	domains := func(count int) []string { return slices.Repeat([]string{`.*@(a|b)\.example`}, count) }
+	costly, wide := `(?:.?){990}(?:.?){990}(?:.?){990}x`, `[a-\x{1E943}]`
+	long := strings.Repeat("a", 64) + "@" + strings.Repeat("a.", 90) + "example"
 	for _, each := range []struct {
-		scope   Scope
-		address string
-		want    bool
+		own, customers []string
+		address        string
+		want           bool
 	}{
-		{of(10, 10), "a@x.example", true},
-		{of(11, 0), "a@x.example", false},
-		{of(0, 11), "a@x.example", false},
-		{of(5, 5), "a@bücher.example", true},
-		{of(6, 0), "a@bücher.example", false},
-		{of(3, 3), "a@BÜCHER.example", true},
-		{of(0, 4), "a@BÜCHER.example", false},
-		{Scope{}, "a@BÜCHER.example", true},
+		{nil, nil, "a@BÜCHER.example", true},
+		{domains(15), domains(15), "a@x.example", true},
+		{domains(10), domains(40), "a@x.example", false},
+		{domains(60), nil, "a@x.example", false},
+		{domains(15), nil, long, false},
+		{domains(5), nil, long, true},
+		{domains(15), nil, "a@" + strings.Repeat("BÜCHER.", 10) + "example", false}, // three forms
+		{[]string{costly}, nil, "a@x", false},
+		{nil, []string{costly}, "a@x", false},
+		{[]string{wide}, nil, "a@x", false},
+		{[]string{`\d{3}@x`}, nil, "a@x", true},
+		{[]string{"["}, nil, "a@x", true},
+		{[]string{"(" + strings.Repeat("?:x", 800)}, nil, "a@x", false},
 	} {
-		require.Equal(t, each.want, each.scope.HasFewEmailPatterns(each.address), each)
+		scope := Scope{UserEmailPatterns: each.own, Customer: &Scope{UserEmailPatterns: each.customers}}
+		require.Equal(t, each.want, scope.HasFastEmailPatterns(each.address), each)
+	}
+}
+
+// The slowest patterns that a group invitation may have, whose costs add up to 20,000, are tried on the slowest address in
+// about a tenth of a second; and those that others wait for in milliseconds.
+func TestSlowestPatterns(t *testing.T) {
+	short := strings.Repeat("a", 64) + "@" + strings.Repeat("aaaaaaaa.", 19) + "example"
+	inForms := strings.Repeat("A", 64) + "@" + strings.Repeat("ÜAAAAAA.", 11) + "example"
+	for _, each := range []string{
+		`(?:.?){990}(?:.?){990}(?:.?){990}x`, `(?:(?:.?){0,30}){30}x`, strings.Repeat("(.*)*", 100) + "x", strings.Repeat(`(?:.*.?)*`, 80) + "x",
+		"[" + strings.Repeat(`a-\x{1E943}`, 5) + "]", strings.Repeat("[a-\U0001E943]", 5), "(?i)[" + strings.Repeat("b-\U0010FFFF", 5) + "]", strings.Repeat(`\pL`, 6),
+		`(?:[^b]?|[^c]?){700}x`, strings.Repeat("(", 480) + "a" + strings.Repeat(")?", 480),
+	} {
+		cost, err := EmailPatternCost(each)
+		require.NoError(t, err)
+		scope := Scope{UserEmailPatterns: slices.Repeat([]string{each}, 20_000/cost)}
+		for _, address := range []string{short, inForms} {
+			start := time.Now()
+			scope.allowsEmail(address)
+			took := time.Since(start)
+			start = time.Now()
+			isFast := scope.HasFastEmailPatterns(address)
+			t.Logf("%.30s: cost %d, %d times, %d forms: %s; fast: %v in %s", each, cost, len(scope.UserEmailPatterns), len(emailForms(address)), took, isFast, time.Since(start))
+			require.Less(t, took, 5*time.Second)
+		}
+	}
+	for _, each := range []string{
+		strings.Repeat("[a-\U0001E943]", 6), "[" + strings.Repeat("b-\U0010FFFF", 100) + "]", "(?i)[" + strings.Repeat(`a-\x{1e943}`, 6) + "]", `[a-\x{999999999}]{10}`,
+	} {
+		_, err := EmailPatternCost(each)
+		require.Error(t, err, each)
 	}
 }
 

@@ -22,15 +22,15 @@ func (q admissionQuestion) equal(other admissionQuestion) bool {
 	return q.email == other.email && q.scope.Type == other.scope.Type && q.scope.SameEmailPatterns(other.scope)
 }
 
-// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Few patterns are evaluated in the transaction,
-// and many outside of it, because they can take a second: then admits returns an error, which decide has to return, and decide
+// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Patterns that take
+// little time are evaluated in the transaction, and others outside of it, because they can take a second: then admits returns an error, which decide has to return, and decide
 // runs again.
 func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter) ([]Change, error)) error {
 	return directory.AnswerOutside(admissionQuestion.equal, admissionQuestion.answer,
 		func(ask func(admissionQuestion) (directory.ScopeType, error)) error {
 			admits := func(scope directory.Scope, email string) (directory.ScopeType, error) {
 				q := admissionQuestion{scope, email}
-				if scope.HasFewEmailPatterns(email) {
+				if scope.HasFastEmailPatterns(email) {
 					return q.answer(), nil
 				}
 				return ask(q)

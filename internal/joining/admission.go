@@ -45,11 +45,11 @@ func (q admissionQuestion) equal(other admissionQuestion) bool {
 }
 
 func (q admissionQuestion) isFast() bool {
-	return q.invitation.HasFewEmailPatterns(q.email) && q.scope.HasFewEmailPatterns(q.email)
+	return q.invitation.HasFastEmailPatterns(q.email) && q.scope.HasFastEmailPatterns(q.email)
 }
 
-// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Few patterns are evaluated in the transaction,
-// and many outside of it, because they can take a second: then admits returns an error, which decide has to return, and decide
+// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Patterns that take
+// little time are evaluated in the transaction, and others outside of it, because they can take a second: then admits returns an error, which decide has to return, and decide
 // runs again. One decision can ask about two scopes: that of the group invitation, and the project.
 func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter) ([]Change, error)) error {
 	return directory.AnswerOutside(admissionQuestion.equal, admissionQuestion.answer,
