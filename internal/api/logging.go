@@ -36,11 +36,15 @@ const maxLogged = 200
 
 // linkSecret matches the token, or the invitation, in a link of a mail. Such links lead to this server where
 // INVITED_FRONTEND_URL is not set. A reader of the log must not be able to approve, reject or accept with it.
-var linkSecret = regexp.MustCompile(`(/invitation(?:_approve|_reject)?/).+`)
+var linkSecret = regexp.MustCompile(`(/(?:invitation(?:_approve|_reject)?|user-group-invitation)/).+`)
+
+// groupSecret matches the uuid of a group invitation, which is the secret of its link: unlike the names of operations, a random
+// uuid has a digit, that of its version.
+var groupSecret = regexp.MustCompile(`(/user-group-invitations/)[^/]*[0-9][^/]*`)
 
 // loggedPath returns the path of a request for the log: truncated, and without the secret of a link.
 func loggedPath(c echo.Context) string {
-	return linkSecret.ReplaceAllString(truncate(c.Request().URL.Path), "$1…")
+	return groupSecret.ReplaceAllString(linkSecret.ReplaceAllString(truncate(c.Request().URL.Path), "$1…"), "$1…")
 }
 
 // truncate returns the first maxLogged bytes of a text.

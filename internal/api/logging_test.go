@@ -31,6 +31,23 @@ func TestApprovalTokensAreNotLogged(t *testing.T) {
 	}, onlyStaff)
 }
 
+// Whoever knows the uuid of a group invitation can ask: a reader of the log must not.
+func TestUUIDsOfGroupsAreNotLogged(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		group := e.group("owner", member, apollo).UUID.String()
+		e.request("GET", groupAt(group), "stranger", nil).is(http.StatusOK, "")
+		e.request("POST", groupAt(group, "submit_request"), "stranger", nil).is(http.StatusOK, "")
+		e.request("GET", groups+strings.ReplaceAll(group, "-", "")+"/", "stranger", nil)
+		e.request("GET", "/user-group-invitation/"+group+"/", "", nil).is(http.StatusNotFound, "")
+		e.request("HEAD", groups+"count/", "owner", nil)
+		for _, path := range []string{groups + "…/", groups + "…/submit_request/", "/user-group-invitation/…", groups + "count/"} {
+			require.Contains(e.t, e.log.String(), path)
+		}
+		require.NotContains(e.t, e.log.String(), group)
+		require.NotContains(e.t, e.log.String(), strings.ReplaceAll(group, "-", ""))
+	})
+}
+
 func TestLoggedAndEchoedTextIsTruncated(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		e.request("GET", "/"+strings.Repeat("%01", 10_000), "", nil).is(http.StatusNotFound, "")

@@ -190,14 +190,22 @@ func TestLinksAreMaskedInTheLog(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		made := e.invite("ina@university.example", apollo)
 		approval := e.approval(token.Approve, made)
+		link := e.joinLink()
 		b := e.browser()
 		b.get("/invitation/" + made.UUID.String() + "/")
 		b.post("/invitation/" + made.UUID.String() + "/accept/")
 		b.get("/invitation_approve/" + approval + "/")
+		b.get(pathOfLink(link))
+		b.get(linkPath(link))
+		b.post(linkPath(link) + "cancel/")
+		b.get("/console/links/new/")
 		e.server.Close()
 		require.NotContains(e, e.log.String(), made.UUID.String())
 		require.NotContains(e, e.log.String(), approval)
-		require.Contains(e, e.log.String(), "path=/invitation/…/accept/")
+		require.NotContains(e, e.log.String(), link.UUID.String())
+		for _, path := range []string{"/invitation/…/accept/", "/user-group-invitation/…/", "/console/links/…/cancel/", "/console/links/new/"} {
+			require.Contains(e, e.log.String(), "path="+path)
+		}
 	})
 }
 

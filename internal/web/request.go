@@ -179,8 +179,12 @@ var errBadForm = errors.New("web: the form can't be read")
 // secretPath matches the part of a path that admits: a link, or an approval token.
 var secretPath = regexp.MustCompile(`^(/(?:invitation(?:_approve|_reject)?|user-group-invitation)/)[^/]+`)
 
+// consoleSecret matches the uuid of a join link in a path of the console: unlike "new", a random uuid has a digit, that of its
+// version.
+var consoleSecret = regexp.MustCompile(`^(/console/links/)[^/]*[0-9][^/]*`)
+
 func loggedPath(path string) string {
-	path = secretPath.ReplaceAllString(path, "$1…")
+	path = consoleSecret.ReplaceAllString(secretPath.ReplaceAllString(path, "$1…"), "$1…")
 	if len(path) > 200 {
 		path = strings.ToValidUTF8(path[:200], "") + "…"
 	}
