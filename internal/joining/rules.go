@@ -93,9 +93,15 @@ func checkProjectRole(g GroupInvitation) error {
 
 const msgOpenDoor = "Add an e-mail pattern, an affiliation or an identity source: here the link alone may admit nobody."
 
-// nobody is an address that nobody has. A group invitation whose restrictions it meets is for everybody: a pattern such as ".*"
-// restricts nothing. The address is another one in each process, so that no pattern can be written around it.
-var nobody = randomLetters() + "@" + randomLetters() + ".invalid"
+// strangers are random addresses, others in each process. A group invitation whose restrictions one of them meets is for
+// everybody: a pattern such as ".*" restricts nothing. The reverse is no proof: a pattern can be written around these endings, and
+// still match nearly every address.
+var strangers = func() (all []string) {
+	for _, ending := range []string{".invalid", ".com", ".org", ".de"} {
+		all = append(all, randomLetters()+"@"+randomLetters()+ending)
+	}
+	return all
+}()
 
 // randomLetters returns a dozen lower-case letters.
 func randomLetters() string {
@@ -107,13 +113,19 @@ func randomLetters() string {
 	return string(letters)
 }
 
-// isOpenDoor reports whether a group invitation would approve whoever has its link, where the policy forbids that.
+// isOpenDoor reports whether a group invitation would plainly approve whoever has its link, where the policy forbids that; see
+// strangers.
 func (p Policy) isOpenDoor(admits admitter, g GroupInvitation) (bool, error) {
 	if !p.RestrictAutoApprove || !g.AutoApprove {
 		return false, nil
 	}
-	found, err := admits(g.EmailPatterns, directory.Scope{}, nobody)
-	return isMeantFor(g, standing{admitted: found}), err
+	for _, each := range strangers {
+		found, err := admits(g.EmailPatterns, directory.Scope{}, each)
+		if err != nil || isMeantFor(g, standing{admitted: found}) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // mayOffer reports whether a user may make a group invitation, or edit it so that it becomes g. permissions are those of

@@ -91,7 +91,7 @@ func TestFieldsThatDoNotGoTogether(t *testing.T) {
 	}
 }
 
-// What restricts nobody is an open door: no restriction, or a pattern that matches an address which nobody has.
+// What restricts nobody is an open door: no restriction, or a pattern that matches a random address.
 func TestIsOpenDoor(t *testing.T) {
 	t.Parallel()
 	admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
@@ -110,6 +110,8 @@ func TestIsOpenDoor(t *testing.T) {
 		"affiliations":              {group(project, member, autoApprove, affiliations), false},
 		"a domain":                  {group(project, member, autoApprove, patterns(`.*@acme\.example`)), false},
 		"everybody":                 {group(project, member, autoApprove, patterns(`.*@acme\.example`, `.*`)), true},
+		"everybody but .invalid":    {group(project, member, autoApprove, patterns(`.*@.*[^d]`)), true},
+		"everybody of .de":          {group(project, member, autoApprove, patterns(`.*\.de`)), true},
 		"everybody, in other words": {group(project, member, autoApprove, patterns(`[A-Z]+@[^@]+\.[a-z]{2,}`)), true},
 		"affiliations or everybody": {group(project, member, autoApprove, affiliations, patterns(`.+@.+`)), true},
 	} {
