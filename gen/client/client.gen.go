@@ -1133,8 +1133,10 @@ type GroupInvitation struct {
 	ScopeUUID openapi_types.UUID `json:"scope_uuid"`
 
 	// URL URL of the group invitation.
-	URL                 string             `json:"url"`
-	UserAffiliations    []string           `json:"user_affiliations"`
+	URL              string   `json:"url"`
+	UserAffiliations []string `json:"user_affiliations"`
+
+	// UserEmailPatterns Empty, as the other two lists, in a public group invitation unless the caller is staff or support, or may manage its scope.
 	UserEmailPatterns   []string           `json:"user_email_patterns"`
 	UserIdentitySources []string           `json:"user_identity_sources"`
 	UUID                openapi_types.UUID `json:"uuid"`

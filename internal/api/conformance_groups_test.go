@@ -201,11 +201,21 @@ func TestGroupOfRemovedScope(t *testing.T) {
 	})
 }
 
-// Without a token, public and active ones are read, and who made them is not told.
+// Without a token, public and active ones are read, and neither who made them nor whom they are for is shown.
 func TestPublicGroups(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		hidden := e.group("owner", member, apollo)
-		shown := e.publicGroup()
+		shown := e.publicGroup("user_email_patterns", []string{`.*@acme\.example`}, "user_affiliations", []string{"staff"},
+			"user_identity_sources", []string{"https://issuer.example"})
+		for user, shows := range map[string]bool{"": false, "stranger": false, "manager": false, "owner": true, "support": true, "staff": true} {
+			seen := e.seesGroup(user, shown.UUID.String())
+			lists := [][]string{seen.UserEmailPatterns, seen.UserAffiliations, seen.UserIdentitySources}
+			if shows {
+				require.Equal(e.t, [][]string{{`.*@acme\.example`}, {"staff"}, {"https://issuer.example"}}, lists, user)
+			} else {
+				require.Equal(e.t, [][]string{{}, {}, {}}, lists, user)
+			}
+		}
 		require.Equal(e.t, []string{shown.UUID.String()}, e.listGroups("", ""))
 		require.Equal(e.t, []string{shown.UUID.String()}, e.listGroups("stranger", ""))
 		require.Len(e.t, e.listGroups("reader", ""), 2)

@@ -302,9 +302,12 @@ func (h handlers) groupInvitation(v joining.View) server.GroupInvitation {
 		ScopeUUID:                 v.ScopeUUID,
 		URL:                       h.groupInvitationURL(v.UUID),
 		UUID:                      v.UUID,
-		UserAffiliations:          v.Affiliations,
-		UserEmailPatterns:         v.EmailPatterns,
-		UserIdentitySources:       v.IdentitySources,
+		UserAffiliations:          []string{},
+		UserEmailPatterns:         []string{},
+		UserIdentitySources:       []string{},
+	}
+	if v.ShowsCreator {
+		out.UserAffiliations, out.UserEmailPatterns, out.UserIdentitySources = v.Affiliations, v.EmailPatterns, v.IdentitySources
 	}
 	if by := v.CreatedBy; by != nil && v.ShowsCreator {
 		out.CreatedByFullName, out.CreatedByUsername, out.CreatedByImage = &by.FullName, &by.Username, nilIfEmpty(by.Image)

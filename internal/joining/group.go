@@ -83,7 +83,7 @@ func IsProjectRole(r directory.Role) bool { return strings.HasPrefix(r.Name, "PR
 type View struct {
 	GroupInvitation
 	IsActive     bool
-	ShowsCreator bool // the caller may know who created it
+	ShowsCreator bool // the caller may know who created it, and which users it is for
 }
 
 // Visibility describes the group invitations that a caller sees in the list. The store's list and Includes read the same

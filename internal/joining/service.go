@@ -71,7 +71,8 @@ func (s *Service) Retrieve(ctx context.Context, caller directory.Actor, id uuid.
 	return out, err
 }
 
-// view returns a group invitation as a caller sees it. Who created a public one is known to those who manage it.
+// view returns a group invitation as a caller sees it. Who created a public one, and which
+// users it is for, is known to those who manage it.
 func view(g GroupInvitation, caller directory.Actor, now time.Time) View {
 	return View{
 		GroupInvitation: g, IsActive: g.IsActiveAt(now),
