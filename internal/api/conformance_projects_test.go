@@ -10,6 +10,7 @@ import (
 
 	"invited/gen/server"
 	"invited/internal/directory/dirfile"
+	"invited/internal/joining"
 )
 
 const (
@@ -88,6 +89,24 @@ func TestRequestersOfOneLinkStayApart(t *testing.T) {
 			require.Equal(e.t, "1", e.countRows("memberships WHERE scope_uuid = '"+taken+"'"))
 			e.exec("DELETE FROM permission_requests")
 		}
+	})
+}
+
+// A name with characters that nobody sees is refused: it would look like that of another project.
+func TestInvisibleProjectNames(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		const invisible = "This field may not contain invisible characters."
+		chosen := e.publicGroup("allow_multiple_requests", true, "allow_custom_project_details", true).UUID.String()
+		filledIn := e.publicGroup("project_name_template", "Lab of {full_name}").UUID.String()
+		e.exec("UPDATE users SET full_name = 'Ap\u200bollo' WHERE username = 'stranger'")
+		for _, name := range []string{"Ap\u200bollo", "\u202eollopA"} {
+			e.request("POST", groupAt(chosen, "submit_request"), "stranger", map[string]string{"project_name": name}).
+				is(http.StatusBadRequest, fieldError("project_name", invisible))
+			e.request("PATCH", groupAt(chosen), "staff", map[string]string{"project_name_template": name}).
+				is(http.StatusBadRequest, fieldError("project_name_template", invisible))
+		}
+		e.request("POST", groupAt(filledIn, "submit_request"), "stranger", nil).is(http.StatusBadRequest, ruleError(string(joining.RefusedInvisible)))
+		require.Equal(e.t, "0", e.countRows("permission_requests"))
 	})
 }
 

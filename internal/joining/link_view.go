@@ -28,6 +28,7 @@ const (
 const (
 	RefusedName      Refusal = "The organization has a project of this name already, so the request needs another name."
 	RefusedLongName  Refusal = "The project's name would be longer than 255 characters, so the request needs a shorter one."
+	RefusedInvisible Refusal = "The project's name would have invisible characters, so the request needs another name."
 	RefusedRequester Refusal = "The requester's account is not active, so the request can't be approved."
 	RefusedManager           = Refusal(invitation.RefusedManager)
 	RefusedRole              = Refusal(invitation.RefusedRole)

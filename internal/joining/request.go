@@ -148,16 +148,26 @@ func (p Policy) checkName(name string) error {
 	if utf8.RuneCountInString(name) > MaxProjectName {
 		wrong.Add("project_name", fmt.Sprintf("Ensure this field has no more than %d characters.", MaxProjectName))
 	}
+	if directory.HasInvisible(name) {
+		wrong.Add("project_name", msgInvisible)
+	}
 	if p.ProjectName != nil && name != "" && !p.ProjectName.MatchString(name) {
 		wrong.Add("project_name", "Project names have to match the pattern "+p.ProjectName.String()+".")
 	}
 	return wrong.Err()
 }
 
-// checkLength refuses a name that a template makes too long. A name that was cut could be that of another project.
-func checkLength(name string) error {
-	if utf8.RuneCountInString(name) > MaxProjectName {
+// msgInvisible is about a name that would look the same as another project's and not equal it, or run the other way.
+const msgInvisible = "This field may not contain invisible characters."
+
+// checkFilledIn refuses a name that a template makes too long or unlike what it looks. A name that was cut could be that of
+// another project.
+func checkFilledIn(name string) error {
+	switch {
+	case utf8.RuneCountInString(name) > MaxProjectName:
 		return fault.Rejected(string(RefusedLongName))
+	case directory.HasInvisible(name):
+		return fault.Rejected(string(RefusedInvisible))
 	}
 	return nil
 }

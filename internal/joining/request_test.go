@@ -105,11 +105,27 @@ func TestProjectNameLength(t *testing.T) {
 	t.Parallel()
 	for length, fits := range map[int]bool{0: true, 1: true, 255: true, 256: false, 500: false} {
 		name := strings.Repeat("ä", length)
-		require.Equal(t, fits, checkLength(name) == nil, length)
+		require.Equal(t, fits, checkFilledIn(name) == nil, length)
 		require.Equal(t, fits, Policy{}.checkName(name) == nil, length)
 	}
 	both := Policy{ProjectName: regexp.MustCompile("^[a-z]+$")}.checkName(strings.Repeat("ä", 256))
 	require.EqualError(t, both, "project_name: Ensure this field has no more than 255 characters. Project names have to match the pattern ^[a-z]+$.")
+}
+
+// A name that only looks like another one is refused, whether it is given or filled in.
+func TestInvisibleProjectNames(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"Ap\u200bollo", "Apollo\u202e", "\u2066Apollo", "Ap\u00adollo", "Ap\u034follo", "Apollo\ufe0f"} {
+		require.EqualError(t, Policy{}.checkName(name), "project_name: "+msgInvisible, "%q", name)
+		requireRejected(t, RefusedInvisible, checkFilledIn(name), name)
+		wrong := fault.Fields{}
+		checkTemplate(name, wrong)
+		require.EqualError(t, wrong.Err(), "project_name_template: "+msgInvisible, "%q", name)
+	}
+	for _, name := range []string{"Apollo 11", "Größe", "پروژه", "🚀"} {
+		require.NoError(t, Policy{}.checkName(name))
+		require.NoError(t, checkFilledIn(name))
+	}
 }
 
 // Which project that has the name, case aside, an approval takes, beside which it makes another one, and which refuses it.

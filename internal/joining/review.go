@@ -149,7 +149,7 @@ func (s *Service) approve(
 // findProject returns fault.KindRejected, with the reason, where the request needs another name.
 func findProject(tx Tx, r Request) (found directory.Scope, isNew bool, err error) {
 	name, isFixed := projectName(r)
-	if err := checkLength(name); err != nil {
+	if err := checkFilledIn(name); err != nil {
 		return found, false, err
 	}
 	var madeFor *uuid.UUID

@@ -195,6 +195,9 @@ var placeholders = []string{"email", "full_name", "username"}
 
 // checkTemplate adds what is wrong with a template.
 func checkTemplate(template string, wrong fault.Fields) {
+	if directory.HasInvisible(template) {
+		wrong.Add("project_name_template", msgInvisible)
+	}
 	var unknown []string
 	for _, found := range placeholder.FindAllStringSubmatch(template, -1) {
 		if !slices.Contains(placeholders, found[1]) && !slices.Contains(unknown, found[1]) {

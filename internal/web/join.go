@@ -317,7 +317,7 @@ func detailProblems(name, description string) map[string]string {
 	switch {
 	case utf8.RuneCountInString(name) > joining.MaxProjectName:
 		problems[fieldProjectName] = "The name can have at most " + strconv.Itoa(joining.MaxProjectName) + " characters."
-	case strings.ContainsFunc(name, unicode.IsControl):
+	case strings.ContainsFunc(name, unicode.IsControl), directory.HasInvisible(name):
 		problems[fieldProjectName] = "The name has characters that nobody sees. Type it again."
 	}
 	switch {

@@ -340,7 +340,7 @@ func TestJoinWithAProject(t *testing.T) {
 		require.Contains(e, got.text(), "The project ina is made for that, unless it is there already. You can choose another name.")
 
 		for name, words := range map[string]string{
-			strings.Repeat("ж", 256): "The name can have at most 255 characters.", "a\tb": "characters that nobody sees",
+			strings.Repeat("ж", 256): "The name can have at most 255 characters.", "a\tb": "characters that nobody sees", "a\u202eb": "characters that nobody sees",
 			"Rocks!": "Project names have to match the pattern", "Apollo": "The organization has a project of this name already. Choose another name.",
 		} {
 			refused := b.post(path, "project_name", name, "project_description", "Weighing <rocks>")

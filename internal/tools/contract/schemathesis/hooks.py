@@ -22,7 +22,7 @@ GROUPS = {
     "project_role": r"Object with uuid=\S+ does not exist\.|project_role is required when .*",
     "is_public": r"Only staff users can create public invitations\.",
     "auto_create_project": r"Public invitations must have auto_create_project enabled\.",
-    "project_name_template": BLANK + r"|Invalid placeholders in template: .*",
+    "project_name_template": BLANK + r"|Invalid placeholders in template: .*|This field may not contain invisible characters\.",
     "user_email_patterns": BLANK + r"|(Invalid regex|Potentially dangerous) patterns.*",
     "expires": r"Enter a time (in the future\.|before the year 10000 in UTC, .*)",
     "non_field_errors": r"Role and scope should belong to the same content type\.|Only active invitations can be edited\.",
@@ -31,7 +31,8 @@ GROUPS = {
 REQUESTS = {
     None: r"Only pending invitation can be requested\.|User already has (this role in the|role within this) scope\.|"
     r"Permission request already exists for this scope\.|You are not allowed to accept this invitation\. .*|"
-    r"Role is not (active|valid for this scope)\.|The organization has a project of this name already, .*|The project's name would be longer .*",
+    r"Role is not (active|valid for this scope)\.|The organization has a project of this name already, .*|The project's name would (be longer|have invisible) .*",
+    "project_name": r"This field may not contain invisible characters\.",
 }
 
 # Reasons why the server rejects a request of the right shape, by operation and key of the response; a list has no key. The
