@@ -56,12 +56,16 @@ type LinkView struct {
 	// ProjectName is the name of the project that an approval finds or makes where the user gives none; empty: the group
 	// invitation makes no projects.
 	ProjectName string
-	AtOnce      bool      // a request is approved at once
-	Refusal     Refusal   // why the user can't ask now; empty: the user can
-	Pending     []Request // the user's own in the scope, also by other group invitations, the newest first
+	// HasFixedName: the creator chose the whole of ProjectName, and everybody gets the same project.
+	HasFixedName bool
+	AtOnce       bool      // a request is approved at once
+	Refusal      Refusal   // why the user can't ask now; empty: the user can
+	Pending      []Request // the user's own in the scope, also by other group invitations, the newest first
 	// Last is the user's newest request by the group invitation or, where an approved one by another is in the way, that one;
 	// nil: there is none.
 	Last *Request
+	// Joined: Last was approved, and the user still has what it asked for.
+	Joined bool
 }
 
 // ViewLink returns a group invitation, and whether the caller can ask for what it offers. ViewLink returns fault.KindNotFound where
@@ -84,7 +88,10 @@ func (s *Service) ViewLink(ctx context.Context, caller directory.Actor, id uuid.
 		admits := func(patterns []string, scope directory.Scope, email string) (admission, error) {
 			return newQuestion(patterns, scope, email).answer(), nil
 		}
-		out = LinkView{View: view(g, caller, tx.Now()), ProjectName: newRequest(g, caller.User, "", "", tx.Now()).GrantedProject()}
+		out = LinkView{View: view(g, caller, tx.Now())}
+		if g.MakesProjects {
+			out.ProjectName, out.HasFixedName = projectName(newRequest(g, caller.User, "", "", tx.Now()))
+		}
 		if out.AtOnce, err = s.approvesItself(tx, admits, g); err != nil {
 			return err
 		}
@@ -94,7 +101,11 @@ func (s *Service) ViewLink(ctx context.Context, caller directory.Actor, id uuid.
 		} else if err != nil {
 			return err
 		}
-		return findOwn(tx, caller.User, &out)
+		if err := findOwn(tx, caller.User, &out); err != nil {
+			return err
+		}
+		out.Joined, err = hasJoined(tx, caller, out)
+		return err
 	})
 	if err != nil {
 		return LinkView{}, err
@@ -123,4 +134,18 @@ func findOwn(tx Tx, user directory.User, out *LinkView) (err error) {
 		out.Last = &newest[0]
 	}
 	return err
+}
+
+// hasJoined reports whether a user still has what their last request asked for. Where no request waits in a customer, HasRequest finds
+// the roles in made projects that are in force.
+func hasJoined(tx Tx, user directory.Actor, link LinkView) (bool, error) {
+	switch last := link.Last; {
+	case last == nil || last.State != Approved:
+		return false, nil
+	case !last.Group.MakesProjects:
+		return holdsRole(user, last.Group.Granted().UUID, last.ScopeUUID), nil
+	case len(link.Pending) > 0:
+		return false, nil
+	}
+	return tx.HasRequest(user.UUID, link.ScopeUUID)
 }

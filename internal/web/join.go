@@ -31,7 +31,7 @@ const (
 	joinAsked   joinStanding = "asked"   // a request of the user waits
 	joinIn      joinStanding = "in"      // the user has what is offered
 	joinEnded   joinStanding = "ended"   // the link is not active
-	joinAddress joinStanding = "address" // it is meant for other addresses
+	joinAddress joinStanding = "address" // it is meant for others
 	joinRefused joinStanding = "refused" // another rule forbids it: joinPage.Why
 )
 
@@ -71,7 +71,6 @@ type joinPage struct {
 	Why          string // of joinRefused
 	Waiting      []ownRequest
 	Newest       *ownRequest // the newest decided one; nil: there is none
-	Joined       bool        // what Newest asked for is in force
 	Name         string      // as it was typed
 	Description  string
 	Problems     map[string]string // by field; "" is what is wrong with no single field
@@ -83,10 +82,13 @@ func (p joinPage) AsksDetails() bool { return p.MakesProjects && p.CustomDetails
 // Failed reports whether the form was refused.
 func (p joinPage) Failed() bool { return len(p.Problems) > 0 }
 
-// Again reports whether the user has asked by this link before.
-func (p joinPage) Again() bool {
-	return p.Newest != nil || slices.ContainsFunc(p.Waiting, func(r ownRequest) bool { return r.GroupInvitationUUID == p.UUID })
+// AskedHere reports whether a request by this link waits, and not only one by another link of the same place.
+func (p joinPage) AskedHere() bool {
+	return slices.ContainsFunc(p.Waiting, func(r ownRequest) bool { return r.GroupInvitationUUID == p.UUID })
 }
+
+// Again reports whether the user has asked by this link before.
+func (p joinPage) Again() bool { return p.Newest != nil || p.AskedHere() }
 
 // MaxName returns the length of the longest name of a project, in characters.
 func (joinPage) MaxName() int { return joining.MaxProjectName }
@@ -158,7 +160,9 @@ func (p *pages) joinStranger(r *request, id uuid.UUID) error {
 	out, title := joinSignIn{signInForm: r.signInForm("", "")}, "A link to join"
 	if err == nil {
 		offer := newJoinPage(joining.LinkView{View: found, AtOnce: found.AutoApprove})
-		out.Offer, title = &offer, "Join "+found.Scope.Customer.Name
+		if out.Offer, title = &offer, "Ask to join "+found.Scope.Customer.Name; offer.AtOnce {
+			title = "Join " + found.Scope.Customer.Name
+		}
 	}
 	return r.render(http.StatusOK, "join-sign-in", title, out)
 }
@@ -174,10 +178,9 @@ func (p *pages) whoSignsIn(returnTo string) string {
 	case identity.CreateAny:
 		return "You need no account: you get one when you sign in."
 	case identity.CreateInvited:
-		return "This link alone makes no account. You can sign in if you have an account here, or if your address was invited." +
-			" Otherwise ask whoever gave you the link to invite your address."
+		return "You need an account here, or an invitation to your address. If you have neither, ask whoever gave you the link to invite you."
 	default:
-		return "This link makes no account. You can sign in if you have an account here. Otherwise ask the people who run this site for one."
+		return "You need an account here. If you have none, ask the people who run this site."
 	}
 }
 
@@ -195,9 +198,6 @@ func newJoinPage(link joining.LinkView) joinPage {
 	if link.Last != nil && link.Last.State != joining.Pending {
 		newest := newOwnRequest(*link.Last)
 		out.Newest = &newest
-		// A role that makes projects needless says nothing of those that were made.
-		isHere := link.Refusal == joining.RefusedHeld && !link.MakesProjects
-		out.Joined = newest.State == joining.Approved && (isHere || link.Refusal == joining.RefusedRequested)
 	}
 	switch link.Refusal {
 	case "":
@@ -209,8 +209,13 @@ func newJoinPage(link joining.LinkView) joinPage {
 			out.Standing = joinAsked
 		}
 	case joining.RefusedInactive:
-		if out.Standing = joinEnded; len(out.Waiting) > 0 {
+		switch {
+		case out.AskedHere():
 			out.Standing = joinAsked
+		case out.Joined:
+			out.Standing = joinIn
+		default:
+			out.Standing = joinEnded
 		}
 	case joining.RefusedNotMeant:
 		out.Standing = joinAddress
@@ -263,7 +268,7 @@ func joinHeading(page joinPage) string {
 		}
 		return "This link does not work any more"
 	case joinAddress:
-		return "This link is for other addresses"
+		return "This link is not for this account"
 	default:
 		return "You can’t join now"
 	}

@@ -135,8 +135,12 @@ func TestPublicJoinLink(t *testing.T) {
 	onEachEngine(t, func(e *env) {
 		public := e.joinLinkBy("sam", e.makesProjects(), says("<b>Come</b> in"), func(edit *joining.Edit) { edit.IsPublic = new(true) })
 		got := e.browser().get(pathOfLink(public))
-		require.Equal(e, "Join Acme", got.heading(e))
-		require.Contains(e, got.text(), "You can join a project of the organization Acme as System administrator.")
+		require.Equal(e, "Ask to join Acme", got.heading(e))
+		require.Contains(e, got.text(), "You can ask to join a project of the organization Acme as System administrator.")
+		require.Contains(e, got.text(), "You get a project, which is made if it is not there. The people who run the organization Acme decide about your request.")
+		atOnce := e.joinLinkBy("sam", e.makesProjects(), approvesAtOnce, func(edit *joining.Edit) { edit.IsPublic = new(true) })
+		require.Equal(e, "Join Acme", e.browser().get(pathOfLink(atOnce)).heading(e))
+		require.Contains(e, e.browser().get(pathOfLink(atOnce)).text(), "You can join a project")
 		require.Contains(e, got.body, "&lt;b&gt;Come&lt;/b&gt; in")
 		require.NotContains(e, got.body, "sam")
 		require.Contains(e, got.body, "Mail me a code")
@@ -154,8 +158,8 @@ func TestStrangersByAJoinLink(t *testing.T) {
 			create identity.CreateUsers
 			words  string
 		}{
-			{identity.CreateInvited, "This link alone makes no account."},
-			{identity.CreateNone, "ask the people who run this site for one"},
+			{identity.CreateInvited, "or an invitation to your address. If you have neither, ask whoever gave you the link"},
+			{identity.CreateNone, "If you have none, ask the people who run this site."},
 			{identity.CreateAny, "You need no account: you get one when you sign in."},
 		} {
 			create, words := each.create, each.words
@@ -189,7 +193,7 @@ func TestJoinLinkWithAnIssuer(t *testing.T) {
 		e.issuers["campus"].Person = person("person-1", "stranger@nowhere.example")
 		got := b.get(b.begin("campus", pathOfLink(made)))
 		require.Equal(e, http.StatusForbidden, got.status)
-		require.Contains(e, got.text(), "This link alone makes no account.")
+		require.Contains(e, got.text(), "You need an account here, or an invitation to your address.")
 		require.Contains(e, got.body, made.UUID.String(), "the way back keeps the link")
 
 		e.issuers["campus"].Person = person("person-2", "ina@university.example")
@@ -227,7 +231,7 @@ func TestAskToJoin(t *testing.T) {
 		require.Equal(e, "You can ask to join", got.heading(e))
 		for _, words := range []string{
 			"Olivia Owner invites you to join the project Apollo of the organization Acme as System administrator.",
-			"Whoever manages the project decides about your request.", "Ina Invitee (Ina@University.example)",
+			"The people who run the organization Acme decide about your request.", "Ina Invitee (Ina@University.example)",
 			"Nothing has happened yet.", "&lt;b&gt;you&lt;/b&gt;",
 		} {
 			require.Contains(e, got.text(), words)
@@ -240,7 +244,7 @@ func TestAskToJoin(t *testing.T) {
 		require.Equal(e, path, b.post(path, "project_name", "ignored").location)
 		asked := b.get(path)
 		require.Equal(e, "Your request waits for approval", asked.heading(e))
-		require.Contains(e, asked.text(), "You asked on 23 November 2026, 09:30 UTC to join the project Apollo")
+		require.Contains(e, asked.text(), "To join the project Apollo of the organization Acme as System administrator. Asked on 23 November 2026, 09:30 UTC. The people who run the organization Acme decide.")
 		require.Contains(e, asked.text(), "You get a mail only if the answer is no.")
 		require.NotContains(e, asked.body, "Ask to join")
 		again := b.post(path)
@@ -251,6 +255,8 @@ func TestAskToJoin(t *testing.T) {
 		// Another link of the same project is no way around.
 		other := e.joinLink(approvesAtOnce)
 		require.Equal(e, "Your request waits for approval", b.get(pathOfLink(other)).heading(e))
+		require.Contains(e, b.get(pathOfLink(other)).text(), "You can use this link when that request is decided or taken back.")
+		require.NotContains(e, asked.text(), "You can use this link when")
 		require.Equal(e, http.StatusBadRequest, b.post(pathOfLink(other)).status)
 
 		takeBack := "/requests/" + e.requests("ina")[0].UUID.String() + "/take-back/"
@@ -337,7 +343,7 @@ func TestJoinWithAProject(t *testing.T) {
 		b, nia := e.signedIn("ina@university.example"), e.signedIn("nia@acme.example", "nia")
 		got := b.get(path)
 		require.Contains(e, got.text(), "a project of the organization Acme as System administrator.")
-		require.Contains(e, got.text(), "The project ina is made for that, unless it is there already. You can choose another name.")
+		require.Contains(e, got.text(), "You get the project ina. It is made for you if it is not there. You can choose another name.")
 
 		for name, words := range map[string]string{
 			strings.Repeat("ж", 256): "The name can have at most 255 characters.", "a\tb": "characters that nobody sees", "a\u202eb": "characters that nobody sees",
@@ -375,7 +381,10 @@ func TestJoinWithAProject(t *testing.T) {
 		once := e.joinLink(e.makesProjects(), approvesAtOnce, func(edit *joining.Edit) { edit.NameTemplate = &template })
 		require.Contains(e, b.get(pathOfLink(once)).text(), "You are in the project Moon rocks", "one is enough in the organization")
 		nina := e.signedIn("nina@acme.example", "nina")
-		require.Contains(e, nina.get(pathOfLink(once)).text(), "The project Workshop of nina is made for that, unless it is there already.")
+		require.Contains(e, nina.get(pathOfLink(once)).text(), "You get the project Workshop of nina. It is made for you if it is not there.")
+		fixed := new("Workshop")
+		shared := e.joinLink(e.makesProjects(), approvesAtOnce, func(edit *joining.Edit) { edit.NameTemplate = &fixed })
+		require.Contains(e, nina.get(pathOfLink(shared)).text(), "You join the project Workshop; it is made if there is none.")
 		require.NotContains(e, nina.get(pathOfLink(once)).body, `name="project_name"`)
 		nina.post(pathOfLink(once), "project_name", "Mine", "project_description", "Mine")
 		got = nina.get(pathOfLink(once))
@@ -404,7 +413,7 @@ func TestSeveralRequestsWait(t *testing.T) {
 		got := b.get(pathOfLink(made))
 		require.Equal(e, "You can ask to join", got.heading(e))
 		require.Equal(e, 2, strings.Count(got.body, "take-back/"))
-		require.Contains(e, got.text(), "To join the project Two of the organization Acme as System administrator. Asked on 23 November 2026, 09:30 UTC. Whoever may create projects in the organization decides.")
+		require.Contains(e, got.text(), "To join the project Two of the organization Acme as System administrator. Asked on 23 November 2026, 09:30 UTC. The people who run the organization Acme decide.")
 	})
 }
 
@@ -443,14 +452,14 @@ roles: [{name: PROJECT.OTHER, scope_type: project, uuid: ` + otherRole + `, desc
 				require.NotContains(e, page.text(), "Ask to join")
 			}
 		}
-		check(ina, canceled, "This link does not work any more", "was taken back. Ask Olivia Owner, who made the link, for a new one.")
+		check(ina, canceled, "This link does not work any more", "was canceled. Ask Olivia Owner, who made the link, for a new one.")
 		check(ina, expired, "This link has expired", "ended on 23 November 2026, 10:30 UTC")
 		check(ina, removed, "This link does not work any more", "leads to what does not exist any more")
 		check(olivia, e.joinLink(), "You have this role already", "You are in the project Apollo of the organization Acme as System administrator.")
-		check(ina, restricted, "This link is for other addresses", "Ina@University.example", "Switch account", "ask Olivia Owner, who made the link, to let you join")
+		check(ina, restricted, "This link is not for this account", "this account, Ina Invitee (Ina@University.example), is not one of them", "Switch account", "ask Olivia Owner, who made the link, to let you join")
 		require.Contains(e, ina.get(pathOfLink(restricted)).body, `name="return_to" value="`+pathOfLink(restricted)+`"`)
 		require.Equal(e, pathOfLink(restricted), e.signedIn("ned@university.example").post("/sign-out/", "return_to", pathOfLink(restricted)).location)
-		check(nora, restricted, "This link is for other addresses", "without a verified address")
+		check(nora, restricted, "This link is not for this account", "without a verified address")
 		check(ina, e.joinLink(in(strict)), "You can’t join now", "Your address is not one of those that the project admits.")
 		e.joining.Policy.DisableMultipleRoles = true
 		check(olivia, other, "You can’t join now", "You have another role there, and nobody can have two.")
@@ -494,6 +503,35 @@ func TestMoreStatesOfAJoinLink(t *testing.T) {
 		got := b.get(pathOfLink(made))
 		require.Equal(e, "Your request waits for approval", got.heading(e))
 		require.Contains(e, got.text(), "The link takes no new requests, and yours stands all the same.")
+
+		// A request by one link is none by another.
+		unused := e.joinLink(e.makesProjects(), approvesAtOnce, allowsMore)
+		require.NoError(e, e.joining.Cancel(e.Context(), e.user("olivia"), unused.UUID))
+		got = b.get(pathOfLink(unused))
+		require.Equal(e, "This link does not work any more", got.heading(e))
+		require.NotContains(e, got.text(), "yours stands")
+	})
+}
+
+// Who came in by a link reads so, also when the link has ended, and no more once the role is lost.
+func TestJoinedByALinkThatHasEnded(t *testing.T) {
+	onEachEngine(t, func(e *env) {
+		toProject, making := e.joinLink(approvesAtOnce), e.joinLink(e.makesProjects(), approvesAtOnce)
+		b := e.signedIn("ina@university.example")
+		for _, each := range []joining.View{toProject, making} {
+			b.post(pathOfLink(each))
+			require.NoError(e, e.joining.Cancel(e.Context(), e.user("olivia"), each.UUID))
+			got := b.get(pathOfLink(each))
+			require.Equal(e, "You are in", got.heading(e))
+			require.NotContains(e, got.text(), "was canceled")
+			require.Equal(e, "This link does not work any more", e.signedIn("olivia@acme.example").get(pathOfLink(each)).heading(e))
+		}
+		e.apply("customers: [{name: Acme, projects: [{uuid: " + apollo + ", name: Apollo, members: [{user: ina, role: PROJECT.ADMIN, is_active: false}]}, " +
+			"{name: ina, members: [{user: ina, role: PROJECT.ADMIN, is_active: false}]}]}]")
+		require.Empty(e, e.user("ina").Grants)
+		for _, each := range []joining.View{toProject, making} {
+			require.Equal(e, "This link does not work any more", b.get(pathOfLink(each)).heading(e))
+		}
 	})
 }
 
