@@ -38,6 +38,11 @@ type ScopeSet struct {
 	Scopes    []uuid.UUID               // these scopes
 }
 
+// IsEmpty reports whether no scope can be in the set.
+func (s ScopeSet) IsEmpty() bool {
+	return !s.All && len(s.Customers) == 0 && len(s.OfType) == 0 && len(s.Scopes) == 0
+}
+
 // Has reports whether a scope is in the set.
 func (s ScopeSet) Has(scope Scope) bool {
 	return s.All || slices.Contains(s.Scopes, scope.UUID) || slices.Contains(s.Customers, scope.CustomerUUID) ||

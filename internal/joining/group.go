@@ -86,11 +86,12 @@ type View struct {
 	ShowsCreator bool // the caller may know who created it, and which users it is for
 }
 
-// Visibility describes the group invitations that a caller sees in the list. The store's list and Includes read the same
-// value.
+// Visibility describes the group invitations that a caller sees in a list. The store's list and Includes read the same value.
 type Visibility struct {
 	All       bool
-	Customers []uuid.UUID // all group invitations of these customers; those that are public and active are seen besides
+	Customers []uuid.UUID        // all group invitations of these customers
+	Managed   directory.ScopeSet // those of these scopes, unless they are removed
+	Public    bool               // those that are public and active
 }
 
 // VisibleTo returns the group invitations that a caller sees in the list: staff and support all, others those of customers
@@ -100,7 +101,7 @@ func VisibleTo(caller directory.Actor) Visibility {
 	if caller.SeesAll() {
 		return Visibility{All: true}
 	}
-	var v Visibility
+	v := Visibility{Public: true}
 	for _, g := range caller.Grants {
 		if g.ScopeType == directory.Customer && slices.Contains(g.Permissions, directory.InvitationList) {
 			v.Customers = append(v.Customers, g.ScopeUUID)
@@ -109,9 +110,28 @@ func VisibleTo(caller directory.Actor) Visibility {
 	return v
 }
 
+// OverseenBy returns the group invitations that a caller has to do with on the console: those of VisibleTo but what everybody
+// sees, and those whose scope they may manage.
+func OverseenBy(caller directory.Actor) Visibility {
+	v := VisibleTo(caller)
+	v.Public, v.Managed = false, caller.Manages()
+	return v
+}
+
+// Oversees reports whether a group invitation is one of OverseenBy.
+func Oversees(caller directory.Actor, g GroupInvitation) bool {
+	return OverseenBy(caller).Includes(g, time.Time{}) // which does not depend on time
+}
+
+// IsEmpty reports whether the visibility can include no group invitation.
+func (v Visibility) IsEmpty() bool {
+	return !v.All && !v.Public && len(v.Customers) == 0 && v.Managed.IsEmpty()
+}
+
 // Includes reports whether the visibility includes a group invitation at a moment.
 func (v Visibility) Includes(g GroupInvitation, now time.Time) bool {
-	return v.All || slices.Contains(v.Customers, g.CustomerUUID) || (g.IsPublic && g.IsActiveAt(now))
+	return v.All || slices.Contains(v.Customers, g.CustomerUUID) || (v.Managed.Has(g.Scope) && !g.Scope.Removed()) ||
+		(v.Public && g.IsPublic && g.IsActiveAt(now))
 }
 
 // isKnown reports whether a caller has a credential.

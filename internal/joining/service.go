@@ -27,7 +27,7 @@ type Service struct {
 // Window.
 func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, page, size int) (out []View, total int, err error) {
 	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
-		q.Visible, q.Now = VisibleTo(caller), tx.Now()
+		q.Visible, q.Now = q.visibleTo(caller), tx.Now()
 		rows, count, err := directory.Paginate(page, size, func(w directory.Window) ([]GroupInvitation, int, error) {
 			q.Window = w
 			return tx.ListGroups(q)
@@ -47,7 +47,7 @@ func (s *Service) List(ctx context.Context, caller directory.Actor, q Query, pag
 // Count returns the number of group invitations on all pages of List.
 func (s *Service) Count(ctx context.Context, caller directory.Actor, q Query) (total int, err error) {
 	err = s.Store.ReadList(ctx, caller.UUID, func(tx Tx) error {
-		q.Visible, q.Now = VisibleTo(caller), tx.Now()
+		q.Visible, q.Now = q.visibleTo(caller), tx.Now()
 		total, err = tx.CountGroups(q)
 		return err
 	})
@@ -100,9 +100,9 @@ type Edit struct {
 	Expires          **time.Time
 }
 
-// checkTexts returns what is wrong with the texts of an edit, whatever is in the database. To check them can take a tenth of a second,
-// and on SQLite everybody who writes waits for a transaction: the use cases call checkTexts before theirs.
-func (e Edit) checkTexts() fault.Fields {
+// CheckTexts returns what is wrong with the texts of an edit, whatever is in the database. To check them can take a tenth of a second,
+// and on SQLite everybody who writes waits for a transaction: the use cases call CheckTexts before theirs.
+func (e Edit) CheckTexts() fault.Fields {
 	wrong := fault.Fields{}
 	if e.EmailPatterns != nil {
 		checkPatterns(*e.EmailPatterns, wrong)
@@ -118,7 +118,7 @@ func (e Edit) checkTexts() fault.Fields {
 // the scope or may not offer the role; and fault.KindThrottled beyond the limit of the policy. The checks are made in this
 // order.
 func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (out View, err error) {
-	wrong := e.checkTexts()
+	wrong := e.CheckTexts()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
@@ -150,7 +150,7 @@ func (s *Service) Create(ctx context.Context, caller directory.Actor, e Edit) (o
 //     fault.KindNotFound otherwise
 //  6. what it offers stays the same once somebody has asked: fault.KindInvalid otherwise
 func (s *Service) Update(ctx context.Context, caller directory.Actor, id uuid.UUID, e Edit) (out View, err error) {
-	wrong := e.checkTexts()
+	wrong := e.CheckTexts()
 	err = s.changeAdmitting(ctx, func(tx Tx, admits admitter) ([]Change, error) {
 		actor, err := directory.Refresh(tx.FindActor, caller)
 		if err != nil {
@@ -205,7 +205,7 @@ func checkUnasked(tx Tx, before, after GroupInvitation) error {
 	return wrong.Err()
 }
 
-// apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields: what Edit.checkTexts
+// apply makes a group invitation what an edit says, and reports together what is wrong with the edit's fields: what Edit.CheckTexts
 // has found, and what depends on the database.
 func (s *Service) apply(tx Tx, actor directory.Actor, e Edit, found fault.Fields, g *GroupInvitation) error {
 	wrong := maps.Clone(found) // Change may run again

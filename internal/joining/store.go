@@ -125,6 +125,7 @@ type Query struct {
 	Visible Visibility
 	Now     time.Time // the present time; see GroupInvitation.IsActiveAt
 
+	Overseen  bool       // of OverseenBy, and not of VisibleTo
 	Customer  *uuid.UUID // project scopes of the customer included
 	IsActive  *bool
 	IsPublic  *bool
@@ -135,6 +136,13 @@ type Query struct {
 
 	Order []directory.Order // none: the newest first; ties are broken by uuid
 	directory.Window
+}
+
+func (q Query) visibleTo(caller directory.Actor) Visibility {
+	if q.Overseen {
+		return OverseenBy(caller)
+	}
+	return VisibleTo(caller)
 }
 
 // RequestQuery asks for permission requests. Nil filters nothing.

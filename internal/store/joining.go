@@ -251,8 +251,14 @@ func (tx *Tx) visibleGroups(q joining.Query) []clause.Expr {
 	if q.Visible.All {
 		return []clause.Expr{always}
 	}
-	return tx.ownCustomers("group_invitations.customer_uuid", q.Visible.Customers,
-		clause.Expr{SQL: "group_invitations.is_public AND " + groupIsActive, Vars: []any{q.Now}})
+	var others []clause.Expr
+	if q.Visible.Public {
+		others = append(others, clause.Expr{SQL: "group_invitations.is_public AND " + groupIsActive, Vars: []any{q.Now}})
+	}
+	if managed := tx.within(q.Visible.Managed, "group_invitations.scope_uuid", "group_invitations.customer_uuid"); len(managed) > 0 {
+		others = append(others, both(oneOf(managed...), clause.Expr{SQL: groupIsThere}))
+	}
+	return tx.ownCustomers("group_invitations.customer_uuid", q.Visible.Customers, oneOf(others...))
 }
 
 // ofScope is a filter by a scope of a type; nil filters nothing.
@@ -266,9 +272,11 @@ func (tx *Tx) ofScope(column string, scope *invitation.ScopeRef) filter {
 // groupIsActive is the condition, with the present time as its argument, that a group invitation is active: the same as
 // joining.GroupInvitation.IsActiveAt.
 const groupIsActive = "(group_invitations.is_active" +
-	" AND (group_invitations.expires IS NULL OR group_invitations.expires > ?)" +
-	" AND group_invitations.scope_uuid NOT IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed)" +
-	" AND group_invitations.customer_uuid NOT IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed))"
+	" AND (group_invitations.expires IS NULL OR group_invitations.expires > ?) AND " + groupIsThere + ")"
+
+// groupIsThere is the condition that neither the scope of a group invitation nor the scope's customer was removed.
+const groupIsThere = "group_invitations.scope_uuid NOT IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed)" +
+	" AND group_invitations.customer_uuid NOT IN (SELECT removed.uuid FROM scopes AS removed WHERE removed.is_removed)"
 
 // ListProjects implements joining.Tx.
 func (tx *Tx) ListProjects(customer uuid.UUID, w directory.Window) (found []uuid.UUID, total int, err error) {

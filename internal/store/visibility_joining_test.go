@@ -49,6 +49,22 @@ func (c *randomEnv) compareGroups() {
 			require.NoError(c.t, err)
 			require.Equal(c.t, total, counted)
 		}
+		var overseen []uuid.UUID
+		for _, g := range made {
+			if joining.OverseenBy(actor).Includes(g, c.now) {
+				overseen = append(overseen, g.UUID)
+			}
+			require.Equal(c.t, joining.OverseenBy(actor).Includes(g, c.now), slices.Contains(joining.VisibleTo(actor).Customers, g.CustomerUUID) ||
+				actor.SeesAll() || actor.MayManage(g.Scope), "user %q", actor.Username)
+		}
+		rows, _, err := service.List(c.t.Context(), actor, joining.Query{Overseen: true}, 1, 300)
+		require.NoError(c.t, err)
+		got := make([]uuid.UUID, len(rows))
+		for i, row := range rows {
+			got[i] = row.UUID
+		}
+		require.ElementsMatch(c.t, overseen, got, "user %q oversees", actor.Username)
+		require.True(c.t, len(overseen) == 0 || !joining.OverseenBy(actor).IsEmpty(), "user %q", actor.Username)
 		// Anybody signed in opens each by its uuid, and so what is listed; without a credential what is listed, and no more.
 		for _, g := range made {
 			_, err := service.Retrieve(c.t.Context(), actor, g.UUID)
