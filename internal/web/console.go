@@ -36,7 +36,7 @@ func signedIn(page func(*request) error) func(*request) error {
 		err := page(r)
 		if fault.Is(err, fault.KindNotFound) {
 			m := message{
-				"There is nothing to see here", "The invitation or the place does not exist any more, or you may not see it. Nothing was changed.",
+				"There is nothing to see here", "What you look for does not exist any more, or you may not see it. Nothing was changed.",
 			}
 			return r.render(http.StatusNotFound, "message", m.Heading, m)
 		}

@@ -82,14 +82,19 @@ type joinRequestsPage struct {
 	Filtered            bool // by more than the state
 	Rows                []joinRow
 	Total               int
-	Organizations       []choice // to filter by
-	Done, Problem       string   // what the last action did, or why it was refused
-	Previous, Following string   // URLs of the other pages; empty: none
+	Organizations       []choice         // to filter by
+	Done                *joining.Request // that the last action decided about; nil: none
+	About               *joining.Request // about which nothing was decided; nil: none
+	Problem             string           // why; empty: About says it
+	Previous, Following string           // URLs of the other pages; empty: none
 
 	IsWrong       bool      // the comment about one of the rows is wrong
 	wrong         uuid.UUID // of the request that it is about
 	typed, reason string    // the comment, and what is wrong with it
 }
+
+// IsRefused reports whether the last action was refused.
+func (p joinRequestsPage) IsRefused() bool { return p.Problem != "" || p.About != nil }
 
 // joinRow is a request in the list.
 type joinRow struct {
@@ -99,6 +104,7 @@ type joinRow struct {
 	Scope              directory.Scope
 	Project            string // that an approval finds or makes; empty: none
 	CanDecide          bool
+	SeesLink           bool   // the user sees the join link on the console
 	Typed, Problem     string // the comment as it was typed, and what is wrong with it
 }
 
@@ -106,7 +112,7 @@ func newJoinRow(r joining.Request, user directory.Actor) joinRow {
 	return joinRow{
 		Request: r, Kind: scopeKind(r.Group.Scope.Type), Organization: organizationOf(r.Group.Scope), Role: r.Group.Granted(),
 		Scope: r.Group.Scope, Project: r.GrantedProject(),
-		CanDecide: joining.CanDo(joining.ActionApprove, r.State) && joining.IsApprover(user, r.Group),
+		CanDecide: joining.CanDo(joining.ActionApprove, r.State) && joining.IsApprover(user, r.Group), SeesLink: joining.Oversees(user, r.Group),
 	}
 }
 
@@ -118,15 +124,19 @@ var joinStateWords = map[joining.State]string{
 // StateWord returns the state of the request as people call it.
 func (j joinRow) StateWord() string { return joinStateWords[j.State] }
 
-// joinDone has what the list of requests to join says after an action.
-var joinDone = map[string]string{
-	"approve": "Approved. Whoever asked has the role now.",
-	"reject":  "Rejected. Whoever asked is told by mail.",
-}
-
 // joinRequests is the console's list of the requests to join that the user sees.
 func (p *pages) joinRequests(r *request) error {
-	return p.showJoinRequests(r, http.StatusOK, joinRequestsPage{Done: joinDone[r.URL.Query().Get("done")]})
+	var out joinRequestsPage
+	if id := r.uuidOf("done"); id != nil {
+		found, err := p.Joining.Request(r.Context(), r.user.Actor, *id)
+		if err != nil && !fault.Is(err, fault.KindNotFound) {
+			return err
+		}
+		if err == nil && found.ReviewedAt != nil {
+			out.Done = &found
+		}
+	}
+	return p.showJoinRequests(r, http.StatusOK, out)
 }
 
 func (p *pages) showJoinRequests(r *request, status int, out joinRequestsPage) error {
@@ -166,7 +176,7 @@ func rank(row joinRow) int {
 }
 
 func (p *pages) approveJoin(r *request) error {
-	return p.decideJoin(r, "approve", func(id uuid.UUID) error { return p.Joining.Approve(r.Context(), r.user.Actor, id, "") })
+	return p.decideJoin(r, func(id uuid.UUID) error { return p.Joining.Approve(r.Context(), r.user.Actor, id, "") })
 }
 
 func (p *pages) rejectJoin(r *request) error {
@@ -175,12 +185,12 @@ func (p *pages) rejectJoin(r *request) error {
 		id, _ := directory.ParseUUID(r.PathValue("uuid"))
 		return p.showJoinRequests(r, http.StatusBadRequest, joinRequestsPage{wrong: id, typed: r.PostFormValue("comment"), reason: problem})
 	}
-	return p.decideJoin(r, "reject", func(id uuid.UUID) error { return p.Joining.Reject(r.Context(), r.user.Actor, id, comment) })
+	return p.decideJoin(r, func(id uuid.UUID) error { return p.Joining.Reject(r.Context(), r.user.Actor, id, comment) })
 }
 
 // decideJoin decides about a request to join, and shows those that are left. Where the decision is refused, or came too late, the
 // list says why.
-func (p *pages) decideJoin(r *request, name string, decide func(uuid.UUID) error) error {
+func (p *pages) decideJoin(r *request, decide func(uuid.UUID) error) error {
 	id, ok := directory.ParseUUID(r.PathValue("uuid"))
 	if !ok {
 		return fault.NotFound()
@@ -188,7 +198,7 @@ func (p *pages) decideJoin(r *request, name string, decide func(uuid.UUID) error
 	err := decide(id)
 	if err == nil {
 		values := r.joinFilter().Values()
-		values.Set("done", name)
+		values.Set("done", id.String())
 		return r.redirectTo("/console/join-requests/", values)
 	}
 	if !fault.Is(err, fault.KindConflict) && !fault.Is(err, fault.KindNotFound) && !fault.Is(err, fault.KindRejected) {
@@ -198,29 +208,15 @@ func (p *pages) decideJoin(r *request, name string, decide func(uuid.UUID) error
 	if readErr != nil {
 		return readErr
 	}
-	who := "The request of " + found.CreatedBy.DisplayName() + " "
 	switch {
 	case fault.Is(err, fault.KindConflict):
-		return p.showJoinRequests(r, http.StatusConflict, joinRequestsPage{Problem: who + decidedWords(found)})
+		return p.showJoinRequests(r, http.StatusConflict, joinRequestsPage{About: &found})
 	case fault.Is(err, fault.KindNotFound):
-		problem := who + "is not yours to decide, or you may not give the role that it asks for."
-		return p.showJoinRequests(r, http.StatusForbidden, joinRequestsPage{Problem: problem})
+		problem := "is not yours to decide, or you may not give the role that it asks for."
+		return p.showJoinRequests(r, http.StatusForbidden, joinRequestsPage{About: &found, Problem: problem})
 	default:
-		return p.showJoinRequests(r, http.StatusConflict, joinRequestsPage{Problem: who + "can’t be approved. " + whyNotApproved(err)})
+		return p.showJoinRequests(r, http.StatusConflict, joinRequestsPage{About: &found, Problem: "can’t be approved. " + whyNotApproved(err)})
 	}
-}
-
-// decidedWords says what became of a request that does not wait any more, who decided and when.
-func decidedWords(r joining.Request) string {
-	switch {
-	case r.State == joining.Canceled:
-		return "was taken back."
-	case r.ReviewedAt == nil:
-		return "does not wait any more."
-	case r.ReviewedBy == nil:
-		return "was already " + string(r.State) + " on " + formatDate(*r.ReviewedAt) + "."
-	}
-	return "was already " + string(r.State) + " by " + r.ReviewedBy.DisplayName() + " on " + formatDate(*r.ReviewedAt) + "."
 }
 
 // notApproved has what a reviewer reads for each rule that forbids a membership.

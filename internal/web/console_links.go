@@ -61,7 +61,7 @@ func (f linkFilter) Values() url.Values {
 }
 
 func (f linkFilter) query() joining.Query {
-	q := joining.Query{Customer: f.Organization}
+	q := joining.Query{Overseen: true, Customer: f.Organization}
 	if f.Active != "" {
 		isActive := f.Active == "yes"
 		q.IsActive = &isActive
@@ -209,7 +209,6 @@ type linkPage struct {
 	IsStaffs   bool    // the user manages the link, but only staff edit it
 	Address    string  // that whoever is to join opens; empty: it does not work any more
 	Code       *qrCode // of the address; nil: there is none
-	IsUnlisted bool    // the user manages the link, but it is not in their list
 	// SeesRequests: the user sees all requests by the link, of which there are AllRequests, and Waiting are pending.
 	SeesRequests         bool
 	Waiting, AllRequests int
@@ -235,26 +234,18 @@ func (p *pages) link(r *request) error {
 	return p.showLink(r, http.StatusOK, found, "")
 }
 
-// findLink returns the join link that a path names. Everybody who knows a link may read what it offers, but only who finds it
-// in a list, or manages it, sees it here: it returns fault.KindNotFound for others.
+// findLink returns the join link that a path names. Everybody who knows a link may read what it offers, but only who finds the link
+// in the list sees it here: findLink returns fault.KindNotFound for others.
 func (p *pages) findLink(r *request) (joining.View, error) {
 	id, ok := directory.ParseUUID(r.PathValue("uuid"))
 	if !ok {
 		return joining.View{}, fault.NotFound()
 	}
 	found, err := p.Joining.Retrieve(r.Context(), r.user.Actor, id)
-	if err == nil && !r.seesLink(found) {
+	if err == nil && !joining.Oversees(r.user.Actor, found.GroupInvitation) {
 		err = fault.NotFound()
 	}
 	return found, err
-}
-
-func (r *request) seesLink(v joining.View) bool { return r.listsLink(v) || r.user.MayManage(v.Scope) }
-
-// listsLink reports whether a join link is in the user's list.
-func (r *request) listsLink(v joining.View) bool {
-	listed := joining.VisibleTo(r.user.Actor)
-	return listed.All || slices.Contains(listed.Customers, v.CustomerUUID) || (v.IsPublic && v.IsActive)
 }
 
 func (p *pages) showLink(r *request, status int, found joining.View, problem string) error {
@@ -277,7 +268,6 @@ func (p *pages) showLink(r *request, status int, found joining.View, problem str
 		out.CanCancel, out.CanDelete = found.IsActive, !found.IsActive
 		out.CanEdit = found.IsActive && (!found.IsPublic || r.user.IsStaff)
 		out.IsStaffs = found.IsActive && !out.CanEdit
-		out.IsUnlisted = !r.listsLink(found)
 	}
 	if joining.RequestsVisibleTo(r.user.Actor).Includes(joining.Request{CustomerUUID: found.CustomerUUID}) {
 		out.SeesRequests = true

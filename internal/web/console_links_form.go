@@ -45,6 +45,8 @@ type linkForm struct {
 	Search       string // among the roles
 	TooMany      bool   // there are more roles than are listed: people search
 	MayBePublic  bool
+	// Affiliations and IdentitySources are those of the link, which the form does not change.
+	Affiliations, IdentitySources []string
 
 	Joins, Role, ProjectRole, Template string
 	Patterns, Text, Expires            string
@@ -77,7 +79,7 @@ func (f linkForm) ChoosesProject() bool {
 func (f linkForm) Failed() bool { return len(f.Problems) > 0 }
 
 // linkFields are the fields in which something can be wrong, in their order.
-var linkFields = []string{"joins", "role", "project_role", "template", "patterns", "auto_approve", "text", "expires", "public"}
+var linkFields = []string{"joins", "role", "project_role", "template", "patterns", "auto_approve", "public", "text", "expires"}
 
 // formField is a field with what is wrong in it.
 type formField struct {
@@ -213,7 +215,7 @@ func (p *pages) editForm(r *request) (joining.View, linkForm, error) {
 		return found, linkForm{}, err
 	}
 	form, err := p.linkFormFor(r, found.Scope)
-	form.Link = &found.UUID
+	form.Link, form.Affiliations, form.IdentitySources = &found.UUID, found.Affiliations, found.IdentitySources
 	// Roles that the link has already stay among those to choose, also where they are not given any more.
 	if found.MakesProjects {
 		form.ProjectRoles = withRole(form.ProjectRoles, found.Granted())
@@ -321,6 +323,7 @@ func (f *linkForm) edit(before *joining.GroupInvitation) joining.Edit {
 	for _, pattern := range patterns {
 		f.checkText("patterns", pattern, maxPattern, "pattern", "")
 	}
+	f.refuseFields(out.CheckTexts())
 	f.checkText("text", text, maxCustomText, "text", lineCharacters)
 	if before == nil || f.Expires != expiresText(before.Expires) { // its seconds stay where the field is as it was
 		var expires *time.Time
@@ -405,10 +408,27 @@ func (f *linkForm) refuse(err error) bool {
 	return true
 }
 
+// patternProblem returns what is wrong with patterns, for people.
+func patternProblem(messages []string) string {
+	var all []string
+	for _, each := range messages {
+		if wrong, isSyntax := strings.CutPrefix(each, "Invalid regex patterns: ["); isSyntax {
+			each = "This is no pattern: " + strings.TrimSuffix(wrong, "]") + ". See the example below."
+		} else if strings.HasPrefix(each, "Potentially dangerous patterns") {
+			each = "This pattern is too long or too deep. Make it simpler."
+		}
+		all = append(all, each)
+	}
+	return strings.Join(all, " ")
+}
+
 // refuseFields notes what is wrong with fields as the API names them.
 func (f *linkForm) refuseFields(fields fault.Fields) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		messages := strings.Join(fields[name], " ")
+		if name == "user_email_patterns" {
+			messages = patternProblem(fields[name])
+		}
 		known, isKnown := linkProblems[name]
 		switch {
 		case !isKnown || (known.field == "public" && !f.MayBePublic):

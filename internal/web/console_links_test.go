@@ -134,7 +134,7 @@ func TestLinkOnTheConsole(t *testing.T) {
 		require.Equal(e, "/sign-in/?return_to=/console/links/%3Factive%3Dyes", e.browser().get("/console/links/?active=yes").location)
 		empty := b.get("/console/links/")
 		require.Contains(e, empty.body, "A join link is one address for many people")
-		require.Contains(e, empty.body, `<a href="/console/links/" aria-current="page">Join links</a> <a href="/console/join-requests/">Requests to join</a>`)
+		require.Contains(e, empty.body, `<a href="/console/links/" aria-current="page">Join links</a> <a href="/console/join-requests/">Requests</a>`)
 		choices := b.get("/console/links/new/")
 		require.Equal(e, "New join link", choices.heading(e))
 		require.Contains(e, choices.body, `href="/console/links/new/?scope=project:`+apollo+`"`)
@@ -165,7 +165,7 @@ func TestLinkOnTheConsole(t *testing.T) {
 		require.Equal(e, "Join link for Acme", got.heading(e))
 		address := "https://front.example/user-group-invitation/" + link.UUID.String() + "/"
 		for _, text := range []string{
-			`role="status">The join link was made.`, `readonly value="` + address + `" data-copy`, "Active", "The organization <strong><bdi>Acme",
+			`role="status">The join link was made.`, `readonly data-copy>` + address + `</textarea>`, "Active", "The organization <strong><bdi>Acme",
 			"Member", "Approved one by one", "may ask several times", `.*@university\.example`, "Hello &lt;b&gt;you&lt;/b&gt;<br>and you",
 			"24 Dec 2026, 09:30 UTC", "Olivia Owner", "Made by <bdi>Olivia Owner</bdi>", "None yet",
 		} {
@@ -211,6 +211,8 @@ func TestLinkOnTheConsole(t *testing.T) {
 			require.NotContains(e, got.body, absent)
 		}
 		require.Contains(e, got.body, "Canceled by")
+		require.NotContains(e, got.body, "<dt>Ends</dt>")
+		require.NotContains(e, b.get("/console/links/").body, "Never")
 		again := b.post(linkPath(link) + "cancel/")
 		require.Equal(e, http.StatusBadRequest, again.status)
 		require.Contains(e, again.body, "does not work any more already")
@@ -269,8 +271,9 @@ func TestLinkFormIsRefused(t *testing.T) {
 		long := strings.Repeat("\U0001F600", 501)
 		got := b.post("/console/links/new/", "scope", inAcme, "role", member, "text", long)
 		require.Contains(e, got.body, `id="text-problem" role="alert">Shorten the text to 500 characters.`)
-		got = b.post("/console/links/new/", "scope", inAcme, "text", long, "expires", "x")
-		require.Equal(e, 3, strings.Count(got.body, `role="alert"`), "all problems at once")
+		got = b.post("/console/links/new/", "scope", inAcme, "text", long, "expires", "x", "patterns", "([a-\n.*")
+		require.Contains(e, got.text(), "This is no pattern: &#39;([a-&#39;. See the example below.")
+		require.Equal(e, 4, strings.Count(got.body, `role="alert"`), "all problems at once")
 		require.Equal(e, 1, strings.Count(got.body, "autofocus"), "the first one has the focus")
 		require.Equal(e, http.StatusBadRequest, b.post("/console/links/new/", "scope", inAcme, "role", member, "junk", strings.Repeat("x", 65<<10)).status)
 		e.joining.Policy.RestrictAutoApprove = true
@@ -302,7 +305,7 @@ func TestLinksOfOthers(t *testing.T) {
 		public := e.makeLink("sam", publicly)
 		sees := map[string][]joining.View{
 			"sam@example.com": {own, project, public}, "sue@example.com": {own, project, public}, "olivia@acme.example": {own, project, public},
-			"pat@acme.example": {public}, "mia@acme.example": {public}, "otto@globex.example": {public}, "max@nowhere.example": {public},
+			"pat@acme.example": {project}, "mia@acme.example": {}, "otto@globex.example": {}, "max@nowhere.example": {},
 		}
 		manages := map[string][]joining.View{
 			"sam@example.com": {own, project, public}, "olivia@acme.example": {own, project, public}, "pat@acme.example": {project},
@@ -321,7 +324,7 @@ func TestLinksOfOthers(t *testing.T) {
 			for _, v := range []joining.View{own, project, public} {
 				require.Equal(e, has(seen, v), strings.Contains(list, linkPath(v)), "%s lists %s", who, v.Scope.Name)
 				got := b.get(linkPath(v))
-				if !has(seen, v) && !has(manages[who], v) {
+				if !has(seen, v) {
 					require.Equal(e, http.StatusNotFound, got.status, "%s: %s", who, v.Scope.Name)
 					for _, action := range []string{"cancel", "delete", "edit"} {
 						require.Equal(e, http.StatusNotFound, b.post(linkPath(v)+action+"/", "role", member).status)
@@ -339,8 +342,7 @@ func TestLinksOfOthers(t *testing.T) {
 					require.Equal(e, http.StatusNotFound, b.get(linkPath(v)+"edit/").status)
 					require.Equal(e, http.StatusNotFound, b.post(linkPath(v)+"edit/", "role", member, "text", "x").status)
 				}
-				isUnlisted := !has(seen, v)
-				require.Equal(e, isUnlisted, strings.Contains(got.body, "Keep the address of this page"), "%s", who)
+				require.Equal(e, who == "pat@acme.example", strings.Contains(got.body, "The people who run the organization decide about its requests."), "%s", who)
 				showsCreator := mayManage || who == "sue@example.com" || v.UUID != public.UUID
 				require.Equal(e, showsCreator, strings.Contains(got.body, "<dt>Made by</dt>"), "%s sees who made %s", who, v.Scope.Name)
 			}
@@ -348,6 +350,12 @@ func TestLinksOfOthers(t *testing.T) {
 		for _, v := range []joining.View{own, project, public} {
 			require.True(e, e.linkOf(v).IsActive)
 			require.Equal(e, v.Version, e.linkOf(v).Version)
+		}
+		for who, names := range map[string][2]bool{
+			"pat@acme.example": {true, false}, "mia@acme.example": {false, true}, "max@nowhere.example": {}, "olivia@acme.example": {true, true},
+		} {
+			home := e.as(who).get("/").body
+			require.Equal(e, names, [2]bool{strings.Contains(home, ">Join links</a>"), strings.Contains(home, ">Requests</a>")}, who)
 		}
 		max := e.as("max@nowhere.example")
 		require.NotContains(e, max.get("/").body, "Join links")
@@ -446,10 +454,12 @@ func TestLinkFormKeepsTheRest(t *testing.T) {
 		})
 		b := e.as("olivia@acme.example")
 		got := b.get(linkPath(link)).body
-		require.Contains(e, got, "the affiliation <code><bdi>student")
+		require.Contains(e, got, "the affiliation <code><bdi>student</bdi></code>, which admits nobody yet")
 		require.Contains(e, got, "a sign-in by <code><bdi>https://issuer.example")
 		form := b.get(linkPath(link) + "edit/").body
 		require.Contains(e, form, `value="2026-11-25T09:30"`)
+		require.Contains(e, form, "It is also for whoever has the affiliation <code><bdi>student</bdi></code>, a sign-in by <code><bdi>https://issuer.example</bdi></code>. The API changes that.")
+		require.NotContains(e, form, "the link is for everybody")
 		require.Contains(e, form, `value="`+manager+`" selected`)
 		saved := b.post(linkPath(link)+"edit/", "joins", "project", "project_role", manager, "expires", "2026-11-25T09:30", "text", "new")
 		require.Equal(e, http.StatusSeeOther, saved.status)
@@ -558,7 +568,7 @@ func TestLinksKeepThePrefix(t *testing.T) {
 			}
 		}
 		require.Equal(e, "/prefix/console/links/?active=yes", get(http.MethodGet, "/console/links/?active=yes&page=9").Header().Get("Location"))
-		require.Equal(e, "/prefix/console/join-requests/?done=approve", get(http.MethodPost, decisionPath(request, "approve")).Header().Get("Location"))
+		require.Equal(e, "/prefix/console/join-requests/?done="+request.UUID.String(), get(http.MethodPost, decisionPath(request, "approve")).Header().Get("Location"))
 		require.Equal(e, "/prefix"+linkPath(link)+"?done=cancel", get(http.MethodPost, linkPath(link)+"cancel/").Header().Get("Location"))
 
 		got := b.get(linkPath(e.makeLink("olivia")))

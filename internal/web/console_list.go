@@ -240,6 +240,5 @@ func (r *request) consoleRows(views []invitation.View) []consoleRow {
 
 // mayInvite reports whether the user may invite into any scope.
 func (r *request) mayInvite() bool {
-	set := r.user.Manages()
-	return set.All || len(set.Customers) > 0 || len(set.Scopes) > 0 || len(set.OfType) > 0
+	return !r.user.Manages().IsEmpty()
 }

@@ -10,6 +10,7 @@ import (
 // timelineEntry is something that happened to an invitation, in words.
 type timelineEntry struct {
 	Created time.Time
+	Who     string // begins the text; empty: nothing
 	Text    string
 	About   string // ends the text: an address or a role; empty: nothing
 	By      string // empty: the server itself, or a user who is gone

@@ -205,8 +205,8 @@ func TestRequestsInTheConsole(t *testing.T) {
 		sue.signIn("sue@example.com")
 		got := sam.get("/console/requests/")
 		require.Contains(e, got.body, "No invitation waits for your approval.")
-		require.Contains(e, got.body, `<a href="/console/">Invitations</a> <a href="/console/requests/" aria-current="page">Invitations to approve</a>`)
-		require.Contains(e, sam.get("/console/").body, `<a href="/console/" aria-current="page">Invitations</a> <a href="/console/requests/">Invitations to approve</a>`)
+		require.Contains(e, got.body, `<a href="/console/">Invitations</a> <a href="/console/requests/" aria-current="page">To approve</a>`)
+		require.Contains(e, sam.get("/console/").body, `<a href="/console/" aria-current="page">Invitations</a> <a href="/console/requests/">To approve</a>`)
 		require.Contains(e, sam.get("/console/new/").body, `<a href="/console/" aria-current="true">Invitations</a>`)
 		require.NotContains(e, sam.get("/account/").body, "aria-current")
 

@@ -20,6 +20,7 @@ import (
 	"invited/internal/directory"
 	"invited/internal/fault"
 	"invited/internal/invitation"
+	"invited/internal/joining"
 	"invited/internal/signin"
 )
 
@@ -197,6 +198,8 @@ type view struct {
 	User              *signin.Caller
 	ReturnTo          string
 	Console           bool // the page is of the console, and has its script
+	SeesLinks         bool // there can be join links on the console for the user
+	SeesRequests      bool // there can be requests to join for the user, beside their own
 	Wide              bool // the page has a table
 	Data              any
 }
@@ -204,7 +207,8 @@ type view struct {
 // render answers with a page.
 func (r *request) render(status int, name, title string, data any) error {
 	var body bytes.Buffer
-	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Console: isConsole(r.URL.Path), Wide: name == "list" || name == "links", Data: data}
+	seesLinks, seesRequests := r.sees()
+	v := view{Site: r.page.SiteName, Base: r.page.base, Title: title, User: r.user, ReturnTo: r.returnTo(), Console: isConsole(r.URL.Path), Wide: name == "list" || name == "links", SeesLinks: seesLinks, SeesRequests: seesRequests, Data: data}
 	if err := r.page.templates[name].ExecuteTemplate(&body, "layout", v); err != nil {
 		return err
 	}
@@ -212,6 +216,15 @@ func (r *request) render(status int, name, title string, data any) error {
 	r.w.WriteHeader(status)
 	_, _ = r.w.Write(body.Bytes()) // the browser may have left
 	return nil
+}
+
+// sees reports which lists about join links can have anything for the user.
+func (r *request) sees() (links, requests bool) {
+	if r.user == nil {
+		return false, false
+	}
+	visible := joining.RequestsVisibleTo(r.user.Actor)
+	return !joining.OverseenBy(r.user.Actor).IsEmpty(), visible.All || len(visible.Customers) > 0
 }
 
 // redirect sends the browser to a path of this server, to be read by GET.

@@ -52,7 +52,7 @@ addEventListener("pageshow", () => {
 });
 
 // A field to copy gets a button that copies it, where the browser lets pages write to the clipboard.
-for (const field of document.querySelectorAll("input[data-copy]")) {
+for (const field of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
   const button = document.createElement("button");
   button.type = "button";
@@ -66,7 +66,7 @@ for (const field of document.querySelectorAll("input[data-copy]")) {
       await navigator.clipboard.writeText(field.value);
       result.textContent = "Copied";
     } catch {
-      result.textContent = "It is selected: copy it with the keyboard";
+      result.textContent = "Your browser did not copy it. It is selected: copy it yourself.";
     }
   });
   field.after(button, result);
