@@ -141,6 +141,12 @@ func (p Policy) mayOffer(user directory.Actor, g GroupInvitation, permissions []
 	return !p.RoleCeiling || user.HoldsAll(permissions, g.grantedIn())
 }
 
+// MayOffer reports whether a user may make a group invitation. The role that the group invitation grants has its permissions.
+func (p Policy) MayOffer(user directory.Actor, g GroupInvitation) bool {
+	granted := g.Granted()
+	return granted.IsActive && p.mayOffer(user, g, granted.Permissions)
+}
+
 // managesNewProjects reports whether a user may invite into a project of a customer that does not exist yet.
 func managesNewProjects(user directory.Actor, customer directory.Scope) bool {
 	return user.MayManage(directory.Scope{Type: directory.Project, CustomerUUID: customer.UUID, Customer: &customer})

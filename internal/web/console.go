@@ -61,9 +61,6 @@ type onePage struct {
 // field is a name and a value.
 type field struct{ Name, Value string }
 
-// PersonalLines returns the lines of the personal text.
-func (o onePage) PersonalLines() []string { return strings.Split(o.ExtraInvitationText, "\n") }
-
 // doneWords has what the page of an invitation says after an action.
 var doneWords = map[string]string{
 	"send":   "The invitation goes out again.",

@@ -117,6 +117,12 @@ func newLinkView(v joining.View) linkView {
 	return linkView{v, scopeKind(v.Scope.Type), organizationOf(v.Scope)}
 }
 
+// TextStart returns how the text of the link begins, which tells links to the same place apart.
+func (l linkView) TextStart() string {
+	line, _, _ := strings.Cut(l.CustomText, "\n")
+	return directory.Excerpt(line)
+}
+
 // RoleTitle returns the description of the role that the link gives, or its name where it has none.
 func (l linkView) RoleTitle() string { return roleTitle(l.Granted()) }
 
@@ -214,9 +220,6 @@ type linkPage struct {
 	Waiting, AllRequests int
 	Done, Problem        string // what the last action did, or why it was refused
 }
-
-// TextLines returns the lines of the link's text.
-func (l linkPage) TextLines() []string { return strings.Split(l.CustomText, "\n") }
 
 // linkDone has what the page of a join link says after an action.
 var linkDone = map[string]string{

@@ -72,7 +72,7 @@ func (f linkForm) Path() string {
 
 // ChoosesProject reports whether the form asks whether people join the scope, or a project of their own.
 func (f linkForm) ChoosesProject() bool {
-	return f.Scope.Type == directory.Customer || f.Joins == joinsProject
+	return len(f.ProjectRoles) > 0 || f.Joins == joinsProject
 }
 
 // Failed reports whether the form has to be filled in once more.
@@ -157,21 +157,25 @@ func (p *pages) linkFormFor(r *request, scope directory.Scope) (linkForm, error)
 		out.Joins = joinsScope
 	}
 	var err error
-	if out.Roles, err = p.offerableRoles(r, &out, scope); err == nil && scope.Type == directory.Customer {
-		inNewProject := directory.Scope{Type: directory.Project, CustomerUUID: scope.UUID, Customer: &scope}
-		out.ProjectRoles, err = p.offerableRoles(r, &out, inNewProject)
+	offer := joining.GroupInvitation{Scope: scope, ScopeUUID: scope.UUID, CustomerUUID: scope.CustomerUUID}
+	if out.Roles, err = p.offerableRoles(r, &out, scope.Type, offer); err == nil && scope.Type == directory.Customer {
+		offer.MakesProjects, offer.Scope.Customer = true, &scope
+		out.ProjectRoles, err = p.offerableRoles(r, &out, directory.Project, offer)
 		out.ProjectRoles = slices.DeleteFunc(out.ProjectRoles, func(role directory.Role) bool { return !joining.IsProjectRole(role) })
 	}
 	return out, err
 }
 
-// offerableRoles returns the roles that the user may give in a scope and that match the search.
-func (p *pages) offerableRoles(r *request, form *linkForm, scope directory.Scope) ([]directory.Role, error) {
+// offerableRoles returns the roles of a type that the user may give by a join link and that match the search.
+func (p *pages) offerableRoles(r *request, form *linkForm, kind directory.ScopeType, offer joining.GroupInvitation) ([]directory.Role, error) {
 	isActive := true
 	roles, total, err := p.Directory.Roles(r.Context(), r.user.Actor,
-		directory.RoleQuery{ScopeTypes: []string{string(scope.Type)}, Active: &isActive, Any: form.Search}, 1, maxChoices)
+		directory.RoleQuery{ScopeTypes: []string{string(kind)}, Active: &isActive, Any: form.Search}, 1, maxChoices)
 	form.TooMany = form.TooMany || total > maxChoices || form.Search != ""
-	return slices.DeleteFunc(roles, func(role directory.Role) bool { return !p.Invitations.MayOffer(r.user.Actor, role, scope) }), err
+	return slices.DeleteFunc(roles, func(role directory.Role) bool {
+		offer.Role = role
+		return !p.Joining.Policy.MayOffer(r.user.Actor, offer)
+	}), err
 }
 
 // createLink makes a join link.

@@ -166,7 +166,7 @@ func TestLinkOnTheConsole(t *testing.T) {
 		address := "https://front.example/user-group-invitation/" + link.UUID.String() + "/"
 		for _, text := range []string{
 			`role="status">The join link was made.`, `readonly data-copy>` + address + `</textarea>`, "Active", "The organization <strong><bdi>Acme",
-			"Member", "Approved one by one", "may ask several times", `.*@university\.example`, "Hello &lt;b&gt;you&lt;/b&gt;<br>and you",
+			"Member", "Approved one by one", "may ask several times", `.*@university\.example`, "Hello &lt;b&gt;you&lt;/b&gt;\nand you",
 			"24 Dec 2026, 09:30 UTC", "Olivia Owner", "Made by <bdi>Olivia Owner</bdi>", "None yet",
 		} {
 			require.Contains(e, got.body, text)
@@ -386,9 +386,16 @@ func TestLinksOfOthers(t *testing.T) {
 		e.joining.Policy.RoleCeiling, e.service.Policy.RoleCeiling = true, true
 		e.apply("roles: [{name: PROJECT.BOSS, uuid: 3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e99, scope_type: project, permissions: [EVERYTHING]}]")
 		require.NotContains(e, olivia.get("/console/links/new/?scope="+inAcme).body, "PROJECT.BOSS")
+		require.Contains(e, olivia.get("/console/links/new/?scope="+inAcme).body, "A project of their own")
 		got = olivia.post("/console/links/new/", "scope", inAcme, "joins", "project", "project_role", "3c5e2f80-0b9d-4a7e-9c21-6f4d8a1b7e99")
 		require.Equal(e, http.StatusBadRequest, got.status)
 		require.Contains(e, got.body, "You may not give this role here")
+
+		// Where none of projects is offered, a project of their own is not either.
+		e.apply("roles: [{name: PROJECT.MANAGER, scope_type: project, is_active: false}, {name: PROJECT.ADMIN, scope_type: project, is_active: false}]")
+		bare := olivia.get("/console/links/new/?scope=" + inAcme).body
+		require.NotContains(e, bare, "A project of their own")
+		require.Contains(e, bare, "Member</option>")
 	})
 }
 
@@ -410,6 +417,11 @@ func TestListOfLinks(t *testing.T) {
 		})
 		list := b.get("/console/links/")
 		require.Contains(e, list.body, "3 join links")
+		require.NotContains(e, list.body, "“")
+		said := e.makeLink("olivia", func(edit *joining.Edit) { edit.CustomText = new("For the <i>autumn</i> course\nof everybody") })
+		require.Contains(e, b.get("/console/links/").body, "“<bdi>For the &lt;i&gt;autumn&lt;/i&gt; course</bdi>”")
+		require.NoError(e, e.joining.Cancel(e.Context(), e.user("olivia"), said.UUID))
+		require.NoError(e, e.joining.Destroy(e.Context(), e.user("olivia"), said.UUID))
 		require.Contains(e, list.body, "&lt;/title&gt;&lt;script&gt;")
 		require.NotContains(e, list.body, evil)
 		require.NotContains(e, b.get(linkPath(active)).body, evil)

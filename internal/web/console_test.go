@@ -170,7 +170,7 @@ func TestActOnTheConsole(t *testing.T) {
 		one := b.get(path)
 		require.Equal(e, "guest@example.org", one.heading(e))
 		for _, text := range []string{
-			"Apollo", "System administrator", "Not answered", "Olivia Owner", "Invited <bdi>guest@example.org</bdi> by", "Send again", "Take back", "Hello<br>you",
+			"Apollo", "System administrator", "Not answered", "Olivia Owner", "Invited <bdi>guest@example.org</bdi> by", "Send again", "Take back", "Hello\nyou",
 		} {
 			require.Contains(e, one.body, text)
 		}

@@ -45,15 +45,14 @@ type homePage struct {
 // offerPage is the content of the page of an invitation.
 type offerPage struct {
 	invitation.Offer
-	Path          string // of the page, below the base
-	Inviter       string // empty: nobody knows any more
-	Kind          string // of the scope
-	Masked        string // the invitation's address, of which only its owner recognizes the whole
-	Organization  string // empty where it is the scope itself
-	PersonalLines []string
-	Why           string // of invitation.StandingRefused
-	Problem       string // why the last action was refused
-	Typed         string // the reason of a decline that was refused
+	Path         string // of the page, below the base
+	Inviter      string // empty: nobody knows any more
+	Kind         string // of the scope
+	Masked       string // the invitation's address, of which only its owner recognizes the whole
+	Organization string // empty where it is the scope itself
+	Why          string // of invitation.StandingRefused
+	Problem      string // why the last action was refused
+	Typed        string // the reason of a decline that was refused
 }
 
 // Form returns the path of the form that does something, below the base.
@@ -88,7 +87,6 @@ func (p *pages) showInvitation(r *request, status int, link uuid.UUID, change fu
 	page := offerPage{
 		Offer: offer, Path: strings.TrimPrefix(invitationPath(link), "/"), Kind: scopeKind(offer.Scope.Type),
 		Organization: organizationOf(offer.Scope), Masked: maskAddress(offer.Email),
-		PersonalLines: strings.Split(offer.ExtraInvitationText, "\n"),
 	}
 	if offer.CreatedBy != nil {
 		page.Inviter = offer.CreatedBy.DisplayName()
