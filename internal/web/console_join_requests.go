@@ -98,31 +98,18 @@ func (p joinRequestsPage) IsRefused() bool { return p.Problem != "" || p.About !
 
 // joinRow is a request in the list.
 type joinRow struct {
-	joining.Request
-	Kind, Organization string
-	Role               directory.Role
-	Scope              directory.Scope
-	Project            string // that an approval finds or makes; empty: none
-	CanDecide          bool
-	SeesLink           bool   // the user sees the join link on the console
-	Typed, Problem     string // the comment as it was typed, and what is wrong with it
+	requestView
+	CanDecide      bool
+	SeesLink       bool   // the user sees the join link on the console
+	Typed, Problem string // the comment as it was typed, and what is wrong with it
 }
 
 func newJoinRow(r joining.Request, user directory.Actor) joinRow {
 	return joinRow{
-		Request: r, Kind: scopeKind(r.Group.Scope.Type), Organization: organizationOf(r.Group.Scope), Role: r.Group.Granted(),
-		Scope: r.Group.Scope, Project: r.GrantedProject(),
-		CanDecide: joining.CanDo(joining.ActionApprove, r.State) && joining.IsApprover(user, r.Group), SeesLink: joining.Oversees(user, r.Group),
+		requestView: newRequestView(r), SeesLink: joining.Oversees(user, r.Group),
+		CanDecide: joining.CanDo(joining.ActionApprove, r.State) && joining.IsApprover(user, r.Group),
 	}
 }
-
-// joinStateWords are the states of requests as people call them.
-var joinStateWords = map[joining.State]string{
-	joining.Draft: "Waiting", joining.Pending: "Waiting", joining.Approved: "Approved", joining.Rejected: "Rejected", joining.Canceled: "Taken back",
-}
-
-// StateWord returns the state of the request as people call it.
-func (j joinRow) StateWord() string { return joinStateWords[j.State] }
 
 // joinRequests is the console's list of the requests to join that the user sees.
 func (p *pages) joinRequests(r *request) error {
@@ -180,8 +167,8 @@ func (p *pages) approveJoin(r *request) error {
 }
 
 func (p *pages) rejectJoin(r *request) error {
-	comment := onePerLine(r.PostFormValue("comment"))
-	if problem := textProblem(comment, maxReviewLength, "comment", lineCharacters); problem != "" {
+	comment := trimLines(r.PostFormValue("comment"))
+	if problem := textProblem(comment, invitation.MaxReason, "comment", lineCharacters); problem != "" {
 		id, _ := directory.ParseUUID(r.PathValue("uuid"))
 		return p.showJoinRequests(r, http.StatusBadRequest, joinRequestsPage{wrong: id, typed: r.PostFormValue("comment"), reason: problem})
 	}

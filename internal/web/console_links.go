@@ -289,7 +289,7 @@ func (p *pages) showLink(r *request, status int, found joining.View, problem str
 
 // joinAddress returns the address that whoever is to join by a link opens.
 func (p *pages) joinAddress(id uuid.UUID) string {
-	return p.Joining.FrontendURL + "user-group-invitation/" + id.String() + "/"
+	return p.Joining.FrontendURL + strings.TrimPrefix(joinPath(id), "/")
 }
 
 func (p *pages) cancelLink(r *request) error {

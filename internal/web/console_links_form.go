@@ -20,11 +20,10 @@ import (
 
 // The limits of what a join link says; the API document has them too.
 const (
-	maxTemplate     = 255
-	maxPatterns     = 100
-	maxPattern      = 1000
-	maxCustomText   = 500
-	maxReviewLength = 1000 // of the comment of a reviewer
+	maxTemplate   = 255
+	maxPatterns   = 100
+	maxPattern    = 1000
+	maxCustomText = 500
 )
 
 // What people join by a link.
@@ -278,7 +277,7 @@ func (p *pages) saveLink(r *request) error {
 
 // edit returns what the form says, and notes what is wrong with it. before is the join link that it changes; nil: a new one.
 func (f *linkForm) edit(before *joining.GroupInvitation) joining.Edit {
-	text, patterns := onePerLine(f.Text), []string{}
+	text, patterns := trimLines(f.Text), []string{}
 	for line := range strings.Lines(f.Patterns) {
 		if line = directory.Trim(line); line != "" {
 			patterns = append(patterns, line)
@@ -343,9 +342,9 @@ func (f *linkForm) edit(before *joining.GroupInvitation) joining.Edit {
 	return out
 }
 
-// onePerLine returns a text of several lines without white space at its ends, and with the line ends that browsers count as one
+// trimLines returns a text of several lines without white space at its ends, and with the line ends that browsers count as one
 // character.
-func onePerLine(text string) string { return directory.Trim(strings.ReplaceAll(text, "\r\n", "\n")) }
+func trimLines(text string) string { return directory.Trim(strings.ReplaceAll(text, "\r\n", "\n")) }
 
 // checkText notes what is wrong with a text; see textProblem.
 func (f *linkForm) checkText(field, text string, most int, name, allowed string) {

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"invited/internal/directory"
@@ -172,25 +171,10 @@ func (p *pages) list(r *request) error { return r.renderList(http.StatusOK, "") 
 
 // renderList answers with the list. problem is why nothing was done with a selection.
 func (r *request) renderList(status int, problem string) error {
-	page, err := strconv.Atoi(r.FormValue("page"))
-	if err != nil || page < 1 {
-		page = 1
-	}
-	filter := r.listFilter()
-	link := func(filter listFilter, page int) string {
-		values := filter.Values()
-		if page > 1 {
-			values.Set("page", strconv.Itoa(page))
-		}
-		if len(values) == 0 {
-			return r.page.base + "console/"
-		}
-		return r.page.base + "console/?" + values.Encode()
-	}
+	page, filter := r.pageNumber(), r.listFilter()
 	found, err := r.page.Invitations.List(r.Context(), r.user.Actor, filter.query(), page, consolePageSize)
 	if fault.Is(err, fault.KindNotFound) && page > 1 {
-		http.Redirect(r.w, r.Request, link(filter, 1), http.StatusSeeOther)
-		return nil
+		return r.redirectTo("/console/", filter.Values())
 	} else if err != nil {
 		return err
 	}
@@ -203,12 +187,7 @@ func (r *request) renderList(status int, problem string) error {
 		States: invitation.States, Deliveries: invitation.ExecutionStates, Roles: roles, MayInvite: r.mayInvite(), Problem: problem,
 	}
 	out.Selectable = slices.ContainsFunc(out.Rows, func(row consoleRow) bool { return row.Selectable })
-	if page > 1 {
-		out.Previous = link(filter, page-1)
-	}
-	if page*consolePageSize < found.Total {
-		out.Following = link(filter, page+1)
-	}
+	out.Previous, out.Following = r.pageLinks("console/", filter.Values(), page, found.Total)
 	if !out.Filtered && page == 1 && found.Total > 0 {
 		for _, kind := range []struct {
 			heading string
@@ -223,7 +202,7 @@ func (r *request) renderList(status int, problem string) error {
 				return err
 			}
 			if found.Total > 0 {
-				out.Attention = append(out.Attention, attention{kind.heading, r.consoleRows(found.Invitations), found.Total, link(kind.filter, 1)})
+				out.Attention = append(out.Attention, attention{kind.heading, r.consoleRows(found.Invitations), found.Total, r.page.base + "console/?" + kind.filter.Values().Encode()})
 			}
 		}
 	}

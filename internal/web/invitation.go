@@ -39,7 +39,7 @@ func (p *pages) home(r *request) error {
 // homePage is the content of the first page for who is signed in.
 type homePage struct {
 	Waiting  []invitation.View
-	Requests []ownRequest
+	Requests []requestView
 }
 
 // offerPage is the content of the page of an invitation.

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -69,9 +67,9 @@ type joinPage struct {
 	Kind         string // of the scope
 	Organization string // empty where it is the scope itself
 	Why          string // of joinRefused
-	Waiting      []ownRequest
-	Newest       *ownRequest // the newest decided one; nil: there is none
-	Name         string      // as it was typed
+	Waiting      []requestView
+	Newest       *requestView // the newest decided one; nil: there is none
+	Name         string       // as it was typed
 	Description  string
 	Problems     map[string]string // by field; "" is what is wrong with no single field
 }
@@ -84,7 +82,7 @@ func (p joinPage) Failed() bool { return len(p.Problems) > 0 }
 
 // AskedHere reports whether a request by this link waits, and not only one by another link of the same place.
 func (p joinPage) AskedHere() bool {
-	return slices.ContainsFunc(p.Waiting, func(r ownRequest) bool { return r.GroupInvitationUUID == p.UUID })
+	return slices.ContainsFunc(p.Waiting, func(r requestView) bool { return r.GroupInvitationUUID == p.UUID })
 }
 
 // Again reports whether the user has asked by this link before.
@@ -96,8 +94,8 @@ func (joinPage) MaxName() int { return joining.MaxProjectName }
 // MaxDescription returns the length of the longest description, in characters.
 func (joinPage) MaxDescription() int { return joining.MaxProjectDescription }
 
-// ownRequest is a permission request as its requester reads it.
-type ownRequest struct {
+// requestView is a permission request as pages show it.
+type requestView struct {
 	joining.Request
 	Role         directory.Role // that an approval grants
 	Scope        directory.Scope
@@ -108,27 +106,26 @@ type ownRequest struct {
 }
 
 // MakesProjects reports whether an approval grants a role in a project that it may make.
-func (r ownRequest) MakesProjects() bool { return r.Group.MakesProjects }
+func (r requestView) MakesProjects() bool { return r.Group.MakesProjects }
 
-func newOwnRequest(r joining.Request) ownRequest {
-	return ownRequest{
+func newRequestView(r joining.Request) requestView {
+	return requestView{
 		Request: r, Role: r.Group.Granted(), Scope: r.Group.Scope, Kind: scopeKind(r.Group.Scope.Type),
 		Organization: organizationOf(r.Group.Scope), Link: strings.TrimPrefix(joinPath(r.GroupInvitationUUID), "/"), Project: r.GrantedProject(),
 	}
 }
 
 // AtOnce reports whether the join link approved the request by itself.
-func (r ownRequest) AtOnce() bool {
+func (r requestView) AtOnce() bool {
 	return r.State == joining.Approved && r.ReviewedByUUID != nil && *r.ReviewedByUUID == r.CreatedByUUID
 }
 
 // StateWord returns the state as people call it.
-func (r ownRequest) StateWord() string { return requestWords[r.State] }
+func (r requestView) StateWord() string { return requestWords[r.State] }
 
 // requestWords are the states of requests as people call them.
 var requestWords = map[joining.State]string{
-	joining.Draft: "Not sent", joining.Pending: "Waits for approval", joining.Approved: "Approved", joining.Rejected: "Rejected",
-	joining.Canceled: "Taken back",
+	joining.Pending: "Waits for approval", joining.Approved: "Approved", joining.Rejected: "Rejected", joining.Canceled: "Taken back",
 }
 
 // joinLink is the page of a join link.
@@ -193,10 +190,10 @@ func newJoinPage(link joining.LinkView) joinPage {
 		out.Creator = link.CreatedBy.DisplayName()
 	}
 	for _, each := range link.Pending {
-		out.Waiting = append(out.Waiting, newOwnRequest(each))
+		out.Waiting = append(out.Waiting, newRequestView(each))
 	}
 	if link.Last != nil && link.Last.State != joining.Pending {
-		newest := newOwnRequest(*link.Last)
+		newest := newRequestView(*link.Last)
 		out.Newest = &newest
 	}
 	switch link.Refusal {
@@ -284,7 +281,7 @@ func (p *pages) join(r *request) error {
 		return r.redirect(joinPath(id))
 	}
 	name := directory.Trim(r.PostFormValue(fieldProjectName))
-	description := directory.Trim(strings.ReplaceAll(r.PostFormValue(fieldProjectDescription), "\r\n", "\n"))
+	description := trimLines(r.PostFormValue(fieldProjectDescription))
 	problems := detailProblems(name, description)
 	status := http.StatusBadRequest
 	if len(problems) == 0 {
@@ -318,18 +315,13 @@ func (p *pages) join(r *request) error {
 // detailProblems returns what is wrong with the details of a project, by field. The contract bounds them in the API alike.
 func detailProblems(name, description string) map[string]string {
 	problems := map[string]string{}
-	notInText := func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
-	switch {
-	case utf8.RuneCountInString(name) > joining.MaxProjectName:
-		problems[fieldProjectName] = "The name can have at most " + strconv.Itoa(joining.MaxProjectName) + " characters."
-	case strings.ContainsFunc(name, unicode.IsControl), directory.HasInvisible(name):
-		problems[fieldProjectName] = "The name has characters that nobody sees. Type it again."
+	if wrong := textProblem(name, joining.MaxProjectName, "name", ""); wrong != "" {
+		problems[fieldProjectName] = wrong
+	} else if directory.HasInvisible(name) {
+		problems[fieldProjectName] = "The name has characters that can’t be shown. Type it again."
 	}
-	switch {
-	case utf8.RuneCountInString(description) > joining.MaxProjectDescription:
-		problems[fieldProjectDescription] = "The description can have at most " + strconv.Itoa(joining.MaxProjectDescription) + " characters."
-	case strings.ContainsFunc(description, notInText):
-		problems[fieldProjectDescription] = "The description has characters that nobody sees. Type it again."
+	if wrong := textProblem(description, joining.MaxProjectDescription, "description", "\t\n"); wrong != "" {
+		problems[fieldProjectDescription] = wrong
 	}
 	return problems
 }
@@ -386,7 +378,7 @@ const (
 )
 
 // ownRequests returns the user's own requests: those that wait, and then the newest of the others.
-func (r *request) ownRequests() (all []ownRequest, err error) {
+func (r *request) ownRequests() (all []requestView, err error) {
 	for _, part := range []struct {
 		states []joining.State
 		size   int
@@ -399,7 +391,7 @@ func (r *request) ownRequests() (all []ownRequest, err error) {
 			return nil, err
 		}
 		for _, each := range found {
-			all = append(all, newOwnRequest(each))
+			all = append(all, newRequestView(each))
 		}
 	}
 	return all, nil

@@ -346,7 +346,7 @@ func TestJoinWithAProject(t *testing.T) {
 		require.Contains(e, got.text(), "You get the project ina. It is made for you if it is not there. You can choose another name.")
 
 		for name, words := range map[string]string{
-			strings.Repeat("ж", 256): "The name can have at most 255 characters.", "a\tb": "characters that nobody sees", "a\u202eb": "characters that nobody sees",
+			strings.Repeat("ж", 256): "Shorten the name to 255 characters.", "a\tb": "The name has characters that can’t be shown.", "a\u202eb": "The name has characters that can’t be shown.",
 			"Rocks!": "Project names have to match the pattern", "Apollo": "The organization has a project of this name already. Choose another name.",
 		} {
 			refused := b.post(path, "project_name", name, "project_description", "Weighing <rocks>")
@@ -356,9 +356,9 @@ func TestJoinWithAProject(t *testing.T) {
 			require.Contains(e, refused.body, "Weighing &lt;rocks&gt;</textarea>", "what was typed is kept")
 		}
 		refused := b.post(path, "project_name", "Rocks", "project_description", strings.Repeat("x", 2001))
-		require.Contains(e, refused.body, "The description can have at most 2000 characters.")
+		require.Contains(e, refused.body, "Shorten the description to 2000 characters.")
 		require.Contains(e, refused.body, `aria-describedby="description-problem" autofocus`)
-		require.Contains(e, b.post(path, "project_description", "\u0007").body, "The description has characters that nobody sees.")
+		require.Contains(e, b.post(path, "project_description", "\u0007").body, "The description has characters that can’t be shown.")
 		require.Equal(e, http.StatusBadRequest, b.post(path, "project_description", strings.Repeat("x", 65<<10)).status)
 		require.Empty(e, e.requests("ina"))
 
@@ -398,7 +398,7 @@ func TestJoinWithAProject(t *testing.T) {
 
 		// What is wrong with a field that the form has not is said all the same.
 		require.Contains(e, e.signedIn("twin4@acme.example", "twin4").post(pathOfLink(once), "project_name", strings.Repeat("x", 256)).text(),
-			"The name can have at most 255 characters. Nothing was changed.")
+			"Shorten the name to 255 characters. Nothing was changed.")
 	})
 }
 

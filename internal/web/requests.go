@@ -2,7 +2,7 @@ package web
 
 import (
 	"net/http"
-	"strconv"
+	"net/url"
 
 	"github.com/google/uuid"
 
@@ -31,10 +31,7 @@ func (p *pages) requests(r *request) error {
 }
 
 func (p *pages) showRequests(r *request, status int, out requestsPage) error {
-	page, err := strconv.Atoi(r.FormValue("page"))
-	if err != nil || page < 1 {
-		page = 1
-	}
+	page := r.pageNumber()
 	found, err := p.Invitations.Requests(r.Context(), r.user.Actor, page, consolePageSize)
 	switch {
 	case fault.Is(err, fault.KindForbidden):
@@ -49,13 +46,7 @@ func (p *pages) showRequests(r *request, status int, out requestsPage) error {
 	for _, each := range found.Invitations {
 		out.Rows = append(out.Rows, requestRow{each, scopeKind(each.Scope.Type), organizationOf(each.Scope)})
 	}
-	link := func(page int) string { return p.base + "console/requests/?page=" + strconv.Itoa(page) }
-	if page > 1 {
-		out.Previous = link(page - 1)
-	}
-	if page*consolePageSize < found.Total {
-		out.Following = link(page + 1)
-	}
+	out.Previous, out.Following = r.pageLinks("console/requests/", url.Values{}, page, found.Total)
 	return r.render(status, "requests", "Invitations to approve", out)
 }
 
