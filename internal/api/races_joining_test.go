@@ -10,9 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"invited/internal/joining"
-
 	"invited/gen/server"
+	"invited/internal/joining"
 )
 
 const (
