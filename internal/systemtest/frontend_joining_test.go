@@ -86,13 +86,13 @@ func TestFrontEndJoins(t *testing.T) {
 		newcomer.isMember(harness.ProjectUUID)
 		newcomer.refusedIn(link, "User already has this role in the scope.")
 
-		// Two who give the same name meet in one project.
-		first := newcomer.takesUp(public, "Moon rocks")
-		require.Equal(t, true, first["project_created"])
-		second := signsIn("latecomer").takesUp(public, "Moon rocks")
-		require.Equal(t, []any{first["project_uuid"], false}, []any{second["project_uuid"], second["project_created"]})
-		require.ElementsMatch(t, []string{"newcomer@university.example PROJECT.ADMIN", "latecomer@university.example PROJECT.ADMIN"},
-			env.Members("Moon rocks"))
+		// A project of one's own is nobody else's: who comes later gives another name.
+		first, latecomer := newcomer.takesUp(public, "Moon rocks"), signsIn("latecomer")
+		latecomer.refusedAs(public, "moon ROCKS", "The organization has a project of this name already, so the request needs another name.")
+		second := latecomer.takesUp(public, "Sea shells")
+		require.Equal(t, []any{true, true}, []any{first["project_created"], second["project_created"]})
+		require.Equal(t, []string{"newcomer@university.example PROJECT.ADMIN"}, env.Members("Moon rocks"))
+		require.Equal(t, []string{"latecomer@university.example PROJECT.ADMIN"}, env.Members("Sea shells"))
 
 		owner.endsLink(link)
 		newcomer.refusedIn(link, "Only pending invitation can be requested.")
@@ -215,7 +215,14 @@ func (f *homePort) asks(link string) string {
 // refusedIn asks by a link in vain. The front end translates the message by its exact text.
 func (f *homePort) refusedIn(link, message string) {
 	f.t.Helper()
-	require.JSONEq(f.t, `["`+message+`"]`, f.call(http.MethodPost, groupsPath+link+"/submit_request/", map[string]any{}).Is(http.StatusBadRequest).Body)
+	f.refusedAs(link, "", message)
+}
+
+// refusedAs is refusedIn for a request that names a project.
+func (f *homePort) refusedAs(link, project, message string) {
+	f.t.Helper()
+	body := map[string]any{"project_name": project}
+	require.JSONEq(f.t, `["`+message+`"]`, f.call(http.MethodPost, groupsPath+link+"/submit_request/", body).Is(http.StatusBadRequest).Body)
 }
 
 // takesUp opens a link that approves by itself and makes a project, names the project, and is in.
