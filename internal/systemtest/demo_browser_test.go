@@ -81,7 +81,7 @@ func TestDemoInABrowser(t *testing.T) {
 			chromedp.WaitVisible(`main form[action$="/take-back/"]`),
 			chromedp.Text(`main`, &asked),
 		))
-		require.Contains(t, asked, "to join the project Apollo of the organization Acme as Project member")
+		require.Contains(t, asked, "To join the project Apollo of the organization Acme as Project member")
 		require.Empty(t, problems.all())
 		require.NoError(t, chromedp.Run(ctx, picture(steps)))
 		p.Stop()
