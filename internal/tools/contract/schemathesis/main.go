@@ -26,6 +26,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -142,10 +143,14 @@ func (r *runner) run(ctx context.Context, postgres, only string) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, db := range databases {
-		err = errors.Join(err, r.fuzzDatabase(ctx, db, only), db.Drop())
+	// Schemathesis is one thread: the databases are fuzzed beside each other.
+	failures := make([]error, len(databases))
+	var running sync.WaitGroup
+	for i, db := range databases {
+		running.Go(func() { failures[i] = errors.Join(r.fuzzDatabase(ctx, db, only), db.Drop()) })
 	}
-	return err
+	running.Wait()
+	return errors.Join(failures...)
 }
 
 // fuzzDatabase fuzzes a server on one database as each persona, also after a persona failed.
