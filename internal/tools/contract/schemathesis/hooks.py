@@ -14,14 +14,17 @@ EDITS = {
 # White space around values is removed, and what is left of a text may be nothing.
 BLANK = r"(Item \d+: )?This field may not be blank\."
 
+# What a link offers stays once somebody has asked.
+ASKED = r"|People have asked by this invitation already, .*"
+
 GROUPS = {
     "user_affiliations": BLANK,
     "user_identity_sources": BLANK,
-    "role": r"Object with uuid=\S+ does not exist\.|Public invitations can only use project-level roles, .*",
-    "scope": r"Can't restore object from url: .*|People have asked by this invitation already, .*",
-    "project_role": r"Object with uuid=\S+ does not exist\.|project_role is required when .*",
+    "role": r"Object with uuid=\S+ does not exist\.|Public invitations can only use project-level roles, .*" + ASKED,
+    "scope": r"Can't restore object from url: .*" + ASKED,
+    "project_role": r"Object with uuid=\S+ does not exist\.|project_role is required when .*" + ASKED,
     "is_public": r"Only staff users can create public invitations\.",
-    "auto_create_project": r"Public invitations must have auto_create_project enabled\.",
+    "auto_create_project": r"Public invitations must have auto_create_project enabled\." + ASKED,
     "project_name_template": BLANK + r"|Invalid placeholders in template: .*|This field may not contain invisible characters\.",
     "user_email_patterns": BLANK + r"|(Invalid regex|Potentially dangerous) patterns.*",
     "expires": r"Enter a time (in the future\.|before the year 10000 in UTC, .*)",
