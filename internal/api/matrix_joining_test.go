@@ -11,7 +11,7 @@ import (
 	"invited/internal/joining"
 )
 
-// A joiningCase is what a group invitation of the matrix offers.
+// A joiningCase describes one group invitation of the matrix.
 type joiningCase struct {
 	name   string
 	scope  string // of the group invitation

@@ -10,7 +10,7 @@ import (
 // none does. See directory.Scope.RefusesEmail.
 type admitter = func(scope directory.Scope, email string) (refusing directory.ScopeType, err error)
 
-// admissionQuestion is what an admitter is asked.
+// admissionQuestion is the question to an admitter.
 type admissionQuestion struct {
 	scope directory.Scope
 	email string
@@ -22,8 +22,8 @@ func (q admissionQuestion) equal(other admissionQuestion) bool {
 	return q.email == other.email && q.scope.Type == other.scope.Type && q.scope.SameEmailPatterns(other.scope)
 }
 
-// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Patterns that take
-// little time are evaluated in the transaction, and others outside of it, because they can take a second: then admits returns an error, which decide has to return, and decide
+// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Fast patterns are evaluated in the
+// transaction. Slow ones are evaluated outside of it: then admits returns an error, decide has to return the error, and decide
 // runs again.
 func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter) ([]Change, error)) error {
 	return directory.AnswerOutside(admissionQuestion.equal, admissionQuestion.answer,

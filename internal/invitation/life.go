@@ -418,8 +418,9 @@ func (v View) awaits(job Deliver) bool {
 // beginDelivery returns the change by which a job begins the delivery that it was enqueued for, and whether the
 // invitation is to be sent. An invitation that does not wait for its invitee any more, or whose scope was removed, is
 // not sent: the change writes the reason into the row. obstacle is the reason why accept would refuse everybody; it is empty
-// where accept would not. An invitation with an obstacle is not sent either, and the inviter gets a notice. The change is empty where there is nothing to do, because the
-// invitation was delivered or has a newer delivery, or because the row already has the reason.
+// where accept would not. An invitation with an obstacle is not sent either, and the inviter gets a notice. The change is
+// empty where there is nothing to do, because the invitation was delivered or has a newer delivery, or because the row already
+// has the reason.
 func (p Policy) beginDelivery(v View, job Deliver, obstacle Refusal) (c Change, send bool) {
 	if v.Delivery != job.Delivery || v.ExecutionState == OK {
 		return Change{}, false

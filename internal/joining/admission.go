@@ -48,8 +48,8 @@ func (q admissionQuestion) isFast() bool {
 	return q.invitation.HasFastEmailPatterns(q.email) && q.scope.HasFastEmailPatterns(q.email)
 }
 
-// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Patterns that take
-// little time are evaluated in the transaction, and others outside of it, because they can take a second: then admits returns an error, which decide has to return, and decide
+// changeAdmitting is Store.Change for a decision that depends on e-mail patterns. Fast patterns are evaluated in the
+// transaction. Slow ones are evaluated outside of it: then admits returns an error, decide has to return the error, and decide
 // runs again. One decision can ask about two scopes: that of the group invitation, and the project.
 func (s *Service) changeAdmitting(ctx context.Context, decide func(Tx, admitter) ([]Change, error)) error {
 	return directory.AnswerOutside(admissionQuestion.equal, admissionQuestion.answer,

@@ -10,7 +10,8 @@
 // A group invitation has no addressee, admits any number of users, and grants nothing by itself. It is active until it
 // is canceled, until [GroupInvitation.Expires], and while its scope is not removed: [GroupInvitation.IsActiveAt] computes
 // this from the row and the present time, and the store's filters compute the same in SQL. After the removal of a scope
-// [Service.Sweep] cancels its group invitations for good. A project-making one ([GroupInvitation.MakesProjects]) grants a role in a project that an approval finds or makes in the customer.
+// [Service.Sweep] cancels its group invitations for good. A project-making one ([GroupInvitation.MakesProjects]) grants a role
+// in a project that an approval finds or makes in the customer.
 //
 // # Permission requests
 //

@@ -80,13 +80,10 @@ func TestSchemaRefusesSecondMadeProject(t *testing.T) {
 	})
 }
 
-// What a delete cascades to, what a list is filtered by, and what a limit counts is found by an index. Both engines have the same
-// indexes; SQLite plans without statistics, so its plan does not depend on the rows.
+// Deletes, lists and limits find their rows by an index. SQLite plans without statistics, so its plan shows that. A plan of
+// PostgreSQL depends on the rows, so there the index only has to exist.
 func TestJoiningIndexes(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, e *env) {
-		if e.postgres {
-			t.Skip("the plan depends on the rows")
-		}
 		const id = "'c0000000-0000-4000-8000-000000000001'"
 		for query, index := range map[string]string{
 			"permission_requests WHERE membership_uuid = " + id:                                                        "permission_requests_membership",
@@ -97,6 +94,10 @@ func TestJoiningIndexes(t *testing.T) {
 			"group_invitations WHERE role_uuid = " + id + " ORDER BY created DESC, uuid":                               "group_invitations_role",
 			"scopes WHERE customer_uuid = " + id + " AND type = 'project' AND NOT is_removed AND name_folded = 'moon'": "scopes_customer_name",
 		} {
+			if e.postgres {
+				require.NoError(t, e.exec("SELECT '%s'::regclass", index))
+				continue
+			}
 			plan := e.plan("SELECT * FROM " + query)
 			require.Contains(t, plan, "SEARCH", query)
 			require.Contains(t, plan, "INDEX "+index, query)

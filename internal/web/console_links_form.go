@@ -356,8 +356,8 @@ func (f *linkForm) checkText(field, text string, most int, name, allowed string)
 // lineCharacters are the control characters of a text of several lines.
 const lineCharacters = "\t\n\r"
 
-// textProblem returns what is wrong with a text: it is too long, or has control characters that are not among the allowed ones;
-// empty: nothing is. name is what the text is called.
+// textProblem returns why a text is refused: it is too long, or has control characters that are not among the allowed ones. It
+// returns an empty text where nothing is wrong. name is the word for the text in the answer, such as "description".
 func textProblem(text string, most int, name, allowed string) string {
 	switch {
 	case len([]rune(text)) > most:

@@ -71,7 +71,7 @@ type joinPage struct {
 	Newest       *requestView // the newest decided one; nil: there is none
 	Name         string       // as it was typed
 	Description  string
-	Problems     map[string]string // by field; "" is what is wrong with no single field
+	Problems     map[string]string // by field; "" has the problem that belongs to no single field
 }
 
 // AsksDetails reports whether the form asks for the name and the description of the project.

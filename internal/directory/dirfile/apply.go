@@ -84,7 +84,8 @@ const (
 
 // Apply brings the directory in line with a file, in one transaction. Users, roles and scopes get the values of the file,
 // and the memberships and tokens of the file are created. What a record leaves out stays as it is; null takes a value away.
-// Rows that the file doesn't name stay as they are, except that a user whose record has the key tokens keeps no other tokens. A second Apply of the same file changes nothing.
+// Rows that the file doesn't name stay as they are, except that a user whose record has the key tokens keeps no other
+// tokens. A second Apply of the same file changes nothing.
 //
 // A record stands for the row with its uuid. A record without a uuid stands for the row with its name: a username, a
 // role's name, a customer's name, or a scope's type and name within its customer. When there is no such row, Apply

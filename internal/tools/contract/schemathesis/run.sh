@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fuzzes the server with Schemathesis, which it installs into build/contract unless it is there: "run.sh [short|full]". The
-# short form takes about 2 minutes and repeats the same requests each time. The full form takes about 15 minutes and tries
+# short form takes some 10 minutes and repeats the same requests each time. The full form sends ten times as many requests, and
 # other requests each time. Needs build/invited and INVITED_TEST_POSTGRES_URL. Run it in the root of the repository.
 set -eu
 
